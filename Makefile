@@ -1,0 +1,37 @@
+# Two commands do all: `make study` runs the main job, `make test` the tests. Each sets up by itself.
+PYTHON ?= python3
+BIN := .venv/bin
+STUDY ?= center-weight
+
+.PHONY: study test check docs clean
+
+study: .venv/installed
+	$(BIN)/n2n-ablate study $(STUDY)
+
+test: .venv/installed-dev check
+	$(BIN)/pytest
+
+# Lint, format, types, layers
+check: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: .venv/installed-dev
+	$(BIN)/python docs/generate.py
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "n2n-ablate needs Python 3.11 or newer; try: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+
+.venv/installed: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+.venv/installed-dev: .venv/installed pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info

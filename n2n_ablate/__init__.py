@@ -1,0 +1,68 @@
+"""n2n-ablate: which part of a zero-shot image denoiser earns its decibels.
+
+The names below are what plugins and notebooks may use. They are loaded when first asked for, so
+that `n2n-ablate --help` does not wait for torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from n2n_ablate.components import Backbone as Backbone
+    from n2n_ablate.components import Estimator as Estimator
+    from n2n_ablate.components import Loss as Loss
+    from n2n_ablate.components import Metric as Metric
+    from n2n_ablate.components import Noise as Noise
+    from n2n_ablate.components import Pairs as Pairs
+    from n2n_ablate.components import Sampler as Sampler
+    from n2n_ablate.components import Scene as Scene
+    from n2n_ablate.components import Split as Split
+    from n2n_ablate.components import Training as Training
+    from n2n_ablate.components import Views as Views
+    from n2n_ablate.components import mse as mse
+    from n2n_ablate.errors import AblateError as AblateError
+    from n2n_ablate.errors import ImageError as ImageError
+    from n2n_ablate.errors import ParameterError as ParameterError
+    from n2n_ablate.hookspecs import Register as Register
+    from n2n_ablate.hookspecs import hookimpl as hookimpl
+    from n2n_ablate.kernels import KernelSplit as KernelSplit
+    from n2n_ablate.kernels import require_cell as require_cell
+    from n2n_ablate.space import Choice as Choice
+    from n2n_ablate.space import Range as Range
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "AblateError": "errors",
+    "Backbone": "components",
+    "Choice": "space",
+    "Estimator": "components",
+    "ImageError": "errors",
+    "KernelSplit": "kernels",
+    "Loss": "components",
+    "Metric": "components",
+    "Noise": "components",
+    "Pairs": "components",
+    "ParameterError": "errors",
+    "Range": "space",
+    "Register": "hookspecs",
+    "Sampler": "components",
+    "Scene": "components",
+    "Split": "components",
+    "Training": "components",
+    "Views": "components",
+    "hookimpl": "hookspecs",
+    "mse": "components",
+    "require_cell": "kernels",
+}
+
+__all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOME:
+        return getattr(import_module(f"n2n_ablate.{_HOME[name]}"), name)
+    msg = f"module 'n2n_ablate' has no attribute '{name}'"
+    raise AttributeError(msg)

@@ -1,0 +1,143 @@
+"""Finds and loads plugins, one by one: one that fails is kept with its error, the rest works."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+
+from n2n_ablate import hookspecs
+from n2n_ablate.errors import PluginError
+
+LOCAL_FOLDER = "plugins"
+OFF_SWITCH = "N2N_ABLATE_PLUGINS"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a plugin came from.
+
+    Attributes:
+        plugin: Its name: that of the entry point, or of the file without `.py`.
+        road: `package`, `./plugins` or `--plugins-dir`.
+        file: Its source file, if it has one.
+        version: Version of the distribution, empty for a single file.
+    """
+
+    plugin: str
+    road: str
+    file: str = ""
+    version: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.plugin} {self.version}".strip() if self.road == "package" else self.file
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A plugin that could not be loaded: who, where in the source, and why."""
+
+    origin: Origin
+    where: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"plugin '{self.origin.plugin}' ({self.where}): {self.why}"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A plugin to load: call `load` and expect anything."""
+
+    origin: Origin
+    load: Callable[[], object]
+
+
+def find(plugins_dir: Path | None = None) -> Iterator[Found]:
+    """Yield plugins in the order of the three roads: packages, `./plugins`, `--plugins-dir`.
+
+    A file that is (or is a copy of) a module that an earlier road brought is left out. Setting
+    N2N_ABLATE_PLUGINS to the empty string switches installed packages other than ours off.
+
+    Raises:
+        PluginError: `plugins_dir` is not a folder.
+    """
+    if plugins_dir is not None and not plugins_dir.is_dir():
+        msg = f"--plugins-dir: '{plugins_dir}' is not a folder. Give a folder with plugin files."
+        raise PluginError(msg)
+    seen: set[str] = set()
+    only_ours = os.environ.get(OFF_SWITCH) == ""
+    for point in sorted(entry_points(group=hookspecs.PROJECT), key=lambda point: point.name):
+        if only_ours and not point.module.startswith("n2n_ablate_plugins"):
+            continue
+        spec = _spec_of(point)
+        if spec and spec.startswith(os.sep):
+            seen |= {str(Path(spec).resolve()), _digest(Path(spec))}
+        version = point.dist.version if point.dist else ""
+        yield Found(Origin(point.name, "package", spec, version), point.load)
+    local = Path(LOCAL_FOLDER)
+    for folder, road in ((local, f"./{LOCAL_FOLDER}"), (plugins_dir, "--plugins-dir")):
+        if folder is None or not folder.is_dir():
+            continue
+        for file in sorted(folder.glob("*.py")):
+            marks = {str(file.resolve()), _digest(file)}
+            if file.name.startswith("_") or marks & seen:
+                continue
+            seen |= marks
+            yield Found(Origin(file.stem, road, str(file)), lambda file=file: load_file(file))  # type: ignore[misc]
+
+
+def load_file(file: Path) -> ModuleType:
+    """Import one plugin file under a name of its own, so that two files never collide."""
+    path = file.resolve()
+    name = f"n2n_ablate_local_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        msg = f"'{file}' is not a Python file"
+        raise PluginError(msg)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up while it is being executed
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def broken(origin: Origin, error: BaseException) -> Broken:
+    """Describe why a plugin failed, with the line of its own source where that can be told."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return Broken(origin, f"{error.filename}:{error.lineno}", f"syntax error: {error.msg}")
+    own = origin.file
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [
+        frame.lineno for frame in frames if own and Path(frame.filename).name == Path(own).name
+    ]
+    where = own or origin.plugin
+    reason = str(error) or "no message"
+    if not isinstance(error, PluginError):
+        reason = f"{type(error).__name__}: {reason}"
+    return Broken(origin, f"{where}:{lines[-1]}" if lines else where, reason.splitlines()[0])
+
+
+def _spec_of(point: EntryPoint) -> str:
+    try:
+        spec = importlib.util.find_spec(point.module)
+    except Exception:  # noqa: BLE001  the error shows again, with its reason, when it is loaded
+        return ""
+    return spec.origin or "" if spec else ""
+
+
+def _digest(file: Path) -> str:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return str(file)

@@ -1,0 +1,50 @@
+"""Every error that a user can cause. The command line prints one line for each and exits with 1."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class AblateError(Exception):
+    """Root of all expected failures: what was given, why it is wrong, what would work."""
+
+
+class ParameterError(AblateError):
+    """A parameter that does not exist, has the wrong type or lies outside its range."""
+
+
+class PluginError(AblateError):
+    """A plugin that cannot be loaded, or that a study needs and that is broken."""
+
+
+class UnknownComponentError(AblateError):
+    """No plugin registers a component of this name."""
+
+
+class StudyError(AblateError):
+    """A study file, or a setting given on the command line, that makes no sense."""
+
+
+class ImageError(AblateError):
+    """An image that cannot be read, or that does not fit what is asked of it."""
+
+
+class DeviceError(AblateError):
+    """A device or a precision that this machine does not have."""
+
+
+class StoreError(AblateError):
+    """An output folder or a store that cannot be read or written."""
+
+
+class BusyError(AblateError):
+    """Another process is running the same study."""
+
+
+def nearest(given: str, known: Iterable[str]) -> str:
+    """Return the part of a message that says what would work: the closest name and all names."""
+    names = sorted(known)
+    close = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
+    hint = f"Did you mean '{close[0]}'? " if close else ""
+    return f"{hint}Known: {', '.join(names) or 'none'}."

@@ -1,0 +1,172 @@
+"""Name -> component, for every kind, with its origin. Knows plugins, but no method of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pluggy
+
+from n2n_ablate import discovery, hookspecs, space
+from n2n_ablate.components import KINDS
+from n2n_ablate.discovery import Broken, Origin
+from n2n_ablate.errors import ParameterError, PluginError, UnknownComponentError, nearest
+
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One registered component."""
+
+    kind: str
+    name: str
+    factory: Callable[..., Any]
+    origin: Origin
+
+    @property
+    def summary(self) -> str:
+        """First line of the docstring: what a user reads in the list."""
+        lines = (getattr(self.factory, "__doc__", None) or "").strip().splitlines()
+        return lines[0] if lines else ""
+
+    @property
+    def parameters(self) -> tuple[space.Parameter, ...]:
+        """The component's parameters, in order."""
+        return space.parameters(self.factory)
+
+
+class Registry:
+    """All components of the plugins given, the installed ones included unless `installed=False`.
+
+    Attributes:
+        broken: Plugins that could not be loaded, with the reason.
+    """
+
+    def __init__(
+        self, *plugins: object, installed: bool = True, plugins_dir: Path | None = None
+    ) -> None:
+        self._entries: dict[tuple[str, str], Entry] = {}
+        self._contested: dict[tuple[str, str], tuple[Entry, Entry]] = {}
+        self.broken: list[Broken] = []
+        for found in discovery.find(plugins_dir) if installed else ():
+            self._load(found.origin, found.load)
+        for plugin in plugins:
+            name = getattr(plugin, "__name__", type(plugin).__name__)
+            self._load(Origin(name, "given"), lambda plugin=plugin: plugin)  # type: ignore[misc]
+
+    def __iter__(self) -> Iterator[Entry]:
+        order = {kind: place for place, kind in enumerate(KINDS)}
+        yield from sorted(self._entries.values(), key=lambda item: (order[item.kind], item.name))
+
+    @property
+    def contested(self) -> list[str]:
+        """One sentence per name that two plugins claim. Such a name cannot be used."""
+        return [_contest(first, second) for first, second in self._contested.values()]
+
+    def names(self, kind: str) -> list[str]:
+        """Return the names registered for a kind."""
+        return [entry.name for entry in self if entry.kind == kind]
+
+    def get(self, kind: str, name: str) -> Entry:
+        """Return a component.
+
+        Raises:
+            PluginError: Two plugins claim the name.
+            UnknownComponentError: Nobody registers it; the message has the nearest names and, as
+                the component may be in one of them, the plugins that could not be loaded.
+        """
+        if (kind, name) in self._contested:
+            raise PluginError(_contest(*self._contested[kind, name]))
+        if (kind, name) not in self._entries:
+            msg = f"no {kind} is called '{name}'. {nearest(name, self.names(kind))}"
+            if self.broken:
+                msg += f" Not loaded: {'; '.join(map(str, self.broken))}"
+            raise UnknownComponentError(msg)
+        return self._entries[kind, name]
+
+    def build(self, kind: str, name: str, given: Mapping[str, object]) -> Any:
+        """Make a component with checked parameters.
+
+        Raises:
+            UnknownComponentError: See `get`.
+            ParameterError: An unknown parameter or a wrong value.
+            PluginError: The component's own code fails.
+        """
+        entry = self.get(kind, name)
+        owner = f"{kind} '{name}'"
+        try:
+            return space.build(entry.factory, given, owner)
+        except ParameterError:
+            raise
+        except Exception as error:
+            found = discovery.broken(entry.origin, error)
+            msg = f"{owner} cannot be made: {found.why} ({found.where})"
+            raise PluginError(msg) from error
+
+    def _load(self, origin: Origin, load: Callable[[], object]) -> None:
+        collected: list[Entry] = []
+        try:
+            plugin = load()
+            _collect(plugin, origin, collected)
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # noqa: BLE001  a plugin may even call sys.exit
+            self.broken.append(discovery.broken(origin, error))
+            return
+        for entry in collected:
+            self._claim(entry)
+
+    def _claim(self, entry: Entry) -> None:
+        key = (entry.kind, entry.name)
+        if key in self._contested:
+            return
+        if taken := self._entries.pop(key, None):
+            # Which of the two a study would get must not depend on the order of installation.
+            self._contested[key] = (taken, entry)
+        else:
+            self._entries[key] = entry
+
+
+def _collect(plugin: object, origin: Origin, into: list[Entry]) -> None:
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    manager.register(plugin, name=origin.plugin)
+    try:
+        manager.check_pending()  # without this a misspelt hook is silently ignored
+    except pluggy.PluginValidationError as error:
+        hooks = [str(hook) for hook in hookspecs.HOOK_OF.values()]
+        name = str(error).partition("'")[2].partition("'")[0]
+        msg = f"unknown hook '{name}'. {nearest(name, hooks)}"
+        raise PluginError(msg) from None
+    for kind, hook in hookspecs.HOOK_OF.items():
+
+        def register(name: str, factory: Callable[..., Any], kind: str = kind) -> None:
+            into.append(_checked(kind, name, factory, origin))
+
+        getattr(manager.hook, hook)(register=register)
+    if not manager.get_hookcallers(plugin):
+        hooks = [str(hook) for hook in hookspecs.HOOK_OF.values()]
+        msg = f"it implements no hook. Mark a function with @hookimpl: {', '.join(hooks)}"
+        raise PluginError(msg)
+
+
+def _checked(kind: str, name: object, factory: Callable[..., Any], origin: Origin) -> Entry:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        msg = f"{kind} name {name!r} must be lowercase words joined by hyphens, e.g. 'row-pair'"
+        raise PluginError(msg)
+    if not callable(factory):
+        msg = f"{kind} '{name}' must be registered with a class or function, got {factory!r}"
+        raise PluginError(msg)
+    space.parameters(factory)
+    return Entry(kind, name, factory, origin)
+
+
+def _contest(first: Entry, second: Entry) -> str:
+    return (
+        f"{first.kind} '{first.name}' is registered twice, by '{first.origin}' and by "
+        f"'{second.origin}'. Remove one of them or rename one of the components."
+    )

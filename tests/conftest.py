@@ -1,0 +1,87 @@
+"""Shared fixtures: a registry, tiny studies, tiny images. Nothing here needs the network or a GPU."""
+
+import os
+
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image as Pillow
+
+torch.set_num_threads(1)  # small tensors: threads cost more than they give
+
+TINY = """
+name = "tiny"
+question = "Does the centre matter?"
+design = "search"
+contrasts = [{ "sampler.center" = 0.2 }]
+
+[baseline]
+sampler = { name = "three-by-three", center = 0.01 }
+backbone = { name = "zs-n2n", width = 8 }
+loss = "residual-consistency"
+training = "adam"
+
+[[conditions]]
+noise = { name = "gaussian", sigma = 25.0 }
+label = "sigma 25"
+
+[factors]
+"sampler.center" = { low = 0.0, high = 0.5, levels = [0.2] }
+
+[references]
+diagonal = { sampler = { name = "diagonal" } }
+
+[search]
+startup = 2
+
+[profiles.quick]
+images = ["builtin:astronaut", "builtin:coffee"]
+crop = 24
+trials = 4
+set = { "training.steps" = 30 }
+
+[profiles.other]
+images = ["builtin:astronaut"]
+crop = 24
+seeds = [0, 1]
+trials = 3
+set = { "training.steps" = 20 }
+"""
+
+
+@pytest.fixture(scope="session")
+def registry():
+    from n2n_ablate.registry import Registry
+
+    return Registry()
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty working folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """A study of seconds, as a file."""
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture
+def photo():
+    """Write an image file with some structure and return its path."""
+
+    def write(path, *, channels=3, size=24, seed=0):
+        rng = np.random.default_rng(seed)
+        ramp = np.linspace(40, 200, size)[:, None, None] + rng.normal(0, 20, (size, size, channels))
+        array = ramp.clip(0, 255).astype(np.uint8)
+        Pillow.fromarray(array[..., 0] if channels == 1 else array).save(path)
+        return path
+
+    return write
