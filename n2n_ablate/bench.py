@@ -1,0 +1,188 @@
+"""The bench: noisy images, the same for every trial, and what needs no training on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from n2n_ablate.errors import ImageError, PluginError, StudyError
+from n2n_ablate.fit import Fit, Machine
+from n2n_ablate.identity import Fingerprints, generator, stream
+from n2n_ablate.images import Image, collect
+from n2n_ablate.recipe import Recipe, canonical
+from n2n_ablate.registry import Registry
+from n2n_ablate.study import Condition, Plan
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """One noisy image: a clean image under one condition with one seed."""
+
+    condition: Condition
+    image: Image
+    seed: int
+    noisy: Tensor
+
+
+class Bench:
+    """Everything that trials share, so that their differences are paired.
+
+    Raises:
+        AblateError: An image cannot be used, or a component fails on it.
+    """
+
+    def __init__(self, plan: Plan, registry: Registry, machine: Machine) -> None:
+        self.plan = plan
+        self.machine = machine
+        self._registry = registry
+        self._prints = Fingerprints(registry)
+        self.images = [image.cropped(plan.profile.crop) for image in collect(plan.profile.images)]
+        self._metrics = {
+            name: registry.build("metric", part.name, part.parameters)
+            for name, part in plan.metrics.items()
+        }
+        self.subjects = [
+            Subject(condition, image, seed, self._noisy(condition, image, seed))
+            for condition in plan.conditions
+            for image in self.images
+            for seed in plan.profile.seeds
+        ]
+
+    def fits(self, recipe: Recipe) -> list[Fit]:
+        """Return the fits of a recipe, one per subject, in the order of `subjects`."""
+        parts = recipe.build(self._registry)
+        kin = canonical(
+            {kind: recipe.to_json()[kind] for kind in ("backbone", "loss", "estimator")}
+        )
+        return [self._fit(recipe, parts, kin, subject) for subject in self.subjects]
+
+    def steps(self, recipe: Recipe) -> int:
+        """Return how many steps a recipe trains."""
+        part = recipe.parts["training"]
+        return int(self._registry.build("training", part.name, part.parameters).steps)
+
+    def check(self, recipe: Recipe) -> None:
+        """Try a recipe's sampler and network on every image shape, before anything is trained.
+
+        Raises:
+            ImageError: An image is too small for the sampler.
+            PluginError: A component fails.
+        """
+        parts = recipe.build(self._registry)
+        for pixels in {image.pixels.shape: image.pixels for image in self.images}.values():
+            try:
+                rng = torch.Generator().manual_seed(0)
+                parts["sampler"].draw(pixels, rng)(pixels)
+            except ImageError as error:
+                name = next(i.name for i in self.images if i.pixels.shape == pixels.shape)
+                msg = f"image '{name}': {error}"
+                raise ImageError(msg) from error
+            except Exception as error:
+                sampler = recipe.parts["sampler"].name
+                msg = f"sampler '{sampler}' fails on an image of shape {tuple(pixels.shape)}: {error!r}"
+                raise PluginError(msg) from error
+
+    def measure(self, denoised: Tensor, subject: Subject) -> dict[str, float]:
+        """Return every metric of a denoised image, (1, c, h, w)."""
+        clean, noisy = subject.image.pixels, subject.noisy
+        return {
+            name: float(metric.measure(denoised, clean, noisy))
+            for name, metric in self._metrics.items()
+        }
+
+    def yardsticks(self) -> dict[str, dict[tuple[str, str], dict[str, float]]]:
+        """Return what doing nothing and a classical denoiser give: the scale of the table."""
+        found: dict[str, dict[tuple[str, str], list[dict[str, float]]]] = {
+            "noisy": {},
+            "nl-means": {},
+        }
+        for subject in self.subjects:
+            place = (subject.condition.label, subject.image.name)
+            for name, image in (
+                ("noisy", subject.noisy),
+                ("nl-means", non_local_means(subject.noisy)),
+            ):
+                found[name].setdefault(place, []).append(self.measure(image, subject))
+        return {
+            name: {place: _mean(values) for place, values in places.items()}
+            for name, places in found.items()
+        }
+
+    def _noisy(self, condition: Condition, image: Image, seed: int) -> Tensor:
+        noise = self._registry.build("noise", condition.noise.name, condition.noise.parameters)
+        before = image.pixels.clone()
+        try:
+            noisy = noise.apply(image.pixels, generator("noise", image.digest, seed))
+        except Exception as error:
+            msg = f"noise '{condition.noise.name}' fails on image '{image.name}': {error!r}"
+            raise PluginError(msg) from error
+        if noisy.shape != before.shape or not bool(torch.isfinite(noisy).all()):
+            msg = f"noise '{condition.noise.name}' must return finite values in the image's shape"
+            raise StudyError(msg)
+        if not torch.equal(before, image.pixels):
+            msg = f"noise '{condition.noise.name}' writes into the clean image; it must copy it"
+            raise PluginError(msg)
+        return noisy.float()
+
+    def _fit(self, recipe: Recipe, parts: Mapping[str, object], kin: str, subject: Subject) -> Fit:
+        noise, digest = subject.condition.noise, subject.image.digest
+        key = self._prints.fit_key(
+            image_digest=digest,
+            noise=noise,
+            recipe=recipe,
+            seed=subject.seed,
+            device_type=self.machine.type,
+            precision=self.machine.precision,
+            metrics=self.plan.metrics,
+        )
+        return Fit(
+            key=key,
+            noisy=subject.noisy,
+            clean=subject.image.pixels,
+            noise=self._registry.build("noise", noise.name, noise.parameters),
+            metrics=self._metrics,
+            init_seed=stream("weights", digest, subject.seed),
+            rng=lambda: generator("sampler", digest, subject.seed),
+            kin=kin,
+            **parts,  # type: ignore[arg-type]
+        )
+
+
+def non_local_means(noisy: Tensor) -> Tensor:
+    """Denoise with non-local means (Buades et al., 2005), the noise level estimated from the image."""
+    from skimage.restoration import denoise_nl_means
+
+    array = np.ascontiguousarray(noisy[0].permute(1, 2, 0).double().numpy())
+    sigma = noise_level(array)
+    out = denoise_nl_means(
+        array,
+        patch_size=5,
+        patch_distance=6,
+        h=0.8 * sigma or 1e-6,
+        sigma=sigma,
+        fast_mode=True,
+        channel_axis=-1,
+    )
+    out = out.reshape(array.shape)  # a single channel comes back without its axis
+    return torch.from_numpy(np.ascontiguousarray(out.transpose(2, 0, 1))).float()[None]
+
+
+def noise_level(array: np.ndarray) -> float:
+    """Estimate the standard deviation of white noise in an image (h, w, c).
+
+    The median of the finest diagonal Haar details, which hold little but noise (Donoho and
+    Johnstone, 1994).
+    """
+    h, w = (side - side % 2 for side in array.shape[:2])
+    even = array[:h, :w]
+    rows = even[0::2] - even[1::2]
+    details = (rows[:, 0::2] - rows[:, 1::2]) / 2
+    return float(np.median(np.abs(details)) / 0.6745)
+
+
+def _mean(values: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: float(np.mean([item[name] for item in values])) for name in values[0]}

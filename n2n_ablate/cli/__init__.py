@@ -1,0 +1,52 @@
+"""The command line: parses, calls one function, prints. One file per command."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from n2n_ablate.errors import AblateError
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+app = typer.Typer(
+    name="n2n-ablate",
+    help="Swap one part of a zero-shot image denoiser at a time and measure what it was worth.\n\n"
+    "Start with: n2n-ablate study center-weight",
+    epilog="Write your own part in ten lines: see docs/plugins.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _register() -> None:
+    from n2n_ablate.cli import denoise, plan, plugins, studies, study, ui
+
+    app.command("study", rich_help_panel="Studies")(study.run)
+    app.command("plan", rich_help_panel="Studies")(plan.show)
+    app.command("studies", rich_help_panel="Studies")(studies.show)
+    app.command("ui", rich_help_panel="Studies")(ui.ui)
+    app.command("denoise", rich_help_panel="Images")(denoise.run)
+    app.command("plugins", rich_help_panel="Plugins")(plugins.show)
+
+
+_register()
+
+
+def main() -> None:
+    """Run the command line. A mistake of the user is one line and exit status 1."""
+    try:
+        app()
+    except AblateError as error:
+        from n2n_ablate.cli.screen import messages
+
+        messages().print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)

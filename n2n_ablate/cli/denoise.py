@@ -1,0 +1,71 @@
+"""`n2n-ablate denoise`: a recipe applied to the user's own noisy image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from n2n_ablate.cli import options
+from n2n_ablate.cli.screen import messages
+
+
+def run(
+    image: Annotated[Path, typer.Argument(help="A noisy image: grey or RGB, 8 or 16 bits.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the denoised image.")],
+    from_study: Annotated[
+        str, typer.Option(help="Use the best recipe of a study that was run here.", metavar="STUDY")
+    ] = "",
+    trial: Annotated[str, typer.Option(help="With --from-study: use this trial's recipe.")] = "",
+    settings: options.Settings = None,
+    seed: Annotated[int, typer.Option(help="Seed of the weights and of the sampler.")] = 0,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    output: options.Output = Path("mlruns"),
+    plugins_dir: options.PluginsDir = None,
+    *,
+    quiet: options.Quiet = False,
+) -> None:
+    """Denoise one image, without any clean one, with the official or a study's best recipe.
+
+    Example:
+        n2n-ablate denoise noisy.png -o clean.png --from-study center-weight
+    """
+    from rich.progress import Progress, TextColumn, TimeRemainingColumn
+
+    from n2n_ablate import fit, images
+    from n2n_ablate.denoising import choose_recipe, denoise
+    from n2n_ablate.registry import Registry
+
+    noisy = images.read(image)
+    registry = Registry(plugins_dir=plugins_dir)
+    name, recipe = choose_recipe(
+        registry, output=output, from_study=from_study, trial=trial, settings=settings or []
+    )
+    bits = 16 if noisy.bits > 8 else 8
+    images.check_writable(out, bits=bits)
+    machine = fit.machine(device, precision)
+    console = messages()
+    columns = (
+        *Progress.get_default_columns()[:2],
+        TextColumn("step {task.completed}/{task.total}"),
+    )
+    with Progress(
+        *columns, TimeRemainingColumn(), console=console, transient=True, disable=quiet
+    ) as bar:
+        task = bar.add_task("training", total=None)
+        denoised = denoise(
+            noisy,
+            recipe,
+            registry,
+            machine,
+            seed=seed,
+            listener=lambda point: bar.update(task, completed=point.step, total=point.steps),
+        )
+    images.write(out, denoised, bits=bits)
+    if not quiet:
+        h, w = denoised.shape[-2:]
+        steps = recipe.parts["training"].parameters.get("steps")
+        told = f"{out}: {h}x{w}, {bits} bits, by {name} ({recipe.parts['sampler']}, {steps} steps)"
+        console.print(told, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,51 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_BUDGET, _WHERE = "Budget", "Where"
+
+Study = Annotated[
+    str, typer.Argument(help="Name of a study, or a study file (TOML).", metavar="STUDY")
+]
+Profile = Annotated[
+    str,
+    typer.Option(help="Budget from the study file, e.g. quick or paper.", rich_help_panel=_BUDGET),
+]
+Trials = Annotated[
+    int | None, typer.Option(help="Most trials, the baseline included.", rich_help_panel=_BUDGET)
+]
+Seeds = Annotated[int | None, typer.Option(help="Seeds per image.", rich_help_panel=_BUDGET)]
+Images = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--images",
+        help="A folder, a file, builtin, or builtin:NAME. May be repeated.",
+        rich_help_panel=_BUDGET,
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KIND.PARAMETER=VALUE",
+        help="On a factor of the study: one more level. Elsewhere: changes the baseline. "
+        "May be repeated.",
+    ),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.", rich_help_panel=_WHERE)]
+Precision = Annotated[
+    str, typer.Option(help="auto, fp32 (exact), tf32 or bf16.", rich_help_panel=_WHERE)
+]
+Output = Annotated[
+    Path, typer.Option(help="Folder for results, stores and pictures.", rich_help_panel=_WHERE)
+]
+PluginsDir = Annotated[
+    Path | None, typer.Option(help="A further folder of plugin files.", rich_help_panel=_WHERE)
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result only.")]

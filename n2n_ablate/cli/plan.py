@@ -1,0 +1,123 @@
+"""`n2n-ablate plan`: what a study would do and how long it would take."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from n2n_ablate.cli import options
+from n2n_ablate.cli.screen import results
+
+if TYPE_CHECKING:
+    from n2n_ablate.estimate import Estimate
+    from n2n_ablate.session import Session
+
+
+def show(
+    study: options.Study,
+    profile: options.Profile = "",
+    trials: options.Trials = None,
+    seeds: options.Seeds = None,
+    images: options.Images = None,
+    settings: options.Settings = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    output: options.Output = Path("mlruns"),
+    plugins_dir: options.PluginsDir = None,
+    *,
+    as_json: options.Json = False,
+) -> None:
+    """List the trials and fits of a study and how long they take; train a few steps only.
+
+    Example:
+        n2n-ablate plan center-weight --profile paper --device cpu
+    """
+    from n2n_ablate.estimate import estimate
+    from n2n_ablate.session import Request, open_session
+    from n2n_ablate.store import FitStore, Output
+
+    session = open_session(
+        Request(
+            study=study,
+            profile=profile,
+            settings=settings or [],
+            trials=trials,
+            seeds=seeds,
+            images=images or [],
+            device=device,
+            precision=precision,
+            plugins_dir=plugins_dir,
+        )
+    )
+    cost = estimate(session.plan, session.bench, FitStore(Output(output)))
+    if as_json:
+        print(json.dumps(_to_json(session, cost), indent=2))  # noqa: T201
+    else:
+        _print(session, cost)
+
+
+def _print(session: Session, cost: Estimate) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    plan, bench, out = session.plan, session.bench, results()
+    out.print(plan.study.question, markup=False, highlight=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for title in ("#", "trial", "role"):
+        table.add_column(title, overflow="fold")
+    for number, trial in enumerate(plan.fixed, 1):
+        role = "contrast" if trial.name in plan.contrasts else trial.role
+        table.add_row(str(number), Text(trial.name), role)
+    if plan.searched:
+        where = ", ".join(f"{key} in {domain}" for key, domain in plan.space.items())
+        rest = f"{plan.searched} more, chosen by {plan.study.strategy}: {where}"
+        table.add_row(f"+{plan.searched}", Text(rest), "search")
+    out.print(table)
+    dropped = 1 + len(plan.declared) + len(plan.references) - len(plan.fixed)
+    if dropped:
+        out.print(f"{dropped} declared trials are left out by --trials {plan.profile.trials}.")
+    images = ", ".join(image.name for image in bench.images)
+    conditions = "; ".join(condition.label for condition in plan.conditions)
+    out.print(f"images: {images}", markup=False, highlight=False)
+    out.print(
+        f"noise: {conditions}; seeds: {len(plan.profile.seeds)}", markup=False, highlight=False
+    )
+    stored = f", {cost.stored} of them stored already" if cost.stored else ""
+    out.print(
+        f"{cost.trials} trials, {cost.fits} fits{stored}; about {duration(cost.seconds)} on "
+        f"{bench.machine.name}, {bench.machine.precision}",
+        markup=False,
+        highlight=False,
+    )
+
+
+def _to_json(session: Session, cost: Estimate) -> dict[str, Any]:
+    plan = session.plan
+    return {
+        "study": plan.study.name,
+        "profile": plan.profile.name,
+        "key": plan.key,
+        "trials": [
+            {"name": trial.name, "role": trial.role, "recipe": trial.recipe.flat()}
+            for trial in plan.fixed
+        ],
+        "searched": plan.searched,
+        "contrasts": list(plan.contrasts),
+        "images": [image.name for image in session.bench.images],
+        "conditions": [condition.label for condition in plan.conditions],
+        "seeds": list(plan.profile.seeds),
+        "fits": cost.fits,
+        "stored": cost.stored,
+        "seconds": round(cost.seconds, 1),
+    }
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people say them."""
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3600:.1f} hours"

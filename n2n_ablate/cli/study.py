@@ -1,0 +1,188 @@
+"""`n2n-ablate study`: runs a study and prints what it found."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from n2n_ablate.cli import options
+from n2n_ablate.cli.screen import messages, results
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from n2n_ablate.results import StudyResult
+    from n2n_ablate.runner import Runner
+    from n2n_ablate.session import Request, Session
+
+_FAILED_FITS = 3
+_INTERRUPTED = 130
+
+
+def run(
+    study: options.Study,
+    profile: options.Profile = "",
+    trials: options.Trials = None,
+    seeds: options.Seeds = None,
+    images: options.Images = None,
+    settings: options.Settings = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    output: options.Output = Path("mlruns"),
+    plugins_dir: options.PluginsDir = None,
+    tracking: Annotated[
+        str, typer.Option(help="mlflow or none.", rich_help_panel="Where")
+    ] = "mlflow",
+    tracking_uri: Annotated[
+        str,
+        typer.Option(
+            help="MLflow store or server, instead of the output folder's.", rich_help_panel="Where"
+        ),
+    ] = "",
+    storage: Annotated[
+        str, typer.Option(help="Optuna storage (SQLAlchemy URL).", rich_help_panel="Where")
+    ] = "",
+    *,
+    fresh: Annotated[
+        bool, typer.Option(help="Start a new search; finished fits are reused.")
+    ] = False,
+    refit: Annotated[bool, typer.Option(help="Train again what is in the store.")] = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Run a study. Stopped halfway? Run it again: finished fits are kept.
+
+    Examples:
+        n2n-ablate study center-weight
+
+        n2n-ablate study samplers --set sampler=mine --images photos/ --seeds 2
+    """
+    from n2n_ablate.session import Request, open_session
+    from n2n_ablate.store import Output
+
+    request = Request(
+        study=study,
+        profile=profile,
+        settings=settings or [],
+        trials=trials,
+        seeds=seeds,
+        images=images or [],
+        device=device,
+        precision=precision,
+        output=output,
+        plugins_dir=plugins_dir,
+    )
+    signal.signal(signal.SIGTERM, _interrupt)
+    session = open_session(request)
+    place = Output(output)
+    key = session.plan.key
+    busy = f"study '{session.plan.study.name}' is being run by another process in '{output}'. Wait, or use --output."
+    with place.lock(f"{session.plan.study.name}-{key}", busy):
+        code = _run_locked(
+            request,
+            session,
+            place,
+            (tracking, tracking_uri, storage),
+            (fresh, refit, as_json, quiet),
+        )
+    raise typer.Exit(code)
+
+
+def _run_locked(
+    request: Request,
+    session: Session,
+    place: object,
+    stores: tuple[str, str, str],
+    switches: tuple[bool, bool, bool, bool],
+) -> int:
+    from n2n_ablate.console import audience
+    from n2n_ablate.session import open_runner
+    from n2n_ablate.store import Output
+
+    assert isinstance(place, Output)
+    tracking, tracking_uri, storage = stores
+    fresh, refit, as_json, quiet = switches
+    view = audience(messages(), quiet=quiet or as_json)
+    if not (quiet or as_json):
+        view.note(session.plan.study.question)
+    runner = open_runner(
+        session,
+        place,
+        view,
+        tracking=tracking,
+        tracking_uri=tracking_uri,
+        storage=storage,
+        fresh=fresh,
+        refit=refit,
+    )
+    try:
+        result = runner.run()
+    except KeyboardInterrupt:
+        view.close()
+        return _interrupted(runner, view.console)
+    finally:
+        view.close()
+    _print(result, runner, request, as_json=as_json, quiet=quiet)
+    return _FAILED_FITS if any(item.failures for item in result.trials) else 0
+
+
+def _print(
+    result: StudyResult, runner: Runner, request: Request, *, as_json: bool, quiet: bool
+) -> None:
+    from n2n_ablate import answer, tables
+
+    out = results()
+    if as_json:
+        print(json.dumps(answer.to_json(result, runner.bench), indent=2))  # noqa: T201
+        return
+    for condition in runner.plan.conditions:
+        out.print()
+        out.print(f"{runner.plan.study.name}: {condition.label}", markup=False, highlight=False)
+        out.print(tables.study_table(result, condition.label, out.width))
+        for text in (
+            answer.sentence(result, runner.bench, condition.label),
+            answer.best_sentence(result, condition.label),
+        ):
+            out.print(text, markup=False, highlight=False)
+    if lost := answer.failures(result):
+        out.print(lost, markup=False, highlight=False)
+    if not quiet:
+        out.print()
+        out.print("Next:", markup=False)
+        for line in _next(runner, request):
+            out.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _next(runner: Runner, request: Request) -> list[str]:
+    name = runner.plan.study.name
+    where = "" if request.output == Path("mlruns") else f" --output {request.output}"
+    lines = [f"n2n-ablate ui {name}{where}    browse the curves and pictures"]
+    if runner.search is not None:
+        more = runner.plan.profile.trials * 2
+        lines.append(f"n2n-ablate study {request.study}{where} --trials {more}    search on")
+    lines.append(
+        f"n2n-ablate denoise noisy.png -o clean.png --from-study {name}{where}    use the best recipe"
+    )
+    return lines
+
+
+def _interrupted(runner: Runner, console: Console) -> int:
+    done = len(runner.result.trials)
+    console.print(
+        f"stopped after {done} trials; every finished fit is kept. This goes on:\n"
+        f"  {runner.invocation.command}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+    return _INTERRUPTED
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    raise KeyboardInterrupt

@@ -1,0 +1,268 @@
+"""`n2n-ablate ui`: starts MLflow's web pages and says where to look."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import webbrowser
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+from n2n_ablate.cli import options
+from n2n_ablate.cli.screen import messages, results
+from n2n_ablate.errors import AblateError, BusyError, StoreError, nearest
+from n2n_ablate.mlflow_store import VIEW_TAG, chart_link, is_server, tracking_uri, unsigned
+
+_HOST, _FIRST_PORT = "127.0.0.1", 5000
+_PATIENCE = 120.0  # seconds; a busy machine needs 26 where a quiet one needs 5
+
+
+def ui(
+    study: Annotated[
+        str | None,
+        typer.Argument(help="Name of a study; by default the one that ran last."),
+    ] = None,
+    output: options.Output = Path("mlruns"),
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="By default 5000, or a free one.")
+    ] = None,
+    *,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the link.")] = False,
+) -> None:
+    """Browse studies: curves, pictures, tables. Stop it with Ctrl-C.
+
+    Examples:
+        n2n-ablate ui
+
+        n2n-ablate ui center-weight --port 8080 --no-browser
+    """
+    serve(output, study, port, open_browser=not no_browser)
+
+
+def serve(output_root: Path, study: str | None, port: int | None, *, open_browser: bool) -> None:
+    """Serve the pages of an output folder until SIGINT or SIGTERM; then stop the server too.
+
+    Where `MLFLOW_TRACKING_URI` names a server, only its link is printed.
+
+    Args:
+        output_root: The output folder.
+        study: Which study to show; None for the one that ran last.
+        port: None for 5000, or a free one if that is taken.
+        open_browser: Open the page too, where there is a screen.
+
+    Raises:
+        StoreError: There is nothing to show yet, or the server does not start.
+        BusyError: The port is taken.
+        AblateError: There is no such study.
+    """
+    uri = tracking_uri(output_root)
+    if is_server(uri):
+        _show(_link(uri, study), open_browser=open_browser)
+        return
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
+        msg = (
+            f"there is no study in '{output_root}' yet ('{unsigned(uri)}' does not exist). "
+            "Run a study first: n2n-ablate study center-weight"
+        )
+        raise StoreError(msg)
+    chosen = _free_port() if port is None else _checked_port(port)
+    with _stoppable(), _server(uri, output_root, chosen) as server:
+        link = _link(f"http://{_HOST}:{chosen}", study)
+        _show(link, open_browser=open_browser)
+        messages().print("Ctrl-C stops the server.", style="dim")
+        server.wait()
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Turn SIGINT and SIGTERM into a quiet end of the block."""
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except KeyboardInterrupt:
+        return
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _Server:
+    """A running MLflow server: a group of processes and the file they complain to."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self._process = process
+        self._log = log
+
+    def wait(self) -> None:
+        """Wait for the end of the server.
+
+        Raises:
+            StoreError: Always: it is not meant to end by itself.
+        """
+        self._process.wait()
+        raise StoreError(self._complaint("stopped"))
+
+    def await_health(self, url: str) -> None:
+        """Wait until the server answers.
+
+        Raises:
+            StoreError: It ends, or does not answer in time.
+        """
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                raise StoreError(self._complaint("does not start"))
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"{url}/health", timeout=5).close()
+                return
+            time.sleep(0.1)
+        raise StoreError(self._complaint(f"does not answer within {_PATIENCE:.0f} s"))
+
+    def stop(self) -> None:
+        """End all processes of the server; those that do not go are killed."""
+        for way in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                os.killpg(self._process.pid, way)
+                self._process.wait(timeout=10)
+        self._process.wait()
+
+    def _complaint(self, what: str) -> str:
+        lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        last = unsigned(lines[-1].strip()[:300]) if lines else "it says nothing"
+        return f"the MLflow server {what}: {last}"
+
+
+@contextlib.contextmanager
+def _server(uri: str, output_root: Path, port: int) -> Iterator[_Server]:
+    """Start a server that answers; it is gone when the block is left, however it is left."""
+    from n2n_ablate.store import Output
+
+    # Two workers and a job queue less than by default: 2 processes and 0.5 GB, not 15 and 1.7 GB.
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", _HOST, "--port", str(port)]
+    command += ["--workers", "1", "--backend-store-uri", uri]
+    command += ["--uvicorn-opts", "--log-level warning"]
+    environment = {
+        **os.environ,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    output = Output(output_root)
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "server.log"
+        with messages().status("starting MLflow"), output.opening(), log.open("wb") as stream:
+            process = subprocess.Popen(
+                command,
+                stdout=stream,
+                stderr=stream,
+                stdin=subprocess.DEVNULL,
+                cwd=folder,  # where MLflow would otherwise make folders for files it never gets
+                env=environment,
+                start_new_session=True,
+            )
+            server = _Server(process, log)
+            try:
+                server.await_health(f"http://{_HOST}:{port}")
+            except BaseException:
+                server.stop()
+                raise
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def _link(base_url: str, study: str | None) -> str:
+    """Return the link to a study's charts, by default of the study that ran last.
+
+    Raises:
+        AblateError: There is no such study, or the server does not answer.
+    """
+    found = _ask(base_url, "experiments", {"max_results": 1000}).get("experiments", [])
+    studies = {item["name"]: item for item in found if item["name"] != "Default"}
+    if study is None:
+        latest = _latest(base_url, [str(item["experiment_id"]) for item in studies.values()])
+        study = next((name for name in studies if studies[name]["experiment_id"] == latest), None)
+        if study is None:
+            return base_url
+    if study not in studies:
+        msg = f"no study called '{study}' was run here. {nearest(study, studies)}"
+        raise AblateError(msg)
+    arranged = any(tag["key"] == VIEW_TAG for tag in studies[study].get("tags", []))
+    return chart_link(base_url, str(studies[study]["experiment_id"]), arranged=arranged)
+
+
+def _latest(base_url: str, experiments: list[str]) -> str:
+    wanted = {
+        "experiment_ids": experiments,
+        "order_by": ["attributes.start_time DESC"],
+        "max_results": 1,
+    }
+    runs = _ask(base_url, "runs", wanted).get("runs", []) if experiments else []
+    return str(runs[0]["info"]["experiment_id"]) if runs else ""
+
+
+def _ask(base_url: str, what: str, wanted: dict[str, Any]) -> dict[str, Any]:
+    request = urllib.request.Request(
+        f"{base_url.rstrip('/')}/api/2.0/mlflow/{what}/search",
+        json.dumps(wanted).encode(),
+        {"Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return dict(json.load(answer))
+    except (OSError, ValueError) as error:
+        msg = f"the MLflow server at {unsigned(base_url)} does not answer: {error}"
+        raise StoreError(msg) from error
+
+
+def _show(link: str, *, open_browser: bool) -> None:
+    # The terminal makes it clickable only in one piece, so it must never be wrapped.
+    results().print(link, markup=False, highlight=False, soft_wrap=True)
+    sys.stdout.flush()
+    screen = sys.platform in ("darwin", "win32") or any(
+        map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))
+    )
+    if open_browser and screen:
+        webbrowser.open(link)
+
+
+def _checked_port(port: int) -> int:
+    if _is_free(port):
+        return port
+    msg = f"port {port} is taken by another program. Leave --port out to get a free one."
+    raise BusyError(msg)
+
+
+def _free_port() -> int:
+    return _FIRST_PORT if _is_free(_FIRST_PORT) else _any_port()
+
+
+def _any_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((_HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except OSError:
+            return False
+    return True

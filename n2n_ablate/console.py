@@ -1,0 +1,162 @@
+"""The live view of a running study: a progress bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import threading
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from n2n_ablate.answer import shown
+from n2n_ablate.bench import Bench
+from n2n_ablate.fit import FitResult, Point
+from n2n_ablate.results import StudyResult, TrialResult
+from n2n_ablate.study import BASELINE, Trial
+
+
+class Silent:
+    """Tells nothing but notes."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def begun(self, bench: Bench) -> None:
+        """See `runner.Audience`."""
+
+    def trial_begun(self, trial: Trial, fits: int, reused: int) -> None:
+        """See `runner.Audience`."""
+
+    def point(self, point: Point) -> None:
+        """See `runner.Audience`."""
+
+    def fit_done(self, result: FitResult) -> None:
+        """See `runner.Audience`."""
+
+    def trial_done(self, result: TrialResult, so_far: StudyResult) -> None:
+        """See `runner.Audience`."""
+
+    def note(self, message: str) -> None:
+        """See `runner.Audience`."""
+        self.console.print(message, markup=False, highlight=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Clear what is drawn."""
+
+
+class Plain(Silent):
+    """One line per trial, for logs."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._count = 0
+        self._total = 0
+
+    def begun(self, bench: Bench) -> None:
+        """See `runner.Audience`."""
+        plan = bench.plan
+        self._total = len(plan.fixed) + plan.searched
+        per_trial = len(bench.subjects)
+        self.note(
+            f"{self._total} trials of {per_trial} fits on {bench.machine.name}, {bench.machine.precision}"
+        )
+
+    def trial_done(self, result: TrialResult, so_far: StudyResult) -> None:
+        """See `runner.Audience`."""
+        self._count += 1
+        self.note(f"[{self._count}/{self._total}] {summary(result, so_far)}")
+
+
+class Live(Plain):
+    """A progress bar with the present trial, its PSNR and the time left; a line per finished trial."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._lock = threading.Lock()
+        self._steps: dict[str, int] = {}
+        self._psnr: dict[str, float] = {}
+        self._per_fit = 0
+        self._progress = Progress(
+            TextColumn("[bold]{task.description}", markup=True),
+            BarColumn(bar_width=24),
+            TextColumn("fit {task.fields[fit]}"),
+            TextColumn("step {task.fields[step]}"),
+            TextColumn("{task.fields[psnr]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(elapsed_when_finished=False),
+            console=console,
+            transient=True,
+        )
+        self._task = self._progress.add_task("preparing", total=None, fit="", step="", psnr="")
+
+    def begun(self, bench: Bench) -> None:
+        """See `runner.Audience`."""
+        super().begun(bench)
+        self._per_fit = bench.steps(bench.plan.baseline.recipe)
+        self._left = self._total * len(bench.subjects)
+        self._all = self._left
+        self._progress.update(self._task, total=self._left * self._per_fit)
+        self._progress.start()
+
+    def trial_begun(self, trial: Trial, fits: int, reused: int) -> None:
+        """See `runner.Audience`."""
+        with self._lock:
+            self._left -= reused
+            total = self._left * self._per_fit
+        self._progress.update(self._task, description=_short(trial.name), total=total)
+
+    def point(self, point: Point) -> None:
+        """See `runner.Audience`."""
+        with self._lock:
+            done = point.step - self._steps.get(point.key, 0)
+            self._steps[point.key] = point.step
+            self._psnr[point.key] = point.values.get("psnr", float("nan"))
+            advance = done * self._per_fit / point.steps
+            fit = f"{len(self._steps)}/{self._left}"
+        self._progress.update(
+            self._task,
+            advance=advance,
+            fit=fit,
+            step=f"{point.step}/{point.steps}",
+            psnr=f"{point.values['psnr']:.2f} dB" if "psnr" in point.values else "",
+        )
+
+    def close(self) -> None:
+        """See `Silent.close`."""
+        self._progress.stop()
+
+
+def audience(console: Console, *, quiet: bool) -> Silent:
+    """Return the view that suits the console."""
+    if quiet:
+        return Silent(console)
+    return Live(console) if console.is_terminal else Plain(console)
+
+
+def summary(result: TrialResult, so_far: StudyResult) -> str:
+    """Return a finished trial in one line."""
+    parts = [result.trial.name]
+    for condition in so_far.plan.conditions:
+        line = next(
+            line for line in so_far.lines(condition.label) if line.name == result.trial.name
+        )
+        gap = "" if line.role == BASELINE else f" ({shown(line.difference)})"
+        parts.append(f"{line.figures['psnr']:.2f} dB{gap}")
+    if result.failures:
+        parts.append(f"{result.failures} of {len(result.rows)} fits failed")
+    if result.reused == len(result.rows):
+        parts.append("reused")
+    else:
+        reused = f", {result.reused} fits reused" if result.reused else ""
+        parts.append(f"{result.seconds:.0f} s of training{reused}")
+    return "  ".join(parts)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 28 else f"{name[:27]}\u2026"

@@ -1,0 +1,117 @@
+"""Applies a recipe to a noisy image of the user's own: one fit, no clean image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from n2n_ablate import journal
+from n2n_ablate.components import RECIPE_KINDS
+from n2n_ablate.errors import StoreError, StudyError, nearest
+from n2n_ablate.fit import Fit, Machine, fit_all
+from n2n_ablate.fit.job import Listener
+from n2n_ablate.identity import generator, stream
+from n2n_ablate.images import Image
+from n2n_ablate.recipe import Part, Recipe
+from n2n_ablate.registry import Registry
+from n2n_ablate.study.plan import setting
+
+OFFICIAL = Recipe(
+    {
+        "sampler": Part("diagonal"),
+        "backbone": Part("zs-n2n"),
+        "loss": Part("residual-consistency"),
+        "training": Part("adam"),
+        "estimator": Part("last"),
+    }
+)
+"""Zero-Shot Noise2Noise as published (Mansour and Heckel, 2023)."""
+
+
+def choose_recipe(
+    registry: Registry,
+    *,
+    output: Path,
+    from_study: str = "",
+    trial: str = "",
+    settings: Sequence[str] = (),
+) -> tuple[str, Recipe]:
+    """Return the recipe to use, with its name.
+
+    Args:
+        registry: The components.
+        output: The output folder in which the study was run.
+        from_study: Take the trial with the highest mean PSNR of this study; references excluded.
+        trial: Take this trial of the study instead.
+        settings: Changes, see `study.plan`.
+
+    Raises:
+        AblateError: The study was not run, has no such trial, or a setting makes no sense.
+    """
+    name, recipe = "the official preset", OFFICIAL
+    if from_study:
+        chosen = _chosen(journal.latest(output, from_study), from_study, trial)
+        name, recipe = chosen.name, chosen.recipe
+    elif trial:
+        msg = "--trial needs --from-study: it names a trial of a study"
+        raise StudyError(msg)
+    for text in settings:
+        key, value = setting(text)
+        if key.partition(".")[0] not in RECIPE_KINDS:
+            msg = (
+                f"--set '{text}': the image is noisy already; set one of {', '.join(RECIPE_KINDS)}"
+            )
+            raise StudyError(msg)
+        recipe = recipe.replace(key, value)
+    return name, recipe.resolved(registry)
+
+
+def denoise(
+    image: Image,
+    recipe: Recipe,
+    registry: Registry,
+    machine: Machine,
+    *,
+    seed: int = 0,
+    listener: Listener | None = None,
+) -> Tensor:
+    """Train the recipe on one noisy image and return it denoised, (1, c, h, w), in [0, 1].
+
+    Raises:
+        StudyError: The training diverged.
+        ImageError: The image is too small for the sampler.
+    """
+    parts = recipe.build(registry)
+    fit = Fit(
+        key="denoise",
+        noisy=image.pixels,
+        clean=None,
+        noise=None,
+        metrics={},
+        init_seed=stream("weights", image.digest, seed),
+        rng=lambda: generator("sampler", image.digest, seed),
+        **parts,
+    )
+    fit.sampler.draw(fit.noisy, fit.rng())
+    (result,) = fit_all([fit], machine, listener)
+    if result.denoised is None:
+        msg = f"the training {result.failure}. Try a smaller rate: --set training.lr=0.0003"
+        raise StudyError(msg)
+    return torch.from_numpy(result.denoised.astype("float32") / 65535)[None]
+
+
+def _chosen(entries: Sequence[journal.Entry], study: str, trial: str) -> journal.Entry:
+    if trial:
+        named = {entry.name: entry for entry in entries}
+        if trial not in named:
+            msg = f"study '{study}' has no finished trial '{trial}'. {nearest(trial, named)}"
+            raise StoreError(msg)
+        return named[trial]
+    own = [entry for entry in entries if entry.role != "reference" and entry.psnr is not None]
+    if not own:
+        msg = f"study '{study}' has no finished trial yet. Run: n2n-ablate study {study}"
+        raise StoreError(msg)
+    return max(own, key=lambda entry: entry.psnr or 0.0)

@@ -1,0 +1,98 @@
+"""How long a plan will take, by measurement: a few steps of each kind of recipe, on this machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from n2n_ablate.bench import Bench
+from n2n_ablate.components import Training
+from n2n_ablate.fit import Fit, Machine
+from n2n_ablate.fit.train import train
+from n2n_ablate.recipe import Recipe
+from n2n_ablate.store import FitStore
+from n2n_ablate.study import Plan
+
+_WARM, _TIMED = 4, 16
+_REST = 1.08  # metrics, curves, stores and pictures beside the steps; measured on the quick profile
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a plan costs.
+
+    Attributes:
+        trials: Trials that the plan has budget for.
+        fits: Fits of all trials.
+        stored: Fits among the known trials whose result is in the store.
+        seconds: Expected time for the rest, training and everything around it.
+    """
+
+    trials: int
+    fits: int
+    stored: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Short:
+    """A training cut to a few steps."""
+
+    inner: Training
+    steps: int
+
+    def optimizer(self, weights: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        return self.inner.optimizer(weights)
+
+    def rate(self, step: int) -> float:
+        return self.inner.rate(step)
+
+
+def estimate(plan: Plan, bench: Bench, store: FitStore) -> Estimate:
+    """Time a few steps of every kind of recipe and add up what is not in the store yet."""
+    per_step: dict[object, float] = {}
+    seconds, stored = 0.0, 0
+    trials = [*plan.fixed, *[plan.baseline] * plan.searched]
+    for place, trial in enumerate(trials):
+        fits = bench.fits(trial.recipe)
+        kind = _kind(trial.recipe)
+        if kind not in per_step:
+            per_step[kind] = seconds_per_step(fits, bench.machine)
+        for fit in fits:
+            if place < len(plan.fixed) and store.path(fit.key).exists():
+                stored += 1
+            else:
+                seconds += per_step[kind] * fit.training.steps
+    return Estimate(len(trials), len(trials) * len(bench.subjects), stored, seconds * _REST)
+
+
+def seconds_per_step(fits: list[Fit], machine: Machine) -> float:
+    """Return seconds per step and fit with all workers busy, as they are in a study."""
+    sample = [fits[place % len(fits)] for place in range(machine.workers)]
+    _timed(sample, machine, _WARM)  # the first pass also chooses and builds the kernels
+    short = _timed(sample, machine, _WARM)
+    return max(1e-6, (_timed(sample, machine, _WARM + _TIMED) - short) / _TIMED / len(sample))
+
+
+def _timed(fits: list[Fit], machine: Machine, steps: int) -> float:
+    cut = [replace(fit, training=_Short(fit.training, steps), metrics={}) for fit in fits]
+
+    def run(fit: Fit) -> None:
+        if machine.type == "cpu":
+            torch.set_num_threads(1)
+        train([fit], machine, points=1)
+
+    with ThreadPoolExecutor(len(cut)) as pool:
+        start = time.perf_counter()
+        list(pool.map(run, cut))
+        return time.perf_counter() - start
+
+
+def _kind(recipe: Recipe) -> object:
+    heavy = [recipe.parts[kind] for kind in ("backbone", "loss")]
+    return recipe.parts["sampler"].name, *heavy

@@ -1,0 +1,10 @@
+"""Training: from fits (one recipe, one noisy image, one seed) to results. Knows no study."""
+
+from __future__ import annotations
+
+from n2n_ablate.fit.device import Machine as Machine
+from n2n_ablate.fit.device import machine as machine
+from n2n_ablate.fit.job import Fit as Fit
+from n2n_ablate.fit.job import FitResult as FitResult
+from n2n_ablate.fit.job import Point as Point
+from n2n_ablate.fit.pool import fit_all as fit_all

@@ -1,0 +1,109 @@
+"""Trains many fits on one machine: sorts them into stacks and hands results over as they finish."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from threading import Event
+
+import numpy as np
+import torch
+
+from n2n_ablate.components import pairs_of
+from n2n_ablate.fit.device import Machine
+from n2n_ablate.fit.job import Fit, FitResult, Listener
+from n2n_ablate.fit.train import Cancelled, train
+
+
+def fit_all(
+    fits: Sequence[Fit],
+    machine: Machine,
+    listener: Listener | None = None,
+    *,
+    stop: Event | None = None,
+) -> Iterator[FitResult]:
+    """Train all fits and yield each result as soon as its stack is done, in no fixed order.
+
+    On a CPU a stack is trained fit by fit, several at a time with one thread each: measured, this
+    beats one wide network over all cores, because activations stay in the caches. A fit's result
+    therefore depends neither on its stack mates nor on how many run beside it.
+
+    Closing the iterator, or an exception in the caller, stops the training within a step.
+    """
+    closing = Event()
+
+    def stopped() -> bool:
+        return closing.is_set() or (stop is not None and stop.is_set())
+
+    stacks = list(stacks_of(fits, machine.stack))
+    workers = max(1, min(machine.workers, len(stacks)))
+    threads = max(1, machine.workers // workers)
+    pool = ThreadPoolExecutor(workers, "fit")
+    waiting = {
+        pool.submit(_train_stack, stack, machine, listener, stopped, threads) for stack in stacks
+    }
+    try:
+        while waiting:
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield from future.result()
+    finally:
+        closing.set()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def stacks_of(fits: Sequence[Fit], largest: int) -> Iterator[list[Fit]]:
+    """Sort fits into stacks of at most `largest` that can be trained together, keeping their order."""
+    groups: dict[object, list[Fit]] = {}
+    for fit in fits:
+        groups.setdefault(_stack_key(fit) if largest > 1 else id(fit), []).append(fit)
+    for group in groups.values():
+        for start in range(0, len(group), largest):
+            yield group[start : start + largest]
+
+
+def _stack_key(fit: Fit) -> object:
+    views = fit.sampler.draw(fit.noisy, fit.rng())(fit.noisy)
+    consistent = getattr(fit.sampler, "consistent", True)
+    shapes = tuple(view.shape for view in views)
+    return fit.kin, fit.training.steps, fit.noisy.shape, shapes, pairs_of(fit.sampler), consistent
+
+
+def _train_stack(
+    stack: list[Fit],
+    machine: Machine,
+    listener: Listener | None,
+    stopped: Callable[[], bool],
+    threads: int,
+) -> list[FitResult]:
+    if machine.type == "cpu":
+        torch.set_num_threads(threads)  # holds for this worker thread only
+    try:
+        return train(stack, machine, listener, stopped)
+    except Cancelled:
+        raise
+    except Exception as error:  # noqa: BLE001  components are anybody's code, and memory may run out
+        if len(stack) == 1:
+            return [_failed(stack[0], error)]
+    # Half a stack needs half the memory, and in the end only the fit at fault is lost.
+    middle = len(stack) // 2
+    halves = stack[:middle], stack[middle:]
+    return [
+        result
+        for half in halves
+        for result in _train_stack(half, machine, listener, stopped, threads)
+    ]
+
+
+def _failed(fit: Fit, error: Exception) -> FitResult:
+    reason = str(error).splitlines()[0][:300] if str(error) else "no message"
+    return FitResult(
+        key=fit.key,
+        figures={},
+        steps=np.array([], dtype=np.int32),
+        curves={},
+        denoised=None,
+        seconds=0.0,
+        failure=f"stopped with {type(error).__name__}: {reason}",
+        passing=True,
+    )

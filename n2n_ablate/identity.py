@@ -1,0 +1,83 @@
+"""What a fit is: a hash of everything that can change its result, and its streams of randomness."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import torch
+
+from n2n_ablate.recipe import Part, Recipe, canonical, source_digest
+from n2n_ablate.registry import Registry
+
+ENGINE = 1
+"""Raise by one with every change of the engine that can change a result."""
+
+
+def stream(purpose: str, image_digest: str, seed: int) -> int:
+    """Return the seed of one stream of randomness.
+
+    It never depends on the trial: two recipes on one image with one seed see the same noise and,
+    with equal networks, start from the same weights. One stream per purpose, so that a sampler
+    that draws more numbers does not shift anybody else's.
+    """
+    digest = hashlib.sha256(f"{purpose}/{image_digest}/{seed}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def generator(purpose: str, image_digest: str, seed: int) -> torch.Generator:
+    """Return a CPU generator at the start of a stream."""
+    return torch.Generator().manual_seed(stream(purpose, image_digest, seed))
+
+
+class Fingerprints:
+    """Hashes of the code behind components, each read once per process."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._known: dict[tuple[str, str], str] = {}
+
+    def of(self, kind: str, name: str) -> str:
+        """Return the hash of the code of one component."""
+        if (kind, name) not in self._known:
+            factory = self._registry.get(kind, name).factory
+            self._known[kind, name] = source_digest(factory)
+        return self._known[kind, name]
+
+    def fit_key(
+        self,
+        *,
+        image_digest: str,
+        noise: Part | None,
+        recipe: Recipe,
+        seed: int,
+        device_type: str,
+        precision: str,
+        metrics: Mapping[str, Part],
+    ) -> str:
+        """Return the identity of a fit, 32 hexadecimal digits.
+
+        Args:
+            image_digest: See `Image.digest`.
+            noise: The noise model with every parameter, None for an image that is noisy already.
+            recipe: The recipe with every parameter written out.
+            seed: The fit's seed.
+            device_type: `cpu` or `cuda`.
+            precision: `fp32`, `tf32` or `bf16`.
+            metrics: What is measured.
+        """
+        parts = dict(recipe.parts) | {f"metric:{name}": part for name, part in metrics.items()}
+        if noise is not None:
+            parts["noise"] = noise
+        code = {kind: self.of(kind.partition(":")[0], part.name) for kind, part in parts.items()}
+        everything = {
+            "image": image_digest,
+            "parts": {kind: [part.name, dict(part.parameters)] for kind, part in parts.items()},
+            "code": code,
+            "seed": seed,
+            "engine": ENGINE,
+            "torch": torch.__version__.partition("+")[0],
+            "device": device_type,
+            "precision": precision,
+        }
+        return hashlib.sha256(canonical(everything).encode()).hexdigest()[:32]

@@ -1,0 +1,187 @@
+"""What a study found: one row per fit, gathered into trials and compared with the baseline."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from n2n_ablate import stats
+from n2n_ablate.fit.job import FitResult
+from n2n_ablate.study import BASELINE, Plan, Trial
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One fit of a trial.
+
+    Attributes:
+        condition: Label of the noise.
+        image: Name of the image.
+        seed: The seed.
+        result: What the fit gave.
+        reused: True if it was already in the store.
+    """
+
+    condition: str
+    image: str
+    seed: int
+    result: FitResult
+    reused: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class TrialResult:
+    """A trial with all its fits."""
+
+    trial: Trial
+    rows: tuple[Row, ...]
+
+    @property
+    def failures(self) -> int:
+        """Fits without a result."""
+        return sum(bool(row.result.failure) for row in self.rows)
+
+    @property
+    def seconds(self) -> float:
+        """Training time of all fits, reused ones included."""
+        return sum(row.result.seconds for row in self.rows)
+
+    @property
+    def reused(self) -> int:
+        """Fits that were in the store before."""
+        return sum(row.reused for row in self.rows)
+
+    def by_image(self, metric: str, condition: str) -> dict[str, float]:
+        """Return the value of a metric per image, averaged over seeds; failed fits are left out.
+
+        An image with any failed fit is left out whole: an average over the seeds that happened to
+        survive would flatter an unstable recipe.
+        """
+        rows = [row for row in self.rows if row.condition == condition]
+        lost = {row.image for row in rows if row.result.failure}
+        values: defaultdict[str, list[float]] = defaultdict(list)
+        for row in rows:
+            if row.image not in lost and metric in row.result.figures:
+                values[row.image].append(row.result.figures[metric])
+        return {image: float(np.mean(own)) for image, own in values.items()}
+
+    def mean(self, metric: str, condition: str) -> float:
+        """Return the mean of a metric over images, NaN if no fit succeeded."""
+        values = list(self.by_image(metric, condition).values())
+        return float(np.mean(values)) if values else math.nan
+
+    def curve(self, metric: str, condition: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return steps and the mean curve of a metric over all fits that succeeded."""
+        good = [
+            row.result
+            for row in self.rows
+            if row.condition == condition and not row.result.failure and metric in row.result.curves
+        ]
+        if not good:
+            return np.array([]), np.array([])
+        return good[0].steps, np.mean([result.curves[metric] for result in good], axis=0)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table of a condition.
+
+    Attributes:
+        name: Of the trial, or of the row that needs no training.
+        role: `baseline`, `declared`, `search`, `reference`, or `yardstick` without training.
+        values: Place among the factors.
+        figures: Mean of every metric.
+        difference: From the baseline, in dB, None for the baseline itself.
+        verdict: One word for declared contrasts, else empty.
+        failures: Fits without a result.
+        fits: All fits.
+        seconds: Training time.
+        curve: Mean PSNR by step, for the sparkline.
+    """
+
+    name: str
+    role: str
+    values: Mapping[str, object]
+    figures: Mapping[str, float]
+    difference: stats.Difference | None = None
+    verdict: str = ""
+    failures: int = 0
+    fits: int = 0
+    seconds: float = 0.0
+    curve: Sequence[float] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class StudyResult:
+    """Everything a study found so far.
+
+    Attributes:
+        plan: What was asked.
+        trials: In the order in which they ran; the baseline is the first.
+        yardsticks: By name (`noisy`, `nl-means`): value per metric, condition and image.
+    """
+
+    plan: Plan
+    trials: tuple[TrialResult, ...]
+    yardsticks: Mapping[str, Mapping[tuple[str, str], Mapping[str, float]]] = field(
+        default_factory=dict
+    )
+
+    @property
+    def baseline(self) -> TrialResult | None:
+        """The baseline's result, None if it did not run."""
+        return next((item for item in self.trials if item.trial.role == BASELINE), None)
+
+    def lines(self, condition: str) -> list[Line]:
+        """Return the table of a condition: best PSNR first, failed trials last."""
+        base = self.baseline.by_image("psnr", condition) if self.baseline else {}
+        asked = [item for item in self.trials if item.trial.name in self.plan.contrasts]
+        firsts = [item.by_image("psnr", condition) for item in asked]
+        names = [item.trial.name for item in asked]
+        answers = dict(zip(names, stats.family(firsts, base), strict=True))
+        lines = [self._line(item, condition, base, answers) for item in self.trials]
+        lines += self._yardstick_lines(condition, base)
+        return sorted(
+            lines, key=lambda line: (math.isnan(line.figures["psnr"]), -line.figures["psnr"])
+        )
+
+    def _line(
+        self,
+        item: TrialResult,
+        condition: str,
+        base: Mapping[str, float],
+        answers: Mapping[str, stats.Difference | None],
+    ) -> Line:
+        trial = item.trial
+        own = item.by_image("psnr", condition)
+        difference = answers.get(trial.name) or stats.paired(own, base)
+        rows = [row for row in item.rows if row.condition == condition]
+        asked = trial.name in answers and difference is not None
+        return Line(
+            name=trial.name,
+            role=trial.role,
+            values=trial.values,
+            figures={name: item.mean(name, condition) for name in self.plan.metrics},
+            difference=None if trial.role == BASELINE else difference,
+            verdict=difference.verdict(self.plan.study.margin) if asked and difference else "",
+            failures=sum(bool(row.result.failure) for row in rows),
+            fits=len(rows),
+            seconds=sum(row.result.seconds for row in rows),
+            curve=tuple(float(value) for value in item.curve("psnr", condition)[1]),
+        )
+
+    def _yardstick_lines(self, condition: str, base: Mapping[str, float]) -> Iterable[Line]:
+        for name, values in self.yardsticks.items():
+            own = {
+                image: figures for (label, image), figures in values.items() if label == condition
+            }
+            psnr = {image: figures["psnr"] for image, figures in own.items()}
+            means = {
+                metric: float(np.mean([figures[metric] for figures in own.values()]))
+                for metric in self.plan.metrics
+            }
+            yield Line(name, "yardstick", {}, means, stats.paired(psnr, base))

@@ -1,0 +1,178 @@
+"""Puts the pieces of one command together: study, plugins, machine, images, stores, trackers."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+from n2n_ablate import fit, study
+from n2n_ablate.bench import Bench, Subject
+from n2n_ablate.errors import StudyError
+from n2n_ablate.registry import Registry
+from n2n_ablate.results import StudyResult, TrialResult
+from n2n_ablate.runner import Audience, Runner
+from n2n_ablate.store import Output
+from n2n_ablate.study import Plan
+from n2n_ablate.trackers import Background, Invocation, Tracker
+
+TRACKING = ("mlflow", "none")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for on the command line, unchecked.
+
+    Attributes:
+        study: Name or path of a study.
+        profile, settings, trials, seeds, images: See `study.plan`.
+        device, precision: See `fit.machine`.
+        output: The output folder.
+        plugins_dir: A further folder of plugin files.
+    """
+
+    study: str
+    profile: str = ""
+    settings: Sequence[str] = ()
+    trials: int | None = None
+    seeds: int | None = None
+    images: Sequence[str] = ()
+    device: str = "auto"
+    precision: str = "auto"
+    output: Path = Path("mlruns")
+    plugins_dir: Path | None = None
+
+
+@dataclass(frozen=True)
+class Session:
+    """A request with everything decided and every image read. Nothing has been trained."""
+
+    registry: Registry
+    plan: Plan
+    bench: Bench
+
+
+class Nowhere:
+    """The tracker of `--tracking none`."""
+
+    def start(self, plan: Plan, invocation: Invocation) -> None:
+        """See `Tracker`."""
+
+    def trial(self, result: TrialResult, subjects: Sequence[Subject]) -> None:
+        """See `Tracker`."""
+
+    def finish(self, result: StudyResult, status: str) -> None:
+        """See `Tracker`."""
+
+
+def open_session(request: Request) -> Session:
+    """Check everything that can be checked before the first fit.
+
+    Raises:
+        AblateError: See the message.
+    """
+    asked = study.read(study.find(request.study))
+    registry = Registry(plugins_dir=request.plugins_dir)
+    plan = study.plan(
+        asked,
+        registry,
+        profile=request.profile or default_profile(asked, request.device),
+        settings=request.settings,
+        trials=request.trials,
+        seeds=request.seeds,
+        images=request.images,
+    )
+    machine = fit.machine(request.device, request.precision)
+    bench = Bench(plan, registry, machine)
+    for trial in plan.fixed:
+        bench.check(trial.recipe)
+    return Session(registry, plan, bench)
+
+
+def default_profile(asked: study.Study, device: str) -> str:
+    """Return `paper` where a GPU will be used and the study has it, else the file's first profile."""
+    on_gpu = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
+    return "paper" if on_gpu and "paper" in asked.profiles else ""
+
+
+def open_runner(
+    session: Session,
+    output: Output,
+    audience: Audience,
+    *,
+    tracking: str = "mlflow",
+    tracking_uri: str = "",
+    storage: str = "",
+    fresh: bool = False,
+    refit: bool = False,
+) -> Runner:
+    """Open the stores and return the runner. The caller holds the study's lock.
+
+    Raises:
+        AblateError: A store cannot be opened.
+    """
+    search = None
+    if session.plan.space and session.plan.searched:
+        from n2n_ablate.search import Search
+
+        search = Search(session.plan, output, storage=storage, fresh=fresh)
+    return Runner(
+        plan=session.plan,
+        registry=session.registry,
+        bench=session.bench,
+        output=output,
+        tracker=_tracker(tracking, tracking_uri, output, audience.note),
+        audience=audience,
+        invocation=_invocation(session),
+        search=search,
+        refit=refit,
+    )
+
+
+def _tracker(kind: str, uri: str, output: Output, complain: Callable[[str], None]) -> Tracker:
+    if kind not in TRACKING:
+        msg = f"--tracking cannot be '{kind}'. Use {' or '.join(TRACKING)}."
+        raise StudyError(msg)
+    if kind == "none":
+        return Nowhere()
+    from n2n_ablate.mlflow_tracker import MlflowTracker
+
+    return Background(MlflowTracker(output, uri or None), complain)
+
+
+def _invocation(session: Session) -> Invocation:
+    machine = session.bench.machine
+    versions = {"python": platform.python_version(), "torch": torch.__version__}
+    for name in ("n2n-ablate", "mlflow", "optuna"):
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    for entry in session.registry:
+        if entry.origin.version and not str(entry.factory.__module__).startswith("n2n_ablate"):
+            versions[entry.origin.plugin] = entry.origin.version
+    command = " ".join(["n2n-ablate", *sys.argv[1:]])
+    return Invocation(
+        uuid.uuid4().hex[:12], command, machine.name, machine.precision, versions, _commit()
+    )
+
+
+def _commit() -> str:
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

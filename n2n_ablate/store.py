@@ -1,0 +1,172 @@
+"""Finished fits on disk: one small file each, named by content, written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from n2n_ablate.errors import BusyError, StoreError
+from n2n_ablate.fit.job import FitResult
+
+OUTPUT = "mlruns"
+
+
+class Output:
+    """The output folder: fits, journals, artifacts and locks. Everything in it can be made again.
+
+    Args:
+        root: The folder; it is made if it does not exist.
+
+    Raises:
+        StoreError: It cannot be made or written to.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        try:
+            for name in ("fits", "studies", "artifacts", "locks"):
+                (self.root / name).mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.root / "fits"):
+                pass
+        except OSError as error:
+            msg = (
+                f"the output folder '{root}' cannot be written: {error.strerror}. Use --output DIR."
+            )
+            raise StoreError(msg) from error
+
+    @contextlib.contextmanager
+    def lock(self, name: str, busy: str) -> Iterator[None]:
+        """Hold a lock that dies with this process.
+
+        Raises:
+            BusyError: Another process holds it; `busy` is the message.
+        """
+        lock = FileLock(self.root / "locks" / f"{name}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise BusyError(busy) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def opening(self) -> FileLock:
+        """Return the lock to hold while a database is opened: two first openings can break it."""
+        return FileLock(self.root / "locks" / "stores.lock")
+
+
+class FitStore:
+    """Results of fits by key."""
+
+    def __init__(self, output: Output) -> None:
+        self._root = output.root / "fits"
+        self.damaged: list[Path] = []
+
+    def path(self, key: str) -> Path:
+        """Return where the result of a fit is, or would be."""
+        return self._root / key[:2] / f"{key}.safetensors"
+
+    def save(self, result: FitResult) -> None:
+        """Write a result; a crash at any moment leaves either the whole file or none.
+
+        Raises:
+            StoreError: The file cannot be written, for instance because the disk is full.
+        """
+        arrays = {f"curve.{name}": values for name, values in result.curves.items()}
+        arrays["steps"] = result.steps
+        if result.denoised is not None:
+            arrays["denoised"] = result.denoised
+        # safetensors writes an array's memory as it lies, so it has to lie in C order.
+        tensors = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        about = {
+            "key": result.key,
+            "figures": result.figures,
+            "seconds": result.seconds,
+            "failure": result.failure,
+            "facts": dict(result.facts),
+            "sum": _checksum(tensors, result.figures),
+        }
+        path = self.path(result.key)
+        try:
+            path.parent.mkdir(exist_ok=True)
+            write_whole(path, save(tensors, {"fit": json.dumps(about)}))
+        except OSError as error:
+            msg = f"the result of a fit cannot be written to '{path.parent}': {error.strerror}"
+            raise StoreError(msg) from error
+
+    def load(self, key: str, *, with_image: bool = False) -> FitResult | None:
+        """Return a stored result, or None if the fit has to be run.
+
+        A damaged file is renamed to end in `.damaged`, listed in `damaged`, and counts as missing.
+        """
+        path = self.path(key)
+        try:
+            with safe_open(path, "numpy") as file:
+                about = json.loads(file.metadata()["fit"])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            if about["key"] != key or about["sum"] != _checksum(tensors, about["figures"]):
+                raise ValueError
+        except FileNotFoundError:
+            return None
+        except (SafetensorError, ValueError, KeyError, TypeError, OSError):
+            self._set_aside(path)
+            return None
+        return _result(about, tensors, with_image=with_image)
+
+    def _set_aside(self, path: Path) -> None:
+        with contextlib.suppress(OSError):
+            path.rename(path.with_suffix(".damaged"))
+        self.damaged.append(path)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Replace a file in one step, so that no reader and no crash ever sees half of it."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        raise
+
+
+def _result(about: Mapping[str, Any], tensors: Mapping[str, Any], *, with_image: bool) -> FitResult:
+    curves = {
+        name.removeprefix("curve."): values
+        for name, values in tensors.items()
+        if name.startswith("curve.")
+    }
+    return FitResult(
+        key=about["key"],
+        figures=about["figures"],
+        steps=tensors["steps"],
+        curves=curves,
+        denoised=tensors.get("denoised") if with_image else None,
+        seconds=about["seconds"],
+        failure=about["failure"],
+        facts=about["facts"],
+    )
+
+
+def _checksum(tensors: Mapping[str, np.ndarray], figures: Mapping[str, float]) -> str:
+    digest = hashlib.sha256(json.dumps(figures, sort_keys=True).encode())
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(tensors[name]).tobytes())
+    return digest.hexdigest()[:32]

@@ -1,0 +1,16 @@
+"""Studies: from a TOML file to the trials that answer its question. Pure: trains nothing."""
+
+from __future__ import annotations
+
+from n2n_ablate.study.model import BASELINE as BASELINE
+from n2n_ablate.study.model import Condition as Condition
+from n2n_ablate.study.model import Factor as Factor
+from n2n_ablate.study.model import Level as Level
+from n2n_ablate.study.model import Profile as Profile
+from n2n_ablate.study.model import Study as Study
+from n2n_ablate.study.model import Trial as Trial
+from n2n_ablate.study.plan import Plan as Plan
+from n2n_ablate.study.plan import plan as plan
+from n2n_ablate.study.read import find as find
+from n2n_ablate.study.read import read as read
+from n2n_ablate.study.read import shipped as shipped

@@ -1,0 +1,149 @@
+"""What a study is: frozen records, and how a level is written and named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from n2n_ablate.recipe import Part, Recipe
+from n2n_ablate.space import Domain, Value
+
+BASELINE = "baseline"
+DESIGNS = ("search", "grid", "one-at-a-time", "leave-one-out")
+STRATEGIES = ("tpe", "random")
+
+
+@dataclass(frozen=True)
+class Level:
+    """One value of a factor.
+
+    Attributes:
+        value: A part (the factor is a whole component) or the value of a parameter.
+        also: Further changes that belong to this level, e.g. its own learning rate.
+        label: How to call it in tables; empty to derive it from the value.
+    """
+
+    value: Part | Value
+    also: Mapping[str, Value] = field(default_factory=dict)
+    label: str = ""
+
+    def __str__(self) -> str:
+        extra = "".join(f", {key}={value}" for key, value in self.also.items())
+        return self.label or f"{shown(self.value)}{extra}"
+
+    def changes(self, key: str) -> dict[str, Part | Value]:
+        """Return everything that this level of factor `key` changes in the baseline."""
+        return {key: self.value, **self.also}
+
+
+@dataclass(frozen=True)
+class Factor:
+    """What a study varies.
+
+    Attributes:
+        key: `kind` or `kind.parameter`.
+        levels: Values that are always tried.
+        domain: Where a search may look, None if the factor is not searched.
+    """
+
+    key: str
+    levels: tuple[Level, ...] = ()
+    domain: Domain | None = None
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A noise model with its level. Trials are compared within a condition, never across."""
+
+    noise: Part
+    label: str
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A named budget.
+
+    Attributes:
+        name: `quick`, `paper` or whatever the file calls it.
+        images: Folders, files, `builtin` or `builtin:NAME`.
+        crop: Side of the centre crop in pixels, 0 for whole images.
+        seeds: One fit per image and seed.
+        trials: Most trials, the baseline included; 0 for no limit.
+        changes: Changes of the baseline, e.g. `training.steps`.
+    """
+
+    name: str
+    images: tuple[str, ...]
+    crop: int = 0
+    seeds: tuple[int, ...] = (0,)
+    trials: int = 0
+    changes: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A question, a baseline, and what is varied to answer it.
+
+    Attributes:
+        name: Also the name of the MLflow experiment.
+        question: One sentence, shown above the answer.
+        design: How factors become trials, one of `DESIGNS`.
+        baseline: The recipe every trial is compared with.
+        conditions: Noise models and levels.
+        factors: What is varied.
+        references: Recipes outside the factors that give the table a scale, by name.
+        contrasts: Names of the trials whose difference from the baseline is the question. Empty:
+            all declared trials.
+        margin: Differences within +- this many dB count as equivalent.
+        strategy: Search strategy, one of `STRATEGIES`.
+        startup: Random trials before the search strategy takes over.
+        profiles: By name; the first is the default.
+        path: The file it was read from.
+    """
+
+    name: str
+    question: str
+    design: str
+    baseline: Recipe
+    conditions: tuple[Condition, ...]
+    factors: tuple[Factor, ...]
+    references: Mapping[str, Mapping[str, Part | Value]]
+    contrasts: tuple[str, ...]
+    margin: float
+    strategy: str
+    startup: int
+    profiles: Mapping[str, Profile]
+    path: Path
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One recipe, to be tried on every image and seed under every condition.
+
+    Attributes:
+        name: Unique in the study, e.g. `sampler.center=0.2`.
+        role: `baseline`, `declared`, `reference` or `search`.
+        recipe: With every parameter written out.
+        values: Its place among the factors, for the search strategy and the tables.
+    """
+
+    name: str
+    role: str
+    recipe: Recipe
+    values: Mapping[str, Value] = field(default_factory=dict)
+
+
+def shown(value: Part | Value) -> str:
+    """Return a value as tables show it: short, and equal for equal values."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value).lower() if isinstance(value, bool) else str(value)
+    return f"{value:.4g}"
+
+
+def named(values: Mapping[str, Level | Part | Value]) -> str:
+    """Return the name of a trial from what it changes."""
+    pairs = (
+        (key, item if isinstance(item, Level) else Level(item)) for key, item in values.items()
+    )
+    return ", ".join(f"{key}={level}" for key, level in pairs)

@@ -1,0 +1,311 @@
+"""From a study, a profile and the user's settings to the trials that will run. Pure, but for plugins."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from n2n_ablate.components import RECIPE_KINDS
+from n2n_ablate.errors import AblateError, StudyError, nearest
+from n2n_ablate.recipe import Part, Recipe, canonical, resolved
+from n2n_ablate.registry import Registry
+from n2n_ablate.space import Domain, Parameter, Range, Value
+from n2n_ablate.study.model import BASELINE, Condition, Factor, Level, Profile, Study, Trial, named
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study with everything decided, checked against the components that are installed.
+
+    Attributes:
+        study: What was read from the file.
+        profile: The budget, with the user's settings in it.
+        baseline: The baseline trial.
+        declared: Trials that always run: the levels of the factors, as the design combines them.
+        references: Trials outside the factors.
+        space: What a search may vary, empty for other designs.
+        whole: Keys of `space` whose values are whole numbers.
+        conditions: Noise models with every parameter written out.
+        contrasts: Names of the trials whose difference from the baseline is the question.
+        metrics: What is measured, by name.
+    """
+
+    study: Study
+    profile: Profile
+    baseline: Trial
+    declared: tuple[Trial, ...]
+    references: tuple[Trial, ...]
+    space: Mapping[str, Domain]
+    whole: frozenset[str]
+    conditions: tuple[Condition, ...]
+    contrasts: tuple[str, ...]
+    metrics: Mapping[str, Part]
+
+    @property
+    def fixed(self) -> tuple[Trial, ...]:
+        """All trials that are known beforehand, in the order in which they run."""
+        asked = [trial for trial in self.declared if trial.name in self.contrasts]
+        rest = [trial for trial in self.declared if trial.name not in self.contrasts]
+        everything = (self.baseline, *asked, *rest, *self.references)
+        return everything[: self.profile.trials] if self.profile.trials else everything
+
+    @property
+    def searched(self) -> int:
+        """How many trials the search strategy may choose."""
+        return max(0, self.profile.trials - len(self.fixed)) if self.space else 0
+
+    @property
+    def key(self) -> str:
+        """Identity of the search: equal plans go on with each other's trials.
+
+        The number of trials is not part of it, so a larger budget continues a smaller one.
+        """
+        own = {
+            "name": self.study.name,
+            "design": self.study.design,
+            "baseline": self.baseline.recipe.to_json(),
+            "declared": [trial.name for trial in (*self.declared, *self.references)],
+            "space": {key: str(domain) for key, domain in self.space.items()},
+            "conditions": [
+                (item.noise.name, dict(item.noise.parameters)) for item in self.conditions
+            ],
+            "strategy": [self.study.strategy, self.study.startup],
+            "images": [self.profile.images, self.profile.crop, self.profile.seeds],
+        }
+        return hashlib.sha256(canonical(own).encode()).hexdigest()[:10]
+
+    def search_trial(self, values: Mapping[str, Value], registry: Registry) -> Trial:
+        """Return the trial at a place that the search strategy chose."""
+        recipe = self.baseline.recipe
+        for key, value in values.items():
+            recipe = recipe.replace(key, value)
+        return Trial(named(values), "search", recipe.resolved(registry), dict(values))
+
+
+def plan(
+    study: Study,
+    registry: Registry,
+    *,
+    profile: str = "",
+    settings: Sequence[str] = (),
+    trials: int | None = None,
+    seeds: int | None = None,
+    images: Sequence[str] = (),
+) -> Plan:
+    """Decide everything that can be decided before the first image is read.
+
+    Args:
+        study: The study.
+        registry: The components.
+        profile: Name of a profile; the file's first if empty.
+        settings: `kind.parameter=value` or `kind=name`. On a factor it adds a level, elsewhere it
+            changes the baseline (or, for `noise`, the conditions).
+        trials: Most trials, instead of the profile's.
+        seeds: Number of seeds, instead of the profile's.
+        images: Sources of images, instead of the profile's.
+
+    Raises:
+        AblateError: Something in the file or the settings makes no sense; see the message.
+    """
+    chosen = _profile(study, profile)
+    if trials is not None and trials < 1:
+        msg = f"--trials must be at least 1, got {trials}"
+        raise StudyError(msg)
+    if seeds is not None and seeds < 1:
+        msg = f"--seeds must be at least 1, got {seeds}"
+        raise StudyError(msg)
+    chosen = replace(
+        chosen,
+        trials=chosen.trials if trials is None else trials,
+        seeds=chosen.seeds if seeds is None else tuple(range(seeds)),
+        images=tuple(images) or chosen.images,
+    )
+    as_written = _plan_from(study, registry, chosen, [], str(study.path))
+    if not settings:
+        return as_written
+    read = [setting(text) for text in settings]
+    return _plan_from(study, registry, chosen, read, f"--set {' '.join(settings)}")
+
+
+def _plan_from(
+    study: Study,
+    registry: Registry,
+    profile: Profile,
+    settings: Sequence[tuple[str, Value]],
+    source: str,
+) -> Plan:
+    factors, changes, noise = _apply(study, settings)
+    try:
+        return _plan(study, registry, profile, factors, {**profile.changes, **changes}, noise)
+    except AblateError as error:
+        msg = f"{source}: {error}"
+        raise type(error)(msg) from error
+
+
+def _profile(study: Study, name: str) -> Profile:
+    if not name:
+        return next(iter(study.profiles.values()))
+    if name not in study.profiles:
+        msg = f"study '{study.name}' has no profile '{name}'. {nearest(name, study.profiles)}"
+        raise StudyError(msg)
+    return study.profiles[name]
+
+
+def _plan(
+    study: Study,
+    registry: Registry,
+    profile: Profile,
+    factors: Sequence[Factor],
+    changes: Mapping[str, object],
+    noise: Mapping[str, Value],
+) -> Plan:
+    start = study.baseline
+    for key, value in changes.items():
+        start = start.replace(key, value)
+    baseline = Trial(
+        BASELINE, BASELINE, start.resolved(registry), _place(start.resolved(registry), factors)
+    )
+    declared = _declared(study.design, factors, baseline, registry)
+    references = tuple(
+        Trial(name, "reference", _changed(start, values, registry))
+        for name, values in study.references.items()
+    )
+    space, whole = _space(study, factors, baseline, registry)
+    names = [trial.name for trial in declared]
+    for name in study.contrasts:
+        if name not in names:
+            msg = f"contrast '{name}' is not among the declared trials. {nearest(name, names)}"
+            raise StudyError(msg)
+    return Plan(
+        study=study,
+        profile=profile,
+        baseline=baseline,
+        declared=declared,
+        references=references,
+        space=space,
+        whole=whole,
+        conditions=tuple(_condition(item, noise, registry) for item in study.conditions),
+        contrasts=study.contrasts or tuple(names),
+        metrics={name: resolved(registry, "metric", Part(name)) for name in ("psnr", "ssim")},
+    )
+
+
+def _place(recipe: Recipe, factors: Sequence[Factor]) -> dict[str, Value]:
+    flat = recipe.flat()
+    return {factor.key: flat[factor.key] for factor in factors if factor.key in flat}
+
+
+def _declared(
+    design: str, factors: Sequence[Factor], baseline: Trial, registry: Registry
+) -> tuple[Trial, ...]:
+    if design == "grid":
+        levels = [[(factor.key, level) for level in factor.levels] for factor in factors]
+        chosen: Iterable[tuple[tuple[str, Level], ...]] = itertools.product(*levels)
+    else:  # the others change one factor at a time; what differs is what the levels mean
+        chosen = [((factor.key, level),) for factor in factors for level in factor.levels]
+    found: dict[Recipe, Trial] = {baseline.recipe: baseline}
+    for combination in chosen:
+        recipe = baseline.recipe
+        for key, level in combination:
+            recipe = _changed(recipe, level.changes(key), registry)
+        name = named(dict(combination))
+        place = _place(recipe, factors)
+        found.setdefault(recipe, Trial(name, "declared", recipe, place))
+    return tuple(found.values())[1:]
+
+
+def _changed(recipe: Recipe, changes: Mapping[str, object], registry: Registry) -> Recipe:
+    for key, value in changes.items():
+        recipe = recipe.replace(key, value)
+    return recipe.resolved(registry)
+
+
+def _space(
+    study: Study, factors: Sequence[Factor], baseline: Trial, registry: Registry
+) -> tuple[dict[str, Domain], frozenset[str]]:
+    if study.design != "search":
+        return {}, frozenset()
+    whole = set()
+    space = {factor.key: factor.domain for factor in factors if factor.domain is not None}
+    for key, domain in space.items():
+        kind, _, name = key.partition(".")
+        if not name:
+            continue  # a search over whole components: the names are checked when they are built
+        part = baseline.recipe.parts[kind]
+        known = {item.name: item for item in registry.get(kind, part.name).parameters}
+        if name not in known:
+            msg = f"factor '{key}': {kind} '{part.name}' has no such parameter. {nearest(name, known)}"
+            raise StudyError(msg)
+        for end in (domain.low, domain.high) if isinstance(domain, Range) else domain.values:
+            known[name].checked(_as(known[name], end), f"factor '{key}'")
+        if known[name].type is int:
+            whole.add(key)
+    return space, frozenset(whole)
+
+
+def _as(parameter: Parameter, value: Value) -> Value:
+    whole = isinstance(value, float) and value.is_integer() and parameter.type is int
+    return int(value) if whole else value
+
+
+def _condition(condition: Condition, noise: Mapping[str, Value], registry: Registry) -> Condition:
+    part = condition.noise
+    if "" in noise:
+        part = Part(str(noise[""]))
+    part = Part(part.name, {**part.parameters, **{k: v for k, v in noise.items() if k}})
+    label = str(part) if noise else condition.label
+    return Condition(resolved(registry, "noise", part), label)
+
+
+def setting(text: str) -> tuple[str, Value]:
+    """Read `kind.parameter=value` or `kind=name` from the command line.
+
+    Raises:
+        StudyError: It has another form, or there is no such slot.
+    """
+    key, equals, value = text.partition("=")
+    key, value = key.strip(), value.strip()
+    kind = key.partition(".")[0]
+    if not equals or not key or not value:
+        msg = f"--set '{text}' must look like kind.parameter=value, e.g. sampler.center=0.2"
+        raise StudyError(msg)
+    if kind not in (*RECIPE_KINDS, "noise"):
+        msg = (
+            f"--set '{text}': no slot is called '{kind}'. {nearest(kind, (*RECIPE_KINDS, 'noise'))}"
+        )
+        raise StudyError(msg)
+    return key, _scalar(value)
+
+
+def _scalar(text: str) -> Value:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _apply(
+    study: Study, settings: Sequence[tuple[str, Value]]
+) -> tuple[list[Factor], dict[str, Value], dict[str, Value]]:
+    """Sort settings into added levels, changes of the baseline, and changes of the noise."""
+    factors = {factor.key: factor for factor in study.factors}
+    changes: dict[str, Value] = {}
+    noise: dict[str, Value] = {}
+    for key, value in settings:
+        kind, _, parameter = key.partition(".")
+        if kind == "noise":
+            noise[parameter] = value
+        elif key in factors:
+            old = factors[key]
+            factors[key] = replace(old, levels=(*old.levels, Level(value)))
+        else:
+            changes[key] = value
+    # Whole components before their parameters, or the parameters would be lost.
+    ordered = sorted(changes, key=lambda key: "." in key)
+    return list(factors.values()), {key: changes[key] for key in ordered}, noise

@@ -1,0 +1,275 @@
+"""Reads study files. Every mistake names the file, the key, what was given and what would work."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from n2n_ablate.components import RECIPE_KINDS
+from n2n_ablate.errors import ParameterError, StudyError, nearest
+from n2n_ablate.recipe import Part, Recipe, missing_kinds
+from n2n_ablate.space import Choice, Domain, Range, Value
+from n2n_ablate.study.model import (
+    DESIGNS,
+    STRATEGIES,
+    Condition,
+    Factor,
+    Level,
+    Profile,
+    Study,
+    named,
+)
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_KEYS = [
+    "name",
+    "question",
+    "design",
+    "margin",
+    "baseline",
+    "conditions",
+    "factors",
+    "references",
+    "contrasts",
+    "search",
+    "profiles",
+]
+_PROFILE_KEYS = ["images", "crop", "seeds", "trials", "set"]
+_FACTOR_KEYS = ["levels", "low", "high", "log", "choices", "without"]
+
+
+def shipped() -> dict[str, Path]:
+    """Return the studies that ship with the package, by name."""
+    folder = Path(str(resources.files("n2n_ablate_studies")))
+    return {file.stem: file for file in sorted(folder.glob("*.toml"))}
+
+
+def find(name: str) -> Path:
+    """Return the file of a study: a path, a file in `./studies/`, or one that ships.
+
+    Raises:
+        StudyError: There is none; the message has the nearest names.
+    """
+    given = Path(name)
+    if given.suffix == ".toml" or "/" in name:
+        if given.is_file():
+            return given
+        msg = f"study file '{name}' does not exist."
+        raise StudyError(msg)
+    local = {file.stem: file for file in sorted(Path("studies").glob("*.toml"))}
+    known = shipped() | local
+    if name not in known:
+        msg = f"no study is called '{name}'. {nearest(name, known)}"
+        raise StudyError(msg)
+    return known[name]
+
+
+def read(path: Path) -> Study:
+    """Read a study file.
+
+    Raises:
+        StudyError: The file cannot be read or says something that makes no sense.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        msg = f"{path}: cannot be read: {error.strerror}"
+        raise StudyError(msg) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        msg = f"{path}: is not valid TOML: {str(error) or 'nested too deeply'}"
+        raise StudyError(msg) from error
+    try:
+        return _study(_Table(data, "", _KEYS), path)
+    except (StudyError, ParameterError) as error:
+        msg = f"{path}: {error}"
+        raise StudyError(msg) from error
+
+
+class _Table:
+    """A TOML table with a known set of keys; every reading is checked."""
+
+    def __init__(self, data: object, where: str, keys: list[str] | None = None) -> None:
+        if not isinstance(data, Mapping):
+            msg = f"'{where}' must be a table, got {data!r}"
+            raise StudyError(msg)
+        self.data = data
+        self.where = where
+        for key in data if keys is not None else ():
+            if keys is not None and key not in keys:
+                msg = f"unknown key '{self.at(key)}'. {nearest(key, keys)}"
+                raise StudyError(msg)
+
+    def at(self, key: str) -> str:
+        return f"{self.where}.{key}" if self.where else key
+
+    def get(self, key: str, kind: type, default: Any = None) -> Any:
+        """Return a value of the given type; without a default the key is required."""
+        if key not in self.data:
+            if default is None:
+                msg = f"'{self.at(key)}' is missing"
+                raise StudyError(msg)
+            return default
+        value = self.data[key]
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if type(value) is not kind:
+            msg = f"'{self.at(key)}' must be of type {kind.__name__}, got {value!r}"
+            raise StudyError(msg)
+        return value
+
+    def table(self, key: str, keys: list[str] | None = None) -> _Table:
+        return _Table(self.data.get(key, {}), self.at(key), keys)
+
+    def choice(self, key: str, known: tuple[str, ...], default: str | None = None) -> str:
+        value = str(self.get(key, str, default))
+        if value not in known:
+            msg = f"'{self.at(key)}' cannot be '{value}'. {nearest(value, known)}"
+            raise StudyError(msg)
+        return value
+
+
+def _study(top: _Table, path: Path) -> Study:
+    name = top.get("name", str)
+    if not _NAME.fullmatch(name):
+        msg = f"'name' must be lowercase letters, digits, '-' and '_', at most 64, got {name!r}"
+        raise StudyError(msg)
+    search = top.table("search", ["strategy", "startup"])
+    factors = tuple(_factor(top.table("factors"), key) for key in top.table("factors").data)
+    if not factors:
+        msg = "'factors' is empty: say what the study varies, e.g. \"sampler.center\" = [0.0, 0.2]"
+        raise StudyError(msg)
+    design = top.choice("design", DESIGNS)
+    if design == "search" and not any(factor.domain for factor in factors):
+        msg = "design 'search' needs a factor with a range: { low = 0.0, high = 0.5 }"
+        raise StudyError(msg)
+    startup = search.get("startup", int, 4)
+    return Study(
+        name=name,
+        question=top.get("question", str),
+        design=design,
+        baseline=_baseline(top.table("baseline", list(RECIPE_KINDS))),
+        conditions=_conditions(top),
+        factors=factors,
+        references=_each(top.table("references"), _changes),
+        contrasts=tuple(_contrast(top, item) for item in top.get("contrasts", list, [])),
+        margin=_above_zero(top.get("margin", float, 0.05), "margin"),
+        strategy=search.choice("strategy", STRATEGIES, "tpe"),
+        startup=startup,
+        profiles=_each(top.table("profiles"), _profile) or _missing("profiles"),
+        path=path,
+    )
+
+
+def _missing(key: str) -> Any:
+    msg = f"'{key}' is missing"
+    raise StudyError(msg)
+
+
+def _above_zero(value: float, key: str) -> float:
+    if not 0 < value < float("inf"):
+        msg = f"'{key}' must be above 0, got {value}"
+        raise StudyError(msg)
+    return value
+
+
+def _each(table: _Table, read_one: Callable[[_Table, str], Any]) -> dict[str, Any]:
+    return {key: read_one(table, key) for key in table.data}
+
+
+def _baseline(table: _Table) -> Recipe:
+    parts = {"estimator": Part("last")}
+    parts |= {key: Part.read(value, f"'baseline.{key}'") for key, value in table.data.items()}
+    if empty := missing_kinds(parts):
+        msg = f"'baseline.{empty[0]}' is missing. A recipe has {', '.join(RECIPE_KINDS)}."
+        raise StudyError(msg)
+    return Recipe({kind: parts[kind] for kind in RECIPE_KINDS})
+
+
+def _conditions(top: _Table) -> tuple[Condition, ...]:
+    found = []
+    for place, item in enumerate(top.get("conditions", list)):
+        table = _Table(item, f"conditions[{place}]", ["noise", "label"])
+        noise = Part.read(table.data.get("noise"), f"'{table.at('noise')}'")
+        found.append(Condition(noise, str(table.get("label", str, str(noise)))))
+    if not found or len({condition.label for condition in found}) < len(found):
+        msg = "'conditions' needs at least one noise, and no two of one label"
+        raise StudyError(msg)
+    return tuple(found)
+
+
+def _factor(table: _Table, key: str) -> Factor:
+    value = table.data[key]
+    where = table.at(f'"{key}"')
+    if isinstance(value, list):
+        return Factor(key, tuple(_level(item, where) for item in value))
+    own = _Table(value, where, _FACTOR_KEYS)
+    levels = tuple(_level(item, where) for item in own.get("levels", list, []))
+    if "without" in own.data:
+        levels = (*levels, _level(own.data["without"], where))
+    return Factor(key, levels, _domain(own))
+
+
+def _domain(own: _Table) -> Domain | None:
+    if "choices" in own.data:
+        return Choice(*[_scalar(item, own.at("choices")) for item in own.get("choices", list)])
+    if "low" in own.data or "high" in own.data:
+        return Range(own.get("low", float), own.get("high", float), log=own.get("log", bool, False))
+    return None
+
+
+def _level(item: object, where: str) -> Level:
+    if isinstance(item, Mapping):
+        rest = {key: value for key, value in item.items() if key not in ("with", "label")}
+        also = _Table(item.get("with", {}), f"{where}.with").data
+        label = _Table(item, where).get("label", str, "-").removeprefix("-")
+        changes = {str(key): _scalar(value, where) for key, value in also.items()}
+        return Level(Part.read(rest, where), changes, label)
+    return Level(_scalar(item, where))
+
+
+def _scalar(value: object, where: str) -> Value:
+    if not isinstance(value, bool | int | float | str):
+        msg = f"'{where}' must hold numbers, words or true/false, got {value!r}"
+        raise StudyError(msg)
+    return value
+
+
+def _changes(table: _Table, key: str) -> dict[str, Part | Value]:
+    own = table.table(key)
+    return {
+        name: Part.read(value, f"'{own.at(name)}'")
+        if isinstance(value, Mapping)
+        else _scalar(value, own.at(name))
+        for name, value in own.data.items()
+    }
+
+
+def _contrast(top: _Table, item: object) -> str:
+    own = _Table(item, "contrasts")
+    values = {str(key): _level(value, "contrasts") for key, value in own.data.items()}
+    return named(values)
+
+
+def _profile(table: _Table, key: str) -> Profile:
+    own = table.table(key, _PROFILE_KEYS)
+    seeds = tuple(own.get("seeds", list, [0]))
+    crop, trials = own.get("crop", int, 0), own.get("trials", int, 0)
+    if not seeds or any(type(seed) is not int or seed < 0 for seed in seeds):
+        msg = f"'{own.at('seeds')}' must be a list of whole numbers from 0, got {list(seeds)}"
+        raise StudyError(msg)
+    if crop < 0 or trials < 0:
+        msg = f"'{own.where}': crop and trials must not be negative, got {crop} and {trials}"
+        raise StudyError(msg)
+    changes = own.table("set").data
+    return Profile(
+        name=key,
+        images=tuple(str(_scalar(item, own.at("images"))) for item in own.get("images", list)),
+        crop=crop,
+        seeds=seeds,
+        trials=trials,
+        changes={name: _scalar(value, own.at("set")) for name, value in changes.items()},
+    )

@@ -1,0 +1,119 @@
+"""Draws tables with rich. Computes nothing: see `results` and `answer`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from n2n_ablate.answer import shown
+from n2n_ablate.registry import Entry, Registry
+from n2n_ablate.results import Line, StudyResult
+from n2n_ablate.study import BASELINE
+
+_BARS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
+_STYLE = {"better": "green", "worse": "red", "equivalent": "cyan", "not distinguishable": "dim"}
+_MARK = {"not distinguishable": "unclear"}
+
+
+def sparkline(values: Sequence[float], width: int = 10) -> str:
+    """Return a curve as a row of bars, from its lowest to its highest value."""
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite:
+        return ""
+    low, high = min(finite), max(finite)
+    picks = [values[round(i * (len(values) - 1) / max(1, width - 1))] for i in range(width)]
+    scale = (len(_BARS) - 1) / (high - low) if high > low else 0
+    return "".join(_BARS[round((v - low) * scale)] if math.isfinite(v) else " " for v in picks)
+
+
+def study_table(result: StudyResult, condition: str, width: int) -> Table:
+    """Return the table of a condition: the study's trials ranked, yardsticks and references among them.
+
+    Args:
+        result: What was found.
+        condition: Label of the noise.
+        width: Columns of the terminal; the curve is left out where it would not fit.
+    """
+    key = _only_factor(result)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title_justify="left")
+    table.add_column("#", justify="right")
+    table.add_column(key.rpartition(".")[2] or "trial", overflow="fold")
+    table.add_column("PSNR dB", justify="right", no_wrap=True)
+    table.add_column("against baseline", justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("SSIM", justify="right", no_wrap=True)
+    table.add_column("s", justify="right", no_wrap=True)
+    if width >= 76:
+        table.add_column("PSNR by step", no_wrap=True)
+    rank = 0
+    for line in result.lines(condition):
+        ranked = line.role not in ("yardstick", "reference")
+        rank += ranked
+        cells = _cells(line, str(rank) if ranked else "", key, result)
+        table.add_row(*cells[: len(table.columns)], style=_row_style(line))
+    return table
+
+
+def _cells(line: Line, rank: str, key: str, result: StudyResult) -> list[Text | str]:
+    psnr = line.figures["psnr"]
+    failed = f" ({line.failures}/{line.fits} failed)" if line.failures else ""
+    verdict = _MARK.get(line.verdict, line.verdict)
+    return [
+        rank,
+        Text(_label(line, key, result) + failed),
+        "failed" if math.isnan(psnr) else f"{psnr:.2f}",
+        "baseline" if line.role == BASELINE else shown(line.difference),
+        Text(verdict, style=_STYLE.get(line.verdict, "")),
+        "" if math.isnan(line.figures["ssim"]) else f"{line.figures['ssim']:.3f}",
+        f"{line.seconds:.0f}" if line.seconds else "",
+        sparkline(line.curve),
+    ]
+
+
+def _label(line: Line, key: str, result: StudyResult) -> str:
+    if line.role == BASELINE:
+        values = result.plan.baseline.values
+        return str(values.get(key, BASELINE)) if key else BASELINE
+    return line.name.removeprefix(f"{key}=") if key else line.name
+
+
+def _row_style(line: Line) -> str:
+    if line.role == BASELINE:
+        return "bold"
+    return "dim" if line.role in ("yardstick", "reference") else ""
+
+
+def _only_factor(result: StudyResult) -> str:
+    keys = [factor.key for factor in result.plan.study.factors]
+    return keys[0] if len(keys) == 1 else ""
+
+
+def components_table(entries: Sequence[Entry]) -> Table:
+    """Return the list of components: kind, name, parameters with defaults and ranges, origin."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for title in ("kind", "name", "what it does"):
+        table.add_column(title, overflow="fold", no_wrap=title == "kind")
+    table.add_column("parameter = default (range)", overflow="fold")
+    table.add_column("from", overflow="fold")
+    for entry in entries:
+        parameters = [
+            f"{item.name} = {item.default}{f' ({item.domain})' if item.domain else ''}"
+            for item in entry.parameters
+        ]
+        table.add_row(
+            entry.kind,
+            entry.name,
+            Text(entry.summary),
+            Text("\n".join(parameters)),
+            Text(str(entry.origin)),
+        )
+    return table
+
+
+def problems(registry: Registry) -> list[str]:
+    """Return one line per plugin that could not be loaded and per contested name."""
+    return [f"not loaded: {item}" for item in registry.broken] + registry.contested

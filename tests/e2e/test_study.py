@@ -1,0 +1,360 @@
+"""From the command line: a study of seconds, its table, its stores, and everything that can go wrong."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from n2n_ablate import journal
+from n2n_ablate.store import Output
+
+ROW_PAIR = '''
+"""Even rows against odd rows."""
+
+from n2n_ablate import hookimpl
+
+
+class RowPair:
+    """Even rows against odd rows; an odd last row is dropped."""
+
+    def draw(self, image, rng):
+        return lambda image: (image[..., 0:-1:2, :], image[..., 1::2, :])
+
+
+@hookimpl
+def register_samplers(register):
+    register("mine", RowPair)
+'''
+
+
+def command(*words):
+    return [sys.executable, "-c", "from n2n_ablate.cli import main; main()", *map(str, words)]
+
+
+def run(*words, folder, **env):
+    """Run the program as a user would and return what it printed; no traceback is ever allowed."""
+    done = subprocess.run(
+        command(*words),
+        cwd=folder,
+        env=os.environ | {"COLUMNS": "100", "OMP_NUM_THREADS": "1"} | env,
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def study(tiny, *words, folder, **env):
+    return run("study", tiny, "--tracking", "none", *words, folder=folder, **env)
+
+
+def told(tiny, *words, folder):
+    done = study(tiny, "--json", *words, folder=folder)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_study_ends_with_a_table_an_answer_and_the_next_commands(tiny, tmp_path):
+    done = study(tiny, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for word in ("noisy", "nl-means", "diagonal", "baseline", "0.01", "0.2"):
+        assert word in done.stdout
+    assert "Against the baseline (sampler.center=0.01), 0.2 is" in done.stdout
+    assert "2 images of 24x24 pixels, 30 steps, 1 seed, sigma 25" in " ".join(done.stdout.split())
+    assert "n2n-ablate denoise" in done.stdout
+    assert done.stderr.count("dB") == 4  # a plain line per trial
+
+
+def test_json_is_complete_and_agrees_with_itself(tiny, tmp_path):
+    data = told(tiny, folder=tmp_path)
+    (condition,) = data["conditions"]
+    rows = {row["name"]: row for row in condition["trials"]}
+    roles = [row["role"] for row in rows.values()]
+    assert sorted(roles) == [
+        "baseline",
+        "declared",
+        "reference",
+        "search",
+        "yardstick",
+        "yardstick",
+    ]
+    contrast = rows["sampler.center=0.2"]
+    assert contrast["difference"] == pytest.approx(
+        contrast["psnr"] - rows["baseline"]["psnr"], abs=1e-5
+    )
+    assert contrast["interval"][0] < contrast["difference"] < contrast["interval"][1]
+    assert contrast["verdict"] in ("better", "worse", "equivalent", "not distinguishable")
+    assert 15 < rows["noisy"]["psnr"] < 25 < rows["nl-means"]["psnr"]
+    assert data["fits"] == 8
+    assert data["failures"] == 0
+
+
+def test_the_same_command_goes_on_and_more_trials_search_on(tiny, tmp_path):
+    first = told(tiny, folder=tmp_path)
+    again = told(tiny, folder=tmp_path)
+    assert first["reused"] == 0
+    assert again["reused"] == again["fits"] == 8
+    assert again["conditions"] == first["conditions"]
+    more = told(tiny, "--trials", 6, folder=tmp_path)
+    assert more["reused"] == 8
+    assert more["fits"] == 12
+    assert set(first["recipes"]) < set(more["recipes"])
+
+
+def test_fresh_searches_anew_and_keeps_the_fits(tiny, tmp_path):
+    told(tiny, folder=tmp_path)
+    fresh = told(tiny, "--fresh", folder=tmp_path)
+    assert fresh["reused"] >= 6  # baseline, contrast and reference are trained only once
+
+
+def test_refit_trains_again_and_finds_the_same(tiny, tmp_path):
+    first = told(tiny, folder=tmp_path)
+    again = told(tiny, "--refit", folder=tmp_path)
+    assert again["reused"] == 0
+
+    def figures(data):
+        return [(row["name"], row["psnr"]) for row in data["conditions"][0]["trials"]]
+
+    assert figures(first) == figures(again)
+
+
+def test_kill_minus_nine_loses_no_finished_fit(tiny, tmp_path):
+    words = command("study", tiny, "--tracking", "none", "--set", "training.steps=150")
+    process = subprocess.Popen(
+        words, cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+    fits = tmp_path / "mlruns" / "fits"
+    deadline = time.monotonic() + 100
+    while len(list(fits.glob("*/*.safetensors"))) < 3:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    kept = len(list(fits.glob("*/*.safetensors")))
+    data = told(tiny, "--set", "training.steps=150", folder=tmp_path)
+    assert data["reused"] == kept
+    assert data["fits"] == 8
+
+
+@pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_keeps_what_is_finished_and_says_how_to_go_on(tiny, tmp_path, way):
+    words = command("study", tiny, "--tracking", "none", "--set", "training.steps=20000")
+    process = subprocess.Popen(
+        words, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    line = process.stderr.readline() + process.stderr.readline()
+    assert "4 trials of 2 fits" in line
+    time.sleep(0.5)
+    start = time.monotonic()
+    process.send_signal(way)
+    _, err = process.communicate(timeout=20)
+    assert time.monotonic() - start < 10
+    assert process.returncode == 130
+    assert "This goes on:" in err
+    assert "Traceback" not in err
+
+
+def test_a_second_run_of_the_same_study_is_refused(tiny, tmp_path):
+    from n2n_ablate.registry import Registry
+    from n2n_ablate.study import plan, read
+
+    key = plan(read(tiny), Registry()).key
+    with Output(tmp_path / "mlruns").lock(f"tiny-{key}", "unused"):
+        done = study(tiny, folder=tmp_path)
+    assert done.returncode == 1
+    assert "study 'tiny' is being run by another process" in done.stderr
+
+
+def test_a_sampler_of_ten_lines_is_listed_and_studied(tmp_path, tiny):
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "mine.py").write_text(ROW_PAIR)
+    listed = run("plugins", "--kind", "sampler", "--json", folder=tmp_path)
+    assert "Even rows against odd rows" in listed.stdout
+    tiny.write_text(
+        tiny.read_text()
+        .replace('design = "search"', 'design = "one-at-a-time"')
+        .replace('contrasts = [{ "sampler.center" = 0.2 }]', "")
+        .replace(
+            '"sampler.center" = { low = 0.0, high = 0.5, levels = [0.2] }', 'sampler = ["stripe"]'
+        )
+    )
+    data = told(tiny, "--set", "sampler=mine", folder=tmp_path)
+    rows = {row["name"]: row for row in data["conditions"][0]["trials"]}
+    assert rows["sampler=mine"]["verdict"]
+    assert {"sampler=stripe", "sampler=mine"} < set(rows)
+
+
+def test_a_broken_plugin_stops_only_what_needs_it(tmp_path, tiny):
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "bad.py").write_text("x = 1\nimport not_there\n")
+    listed = run("plugins", folder=tmp_path, COLUMNS="200")
+    assert listed.returncode == 0
+    assert "not loaded: plugin 'bad' (plugins/bad.py:2): ModuleNotFoundError" in listed.stderr
+    assert study(tiny, "--trials", 1, folder=tmp_path).returncode == 0
+    needed = study(tiny, "--set", "sampler=bad-pair", folder=tmp_path)
+    assert needed.returncode == 1
+    assert "plugins/bad.py:2" in needed.stderr
+
+
+def with_mine(folder, tiny, old, new):
+    """Put a changed sampler of ten lines beside the study and into its table."""
+    (folder / "plugins").mkdir()
+    assert old in ROW_PAIR
+    (folder / "plugins" / "mine.py").write_text(ROW_PAIR.replace(old, new))
+    tiny.write_text(tiny.read_text().replace('{ name = "diagonal" }', '{ name = "mine" }'))
+
+
+def test_a_sampler_that_cannot_draw_is_named_before_anything_is_trained(tmp_path, tiny):
+    with_mine(tmp_path, tiny, "return lambda", "raise RuntimeError('oh no')\n        return lambda")
+    done = study(tiny, folder=tmp_path)
+    assert done.returncode == 1
+    assert "sampler 'mine' fails on an image of shape (1, 3, 24, 24)" in done.stderr
+    assert "oh no" in done.stderr
+    assert "[1/" not in done.stderr
+
+
+def test_a_sampler_that_breaks_in_training_costs_its_own_fits_only(tmp_path, tiny):
+    broken = "return lambda image: image.requires_grad and 1 / 0 or"
+    with_mine(tmp_path, tiny, "return lambda image:", broken)
+    done = study(tiny, "--trials", 3, folder=tmp_path)
+    assert done.returncode == 3
+    assert "2 of 6 fits failed" in done.stdout
+    assert "ZeroDivisionError" in done.stdout
+    again = study(tiny, "--trials", 3, folder=tmp_path)
+    assert "2 of 6 fits failed" in again.stdout  # an error is not stored: it was tried again
+    assert again.stderr.count("reused") == 2
+
+
+def test_failed_fits_are_counted_and_change_the_exit_status(tmp_path, tiny):
+    with_mine(tmp_path, tiny, "0:-1:2, :],", "0:-1:2, :] * float('nan'),")
+    done = study(tiny, "--trials", 3, folder=tmp_path)
+    assert done.returncode == 3
+    assert "2 of 6 fits failed" in done.stdout
+    assert "diverged by step" in done.stdout
+
+
+def test_the_users_own_images_are_used(tiny, tmp_path, photo):
+    (tmp_path / "photos").mkdir()
+    photo(tmp_path / "photos" / "one.png")
+    photo(tmp_path / "photos" / "two.png", channels=1, seed=1)
+    data = told(tiny, "--trials", 2, "--images", "photos", folder=tmp_path)
+    assert data["images"] == ["one", "two"]
+
+
+def test_plan_lists_trials_and_time_and_trains_nothing(tiny, tmp_path):
+    done = run("plan", tiny, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "4 trials, 8 fits; about " in done.stdout
+    assert "1 more, chosen by tpe: sampler.center in 0 to 0.5" in done.stdout
+    assert not list((tmp_path / "mlruns" / "fits").glob("*/*"))
+    data = json.loads(run("plan", tiny, "--json", folder=tmp_path).stdout)
+    assert data["fits"] == 8
+    assert data["seconds"] > 0
+
+
+def test_denoise_uses_the_best_recipe_of_a_study(tiny, tmp_path, photo):
+    from n2n_ablate import images
+
+    told(tiny, folder=tmp_path)
+    photo(tmp_path / "noisy.png", size=33)
+    done = run(
+        "denoise", "noisy.png", "-o", "out/clean.png", "--from-study", "tiny", folder=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    best = max(
+        (e for e in journal.latest(tmp_path / "mlruns", "tiny") if e.role != "reference"),
+        key=lambda entry: entry.psnr,
+    )
+    assert f"by {best.name} (three-by-three" in done.stderr
+    before = images.read(tmp_path / "noisy.png").pixels
+    after = images.read(tmp_path / "out" / "clean.png").pixels
+    assert after.shape == before.shape
+    assert not torch.equal(after, before)
+
+
+def test_denoise_keeps_grey_and_16_bits(tmp_path):
+    from n2n_ablate import images
+
+    pixels = torch.rand(1, 1, 20, 21, generator=torch.Generator().manual_seed(0))
+    images.write(tmp_path / "noisy.tif", pixels, bits=16)
+    done = run(
+        "denoise", "noisy.tif", "-o", "clean.png", "--set", "training.steps=5", folder=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    found = images.read(tmp_path / "clean.png")
+    assert found.bits == 16
+    assert found.pixels.shape == pixels.shape
+
+
+MISTAKES = [
+    (["study", "centre-weight"], "Did you mean 'center-weight'"),
+    (["study", "TINY", "--device", "cuda"], "torch sees no NVIDIA GPU"),
+    (["study", "TINY", "--set", "sampler.center=2"], "must be within 0 to 0.5"),
+    (["study", "TINY", "--images", "nowhere"], "'nowhere' does not exist"),
+    (["study", "TINY", "--images", "empty"], "no images in 'empty'"),
+    (["study", "TINY", "--images", "bad.png"], "'bad.png' cannot be read as an image"),
+    (["study", "TINY", "--images", "small.png"], "needs an image of at least 3x3 pixels, got 2x2"),
+    (["study", "TINY", "--profile", "quik"], "Did you mean 'quick'"),
+    (["study", "TINY", "--trials", "0"], "--trials must be at least 1"),
+    (["study", "TINY", "--tracking", "wandb"], "--tracking cannot be 'wandb'"),
+    (["study", "TINY", "--output", "file"], "the output folder 'file' cannot be written"),
+    (["study", "missing.toml"], "study file 'missing.toml' does not exist"),
+    (["plugins", "--kind", "samplers"], "Did you mean 'sampler'"),
+    (["plugins", "--plugins-dir", "nowhere"], "'nowhere' is not a folder"),
+    (["denoise", "nowhere.png", "-o", "x.png"], "'nowhere.png' does not exist"),
+    (["denoise", "small.png", "-o", "x.gif"], "got '.gif'"),
+    (["denoise", "small.png", "-o", "x.png", "--from-study", "tiny"], "has not been run"),
+    (["denoise", "tiny.png", "-o", "x.png", "--trial", "x"], "--trial needs --from-study"),
+]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"), MISTAKES, ids=[" ".join(m[0])[:40] for m in MISTAKES]
+)
+def test_a_mistake_is_one_line_and_a_non_zero_exit(words, message, tiny, tmp_path, photo):
+    if "cuda" in words and torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bad.png").write_text("no image")
+    (tmp_path / "file").write_text("")
+    photo(tmp_path / "small.png", size=2)
+    photo(tmp_path / "tiny.png", size=20)
+    done = run(*[tiny if word == "TINY" else word for word in words], folder=tmp_path)
+    assert done.returncode == 1
+    assert message in done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+
+
+def test_help_is_quick_and_does_not_wait_for_torch():
+    code = (
+        "import sys, n2n_ablate, n2n_ablate.cli; "
+        "slow = {'torch', 'mlflow', 'optuna', 'matplotlib', 'skimage', 'scipy'} & set(sys.modules); "
+        "sys.exit(str(slow) if slow else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_command_has_help():
+    for name in ("study", "plan", "studies", "plugins", "denoise", "ui"):
+        done = run(name, "--help", folder=Path.cwd())
+        assert done.returncode == 0
+        assert name in done.stdout
+
+
+def test_studies_lists_the_shipped_and_the_local(tmp_path, tiny):
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies" / "tiny.toml").write_text(tiny.read_text())
+    done = run("studies", folder=tmp_path)
+    assert "center-weight" in done.stdout
+    assert "Does the centre matter?" in done.stdout

@@ -1,0 +1,90 @@
+"""The search: declared trials first, goes on where it stopped, never loses or repeats a trial."""
+
+import pytest
+
+from n2n_ablate.errors import StoreError
+from n2n_ablate.search import Search
+from n2n_ablate.store import Output
+from n2n_ablate.study import plan, read
+
+
+@pytest.fixture
+def planned(tiny, registry):
+    return plan(read(tiny), registry, trials=12)
+
+
+def score(values):
+    return -((values["sampler.center"] - 0.1) ** 2)
+
+
+def run(search, count):
+    places = []
+    for _ in range(count):
+        asked = search.ask()
+        search.tell(asked, score(asked.values))
+        places.append(asked.values["sampler.center"])
+    return places
+
+
+def test_an_interrupted_search_goes_on_as_if_it_had_not_been(planned, tmp_path):
+    whole = run(Search(planned, Output(tmp_path / "one")), 6)
+    output = Output(tmp_path / "two")
+    halves = run(Search(planned, output), 3)
+    again = Search(planned, output)
+    assert [item.values["sampler.center"] for item in again.finished()] == halves
+    assert halves + run(again, 3) == whole
+
+
+def test_a_trial_that_was_being_run_is_asked_again(planned, tmp_path):
+    output = Output(tmp_path)
+    lost = Search(planned, output).ask()
+    again = Search(planned, output).ask()
+    assert again.values == lost.values
+
+
+def test_fresh_starts_beside_the_old_search(planned, tmp_path):
+    output = Output(tmp_path)
+    old = Search(planned, output)
+    run(old, 2)
+    new = Search(planned, output, fresh=True)
+    assert new.name != old.name
+    assert new.finished() == []
+    assert Search(planned, output).name == new.name
+
+
+def test_declared_trials_are_known_once_and_are_no_choice_of_the_strategy(planned, tmp_path):
+    output = Output(tmp_path)
+    for _ in range(2):
+        search = Search(planned, output)
+        search.know("sampler.center=0.2", {"sampler.center": 0.2}, 26.0)
+        search.know("reference", {}, 31.0)  # lies outside the space
+        search.know("failed", {"sampler.center": 0.3}, float("nan"))
+    assert len(search._study.get_trials()) == 1
+    assert search.finished() == []
+
+
+def test_a_failed_trial_has_no_score(planned, tmp_path):
+    search = Search(planned, Output(tmp_path))
+    search.tell(search.ask(), None)
+    search.tell(search.ask(), float("nan"))
+    assert search.finished() == []
+
+
+def test_the_strategy_learns_where_the_scores_are(planned, tmp_path):
+    search = Search(planned, Output(tmp_path))
+    for value in (0.0, 0.05, 0.15, 0.3, 0.4, 0.5):
+        search.know(f"at {value}", {"sampler.center": value}, score({"sampler.center": value}))
+    places = run(search, 12)
+    near = sum(abs(place - 0.1) < 0.1 for place in places)
+    assert near > 12 * 0.4 * 1.3  # well above the 40 % of a search that learns nothing
+
+
+def test_values_are_short_numbers(planned, tmp_path):
+    for place in run(Search(planned, Output(tmp_path)), 5):
+        assert place == pytest.approx(round(place, 3), abs=1e-9)
+        assert 0 <= place <= 0.5
+
+
+def test_a_storage_that_cannot_be_opened_is_named(planned, tmp_path):
+    with pytest.raises(StoreError, match="the search storage 'nonsense' cannot be opened"):
+        Search(planned, Output(tmp_path), storage="nonsense")

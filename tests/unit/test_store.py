@@ -1,0 +1,176 @@
+"""Finished fits: written whole, checked when read, told apart by everything that matters."""
+
+import dataclasses
+import os
+import stat
+
+import numpy as np
+import pytest
+
+from n2n_ablate.errors import BusyError, StoreError
+from n2n_ablate.fit import FitResult
+from n2n_ablate.identity import Fingerprints, stream
+from n2n_ablate.recipe import Part, Recipe, source_digest
+from n2n_ablate.store import FitStore, Output, write_whole
+
+KEY = "ab" * 16
+
+
+def result(**changes):
+    fortran = np.arange(60, dtype=np.uint16).reshape(4, 5, 3).transpose(2, 0, 1)
+    usual = FitResult(
+        key=KEY,
+        figures={"psnr": 27.125, "loss": 0.1},
+        steps=np.array([1, 2], dtype=np.int32),
+        curves={"psnr": np.array([[20.0, 1], [27.125, 2]], dtype=np.float32)[:, 0]},
+        denoised=fortran,
+        seconds=1.5,
+    )
+    return dataclasses.replace(usual, **changes)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return FitStore(Output(tmp_path / "out"))
+
+
+def test_what_goes_in_comes_out_whatever_the_memory_layout(store):
+    store.save(result())
+    found = store.load(KEY, with_image=True)
+    assert found.figures == result().figures
+    assert np.array_equal(found.denoised, result().denoised)
+    assert np.array_equal(found.curves["psnr"], result().curves["psnr"])
+    assert found.seconds == 1.5
+    assert store.load(KEY).denoised is None
+    assert not store.damaged
+
+
+def test_a_failed_fit_is_kept_as_failed(store):
+    store.save(result(denoised=None, failure="diverged by step 3", figures={"psnr": float("nan")}))
+    assert store.load(KEY).failure == "diverged by step 3"
+
+
+def test_what_is_not_there_is_none(store):
+    assert store.load(KEY) is None
+    assert not store.damaged
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "other"])
+def test_a_damaged_file_is_set_aside_and_counts_as_missing(store, damage):
+    store.save(result())
+    path = store.path(KEY)
+    content = bytearray(path.read_bytes())
+    if damage == "cut":
+        content = content[: len(content) // 2]
+    elif damage == "flip":
+        content[-7] ^= 1
+    elif damage == "empty":
+        content = bytearray()
+    else:
+        content = bytearray(b"not a result at all")
+    path.write_bytes(content)
+    assert store.load(KEY) is None
+    assert store.damaged == [path]
+    assert path.with_suffix(".damaged").exists()
+    assert not path.exists()
+
+
+def test_a_file_under_another_name_is_not_believed(store):
+    store.save(result())
+    other = "cd" * 16
+    store.path(other).parent.mkdir()
+    store.path(KEY).rename(store.path(other))
+    assert store.load(other) is None
+
+
+def test_a_crash_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        write_whole(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_folder_is_named(tmp_path):
+    tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    with pytest.raises(StoreError, match="cannot be written"):
+        Output(tmp_path / "out")
+
+
+def test_an_output_that_is_a_file_is_named(tmp_path):
+    (tmp_path / "out").write_text("")
+    with pytest.raises(StoreError, match="cannot be written: .* Use --output DIR"):
+        Output(tmp_path / "out")
+
+
+def test_a_lock_keeps_a_second_holder_out_until_it_is_released(tmp_path):
+    output = Output(tmp_path)
+    with (
+        output.lock("study", "busy"),
+        pytest.raises(BusyError, match="busy"),
+        Output(tmp_path).lock("study", "busy"),
+    ):
+        pass
+    with Output(tmp_path).lock("study", "busy"):
+        pass
+
+
+BASE = Recipe(
+    {"sampler": Part("three-by-three", {"center": 0.01}), "training": Part("adam", {"lr": 0.1})}
+)
+
+
+def key(registry, **changes):
+    usual = {
+        "image_digest": "1",
+        "noise": Part("gaussian", {"sigma": 25.0}),
+        "recipe": BASE,
+        "seed": 0,
+        "device_type": "cpu",
+        "precision": "fp32",
+        "metrics": {"psnr": Part("psnr")},
+    }
+    return Fingerprints(registry).fit_key(**(usual | changes))
+
+
+def test_everything_that_can_change_a_fit_changes_its_key(registry):
+    keys = {
+        key(registry),
+        key(registry, image_digest="2"),
+        key(registry, noise=Part("gaussian", {"sigma": 50.0})),
+        key(registry, noise=None),
+        key(registry, recipe=BASE.replace("sampler.center", 0.02)),
+        key(registry, seed=1),
+        key(registry, device_type="cuda"),
+        key(registry, precision="bf16"),
+    }
+    assert len(keys) == 8
+    assert key(registry) == key(registry)
+
+
+def test_comments_and_docstrings_do_not_change_a_component_but_code_does(folder):
+    import importlib.util
+    import sys
+
+    def load(name, text):
+        (folder / f"{name}.py").write_text(text)
+        spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+        return source_digest(module.Thing)
+
+    plain = load("one_", 'class Thing:\n    """Doc."""\n    x = 1\n')
+    assert plain == load(
+        "two_", '# why\nclass Thing:\n    """Other words."""\n\n    x = 1  # one\n'
+    )
+    assert plain != load("three_", 'class Thing:\n    """Doc."""\n    x = 2\n')
+
+
+def test_streams_differ_by_purpose_image_and_seed_and_by_nothing_else():
+    seen = {stream(p, i, s) for p in ("noise", "weights") for i in "ab" for s in (0, 1)}
+    assert len(seen) == 8
+    assert stream("noise", "a", 0) == stream("noise", "a", 0)

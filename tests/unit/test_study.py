@@ -1,0 +1,162 @@
+"""Study files: every mistake named; trials that differ from the baseline as the design says."""
+
+from pathlib import Path
+
+import pytest
+
+from n2n_ablate.errors import AblateError, StudyError
+from n2n_ablate.study import find, plan, read, shipped
+
+
+def write(path, text):
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_every_shipped_study_can_be_planned(name, registry):
+    study = read(shipped()[name])
+    assert study.name == name
+    for profile in study.profiles:
+        planned = plan(study, registry, profile=profile)
+        assert planned.fixed[0].name == "baseline"
+        assert planned.contrasts
+        names = [trial.name for trial in planned.fixed]
+        assert len(set(names)) == len(names)
+
+
+def test_shipped_studies_are_the_promised_ones():
+    promised = {"center-weight", "edge-weight", "three-by-three", "samplers", "sampler-noise"}
+    assert set(shipped()) >= promised | {"loss-parts"}
+
+
+def test_center_weight_always_tries_the_declared_levels_and_then_searches(registry):
+    planned = plan(read(shipped()["center-weight"]), registry)
+    values = {t.recipe.parts["sampler"].parameters.get("center") for t in planned.fixed}
+    assert values >= {0.0, 0.01, 0.05, 0.2, 0.5}
+    assert planned.contrasts == ("sampler.center=0", "sampler.center=0.2")
+    assert planned.searched >= 3
+    assert len(planned.fixed) + planned.searched >= 10
+
+
+def test_one_at_a_time_changes_one_factor(registry):
+    planned = plan(read(shipped()["samplers"]), registry)
+    for trial in planned.declared:
+        changed = {
+            kind
+            for kind, part in trial.recipe.parts.items()
+            if part != planned.baseline.recipe.parts[kind]
+        }
+        assert "sampler" in changed
+        assert changed <= {"sampler", "training"}  # the note trains max-avg at another rate
+
+
+def test_a_grid_has_every_combination_once(tiny, registry):
+    text = tiny.read_text().replace('design = "search"', 'design = "grid"')
+    text = text.replace('contrasts = [{ "sampler.center" = 0.2 }]', "")
+    text = text.replace(
+        '"sampler.center" = { low = 0.0, high = 0.5, levels = [0.2] }',
+        '"sampler.center" = [0.01, 0.2]\n"loss.consistency_weight" = [0.5, 1.0]',
+    )
+    planned = plan(read(write(tiny, text)), registry)
+    places = {
+        (t.values["sampler.center"], t.values["loss.consistency_weight"])
+        for t in (planned.baseline, *planned.declared)
+    }
+    assert places == {(0.01, 0.5), (0.01, 1.0), (0.2, 0.5), (0.2, 1.0)}
+
+
+def test_set_on_a_factor_adds_a_level_elsewhere_it_changes_the_baseline(tiny, registry):
+    planned = plan(
+        read(tiny), registry, settings=["sampler.center=0.3", "training.lr=0.002", "noise.sigma=50"]
+    )
+    assert "sampler.center=0.3" in [trial.name for trial in planned.declared]
+    assert planned.baseline.recipe.parts["training"].parameters["lr"] == 0.002
+    assert planned.conditions[0].noise.parameters["sigma"] == 50.0
+
+
+def test_more_trials_continue_the_same_search_other_settings_do_not(tiny, registry):
+    study = read(tiny)
+    key = plan(study, registry).key
+    assert plan(study, registry, trials=9).key == key
+    assert plan(study, registry, settings=["training.lr=0.002"]).key != key
+    assert plan(study, registry, seeds=2).key != key
+
+
+def test_trials_limits_the_plan_and_contrasts_come_first(tiny, registry):
+    planned = plan(read(tiny), registry, trials=2)
+    assert [trial.name for trial in planned.fixed] == ["baseline", "sampler.center=0.2"]
+    assert planned.searched == 0
+
+
+def test_unknown_study_suggests_the_nearest():
+    with pytest.raises(StudyError, match="Did you mean 'center-weight'"):
+        find("centre-weight")
+
+
+def test_a_local_study_is_found_first(folder, tiny):
+    (folder / "studies").mkdir()
+    (folder / "studies" / "samplers.toml").write_text(tiny.read_text())
+    assert find("samplers") == Path("studies/samplers.toml")
+
+
+MISTAKES = [
+    (
+        'name = "tiny"',
+        'name = "tiny"\nqestion = 1',
+        "unknown key 'qestion'. Did you mean 'question'?",
+    ),
+    ('question = "Does the centre matter?"', "", "'question' is missing"),
+    ('design = "search"', 'design = "serch"', "Did you mean 'search'"),
+    ('name = "tiny"', 'name = "../../etc"', "'name' must be lowercase letters"),
+    ('"three-by-three"', '"three-by-tree"', "Did you mean 'three-by-three'"),
+    ("center = 0.01 }", "centre = 0.01 }", "Did you mean 'center'"),
+    ("center = 0.01 }", "center = 0.9 }", "must be within 0 to 0.5, got 0.9"),
+    ("low = 0.0, high = 0.5", "low = 0.0, high = 0.9", "must be within 0 to 0.5, got 0.9"),
+    ("low = 0.0, high = 0.5", "low = 0.5, high = 0.0", "two finite ends in order"),
+    ('"sampler.center" = { low', '"sampler.centre" = { low', "centre"),
+    ('"sampler.center" = { low', '"sampl.center" = { low', "no slot is called 'sampl'"),
+    ("sigma = 25.0", 'sigma = "loud"', "parameter 'sigma' must be of type float"),
+    ('"sampler.center" = 0.2 }]', '"sampler.center" = 0.4 }]', "is not among the declared trials"),
+    ("crop = 24\ntrials = 4", "crop = -1\ntrials = 4", "must not be negative"),
+    ("[references]", "[refrences]", "Did you mean 'references'"),
+    ('training = "adam"', "", "'baseline.training' is missing"),
+    ('training = "adam"', "training = 3", "'baseline.training' must be a name or"),
+    ("trials = 4", 'trials = "four"', "'profiles.quick.trials' must be of type int, got 'four'"),
+    ("seeds = [0, 1]", "seeds = []", "must be a list of whole numbers"),
+    ("[[conditions]]", "[[conditions", "is not valid TOML"),
+]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"), MISTAKES, ids=[item[2][:30] for item in MISTAKES]
+)
+def test_a_mistake_names_the_file_and_what_would_work(tiny, registry, old, new, message):
+    text = tiny.read_text()
+    assert old in text
+    with pytest.raises(AblateError) as caught:
+        plan(read(write(tiny, text.replace(old, new, 1))), registry)
+    assert message in str(caught.value)
+    assert str(tiny) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("sampler", "must look like kind.parameter=value"),
+        ("smapler=diagonal", "Did you mean 'sampler'"),
+        ("sampler=diagnal", "Did you mean 'diagonal'"),
+        ("sampler.center=2", "must be within 0 to 0.5"),
+        ("training.stepps=3", "Did you mean 'steps'"),
+    ],
+)
+def test_a_wrong_setting_is_named(tiny, registry, setting, message):
+    with pytest.raises(AblateError) as caught:
+        plan(read(tiny), registry, settings=[setting])
+    assert message in str(caught.value)
+
+
+def test_unknown_profile_suggests_the_nearest(tiny, registry):
+    with pytest.raises(StudyError, match="Did you mean 'quick'"):
+        plan(read(tiny), registry, profile="quik")
