@@ -17,7 +17,7 @@ from n2n_ablate.answer import shown
 from n2n_ablate.bench import Bench
 from n2n_ablate.fit import FitResult, Point
 from n2n_ablate.results import StudyResult, TrialResult
-from n2n_ablate.study import BASELINE, Trial
+from n2n_ablate.study import Trial
 
 
 class Silent:
@@ -143,11 +143,9 @@ def summary(result: TrialResult, so_far: StudyResult) -> str:
     """Return a finished trial in one line."""
     parts = [result.trial.name]
     for condition in so_far.plan.conditions:
-        line = next(
-            line for line in so_far.lines(condition.label) if line.name == result.trial.name
-        )
-        gap = "" if line.role == BASELINE else f" ({shown(line.difference)})"
-        parts.append(f"{line.figures['psnr']:.2f} dB{gap}")
+        gain = so_far.gain(result, condition.label)
+        told = f" ({shown(gain)})" if gain else ""
+        parts.append(f"{result.mean('psnr', condition.label):.2f} dB{told}")
     if result.failures:
         parts.append(f"{result.failures} of {len(result.rows)} fits failed")
     if result.reused == len(result.rows):

@@ -138,7 +138,7 @@ class StudyResult:
 
     def lines(self, condition: str) -> list[Line]:
         """Return the table of a condition: best PSNR first, failed trials last."""
-        base = self.baseline.by_image("psnr", condition) if self.baseline else {}
+        base = self._base(condition)
         asked = [item for item in self.trials if item.trial.name in self.plan.contrasts]
         firsts = [item.by_image("psnr", condition) for item in asked]
         names = [item.trial.name for item in asked]
@@ -148,6 +148,15 @@ class StudyResult:
         return sorted(
             lines, key=lambda line: (math.isnan(line.figures["psnr"]), -line.figures["psnr"])
         )
+
+    def gain(self, item: TrialResult, condition: str) -> stats.Difference | None:
+        """Return one trial's difference from the baseline, not corrected for other contrasts."""
+        if item.trial.role == BASELINE:
+            return None
+        return stats.paired(item.by_image("psnr", condition), self._base(condition))
+
+    def _base(self, condition: str) -> dict[str, float]:
+        return self.baseline.by_image("psnr", condition) if self.baseline else {}
 
     def _line(
         self,

@@ -156,15 +156,17 @@ class Runner:
         for trial in trials:
             fits = jobs[trial.name]
             self.audience.trial_begun(trial, len(fits), sum(fit.key in stored for fit in fits))
-        waiting = list(trials)
-        finished: dict[str, TrialResult] = {}
+        finished: list[TrialResult] = []
         for result in self._arriving([fit for key, fit in wanted.items() if key not in stored]):
             if result is not None:
                 results[result.key] = result
-            for trial in [t for t in waiting if all(fit.key in results for fit in jobs[t.name])]:
-                waiting.remove(trial)
-                finished[trial.name] = self._finish(trial, jobs[trial.name], results, set(stored))
-        return [finished[trial.name] for trial in trials]
+            # In the order of the plan: whoever listens can count on the baseline being the first.
+            while len(finished) < len(trials):
+                trial = trials[len(finished)]
+                if any(fit.key not in results for fit in jobs[trial.name]):
+                    break
+                finished.append(self._finish(trial, jobs[trial.name], results, set(stored)))
+        return finished
 
     def _stored(self, wanted: dict[str, Fit]) -> dict[str, FitResult]:
         found = {key: self._store.load(key, with_image=True) for key in wanted}

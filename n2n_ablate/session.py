@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shlex
 import subprocess
 import sys
 import uuid
@@ -158,7 +159,7 @@ def _invocation(session: Session) -> Invocation:
     for entry in session.registry:
         if entry.origin.version and not str(entry.factory.__module__).startswith("n2n_ablate"):
             versions[entry.origin.plugin] = entry.origin.version
-    command = " ".join(["n2n-ablate", *sys.argv[1:]])
+    command = shlex.join(["n2n-ablate", *sys.argv[1:]])
     return Invocation(
         uuid.uuid4().hex[:12], command, machine.name, machine.precision, versions, _commit()
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -17,9 +18,24 @@ app = typer.Typer(
     "Start with: n2n-ablate study center-weight",
     epilog="Write your own part in ten lines: see docs/plugins.",
     no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
+    ] = False,
+) -> None:
+    if version:
+        from n2n_ablate import __version__
+
+        typer.echo(f"n2n-ablate {__version__}")
+        raise typer.Exit
 
 
 def _register() -> None:

@@ -83,8 +83,10 @@ def train(
     samplers = [_prepared(fit) for fit in fits]
     draws = Draws(samplers, noisy, [fit.rng() for fit in fits], steps)
     channels = noisy.shape[1]
-    denoise = _denoiser(stacked(modules, channels), machine.precision)
-    estimate = _denoiser(in_tiles(stacked(kept or modules, channels), first.backbone), "fp32")
+    denoise = _denoiser(stacked(modules, channels, machine.precision), machine.precision)
+    estimate = _denoiser(
+        in_tiles(stacked(kept or modules, channels, "fp32"), first.backbone), "fp32"
+    )
     scene = StackScene(noisy, draws, denoise, first)
     record = _Record(fits, points_of(steps, points), clean, noisy, listener)
     for step in range(steps):

@@ -307,6 +307,7 @@ MISTAKES = [
     (["study", "TINY", "--trials", "0"], "--trials must be at least 1"),
     (["study", "TINY", "--tracking", "wandb"], "--tracking cannot be 'wandb'"),
     (["study", "TINY", "--output", "file"], "the output folder 'file' cannot be written"),
+    (["study", "TINY", "--output", "/proc/n2n"], "the output folder '/proc/n2n' cannot be written"),
     (["study", "missing.toml"], "study file 'missing.toml' does not exist"),
     (["plugins", "--kind", "samplers"], "Did you mean 'sampler'"),
     (["plugins", "--plugins-dir", "nowhere"], "'nowhere' is not a folder"),

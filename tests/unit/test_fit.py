@@ -120,7 +120,7 @@ def test_a_network_that_only_looks_like_a_chain_is_not_taken_for_one():
 
     modules = [Sly(), Sly()]
     x = torch.rand(2, 1, 9, 9)
-    out = networks.stacked(modules, 1)(x)
+    out = networks.stacked(modules, 1, "fp32")(x)
     torch.testing.assert_close(out[1:], modules[1](x[1:]))
 
 

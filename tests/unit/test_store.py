@@ -102,7 +102,7 @@ def test_a_read_only_folder_is_named(tmp_path):
 
 def test_an_output_that_is_a_file_is_named(tmp_path):
     (tmp_path / "out").write_text("")
-    with pytest.raises(StoreError, match="cannot be written: .* Use --output DIR"):
+    with pytest.raises(StoreError, match=r"cannot be written: .* Use --output DIR"):
         Output(tmp_path / "out")
 
 

@@ -1,0 +1,177 @@
+"""From fits to the table and the answer: averages, failures, one-image studies, widths of terminals."""
+
+import io
+import math
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from n2n_ablate import answer, fit, tables
+from n2n_ablate.bench import Bench
+from n2n_ablate.console import Live, Plain, summary
+from n2n_ablate.fit import FitResult, Point
+from n2n_ablate.results import Row, StudyResult, TrialResult
+from n2n_ablate.study import plan, read
+
+MACHINE = fit.Machine("cpu", "fp32", 1, 1, "test")
+
+
+@pytest.fixture
+def bench(tiny, registry):
+    return Bench(plan(read(tiny), registry), registry, MACHINE)
+
+
+def fitted(key, psnr, failure=""):
+    return FitResult(
+        key=key,
+        figures={} if failure else {"psnr": psnr, "ssim": 0.5, "loss": 0.1},
+        steps=np.array([10, 30], dtype=np.int32),
+        curves={} if failure else {"psnr": np.array([psnr - 5, psnr], dtype=np.float32)},
+        denoised=None,
+        seconds=2.0,
+        failure=failure,
+    )
+
+
+def trial(given, psnrs, failures=()):
+    images = ("astronaut", "coffee")
+    rows = [
+        Row(
+            "sigma 25",
+            images[i % 2],
+            i // 2,
+            fitted(f"{given.name}{i}", p, "lost" * (i in failures)),
+        )
+        for i, p in enumerate(psnrs)
+    ]
+    return TrialResult(given, tuple(rows))
+
+
+def found(bench, **psnrs):
+    base, contrast, reference = bench.plan.fixed
+    known = {"base": base, "contrast": contrast, "reference": reference}
+    yardsticks = {"noisy": {("sigma 25", "astronaut"): {"psnr": 20.0, "ssim": 0.3}}}
+    results = tuple(trial(known[name], values) for name, values in psnrs.items())
+    return StudyResult(bench.plan, results, yardsticks)
+
+
+def lines(result):
+    return {line.name: line for line in result.lines("sigma 25")}
+
+
+def test_seeds_are_averaged_within_an_image_before_anything_else(bench):
+    result = trial(bench.plan.baseline, [20.0, 30.0, 22.0, 30.0])
+    assert result.by_image("psnr", "sigma 25") == {"astronaut": 21.0, "coffee": 30.0}
+    assert result.mean("psnr", "sigma 25") == 25.5
+
+
+def test_an_image_with_a_failed_seed_is_left_out_whole(bench):
+    result = trial(bench.plan.baseline, [20.0, 30.0, 22.0, 30.0], failures=[2])
+    assert result.by_image("psnr", "sigma 25") == {"coffee": 30.0}
+    assert result.failures == 1
+    everything = StudyResult(bench.plan, (result,))
+    assert "1 of 4 fits failed" in answer.failures(everything)
+    assert "astronaut, seed 1: lost" in answer.failures(everything)
+
+
+def test_a_trial_without_any_result_stands_last_and_has_no_numbers(bench):
+    lost = trial(bench.plan.fixed[1], [0.0, 0.0], failures=[0, 1])
+    result = StudyResult(bench.plan, (trial(bench.plan.baseline, [20.0, 30.0]), lost))
+    last = result.lines("sigma 25")[-1]
+    assert last.name == "sampler.center=0.2"
+    assert math.isnan(last.figures["psnr"])
+    assert last.difference is None
+    table = Console(file=io.StringIO(), width=120)
+    table.print(tables.study_table(result, "sigma 25", 120))
+    assert "failed" in table.file.getvalue()
+    assert answer.to_json(result, bench)["conditions"][0]["trials"][-1]["psnr"] is None
+
+
+def test_rows_are_ranked_and_compared_with_the_baseline(bench):
+    result = found(bench, base=[26.0, 28.0], contrast=[25.0, 27.2], reference=[30.0, 31.0])
+    own = lines(result)
+    assert [line.name for line in result.lines("sigma 25")][:2] == ["diagonal", "baseline"]
+    assert own["sampler.center=0.2"].difference.mean == pytest.approx(-0.9)
+    assert own["sampler.center=0.2"].verdict
+    assert own["diagonal"].verdict == ""  # a reference is no contrast of the study
+    assert answer.best(result, "sigma 25").name == "baseline"
+    assert own["noisy"].difference.n == 1
+
+
+def test_the_answer_names_verdict_interval_and_scope(bench):
+    result = found(bench, base=[26.0, 28.0], contrast=[25.0, 27.02])
+    told = answer.sentence(result, bench, "sigma 25")
+    assert told.startswith(
+        "Against the baseline (sampler.center=0.01), 0.2 is worse (\u22120.99 \u00b1 0.13 dB)"
+    )
+    assert told.endswith("2 images of 24x24 pixels, 30 steps, 1 seed, sigma 25.")
+
+
+def test_one_image_gives_a_sentence_without_an_interval(bench):
+    result = StudyResult(
+        bench.plan,
+        (trial(bench.plan.baseline, [26.0]), trial(bench.plan.fixed[1], [25.0])),
+    )
+    assert "(\u22121.00 (n=1) dB)" in answer.sentence(result, bench, "sigma 25")
+    assert "not distinguishable" in answer.sentence(result, bench, "sigma 25")
+
+
+def test_nothing_yet_is_said_as_it_is(bench):
+    assert "No contrast has a result yet" in answer.sentence(
+        StudyResult(bench.plan, ()), bench, "sigma 25"
+    )
+    assert "every fit failed" in answer.best_sentence(StudyResult(bench.plan, ()), "sigma 25")
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 140])
+def test_the_table_keeps_every_number_whole_at_any_width(bench, width):
+    result = found(bench, base=[26.0, 28.0], contrast=[25.0, 27.2], reference=[30.0, 31.0])
+    console = Console(file=io.StringIO(), width=width)
+    console.print(tables.study_table(result, "sigma 25", width))
+    text = console.file.getvalue()
+    assert max(map(len, text.splitlines())) <= width
+    for number in ("30.50", "27.00", "26.10", "\u22120.90 \u00b1 1.27"):
+        assert number in text
+
+
+@pytest.mark.parametrize(
+    ("values", "bars"),
+    [([0, 1], "▁▁▁▁▁█████"), ([], ""), ([3.0], "▁" * 10), ([math.nan, 1, 2], "   ▁▁▁▁███")],
+)
+def test_sparklines(values, bars):
+    assert tables.sparkline(values) == bars
+
+
+def test_signed_numbers_have_a_real_minus_and_no_negative_zero():
+    assert answer.signed(-0.5) == "\u22120.50"
+    assert answer.signed(-0.001) == "+0.00"
+    assert answer.signed(0.25) == "+0.25"
+
+
+def drive(view, bench, result):
+    view.begun(bench)
+    for number, item in enumerate(result.trials, 1):
+        view.trial_begun(item.trial, len(item.rows), 0)
+        for row in item.rows:
+            view.point(Point(row.result.key, 15, 30, {"psnr": 20.0}))
+            view.point(Point(row.result.key, 30, 30, {"psnr": 25.0}))
+            view.fit_done(row.result)
+        view.trial_done(item, StudyResult(bench.plan, result.trials[:number]))
+    view.close()
+
+
+@pytest.mark.parametrize("kind", [Plain, Live])
+def test_a_view_tells_every_trial_in_a_line(bench, kind):
+    console = Console(file=io.StringIO(), width=100, force_terminal=kind is Live)
+    result = found(bench, base=[26.0, 28.0], contrast=[25.0, 27.2])
+    drive(kind(console), bench, result)
+    text = console.file.getvalue()
+    assert "4 trials of 2 fits on test, fp32" in text
+    assert "[1/4] baseline  27.00 dB  4 s of training" in text
+    assert "[2/4] sampler.center=0.2  26.10 dB (\u22120.90 \u00b1 1.27)" in text
+
+
+def test_a_summary_counts_failures(bench):
+    lost = trial(bench.plan.baseline, [20.0, 30.0], failures=[0])
+    assert "1 of 2 fits failed" in summary(lost, StudyResult(bench.plan, (lost,)))
