@@ -129,7 +129,7 @@ def open_runner(
         registry=session.registry,
         bench=session.bench,
         output=output,
-        tracker=_tracker(tracking, tracking_uri, output, audience.note),
+        tracker=_tracker(tracking, tracking_uri, output, session.registry, audience.note),
         audience=audience,
         invocation=_invocation(session),
         search=search,
@@ -137,7 +137,9 @@ def open_runner(
     )
 
 
-def _tracker(kind: str, uri: str, output: Output, complain: Callable[[str], None]) -> Tracker:
+def _tracker(
+    kind: str, uri: str, output: Output, registry: Registry, complain: Callable[[str], None]
+) -> Tracker:
     if kind not in TRACKING:
         msg = f"--tracking cannot be '{kind}'. Use {' or '.join(TRACKING)}."
         raise StudyError(msg)
@@ -145,7 +147,7 @@ def _tracker(kind: str, uri: str, output: Output, complain: Callable[[str], None
         return Nowhere()
     from n2n_ablate.mlflow_tracker import MlflowTracker
 
-    return Background(MlflowTracker(output, uri or None), complain)
+    return Background(MlflowTracker(output, uri or None, registry), complain)
 
 
 def _invocation(session: Session) -> Invocation:

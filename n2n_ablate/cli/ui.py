@@ -23,7 +23,14 @@ import typer
 from n2n_ablate.cli import options
 from n2n_ablate.cli.screen import messages, results
 from n2n_ablate.errors import AblateError, BusyError, StoreError, nearest
-from n2n_ablate.mlflow_store import VIEW_TAG, chart_link, is_server, tracking_uri, unsigned
+from n2n_ablate.mlflow_store import (
+    VIEW_TAG,
+    chart_link,
+    database_file,
+    is_server,
+    tracking_uri,
+    unsigned,
+)
 
 _HOST, _FIRST_PORT = "127.0.0.1", 5000
 _PATIENCE = 120.0  # seconds; a busy machine needs 26 where a quiet one needs 5
@@ -71,9 +78,10 @@ def serve(output_root: Path, study: str | None, port: int | None, *, open_browse
     if is_server(uri):
         _show(_link(uri, study), open_browser=open_browser)
         return
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
+    file = database_file(uri)
+    if file is not None and not file.is_file():
         msg = (
-            f"there is no study in '{output_root}' yet ('{unsigned(uri)}' does not exist). "
+            f"there is no study in '{output_root}' yet ('{file}' does not exist). "
             "Run a study first: n2n-ablate study center-weight"
         )
         raise StoreError(msg)
@@ -87,18 +95,22 @@ def serve(output_root: Path, study: str | None, port: int | None, *, open_browse
 
 @contextlib.contextmanager
 def _stoppable() -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into a quiet end of the block."""
+    """Turn SIGINT, SIGTERM and the end of the terminal into a quiet end of the block."""
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    kinds = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    # What `nohup` ignores stays ignored.
+    wanted = [kind for kind in kinds if signal.getsignal(kind) != signal.SIG_IGN]
+    before = {kind: signal.signal(kind, stop) for kind in wanted}
     try:
         yield
     except KeyboardInterrupt:
         return
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
 
 
 class _Server:
@@ -143,7 +155,9 @@ class _Server:
 
     def _complaint(self, what: str) -> str:
         lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        last = unsigned(lines[-1].strip()[:300]) if lines else "it says nothing"
+        # The last line may only be advice; the reason is the last one that names an error.
+        reasons = [line for line in lines if "error" in line.lower() and line[:1] != "("] or lines
+        last = unsigned(reasons[-1].strip()[:300]) if lines else "it says nothing"
         return f"the MLflow server {what}: {last}"
 
 
@@ -152,26 +166,19 @@ def _server(uri: str, output_root: Path, port: int) -> Iterator[_Server]:
     """Start a server that answers; it is gone when the block is left, however it is left."""
     from n2n_ablate.store import Output
 
-    # Two workers and a job queue less than by default: 2 processes and 0.5 GB, not 15 and 1.7 GB.
-    command = [sys.executable, "-m", "mlflow", "ui", "--host", _HOST, "--port", str(port)]
-    command += ["--workers", "1", "--backend-store-uri", uri]
-    command += ["--uvicorn-opts", "--log-level warning"]
-    environment = {
-        **os.environ,
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-    }
     output = Output(output_root)
+    # Without its job queue: 2 processes and 0.5 GB, not 15 and 1.7 GB.
+    lean = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "server.log"
         with messages().status("starting MLflow"), output.opening(), log.open("wb") as stream:
             process = subprocess.Popen(
-                command,
+                _command(uri, output.root / "artifacts", port),
                 stdout=stream,
                 stderr=stream,
                 stdin=subprocess.DEVNULL,
                 cwd=folder,  # where MLflow would otherwise make folders for files it never gets
-                env=environment,
+                env={**os.environ, **lean},
                 start_new_session=True,
             )
             server = _Server(process, log)
@@ -184,6 +191,14 @@ def _server(uri: str, output_root: Path, port: int) -> Iterator[_Server]:
             yield server
         finally:
             server.stop()
+
+
+def _command(uri: str, artifacts: Path, port: int) -> list[str]:
+    """Return the command of the server. `artifacts` is for other programs that write to it."""
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", _HOST, "--port", str(port)]
+    command += ["--workers", "1", "--backend-store-uri", uri]
+    command += ["--artifacts-destination", artifacts.as_uri()]
+    return [*command, "--uvicorn-opts", "--log-level warning"]
 
 
 def _link(base_url: str, study: str | None) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -69,6 +71,19 @@ def machine(device: str = "auto", precision: str = "auto") -> Machine:
     if precision == "auto":
         precision = "bf16" if has_bf16() else "fp32"
     return Machine("cpu", precision, cores(), 1, f"CPU ({_cpu_name()}, {cores()} cores)")
+
+
+@contextlib.contextmanager
+def arithmetic(machine: Machine) -> Iterator[None]:
+    """Hold torch to the machine's precision; without it a GPU rounds float32 convolutions to tf32."""
+    if machine.type == "cpu":
+        yield
+        return
+    exact = machine.precision == "fp32"
+    with torch.backends.cudnn.flags(
+        enabled=True, benchmark=not exact, deterministic=exact, allow_tf32=not exact
+    ):
+        yield
 
 
 def cores() -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from n2n_ablate.components import pairs_of
-from n2n_ablate.fit.device import Machine
+from n2n_ablate.fit.device import Machine, arithmetic
 from n2n_ablate.fit.job import Fit, FitResult, Listener
 from n2n_ablate.fit.train import Cancelled, train
 
@@ -79,7 +79,8 @@ def _train_stack(
     if machine.type == "cpu":
         torch.set_num_threads(threads)  # holds for this worker thread only
     try:
-        return train(stack, machine, listener, stopped)
+        with arithmetic(machine):
+            return train(stack, machine, listener, stopped)
     except Cancelled:
         raise
     except Exception as error:  # noqa: BLE001  components are anybody's code, and memory may run out

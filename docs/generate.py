@@ -1,0 +1,246 @@
+"""Writes the generated parts of the documentation: what stands between two markers, nothing else.
+
+    python docs/generate.py            write what has changed
+    python docs/generate.py --check    write nothing; name stale files and exit with 1
+
+A part starts with a line `<!-- generated: NAME -->` and ends with `<!-- /generated -->`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import inspect
+import io
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from n2n_ablate import errors, hookspecs, study
+from n2n_ablate.components import KINDS
+from n2n_ablate.registry import Entry, Registry
+
+ROOT = Path(__file__).resolve().parent.parent
+WIDTH = 100
+
+_PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- /generated -->)", re.DOTALL)
+_SECTION = re.compile(r"^(Args|Raises|Returns|Attributes|Examples?):$", re.MULTILINE)
+_ITEM = re.compile(r"^    (\w+): (.*(?:\n     +.*)*)", re.MULTILINE)
+_VERSIONS = re.compile(r"<!-- printed by (.*) -->")
+_DECLARED = ("fixed", "leaks", "halo", "higher_is_better", "unit")
+
+
+def pages() -> list[Path]:
+    """Return every page that may have generated parts."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def refreshed(text: str) -> str:
+    """Return a page with its generated parts made again."""
+
+    def replaced(match: re.Match[str]) -> str:
+        start, name, end = match.groups()
+        if name not in PARTS:
+            msg = f"no generated part is called '{name}'. {errors.nearest(name, PARTS)}"
+            raise SystemExit(msg)
+        if name == "cli" and _says_the_same(match[0]):
+            return match[0]
+        return f"{start}\n{PARTS[name]().strip()}\n\n{end}"
+
+    return _PART.sub(replaced, text)
+
+
+def stale() -> dict[Path, str]:
+    """Return the pages whose generated parts are out of date, with what they should hold."""
+    found = {}
+    for page in pages():
+        text = page.read_text(encoding="utf-8")
+        if (fresh := refreshed(text)) != text:
+            found[page] = fresh
+    return found
+
+
+def cli() -> str:
+    """Return the help of every command, as a terminal of 100 columns without colour shows it."""
+    sections = [f"<!-- printed by {_printers()} -->"]
+    for name in commands():
+        sections += [f"## n2n-ablate {name}".rstrip(), f"```text\n{help_of(name)}\n```"]
+    return "\n\n".join(sections)
+
+
+def commands() -> dict[str, Any]:
+    """Return the commands by name; the whole of them is called by the empty name."""
+    from typer.main import get_command
+
+    from n2n_ablate.cli import app
+
+    group: Any = get_command(app)
+    return {"": group, **group.commands}
+
+
+def help_of(command: str) -> str:
+    """Return what `n2n-ablate COMMAND --help` prints."""
+    from typer import rich_utils
+    from typer.main import get_command
+
+    from n2n_ablate.cli import app
+
+    printed = io.StringIO()
+    plain = {"MAX_WIDTH": WIDTH, "COLOR_SYSTEM": None, "FORCE_TERMINAL": False}
+    with (
+        patch.multiple(rich_utils, **plain),
+        contextlib.redirect_stdout(printed),
+        contextlib.suppress(SystemExit),
+    ):
+        get_command(app)([*command.split(), "--help"], prog_name="n2n-ablate")
+    return "\n".join(line.rstrip() for line in printed.getvalue().splitlines()).strip("\n")
+
+
+def components() -> str:
+    """Return every first-party component by kind."""
+    entries = sorted(_first_party(), key=lambda item: (KINDS.index(item[1].kind), item[1].name))
+    sections = []
+    for kind in KINDS:
+        sections.append(f"## {kind}")
+        sections += [_component(plugin, entry) for plugin, entry in entries if entry.kind == kind]
+    return "\n\n".join(sections)
+
+
+def hooks() -> str:
+    """Return every hook with its signature and docstring."""
+    sections = []
+    for kind, name in hookspecs.HOOK_OF.items():
+        function = getattr(hookspecs, name)
+        body, parts = _docstring(function)
+        signature = f"def {name}{inspect.signature(function)}: ..."
+        sections += [f"## {name}", f"For components of the kind *{kind}*.", body]
+        sections += [f"```python\n{signature.replace(chr(39), '')}\n```"]
+        sections += [f"- `{key}`: {text}" for key, text in parts.get("Args", {}).items()]
+    return "\n\n".join(sections)
+
+
+def error_classes() -> str:
+    """Return the table of errors that a user can cause."""
+    rows = ["| error | what is wrong |", "|---|---|"]
+    for name, item in vars(errors).items():
+        if inspect.isclass(item) and issubclass(item, errors.AblateError):
+            rows.append(f"| `{name}` | {_cell(inspect.cleandoc(item.__doc__ or ''))} |")
+    return "\n".join(rows)
+
+
+def studies() -> str:
+    """Return the table of the studies that ship."""
+    rows = ["| study | question | design | profiles |", "|---|---|---|---|"]
+    for name, path in sorted(study.shipped().items()):
+        asked = study.read(path)
+        profiles = ", ".join(f"`{profile}`" for profile in asked.profiles)
+        rows.append(f"| `{name}` | {_cell(asked.question)} | {asked.design} | {profiles} |")
+    return "\n".join(rows)
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "cli": cli,
+    "components": components,
+    "hooks": hooks,
+    "errors": error_classes,
+    "studies": studies,
+}
+
+
+def _first_party() -> Iterator[tuple[str, Entry]]:
+    # One registry per plugin: what else is installed here, or lies in ./plugins, must not show.
+    for point in importlib.metadata.entry_points(group=hookspecs.PROJECT):
+        if point.module.startswith("n2n_ablate_plugins."):
+            for entry in Registry(point.load(), installed=False):
+                yield point.module.rpartition(".")[2], entry
+
+
+def _component(plugin: str, entry: Entry) -> str:
+    body, parts = _docstring(entry.factory)
+    meaning = parts.get("Args", {})
+    sections = [f"### {entry.name}", body]
+    if entry.parameters:
+        rows = ["| parameter | type | default | range | meaning |", "|---|---|---|---|---|"]
+        for item in entry.parameters:
+            domain = "" if item.domain is None else _cell(str(item.domain))
+            told = _cell(meaning.get(item.name, ""))
+            default = str(item.default).lower() if item.type is bool else _number(item.default)
+            kind = item.type.__name__
+            rows.append(f"| `{item.name}` | {kind} | `{default}` | {domain} | {told} |")
+        sections.append("\n".join(rows))
+    if raised := parts.get("Raises"):
+        sections.append("\n".join(f"Raises `{name}`: {text}" for name, text in raised.items()))
+    made = entry.factory()
+    own = [f"`{name} = {value!r}`" for name in _DECLARED if (value := getattr(made, name, None))]
+    declared = f" At its defaults it declares {', '.join(own)}." if own else ""
+    sections.append(f"Plugin: `plugins/{plugin}.py`.{declared}")
+    return "\n\n".join(sections)
+
+
+def _docstring(thing: object) -> tuple[str, dict[str, dict[str, str]]]:
+    """Return the body of a docstring as Markdown, and its sections as name -> text."""
+    first, *rest = _SECTION.split(inspect.cleandoc(getattr(thing, "__doc__", None) or ""))
+    parts, tail = {}, []
+    for title, text in zip(rest[0::2], rest[1::2], strict=True):
+        own, _, after = text.strip("\n").partition("\n\n")
+        parts[title] = {name: " ".join(about.split()) for name, about in _ITEM.findall(own)}
+        tail.append(after.strip())
+    body = "\n\n".join([first.strip(), *filter(None, tail)])
+    return re.sub(r"::$", ":", body, flags=re.MULTILINE), parts
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _number(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _printers() -> str:
+    versions = (f"{name} {importlib.metadata.version(name)}" for name in ("typer", "rich"))
+    return ", ".join(versions)
+
+
+def _says_the_same(part: str) -> bool:
+    """Say whether another version of Typer printed the same words.
+
+    How Typer draws help changes from release to release. A page that another version printed is
+    fresh as long as it has every command, option and sentence that we wrote, and no other option.
+    """
+    printed = _VERSIONS.search(part)
+    if printed is None or printed[1] == _printers():
+        return False
+    written = " ".join(re.sub(r"[│╭╮╰╯─]", " ", part).split())
+    known = {"--help", "--install-completion", "--show-completion"}
+    for name, command in commands().items():
+        texts = [f"n2n-ablate {name}".rstrip()]
+        for item in command.params:
+            known |= {option for option in (*item.opts, *item.secondary_opts) if "--" in option}
+            texts.append(" ".join((getattr(item, "help", None) or "").split()))
+        if not all(text in written for text in texts):
+            return False
+    return known >= set(re.findall(r"(?<!\S)--[a-z][a-z-]+", written))
+
+
+def main(arguments: list[str]) -> int:
+    """Write the parts, or with `--check` only look; return the exit status."""
+    if set(arguments) - {"--check"}:
+        print(__doc__, file=sys.stderr)
+        return 2
+    found = stale()
+    for page, text in found.items():
+        name = page.relative_to(ROOT)
+        if "--check" in arguments:
+            print(f"{name} is stale. Write it again: python docs/generate.py", file=sys.stderr)
+        else:
+            page.write_text(text, encoding="utf-8")
+            print(f"wrote {name}")
+    return 1 if found and "--check" in arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,160 @@
+"""What a tracker keeps of a trial: parameters, figures and points of curves by name. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from n2n_ablate import stats
+from n2n_ablate.recipe import canonical
+from n2n_ablate.results import TrialResult
+from n2n_ablate.study import Plan, Trial
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value of one curve.
+
+    Attributes:
+        name: Of the curve.
+        step: Counted from 1; 0 for what belongs to no step.
+        value: Always finite.
+        progress: Share of the training that was done, from 0 to 1.
+    """
+
+    name: str
+    step: int
+    value: float
+    progress: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class ImageCurves:
+    """One metric by step under one condition: one curve per image, the mean over its seeds."""
+
+    steps: np.ndarray
+    images: Mapping[str, np.ndarray]
+
+    @property
+    def mean(self) -> np.ndarray:
+        """The mean over images."""
+        return np.mean(list(self.images.values()), axis=0) if self.images else np.array([])
+
+
+def slugs(names: Iterable[str]) -> dict[str, str]:
+    """Return a form of every name that files and metrics may have; different for different names."""
+    found: dict[str, str] = {}
+    for name in names:
+        plain = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:100] or "unnamed"
+        taken, slug, count = set(found.values()), plain, 1
+        while slug in taken:
+            count += 1
+            slug = f"{plain}-{count}"
+        found[name] = slug
+    return found
+
+
+def suffixes(plan: Plan) -> dict[str, str]:
+    """Return what the names of a condition's metrics end in: nothing if there is only one."""
+    labels = [condition.label for condition in plan.conditions]
+    return {label: "" if len(labels) == 1 else f".{slug}" for label, slug in slugs(labels).items()}
+
+
+def parameters(plan: Plan, trial: Trial, images: Iterable[str]) -> dict[str, str]:
+    """Return everything that was chosen, flat: `sampler`, `sampler.center`, `noise`, `seeds`, ..."""
+    flat = {key: str(value) for key, value in trial.recipe.flat().items()}
+    labels = slugs(condition.label for condition in plan.conditions)
+    for condition in plan.conditions:
+        name = "noise" if len(labels) == 1 else f"noise.{labels[condition.label]}"
+        flat[name] = str(condition.noise)
+    flat["images"] = ", ".join(images)
+    flat["seeds"] = ", ".join(map(str, plan.profile.seeds))
+    flat["crop"] = str(plan.profile.crop or "whole images")
+    return flat
+
+
+def curves(result: TrialResult, metric: str, condition: str) -> ImageCurves:
+    """Return a metric by step. The last point is the final value, as tables show it.
+
+    Like `TrialResult.by_image` it leaves out images with a failed fit, so that a curve and the
+    table never disagree.
+    """
+    finals = result.by_image(metric, condition)
+    rows = [row for row in result.rows if row.condition == condition and row.image in finals]
+    rows = [row for row in rows if metric in row.result.curves]
+    if not rows:
+        return ImageCurves(np.array([]), {})
+    steps = rows[0].result.steps
+    images = {}
+    for image in dict.fromkeys(row.image for row in rows):
+        own = [row.result.curves[metric] for row in rows if row.image == image]
+        curve = np.asarray(np.mean(own, axis=0, dtype=np.float64))
+        curve[-1] = finals[image]
+        images[image] = curve
+    return ImageCurves(steps, images)
+
+
+def values(plan: Plan, result: TrialResult, baseline: TrialResult | None) -> list[Value]:
+    """Return every finite value of a trial: final figures, mean curves, one PSNR curve per image.
+
+    Args:
+        plan: The study's plan.
+        result: The trial.
+        baseline: What `psnr_gain` is measured from, paired by image.
+    """
+    found: list[Value] = []
+    details: list[Value] = []
+    for label, suffix in suffixes(plan).items():
+        for metric in dict.fromkeys([*plan.metrics, "loss"]):
+            own = curves(result, metric, label)
+            found += _points(f"{metric}{suffix}", own.steps, own.mean)
+            if metric == "psnr":
+                found += _finals(result, baseline, label, suffix)
+                names = slugs(own.images)
+                for image, curve in own.images.items():
+                    details += _points(f"psnr{suffix}.{names[image]}", own.steps, curve)
+    found += [Value("seconds", 0, result.seconds), Value("failures", 0, float(result.failures))]
+    found += details  # MLflow lists them in this order
+    return [item for item in found if np.isfinite(item.value)]
+
+
+def content_key(plan: Plan, trial: Trial) -> str:
+    """Return the identity of a trial in its study."""
+    return _digest([plan.key, canonical(trial.recipe.to_json())])
+
+
+def fits_key(result: TrialResult) -> str:
+    """Return the identity of a trial's fits: another device or changed code gives another."""
+    return _digest(sorted(row.result.key for row in result.rows))
+
+
+def outcome_key(result: TrialResult) -> str:
+    """Return a hash of what the fits gave: a repetition that gave something else has another."""
+    rows = sorted(result.rows, key=lambda row: row.result.key)
+    return _digest(
+        canonical([r.result.key, dict(r.result.figures), r.result.failure]) for r in rows
+    )
+
+
+def _finals(
+    result: TrialResult, baseline: TrialResult | None, label: str, suffix: str
+) -> Iterator[Value]:
+    psnr = result.by_image("psnr", label)
+    if len(psnr) > 1:
+        yield Value(f"psnr_std{suffix}", 0, float(np.std(list(psnr.values()), ddof=1)))
+    gain = stats.paired(psnr, baseline.by_image("psnr", label)) if baseline else None
+    if gain is not None:
+        yield Value(f"psnr_gain{suffix}", 0, gain.mean)
+
+
+def _points(name: str, steps: np.ndarray, curve: np.ndarray) -> Iterator[Value]:
+    for step, value in zip(steps, curve, strict=True):
+        yield Value(name, int(step), float(value), float(step / steps[-1]))
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -1,0 +1,211 @@
+"""Writes the pictures and tables of a trial, or of a study, into a folder for a tracker to keep."""
+
+from __future__ import annotations
+
+import csv
+import json
+import zlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL.Image import Image
+
+from n2n_ablate import figures, record
+from n2n_ablate.answer import shown
+from n2n_ablate.bench import Subject
+from n2n_ablate.components import Sampler
+from n2n_ablate.figures import Sight
+from n2n_ablate.results import Line, Row, StudyResult, TrialResult
+from n2n_ablate.sampler_picture import sampler_picture
+from n2n_ablate.study import Plan
+
+MOST = 32
+"""Images on a contact sheet. Browsers give up on pictures that are much taller."""
+
+_OVERVIEW = 256  # longest side of a panel on a contact sheet, in pixels
+
+
+def write_trial(
+    folder: Path,
+    plan: Plan,
+    result: TrialResult,
+    subjects: Sequence[Subject],
+    *,
+    baseline: TrialResult | None = None,
+    sampler: Sampler | None = None,
+) -> None:
+    """Write everything that belongs to one trial.
+
+    Args:
+        folder: An existing folder.
+        plan: The study's plan.
+        result: The trial, with its denoised images.
+        subjects: The noisy images of its fits.
+        baseline: For comparison in the curves; None if this trial is the baseline.
+        sampler: The recipe's sampler, to be drawn.
+    """
+    _write_pictures(folder / "images", plan, result, subjects)
+    panels = {}
+    for condition in plan.conditions:
+        own = record.curves(result, "psnr", condition.label)
+        other = record.curves(baseline, "psnr", condition.label) if baseline else None
+        mean = (other.steps, other.mean) if other and other.images else None
+        if own.images:
+            panels[condition.label] = figures.Curves(own.steps, own.mean, own.images, mean)
+    if panels:
+        figures.curves(panels, title=result.trial.name).savefig(folder / "curves.png")
+    if sampler is not None:
+        title = str(result.trial.recipe.parts["sampler"])
+        sampler_picture(sampler, title=title).save(folder / "sampler.png")
+    write_fits(folder / "fits.csv", plan, result)
+    text = json.dumps(result.trial.recipe.to_json(), indent=2)
+    (folder / "recipe.json").write_text(text, encoding="utf-8")
+
+
+def write_fits(path: Path, plan: Plan, result: TrialResult) -> None:
+    """Write one row per fit, tidy: every number of the trial, for anybody's own statistics."""
+    metrics = list(
+        dict.fromkeys([*plan.metrics, *(k for r in result.rows for k in r.result.figures)])
+    )
+    head = [
+        "study",
+        "trial",
+        "role",
+        "condition",
+        "image",
+        "seed",
+        *metrics,
+        "seconds",
+        "failure",
+        "fit",
+    ]
+    own = [plan.study.name, result.trial.name, result.trial.role]
+    rows = (
+        [
+            *own,
+            *(row.condition, row.image, row.seed),
+            *(row.result.figures.get(name, "") for name in metrics),
+            *(row.result.seconds, row.result.failure, row.result.key),
+        ]
+        for row in result.rows
+    )
+    _write_csv(path, head, rows)
+
+
+def write_study(folder: Path, result: StudyResult) -> None:
+    """Write the table of every condition and the study file."""
+    plan = result.plan
+    labels = record.slugs(condition.label for condition in plan.conditions)
+    metrics = list(plan.metrics)
+    head = [
+        "condition",
+        "trial",
+        "role",
+        *metrics,
+        "difference",
+        "low",
+        "high",
+        "level",
+        "p",
+        "images",
+    ]
+    head += ["wins", "verdict", "failures", "fits", "seconds"]
+    for label, slug in labels.items():
+        name = "table.csv" if len(labels) == 1 else f"table.{slug}.csv"
+        _write_csv(
+            folder / name, head, (_cells(label, line, metrics) for line in result.lines(label))
+        )
+    if plan.study.path.is_file():
+        (folder / "study.toml").write_bytes(plan.study.path.read_bytes())
+
+
+def summary(result: StudyResult) -> str:
+    """Return the question and its tables as Markdown, for the front page of a tracker."""
+    plan = result.plan
+    parts = [f"**{plan.study.question}**"]
+    for condition in plan.conditions:
+        rows = [
+            "| trial | PSNR dB | difference from baseline | verdict | fits |",
+            "|---|---|---|---|---|",
+        ]
+        for line in result.lines(condition.label):
+            failed = f", {line.failures} failed" if line.failures else ""
+            cells = (
+                line.name,
+                f"{line.figures['psnr']:.2f}",
+                shown(line.difference),
+                line.verdict,
+                f"{line.fits}{failed}",
+            )
+            rows.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
+        scope = f"{condition.label}, {len(plan.profile.seeds)} seed(s), crop {plan.profile.crop or 'none'}"
+        parts.append("\n".join([f"{scope}:", "", *rows]))
+    return "\n\n".join(parts)
+
+
+def _write_pictures(
+    folder: Path, plan: Plan, result: TrialResult, subjects: Sequence[Subject]
+) -> None:
+    """Write a strip per image and a contact sheet per condition, both of the first seed."""
+    folder.mkdir()
+    labels = record.slugs(condition.label for condition in plan.conditions)
+    known = {(s.condition.label, s.image.name, s.seed): s for s in subjects}
+    for place, (label, slug) in enumerate(labels.items()):
+        ending = "" if place == 0 else f".{slug}"
+        rows = [
+            row
+            for row in result.rows
+            if row.condition == label and row.seed == plan.profile.seeds[0]
+        ]
+        sights = [_sight(row, known[label, row.image, row.seed]) for row in rows]
+        names = record.slugs(sight.name for sight in sights)
+        small: dict[str, Image] = {}
+        for sight in sights:
+            whole = figures.strip(sight)
+            _save(whole, folder / f"{names[sight.name]}{ending}.png")
+            if len(small) < MOST:
+                fits = max(sight.clean.shape) <= _OVERVIEW
+                small[sight.name] = whole if fits else figures.strip(sight, side=_OVERVIEW)
+        if small:
+            sheet = figures.contact_sheet(small, title=_title(result, label, len(sights)))
+            _save(sheet, folder / f"contact_sheet{ending}.png")
+
+
+def _save(picture: Image, path: Path) -> None:
+    # Noise does not compress: any other way takes longer and saves nothing.
+    picture.save(path, compress_level=1, compress_type=zlib.Z_RLE)
+
+
+def _title(result: TrialResult, label: str, count: int) -> str:
+    mean = result.mean("psnr", label)
+    score = f"mean {mean:.2f} dB" if np.isfinite(mean) else "no result"
+    first = f" · first {MOST} of {count} images" if count > MOST else ""
+    return f"{result.trial.name} · {label} · {score}{first}"
+
+
+def _sight(row: Row, subject: Subject) -> Sight:
+    denoised = row.result.denoised
+    return Sight(
+        name=row.image,
+        noisy=subject.noisy[0].numpy(),
+        clean=subject.image.pixels[0].numpy(),
+        denoised=None if denoised is None else denoised.astype(np.float32) / 65535,
+        psnr=row.result.figures.get("psnr") if not row.result.failure else None,
+        failure=row.result.failure or "image not kept",
+    )
+
+
+def _cells(label: str, line: Line, metrics: Sequence[str]) -> list[object]:
+    gap = line.difference
+    numbers = (gap.mean, gap.low, gap.high, gap.level, gap.p, gap.n, gap.wins) if gap else ("",) * 7
+    figures_ = [line.figures.get(name, "") for name in metrics]
+    ends = (line.verdict, line.failures, line.fits, line.seconds)
+    return [label, line.name, line.role, *figures_, *numbers, *ends]
+
+
+def _write_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(head)
+        writer.writerows(rows)

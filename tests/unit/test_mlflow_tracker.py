@@ -1,0 +1,298 @@
+"""What goes into MLflow comes out, once, in a real SQLite store."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image as Pillow
+
+from n2n_ablate import study as studies
+from n2n_ablate.bench import Subject
+from n2n_ablate.fit import FitResult
+from n2n_ablate.images import Image
+from n2n_ablate.mlflow_store import database_file, tracking_uri
+from n2n_ablate.mlflow_tracker import MlflowTracker
+from n2n_ablate.recipe import Recipe
+from n2n_ablate.results import Row, StudyResult, TrialResult
+from n2n_ablate.store import Output
+from n2n_ablate.trackers import Background, Invocation
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's imports warn about their own imports
+
+POINTS = 25
+NAMES = ("boat", "käse (2)")
+ABOUT = Invocation(
+    "one", "n2n-ablate study tiny", "CPU", "fp32", {"python": "3.11", "torch": "2.13"}, "abc123"
+)
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory):
+    """An empty database. Making one takes seconds, copying it none."""
+    output = Output(tmp_path_factory.mktemp("empty"))
+    MlflowTracker(output).experiment_id("any")
+    return database_file(tracking_uri(output.root)).read_bytes()
+
+
+@pytest.fixture
+def output(tmp_path, empty_store, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    made = Output(tmp_path / "out")
+    database_file(tracking_uri(made.root)).write_bytes(empty_store)
+    return made
+
+
+@pytest.fixture
+def plan(tiny, registry):
+    return studies.plan(studies.read(tiny), registry)
+
+
+@pytest.fixture
+def two(tiny, registry):
+    """The same study under two conditions."""
+    more = (
+        '[[conditions]]\nnoise = { name = "gaussian", sigma = 50.0 }\nlabel = "sigma 50"\n[factors]'
+    )
+    tiny.write_text(tiny.read_text().replace("[factors]", more))
+    return studies.plan(studies.read(tiny), registry)
+
+
+def subjects_of(plan):
+    clean = torch.full((1, 3, 16, 16), 0.5)
+    images = [Image(name, clean) for name in NAMES]
+    return [
+        Subject(condition, image, seed, clean + 0.1)
+        for condition in plan.conditions
+        for image in images
+        for seed in plan.profile.seeds
+    ]
+
+
+def fit(key, psnr, failure=""):
+    steps = np.linspace(2, 50, POINTS).astype(np.int32)
+    curve = (psnr - 5 * np.exp(-steps / 10)).astype(np.float32)
+    curve[-1] = psnr
+    return FitResult(
+        key=key,
+        figures={"psnr": float(curve[-1]), "ssim": 0.8, "loss": 0.01},
+        steps=steps,
+        curves={"psnr": curve, "ssim": curve / 40, "loss": 1 / curve},
+        denoised=None if failure else np.full((3, 16, 16), 33000, np.uint16),
+        seconds=1.5,
+        failure=failure,
+    )
+
+
+def result_of(plan, trial, psnr=30.0, failed=()):
+    """Make a result: the second image is 2 dB, the second condition 3 dB below."""
+    rows = []
+    for place, subject in enumerate(subjects_of(plan)):
+        value = (
+            psnr
+            - 2 * NAMES.index(subject.image.name)
+            - 3 * plan.conditions.index(subject.condition)
+        )
+        failure = "diverged by step 4" if place in failed else ""
+        made = fit(f"{trial.name}/{place}", value, failure)
+        rows.append(Row(subject.condition.label, subject.image.name, subject.seed, made))
+    return TrialResult(trial, tuple(rows))
+
+
+def track(output, plan, results, *, status="finished", registry=None, about=ABOUT):
+    tracker = MlflowTracker(output, registry=registry)
+    tracker.start(plan, about)
+    for result in results:
+        tracker.trial(result, subjects_of(plan))
+    tracker.finish(StudyResult(plan, tuple(results)), status)
+    return tracker
+
+
+def runs_of(tracker, plan, wanted=""):
+    experiment = tracker.experiment_id(plan.study.name)
+    return {run.info.run_name: run for run in tracker.store.runs(experiment, wanted)}
+
+
+def files_of(run):
+    return Path(run.info.artifact_uri.removeprefix("file://"))
+
+
+def test_a_trial_comes_out_as_it_went_in(output, plan, registry):
+    trials = [result_of(plan, plan.baseline), result_of(plan, plan.declared[0], 31.0)]
+    tracker = track(output, plan, trials, registry=registry)
+    runs = runs_of(tracker, plan)
+    assert set(runs) == {"baseline", "sampler.center=0.2", "summary"}
+    run = runs["sampler.center=0.2"]
+    assert run.info.status == "FINISHED"
+    assert run.data.params["sampler"] == "three-by-three"
+    assert run.data.params["sampler.center"] == "0.2"
+    assert run.data.params["training.steps"] == "30"
+    assert run.data.params["noise"].startswith("gaussian(sigma=25.0")
+    assert run.data.params["images"] == "boat, käse (2)"
+    assert run.data.tags["role"] == "declared"
+    assert run.data.tags["invocation"] == "one"
+    assert run.data.tags["version.torch"] == "2.13"
+    assert run.data.tags["mlflow.source.git.commit"] == "abc123"
+    assert "mlflow.parentRunId" not in run.data.tags
+    assert run.data.metrics["psnr"] == pytest.approx(30)  # of 31 and 29
+    assert run.data.metrics["psnr_std"] == pytest.approx(2**0.5)
+    assert run.data.metrics["psnr_gain"] == pytest.approx(1)
+    assert run.data.metrics["seconds"] == pytest.approx(3)
+    assert run.data.metrics["failures"] == 0
+    assert runs["baseline"].data.metrics["psnr_gain"] == 0
+
+
+def test_curves_have_every_point_and_end_in_the_final_value(output, plan):
+    result = result_of(plan, plan.baseline)
+    tracker = track(output, plan, [result])
+    run = runs_of(tracker, plan)["baseline"]
+    for name in ("psnr", "ssim", "loss", "psnr.boat", "psnr.käse-2"):
+        history = tracker.store.client.get_metric_history(run.info.run_id, name)
+        assert len(history) == POINTS, name
+        assert [point.step for point in history] == list(result.rows[0].result.steps)
+        assert run.info.start_time <= history[0].timestamp <= run.info.end_time
+    history = tracker.store.client.get_metric_history(run.info.run_id, "psnr")
+    assert history[-1].value == result.mean("psnr", "sigma 25")
+
+
+def test_a_long_study_is_logged_in_batches_that_mlflow_accepts(output, plan):
+    many = [f"image-{place:03d}" for place in range(60)]  # 60 x 25 points are more than a batch
+    rows = tuple(Row("sigma 25", name, 0, fit(name, 30.0)) for name in many)
+    clean = torch.full((1, 1, 16, 16), 0.5)
+    subjects = [Subject(plan.conditions[0], Image(name, clean), 0, clean) for name in many]
+    tracker = MlflowTracker(output)
+    tracker.start(plan, replace(ABOUT, versions={f"plugin-{n}": "1" for n in range(120)}))
+    tracker.trial(TrialResult(plan.baseline, rows), subjects)
+    run = runs_of(tracker, plan)["baseline"]
+    assert len([name for name in run.data.metrics if name.startswith("psnr.")]) == 60
+    assert run.data.tags["version.plugin-119"] == "1"
+
+
+def test_pictures_and_tables_are_kept_with_the_run(output, plan, registry):
+    tracker = track(output, plan, [result_of(plan, plan.baseline)], registry=registry)
+    runs = runs_of(tracker, plan)
+    files = files_of(runs["baseline"])
+    assert files.is_relative_to(output.root / "artifacts" / "tiny")
+    for name in ("images/contact_sheet", "images/boat", "images/käse-2", "curves", "sampler"):
+        with Pillow.open(files / f"{name}.png") as picture:
+            assert picture.width > 100, name
+    rows = list(csv.DictReader((files / "fits.csv").read_text().splitlines()))
+    assert [row["image"] for row in rows] == list(NAMES)
+    assert float(rows[1]["psnr"]) == 28
+    assert rows[0]["fit"] == "baseline/0"
+    recipe = Recipe.from_json(json.loads((files / "recipe.json").read_text()))
+    assert recipe == plan.baseline.recipe
+    assert (files_of(runs["summary"]) / "study.toml").read_text() == plan.study.path.read_text()
+
+
+def test_a_trial_that_is_there_is_not_written_again(output, plan):
+    results = [result_of(plan, plan.baseline), result_of(plan, plan.declared[0])]
+    first = runs_of(track(output, plan, results[:1]), plan)
+    again = runs_of(track(output, plan, results, about=replace(ABOUT, id="two")), plan)
+    assert again["baseline"].info.run_id == first["baseline"].info.run_id
+    assert again["sampler.center=0.2"].data.metrics["psnr_gain"] == 0
+    assert again["sampler.center=0.2"].data.tags["invocation"] == "two"
+
+
+def test_fits_that_were_run_again_with_another_outcome_replace_their_run(output, plan):
+    track(output, plan, [result_of(plan, plan.baseline, failed=[0])])
+    tracker = track(output, plan, [result_of(plan, plan.baseline)])
+    kept = list(tracker.store.runs(tracker.experiment_id("tiny"), "tags.role = 'baseline'"))
+    assert [run.data.metrics["failures"] for run in kept] == [0]
+
+
+def test_failed_fits_are_counted_but_never_averaged(output, plan):
+    results = [
+        result_of(plan, plan.baseline, failed=[1]),
+        result_of(plan, plan.declared[0], failed=[0, 1]),
+    ]
+    runs = runs_of(track(output, plan, results), plan)
+    some, none = runs["baseline"], runs["sampler.center=0.2"]
+    assert (some.info.status, some.data.metrics["failures"]) == ("FINISHED", 1)
+    assert some.data.metrics["psnr"] == 30
+    assert (none.info.status, none.data.metrics["failures"]) == ("FAILED", 2)
+    assert "psnr" not in none.data.metrics
+
+
+def test_several_conditions_keep_their_figures_apart(output, two):
+    results = [result_of(two, two.baseline), result_of(two, two.declared[0], 31)]
+    run = runs_of(track(output, two, results), two)["sampler.center=0.2"]
+    assert run.data.metrics["psnr.sigma-25"] == pytest.approx(30)
+    assert run.data.metrics["psnr.sigma-50"] == pytest.approx(27)
+    assert run.data.metrics["psnr.sigma-50.boat"] == pytest.approx(28)
+    assert run.data.metrics["psnr_gain.sigma-50"] == pytest.approx(1)
+    assert run.data.params["noise.sigma-50"].startswith("gaussian(sigma=50.0")
+    assert (files_of(run) / "images" / "boat.sigma-50.png").is_file()
+    assert (files_of(run) / "images" / "boat.png").is_file()
+
+
+def test_a_trial_that_comes_before_the_baseline_still_gets_its_gain(output, plan):
+    results = [result_of(plan, plan.declared[0], 33.0), result_of(plan, plan.baseline, 30.0)]
+    runs = runs_of(track(output, plan, results), plan)
+    assert runs["sampler.center=0.2"].data.metrics["psnr_gain"] == pytest.approx(3)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [("finished", "FINISHED"), ("interrupted", "KILLED"), ("failed", "FAILED")],
+)
+def test_the_summary_says_how_it_ended(output, plan, status, expected):
+    results = [result_of(plan, plan.baseline), result_of(plan, plan.declared[0], 33, failed=[0])]
+    tracker = track(output, plan, results, status=status)
+    run = runs_of(tracker, plan)["summary"]
+    assert run.info.status == expected
+    tags = [run.data.tags[key] for key in ("status", "trials", "fits", "failures", "best")]
+    assert tags == [status, "2", "4", "1", "sampler.center=0.2"]
+    table = list(csv.DictReader((files_of(run) / "table.csv").read_text().splitlines()))
+    assert [row["trial"] for row in table] == ["sampler.center=0.2", "baseline"]
+    assert "Does the centre matter?" in run.data.tags["mlflow.note.content"]
+
+
+def test_runs_of_a_dead_process_are_ended_and_those_of_a_living_one_left_alone(output, plan):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    tracker = MlflowTracker(output)
+    tracker.start(plan, ABOUT)
+    client, experiment = tracker.store.client, tracker.experiment_id("tiny")
+    (mine,) = tracker.store.runs(experiment, "")
+    own = {key: mine.data.tags[key] for key in ("n2n.plan", "n2n.host")}
+    pids = {"dead": gone.pid, "alive": os.getppid()}
+    made = {
+        name: client.create_run(experiment, tags={**own, "n2n.pid": str(pid)}, run_name=name)
+        for name, pid in pids.items()
+    }
+    MlflowTracker(output).start(plan, ABOUT)
+    assert client.get_run(made["dead"].info.run_id).info.status == "KILLED"
+    assert client.get_run(made["alive"].info.run_id).info.status == "RUNNING"
+    assert client.get_run(mine.info.run_id).info.status == "KILLED"
+
+
+def test_a_run_that_could_not_be_written_whole_is_written_again(output, plan, monkeypatch):
+    result = result_of(plan, plan.baseline)
+    tracker = MlflowTracker(output)
+    tracker.start(plan, ABOUT)
+    with monkeypatch.context() as patch:
+        patch.setattr(tracker.store.client, "log_artifacts", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            tracker.trial(result, subjects_of(plan))
+    assert runs_of(tracker, plan)["baseline"].info.status == "KILLED"
+    tracker = track(output, plan, [result])
+    kept = tracker.store.runs(tracker.experiment_id("tiny"), "tags.role = 'baseline'")
+    assert sorted(run.info.status for run in kept) == ["FINISHED", "KILLED"]
+
+
+def test_it_works_in_the_background_thread_that_runs_it(output, plan):
+    said = []
+    tracker = MlflowTracker(output)
+    background = Background(tracker, said.append)
+    background.start(plan, ABOUT)
+    background.trial(result_of(plan, plan.baseline), subjects_of(plan))
+    background.finish(StudyResult(plan, (result_of(plan, plan.baseline),)), "finished")
+    assert not said
+    assert set(runs_of(tracker, plan)) == {"baseline", "summary"}
