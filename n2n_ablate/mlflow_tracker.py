@@ -23,6 +23,12 @@ from n2n_ablate.store import Output
 from n2n_ablate.study import BASELINE, Plan
 from n2n_ablate.trackers import Invocation
 
+# MLflow's own colours come from the runs' numbers, and two of ten are often alike.
+_INK, _FAINT = "#1b1b1b", "#c8c8c8"
+_COLOURS = (
+    *("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#17becf", "#e377c2", "#8c564b"),
+    *("#bcbd22", "#0b5394", "#45818e", "#a64d79", "#38761d", "#e0a030", "#674ea7", "#990000"),
+)
 _ENDS = {"finished": "FINISHED", "interrupted": "KILLED"}
 
 
@@ -175,6 +181,11 @@ class MlflowTracker:
             return None
         return made
 
+    def _colour(self, role: str) -> str:
+        if role in (BASELINE, "summary"):
+            return _INK if role == BASELINE else _FAINT
+        return _COLOURS[len(self._known) % len(_COLOURS)]
+
     def _create(self, name: str, role: str, start: int, tags: Mapping[str, str]) -> str:
         about, plan = self._invocation, self._plan
         own = {
@@ -190,6 +201,7 @@ class MlflowTracker:
             "mlflow.source.name": about.command,
             "mlflow.source.type": "LOCAL",
             "mlflow.user": _user(),
+            "mlflow.runColor": self._colour(role),
         }
         if about.commit:
             own["mlflow.source.git.commit"] = about.commit

@@ -136,6 +136,7 @@ def test_a_trial_comes_out_as_it_went_in(output, plan, registry):
     assert run.data.params["noise"].startswith("gaussian(sigma=25.0")
     assert run.data.params["images"] == "boat, käse (2)"
     assert run.data.tags["role"] == "declared"
+    assert len({run.data.tags["mlflow.runColor"] for run in runs.values()}) == 3
     assert run.data.tags["invocation"] == "one"
     assert run.data.tags["version.torch"] == "2.13"
     assert run.data.tags["mlflow.source.git.commit"] == "abc123"
