@@ -31,10 +31,9 @@ def shown(difference: Difference | None) -> str:
 
 
 def best(result: StudyResult, condition: str) -> Line | None:
-    """Return the line with the highest mean PSNR among the study's own trials, if any succeeded."""
+    """Return the line with the highest mean PSNR among the study's own trials without a failure."""
     own = [line for line in result.lines(condition) if line.role in _OWN]
-    good = [line for line in own if not math.isnan(line.figures["psnr"])]
-    return good[0] if good else None
+    return next((line for line in own if not line.failures), None)
 
 
 def scope(plan: Plan, bench: Bench, condition: str) -> str:
@@ -68,7 +67,7 @@ def best_sentence(result: StudyResult, condition: str) -> str:
     """Return which trial came out highest, and what that is worth."""
     line = best(result, condition)
     if line is None:
-        return "No trial has a result: every fit failed."
+        return "No trial has all its results: every one lost a fit."
     text = f"Highest mean PSNR: {line.name} with {line.figures['psnr']:.2f} dB"
     if line.difference is None:
         return f"{text}; no trial beat the baseline's mean."

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from n2n_ablate.errors import StoreError, nearest
+from n2n_ablate.output import Output
 from n2n_ablate.recipe import Recipe
 from n2n_ablate.results import TrialResult
-from n2n_ablate.store import Output
 from n2n_ablate.study import Plan
 
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+    from n2n_ablate.output import Output
     from n2n_ablate.record import Value
-    from n2n_ablate.store import Output
 
 DATABASE = "mlflow.db"
 NOTE = "mlflow.note.content"

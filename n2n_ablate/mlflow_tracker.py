@@ -17,9 +17,9 @@ from n2n_ablate.chart_view import chart_view
 from n2n_ablate.components import Sampler
 from n2n_ablate.errors import AblateError
 from n2n_ablate.mlflow_store import NOTE, VIEW_TAG, MlflowStore, tracking_uri
+from n2n_ablate.output import Output
 from n2n_ablate.registry import Registry
 from n2n_ablate.results import StudyResult, TrialResult
-from n2n_ablate.store import Output
 from n2n_ablate.study import BASELINE, Plan
 from n2n_ablate.trackers import Invocation
 

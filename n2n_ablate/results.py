@@ -137,7 +137,10 @@ class StudyResult:
         return next((item for item in self.trials if item.trial.role == BASELINE), None)
 
     def lines(self, condition: str) -> list[Line]:
-        """Return the table of a condition: best PSNR first, failed trials last."""
+        """Return the table of a condition: best PSNR first, trials with failed fits last.
+
+        A mean over the images that a trial survived says nothing beside a mean over all of them.
+        """
         base = self._base(condition)
         asked = [item for item in self.trials if item.trial.name in self.plan.contrasts]
         firsts = [item.by_image("psnr", condition) for item in asked]
@@ -146,7 +149,7 @@ class StudyResult:
         lines = [self._line(item, condition, base, answers) for item in self.trials]
         lines += self._yardstick_lines(condition, base)
         return sorted(
-            lines, key=lambda line: (math.isnan(line.figures["psnr"]), -line.figures["psnr"])
+            lines, key=lambda line: (line.failures > 0, -_or_lowest(line.figures["psnr"]))
         )
 
     def gain(self, item: TrialResult, condition: str) -> stats.Difference | None:
@@ -194,3 +197,7 @@ class StudyResult:
                 for metric in self.plan.metrics
             }
             yield Line(name, "yardstick", {}, means, stats.paired(psnr, base))
+
+
+def _or_lowest(psnr: float) -> float:
+    return -math.inf if math.isnan(psnr) else psnr

@@ -13,9 +13,10 @@ import numpy as np
 from n2n_ablate.bench import Bench
 from n2n_ablate.fit import Fit, FitResult, Point, fit_all
 from n2n_ablate.journal import Journal
+from n2n_ablate.output import Output
 from n2n_ablate.registry import Registry
 from n2n_ablate.results import Row, StudyResult, TrialResult
-from n2n_ablate.store import FitStore, Output
+from n2n_ablate.store import FitStore
 from n2n_ablate.study import Plan, Trial
 from n2n_ablate.trackers import Invocation, Tracker
 
@@ -210,6 +211,11 @@ class Runner:
 
 
 def _score(result: TrialResult) -> float:
-    """Return what a search maximises: mean PSNR over conditions; NaN if one has no result."""
+    """Return what a search maximises, mean PSNR over conditions; NaN if any fit failed.
+
+    A trial that lost its hardest image would otherwise draw the search to where fits diverge.
+    """
+    if result.failures:
+        return math.nan
     conditions = dict.fromkeys(row.condition for row in result.rows)
     return float(np.mean([result.mean("psnr", condition) for condition in conditions]))

@@ -18,8 +18,8 @@ from optuna.distributions import (
 from optuna.trial import TrialState
 
 from n2n_ablate.errors import StoreError
+from n2n_ablate.output import Output
 from n2n_ablate.space import Choice, Domain, Value
-from n2n_ablate.store import Output
 from n2n_ablate.study import Plan
 
 _DECLARED = "declared"

@@ -17,10 +17,10 @@ import torch
 from n2n_ablate import fit, study
 from n2n_ablate.bench import Bench, Subject
 from n2n_ablate.errors import StudyError
+from n2n_ablate.output import Output
 from n2n_ablate.registry import Registry
 from n2n_ablate.results import StudyResult, TrialResult
 from n2n_ablate.runner import Audience, Runner
-from n2n_ablate.store import Output
 from n2n_ablate.study import Plan
 from n2n_ablate.trackers import Background, Invocation, Tracker
 

@@ -7,64 +7,17 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from n2n_ablate.errors import BusyError, StoreError
+from n2n_ablate.errors import StoreError
 from n2n_ablate.fit.job import FitResult
-
-OUTPUT = "mlruns"
-
-
-class Output:
-    """The output folder: fits, journals, artifacts and locks. Everything in it can be made again.
-
-    Args:
-        root: The folder; it is made if it does not exist.
-
-    Raises:
-        StoreError: It cannot be made or written to.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self.root = root.resolve()
-        try:
-            for name in ("fits", "studies", "artifacts", "locks"):
-                (self.root / name).mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.root / "fits"):
-                pass
-        except OSError as error:
-            msg = (
-                f"the output folder '{root}' cannot be written: {error.strerror}. Use --output DIR."
-            )
-            raise StoreError(msg) from error
-
-    @contextlib.contextmanager
-    def lock(self, name: str, busy: str) -> Iterator[None]:
-        """Hold a lock that dies with this process.
-
-        Raises:
-            BusyError: Another process holds it; `busy` is the message.
-        """
-        lock = FileLock(self.root / "locks" / f"{name}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise BusyError(busy) from None
-        try:
-            yield
-        finally:
-            lock.release()
-
-    def opening(self) -> FileLock:
-        """Return the lock to hold while a database is opened: two first openings can break it."""
-        return FileLock(self.root / "locks" / "stores.lock")
+from n2n_ablate.output import Output
 
 
 class FitStore:

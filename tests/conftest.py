@@ -3,6 +3,7 @@
 import os
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ.pop("MLFLOW_TRACKING_URI", None)  # tests never write to the store of whoever runs them
 
 import numpy as np
 import pytest

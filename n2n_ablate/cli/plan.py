@@ -34,8 +34,9 @@ def show(
         n2n-ablate plan center-weight --profile paper --device cpu
     """
     from n2n_ablate.estimate import estimate
+    from n2n_ablate.output import Output
     from n2n_ablate.session import Request, open_session
-    from n2n_ablate.store import FitStore, Output
+    from n2n_ablate.store import FitStore
 
     session = open_session(
         Request(

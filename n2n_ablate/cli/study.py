@@ -62,8 +62,8 @@ def run(
 
         n2n-ablate study samplers --set sampler=mine --images photos/ --seeds 2
     """
+    from n2n_ablate.output import Output
     from n2n_ablate.session import Request, open_session
-    from n2n_ablate.store import Output
 
     request = Request(
         study=study,
@@ -101,8 +101,8 @@ def _run_locked(
     switches: tuple[bool, bool, bool, bool],
 ) -> int:
     from n2n_ablate.console import audience
+    from n2n_ablate.output import Output
     from n2n_ablate.session import open_runner
-    from n2n_ablate.store import Output
 
     assert isinstance(place, Output)
     tracking, tracking_uri, storage = stores

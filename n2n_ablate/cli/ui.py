@@ -164,7 +164,7 @@ class _Server:
 @contextlib.contextmanager
 def _server(uri: str, output_root: Path, port: int) -> Iterator[_Server]:
     """Start a server that answers; it is gone when the block is left, however it is left."""
-    from n2n_ablate.store import Output
+    from n2n_ablate.output import Output
 
     output = Output(output_root)
     # Without its job queue: 2 processes and 0.5 GB, not 15 and 1.7 GB.

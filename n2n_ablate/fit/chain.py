@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, leaky_relu_, pad
+from torch.nn.functional import conv2d, leaky_relu_
 
 _LOW = torch.bfloat16
 _ONE = [1, 1]

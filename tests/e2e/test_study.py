@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from n2n_ablate import journal
-from n2n_ablate.store import Output
+from n2n_ablate.output import Output
 
 ROW_PAIR = '''
 """Even rows against odd rows."""

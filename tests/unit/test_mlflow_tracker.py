@@ -19,9 +19,9 @@ from n2n_ablate.fit import FitResult
 from n2n_ablate.images import Image
 from n2n_ablate.mlflow_store import database_file, tracking_uri
 from n2n_ablate.mlflow_tracker import MlflowTracker
+from n2n_ablate.output import Output
 from n2n_ablate.recipe import Recipe
 from n2n_ablate.results import Row, StudyResult, TrialResult
-from n2n_ablate.store import Output
 from n2n_ablate.trackers import Background, Invocation
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's imports warn about their own imports

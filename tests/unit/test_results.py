@@ -88,6 +88,13 @@ def test_a_trial_without_any_result_stands_last_and_has_no_numbers(bench):
     assert answer.to_json(result, bench)["conditions"][0]["trials"][-1]["psnr"] is None
 
 
+def test_a_trial_that_lost_its_hardest_image_is_not_ranked_above_whole_ones(bench):
+    lucky = trial(bench.plan.fixed[1], [0.0, 29.0], failures=[0])
+    result = StudyResult(bench.plan, (trial(bench.plan.baseline, [20.0, 30.0]), lucky))
+    assert [line.name for line in result.lines("sigma 25")] == ["baseline", "sampler.center=0.2"]
+    assert answer.best(result, "sigma 25").name == "baseline"
+
+
 def test_rows_are_ranked_and_compared_with_the_baseline(bench):
     result = found(bench, base=[26.0, 28.0], contrast=[25.0, 27.2], reference=[30.0, 31.0])
     own = lines(result)
@@ -121,7 +128,7 @@ def test_nothing_yet_is_said_as_it_is(bench):
     assert "No contrast has a result yet" in answer.sentence(
         StudyResult(bench.plan, ()), bench, "sigma 25"
     )
-    assert "every fit failed" in answer.best_sentence(StudyResult(bench.plan, ()), "sigma 25")
+    assert "every one lost a fit" in answer.best_sentence(StudyResult(bench.plan, ()), "sigma 25")
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 140])

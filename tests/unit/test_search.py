@@ -3,8 +3,8 @@
 import pytest
 
 from n2n_ablate.errors import StoreError
+from n2n_ablate.output import Output
 from n2n_ablate.search import Search
-from n2n_ablate.store import Output
 from n2n_ablate.study import plan, read
 
 

@@ -10,8 +10,9 @@ import pytest
 from n2n_ablate.errors import BusyError, StoreError
 from n2n_ablate.fit import FitResult
 from n2n_ablate.identity import Fingerprints, stream
+from n2n_ablate.output import Output
 from n2n_ablate.recipe import Part, Recipe, source_digest
-from n2n_ablate.store import FitStore, Output, write_whole
+from n2n_ablate.store import FitStore, write_whole
 
 KEY = "ab" * 16
 

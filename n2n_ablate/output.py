@@ -1,0 +1,57 @@
+"""The output folder: where everything is written, and the locks that keep processes apart."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from n2n_ablate.errors import BusyError, StoreError
+
+
+class Output:
+    """The output folder: fits, journals, artifacts and locks. Everything in it can be made again.
+
+    Args:
+        root: The folder; it is made if it does not exist.
+
+    Raises:
+        StoreError: It cannot be made or written to.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        try:
+            for name in ("fits", "studies", "artifacts", "locks"):
+                (self.root / name).mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.root / "fits"):
+                pass
+        except OSError as error:
+            msg = (
+                f"the output folder '{root}' cannot be written: {error.strerror}. Use --output DIR."
+            )
+            raise StoreError(msg) from error
+
+    @contextlib.contextmanager
+    def lock(self, name: str, busy: str) -> Iterator[None]:
+        """Hold a lock that dies with this process.
+
+        Raises:
+            BusyError: Another process holds it; `busy` is the message.
+        """
+        lock = FileLock(self.root / "locks" / f"{name}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise BusyError(busy) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def opening(self) -> FileLock:
+        """Return the lock to hold while a database is opened: two first openings can break it."""
+        return FileLock(self.root / "locks" / "stores.lock")
