@@ -18,8 +18,10 @@ check: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: .venv/installed-dev
+# Generated pages, then the site in site/
+docs: .venv/installed-docs
 	$(BIN)/python docs/generate.py
+	$(BIN)/mkdocs build --strict --quiet
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "n2n-ablate needs Python 3.11 or newer; try: make PYTHON=python3.11")'
@@ -31,6 +33,10 @@ docs: .venv/installed-dev
 
 .venv/installed-dev: .venv/installed pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+.venv/installed-docs: .venv/installed pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	@touch $@
 
 clean:

@@ -12,6 +12,7 @@ from n2n_ablate.stats import Difference
 from n2n_ablate.study import BASELINE, Plan
 
 _OWN = (BASELINE, "declared", "search")
+_FEW = 3  # contrasts that a sentence can carry with their numbers; the table has them all
 _MINUS = "\u2212"
 
 
@@ -55,12 +56,16 @@ def sentence(result: StudyResult, bench: Bench, condition: str) -> str:
     plan = result.plan
     lines = {line.name: line for line in result.lines(condition)}
     asked = [lines[name] for name in plan.contrasts if name in lines]
-    parts = [f"{_short(line.name, plan)} is {_verdict(line)}" for line in asked if line.difference]
+    asked = [line for line in asked if line.difference]
     where = scope(plan, bench, condition)
-    if not parts:
+    if not asked:
         return f"No contrast has a result yet ({where})."
     base = baseline_name(plan)
-    return f"Against the baseline ({base}), {_list(parts)}; {where}."
+    if len(asked) <= _FEW:
+        told = _list([f"{_short(line.name, plan)} is {_verdict(line)}" for line in asked])
+    else:
+        told = _grouped(asked, plan)
+    return f"Against the baseline ({base}), {told}; {where}."
 
 
 def best_sentence(result: StudyResult, condition: str) -> str:
@@ -106,6 +111,7 @@ def to_json(result: StudyResult, bench: Bench) -> dict[str, Any]:
         "key": plan.key,
         "images": [image.name for image in bench.images],
         "seeds": list(plan.profile.seeds),
+        "settings": list(plan.settings),
         "margin": plan.study.margin,
         "conditions": [
             {
@@ -139,7 +145,7 @@ def _line_json(line: Line) -> dict[str, Any]:
         "images": gap and gap.n,
         "verdict": line.verdict or None,
         "failures": line.failures,
-        "seconds": round(line.seconds, 3),
+        "seconds_per_fit": round(line.seconds, 3),
     }
 
 
@@ -150,6 +156,16 @@ def _number(value: float) -> float | None:
 def _verdict(line: Line) -> str:
     word = {"equivalent": "equivalent", "better": "better", "worse": "worse"}
     return f"{word.get(line.verdict, 'not distinguishable from it')} ({shown(line.difference)} dB)"
+
+
+def _grouped(asked: Sequence[Line], plan: Plan) -> str:
+    groups = []
+    for verdict in ("better", "equivalent", "worse", "not distinguishable"):
+        names = [_short(line.name, plan) for line in asked if line.verdict == verdict]
+        verb = "is" if len(names) == 1 else "are"
+        if names:
+            groups.append(f"{_list(names)} {verb} {verdict}")
+    return "; ".join(groups)
 
 
 def _short(name: str, plan: Plan) -> str:

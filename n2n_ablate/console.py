@@ -152,7 +152,7 @@ def summary(result: TrialResult, so_far: StudyResult) -> str:
         parts.append("reused")
     else:
         reused = f", {result.reused} fits reused" if result.reused else ""
-        parts.append(f"{result.seconds:.0f} s of training{reused}")
+        parts.append(f"{result.seconds / max(1, len(result.rows)):.1f} s a fit{reused}")
     return "  ".join(parts)
 
 

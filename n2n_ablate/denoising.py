@@ -53,8 +53,9 @@ def choose_recipe(
     """
     name, recipe = "the official preset", OFFICIAL
     if from_study:
-        chosen = _chosen(journal.latest(output, from_study), from_study, trial)
-        name, recipe = chosen.name, chosen.recipe
+        profile, entries = journal.latest(output, from_study)
+        chosen = _chosen(entries, from_study, trial)
+        name, recipe = f"{chosen.name} of {from_study} ({profile})", chosen.recipe
     elif trial:
         msg = "--trial needs --from-study: it names a trial of a study"
         raise StudyError(msg)
@@ -96,7 +97,7 @@ def denoise(
         **parts,
     )
     fit.sampler.draw(fit.noisy, fit.rng())
-    (result,) = fit_all([fit], machine, listener)
+    (result,) = fit_all([fit], machine, listener, threads=machine.workers)
     if result.denoised is None:
         msg = f"the training {result.failure}. Try a smaller rate: --set training.lr=0.0003"
         raise StudyError(msg)
@@ -106,6 +107,9 @@ def denoise(
 def _chosen(entries: Sequence[journal.Entry], study: str, trial: str) -> journal.Entry:
     if trial:
         named = {entry.name: entry for entry in entries}
+        ending = [entry for entry in entries if entry.name.endswith(f"={trial}")]
+        if trial not in named and len(ending) == 1:
+            return ending[0]  # tables leave the name of the only factor out
         if trial not in named:
             msg = f"study '{study}' has no finished trial '{trial}'. {nearest(trial, named)}"
             raise StoreError(msg)

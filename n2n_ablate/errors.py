@@ -45,6 +45,6 @@ class BusyError(AblateError):
 def nearest(given: str, known: Iterable[str]) -> str:
     """Return the part of a message that says what would work: the closest name and all names."""
     names = sorted(known)
-    close = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(given, names, n=1, cutoff=0.6)
     hint = f"Did you mean '{close[0]}'? " if close else ""
     return f"{hint}Known: {', '.join(names) or 'none'}."

@@ -193,8 +193,11 @@ def check_writable(path: Path, *, bits: int) -> None:
         ImageError: The ending is unknown or cannot hold so many bits, or the folder is no folder.
     """
     suffix = path.suffix.lower()
-    if suffix not in SUFFIXES or (bits > 8 and suffix not in (".png", ".tif", ".tiff")):
-        msg = f"'{path}': a {bits}-bit image can be written as .png or .tif, got '{suffix}'"
+    known = (".png", ".tif", ".tiff") if bits > 8 else SUFFIXES
+    if suffix not in known:
+        msg = (
+            f"'{path}': images of {bits} bits can be written as {', '.join(known)}, got '{suffix}'"
+        )
         raise ImageError(msg)
     if path.is_dir() or (path.parent.exists() and not path.parent.is_dir()):
         msg = f"'{path}' cannot be written: give a file in a folder"

@@ -73,8 +73,8 @@ def read(path: Path) -> Iterator[Entry]:
             continue
 
 
-def latest(root: Path, study: str) -> list[Entry]:
-    """Return the trials of the most recently used journal of a study.
+def latest(root: Path, study: str) -> tuple[str, list[Entry]]:
+    """Return profile and trials of the most recently used journal of a study.
 
     Raises:
         StoreError: The study has not been run in this output folder.
@@ -85,4 +85,6 @@ def latest(root: Path, study: str) -> list[Entry]:
         msg = f"study '{study}' has not been run in '{root}'. {nearest(study, names)}"
         raise StoreError(msg)
     files = sorted((folder / study).glob("*.jsonl"), key=lambda file: file.stat().st_mtime)
-    return list(read(files[-1])) if files else []
+    if not files:
+        return "", []
+    return files[-1].stem.rpartition("-")[0], list(read(files[-1]))

@@ -84,7 +84,8 @@ class Registry:
         if (kind, name) not in self._entries:
             msg = f"no {kind} is called '{name}'. {nearest(name, self.names(kind))}"
             if self.broken:
-                msg += f" Not loaded: {'; '.join(map(str, self.broken))}"
+                named = (f"plugin '{item.origin.plugin}' ({item.where})" for item in self.broken)
+                msg += f" Not loaded: {', '.join(named)}; see `n2n-ablate plugins`."
             raise UnknownComponentError(msg)
         return self._entries[kind, name]
 

@@ -99,7 +99,7 @@ class Line:
         verdict: One word for declared contrasts, else empty.
         failures: Fits without a result.
         fits: All fits.
-        seconds: Training time.
+        seconds: Mean training time of a fit, with all workers busy.
         curve: Mean PSNR by step, for the sparkline.
     """
 
@@ -182,7 +182,7 @@ class StudyResult:
             verdict=difference.verdict(self.plan.study.margin) if asked and difference else "",
             failures=sum(bool(row.result.failure) for row in rows),
             fits=len(rows),
-            seconds=sum(row.result.seconds for row in rows),
+            seconds=sum(row.result.seconds for row in rows) / max(1, len(rows)),
             curve=tuple(float(value) for value in item.curve("psnr", condition)[1]),
         )
 

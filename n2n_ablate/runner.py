@@ -83,6 +83,7 @@ class Runner:
         self._store = FitStore(self.output)
         self._journal = Journal(self.output, self.plan)
         self._done: list[TrialResult] = []
+        self.trained = 0
         self._yardsticks: dict[str, dict[tuple[str, str], dict[str, float]]] = {}
 
     @property
@@ -182,6 +183,7 @@ class Runner:
         for result in fit_all(fits, self.bench.machine, self.audience.point, stop=self.stop):
             if not result.passing:
                 self._store.save(result)
+                self.trained += 1
             self.audience.fit_done(result)
             yield result
 

@@ -33,7 +33,7 @@ class Request:
 
     Attributes:
         study: Name or path of a study.
-        profile, settings, trials, seeds, images: See `study.plan`.
+        profile, settings, trials, seeds, images, crop: See `study.plan`.
         device, precision: See `fit.machine`.
         output: The output folder.
         plugins_dir: A further folder of plugin files.
@@ -45,6 +45,7 @@ class Request:
     trials: int | None = None
     seeds: int | None = None
     images: Sequence[str] = ()
+    crop: int | None = None
     device: str = "auto"
     precision: str = "auto"
     output: Path = Path("mlruns")
@@ -89,6 +90,7 @@ def open_session(request: Request) -> Session:
         trials=request.trials,
         seeds=request.seeds,
         images=request.images,
+        crop=request.crop,
     )
     machine = fit.machine(request.device, request.precision)
     bench = Bench(plan, registry, machine)
@@ -137,12 +139,20 @@ def open_runner(
     )
 
 
-def _tracker(
-    kind: str, uri: str, output: Output, registry: Registry, complain: Callable[[str], None]
-) -> Tracker:
+def check_tracking(kind: str) -> None:
+    """Check the name of a tracker before anything is read for it.
+
+    Raises:
+        StudyError: There is no such tracker.
+    """
     if kind not in TRACKING:
         msg = f"--tracking cannot be '{kind}'. Use {' or '.join(TRACKING)}."
         raise StudyError(msg)
+
+
+def _tracker(
+    kind: str, uri: str, output: Output, registry: Registry, complain: Callable[[str], None]
+) -> Tracker:
     if kind == "none":
         return Nowhere()
     from n2n_ablate.mlflow_tracker import MlflowTracker

@@ -46,8 +46,8 @@ def study_table(result: StudyResult, condition: str, width: int) -> Table:
     table.add_column("against baseline", justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     table.add_column("SSIM", justify="right", no_wrap=True)
-    table.add_column("s", justify="right", no_wrap=True)
-    if width >= 76:
+    table.add_column("s/fit", justify="right", no_wrap=True)
+    if width >= _narrow(result, key):
         table.add_column("PSNR by step", no_wrap=True)
     rank = 0
     for line in result.lines(condition):
@@ -69,7 +69,7 @@ def _cells(line: Line, rank: str, key: str, result: StudyResult) -> list[Text | 
         "baseline" if line.role == BASELINE else shown(line.difference),
         Text(verdict, style=_STYLE.get(line.verdict, "")),
         "" if math.isnan(line.figures["ssim"]) else f"{line.figures['ssim']:.3f}",
-        f"{line.seconds:.0f}" if line.seconds else "",
+        f"{line.seconds:.1f}" if line.seconds else "",
         sparkline(line.curve),
     ]
 
@@ -78,13 +78,38 @@ def _label(line: Line, key: str, result: StudyResult) -> str:
     if line.role == BASELINE:
         values = result.plan.baseline.values
         return str(values.get(key, BASELINE)) if key else BASELINE
-    return line.name.removeprefix(f"{key}=") if key else line.name
+    # Spaces instead of brackets let a long name break between words.
+    name = line.name.removeprefix(f"{key}=") if key else line.name
+    return name.replace("(", " ").replace(")", "")
 
 
 def _row_style(line: Line) -> str:
     if line.role == BASELINE:
         return "bold"
     return "dim" if line.role in ("yardstick", "reference") else ""
+
+
+def legend(result: StudyResult, condition: str) -> list[str]:
+    """Return what a reader of the table has to know to read it right."""
+    lines = result.lines(condition)
+    asked = [line for line in lines if line.verdict]
+    told = []
+    if len(asked) > 1:
+        told.append(
+            f"The {len(asked)} intervals with a verdict hold together (Holm, 95 %), the others one by "
+            "one."
+        )
+    elif asked:
+        told.append("Intervals: 95 %, t over images.")
+    if any(line.verdict == "not distinguishable" for line in asked):
+        told.append("unclear: not distinguishable from the baseline with this many images.")
+    return told
+
+
+def _narrow(result: StudyResult, key: str) -> int:
+    """Return the width from which the curves have a place beside the names."""
+    names = [item.trial.name.removeprefix(f"{key}=") for item in result.trials]
+    return 65 + max([10, *map(len, names)])
 
 
 def _only_factor(result: StudyResult) -> str:

@@ -18,7 +18,14 @@ def run(
         str, typer.Option(help="Use the best recipe of a study that was run here.", metavar="STUDY")
     ] = "",
     trial: Annotated[str, typer.Option(help="With --from-study: use this trial's recipe.")] = "",
-    settings: options.Settings = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KIND.PARAMETER=VALUE",
+            help="Changes the recipe, e.g. training.steps=1000. May be repeated.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the weights and of the sampler.")] = 0,
     device: options.Device = "auto",
     precision: options.Precision = "auto",

@@ -28,6 +28,12 @@ Images = Annotated[
         rich_help_panel=_BUDGET,
     ),
 ]
+Crop = Annotated[
+    int | None,
+    typer.Option(
+        help="Side of the centre crop in pixels; 0 for whole images.", rich_help_panel=_BUDGET
+    ),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option(

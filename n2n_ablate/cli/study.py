@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
+import sys
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -30,6 +32,7 @@ def run(
     trials: options.Trials = None,
     seeds: options.Seeds = None,
     images: options.Images = None,
+    crop: options.Crop = None,
     settings: options.Settings = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
@@ -49,9 +52,11 @@ def run(
     ] = "",
     *,
     fresh: Annotated[
-        bool, typer.Option(help="Start a new search; finished fits are reused.")
+        bool, typer.Option("--fresh", help="Start a new search; finished fits are reused.")
     ] = False,
-    refit: Annotated[bool, typer.Option(help="Train again what is in the store.")] = False,
+    refit: Annotated[
+        bool, typer.Option("--refit", help="Train again what is in the store.")
+    ] = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -63,7 +68,7 @@ def run(
         n2n-ablate study samplers --set sampler=mine --images photos/ --seeds 2
     """
     from n2n_ablate.output import Output
-    from n2n_ablate.session import Request, open_session
+    from n2n_ablate.session import Request, check_tracking, open_session
 
     request = Request(
         study=study,
@@ -72,11 +77,13 @@ def run(
         trials=trials,
         seeds=seeds,
         images=images or [],
+        crop=crop,
         device=device,
         precision=precision,
         output=output,
         plugins_dir=plugins_dir,
     )
+    check_tracking(tracking)
     signal.signal(signal.SIGTERM, _interrupt)
     session = open_session(request)
     place = Output(output)
@@ -142,8 +149,12 @@ def _print(
         return
     for condition in runner.plan.conditions:
         out.print()
-        out.print(f"{runner.plan.study.name}: {condition.label}", markup=False, highlight=False)
+        changed = f" (with {', '.join(runner.plan.settings)})" if runner.plan.settings else ""
+        title = f"{runner.plan.study.name}: {condition.label}{changed}"
+        out.print(title, markup=False, highlight=False)
         out.print(tables.study_table(result, condition.label, out.width))
+        for text in tables.legend(result, condition.label):
+            out.print(text, markup=False, highlight=False, style="dim")
         for text in (
             answer.sentence(result, runner.bench, condition.label),
             answer.best_sentence(result, condition.label),
@@ -160,21 +171,31 @@ def _print(
 
 def _next(runner: Runner, request: Request) -> list[str]:
     name = runner.plan.study.name
-    where = "" if request.output == Path("mlruns") else f" --output {request.output}"
-    lines = [f"n2n-ablate ui {name}{where}    browse the curves and pictures"]
+    where = [] if request.output == Path("mlruns") else ["--output", str(request.output)]
+    commands = [("browse the curves and pictures", ["ui", name, *where])]
     if runner.search is not None:
-        more = runner.plan.profile.trials * 2
-        lines.append(f"n2n-ablate study {request.study}{where} --trials {more}    search on")
-    lines.append(
-        f"n2n-ablate denoise noisy.png -o clean.png --from-study {name}{where}    use the best recipe"
-    )
-    return lines
+        more = ["--trials", str(runner.plan.profile.trials * 2)]
+        commands.append(("search on", [*_without_trials(sys.argv[1:]), *more]))
+    denoise = ["denoise", "noisy.png", "-o", "clean.png", "--from-study", name, *where]
+    commands.append(("use the best recipe", denoise))
+    return [f"{shlex.join(['n2n-ablate', *words])}    {what}" for what, words in commands]
+
+
+def _without_trials(words: list[str]) -> list[str]:
+    """Return the command as typed, but for `--trials N`: it has to stay the same search."""
+    kept, skip = [], False
+    for word in words:
+        if not skip and word != "--trials" and not word.startswith("--trials="):
+            kept.append(word)
+        skip = word == "--trials"
+    return [word for word in kept if word not in ("--fresh", "--refit")]
 
 
 def _interrupted(runner: Runner, console: Console) -> int:
-    done = len(runner.result.trials)
+    trials = len(runner.result.trials)
     console.print(
-        f"stopped after {done} trials; every finished fit is kept. This goes on:\n"
+        f"stopped: {trials} trials are finished and {runner.trained} fits were trained; all are kept. "
+        "This goes on:\n"
         f"  {runner.invocation.command}",
         markup=False,
         highlight=False,

@@ -21,6 +21,7 @@ def fit_all(
     listener: Listener | None = None,
     *,
     stop: Event | None = None,
+    threads: int = 1,
 ) -> Iterator[FitResult]:
     """Train all fits and yield each result as soon as its stack is done, in no fixed order.
 
@@ -28,7 +29,14 @@ def fit_all(
     beats one wide network over all cores, because activations stay in the caches. A fit's result
     therefore depends neither on its stack mates nor on how many run beside it.
 
-    Closing the iterator, or an exception in the caller, stops the training within a step.
+    Args:
+        fits: What to train.
+        machine: Where.
+        listener: Called at every point of every curve.
+        stop: Set it to stop within a step; closing the iterator does the same.
+        threads: Threads of one fit on a CPU. More than one is for a lone fit: the order of its sums,
+            and so its last digits, depend on it.
+
     """
     closing = Event()
 
@@ -37,7 +45,6 @@ def fit_all(
 
     stacks = list(stacks_of(fits, machine.stack))
     workers = max(1, min(machine.workers, len(stacks)))
-    threads = max(1, machine.workers // workers)
     pool = ThreadPoolExecutor(workers, "fit")
     waiting = {
         pool.submit(_train_stack, stack, machine, listener, stopped, threads) for stack in stacks

@@ -95,6 +95,7 @@ class Study:
         references: Recipes outside the factors that give the table a scale, by name.
         contrasts: Names of the trials whose difference from the baseline is the question. Empty:
             all declared trials.
+        metrics: Names of the metrics; `psnr`, which decides, is always among them.
         margin: Differences within +- this many dB count as equivalent.
         strategy: Search strategy, one of `STRATEGIES`.
         startup: Random trials before the search strategy takes over.
@@ -110,6 +111,7 @@ class Study:
     factors: tuple[Factor, ...]
     references: Mapping[str, Mapping[str, Part | Value]]
     contrasts: tuple[str, ...]
+    metrics: tuple[str, ...]
     margin: float
     strategy: str
     startup: int

@@ -30,6 +30,7 @@ class Plan:
         conditions: Noise models with every parameter written out.
         contrasts: Names of the trials whose difference from the baseline is the question.
         metrics: What is measured, by name.
+        settings: What the user changed on the command line, as typed.
     """
 
     study: Study
@@ -42,6 +43,7 @@ class Plan:
     conditions: tuple[Condition, ...]
     contrasts: tuple[str, ...]
     metrics: Mapping[str, Part]
+    settings: tuple[str, ...] = ()
 
     @property
     def fixed(self) -> tuple[Trial, ...]:
@@ -93,6 +95,7 @@ def plan(
     trials: int | None = None,
     seeds: int | None = None,
     images: Sequence[str] = (),
+    crop: int | None = None,
 ) -> Plan:
     """Decide everything that can be decided before the first image is read.
 
@@ -105,6 +108,7 @@ def plan(
         trials: Most trials, instead of the profile's.
         seeds: Number of seeds, instead of the profile's.
         images: Sources of images, instead of the profile's.
+        crop: Side of the centre crop in pixels, 0 for whole images, instead of the profile's.
 
     Raises:
         AblateError: Something in the file or the settings makes no sense; see the message.
@@ -112,6 +116,9 @@ def plan(
     chosen = _profile(study, profile)
     if trials is not None and trials < 1:
         msg = f"--trials must be at least 1, got {trials}"
+        raise StudyError(msg)
+    if crop is not None and crop < 0:
+        msg = f"--crop must not be negative, got {crop}"
         raise StudyError(msg)
     if seeds is not None and seeds < 1:
         msg = f"--seeds must be at least 1, got {seeds}"
@@ -121,12 +128,14 @@ def plan(
         trials=chosen.trials if trials is None else trials,
         seeds=chosen.seeds if seeds is None else tuple(range(seeds)),
         images=tuple(images) or chosen.images,
+        crop=chosen.crop if crop is None else crop,
     )
     as_written = _plan_from(study, registry, chosen, [], str(study.path))
     if not settings:
         return as_written
     read = [setting(text) for text in settings]
-    return _plan_from(study, registry, chosen, read, f"--set {' '.join(settings)}")
+    changed = _plan_from(study, registry, chosen, read, f"--set {' '.join(settings)}")
+    return replace(changed, settings=tuple(settings))
 
 
 def _plan_from(
@@ -188,7 +197,7 @@ def _plan(
         whole=whole,
         conditions=tuple(_condition(item, noise, registry) for item in study.conditions),
         contrasts=study.contrasts or tuple(names),
-        metrics={name: resolved(registry, "metric", Part(name)) for name in ("psnr", "ssim")},
+        metrics={name: resolved(registry, "metric", Part(name)) for name in study.metrics},
     )
 
 

@@ -35,6 +35,7 @@ _KEYS = [
     "factors",
     "references",
     "contrasts",
+    "metrics",
     "search",
     "profiles",
 ]
@@ -156,12 +157,21 @@ def _study(top: _Table, path: Path) -> Study:
         factors=factors,
         references=_each(top.table("references"), _changes),
         contrasts=tuple(_contrast(top, item) for item in top.get("contrasts", list, [])),
+        metrics=_metrics(top.get("metrics", list, ["ssim"])),
         margin=_above_zero(top.get("margin", float, 0.05), "margin"),
         strategy=search.choice("strategy", STRATEGIES, "tpe"),
         startup=startup,
         profiles=_each(top.table("profiles"), _profile) or _missing("profiles"),
         path=path,
     )
+
+
+def _metrics(names: list[object]) -> tuple[str, ...]:
+    words = [name for name in names if isinstance(name, str)]
+    if len(words) < len(names):
+        msg = f"'metrics' must be a list of names, got {names!r}"
+        raise StudyError(msg)
+    return tuple(dict.fromkeys(["psnr", *words]))
 
 
 def _missing(key: str) -> Any:

@@ -148,8 +148,15 @@ def test_kill_minus_nine_loses_no_finished_fit(tiny, tmp_path):
 @pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_keeps_what_is_finished_and_says_how_to_go_on(tiny, tmp_path, way):
     words = command("study", tiny, "--tracking", "none", "--set", "training.steps=20000")
+    # A suite that runs in the background inherits a shell's "ignore Ctrl-C".
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    words[2] = heed + words[2]
     process = subprocess.Popen(
-        words, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        words,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     line = process.stderr.readline() + process.stderr.readline()
     assert "4 trials of 2 fits" in line
@@ -271,10 +278,10 @@ def test_denoise_uses_the_best_recipe_of_a_study(tiny, tmp_path, photo):
     )
     assert done.returncode == 0, done.stderr
     best = max(
-        (e for e in journal.latest(tmp_path / "mlruns", "tiny") if e.role != "reference"),
+        (e for e in journal.latest(tmp_path / "mlruns", "tiny")[1] if e.role != "reference"),
         key=lambda entry: entry.psnr,
     )
-    assert f"by {best.name} (three-by-three" in done.stderr
+    assert f"by {best.name} of tiny (quick) (three-by-three" in done.stderr
     before = images.read(tmp_path / "noisy.png").pixels
     after = images.read(tmp_path / "out" / "clean.png").pixels
     assert after.shape == before.shape

@@ -175,7 +175,7 @@ def test_a_view_tells_every_trial_in_a_line(bench, kind):
     drive(kind(console), bench, result)
     text = console.file.getvalue()
     assert "4 trials of 2 fits on test, fp32" in text
-    assert "[1/4] baseline  27.00 dB  4 s of training" in text
+    assert "[1/4] baseline  27.00 dB  2.0 s a fit" in text
     assert "[2/4] sampler.center=0.2  26.10 dB (\u22120.90 \u00b1 1.27)" in text
 
 
