@@ -45,7 +45,10 @@ def study_table(result: StudyResult, condition: str, width: int) -> Table:
     table.add_column("PSNR dB", justify="right", no_wrap=True)
     table.add_column("against baseline", justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    table.add_column("SSIM", justify="right", no_wrap=True)
+    for metric in _beside(result):
+        table.add_column(
+            metric.upper() if metric == "ssim" else metric, justify="right", no_wrap=True
+        )
     table.add_column("s/fit", justify="right", no_wrap=True)
     if width >= _narrow(result, key):
         table.add_column("PSNR by step", no_wrap=True)
@@ -68,10 +71,18 @@ def _cells(line: Line, rank: str, key: str, result: StudyResult) -> list[Text | 
         "failed" if math.isnan(psnr) else f"{psnr:.2f}",
         "baseline" if line.role == BASELINE else shown(line.difference),
         Text(verdict, style=_STYLE.get(line.verdict, "")),
-        "" if math.isnan(line.figures["ssim"]) else f"{line.figures['ssim']:.3f}",
+        *(_number(line.figures.get(metric, math.nan)) for metric in _beside(result)),
         f"{line.seconds:.1f}" if line.seconds else "",
         sparkline(line.curve),
     ]
+
+
+def _beside(result: StudyResult) -> list[str]:
+    return [name for name in result.plan.metrics if name != "psnr"]
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.3f}"
 
 
 def _label(line: Line, key: str, result: StudyResult) -> str:

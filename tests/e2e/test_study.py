@@ -257,6 +257,27 @@ def test_the_users_own_images_are_used(tiny, tmp_path, photo):
     assert data["images"] == ["one", "two"]
 
 
+def test_a_metric_of_ones_own_stands_in_the_table_and_nothing_needs_ssim(tiny, tmp_path):
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "grey.py").write_text(
+        "from n2n_ablate import hookimpl\n\n\n"
+        "class Brightness:\n"
+        '    """Mean of the denoised image."""\n\n'
+        "    def measure(self, denoised, clean, noisy):\n"
+        "        return denoised.mean(dim=(1, 2, 3))\n\n\n"
+        "@hookimpl\n"
+        "def register_metrics(register):\n"
+        '    register("brightness", Brightness)\n'
+    )
+    tiny.write_text(
+        tiny.read_text().replace("[baseline]", 'metrics = ["brightness"]\n\n[baseline]', 1)
+    )
+    done = study(tiny, "--trials", 1, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "brightness" in done.stdout
+    assert "SSIM" not in done.stdout
+
+
 def test_plan_lists_trials_and_time_and_trains_nothing(tiny, tmp_path):
     done = run("plan", tiny, folder=tmp_path)
     assert done.returncode == 0, done.stderr
