@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from n2n_ablate.errors import ImageError, PluginError, StudyError
-from n2n_ablate.fit import Fit, Machine
+from n2n_ablate.errors import ImageError, PluginError
+from n2n_ablate.fit import Fit, Machine, prepared
 from n2n_ablate.identity import Fingerprints, generator, stream
 from n2n_ablate.images import Image, collect
 from n2n_ablate.recipe import Recipe, canonical
@@ -52,6 +53,16 @@ class Bench:
             for seed in plan.profile.seeds
         ]
 
+    @property
+    def key(self) -> str:
+        """Identity of a search on this bench: the plan, and all that its scores depend on.
+
+        That is the pixels of the images, the code of the components, torch, device and precision:
+        scores that differ in one of them must not meet in one search.
+        """
+        keys = "".join(fit.key for fit in self.fits(self.plan.baseline.recipe))
+        return hashlib.sha256(f"{self.plan.key}{keys}".encode()).hexdigest()[:10]
+
     def fits(self, recipe: Recipe) -> list[Fit]:
         """Return the fits of a recipe, one per subject, in the order of `subjects`."""
         parts = recipe.build(self._registry)
@@ -66,24 +77,23 @@ class Bench:
         return int(self._registry.build("training", part.name, part.parameters).steps)
 
     def check(self, recipe: Recipe) -> None:
-        """Try a recipe's sampler and network on every image shape, before anything is trained.
+        """Try a recipe's sampler on every image shape, before anything is trained.
 
         Raises:
             ImageError: An image is too small for the sampler.
             PluginError: A component fails.
         """
-        parts = recipe.build(self._registry)
-        for pixels in {image.pixels.shape: image.pixels for image in self.images}.values():
+        by_shape = {fit.noisy.shape: fit for fit in self.fits(recipe)}
+        for shape, fit in by_shape.items():
             try:
-                rng = torch.Generator().manual_seed(0)
-                parts["sampler"].draw(pixels, rng)(pixels)
+                prepared(fit, fit.noisy).draw(fit.noisy, fit.rng())(fit.noisy)
             except ImageError as error:
-                name = next(i.name for i in self.images if i.pixels.shape == pixels.shape)
+                name = next(image.name for image in self.images if image.pixels.shape == shape)
                 msg = f"image '{name}': {error}"
                 raise ImageError(msg) from error
             except Exception as error:
                 sampler = recipe.parts["sampler"].name
-                msg = f"sampler '{sampler}' fails on an image of shape {tuple(pixels.shape)}: {error!r}"
+                msg = f"sampler '{sampler}' fails on an image of shape {tuple(shape)}: {error!r}"
                 raise PluginError(msg) from error
 
     def measure(self, denoised: Tensor, subject: Subject) -> dict[str, float]:
@@ -120,9 +130,10 @@ class Bench:
         except Exception as error:
             msg = f"noise '{condition.noise.name}' fails on image '{image.name}': {error!r}"
             raise PluginError(msg) from error
-        if noisy.shape != before.shape or not bool(torch.isfinite(noisy).all()):
+        whole = isinstance(noisy, Tensor) and noisy.shape == before.shape
+        if not whole or not bool(torch.isfinite(noisy).all()):
             msg = f"noise '{condition.noise.name}' must return finite values in the image's shape"
-            raise StudyError(msg)
+            raise PluginError(msg)
         if not torch.equal(before, image.pixels):
             msg = f"noise '{condition.noise.name}' writes into the clean image; it must copy it"
             raise PluginError(msg)

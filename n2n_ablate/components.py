@@ -184,7 +184,9 @@ def is_fixed(sampler: Sampler) -> bool:
 
 def pairs_of(sampler: Sampler) -> Pairs:
     """Return the ordered pairs of views that train; both ways between two views by default."""
-    return tuple(getattr(sampler, "pairs", BOTH_WAYS))
+    return tuple(
+        (int(first), int(second)) for first, second in getattr(sampler, "pairs", BOTH_WAYS)
+    )
 
 
 def mse(first: Tensor, second: Tensor) -> Tensor:

@@ -79,7 +79,6 @@ class Live(Plain):
         super().__init__(console)
         self._lock = threading.Lock()
         self._steps: dict[str, int] = {}
-        self._psnr: dict[str, float] = {}
         self._per_fit = 0
         self._progress = Progress(
             TextColumn("[bold]{task.description}", markup=True),
@@ -100,7 +99,6 @@ class Live(Plain):
         super().begun(bench)
         self._per_fit = bench.steps(bench.plan.baseline.recipe)
         self._left = self._total * len(bench.subjects)
-        self._all = self._left
         self._progress.update(self._task, total=self._left * self._per_fit)
         self._progress.start()
 
@@ -116,7 +114,6 @@ class Live(Plain):
         with self._lock:
             done = point.step - self._steps.get(point.key, 0)
             self._steps[point.key] = point.step
-            self._psnr[point.key] = point.values.get("psnr", float("nan"))
             advance = done * self._per_fit / point.steps
             fit = f"{len(self._steps)}/{self._left}"
         self._progress.update(

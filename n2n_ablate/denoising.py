@@ -11,7 +11,7 @@ from torch import Tensor
 from n2n_ablate import journal
 from n2n_ablate.components import RECIPE_KINDS
 from n2n_ablate.errors import StoreError, StudyError, nearest
-from n2n_ablate.fit import Fit, Machine, fit_all
+from n2n_ablate.fit import Fit, Machine, fit_all, prepared
 from n2n_ablate.fit.job import Listener
 from n2n_ablate.identity import generator, stream
 from n2n_ablate.images import Image
@@ -59,12 +59,9 @@ def choose_recipe(
     elif trial:
         msg = "--trial needs --from-study: it names a trial of a study"
         raise StudyError(msg)
-    for text in settings:
-        key, value = setting(text)
+    for key, value in sorted(map(setting, settings), key=lambda item: "." in item[0]):
         if key.partition(".")[0] not in RECIPE_KINDS:
-            msg = (
-                f"--set '{text}': the image is noisy already; set one of {', '.join(RECIPE_KINDS)}"
-            )
+            msg = f"--set {key}: the image is noisy already; set one of {', '.join(RECIPE_KINDS)}"
             raise StudyError(msg)
         recipe = recipe.replace(key, value)
     return name, recipe.resolved(registry)
@@ -96,10 +93,11 @@ def denoise(
         rng=lambda: generator("sampler", image.digest, seed),
         **parts,
     )
-    fit.sampler.draw(fit.noisy, fit.rng())
+    prepared(fit, fit.noisy).draw(fit.noisy, fit.rng())  # too small an image is told at once
     (result,) = fit_all([fit], machine, listener, threads=machine.workers)
     if result.denoised is None:
-        msg = f"the training {result.failure}. Try a smaller rate: --set training.lr=0.0003"
+        hint = "" if result.passing else "Try a smaller rate: --set training.lr=0.0003"
+        msg = f"the training {result.failure}. {hint}".rstrip()
         raise StudyError(msg)
     return torch.from_numpy(result.denoised.astype("float32") / 65535)[None]
 

@@ -12,7 +12,9 @@ from torch import nn
 
 from n2n_ablate.bench import Bench
 from n2n_ablate.components import Training
+from n2n_ablate.errors import PluginError
 from n2n_ablate.fit import Fit, Machine
+from n2n_ablate.fit.device import arithmetic
 from n2n_ablate.fit.train import train
 from n2n_ablate.recipe import Recipe
 from n2n_ablate.store import FitStore
@@ -72,24 +74,35 @@ def estimate(plan: Plan, bench: Bench, store: FitStore) -> Estimate:
 
 
 def seconds_per_step(fits: list[Fit], machine: Machine) -> float:
-    """Return seconds per step and fit with all workers busy, as they are in a study."""
-    sample = [fits[place % len(fits)] for place in range(machine.workers)]
-    _timed(sample, machine, _WARM)  # the first pass also chooses and builds the kernels
-    short = _timed(sample, machine, _WARM)
-    return max(1e-6, (_timed(sample, machine, _WARM + _TIMED) - short) / _TIMED / len(sample))
+    """Return seconds per step and fit with all workers busy, as they are in a study.
+
+    Raises:
+        PluginError: A component fails while it is being trained.
+    """
+    at_once = machine.workers if machine.type == "cpu" else min(machine.stack, len(fits))
+    sample = [fits[place % len(fits)] for place in range(at_once)]
+    try:
+        _timed(sample, machine, _WARM)  # the first pass also chooses and builds the kernels
+        short = _timed(sample, machine, _WARM)
+        long = _timed(sample, machine, _WARM + _TIMED)
+    except Exception as error:
+        msg = f"a component fails in training: {type(error).__name__}: {error}"
+        raise PluginError(msg) from error
+    return max(1e-6, (long - short) / _TIMED / len(sample))
 
 
 def _timed(fits: list[Fit], machine: Machine, steps: int) -> float:
     cut = [replace(fit, training=_Short(fit.training, steps), metrics={}) for fit in fits]
+    stacks = [[fit] for fit in cut] if machine.type == "cpu" else [cut]
 
-    def run(fit: Fit) -> None:
+    def run(stack: list[Fit]) -> None:
         if machine.type == "cpu":
             torch.set_num_threads(1)
-        train([fit], machine, points=1)
+        train(stack, machine, points=1)
 
-    with ThreadPoolExecutor(len(cut)) as pool:
+    with arithmetic(machine), ThreadPoolExecutor(len(stacks)) as pool:
         start = time.perf_counter()
-        list(pool.map(run, cut))
+        list(pool.map(run, stacks))
         return time.perf_counter() - start
 
 

@@ -139,9 +139,12 @@ def read(path: Path) -> Image:
     if not path.is_file():
         msg = f"'{path}' does not exist."
         raise ImageError(msg)
+    from PIL import Image as Pillow
+
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # a decompression bomb is only a warning to its reader
+            warnings.simplefilter("ignore")  # odd metadata is no reason to refuse a photograph
+            warnings.simplefilter("error", Pillow.DecompressionBombWarning)
             array = _decode(path)
     except ImageError:
         raise

@@ -34,19 +34,19 @@ class Entry:
 
 
 class Journal:
-    """The journal of one study with one plan."""
+    """The journal of one study on one bench; `key` is the bench's."""
 
-    def __init__(self, output: Output, plan: Plan) -> None:
+    def __init__(self, output: Output, plan: Plan, key: str) -> None:
         folder = output.root / "studies" / plan.study.name
         folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / f"{plan.profile.name}-{plan.key}.jsonl"
-        self._known = {(entry.name, entry.fits) for entry in read(self.path)}
+        self.path = folder / f"{plan.profile.name}-{key}.jsonl"
+        self._known = {(entry.name, entry.fits, entry.psnr) for entry in read(self.path)}
 
     def add(self, result: TrialResult, psnr: float | None) -> None:
         """Append a trial, unless it is there already with the same fits."""
         fits = tuple(row.result.key for row in result.rows)
-        if (result.trial.name, fits) in self._known:
-            self.path.touch()
+        if (result.trial.name, fits, psnr) in self._known:
+            self.path.touch()  # the most recently used journal is the one that `latest` returns
             return
         line = {
             "name": result.trial.name,
@@ -55,9 +55,13 @@ class Journal:
             "psnr": psnr,
             "fits": fits,
         }
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        self._known.add((result.trial.name, fits))
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            msg = f"the journal '{self.path}' cannot be written: {error.strerror}"
+            raise StoreError(msg) from error
+        self._known.add((result.trial.name, fits, psnr))
 
 
 def read(path: Path) -> Iterator[Entry]:
@@ -87,4 +91,6 @@ def latest(root: Path, study: str) -> tuple[str, list[Entry]]:
     files = sorted((folder / study).glob("*.jsonl"), key=lambda file: file.stat().st_mtime)
     if not files:
         return "", []
-    return files[-1].stem.rpartition("-")[0], list(read(files[-1]))
+    # A trial that was run again stands there twice; its last line counts.
+    entries = {entry.name: entry for entry in read(files[-1])}
+    return files[-1].stem.rpartition("-")[0], list(entries.values())

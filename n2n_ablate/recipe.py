@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
 import hashlib
 import inspect
 import json
@@ -123,15 +124,12 @@ def missing_kinds(parts: Mapping[str, Part]) -> list[str]:
 
 def resolved(registry: Registry, kind: str, part: Part) -> Part:
     """Return a part with every parameter written out and checked."""
-    component = registry.build(kind, part.name, part.parameters)
+    registry.build(kind, part.name, part.parameters)  # the component may refuse what fits singly
     entry = registry.get(kind, part.name)
     values = {}
     for parameter in entry.parameters:
         given = part.parameters.get(parameter.name, parameter.default)
-        value = getattr(component, parameter.name, given)
-        if not isinstance(value, bool | int | float | str):
-            value = repr(value)
-        values[parameter.name] = value
+        values[parameter.name] = parameter.checked(given, f"{kind} '{part.name}'")
     return Part(part.name, values)
 
 
@@ -141,6 +139,8 @@ def source_digest(factory: Any) -> str:
     A module that belongs to a package is hashed with all modules of the package that it was
     loaded from, because a component may call its neighbours.
     """
+    while isinstance(factory, functools.partial):
+        factory = factory.func
     module = sys.modules.get(getattr(factory, "__module__", ""))
     file = getattr(module, "__file__", None)
     if module is None or file is None:

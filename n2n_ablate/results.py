@@ -142,10 +142,11 @@ class StudyResult:
         A mean over the images that a trial survived says nothing beside a mean over all of them.
         """
         base = self._base(condition)
-        asked = [item for item in self.trials if item.trial.name in self.plan.contrasts]
+        asked = [item for item in self.trials if self._is_contrast(item)]
         firsts = [item.by_image("psnr", condition) for item in asked]
         names = [item.trial.name for item in asked]
-        answers = dict(zip(names, stats.family(firsts, base), strict=True))
+        size = len(self.plan.contrasts)  # of the family as declared, finished or not
+        answers = dict(zip(names, stats.family(firsts, base, size=size), strict=True))
         lines = [self._line(item, condition, base, answers) for item in self.trials]
         lines += self._yardstick_lines(condition, base)
         return sorted(
@@ -157,6 +158,10 @@ class StudyResult:
         if item.trial.role == BASELINE:
             return None
         return stats.paired(item.by_image("psnr", condition), self._base(condition))
+
+    def _is_contrast(self, item: TrialResult) -> bool:
+        # A search may come back to a declared place; what it chose gets no verdict.
+        return item.trial.role == "declared" and item.trial.name in self.plan.contrasts
 
     def _base(self, condition: str) -> dict[str, float]:
         return self.baseline.by_image("psnr", condition) if self.baseline else {}
@@ -170,9 +175,9 @@ class StudyResult:
     ) -> Line:
         trial = item.trial
         own = item.by_image("psnr", condition)
-        difference = answers.get(trial.name) or stats.paired(own, base)
+        asked = self._is_contrast(item)
+        difference = (answers.get(trial.name) if asked else None) or stats.paired(own, base)
         rows = [row for row in item.rows if row.condition == condition]
-        asked = trial.name in answers and difference is not None
         return Line(
             name=trial.name,
             role=trial.role,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from threading import Event
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from n2n_ablate.bench import Bench
+from n2n_ablate.errors import AblateError
 from n2n_ablate.fit import Fit, FitResult, Point, fit_all
 from n2n_ablate.journal import Journal
 from n2n_ablate.output import Output
@@ -23,7 +23,7 @@ from n2n_ablate.trackers import Invocation, Tracker
 if TYPE_CHECKING:
     from n2n_ablate.search import Asked, Search
 
-_SAME_PLACE = 3  # how often a search may ask for a recipe that was tried before it is believed
+_TRIES = 20  # places a search may name in vain before it is believed to have no other
 
 
 class Audience(Protocol):
@@ -65,7 +65,6 @@ class Runner:
         invocation: Goes to the tracker.
         search: The search, None for other designs.
         refit: Train again what is in the store.
-        stop: Set it to stop within a training step.
     """
 
     plan: Plan
@@ -77,11 +76,10 @@ class Runner:
     invocation: Invocation
     search: Search | None = None
     refit: bool = False
-    stop: Event = field(default_factory=Event)
 
     def __post_init__(self) -> None:
         self._store = FitStore(self.output)
-        self._journal = Journal(self.output, self.plan)
+        self._journal = Journal(self.output, self.plan, self.bench.key)
         self._done: list[TrialResult] = []
         self.trained = 0
         self._yardsticks: dict[str, dict[tuple[str, str], dict[str, float]]] = {}
@@ -95,11 +93,9 @@ class Runner:
         """Run every trial that the plan has budget for.
 
         Raises:
-            AblateError: A recipe does not fit the images, or a result cannot be stored.
+            AblateError: A result cannot be stored.
             KeyboardInterrupt: The user stopped it; `result` holds what was finished.
         """
-        for recipe in dict.fromkeys(trial.recipe for trial in self.plan.fixed):
-            self.bench.check(recipe)
         self.tracker.start(self.plan, self.invocation)
         status = "failed"
         try:
@@ -115,7 +111,6 @@ class Runner:
             status = "interrupted"
             raise
         finally:
-            self.stop.set()
             self.tracker.finish(self.result, status)
         return self.result
 
@@ -133,30 +128,43 @@ class Runner:
             self._run_trials([self.plan.search_trial(asked.values, self.registry)])
             wanted -= 1
         while wanted > 0:
-            places = [self._ask(search) for _ in range(min(self._at_once, wanted))]
-            trials = [self.plan.search_trial(place.values, self.registry) for place in places]
-            for place, result in zip(places, self._run_trials(trials), strict=True):
-                search.tell(place, _score(result))
+            places: list[tuple[Asked, Trial]] = []
+            while len(places) < min(self._at_once, wanted):
+                found = self._ask(search, [trial for _, trial in places])
+                if found is None:
+                    break
+                places.append(found)
+            if not places:
+                self.audience.note("the search has tried every place that it can think of")
+                return
+            results = self._run_trials([trial for _, trial in places])
+            for (asked, _), result in zip(places, results, strict=True):
+                search.tell(asked, _score(result))
             wanted -= len(places)
 
-    def _ask(self, search: Search) -> Asked:
-        """Ask for a place; one that was tried before is answered from memory and asked again."""
-        for _ in range(_SAME_PLACE):
-            asked = search.ask()
-            recipe = self.plan.search_trial(asked.values, self.registry).recipe
-            known = next((item for item in self._done if item.trial.recipe == recipe), None)
-            if known is None:
-                return asked
-            search.tell(asked, None)
-        return search.ask()
+    def _ask(self, search: Search, beside: Sequence[Trial]) -> tuple[Asked, Trial] | None:
+        """Ask for a place that was not tried before and can be tried; None if there seems to be none."""
+        known = {result.trial.recipe for result in self._done} | {trial.recipe for trial in beside}
+        for tried in range(_TRIES):
+            asked = search.ask(at_random=tried >= _TRIES // 4)
+            try:
+                trial = self.plan.search_trial(asked.values, self.registry)
+                self.bench.check(trial.recipe)
+            except AblateError as error:
+                self.audience.note(f"the search left out {dict(asked.values)}: {error}")
+                search.skip(asked)
+                continue
+            if trial.recipe not in known:
+                return asked, trial
+            search.skip(asked)
+        return None
 
     def _run_trials(self, trials: Sequence[Trial]) -> list[TrialResult]:
-        jobs = {trial.name: self.bench.fits(trial.recipe) for trial in trials}
-        wanted = {fit.key: fit for fits in jobs.values() for fit in fits}
+        jobs = [self.bench.fits(trial.recipe) for trial in trials]
+        wanted = {fit.key: fit for fits in jobs for fit in fits}
         stored = {} if self.refit else self._stored(wanted)
         results: dict[str, FitResult] = dict(stored)
-        for trial in trials:
-            fits = jobs[trial.name]
+        for trial, fits in zip(trials, jobs, strict=True):
             self.audience.trial_begun(trial, len(fits), sum(fit.key in stored for fit in fits))
         finished: list[TrialResult] = []
         for result in self._arriving([fit for key, fit in wanted.items() if key not in stored]):
@@ -164,10 +172,10 @@ class Runner:
                 results[result.key] = result
             # In the order of the plan: whoever listens can count on the baseline being the first.
             while len(finished) < len(trials):
-                trial = trials[len(finished)]
-                if any(fit.key not in results for fit in jobs[trial.name]):
+                fits = jobs[len(finished)]
+                if any(fit.key not in results for fit in fits):
                     break
-                finished.append(self._finish(trial, jobs[trial.name], results, set(stored)))
+                finished.append(self._finish(trials[len(finished)], fits, results, set(stored)))
         return finished
 
     def _stored(self, wanted: dict[str, Fit]) -> dict[str, FitResult]:
@@ -180,7 +188,7 @@ class Runner:
     def _arriving(self, fits: Sequence[Fit]) -> Iterator[FitResult | None]:
         """Train fits and yield each result once it is safe on disk; first a None, for what is stored."""
         yield None
-        for result in fit_all(fits, self.bench.machine, self.audience.point, stop=self.stop):
+        for result in fit_all(fits, self.bench.machine, self.audience.point):
             if not result.passing:
                 self._store.save(result)
                 self.trained += 1

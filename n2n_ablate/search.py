@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import platform
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from n2n_ablate.output import Output
 from n2n_ablate.space import Choice, Domain, Value
 from n2n_ablate.study import Plan
 
-_DECLARED = "declared"
+_DECLARED, _SKIPPED = "declared", "skipped"
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
@@ -40,6 +41,7 @@ class Search:
     Args:
         plan: Gives the space, the strategy and the identity of the search.
         output: Where the default storage is.
+        key: Identity of the search; the plan's if empty.
         storage: An SQLAlchemy URL; `optuna.db` in the output folder if empty.
         fresh: Start a new search beside the old one.
 
@@ -48,9 +50,14 @@ class Search:
     """
 
     def __init__(
-        self, plan: Plan, output: Output, *, storage: str = "", fresh: bool = False
+        self, plan: Plan, output: Output, *, key: str = "", storage: str = "", fresh: bool = False
     ) -> None:
         self._plan = plan
+        self._key = key or plan.key
+        if storage:
+            # The lock is the output folder's, so a shared database must keep folders apart.
+            home = f"{platform.node()}/{output.root}"
+            self._key += f"-{hashlib.sha256(home.encode()).hexdigest()[:6]}"
         self._space = {
             key: _distribution(domain, whole=key in plan.whole)
             for key, domain in plan.space.items()
@@ -70,7 +77,9 @@ class Search:
             reason = str(error).splitlines()[0]
             msg = f"the search storage '{url}' cannot be opened: {reason}"
             raise StoreError(msg) from error
-        self._reissue_interrupted()
+        # Nobody else may hold this search, so whoever was running these trials is gone.
+        running = self._study.get_trials(states=(TrialState.RUNNING,))
+        self._interrupted = [_asked(t) for t in running if set(t.params) == set(self._space)]
 
     @property
     def name(self) -> str:
@@ -78,24 +87,20 @@ class Search:
         return str(self._study.study_name)
 
     def finished(self) -> list[Asked]:
-        """Return the trials that the strategy chose and that have a score, in order."""
-        return [
-            Asked(trial.number, dict(trial.params))
-            for trial in self._study.get_trials(states=(TrialState.COMPLETE,))
-            if _DECLARED not in trial.user_attrs
-        ]
+        """Return the trials that the strategy chose and that have ended, failed ones too, in order."""
+        ended = self._study.get_trials(states=(TrialState.COMPLETE, TrialState.FAIL))
+        own = [trial for trial in ended if not {_DECLARED, _SKIPPED} & set(trial.user_attrs)]
+        return [_asked(trial) for trial in own]
 
     def know(self, name: str, values: Mapping[str, Value], score: float) -> None:
         """Tell the strategy about a declared trial, once."""
-        if set(values) != set(self._space) or not math.isfinite(score):
+        inside = set(values) == set(self._space) and all(
+            values[key] in domain for key, domain in self._plan.space.items()
+        )
+        if not inside or not math.isfinite(score):
             return
         known = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if any(trial.user_attrs.get(_DECLARED) == name for trial in known):
-            return
-        inside = all(
-            self._space[key]._contains(_internal(self._space[key], v)) for key, v in values.items()
-        )
-        if not inside:
             return
         trial = optuna.trial.create_trial(
             params=dict(values),
@@ -105,16 +110,25 @@ class Search:
         )
         self._study.add_trial(trial)
 
-    def ask(self) -> Asked:
-        """Return the next place to try.
+    def ask(self, *, at_random: bool = False) -> Asked:
+        """Return the next place to try, or any place if the strategy keeps to what it knows.
 
         The strategy is seeded by the search and the number of trials in it: a search that was
         interrupted goes on as if it had not been.
         """
+        if self._interrupted:
+            return self._interrupted.pop(0)
         seed = hashlib.sha256(f"{self.name}/{len(self._study.get_trials(deepcopy=False))}".encode())
-        self._study.sampler = self._strategy(int.from_bytes(seed.digest()[:4], "big"))
+        number = int.from_bytes(seed.digest()[:4], "big")
+        self._study.sampler = self._strategy(number, at_random=at_random)
         trial = self._study.ask(fixed_distributions=self._space)
         return Asked(trial.number, dict(trial.params))
+
+    def skip(self, asked: Asked) -> None:
+        """Set aside a place that need not or cannot be tried; it is no trial of the study."""
+        trial = self._study.get_trials(deepcopy=False)[asked.number]
+        self._storage.set_trial_user_attr(trial._trial_id, _SKIPPED, value=True)
+        self._study.tell(asked.number, state=TrialState.FAIL)
 
     def tell(self, asked: Asked, score: float | None) -> None:
         """Report the score of an asked trial, None (or NaN) if it failed."""
@@ -123,8 +137,8 @@ class Search:
         else:
             self._study.tell(asked.number, score)
 
-    def _strategy(self, seed: int) -> optuna.samplers.BaseSampler:
-        if self._plan.study.strategy == "random":
+    def _strategy(self, seed: int, *, at_random: bool) -> optuna.samplers.BaseSampler:
+        if at_random or self._plan.study.strategy == "random":
             return optuna.samplers.RandomSampler(seed=seed)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -136,19 +150,16 @@ class Search:
             )
 
     def _name(self, *, fresh: bool) -> str:
-        stem = f"{self._plan.study.name}/{self._plan.profile.name}/{self._plan.key}"
+        stem = f"{self._plan.study.name}/{self._plan.profile.name}/{self._key}"
         names = [
             name for name in optuna.get_all_study_names(self._storage) if name.startswith(stem)
         ]
         latest = max((int(name.rpartition("#")[2]) for name in names if "#" in name), default=0)
         return f"{stem}#{latest + 1}" if fresh or not latest else f"{stem}#{latest}"
 
-    def _reissue_interrupted(self) -> None:
-        """Queue again what a process that is gone was trying: nobody else may hold this search."""
-        for trial in self._study.get_trials(states=(TrialState.RUNNING,)):
-            self._study.tell(trial.number, state=TrialState.FAIL)
-            if set(trial.params) == set(self._space):
-                self._study.enqueue_trial(trial.params)
+
+def _asked(trial: optuna.trial.FrozenTrial) -> Asked:
+    return Asked(trial.number, dict(trial.params))
 
 
 def _distribution(domain: Domain, *, whole: bool) -> BaseDistribution:
@@ -162,7 +173,3 @@ def _distribution(domain: Domain, *, whole: bool) -> BaseDistribution:
     step = 10.0 ** math.floor(math.log10(max(domain.high - domain.low, 1e-12) / 200))
     even = math.isclose(math.remainder(domain.high - domain.low, step), 0, abs_tol=step * 1e-6)
     return FloatDistribution(domain.low, domain.high, step=step if even else None)
-
-
-def _internal(distribution: BaseDistribution, value: Value) -> float:
-    return float(distribution.to_internal_repr(value))

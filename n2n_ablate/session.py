@@ -60,6 +60,11 @@ class Session:
     plan: Plan
     bench: Bench
 
+    @property
+    def lock_name(self) -> str:
+        """Name of the lock that whoever runs this study on this bench has to hold."""
+        return f"{self.plan.study.name}-{self.bench.key}"
+
 
 class Nowhere:
     """The tracker of `--tracking none`."""
@@ -125,7 +130,7 @@ def open_runner(
     if session.plan.space and session.plan.searched:
         from n2n_ablate.search import Search
 
-        search = Search(session.plan, output, storage=storage, fresh=fresh)
+        search = Search(session.plan, output, key=session.bench.key, storage=storage, fresh=fresh)
     return Runner(
         plan=session.plan,
         registry=session.registry,

@@ -124,6 +124,12 @@ def parameters(factory: Callable[..., Any]) -> tuple[Parameter, ...]:
         if default in (inspect.Parameter.empty, dataclasses.MISSING):
             msg = f"parameter '{name}' of '{getattr(factory, '__name__', factory)}' has no default"
             raise ParameterError(msg)
+        if not isinstance(default, bool | int | float | str):
+            msg = (
+                f"parameter '{name}' of '{getattr(factory, '__name__', factory)}' needs a number, a "
+                f"word or true/false as default, got {default!r}"
+            )
+            raise ParameterError(msg)
         kind, domain = _read_hint(hints.get(name, type(default)), default)
         found.append(Parameter(name, kind, default, domain))
     return tuple(found)

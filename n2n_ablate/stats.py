@@ -88,32 +88,35 @@ def paired(
 
 
 def family(
-    firsts: Sequence[Mapping[str, float]], second: Mapping[str, float], *, level: float = LEVEL
+    firsts: Sequence[Mapping[str, float]],
+    second: Mapping[str, float],
+    *,
+    level: float = LEVEL,
+    size: int = 0,
 ) -> list[Difference | None]:
-    """Compare several trials with one, so that all intervals together keep their promise.
+    """Compare several trials with one, correcting for their number.
 
-    Holm's step-down correction: the contrast with the smallest p gets the widest interval
-    (1 - alpha / m), the next 1 - alpha / (m - 1), until one of them holds zero; the rest get the
-    interval of that one. So an interval excludes zero exactly if Holm's test rejects.
+    Holm's step-down correction: the contrast with the smallest p gets the interval of level
+    1 - alpha / m, the next 1 - alpha / (m - 1), until one of them holds zero; the rest get the
+    interval of that one. So an interval excludes zero exactly if Holm's test rejects, and the
+    chance of any false "better" or "worse" in the family is at most alpha. (The intervals are not
+    simultaneous: the chance that all of them cover their true differences is below 1 - alpha.)
+
+    Args:
+        firsts: Value per image of each trial.
+        second: Value per image of the trial that they are compared with.
+        level: 1 - alpha.
+        size: m, contrasts that were declared; at least the number of trials given.
     """
     plain = [paired(first, second, level=level) for first in firsts]
     order = sorted((item.p, place) for place, item in enumerate(plain) if item is not None)
     found: list[Difference | None] = [None] * len(plain)
-    open_alpha = (1 - level) / max(1, len(order))
+    declared = max(size, len(order))
+    open_alpha = (1 - level) / max(1, declared)
     rejecting = True
     for rank, (p, place) in enumerate(order):
         if rejecting:
-            open_alpha = (1 - level) / (len(order) - rank)
+            open_alpha = (1 - level) / (declared - rank)
             rejecting = p <= open_alpha
         found[place] = paired(firsts[place], second, level=1 - open_alpha)
     return found
-
-
-def interval(values: Sequence[float], *, level: float = LEVEL) -> tuple[float, float]:
-    """Return mean and half-width of the t interval of independent values."""
-    n = len(values)
-    mean = float(np.mean(values)) if n else math.nan
-    if n < 2:
-        return mean, math.inf
-    half = stats.t.ppf((1 + level) / 2, n - 1) * np.std(values, ddof=1) / math.sqrt(n)
-    return mean, float(half)

@@ -48,7 +48,6 @@ class FitStore:
             "figures": result.figures,
             "seconds": result.seconds,
             "failure": result.failure,
-            "facts": dict(result.facts),
             "sum": _checksum(tensors, result.figures),
         }
         path = self.path(result.key)
@@ -72,8 +71,11 @@ class FitStore:
             whole = about["key"] == key and about["sum"] == _checksum(tensors, about["figures"])
         except FileNotFoundError:
             return None
-        except (SafetensorError, ValueError, KeyError, TypeError, OSError):
+        except (SafetensorError, ValueError, KeyError, TypeError):
             whole = False
+        except OSError as error:  # too many open files, a failing disk: the file may be healthy
+            msg = f"the stored fit '{path}' cannot be read: {error.strerror or error}"
+            raise StoreError(msg) from error
         if not whole:
             self._set_aside(path)
             return None
@@ -114,7 +116,6 @@ def _result(about: Mapping[str, Any], tensors: Mapping[str, Any], *, with_image:
         denoised=tensors.get("denoised") if with_image else None,
         seconds=about["seconds"],
         failure=about["failure"],
-        facts=about["facts"],
     )
 
 

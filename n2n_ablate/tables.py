@@ -104,11 +104,12 @@ def legend(result: StudyResult, condition: str) -> list[str]:
     """Return what a reader of the table has to know to read it right."""
     lines = result.lines(condition)
     asked = [line for line in lines if line.verdict]
+    size = len(result.plan.contrasts)
     told = []
-    if len(asked) > 1:
+    if asked and size > 1:
         told.append(
-            f"The {len(asked)} intervals with a verdict hold together (Holm, 95 %), the others one by "
-            "one."
+            f"Intervals: 95 %, t over images; with a verdict corrected for {size} contrasts (Holm), "
+            "else one by one."
         )
     elif asked:
         told.append("Intervals: 95 %, t over images.")

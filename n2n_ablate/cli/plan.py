@@ -80,7 +80,7 @@ def _print(session: Session, cost: Estimate) -> None:
     out.print(table)
     dropped = 1 + len(plan.declared) + len(plan.references) - len(plan.fixed)
     if dropped:
-        out.print(f"{dropped} declared trials are left out by --trials {plan.profile.trials}.")
+        out.print(f"{dropped} more are declared, but the limit is {plan.profile.trials} trials.")
     images = ", ".join(image.name for image in bench.images)
     conditions = "; ".join(condition.label for condition in plan.conditions)
     out.print(f"images: {images}", markup=False, highlight=False)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from n2n_ablate.cli.screen import results
 
 
@@ -14,12 +12,16 @@ def show() -> None:
     from rich.text import Text
 
     from n2n_ablate import study
+    from n2n_ablate.errors import StudyError
 
-    local = {file.stem: file for file in sorted(Path("studies").glob("*.toml"))}
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for title in ("study", "question", "design", "profiles"):
         table.add_column(title, overflow="fold")
-    for name, path in sorted((study.shipped() | local).items()):
-        asked = study.read(path)
+    for name, path in sorted(study.known().items()):
+        try:
+            asked = study.read(path)
+        except StudyError as error:
+            table.add_row(name, Text(f"cannot be read: {error}"))
+            continue
         table.add_row(name, Text(asked.question), asked.design, " ".join(asked.profiles))
     results().print(table)

@@ -87,9 +87,8 @@ def run(
     signal.signal(signal.SIGTERM, _interrupt)
     session = open_session(request)
     place = Output(output)
-    key = session.plan.key
     busy = f"study '{session.plan.study.name}' is being run by another process in '{output}'. Wait, or use --output."
-    with place.lock(f"{session.plan.study.name}-{key}", busy):
+    with place.lock(session.lock_name, busy):
         code = _run_locked(
             request,
             session,
@@ -175,20 +174,24 @@ def _next(runner: Runner, request: Request) -> list[str]:
     commands = [("browse the curves and pictures", ["ui", name, *where])]
     if runner.search is not None:
         more = ["--trials", str(runner.plan.profile.trials * 2)]
-        commands.append(("search on", [*_without_trials(sys.argv[1:]), *more]))
+        commands.append(("search on", [*_without_trials(_going_on(sys.argv[1:])), *more]))
     denoise = ["denoise", "noisy.png", "-o", "clean.png", "--from-study", name, *where]
     commands.append(("use the best recipe", denoise))
     return [f"{shlex.join(['n2n-ablate', *words])}    {what}" for what, words in commands]
 
 
+def _going_on(words: list[str]) -> list[str]:
+    """Return the command as typed, but for what would start from the beginning again."""
+    return [word for word in words if word not in ("--fresh", "--refit")]
+
+
 def _without_trials(words: list[str]) -> list[str]:
-    """Return the command as typed, but for `--trials N`: it has to stay the same search."""
     kept, skip = [], False
     for word in words:
         if not skip and word != "--trials" and not word.startswith("--trials="):
             kept.append(word)
         skip = word == "--trials"
-    return [word for word in kept if word not in ("--fresh", "--refit")]
+    return kept
 
 
 def _interrupted(runner: Runner, console: Console) -> int:
@@ -196,7 +199,7 @@ def _interrupted(runner: Runner, console: Console) -> int:
     console.print(
         f"stopped: {trials} trials are finished and {runner.trained} fits were trained; all are kept. "
         "This goes on:\n"
-        f"  {runner.invocation.command}",
+        f"  {shlex.join(['n2n-ablate', *_going_on(sys.argv[1:])])}",
         markup=False,
         highlight=False,
         soft_wrap=True,

@@ -8,3 +8,4 @@ from n2n_ablate.fit.job import Fit as Fit
 from n2n_ablate.fit.job import FitResult as FitResult
 from n2n_ablate.fit.job import Point as Point
 from n2n_ablate.fit.pool import fit_all as fit_all
+from n2n_ablate.fit.train import prepared as prepared

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -67,7 +67,6 @@ class FitResult:
         failure: Why there is no result, empty if there is one.
         passing: True if it stopped with an error that need not come again (memory, a bug that will
             be mended); such a result is reported but not stored.
-        facts: Anything to keep beside the figures.
     """
 
     key: str
@@ -78,7 +77,6 @@ class FitResult:
     seconds: float
     failure: str = ""
     passing: bool = False
-    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 Listener = Callable[[Point], None]

@@ -12,7 +12,7 @@ import torch
 from n2n_ablate.components import pairs_of
 from n2n_ablate.fit.device import Machine, arithmetic
 from n2n_ablate.fit.job import Fit, FitResult, Listener
-from n2n_ablate.fit.train import Cancelled, train
+from n2n_ablate.fit.train import Cancelled, prepared, train
 
 
 def fit_all(
@@ -70,10 +70,11 @@ def stacks_of(fits: Sequence[Fit], largest: int) -> Iterator[list[Fit]]:
 
 
 def _stack_key(fit: Fit) -> object:
-    views = fit.sampler.draw(fit.noisy, fit.rng())(fit.noisy)
-    consistent = getattr(fit.sampler, "consistent", True)
+    sampler = prepared(fit, fit.noisy)
+    views = sampler.draw(fit.noisy, fit.rng())(fit.noisy)
+    consistent = getattr(sampler, "consistent", True)
     shapes = tuple(view.shape for view in views)
-    return fit.kin, fit.training.steps, fit.noisy.shape, shapes, pairs_of(fit.sampler), consistent
+    return fit.kin, fit.training.steps, fit.noisy.shape, shapes, pairs_of(sampler), consistent
 
 
 def _train_stack(

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from n2n_ablate.components import Split, Views, pairs_of
+from n2n_ablate.components import Sampler, Split, Views, pairs_of
+from n2n_ablate.errors import PluginError
 from n2n_ablate.fit.device import Machine
 from n2n_ablate.fit.draws import Draws
 from n2n_ablate.fit.job import Fit, FitResult, Listener, Point
@@ -35,10 +36,10 @@ class Cancelled(Exception):
 class StackScene:
     """See `n2n_ablate.Scene`."""
 
-    def __init__(self, noisy: Tensor, draws: Draws, denoise: Split, fit: Fit) -> None:
+    def __init__(self, noisy: Tensor, draws: Draws, denoise: Split, sampler: Sampler) -> None:
         self.noisy = noisy
-        self.pairs = pairs_of(fit.sampler)
-        self.consistent = bool(getattr(fit.sampler, "consistent", True))
+        self.pairs = pairs_of(sampler)
+        self.consistent = bool(getattr(sampler, "consistent", True))
         self.progress = 0.0
         self.views = draws.views
         self.redraw = draws.redraw
@@ -80,14 +81,14 @@ def train(
         fit.training.optimizer(m.parameters()) for fit, m in zip(fits, modules, strict=True)
     ]
     steps = first.training.steps
-    samplers = [_prepared(fit) for fit in fits]
+    samplers = [prepared(fit, noisy[place : place + 1]) for place, fit in enumerate(fits)]
     draws = Draws(samplers, noisy, [fit.rng() for fit in fits], steps)
     channels = noisy.shape[1]
     denoise = _denoiser(stacked(modules, channels, machine.precision), machine.precision)
     estimate = _denoiser(
         in_tiles(stacked(kept or modules, channels, "fp32"), first.backbone), "fp32"
     )
-    scene = StackScene(noisy, draws, denoise, first)
+    scene = StackScene(noisy, draws, denoise, samplers[0])
     record = _Record(fits, points_of(steps, points), clean, noisy, listener)
     for step in range(steps):
         if stopped():
@@ -97,6 +98,9 @@ def train(
         draws.advance(step)
         scene.progress = step / steps
         loss = first.loss(scene)
+        if step == 0 and getattr(loss, "shape", None) != (len(fits),):
+            msg = f"the loss must return one value per fit, shape ({len(fits)},), got {loss!r:.80}"
+            raise PluginError(msg)
         loss.sum().backward()
         for optimizer in optimizers:
             optimizer.step()
@@ -127,9 +131,10 @@ def _build(fit: Fit, device: torch.device) -> nn.Module:
     return module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def _prepared(fit: Fit):  # type: ignore[no-untyped-def]
+def prepared(fit: Fit, noisy: Tensor) -> Sampler:
+    """Return the fit's sampler, ready for its noisy image, (1, c, h, w) on any device."""
     prepare = getattr(fit.sampler, "prepare", None)
-    return prepare(fit.noisy, fit.noise) if prepare else fit.sampler
+    return prepare(noisy, fit.noise) if prepare else fit.sampler
 
 
 def _kept_weights(fits: Sequence[Fit], modules: Sequence[nn.Module]) -> list[nn.Module]:

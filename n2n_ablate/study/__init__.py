@@ -12,5 +12,6 @@ from n2n_ablate.study.model import Trial as Trial
 from n2n_ablate.study.plan import Plan as Plan
 from n2n_ablate.study.plan import plan as plan
 from n2n_ablate.study.read import find as find
+from n2n_ablate.study.read import known as known
 from n2n_ablate.study.read import read as read
 from n2n_ablate.study.read import shipped as shipped

@@ -138,9 +138,9 @@ class Trial:
 
 def shown(value: Part | Value) -> str:
     """Return a value as tables show it: short, and equal for equal values."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value).lower() if isinstance(value, bool) else str(value)
-    return f"{value:.4g}"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def named(values: Mapping[str, Level | Part | Value]) -> str:

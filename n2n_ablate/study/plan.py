@@ -68,7 +68,9 @@ class Plan:
             "name": self.study.name,
             "design": self.study.design,
             "baseline": self.baseline.recipe.to_json(),
-            "declared": [trial.name for trial in (*self.declared, *self.references)],
+            "declared": [
+                [trial.name, trial.recipe.to_json()] for trial in (*self.declared, *self.references)
+            ],
             "space": {key: str(domain) for key, domain in self.space.items()},
             "conditions": [
                 (item.noise.name, dict(item.noise.parameters)) for item in self.conditions
@@ -171,7 +173,8 @@ def _plan(
     noise: Mapping[str, Value],
 ) -> Plan:
     start = study.baseline
-    for key, value in changes.items():
+    # Whole components before their parameters, or the parameters would be lost.
+    for key, value in sorted(changes.items(), key=lambda item: "." in item[0]):
         start = start.replace(key, value)
     baseline = Trial(
         BASELINE, BASELINE, start.resolved(registry), _place(start.resolved(registry), factors)
@@ -183,6 +186,13 @@ def _plan(
     )
     space, whole = _space(study, factors, baseline, registry)
     names = [trial.name for trial in declared]
+    every = [BASELINE, *names, *study.references]
+    if twice := {name for name in every if every.count(name) > 1}:
+        msg = f"two trials are called '{min(twice)}'. Give their levels different labels."
+        raise StudyError(msg)
+    if study.design == "search" and not profile.trials:
+        msg = f"profile '{profile.name}' needs 'trials': how many a search may run, the declared included"
+        raise StudyError(msg)
     for name in study.contrasts:
         if name not in names:
             msg = f"contrast '{name}' is not among the declared trials. {nearest(name, names)}"
@@ -209,6 +219,10 @@ def _place(recipe: Recipe, factors: Sequence[Factor]) -> dict[str, Value]:
 def _declared(
     design: str, factors: Sequence[Factor], baseline: Trial, registry: Registry
 ) -> tuple[Trial, ...]:
+    for factor in factors:
+        if design != "search" and not factor.levels:
+            msg = f"factor '{factor.key}' has no levels; design '{design}' needs some"
+            raise StudyError(msg)
     if design == "grid":
         levels = [[(factor.key, level) for level in factor.levels] for factor in factors]
         chosen: Iterable[tuple[tuple[str, Level], ...]] = itertools.product(*levels)
@@ -217,9 +231,13 @@ def _declared(
     found: dict[Recipe, Trial] = {baseline.recipe: baseline}
     for combination in chosen:
         recipe = baseline.recipe
-        for key, level in combination:
-            recipe = _changed(recipe, level.changes(key), registry)
         name = named(dict(combination))
+        for key, level in combination:
+            try:
+                recipe = _changed(recipe, level.changes(key), registry)
+            except AblateError as error:
+                msg = f"trial '{name}': {error}"
+                raise type(error)(msg) from error
         place = _place(recipe, factors)
         found.setdefault(recipe, Trial(name, "declared", recipe, place))
     return tuple(found.values())[1:]
@@ -240,6 +258,9 @@ def _space(
     space = {factor.key: factor.domain for factor in factors if factor.domain is not None}
     for key, domain in space.items():
         kind, _, name = key.partition(".")
+        if name and kind in space:
+            msg = f"'{kind}' and '{key}' cannot both be searched: the parameter belongs to one component"
+            raise StudyError(msg)
         if not name:
             continue  # a search over whole components: the names are checked when they are built
         part = baseline.recipe.parts[kind]
@@ -315,6 +336,4 @@ def _apply(
             factors[key] = replace(old, levels=(*old.levels, Level(value)))
         else:
             changes[key] = value
-    # Whole components before their parameters, or the parameters would be lost.
-    ordered = sorted(changes, key=lambda key: "." in key)
-    return list(factors.values()), {key: changes[key] for key in ordered}, noise
+    return list(factors.values()), changes, noise

@@ -49,6 +49,11 @@ def shipped() -> dict[str, Path]:
     return {file.stem: file for file in sorted(folder.glob("*.toml"))}
 
 
+def known() -> dict[str, Path]:
+    """Return the studies that can be named: those in `./studies/` before those that ship."""
+    return shipped() | {file.stem: file for file in sorted(Path("studies").glob("*.toml"))}
+
+
 def find(name: str) -> Path:
     """Return the file of a study: a path, a file in `./studies/`, or one that ships.
 
@@ -61,12 +66,11 @@ def find(name: str) -> Path:
             return given
         msg = f"study file '{name}' does not exist."
         raise StudyError(msg)
-    local = {file.stem: file for file in sorted(Path("studies").glob("*.toml"))}
-    known = shipped() | local
-    if name not in known:
-        msg = f"no study is called '{name}'. {nearest(name, known)}"
+    every = known()
+    if name not in every:
+        msg = f"no study is called '{name}'. {nearest(name, every)}"
         raise StudyError(msg)
-    return known[name]
+    return every[name]
 
 
 def read(path: Path) -> Study:
@@ -235,7 +239,7 @@ def _level(item: object, where: str) -> Level:
     if isinstance(item, Mapping):
         rest = {key: value for key, value in item.items() if key not in ("with", "label")}
         also = _Table(item.get("with", {}), f"{where}.with").data
-        label = _Table(item, where).get("label", str, "-").removeprefix("-")
+        label = _Table(item, where).get("label", str, "")
         changes = {str(key): _scalar(value, where) for key, value in also.items()}
         return Level(Part.read(rest, where), changes, label)
     return Level(_scalar(item, where))
@@ -266,6 +270,9 @@ def _contrast(top: _Table, item: object) -> str:
 
 def _profile(table: _Table, key: str) -> Profile:
     own = table.table(key, _PROFILE_KEYS)
+    if not _NAME.fullmatch(key):
+        msg = f"profile names are lowercase letters, digits, '-' and '_', got {key!r}"
+        raise StudyError(msg)
     seeds = tuple(own.get("seeds", list, [0]))
     crop, trials = own.get("crop", int, 0), own.get("trials", int, 0)
     if not seeds or any(type(seed) is not int or seed < 0 for seed in seeds):

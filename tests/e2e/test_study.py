@@ -171,11 +171,10 @@ def test_a_stop_keeps_what_is_finished_and_says_how_to_go_on(tiny, tmp_path, way
 
 
 def test_a_second_run_of_the_same_study_is_refused(tiny, tmp_path):
-    from n2n_ablate.registry import Registry
-    from n2n_ablate.study import plan, read
+    from n2n_ablate.session import Request, open_session
 
-    key = plan(read(tiny), Registry()).key
-    with Output(tmp_path / "mlruns").lock(f"tiny-{key}", "unused"):
+    name = open_session(Request(study=str(tiny))).lock_name
+    with Output(tmp_path / "mlruns").lock(name, "unused"):
         done = study(tiny, folder=tmp_path)
     assert done.returncode == 1
     assert "study 'tiny' is being run by another process" in done.stderr
@@ -276,6 +275,26 @@ def test_a_metric_of_ones_own_stands_in_the_table_and_nothing_needs_ssim(tiny, t
     assert done.returncode == 0, done.stderr
     assert "brightness" in done.stdout
     assert "SSIM" not in done.stdout
+
+
+def test_an_image_added_to_the_folder_makes_another_search(tiny, tmp_path, photo):
+    (tmp_path / "photos").mkdir()
+    photo(tmp_path / "photos" / "one.png")
+    told(tiny, "--images", "photos", folder=tmp_path)
+    photo(tmp_path / "photos" / "two.png", seed=1)
+    told(tiny, "--images", "photos", folder=tmp_path)
+    journals = list((tmp_path / "mlruns" / "studies" / "tiny").glob("*.jsonl"))
+    assert len(journals) == 2
+    for path in journals:
+        assert len(list(journal.read(path))) == 4
+
+
+def test_a_search_that_has_tried_everything_ends(tiny, tmp_path):
+    tiny.write_text(tiny.read_text().replace("low = 0.0, high = 0.5", "choices = [0.01, 0.2, 0.3]"))
+    done = study(tiny, "--trials", 9, "--set", "training.steps=2", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "the search has tried every place" in done.stderr
+    assert done.stderr.count("center=0.3 ") == 1
 
 
 def test_plan_lists_trials_and_time_and_trains_nothing(tiny, tmp_path):

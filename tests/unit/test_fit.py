@@ -124,6 +124,80 @@ def test_a_network_that_only_looks_like_a_chain_is_not_taken_for_one():
     torch.testing.assert_close(out[1:], modules[1](x[1:]))
 
 
+def test_a_network_that_only_nearly_is_its_chain_is_called_as_it_is():
+    class Damped(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = nn.Sequential(
+                nn.Conv2d(1, 4, 3, padding=1), nn.LeakyReLU(0.2), nn.Conv2d(4, 1, 1)
+            )
+            nn.init.zeros_(self.net[2].weight)
+            nn.init.zeros_(self.net[2].bias)
+            self.residual = True
+
+        def forward(self, x):
+            return x - 0.9 * self.net(x)
+
+    module = Damped()
+    assert networks.stacked([module], 1, "bf16") is module
+    out = networks.stacked([module, Damped()], 1, "fp32")
+    nn.init.ones_(module.net[2].weight)
+    x = torch.rand(2, 1, 9, 9)
+    torch.testing.assert_close(out(x)[:1], module(x[:1]))
+
+
+def test_the_chain_is_the_module_under_autocast_bit_for_bit(registry):
+    module = registry.build("backbone", "zs-n2n", {"width": 6}).build(3)
+    fast = networks.stacked([module], 3, "bf16")
+    assert fast is not module
+    x = torch.rand(2, 3, 17, 12)
+
+    def gradients(forward):
+        module.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16):
+            out = forward(x).float()
+        out.square().mean().backward()
+        return [out.detach(), *(weight.grad.clone() for weight in module.parameters())]
+
+    for one, other in zip(gradients(fast), gradients(module), strict=True):
+        torch.testing.assert_close(one, other, rtol=2e-2, atol=1e-3)
+
+
+def test_choosing_a_forward_pass_does_not_disturb_who_builds_a_network(registry):
+    module = registry.build("backbone", "zs-n2n", {"width": 6}).build(3)
+    torch.manual_seed(1)
+    before = torch.random.get_rng_state()
+    networks.stacked([module], 3, "bf16")
+    networks.stacked([module, module], 3, "fp32")
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_networks_with_buffers_of_their_own_can_be_stacked():
+    class Shifted(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.mix = nn.Conv2d(1, 1, 1)
+            self.register_buffer("shift", torch.rand(1))
+
+        def forward(self, x):
+            return self.mix(x) + self.shift
+
+    modules = [Shifted(), Shifted()]
+    x = torch.rand(2, 1, 5, 5)
+    torch.testing.assert_close(networks.vmapped(modules)(x)[1:], modules[1](x[1:]))
+
+
+def test_a_loss_of_the_wrong_shape_is_named(bench):
+    class Scalar:
+        def __call__(self, scene):
+            return scene.denoise(scene.noisy)[0].mean()
+
+    one = dataclasses.replace(bench.fits(recipe(bench))[0], loss=Scalar())
+    (result,) = fit_all([one], EXACT)
+    assert "one value per fit" in result.failure
+    assert result.passing
+
+
 def test_a_stack_gives_each_fit_what_it_gets_alone(bench):
     other = recipe(bench, sampler__center=0.3, training__lr=0.002)
     fits = bench.fits(recipe(bench)) + bench.fits(other)

@@ -55,6 +55,12 @@ def test_other_kinds_of_pixels_become_grey_or_colour(tmp_path, mode):
     assert 0 <= image.pixels.min() < image.pixels.max() <= 1
 
 
+def test_a_palette_with_transparency_is_read_without_it(tmp_path):
+    picture = Pillow.fromarray(np.tile(np.arange(0, 240, 10, dtype=np.uint8), (24, 1))).convert("P")
+    picture.save(tmp_path / "image.png", transparency=bytes(range(256)))
+    assert read(tmp_path / "image.png").pixels.shape == (1, 3, 24, 24)
+
+
 def test_crops_are_central_and_never_larger_than_the_image():
     image = Image("x", torch.arange(30.0).reshape(1, 1, 5, 6) / 30)
     assert torch.equal(image.cropped(3).pixels, image.pixels[..., 1:4, 1:4])

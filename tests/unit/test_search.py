@@ -35,6 +35,15 @@ def test_an_interrupted_search_goes_on_as_if_it_had_not_been(planned, tmp_path):
     assert halves + run(again, 3) == whole
 
 
+def test_a_search_that_is_killed_within_a_trial_goes_on_as_if_it_had_not_been(planned, tmp_path):
+    whole = run(Search(planned, Output(tmp_path / "one")), 5)
+    output = Output(tmp_path / "two")
+    first = Search(planned, output)
+    before = run(first, 2)
+    first.ask()  # and the process dies
+    assert before + run(Search(planned, output), 3) == whole
+
+
 def test_a_trial_that_was_being_run_is_asked_again(planned, tmp_path):
     output = Output(tmp_path)
     lost = Search(planned, output).ask()
@@ -63,11 +72,28 @@ def test_declared_trials_are_known_once_and_are_no_choice_of_the_strategy(planne
     assert search.finished() == []
 
 
-def test_a_failed_trial_has_no_score(planned, tmp_path):
+def test_a_failed_trial_is_a_trial_and_a_skipped_place_is_none(planned, tmp_path):
     search = Search(planned, Output(tmp_path))
-    search.tell(search.ask(), None)
-    search.tell(search.ask(), float("nan"))
-    assert search.finished() == []
+    failed = [search.ask()]
+    search.tell(failed[0], None)
+    failed.append(search.ask())
+    search.tell(failed[1], float("nan"))
+    search.skip(search.ask())
+    assert Search(planned, Output(tmp_path)).finished() == failed
+
+
+def test_a_declared_value_outside_the_choices_is_not_told(tiny, registry, tmp_path):
+    tiny.write_text(tiny.read_text().replace("low = 0.0, high = 0.5", "choices = [0.1, 0.2]"))
+    search = Search(plan(read(tiny), registry), Output(tmp_path))
+    search.know("baseline", {"sampler.center": 0.01}, 20.0)
+    search.know("declared", {"sampler.center": 0.2}, 20.0)
+    assert len(search._study.get_trials()) == 1
+
+
+def test_other_pixels_or_code_make_another_search(planned, tmp_path):
+    run(Search(planned, Output(tmp_path), key="one"), 2)
+    assert Search(planned, Output(tmp_path), key="two").finished() == []
+    assert len(Search(planned, Output(tmp_path), key="one").finished()) == 2
 
 
 def test_the_strategy_learns_where_the_scores_are(planned, tmp_path):

@@ -48,6 +48,16 @@ def test_a_parameter_without_default_is_refused():
         parameters(Needy)
 
 
+@pytest.mark.parametrize("default", [None, (1, 2)])
+def test_a_default_that_no_study_file_could_write_is_refused(default):
+    class Odd:
+        def __init__(self, size=default):
+            self.size = size
+
+    with pytest.raises(ParameterError, match="'size' of 'Odd' needs a number"):
+        parameters(Odd)
+
+
 def test_whole_numbers_are_taken_for_floats():
     built = build(Example, {"weight": 0}, "sampler 'example'")
     assert type(built.weight) is float

@@ -126,6 +126,9 @@ MISTAKES = [
     ("trials = 4", 'trials = "four"', "'profiles.quick.trials' must be of type int, got 'four'"),
     ("seeds = [0, 1]", "seeds = []", "must be a list of whole numbers"),
     ("[[conditions]]", "[[conditions", "is not valid TOML"),
+    ("[profiles.other]", '[profiles."a/b"]', "profile names are lowercase"),
+    ("[references]\ndiagonal", "[references]\nbaseline", "two trials are called 'baseline'"),
+    ("trials = 4\n", "", "needs 'trials'"),
 ]
 
 
@@ -156,6 +159,53 @@ def test_a_wrong_setting_is_named(tiny, registry, setting, message):
     with pytest.raises(AblateError) as caught:
         plan(read(tiny), registry, settings=[setting])
     assert message in str(caught.value)
+
+
+def test_a_component_that_changes_its_own_parameters_is_resolved_as_it_was_given():
+    from n2n_ablate import hookimpl
+    from n2n_ablate.recipe import Part, resolved
+    from n2n_ablate.registry import Registry
+
+    class Half:
+        def __init__(self, weight: float = 0.4) -> None:
+            self.weight = weight / 2
+
+    class Plugin:
+        @hookimpl
+        def register_samplers(self, register):
+            register("half", Half)
+
+    registry = Registry(Plugin(), installed=False)
+    once = resolved(registry, "sampler", Part("half"))
+    assert once.parameters == {"weight": 0.4}
+    assert resolved(registry, "sampler", once) == once
+
+
+def test_close_values_have_names_of_their_own(tiny, registry):
+    text = tiny.read_text().replace('design = "search"', 'design = "one-at-a-time"')
+    text = text.replace('contrasts = [{ "sampler.center" = 0.2 }]', "")
+    old = '"sampler.center" = { low = 0.0, high = 0.5, levels = [0.2] }'
+    write(tiny, text.replace(old, '"training.steps" = [12000, 12004]'))
+    names = [trial.name for trial in plan(read(tiny), registry).declared]
+    assert names == ["training.steps=12000", "training.steps=12004"]
+
+
+def test_a_component_and_its_parameter_can_be_set_in_any_order(tiny, registry):
+    for settings in (
+        ["sampler=stripe", "sampler.axis=rows"],
+        ["sampler.axis=rows", "sampler=stripe"],
+    ):
+        text = tiny.read_text().replace('"sampler.center" = {', '"loss.consistency_weight" = {')
+        text = text.replace('contrasts = [{ "sampler.center" = 0.2 }]', "")
+        other = tiny.with_name("other.toml")
+        planned = plan(read(write(other, text)), registry, settings=settings)
+        part = planned.baseline.recipe.parts["sampler"]
+        assert (part.name, part.parameters["axis"]) == ("stripe", "rows")
+
+
+def test_a_profile_holds_for_a_component_that_is_set(tiny, registry):
+    planned = plan(read(tiny), registry, settings=["training=adam"])
+    assert planned.baseline.recipe.parts["training"].parameters["steps"] == 30
 
 
 def test_unknown_profile_suggests_the_nearest(tiny, registry):
