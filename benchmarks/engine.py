@@ -84,10 +84,11 @@ def measure(size: int, count: int, steps: int, rounds: int, machine: Machine) ->
         dataclasses.replace(images[i % len(images)], key=str(i), init_seed=i) for i in range(count)
     ]
     engine = dataclasses.replace(machine, stack=max(1, count if machine.type == "cuda" else 1))
+    points = max(1, steps // 100)  # as dense as in the published preset: 30 in 3,000 steps
     noisy = [one.noisy.to(machine.device) for one in fits[:2]]
 
     def ours() -> None:
-        list(fit_all(fits, engine))
+        list(fit_all(fits, engine, points=points))
 
     def reference() -> None:
         for seed, image in enumerate(noisy):
@@ -157,7 +158,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[96, 128, 256])
     parser.add_argument("--stacks", type=int, nargs="+", help="fits at a time")
-    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="auto")

@@ -12,7 +12,7 @@ import torch
 from n2n_ablate.components import pairs_of
 from n2n_ablate.fit.device import Machine, arithmetic
 from n2n_ablate.fit.job import Fit, FitResult, Listener
-from n2n_ablate.fit.train import Cancelled, prepared, train
+from n2n_ablate.fit.train import POINTS, Cancelled, prepared, train
 
 
 def fit_all(
@@ -22,6 +22,7 @@ def fit_all(
     *,
     stop: Event | None = None,
     threads: int = 1,
+    points: int = POINTS,
 ) -> Iterator[FitResult]:
     """Train all fits and yield each result as soon as its stack is done, in no fixed order.
 
@@ -36,6 +37,7 @@ def fit_all(
         stop: Set it to stop within a step; closing the iterator does the same.
         threads: Threads of one fit on a CPU. More than one is for a lone fit: the order of its sums,
             and so its last digits, depend on it.
+        points: Points of every curve.
 
     """
     closing = Event()
@@ -47,7 +49,8 @@ def fit_all(
     workers = max(1, min(machine.workers, len(stacks)))
     pool = ThreadPoolExecutor(workers, "fit")
     waiting = {
-        pool.submit(_train_stack, stack, machine, listener, stopped, threads) for stack in stacks
+        pool.submit(_train_stack, stack, machine, listener, stopped, threads, points)
+        for stack in stacks
     }
     try:
         while waiting:
@@ -83,12 +86,13 @@ def _train_stack(
     listener: Listener | None,
     stopped: Callable[[], bool],
     threads: int,
+    points: int,
 ) -> list[FitResult]:
     if machine.type == "cpu":
         torch.set_num_threads(threads)  # holds for this worker thread only
     try:
         with arithmetic(machine):
-            return train(stack, machine, listener, stopped)
+            return train(stack, machine, listener, stopped, points=points)
     except Cancelled:
         raise
     except Exception as error:  # noqa: BLE001  components are anybody's code, and memory may run out
@@ -100,7 +104,7 @@ def _train_stack(
     return [
         result
         for half in halves
-        for result in _train_stack(half, machine, listener, stopped, threads)
+        for result in _train_stack(half, machine, listener, stopped, threads, points)
     ]
 
 
