@@ -1,0 +1,29 @@
+"""What is installed: every package, every study, every first-party plugin."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def test_every_package_is_listed_for_the_wheel():
+    found = {
+        ".".join(file.parent.relative_to(ROOT).parts)
+        for file in ROOT.glob("n2n_ablate/**/__init__.py")
+    }
+    listed = set(PROJECT["tool"]["setuptools"]["packages"])
+    assert listed == found | {"n2n_ablate_plugins", "n2n_ablate_studies"}
+
+
+def test_every_plugin_file_has_an_entry_point():
+    modules = PROJECT["project"]["entry-points"]["n2n_ablate"].values()
+    files = {file.stem for file in (ROOT / "plugins").glob("[!_]*.py")}
+    assert set(modules) == {f"n2n_ablate_plugins.{name}" for name in files}
+
+
+@pytest.mark.parametrize("name", ["study", "test", "check", "docs"])
+def test_the_makefile_has_the_promised_target(name):
+    assert f"\n{name}:" in (ROOT / "Makefile").read_text()
