@@ -17,7 +17,7 @@ from n2n_ablate.identity import generator, stream
 from n2n_ablate.images import Image
 from n2n_ablate.recipe import Part, Recipe
 from n2n_ablate.registry import Registry
-from n2n_ablate.study.plan import setting
+from n2n_ablate.study.settings import setting
 
 OFFICIAL = Recipe(
     {

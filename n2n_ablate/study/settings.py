@@ -1,0 +1,61 @@
+"""Reads what a user changes on the command line: `kind.parameter=value`, `kind=name`. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from n2n_ablate.components import RECIPE_KINDS
+from n2n_ablate.errors import StudyError, nearest
+from n2n_ablate.space import Value
+from n2n_ablate.study.model import Factor, Level, Study
+
+
+def setting(text: str) -> tuple[str, Value]:
+    """Read `kind.parameter=value` or `kind=name` from the command line.
+
+    Raises:
+        StudyError: It has another form, or there is no such slot.
+    """
+    key, equals, value = text.partition("=")
+    key, value = key.strip(), value.strip()
+    kind = key.partition(".")[0]
+    if not equals or not key or not value:
+        msg = f"--set '{text}' must look like kind.parameter=value, e.g. sampler.center=0.2"
+        raise StudyError(msg)
+    if kind not in (*RECIPE_KINDS, "noise"):
+        msg = (
+            f"--set '{text}': no slot is called '{kind}'. {nearest(kind, (*RECIPE_KINDS, 'noise'))}"
+        )
+        raise StudyError(msg)
+    return key, _scalar(value)
+
+
+def _scalar(text: str) -> Value:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def sort_settings(
+    study: Study, settings: Sequence[tuple[str, Value]]
+) -> tuple[list[Factor], dict[str, Value], dict[str, Value]]:
+    """Sort settings into added levels, changes of the baseline, and changes of the noise."""
+    factors = {factor.key: factor for factor in study.factors}
+    changes: dict[str, Value] = {}
+    noise: dict[str, Value] = {}
+    for key, value in settings:
+        kind, _, parameter = key.partition(".")
+        if kind == "noise":
+            noise[parameter] = value
+        elif key in factors:
+            old = factors[key]
+            factors[key] = replace(old, levels=(*old.levels, Level(value)))
+        else:
+            changes[key] = value
+    return list(factors.values()), changes, noise
