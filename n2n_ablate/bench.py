@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -53,7 +54,7 @@ class Bench:
             for seed in plan.profile.seeds
         ]
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Identity of a search on this bench: the plan, and all that its scores depend on.
 

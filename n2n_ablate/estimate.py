@@ -21,7 +21,7 @@ from n2n_ablate.store import FitStore
 from n2n_ablate.study import Plan
 
 _WARM, _TIMED = 4, 16
-_REST = 1.08  # metrics, curves, stores and pictures beside the steps; measured on the quick profile
+_REST = 1.08  # an allowance for what is not a step: metrics, curves, stores and pictures
 
 
 @dataclass(frozen=True)

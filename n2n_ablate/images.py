@@ -6,6 +6,7 @@ import hashlib
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,7 @@ class Image:
     pixels: Tensor
     bits: int = 8
 
-    @property
+    @cached_property  # every fit asks for it several times
     def digest(self) -> str:
         """Hash of shape and pixels: the identity of the image, whatever its file is called."""
         array = np.ascontiguousarray(self.pixels.numpy())
