@@ -90,17 +90,23 @@ class Backbone(Protocol):
 class Scene(Protocol):
     """What a loss may see of one step of a stack of b fits. The clean image is not part of it."""
 
-    noisy: Tensor
-    """The noisy images, (b, c, h, w)."""
     pairs: Pairs
     """Which view is trained to predict which: (input, target) positions in `views`."""
     consistent: bool
     """False if cutting the denoised image has no meaning with this sampler."""
-    progress: float
-    """Share of the training that is done, from 0 to below 1."""
+
+    @property
+    def noisy(self) -> Tensor:
+        """The noisy images, (b, c, h, w)."""
+        ...
+
+    @property
+    def progress(self) -> float:
+        """Share of the training that is done, from 0 to below 1."""
+        ...
 
     def denoise(self, *images: Tensor) -> Views:
-        """Denoise each image, (b, c, h, w); images of equal shape share one pass."""
+        """Denoise each image, (b, c, h, w); what is asked for in one call shares work."""
         ...
 
     def views(self, image: Tensor) -> Views:
@@ -123,7 +129,14 @@ class Loss(Protocol):
 
 @runtime_checkable
 class Training(Protocol):
-    """How the weights move: optimiser, learning rate, number of steps, schedule."""
+    """How the weights move: optimiser, learning rate, number of steps, schedule.
+
+    Optional attributes, with the value that is assumed when they are missing:
+
+    - `elementwise = False`: True if every weight is moved by itself, without a look at the others,
+      as by SGD or Adam (clipping by norm is not). The engine then hands over many weights as one.
+    - `crop = 0`: side in pixels of the square that each step trains on; 0 for the whole image.
+    """
 
     @property
     def steps(self) -> int:
@@ -131,7 +144,7 @@ class Training(Protocol):
         ...
 
     def optimizer(self, weights: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        """Return an optimiser over the weights of one fit."""
+        """Return an optimiser over the weights of one fit, or of several if `elementwise`."""
         ...
 
     def rate(self, step: int) -> float:

@@ -10,7 +10,7 @@ import torch
 from n2n_ablate.recipe import Part, Recipe, canonical, source_digest
 from n2n_ablate.registry import Registry
 
-ENGINE = 2
+ENGINE = 3
 """Raise by one with every change of the engine that can change a result."""
 
 

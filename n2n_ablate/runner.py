@@ -188,7 +188,9 @@ class Runner:
     def _arriving(self, fits: Sequence[Fit]) -> Iterator[FitResult | None]:
         """Train fits and yield each result once it is safe on disk; first a None, for what is stored."""
         yield None
-        for result in fit_all(fits, self.bench.machine, self.audience.point):
+        for result in fit_all(
+            fits, self.bench.machine, self.audience.point, note=self.audience.note
+        ):
             if not result.passing:
                 self._store.save(result)
                 self.trained += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from torch import nn
@@ -23,12 +23,17 @@ class Adam:
         steps: Number of steps.
         period: Length of a stage as a share of the steps, rounded to whole steps, at least one.
         decay: What the learning rate is multiplied by after each stage; 1 keeps it.
+        crop: Side in pixels of the square that each step trains on, cut from another place in every
+            step; 0 trains on the whole image. For images that are too large for the memory.
     """
 
     lr: Annotated[float, Range(1e-6, 0.1, log=True)] = 1e-3
     steps: Annotated[int, Range(1, 100_000)] = 3000
     period: Annotated[float, Range(0.01, 1)] = 1 / 3
     decay: Annotated[float, Range(0.01, 1)] = 0.5
+    crop: Annotated[int, Range(0, 16_384)] = 0
+
+    elementwise: ClassVar[bool] = True
 
     def optimizer(self, weights: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """See `n2n_ablate.Training.optimizer`."""

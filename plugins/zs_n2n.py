@@ -110,7 +110,7 @@ class Residual:
         """Return the residual loss of each fit, shape (b,)."""
         pairs = scene.pairs if self.symmetric else scene.pairs[:1]
         y = scene.views(scene.noisy)
-        x = _denoised(scene, y, (i for i, _ in pairs))
+        x, _ = _denoised(scene, y, (i for i, _ in pairs))
         return _residual(x, y, pairs)
 
 
@@ -154,12 +154,13 @@ class ResidualConsistency:
         pairs = scene.pairs if self.symmetric else scene.pairs[:1]
         y = scene.views(scene.noisy)
         consistent = scene.consistent and self.consistency_weight != 0
-        x = _denoised(scene, y, range(len(y)) if consistent else (i for i, _ in pairs))
+        wanted = range(len(y)) if consistent else (i for i, _ in pairs)
+        x, whole = _denoised(scene, y, wanted, *([scene.noisy] if consistent else []))
         parts = []
         if self.residual_weight != 0:
             parts.append(self.residual_weight * _residual(x, y, pairs))
         if consistent:
-            parts.append(self.consistency_weight * self._consistency(scene, x))
+            parts.append(self.consistency_weight * self._consistency(scene, x, whole[0]))
         if not parts:
             msg = (
                 "residual_weight is 0 and this sampler cannot cut a denoised image, so there is no "
@@ -168,17 +169,19 @@ class ResidualConsistency:
             raise ParameterError(msg)
         return torch.stack(parts).sum(dim=0)
 
-    def _consistency(self, scene: Scene, x: dict[int, Tensor]) -> Tensor:
-        (full,) = scene.denoise(scene.noisy)
+    def _consistency(self, scene: Scene, x: dict[int, Tensor], full: Tensor) -> Tensor:
         cut = scene.redraw() if self.consistency_draw == "fresh" else scene.views
         views = cut(full)
         return torch.stack([mse(x[i], views[i]) for i in x]).mean(dim=0)
 
 
-def _denoised(scene: Scene, y: Views, wanted: Iterable[int]) -> dict[int, Tensor]:
+def _denoised(
+    scene: Scene, y: Views, wanted: Iterable[int], *more: Tensor
+) -> tuple[dict[int, Tensor], Views]:
     places = sorted(set(wanted))
-    # One call, so that views of one shape share one pass through the network.
-    return dict(zip(places, scene.denoise(*(y[i] for i in places)), strict=True))
+    # One call, so that everything that can be shared between the passes is shared.
+    found = scene.denoise(*(y[i] for i in places), *more)
+    return dict(zip(places, found, strict=False)), found[len(places) :]
 
 
 def _residual(x: dict[int, Tensor], y: Views, pairs: Pairs) -> Tensor:

@@ -16,6 +16,10 @@ class Draws:
     """What the samplers of a stack drew for the present step.
 
     Fixed samplers draw once, and the views of the noisy images are then computed once.
+
+    Attributes:
+        noisy: The images of this step, (b, c, h, w).
+        fixed: True if every step has the same splits.
     """
 
     def __init__(
@@ -26,17 +30,23 @@ class Draws:
         steps: int,
     ) -> None:
         self._samplers = samplers
-        self._noisy = noisy
+        self.noisy = noisy
         self._rngs = rngs
         self._steps = steps
         self._scheduled = any(hasattr(sampler, "at") for sampler in samplers)
+        self.fixed = not self._scheduled and all(map(is_fixed, samplers))
         self._splits: list[tuple[Sampler, Split]] = []
         self._cut: Split | None = None
         self._of_noisy: Views | None = None
 
+    def look_at(self, noisy: Tensor) -> None:
+        """Go on with other images of the same shape."""
+        self.noisy = noisy
+        self._of_noisy = None
+
     def advance(self, step: int) -> None:
         """Draw what has to be drawn for `step`, counted from 0."""
-        if self._splits and not self._scheduled and all(map(is_fixed, self._samplers)):
+        if self._splits and self.fixed:
             return
         before = dict(enumerate(self._splits))
         self._splits = [
@@ -48,7 +58,7 @@ class Draws:
     def views(self, image: Tensor) -> Views:
         """Cut images (b, c, h, w) with the splits of this step."""
         assert self._cut is not None, "advance comes first"
-        if image is not self._noisy:
+        if image is not self.noisy:
             return self._cut(image)
         if self._of_noisy is None:
             with torch.no_grad():
@@ -72,7 +82,7 @@ class Draws:
         return sampler, self._draw(place, sampler)
 
     def _draw(self, place: int, sampler: Sampler) -> Split:
-        return sampler.draw(self._noisy[place : place + 1], self._rngs[place])
+        return sampler.draw(self.noisy[place : place + 1], self._rngs[place])
 
 
 def together(splits: Sequence[Split]) -> Split:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from threading import Event
 
 import numpy as np
 import torch
 
 from n2n_ablate.components import pairs_of
+from n2n_ablate.fit.curves import POINTS
 from n2n_ablate.fit.device import Machine, arithmetic
 from n2n_ablate.fit.job import Fit, FitResult, Listener
-from n2n_ablate.fit.train import POINTS, Cancelled, prepared, train
+from n2n_ablate.fit.train import Cancelled, prepared, train
+from n2n_ablate.fit.window import window_of
 
 
 def fit_all(
@@ -23,6 +27,7 @@ def fit_all(
     stop: Event | None = None,
     threads: int = 1,
     points: int = POINTS,
+    note: Callable[[str], None] = lambda _: None,
 ) -> Iterator[FitResult]:
     """Train all fits and yield each result as soon as its stack is done, in no fixed order.
 
@@ -38,6 +43,7 @@ def fit_all(
         threads: Threads of one fit on a CPU. More than one is for a lone fit: the order of its sums,
             and so its last digits, depend on it.
         points: Points of every curve.
+        note: Told what a user should know, from any thread.
 
     """
     closing = Event()
@@ -48,10 +54,8 @@ def fit_all(
     stacks = list(stacks_of(fits, machine.stack))
     workers = max(1, min(machine.workers, len(stacks)))
     pool = ThreadPoolExecutor(workers, "fit")
-    waiting = {
-        pool.submit(_train_stack, stack, machine, listener, stopped, threads, points)
-        for stack in stacks
-    }
+    trainer = _Trainer(machine, listener, stopped, threads, points, note)
+    waiting = {pool.submit(trainer.train, stack) for stack in stacks}
     try:
         while waiting:
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
@@ -74,38 +78,68 @@ def stacks_of(fits: Sequence[Fit], largest: int) -> Iterator[list[Fit]]:
 
 def _stack_key(fit: Fit) -> object:
     sampler = prepared(fit, fit.noisy)
-    views = sampler.draw(fit.noisy, fit.rng())(fit.noisy)
+    height, width = window_of(fit)
+    seen = fit.noisy[..., :height, :width]
+    views = sampler.draw(seen, fit.rng())(seen)
     consistent = getattr(sampler, "consistent", True)
     shapes = tuple(view.shape for view in views)
-    return fit.kin, fit.training.steps, fit.noisy.shape, shapes, pairs_of(sampler), consistent
+    return (
+        fit.kin,
+        fit.training.steps,
+        fit.noisy.shape,
+        seen.shape,
+        shapes,
+        pairs_of(sampler),
+        consistent,
+    )
 
 
-def _train_stack(
-    stack: list[Fit],
-    machine: Machine,
-    listener: Listener | None,
-    stopped: Callable[[], bool],
-    threads: int,
-    points: int,
-) -> list[FitResult]:
-    if machine.type == "cpu":
-        torch.set_num_threads(threads)  # holds for this worker thread only
-    try:
-        with arithmetic(machine):
-            return train(stack, machine, listener, stopped, points=points)
-    except Cancelled:
-        raise
-    except Exception as error:  # noqa: BLE001  components are anybody's code, and memory may run out
-        if len(stack) == 1:
-            return [_failed(stack[0], error)]
-    # Half a stack needs half the memory, and in the end only the fit at fault is lost.
-    middle = len(stack) // 2
-    halves = stack[:middle], stack[middle:]
-    return [
-        result
-        for half in halves
-        for result in _train_stack(half, machine, listener, stopped, threads, points)
-    ]
+@dataclass
+class _Trainer:
+    """Trains stacks, and halves those that fail.
+
+    Half a stack needs half the memory, and in the end only the fit at fault is lost.
+    """
+
+    machine: Machine
+    listener: Listener | None
+    stopped: Callable[[], bool]
+    threads: int
+    points: int
+    note: Callable[[str], None]
+    _largest: float = math.inf  # that fits into memory, as far as is known
+
+    def train(self, stack: Sequence[Fit]) -> list[FitResult]:
+        """Train one stack, in parts if it has to be."""
+        if len(stack) > self._largest:
+            return self._in_parts(stack)
+        if self.machine.type == "cpu":
+            torch.set_num_threads(self.threads)  # holds for this worker thread only
+        try:
+            with arithmetic(self.machine):
+                return train(stack, self.machine, self.listener, self.stopped, points=self.points)
+        except Cancelled:
+            raise
+        except Exception as error:  # noqa: BLE001  components are anybody's code, and memory may run out
+            if len(stack) == 1:
+                return [_failed(stack[0], error)]
+            if isinstance(error, torch.OutOfMemoryError):
+                self._shrink(len(stack))
+        return self._in_parts(stack)
+
+    def _in_parts(self, stack: Sequence[Fit]) -> list[FitResult]:
+        # Outside of the handler: an error that is being handled keeps its tensors alive.
+        if self.machine.type == "cuda":
+            torch.cuda.empty_cache()
+        middle = len(stack) // 2
+        return self.train(stack[:middle]) + self.train(stack[middle:])
+
+    def _shrink(self, size: int) -> None:
+        self._largest = math.ceil(size / 2)
+        self.note(
+            f"{size} fits at once do not fit into the memory of {self.machine.name}; "
+            f"going on with {self._largest}"
+        )
 
 
 def _failed(fit: Fit, error: Exception) -> FitResult:

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import time
 from collections.abc import Callable, Sequence
 from threading import Lock
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from n2n_ablate.components import Sampler, Split, Views, pairs_of
 from n2n_ablate.errors import PluginError
+from n2n_ablate.fit.curves import POINTS, Curves
 from n2n_ablate.fit.device import Machine
 from n2n_ablate.fit.draws import Draws
-from n2n_ablate.fit.job import Fit, FitResult, Listener, Point
-from n2n_ablate.fit.networks import Forward, stacked
+from n2n_ablate.fit.job import Fit, FitResult, Listener
+from n2n_ablate.fit.networks import Forward, Networks
+from n2n_ablate.fit.replay import Replay
 from n2n_ablate.fit.tiles import in_tiles
-
-POINTS = 30
-"""Points of every curve, evenly spaced; the last is the end of the training."""
-
-_EXPLODED = 1e4  # images lie around [0, 1], so a loss of 1e4 never comes back
-
+from n2n_ablate.fit.weights import Optimizers
+from n2n_ablate.fit.window import Windows, window_of
 
 _building = Lock()
 
@@ -34,26 +29,40 @@ class Cancelled(Exception):
 
 
 class StackScene:
-    """See `n2n_ablate.Scene`."""
+    """See `n2n_ablate.Scene`.
 
-    def __init__(self, noisy: Tensor, draws: Draws, denoise: Split, sampler: Sampler) -> None:
-        self.noisy = noisy
+    Attributes:
+        varies: True once a loss has asked for something that is another in the next step.
+    """
+
+    def __init__(self, draws: Draws, denoise: Networks, sampler: Sampler) -> None:
         self.pairs = pairs_of(sampler)
         self.consistent = bool(getattr(sampler, "consistent", True))
-        self.progress = 0.0
+        self.varies = False
+        self.done = 0.0
         self.views = draws.views
-        self.redraw = draws.redraw
         self._denoise = denoise
+        self._draws = draws
+
+    @property
+    def noisy(self) -> Tensor:
+        """See `n2n_ablate.Scene.noisy`."""
+        return self._draws.noisy
+
+    @property
+    def progress(self) -> float:
+        """See `n2n_ablate.Scene.progress`."""
+        self.varies = True
+        return self.done
 
     def denoise(self, *images: Tensor) -> Views:
         """See `n2n_ablate.Scene.denoise`."""
         return self._denoise(*images)
 
-
-def points_of(steps: int, points: int = POINTS) -> list[int]:
-    """Return the steps, counted from 1, at which curves have a point."""
-    count = min(points, steps)
-    return [round(steps * (place + 1) / count) for place in range(count)]
+    def redraw(self) -> Split:
+        """See `n2n_ablate.Scene.redraw`."""
+        self.varies = self.varies or not self._draws.fixed
+        return self._draws.redraw()
 
 
 def train(
@@ -72,49 +81,109 @@ def train(
         Cancelled: `stopped` returned True.
     """
     start = time.perf_counter()
-    first, device = fits[0], torch.device(machine.device)
-    noisy = _to_device(torch.cat([fit.noisy for fit in fits]), device)
-    clean = _stack_clean(fits, device)
-    modules = [_build(fit, device) for fit in fits]
-    kept = _kept_weights(fits, modules)
-    optimizers = [
-        fit.training.optimizer(m.parameters()) for fit, m in zip(fits, modules, strict=True)
-    ]
-    steps = first.training.steps
-    samplers = [prepared(fit, noisy[place : place + 1]) for place, fit in enumerate(fits)]
-    draws = Draws(samplers, noisy, [fit.rng() for fit in fits], steps)
-    channels = noisy.shape[1]
-    denoise = _denoiser(stacked(modules, channels, machine.precision), machine.precision)
-    estimate, glance = (
-        _denoiser(in_tiles(stacked(kept or modules, channels, way), first.backbone), way)
-        for way in ("fp32", machine.precision)
-    )
-    scene = StackScene(noisy, draws, denoise, samplers[0])
-    record = _Record(fits, points_of(steps, points), clean, noisy, listener)
-    for step in range(steps):
+    stack = _Stack(fits, machine)
+    curves = Curves(fits, points, stack.clean, stack.noisy, listener)
+    for step in range(stack.steps):
         if stopped():
             raise Cancelled
-        for fit, optimizer in zip(fits, optimizers, strict=True):
-            _set_rate(optimizer, fit.training.rate(step))
-        draws.advance(step)
-        scene.progress = step / steps
-        loss = first.loss(scene)
-        if step == 0 and getattr(loss, "shape", None) != (len(fits),):
-            msg = f"the loss must return one value per fit, shape ({len(fits)},), got {loss!r:.80}"
-            raise PluginError(msg)
-        loss.sum().backward()
-        for optimizer in optimizers:
-            optimizer.step()
-            optimizer.zero_grad()
-        _blend(fits, modules, kept, step, steps)
-        if step + 1 in record.at:
-            with torch.no_grad():
-                # Only the result has to be exact; a point on the way may cost no more than a step.
-                way = estimate if step + 1 == steps else glance
-                record.add(step + 1, loss.detach(), first.estimator.estimate(way, noisy))
-            if record.hopeless():
+        loss = stack.step(step)
+        if step + 1 in curves.at:
+            curves.add(step + 1, loss, stack.estimate(exact=step + 1 == stack.steps))
+            if curves.hopeless():
                 break
-    return record.results(time.perf_counter() - start)
+    return curves.results(time.perf_counter() - start)
+
+
+class _Stack:
+    """The state of one training."""
+
+    def __init__(self, fits: Sequence[Fit], machine: Machine) -> None:
+        first, device = fits[0], torch.device(machine.device)
+        self.fits = fits
+        self.steps = first.training.steps
+        self.noisy = _to_device(torch.cat([fit.noisy for fit in fits]), device)
+        self.clean = _stack_clean(fits, device)
+        channels = self.noisy.shape[1]
+        modules = [_build(fit, device) for fit in fits]
+        self._networks = Networks(modules, channels, machine.precision, first.backbone)
+        self._kept = self._networks.weights.detach().clone() if _averages(fits) else None
+        self._windows = Windows(fits, self.noisy)
+        samplers = [prepared(fit, self.noisy[i : i + 1]) for i, fit in enumerate(fits)]
+        rngs = [fit.rng() for fit in fits]
+        self._draws = Draws(samplers, self._windows.first(), rngs, self.steps)
+        self._scene = StackScene(self._draws, self._networks, samplers[0])
+        trainings = [fit.training for fit in fits]
+        self._optimizers = Optimizers(
+            trainings,
+            self._networks.weights,
+            self._networks.packing,
+            on_device=device.type == "cuda",
+        )
+        self._replay = Replay(self._update, device) if self._recordable else None
+
+    @property
+    def _recordable(self) -> bool:
+        """Whether every step does the same to the same tensors, as far as can be known before."""
+        on_gpu = self.noisy.device.type == "cuda"
+        still = self._draws.fixed and not self._windows.moving
+        return on_gpu and still and self._optimizers.recordable
+
+    def step(self, step: int) -> Tensor:
+        """Do one step and return the losses (b,) before it."""
+        self._optimizers.set_rates(step)
+        if self._windows.moving:
+            self._draws.look_at(self._windows.next())
+        self._draws.advance(step)
+        self._scene.done = step / self.steps
+        if self._replay is not None and self._scene.varies:
+            self._replay = None
+        loss = self._replay() if self._replay is not None else self._update()
+        if step == 0 and getattr(loss, "shape", None) != (len(self.fits),):
+            raise _wrong_shape(loss, len(self.fits))
+        self._blend(step)
+        return loss
+
+    def _update(self) -> Tensor:
+        self._optimizers.zero()
+        loss = self.fits[0].loss(self._scene)
+        loss.sum().backward()
+        self._optimizers.step()
+        return loss
+
+    @torch.no_grad()
+    def _blend(self, step: int) -> None:
+        if self._kept is None:
+            return
+        shares = [fit.estimator.blend(step, self.steps) for fit in self.fits]
+        weights = self._networks.weights.detach()
+        if len(set(shares)) == 1:
+            self._kept.lerp_(weights, shares[0])
+        else:
+            each = torch.tensor(shares, device=weights.device, dtype=weights.dtype)
+            self._kept.lerp_(weights, each[:, None])
+
+    @torch.no_grad()
+    def estimate(self, *, exact: bool) -> Tensor:
+        """Denoise the noisy images with the weights as they are now.
+
+        Only the result has to be exact; a point on the way may cost no more than a step.
+        """
+        weights = self._networks.weights.detach() if self._kept is None else self._kept
+        forward = self._networks.forward(weights, "fp32" if exact else self._networks.precision)
+        first = self.fits[0]
+        return first.estimator.estimate(_split(in_tiles(forward, first.backbone)), self.noisy)
+
+
+def _split(forward: Forward) -> Split:
+    def denoise(*images: Tensor) -> Views:
+        return tuple(forward(image) for image in images)
+
+    return denoise
+
+
+def _wrong_shape(loss: object, fits: int) -> PluginError:
+    msg = f"the loss must return one value per fit, shape ({fits},), got {loss!r:.80}"
+    return PluginError(msg)
 
 
 def _to_device(image: Tensor, device: torch.device) -> Tensor:
@@ -131,132 +200,24 @@ def _build(fit: Fit, device: torch.device) -> nn.Module:
     with _building, torch.random.fork_rng(devices=[]):
         torch.manual_seed(fit.init_seed)
         module = fit.backbone.build(fit.noisy.shape[1])
-    return module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return module.to(device=device)
 
 
 def prepared(fit: Fit, noisy: Tensor) -> Sampler:
-    """Return the fit's sampler, ready for its noisy image, (1, c, h, w) on any device."""
+    """Return the fit's sampler, ready for its noisy image, (1, c, h, w) on any device.
+
+    Raises:
+        PluginError: The sampler needs the whole image, and the training wants crops.
+    """
     prepare = getattr(fit.sampler, "prepare", None)
-    return prepare(noisy, fit.noise) if prepare else fit.sampler
+    if prepare is None:
+        return fit.sampler
+    if window_of(fit) != tuple(noisy.shape[-2:]):
+        msg = "this sampler prepares itself for one whole image and cannot train on crops; use training.crop=0"
+        raise PluginError(msg)
+    return prepare(noisy, fit.noise)
 
 
-def _kept_weights(fits: Sequence[Fit], modules: Sequence[nn.Module]) -> list[nn.Module]:
+def _averages(fits: Sequence[Fit]) -> bool:
     steps = fits[0].training.steps
-    if all(fit.estimator.blend(step, steps) == 1 for fit in fits for step in {0, steps - 1}):
-        return []
-    return [copy.deepcopy(module).requires_grad_(False) for module in modules]
-
-
-@torch.no_grad()
-def _blend(
-    fits: Sequence[Fit],
-    modules: Sequence[nn.Module],
-    kept: Sequence[nn.Module],
-    step: int,
-    steps: int,
-) -> None:
-    for fit, module, keep in zip(fits, modules, kept, strict=False):
-        share = fit.estimator.blend(step, steps)
-        for target, source in zip(keep.parameters(), module.parameters(), strict=True):
-            target.lerp_(source, share)
-
-
-def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
-def _denoiser(forward: Forward, precision: str) -> Split:
-    """Wrap a stacked forward pass: images (b, c, h, w) of one shape share a pass."""
-
-    def denoise(*images: Tensor) -> Views:
-        if len({image.shape for image in images}) > 1:
-            return tuple(denoise(image)[0] for image in images)
-        kind = images[0].device.type
-        low = (
-            torch.autocast(kind, torch.bfloat16)
-            if precision == "bf16"
-            else contextlib.nullcontext()
-        )
-        with low:
-            out = forward(images[0] if len(images) == 1 else torch.cat(images))
-        return out.float().chunk(len(images))
-
-    return denoise
-
-
-class _Record:
-    """The curves of a stack, kept on the device until the end."""
-
-    def __init__(
-        self,
-        fits: Sequence[Fit],
-        at: Sequence[int],
-        clean: Tensor | None,
-        noisy: Tensor,
-        listener: Listener | None,
-    ) -> None:
-        self.at = frozenset(at)
-        self._fits = fits
-        self._clean = clean
-        self._noisy = noisy
-        self._listener = listener
-        self._steps: list[int] = []
-        self._values: dict[str, list[Tensor]] = {"loss": []}
-        self._denoised: Tensor | None = None
-
-    def add(self, step: int, loss: Tensor, denoised: Tensor) -> None:
-        self._steps.append(step)
-        self._denoised = denoised
-        self._values["loss"].append(loss)
-        if self._clean is not None:
-            for name, metric in self._fits[0].metrics.items():
-                value = metric.measure(denoised, self._clean, self._noisy)
-                self._values.setdefault(name, []).append(value)
-        if self._listener is not None:
-            steps = self._fits[0].training.steps
-            latest = {name: values[-1].tolist() for name, values in self._values.items()}
-            for place, fit in enumerate(self._fits):
-                own = {name: values[place] for name, values in latest.items()}
-                self._listener(Point(fit.key, step, steps, own))
-
-    def hopeless(self) -> bool:
-        """Say whether every fit has diverged. Looks only at stacks of one: that costs no wait."""
-        if len(self._fits) > 1 or self._values["loss"][-1].device.type != "cpu":
-            return False
-        return bool(_bad(self._values["loss"][-1]).all())
-
-    def results(self, seconds: float) -> list[FitResult]:
-        curves = {
-            name: torch.stack(values).float().cpu().numpy() for name, values in self._values.items()
-        }
-        bad = _bad(torch.stack(self._values["loss"])).cpu().numpy()
-        assert self._denoised is not None, "the end of the training is a point"
-        images = self._denoised.float().cpu()
-        found = []
-        for place, fit in enumerate(self._fits):
-            failure = ""
-            if bad[:, place].any() or not bool(torch.isfinite(images[place]).all()):
-                worst = int(bad[:, place].argmax()) if bad[:, place].any() else -1
-                failure = f"diverged by step {self._steps[worst]}"
-            own = {name: values[:, place] for name, values in curves.items()}
-            found.append(
-                FitResult(
-                    key=fit.key,
-                    figures={name: float(values[-1]) for name, values in own.items()},
-                    steps=np.array(self._steps, dtype=np.int32),
-                    curves=own,
-                    denoised=None if failure else _to_uint16(images[place]),
-                    seconds=seconds / len(self._fits),
-                    failure=failure,
-                )
-            )
-        return found
-
-
-def _bad(loss: Tensor) -> Tensor:
-    return ~torch.isfinite(loss) | (loss.abs() > _EXPLODED)
-
-
-def _to_uint16(image: Tensor) -> np.ndarray:
-    return np.rint(image.clamp(0, 1).double().numpy() * 65535).astype(np.uint16)
+    return any(fit.estimator.blend(step, steps) != 1 for fit in fits for step in {0, steps - 1})

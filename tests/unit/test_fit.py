@@ -11,10 +11,15 @@ from torch.nn.functional import conv2d, leaky_relu, mse_loss
 from n2n_ablate import fit
 from n2n_ablate.bench import Bench
 from n2n_ablate.errors import DeviceError
+from n2n_ablate.fit import chain as chain_module
 from n2n_ablate.fit import networks
+from n2n_ablate.fit import train as train_module
+from n2n_ablate.fit.curves import points_of
+from n2n_ablate.fit.networks import Networks
 from n2n_ablate.fit.pool import fit_all, stacks_of
 from n2n_ablate.fit.tiles import in_tiles
-from n2n_ablate.fit.train import points_of, train
+from n2n_ablate.fit.train import train
+from n2n_ablate.fit.weights import Packing
 from n2n_ablate.study import plan, read
 
 EXACT = fit.Machine("cpu", "fp32", 2, 1, "test")
@@ -38,40 +43,44 @@ def recipe(bench, **changes):
     return found
 
 
-def plain_loop(fit):
-    """The published loop, written from its formulas: one network, one image, no tricks."""
-    torch.manual_seed(fit.init_seed)
-    net = fit.backbone.build(3)
-    y = fit.noisy
-    cross = torch.tensor([[0, 0.5, 0], [0.5, 0.01, 0.5], [0, 0.5, 0]]) / 2.01
-    ex = torch.tensor([[0.5, 0, 0.5], [0, 0.01, 0], [0.5, 0, 0.5]]) / 2.01
+def plain_loss(net, y):
+    """The published loss, written from its formulas."""
+    cross = torch.tensor([[0, 0.5, 0], [0.5, 0.01, 0.5], [0, 0.5, 0]], dtype=y.dtype) / 2.01
+    ex = torch.tensor([[0.5, 0, 0.5], [0, 0.01, 0], [0.5, 0, 0.5]], dtype=y.dtype) / 2.01
 
     def cut(x, kernel):
         return conv2d(x, kernel.expand(3, 1, 3, 3), stride=3, groups=3)
 
-    def f(x):
-        first, _, second, _, third = net.net
-        return third(leaky_relu(second(leaky_relu(first(x), 0.2)), 0.2))
+    y1, y2 = cut(y, cross), cut(y, ex)
+    x1, x2 = y1 - plain_noise(net, y1), y2 - plain_noise(net, y2)
+    residual = (mse_loss(x1, y2) + mse_loss(x2, y1)) / 2
+    x = y - plain_noise(net, y)
+    return residual + (mse_loss(x1, cut(x, cross)) + mse_loss(x2, cut(x, ex))) / 2
 
+
+def plain_noise(net, x):
+    first, _, second, _, third = net.net
+    return third(leaky_relu(second(leaky_relu(first(x), 0.2)), 0.2))
+
+
+def plain_loop(fit):
+    """The published loop: one network, one image, no tricks."""
+    torch.manual_seed(fit.init_seed)
+    net = fit.backbone.build(3)
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
     schedule = torch.optim.lr_scheduler.StepLR(
         optimizer, step_size=fit.training.steps // 3 or 1, gamma=0.5
     )
     losses = []
     for _ in range(fit.training.steps):
-        y1, y2 = cut(y, cross), cut(y, ex)
-        x1, x2 = y1 - f(y1), y2 - f(y2)
-        residual = (mse_loss(x1, y2) + mse_loss(x2, y1)) / 2
-        x = y - f(y)
-        consistency = (mse_loss(x1, cut(x, cross)) + mse_loss(x2, cut(x, ex))) / 2
-        loss = residual + consistency
+        loss = plain_loss(net, fit.noisy)
         optimizer.zero_grad()
         loss.backward()
         losses.append(loss.item())
         optimizer.step()
         schedule.step()
     with torch.no_grad():
-        return losses, y - f(y)
+        return losses, fit.noisy - plain_noise(net, fit.noisy)
 
 
 def test_training_is_the_published_loop(bench):
@@ -91,100 +100,201 @@ def test_the_same_fit_gives_the_same_bits_twice(bench):
         assert all(np.array_equal(result.curves[n], second[key].curves[n]) for n in result.curves)
 
 
-@pytest.mark.parametrize("way", [networks.grouped, networks.vmapped])
+def in_float64(fit):
+    """Loss and gradients of the published formula at the initial weights, in double precision."""
+    torch.manual_seed(fit.init_seed)
+    net = fit.backbone.build(3).double()
+    loss = plain_loss(net, fit.noisy.double())
+    loss.backward()
+    return loss.item(), [weight.grad for weight in net.parameters()]
+
+
+def test_loss_and_gradients_are_those_of_the_formula(bench):
+    fits = bench.fits(recipe(bench))
+    stack = train_module._Stack(fits, EXACT)
+    stack._draws.advance(0)
+    loss = fits[0].loss(stack._scene)
+    loss.sum().backward()
+    for place, one in enumerate(fits):
+        expected, gradients = in_float64(one)
+        assert loss[place].item() == pytest.approx(expected, rel=1e-5)
+        own = stack._networks.packing.views(stack._networks.weights.grad[place])
+        for gradient, wanted in zip(own, gradients, strict=True):
+            error = (gradient.double() - wanted).norm() / wanted.norm()
+            assert error < 1e-5
+
+
+@pytest.mark.parametrize("way", ["grouped", "vmapped"])
 def test_stacked_networks_compute_what_each_computes_alone(way, registry):
     backbone = registry.build("backbone", "zs-n2n", {"width": 5, "padding": "reflect"})
     modules = [backbone.build(3) for _ in range(3)]
+    packing = Packing(modules[0])
+    weights = packing.pack(modules).requires_grad_()
+    ways = {
+        "grouped": networks.grouped(modules[0], packing),
+        "vmapped": networks.vmapped(modules, packing),
+    }
     x = torch.rand(6, 3, 11, 8)
-    out = way(modules)(x)
+    out = ways[way](weights, x)
     for place, module in enumerate(modules):
         torch.testing.assert_close(out[place::3], module(x[place::3]), rtol=1e-5, atol=1e-6)
     loss = out.square().mean(dim=(1, 2, 3)).unflatten(0, (2, 3)).sum(0)
     loss[1].backward()
-    touched = [
-        any(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in m.parameters())
-        for m in modules
-    ]
-    assert touched == [False, True, False]
+    assert weights.grad.abs().sum(dim=1).bool().tolist() == [False, True, False]
 
 
-def test_a_network_that_only_looks_like_a_chain_is_not_taken_for_one():
-    class Sly(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.net = nn.Sequential(nn.Conv2d(1, 1, 1))
-            self.residual = True
-
-        def forward(self, x):
-            return 3 * self.net(x)
-
-    modules = [Sly(), Sly()]
-    x = torch.rand(2, 1, 9, 9)
-    out = networks.stacked(modules, 1, "fp32")(x)
-    torch.testing.assert_close(out[1:], modules[1](x[1:]))
+def chain(channels=1, width=4):
+    return nn.Sequential(
+        nn.Conv2d(channels, width, 3, padding=1), nn.LeakyReLU(0.2), nn.Conv2d(width, channels, 1)
+    )
 
 
-def test_a_network_that_only_nearly_is_its_chain_is_called_as_it_is():
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_network_that_only_looks_like_a_chain_is_not_taken_for_one(count, precision):
     class Damped(nn.Module):
         def __init__(self):
             super().__init__()
-            self.net = nn.Sequential(
-                nn.Conv2d(1, 4, 3, padding=1), nn.LeakyReLU(0.2), nn.Conv2d(4, 1, 1)
-            )
-            nn.init.zeros_(self.net[2].weight)
+            self.net = chain()
+            nn.init.zeros_(self.net[2].weight)  # at the start it cannot be told from its chain
             nn.init.zeros_(self.net[2].bias)
             self.residual = True
 
         def forward(self, x):
             return x - 0.9 * self.net(x)
 
-    module = Damped()
-    assert networks.stacked([module], 1, "bf16") is module
-    out = networks.stacked([module, Damped()], 1, "fp32")
-    nn.init.ones_(module.net[2].weight)
-    x = torch.rand(2, 1, 9, 9)
-    torch.testing.assert_close(out(x)[:1], module(x[:1]))
+    modules = [Damped() for _ in range(count)]
+    found = Networks(modules, 1, precision)
+    with torch.no_grad():
+        for module in modules:
+            nn.init.ones_(module.net[2].weight)
+        found.weights.copy_(found.packing.pack(modules))
+        x = torch.rand(count, 1, 9, 9)
+        out = found(x)[0]
+        expected = torch.cat([module(x[i : i + 1]) for i, module in enumerate(modules)])
+    close = {"fp32": 1e-5, "bf16": 2e-2}[precision]
+    torch.testing.assert_close(out, expected, rtol=close, atol=close)
 
 
-def test_the_chain_is_the_module_under_autocast_bit_for_bit(registry):
+def test_the_chain_is_the_module_under_autocast(registry, monkeypatch):
     module = registry.build("backbone", "zs-n2n", {"width": 6}).build(3)
-    fast = networks.stacked([module], 3, "bf16")
-    assert fast is not module
-    x = torch.rand(2, 3, 17, 12)
+    images = [torch.rand(1, 3, *size, requires_grad=True) for size in ((17, 12), (40, 8), (17, 12))]
+    monkeypatch.setattr(chain_module, "_LARGE", 300)  # so that one of the images goes in strips
+    fast = Networks([module], 3, "bf16")
+    assert fast._chain is not None
 
-    def gradients(forward):
-        module.zero_grad()
+    def gradients(denoise, weights):
+        out = [each.float() for each in denoise(*images)]
+        sum(each.square().mean() * (1 + place) for place, each in enumerate(out)).backward()
+        found = [*(each.detach() for each in out), *(image.grad.clone() for image in images)]
+        found += [weight.grad.clone() for weight in weights]
+        for image in images:
+            image.grad = None
+        return found
+
+    def plainly(*each):
         with torch.autocast("cpu", torch.bfloat16):
-            out = forward(x).float()
-        out.square().mean().backward()
-        return [out.detach(), *(weight.grad.clone() for weight in module.parameters())]
+            return [module(image) for image in each]
 
-    for one, other in zip(gradients(fast), gradients(module), strict=True):
-        torch.testing.assert_close(one, other, rtol=2e-2, atol=1e-3)
+    expected = gradients(plainly, list(module.parameters()))
+    found = gradients(fast, [fast.weights])
+    found[-1:] = fast.packing.views(found[-1][0])
+    for one, other in zip(found, expected, strict=True):
+        assert (one - other).norm() < 1e-2 * other.norm()
 
 
 def test_choosing_a_forward_pass_does_not_disturb_who_builds_a_network(registry):
     module = registry.build("backbone", "zs-n2n", {"width": 6}).build(3)
     torch.manual_seed(1)
     before = torch.random.get_rng_state()
-    networks.stacked([module], 3, "bf16")
-    networks.stacked([module, module], 3, "fp32")
+    Networks([module], 3, "bf16")
+    Networks([module, module], 3, "fp32")
     assert torch.equal(before, torch.random.get_rng_state())
 
 
-def test_networks_with_buffers_of_their_own_can_be_stacked():
-    class Shifted(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.mix = nn.Conv2d(1, 1, 1)
-            self.register_buffer("shift", torch.rand(1))
+class Shifted(nn.Module):
+    """A network with a buffer and a weight that is not trained."""
 
-        def forward(self, x):
-            return self.mix(x) + self.shift
+    def __init__(self):
+        super().__init__()
+        self.mix = nn.Conv2d(1, 1, 1)
+        self.frozen = nn.Parameter(torch.rand(1), requires_grad=False)
+        self.register_buffer("shift", torch.rand(1))
 
-    modules = [Shifted(), Shifted()]
-    x = torch.rand(2, 1, 5, 5)
-    torch.testing.assert_close(networks.vmapped(modules)(x)[1:], modules[1](x[1:]))
+    def forward(self, x):
+        return self.mix(x) + self.shift + self.frozen
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_networks_keep_their_buffers_and_what_is_not_trained(count):
+    modules = [Shifted() for _ in range(count)]
+    found = Networks(modules, 1, "fp32")
+    x = torch.rand(count, 1, 5, 5)
+    assert found.weights.shape == (count, 2)
+    for place, module in enumerate(modules):
+        torch.testing.assert_close(found(x)[0][place], module(x[place : place + 1])[0])
+
+
+class Averaged:
+    """A training whose optimiser looks at all weights of a fit: it clips the norm of the gradient."""
+
+    steps = 6
+
+    def optimizer(self, weights):
+        weights = list(weights)
+        self.shapes = [tuple(weight.shape) for weight in weights]
+
+        class Clipped(torch.optim.SGD):
+            def step(self, closure=None):
+                nn.utils.clip_grad_norm_(weights, 0.01)
+                return super().step(closure)
+
+        return Clipped(weights, lr=0.1)
+
+    def rate(self, step):
+        return 0.1
+
+
+def test_an_optimizer_that_mixes_weights_sees_one_fit_in_its_own_shapes(bench):
+    own = Averaged()
+    fits = [dataclasses.replace(each, training=own) for each in bench.fits(recipe(bench))]
+    alone, together = run(fits, EXACT), run(fits, STACKED)
+    assert own.shapes == [tuple(weight.shape) for weight in fits[0].backbone.build(3).parameters()]
+    for key, result in alone.items():
+        assert not result.failure
+        assert result.curves["loss"] == pytest.approx(together[key].curves["loss"], rel=1e-4)
+        assert result.curves["loss"][-1] < result.curves["loss"][0]
+
+
+def test_training_on_crops_sees_one_window_a_step_and_denoises_the_whole(bench):
+    seen = []
+
+    class Watching:
+        def __init__(self, inner):
+            self.inner = inner
+
+        def __call__(self, scene):
+            seen.append(scene.noisy.clone())
+            return self.inner(scene)
+
+    fits = bench.fits(recipe(bench, training__steps=8, training__crop=20))
+    one = dataclasses.replace(fits[0], loss=Watching(fits[0].loss))
+    (result,) = train([one], EXACT)
+    assert {tuple(image.shape) for image in seen} == {(1, 3, 20, 20)}
+    assert len({float(image.sum()) for image in seen}) > 4
+    whole = one.noisy.unfold(2, 20, 1).unfold(3, 20, 1).permute(0, 2, 3, 1, 4, 5).flatten(0, 2)
+    assert all((whole == image).flatten(1).all(dim=1).any() for image in seen)
+    assert result.denoised.shape == one.noisy.shape[1:]
+    (again,) = train([one], EXACT)
+    assert np.array_equal(result.denoised, again.denoised)
+    wide = bench.fits(recipe(bench, training__steps=8, training__crop=4000))[0]
+    usual = bench.fits(recipe(bench, training__steps=8))[0]
+    assert np.array_equal(train([wide], EXACT)[0].denoised, train([usual], EXACT)[0].denoised)
+
+
+def test_crops_and_whole_images_do_not_share_a_stack(bench):
+    cropped = bench.fits(recipe(bench, training__crop=20))[0]
+    assert len(list(stacks_of([bench.fits(recipe(bench))[0], cropped], 8))) == 2
 
 
 def test_a_loss_of_the_wrong_shape_is_named(bench):

@@ -150,7 +150,7 @@ def test_a_part_of_weight_0_is_not_computed():
     half, full = (6, 5), (12, 10)
     scene = PlainScene(Diagonal())
     ResidualConsistency()(scene)
-    assert scene.denoised == [[half, half], [full]]
+    assert scene.denoised == [[half, half, full]]
     scene = PlainScene(Diagonal())
     ResidualConsistency(consistency_weight=0.0)(scene)
     assert scene.denoised == [[half, half]]
