@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from n2n_ablate.errors import ImageError, PluginError
-from n2n_ablate.fit import Fit, Machine, prepared
+from n2n_ablate.fit import Fit, Machine, prepared, require_room
 from n2n_ablate.identity import Fingerprints, generator, stream
 from n2n_ablate.images import Image, collect
 from n2n_ablate.recipe import Recipe, canonical
@@ -81,13 +81,14 @@ class Bench:
         """Try a recipe's sampler on every image shape, before anything is trained.
 
         Raises:
-            ImageError: An image is too small for the sampler.
+            ImageError: An image is too small for the sampler, or too large for the memory.
             PluginError: A component fails.
         """
         by_shape = {fit.noisy.shape: fit for fit in self.fits(recipe)}
         for shape, fit in by_shape.items():
             try:
                 prepared(fit, fit.noisy).draw(fit.noisy, fit.rng())(fit.noisy)
+                require_room(fit, self.machine)
             except ImageError as error:
                 name = next(image.name for image in self.images if image.pixels.shape == shape)
                 msg = f"image '{name}': {error}"

@@ -11,7 +11,7 @@ from torch import Tensor
 from n2n_ablate import journal
 from n2n_ablate.components import RECIPE_KINDS
 from n2n_ablate.errors import StoreError, StudyError, nearest
-from n2n_ablate.fit import Fit, Machine, fit_all, prepared
+from n2n_ablate.fit import Fit, Machine, fit_all, prepared, require_room
 from n2n_ablate.fit.job import Listener
 from n2n_ablate.identity import generator, stream
 from n2n_ablate.images import Image
@@ -80,7 +80,7 @@ def denoise(
 
     Raises:
         StudyError: The training diverged.
-        ImageError: The image is too small for the sampler.
+        ImageError: The image is too small for the sampler, or too large for the memory.
     """
     parts = recipe.build(registry)
     fit = Fit(
@@ -93,7 +93,9 @@ def denoise(
         rng=lambda: generator("sampler", image.digest, seed),
         **parts,
     )
-    prepared(fit, fit.noisy).draw(fit.noisy, fit.rng())  # too small an image is told at once
+    # Too small or too large an image is told at once.
+    prepared(fit, fit.noisy).draw(fit.noisy, fit.rng())
+    require_room(fit, machine)
     (result,) = fit_all([fit], machine, listener, threads=machine.workers)
     if result.denoised is None:
         hint = "" if result.passing else "Try a smaller rate: --set training.lr=0.0003"

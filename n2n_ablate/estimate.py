@@ -1,4 +1,4 @@
-"""How long a plan will take, by measurement: a few steps of each kind of recipe, on this machine."""
+"""What a plan will take in time and memory: a few steps of each kind of recipe, measured here."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from torch import nn
 from n2n_ablate.bench import Bench
 from n2n_ablate.components import Training
 from n2n_ablate.errors import PluginError
-from n2n_ablate.fit import Fit, Machine
+from n2n_ablate.fit import Fit, Machine, memory_of
 from n2n_ablate.fit.device import arithmetic
 from n2n_ablate.fit.train import train
+from n2n_ablate.fit.window import window_of
 from n2n_ablate.recipe import Recipe
 from n2n_ablate.store import FitStore
 from n2n_ablate.study import Plan
@@ -33,12 +34,14 @@ class Estimate:
         fits: Fits of all trials.
         stored: Fits among the known trials whose result is in the store.
         seconds: Expected time for the rest, training and everything around it.
+        memory: Peak of the training in bytes, of all fits that run side by side.
     """
 
     trials: int
     fits: int
     stored: int
     seconds: float
+    memory: int
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,16 @@ def estimate(plan: Plan, bench: Bench, store: FitStore) -> Estimate:
                 stored += 1
             else:
                 seconds += per_step[kind] * fit.training.steps
-    return Estimate(len(trials), len(trials) * len(bench.subjects), stored, seconds * _REST)
+    count = len(trials) * len(bench.subjects)
+    memory = _memory(bench.fits(plan.baseline.recipe), bench.machine)
+    return Estimate(len(trials), count, stored, seconds * _REST, memory)
+
+
+def _memory(fits: list[Fit], machine: Machine) -> int:
+    largest = max(fits, key=lambda fit: fit.noisy[0, 0].numel())
+    height, width = window_of(largest)
+    side_by_side = min(len(fits), max(machine.workers, machine.stack))
+    return side_by_side * memory_of(largest, machine).of(height * width)
 
 
 def seconds_per_step(fits: list[Fit], machine: Machine) -> float:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d
 
 from n2n_ablate import Register, hookimpl, mse
 
@@ -61,12 +61,18 @@ class Ssim:
 def _local_means(images: Tensor) -> Tensor:
     h, w = images.shape[-2:]
     size = min(11, h - (h + 1) % 2, w - (w + 1) % 2)
-    place = torch.arange(size, device=images.device, dtype=images.dtype) - size // 2
-    bell = torch.exp(-(place**2) / (2 * 1.5**2))
-    bell = bell / bell.sum()
-    flat = images.reshape(-1, 1, h, w)
-    out: Tensor = conv2d(conv2d(flat, bell.view(1, 1, -1, 1)), bell.view(1, 1, 1, -1))
-    return out.reshape(*images.shape[:-2], *out.shape[-2:])
+    bell = [math.exp(-((place - size // 2) ** 2) / (2 * 1.5**2)) for place in range(size)]
+    weights = [value / sum(bell) for value in bell]
+    return _slide(_slide(images, weights, -2), weights, -1)
+
+
+def _slide(images: Tensor, weights: list[float], dim: int) -> Tensor:
+    # Sums of shifted images: a convolution in double precision would copy each pixel per weight.
+    length = images.shape[dim] - len(weights) + 1
+    out = images.narrow(dim, 0, length) * weights[0]
+    for start, weight in enumerate(weights[1:], 1):
+        out.add_(images.narrow(dim, start, length), alpha=weight)
+    return out
 
 
 @hookimpl

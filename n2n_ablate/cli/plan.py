@@ -89,8 +89,8 @@ def _print(session: Session, cost: Estimate) -> None:
     )
     stored = f", {cost.stored} of them stored already" if cost.stored else ""
     out.print(
-        f"{cost.trials} trials, {cost.fits} fits{stored}; about {duration(cost.seconds)} on "
-        f"{bench.machine.name}, {bench.machine.precision}",
+        f"{cost.trials} trials, {cost.fits} fits{stored}; about {duration(cost.seconds)} "
+        f"and {cost.memory / 1e9:.1f} GB on {bench.machine.name}, {bench.machine.precision}",
         markup=False,
         highlight=False,
     )
@@ -114,6 +114,7 @@ def _to_json(session: Session, cost: Estimate) -> dict[str, Any]:
         "fits": cost.fits,
         "stored": cost.stored,
         "seconds": round(cost.seconds, 1),
+        "memory": cost.memory,
     }
 
 

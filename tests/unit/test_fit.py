@@ -13,6 +13,7 @@ from n2n_ablate.bench import Bench
 from n2n_ablate.errors import DeviceError
 from n2n_ablate.fit import chain as chain_module
 from n2n_ablate.fit import networks
+from n2n_ablate.fit import pool as pool_module
 from n2n_ablate.fit import train as train_module
 from n2n_ablate.fit.curves import points_of
 from n2n_ablate.fit.networks import Networks
@@ -417,3 +418,25 @@ def test_a_device_that_is_not_there_is_named(device, precision, message):
 def test_cuda_without_a_gpu_says_what_to_use():
     with pytest.raises(DeviceError, match="Use --device cpu"):
         fit.machine("cuda")
+
+
+def test_a_stack_too_large_for_the_memory_is_halved_once_and_for_all(bench, monkeypatch):
+    sizes, notes = [], []
+    real = train_module.train
+
+    def small(stack, *rest, **options):
+        sizes.append(len(stack))
+        if len(stack) > 2:
+            msg = "CUDA out of memory. Tried to allocate 20.00 MiB."
+            raise torch.OutOfMemoryError(msg)
+        return real(stack, *rest, **options)
+
+    monkeypatch.setattr(pool_module, "train", small)
+    base = bench.fits(recipe(bench, training__steps=2))
+    fits = [dataclasses.replace(base[0], key=str(place)) for place in range(8)]
+    machine = dataclasses.replace(EXACT, stack=4, workers=1)
+    found = list(fit_all(fits, machine, note=notes.append))
+    assert sorted(result.key for result in found) == sorted(one.key for one in fits)
+    assert not any(result.failure for result in found)
+    assert sizes == [4, 2, 2, 2, 2]
+    assert notes == ["4 fits at once do not fit into the memory of test; going on with 2"]

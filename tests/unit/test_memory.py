@@ -1,0 +1,76 @@
+"""The memory model: true within 20 %, and a large image is told before anything is trained."""
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+from n2n_ablate import fit
+from n2n_ablate.bench import Bench
+from n2n_ablate.errors import ImageError
+from n2n_ablate.fit import memory
+from n2n_ablate.study import plan, read
+
+MACHINE = fit.machine("cpu")
+
+
+@pytest.fixture
+def one(tiny, registry):
+    planned = plan(read(tiny), registry, profile="other")
+    return Bench(planned, registry, MACHINE).fits(planned.baseline.recipe)[0]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "auto"])
+def test_what_a_large_fit_allocates_is_what_two_small_ones_foretell(one, precision):
+    machine = fit.machine("cpu", precision)
+    model = memory.memory_of(one, machine)
+    seen = memory._peak(memory._tiled(one, 400), machine) + memory._FIXED
+    assert seen == pytest.approx(model.of(400 * 400), rel=0.2)
+
+
+GROWTH = """
+import resource, sys
+from n2n_ablate import fit, study
+from n2n_ablate.bench import Bench
+from n2n_ablate.fit import memory
+from n2n_ablate.registry import Registry
+
+registry, machine = Registry(), fit.machine("cpu", "fp32")
+planned = study.plan(study.read(study.shipped()["center-weight"]), registry)
+one = Bench(planned, registry, machine).fits(planned.baseline.recipe)[0]
+model = memory.memory_of(one, machine)
+large = memory._tiled(one, 768)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+list(fit.fit_all([large], machine, points=1))
+grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+print(grown / model.of(768 * 768))
+"""
+
+
+@pytest.mark.slow
+def test_the_process_grows_as_the_model_says():
+    done = subprocess.run(
+        [sys.executable, "-c", GROWTH], capture_output=True, text=True, check=True
+    )
+    assert 0.8 < float(done.stdout) < 1.2
+
+
+def test_an_image_too_large_for_the_memory_is_told_with_what_would_fit(one, monkeypatch):
+    monkeypatch.setattr(memory, "free_memory", lambda _: 2_000_000_000)
+    whole = one.noisy.repeat(1, 1, 200, 200)
+    large = dataclasses.replace(one, noisy=whole, clean=None)
+    with pytest.raises(
+        ImageError, match=r"4800x4800 pixels takes about .* 2\.0 GB are free"
+    ) as told:
+        memory.require_room(large, MACHINE)
+    side = int(str(told.value).partition("training.crop=")[2].partition(",")[0])
+    assert side % 64 == 0
+    fits = dataclasses.replace(large, training=dataclasses.replace(one.training, crop=side))
+    memory.require_room(fits, MACHINE)
+    model = memory.memory_of(one, MACHINE)
+    assert 0.5 * 2e9 < model.of(side * side) < 2e9
+
+
+def test_free_memory_is_that_of_the_machine():
+    assert 1e7 < memory.free_memory(MACHINE) < 1e14
