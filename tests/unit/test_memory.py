@@ -68,7 +68,7 @@ def test_an_image_too_large_for_the_memory_is_told_with_what_would_fit(one, monk
     assert side % 64 == 0
     fits = dataclasses.replace(large, training=dataclasses.replace(one.training, crop=side))
     memory.require_room(fits, MACHINE)
-    model = memory.memory_of(one, MACHINE)
+    model = memory.memory_of(fits, MACHINE)
     assert 0.5 * 2e9 < model.of(side * side) < 2e9
 
 
