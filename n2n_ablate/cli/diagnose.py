@@ -30,7 +30,7 @@ def run(
         list[str] | None,
         typer.Argument(
             help="Names, or 'name(parameter=value)' in quotes; all samplers if none is given.",
-            metavar="[SAMPLER]...",
+            metavar="SAMPLER",
         ),
     ] = None,
     study: Annotated[
