@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MARKS = "osD^vP*X<>"
+_LONGEST = 34  # letters of a name in the legend
 _MOST = 20  # trials or images that a legend can name
 
 
@@ -60,7 +61,6 @@ def psnr_by_loss(
         for image, (loss, psnr) in own.items()
     ]
     _scatter(axes, dots)
-    axes.set_xscale("log")
     axes.set_xlabel("final training loss")
     axes.set_ylabel("PSNR in dB")
     tau = loss_alone(finals).tau.value
@@ -75,10 +75,10 @@ def _panels(count: int, title: str) -> tuple[Figure, list[Axes]]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    width = 4.6 * count + 2.4
+    width = 4.6 * count + 2.5
     figure = Figure(figsize=(width, 4.2), dpi=100)
     FigureCanvasAgg(figure)
-    figure.subplots_adjust(0.65 / width, 0.13, 1 - 2.4 / width, 0.85, wspace=0.12)
+    figure.subplots_adjust(0.65 / width, 0.13, 1 - 2.5 / width, 0.85, wspace=0.12)
     figure.suptitle(title, fontsize=11)
     axes = [figure.add_subplot(1, count, 1)]
     axes += [figure.add_subplot(1, count, place, sharey=axes[0]) for place in range(2, count + 1)]
@@ -98,10 +98,14 @@ def _scatter(axes: Axes, dots: Iterable[tuple[str, str, float, float]]) -> None:
             xs, ys, s=26, c=[f"C{number % 10}" for number in colours], marker=mark, zorder=2
         )
     for number, trial in enumerate(trials[:_MOST]):  # empty dots, for the legend alone
-        axes.scatter([], [], s=26, color=f"C{number % 10}", label=trial)
+        axes.scatter([], [], s=26, color=f"C{number % 10}", label=_short(trial))
     for place, image in enumerate(images[: len(_MARKS)]):
-        axes.scatter([], [], s=26, color="0.4", marker=_MARKS[place], label=image)
+        axes.scatter([], [], s=26, color="0.4", marker=_MARKS[place], label=_short(image))
     axes.grid(alpha=0.25)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
 
 
 def _legend(axes: Axes) -> None:

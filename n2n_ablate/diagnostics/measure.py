@@ -24,8 +24,8 @@ LARGEST = 512
 """Longest side that is looked at, in pixels: the centre of larger images."""
 
 _PAIRS = 8  # of noisy images, over all images together, for a standard error to be worth its name
-_VALUES = 1_300_000  # pixels and channels to be drawn twice; puts a leak's error at about 0.003
-_MOST_PAIRS = 32
+_VALUES = 1_000_000  # pixels and channels to be drawn twice; puts a leak's error at about 0.003
+_MOST_PAIRS = 16
 _BRIGHTER = 0.1
 
 

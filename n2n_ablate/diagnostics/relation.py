@@ -81,7 +81,7 @@ class Relation:
             )
         about = f"{_interval(self.rank, 'mean rank correlation')}; {self.trials} trials"
         if self.rank.sign == 0:
-            return f"PSNR goes neither up nor down with {self.what}{among} for certain ({about})."
+            return f"Whether PSNR goes up or down with {self.what}{among} is not clear ({about})."
         way = "higher" if self.rank.sign > 0 else "lower"
         return (
             f"On the same image, trials with more {self.what}{among} tend to have {way} PSNR ({about}). "
@@ -117,11 +117,15 @@ class LossAlone:
         told = {
             1: "The trial with the lower training loss tends to have the higher PSNR",
             -1: "The trial with the lower training loss tends to have the lower PSNR",
-            0: "The training loss does not rank these trials for certain, neither right nor wrong",
+            0: "Whether the lower training loss has the higher or the lower PSNR is not clear",
         }
+        ends = ""
+        if not math.isnan(self.lost.low):
+            ends = f" (95 % interval {_plain(self.lost.low)} to {_plain(self.lost.high)})"
         return (
             f"{told[self.tau.sign]} ({_interval(self.tau, 'mean Kendall tau')}; {self.trials} trials). "
-            f"Choosing by the loss alone would cost {_interval(self.lost, '')} dB on average."
+            f"Choosing each image's trial by the loss alone would have cost {_plain(self.lost.value)} dB "
+            f"on average{ends}."
         )
 
 
@@ -206,11 +210,16 @@ def _spearman(pairs: Sequence[tuple[float, float]]) -> float:
 
 
 def _interval(mean: Mean, what: str) -> str:
-    name = f"{what} " if what else ""
     images = f"{mean.images} images" if mean.images > 1 else "1 image"
-    value = f"{mean.value:.2f}".replace("-", "\u2212")
     if math.isnan(mean.low):
-        return f"{name}{value}, {images}, no interval"
-    low, high = (f"{end:.2f}".replace("-", "\u2212") for end in (mean.low, mean.high))
+        return f"{what} {_plain(mean.value)}, {images}, no interval"
     rough = ", rough with so few" if mean.images < _ROUGH else ""
-    return f"{name}{value}, 95 % interval {low} to {high}, bootstrap over {images}{rough}"
+    return (
+        f"{what} {_plain(mean.value)}, 95 % interval {_plain(mean.low)} to {_plain(mean.high)}, "
+        f"bootstrap over {images}{rough}"
+    )
+
+
+def _plain(value: float) -> str:
+    text = f"{value:.2f}"
+    return (text[1:] if float(text) == 0 and text[0] == "-" else text).replace("-", "\u2212")

@@ -231,7 +231,7 @@ def test_samplers_that_cannot_cut_a_clean_image(sampler, noise):
     assert close(found.leak, 0)
     assert close(found.noise[0], 2**0.5)
     assert np.isnan(found.gain[0])
-    assert found.gap.value < 2  # both views show the same scene
+    assert found.gap.value < 5  # both views show the same scene; the square root of noise is left
 
 
 def test_a_schedule_is_measured_over_its_steps():

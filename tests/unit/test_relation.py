@@ -53,7 +53,7 @@ def test_no_relation_is_called_none():
     noise = np.random.default_rng(1).normal(size=(8, 6))
     found = relation(points(lambda t, i: noise[t, i], [0] * 8, range(8)), "gap")
     assert found.rank.sign == 0
-    assert "neither up nor down" in found.sentence
+    assert "is not clear" in found.sentence
     assert "tend to" not in found.sentence
 
 
@@ -120,6 +120,7 @@ def test_the_loss_alone(order, tau, lost, words):
     assert found.by_image["image-0"] == pytest.approx((tau, lost))
     assert (found.tau.images, found.trials) == (6, 4)
     assert words in found.sentence
+    assert f"would have cost {lost:.2f} dB on average" in found.sentence
 
 
 def test_the_loss_alone_needs_trials():
