@@ -74,6 +74,14 @@ def _sections(plan: Plan, images: Sequence[str]) -> Iterator[tuple[str, list[Car
             cards.append(_card("PARALLEL", selectedParams=keys, selectedMetrics=[f"psnr{suffix}"]))
         rest = [name for name in plan.metrics if name != "psnr"]
         yield label, [*cards, *(_line(f"{name}{suffix}") for name in rest)]
+    for label, suffix in suffixes.items():
+        title = "Sampler, untrained" if len(suffixes) == 1 else f"Sampler, untrained: {label}"
+        figures = [f"diagnostic.{name}{suffix}" for name in ("leak", "gap")]
+        yield (
+            title,
+            [_scatter(name, f"psnr{suffix}", kind="METRIC") for name in figures]
+            + [_bar(name) for name in figures],
+        )
     names = list(record.slugs(images).values())[:_MOST_IMAGES]
     for label, suffix in suffixes.items() if names else ():
         title = "Each image" if len(suffixes) == 1 else f"Each image: {label}"
@@ -101,6 +109,6 @@ def _bar(metric: str) -> Card:
     return _card("BAR", metricKey=metric, displayName=metric)
 
 
-def _scatter(parameter: str, metric: str) -> Card:
-    x, y = {"key": parameter, "type": "PARAM"}, {"key": metric, "type": "METRIC"}
+def _scatter(key: str, metric: str, kind: str = "PARAM") -> Card:
+    x, y = {"key": key, "type": kind}, {"key": metric, "type": "METRIC"}
     return _card("SCATTER", xaxis=x, yaxis=y)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from n2n_ablate import stats
+from n2n_ablate.diagnostics import Diagnosis
+from n2n_ablate.diagnostics.words import flat
 from n2n_ablate.recipe import canonical
 from n2n_ablate.results import TrialResult
 from n2n_ablate.study import Plan, Trial
@@ -119,6 +121,17 @@ def values(plan: Plan, result: TrialResult, baseline: TrialResult | None) -> lis
                     details += _points(f"psnr{suffix}.{names[image]}", own.steps, curve)
     found += [Value("seconds", 0, result.seconds), Value("failures", 0, float(result.failures))]
     found += details  # MLflow lists them in this order
+    return [item for item in found if np.isfinite(item.value)]
+
+
+def diagnostics(plan: Plan, diagnoses: Mapping[str, Diagnosis]) -> list[Value]:
+    """Return what was measured of a trial's sampler, `diagnostic.leak` and so on, by condition."""
+    found = [
+        Value(f"diagnostic.{name}{suffix}", 0, value)
+        for label, suffix in suffixes(plan).items()
+        if label in diagnoses
+        for name, value in flat(diagnoses[label].total).items()
+    ]
     return [item for item in found if np.isfinite(item.value)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,13 @@ from n2n_ablate import figures, record
 from n2n_ablate.answer import shown
 from n2n_ablate.bench import Subject
 from n2n_ablate.components import Sampler
+from n2n_ablate.diagnostics import Diagnosis
+from n2n_ablate.diagnostics.words import clear_leak, flat, signed
 from n2n_ablate.figures import Sight
 from n2n_ablate.results import Line, Row, StudyResult, TrialResult
 from n2n_ablate.sampler_picture import sampler_picture
 from n2n_ablate.study import Plan
+from n2n_ablate.trial_diagnostics import ByCondition
 
 MOST = 32
 """Images on a contact sheet. Browsers give up on pictures that are much taller."""
@@ -34,6 +37,7 @@ def write_trial(
     *,
     baseline: TrialResult | None = None,
     sampler: Sampler | None = None,
+    diagnoses: ByCondition | None = None,
 ) -> None:
     """Write everything that belongs to one trial.
 
@@ -44,6 +48,7 @@ def write_trial(
         subjects: The noisy images of its fits.
         baseline: For comparison in the curves; None if this trial is the baseline.
         sampler: The recipe's sampler, to be drawn.
+        diagnoses: What was measured of the sampler.
     """
     _write_pictures(folder / "images", plan, result, subjects)
     panels = {}
@@ -59,6 +64,8 @@ def write_trial(
         title = str(result.trial.recipe.parts["sampler"])
         sampler_picture(sampler, title=title).save(folder / "sampler.png")
     write_fits(folder / "fits.csv", plan, result)
+    if diagnoses:
+        write_diagnostics(folder / "diagnostics.csv", {result.trial.name: diagnoses})
     text = json.dumps(result.trial.recipe.to_json(), indent=2)
     (folder / "recipe.json").write_text(text, encoding="utf-8")
 
@@ -93,8 +100,22 @@ def write_fits(path: Path, plan: Plan, result: TrialResult) -> None:
     _write_csv(path, head, rows)
 
 
-def write_study(folder: Path, result: StudyResult) -> None:
-    """Write the table of every condition and the study file."""
+def write_diagnostics(path: Path, diagnoses: Mapping[str, ByCondition]) -> None:
+    """Write what was measured of samplers: a row for all images together (`all`), then one each."""
+    rows = [
+        (trial, label, image, *flat(figures).values())
+        for trial, by_condition in diagnoses.items()
+        for label, own in by_condition.items()
+        for image, figures in {"all": own.total, **own.images}.items()
+    ]
+    names = next(list(flat(own.total)) for each in diagnoses.values() for own in each.values())
+    _write_csv(path, ["trial", "condition", "image", *names], rows)
+
+
+def write_study(
+    folder: Path, result: StudyResult, diagnoses: Mapping[str, ByCondition] | None = None
+) -> None:
+    """Write the table of every condition, the study file and what was measured of the samplers."""
     plan = result.plan
     labels = record.slugs(condition.label for condition in plan.conditions)
     metrics = list(plan.metrics)
@@ -116,18 +137,24 @@ def write_study(folder: Path, result: StudyResult) -> None:
         _write_csv(
             folder / name, head, (_cells(label, line, metrics) for line in result.lines(label))
         )
+    if diagnoses:
+        write_diagnostics(folder / "diagnostics.csv", diagnoses)
     if plan.study.path.is_file():
         (folder / "study.toml").write_bytes(plan.study.path.read_bytes())
 
 
-def summary(result: StudyResult) -> str:
-    """Return the question and its tables as Markdown, for the front page of a tracker."""
+def summary(result: StudyResult, diagnoses: Mapping[str, ByCondition] | None = None) -> str:
+    """Return the question and its tables as Markdown, for the front page of a tracker.
+
+    With diagnoses, by the name of the trial, the tables say how large leak and gap are.
+    """
+    known = diagnoses or {}
     plan = result.plan
     parts = [f"**{plan.study.question}**"]
     for condition in plan.conditions:
         rows = [
-            "| trial | PSNR dB | difference from baseline | verdict | fits |",
-            "|---|---|---|---|---|",
+            "| trial | PSNR dB | difference from baseline | verdict | leak | gap | fits |",
+            "|---|---|---|---|---|---|---|",
         ]
         for line in result.lines(condition.label):
             failed = f", {line.failures} failed" if line.failures else ""
@@ -136,12 +163,20 @@ def summary(result: StudyResult) -> str:
                 f"{line.figures['psnr']:.2f}",
                 shown(line.difference),
                 line.verdict,
+                *_leak_and_gap(known.get(line.name, {}).get(condition.label)),
                 f"{line.fits}{failed}",
             )
             rows.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
         scope = f"{condition.label}, {len(plan.profile.seeds)} seed(s), crop {plan.profile.crop or 'none'}"
         parts.append("\n".join([f"{scope}:", "", *rows]))
     return "\n\n".join(parts)
+
+
+def _leak_and_gap(found: Diagnosis | None) -> tuple[str, str]:
+    if found is None:
+        return "", ""
+    leak = clear_leak(found.total, both_ways=found.both_ways)
+    return signed(leak), f"{found.total.gap.value:.1f}"
 
 
 def _write_pictures(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 from n2n_ablate.components import RECIPE_KINDS
 from n2n_ablate.errors import StudyError, nearest
+from n2n_ablate.recipe import Part
 from n2n_ablate.space import Value
 from n2n_ablate.study.model import Factor, Level, Study
 
@@ -29,6 +31,29 @@ def setting(text: str) -> tuple[str, Value]:
         )
         raise StudyError(msg)
     return key, _scalar(value)
+
+
+_PART = re.compile(r"([^()=,\s]+)\s*(?:\((.*)\))?")
+
+
+def read_part(text: str) -> Part:
+    """Read `name` or `name(parameter=value, parameter=value)`, as tables write a part.
+
+    Raises:
+        StudyError: It has another form.
+    """
+    found = _PART.fullmatch(text.strip())
+    values: dict[str, Value] = {}
+    for item in (found[2] or "").split(",") if found and (found[2] or "").strip() else ():
+        key, equals, value = (piece.strip() for piece in item.partition("="))
+        if not (key and equals and value) or key in values:
+            found = None
+            break
+        values[key] = _scalar(value)
+    if found is None:
+        msg = f"'{text}' must look like name or 'name(parameter=value, parameter=value)'"
+        raise StudyError(msg)
+    return Part(found[1], values)
 
 
 def _scalar(text: str) -> Value:

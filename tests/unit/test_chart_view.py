@@ -10,8 +10,11 @@ import pytest
 from n2n_ablate import record
 from n2n_ablate import study as studies
 from n2n_ablate.chart_view import chart_view
+from n2n_ablate.diagnostics import diagnose
 from n2n_ablate.fit import FitResult
 from n2n_ablate.results import Row, TrialResult
+from n2n_ablate_plugins.noises import Gaussian
+from n2n_ablate_plugins.zs_n2n import Diagonal
 
 IMAGES = ("boat", "two words")
 STEPS = np.arange(1, 11, dtype=np.int32)
@@ -54,7 +57,11 @@ def test_every_chart_shows_something_that_is_logged_and_everything_logged_has_a_
     cards = state["compareRunCharts"]
     drawn = {card["metricKey"] for card in cards if card["type"] in ("LINE", "BAR")}
     result = result_of(plan)
-    assert drawn == {item.name for item in record.values(plan, result, result)}
+    white = Gaussian()
+    found = {item.label: diagnose(Diagonal(), white, pairs=2) for item in plan.conditions}
+    measured = {item.name for item in record.diagnostics(plan, found)}
+    assert drawn - measured == {item.name for item in record.values(plan, result, result)}
+    assert {name.split(".")[1] for name in drawn & measured} == {"leak", "gap"}
     (scatter, *_) = [card for card in cards if card["type"] == "SCATTER"]
     assert scatter["xaxis"]["key"] == "sampler.center"
     assert scatter["yaxis"]["key"] in drawn

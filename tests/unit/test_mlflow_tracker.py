@@ -149,6 +149,33 @@ def test_a_trial_comes_out_as_it_went_in(output, plan, registry):
     assert runs["baseline"].data.metrics["psnr_gain"] == 0
 
 
+def test_what_was_measured_of_the_samplers_is_kept(output, two, registry):
+    results = [result_of(two, two.baseline), result_of(two, two.declared[0], 31.0)]
+    runs = runs_of(track(output, two, results, registry=registry), two)
+    run = runs["sampler.center=0.2"]
+    leak = 0.04 / 1.04
+    for suffix in ("sigma-25", "sigma-50"):
+        error = run.data.metrics[f"diagnostic.leak_error.{suffix}"]
+        assert abs(run.data.metrics[f"diagnostic.leak.{suffix}"] - leak) < 4 * error
+        assert run.data.metrics[f"diagnostic.gap.{suffix}"] < 1e-3  # the images are flat
+        assert f"diagnostic.bias.{suffix}" in run.data.metrics
+    rows = list(csv.DictReader((files_of(run) / "diagnostics.csv").read_text().splitlines()))
+    assert [row["image"] for row in rows] == ["all", *NAMES] * 2
+    assert float(rows[0]["leak"]) == run.data.metrics["diagnostic.leak.sigma-25"]
+    summary = files_of(runs["summary"]) / "diagnostics.csv"
+    rows = list(csv.DictReader(summary.read_text().splitlines()))
+    assert {row["trial"] for row in rows} == {"baseline", "sampler.center=0.2"}
+    assert "| leak | gap |" in runs["summary"].data.tags["mlflow.note.content"]
+
+
+def test_a_trial_whose_sampler_is_gone_is_kept_without_diagnostics(output, plan, registry):
+    gone = replace(plan.declared[0], recipe=plan.baseline.recipe.replace("sampler", "gone"))
+    results = [result_of(plan, plan.baseline), result_of(plan, gone)]
+    run = runs_of(track(output, plan, results, registry=registry), plan)["sampler.center=0.2"]
+    assert run.info.status == "FINISHED"
+    assert not [name for name in run.data.metrics if name.startswith("diagnostic.")]
+
+
 def test_curves_have_every_point_and_end_in_the_final_value(output, plan):
     result = result_of(plan, plan.baseline)
     tracker = track(output, plan, [result])

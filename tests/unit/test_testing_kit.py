@@ -55,6 +55,14 @@ class Overlap(Good):
         return even, (even + odd) / 2
 
 
+class Chooses(Good):
+    """No pixel feeds both views, but the noise decides which pixel goes where."""
+
+    def cut(self, image):
+        even, odd = rows(image)
+        return torch.minimum(even, odd), torch.maximum(even, odd)
+
+
 class FalseWarning(Good):
     leaks = True
 
@@ -148,7 +156,8 @@ def test_a_good_sampler_passes():
         (OddHeight(), "test_any_size_can_be_cut"),
         (ThreeChannels(), "test_any_number_of_channels_can_be_cut"),
         (Brighter(), "test_flat_stays_flat"),
-        (Overlap(), "test_no_pixel_feeds_both_views"),
+        (Overlap(), "test_views_share_no_noise"),
+        (Chooses(), "test_views_share_no_noise"),
         (FalseWarning(), "test_a_declared_leak_is_real"),
         (NotFixed(), "test_fixed_is_true"),
         (Elsewhere(), "test_all_randomness_comes_from_rng"),
@@ -166,6 +175,26 @@ def test_each_broken_promise_fails_its_own_test_alone(sampler, promise):
 
 def test_views_kept_from_the_first_image_are_caught():
     assert "test_a_split_can_be_applied_again" in broken_promises(Cached())
+
+
+class Warned(Chooses):
+    leaks = True
+
+
+class Recorrupts(Good):
+    """Every pixel feeds both views; the noise that is added makes them independent (sd 0.1)."""
+
+    consistent = False
+    keeps_flat = False
+
+    def draw(self, image, rng):
+        added = 0.1 * torch.randn(image.shape, generator=rng)
+        return lambda image: (image + added, image - added)
+
+
+@pytest.mark.parametrize("sampler", [Warned(), Recorrupts()], ids=lambda item: type(item).__name__)
+def test_dependence_of_noise_counts_not_that_of_pixels(sampler):
+    assert broken_promises(sampler) == []
 
 
 def test_every_promise_has_a_sampler_that_breaks_it():

@@ -1,0 +1,244 @@
+"""`n2n-ablate diagnose`: what samplers do to noise and scene, measured without training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from n2n_ablate.cli import options
+from n2n_ablate.cli.screen import messages, results
+from n2n_ablate.errors import AblateError, PluginError, StudyError, nearest
+
+if TYPE_CHECKING:
+    from n2n_ablate.components import Noise
+    from n2n_ablate.diagnostics import Diagnosis, Probe
+    from n2n_ablate.recipe import Part
+    from n2n_ablate.registry import Registry
+    from n2n_ablate.study import Plan, Trial
+
+    Diagnoses = Mapping[str, Mapping[str, Diagnosis]]  # by condition, then by name
+
+_CROP = 96
+
+
+def run(
+    samplers: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Names, or 'name(parameter=value)' in quotes; all samplers if none is given.",
+            metavar="SAMPLER",
+        ),
+    ] = None,
+    study: Annotated[
+        str, typer.Option(help="Measure the trials of this study on its own images and noise.")
+    ] = "",
+    profile: Annotated[str, typer.Option(help="With --study: whose images and crop to use.")] = "",
+    noise: Annotated[
+        str, typer.Option(help="A noise model, e.g. gaussian or 'poisson(lam=10)'.")
+    ] = "",
+    images: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--images",
+            help="A folder, a file, builtin (the default), or builtin:NAME. May be repeated.",
+        ),
+    ] = None,
+    crop: Annotated[
+        int | None,
+        typer.Option(help=f"Side of the centre crop in pixels, else {_CROP}; 0 for whole images."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KIND.PARAMETER=VALUE",
+            help="sampler.P sets P of every sampler that has it, noise.P that of the noise; with "
+            "--study as there. May be repeated.",
+        ),
+    ] = None,
+    plugins_dir: options.PluginsDir = None,
+    *,
+    as_json: options.Json = False,
+) -> None:
+    """Measure why samplers win or lose: leak, bias, view noise and gap. Trains nothing.
+
+    Examples:
+        n2n-ablate diagnose
+
+        n2n-ablate diagnose diagonal 'three-by-three(center=0.2)' --noise 'gaussian(sigma=50)'
+
+        n2n-ablate diagnose --study center-weight
+    """
+    import torch
+
+    torch.set_num_threads(1)  # small tensors: more threads cost more than they give
+    if study:
+        found = _of_study(study, profile, samplers, noise, images, crop, settings, plugins_dir)
+    elif profile:
+        msg = "--profile needs --study: it names a budget of a study"
+        raise StudyError(msg)
+    else:
+        found = _of_samplers(samplers, noise, images, crop, settings, plugins_dir)
+    if as_json:
+        print(json.dumps(_to_json(found), indent=2))  # noqa: T201
+        return
+    for condition, own in found.items():
+        _print(condition, own)
+
+
+def _of_study(
+    study: str,
+    profile: str,
+    samplers: list[str] | None,
+    noise: str,
+    images: list[str] | None,
+    crop: int | None,
+    settings: list[str] | None,
+    plugins_dir: Path | None,
+) -> Diagnoses:
+    if samplers or noise:
+        what = f"sampler '{samplers[0]}'" if samplers else f"--noise {noise}"
+        msg = (
+            f"--study brings its own samplers and noise, got {what} too. Use --set to change them."
+        )
+        raise StudyError(msg)
+    from n2n_ablate.session import Request, open_session
+    from n2n_ablate.trial_diagnostics import Diagnoses
+
+    session = open_session(
+        Request(
+            study=study,
+            profile=profile,
+            settings=settings or [],
+            images=images or [],
+            crop=crop,
+            device="cpu",
+            precision="fp32",
+            plugins_dir=plugins_dir,
+        )
+    )
+    if session.plan.searched:
+        told = f"{session.plan.searched} more trials would be chosen by the search; not measured."
+        messages().print(told, markup=False, highlight=False)
+    measured = Diagnoses(session.registry)
+    by_trial = {
+        _label(trial, session.plan): measured.of(trial.recipe, session.bench.subjects)
+        for trial in session.plan.fixed
+    }
+    labels = [condition.label for condition in session.plan.conditions]
+    return {label: {name: own[label] for name, own in by_trial.items()} for label in labels}
+
+
+def _label(trial: Trial, plan: Plan) -> str:
+    """Return a trial's name as tables have it: without the name of the only factor."""
+    keys = [factor.key for factor in plan.study.factors]
+    if trial.name != plan.baseline.name:
+        return trial.name.removeprefix(f"{keys[0]}=") if len(keys) == 1 else trial.name
+    values = [
+        f"{value}" if len(keys) == 1 else f"{key}={value}" for key, value in trial.values.items()
+    ]
+    return f"{', '.join(values)} (baseline)" if values else trial.name
+
+
+def _of_samplers(
+    samplers: list[str] | None,
+    noise: str,
+    images: list[str] | None,
+    crop: int | None,
+    settings: list[str] | None,
+    plugins_dir: Path | None,
+) -> Diagnoses:
+    from n2n_ablate.diagnostics import Probe
+    from n2n_ablate.images import collect
+    from n2n_ablate.recipe import Part, resolved
+    from n2n_ablate.registry import Registry
+    from n2n_ablate.study.settings import read_part
+
+    if crop is not None and crop < 0:
+        msg = f"--crop must not be negative, got {crop}"
+        raise StudyError(msg)
+    registry = Registry(plugins_dir=plugins_dir)
+    parts = [read_part(text) for text in samplers or registry.names("sampler")]
+    model = read_part(noise or "gaussian")
+    parts, model = _with_settings(registry, parts, model, settings or [])
+    model = resolved(registry, "noise", model)
+    size = _CROP if crop is None else crop
+    pictures = [image.cropped(size) for image in collect(images or ["builtin"])]
+    probes = [Probe(image.name, image.pixels) for image in pictures]
+    made: Noise = registry.build("noise", model.name, model.parameters)
+    found = {}
+    for part in parts:
+        resolved(registry, "sampler", part)
+        found[str(part)] = _measured(registry, part, made, probes)
+    names = f"{len(probes)} images" if len(probes) > 1 else probes[0].name
+    return {f"{Part(model.name, model.parameters)}, {names}": found}
+
+
+def _with_settings(
+    registry: Registry, parts: Sequence[Part], model: Part, settings: Sequence[str]
+) -> tuple[list[Part], Part]:
+    from n2n_ablate.recipe import Part
+    from n2n_ablate.study.settings import setting
+
+    kept = list(parts)
+    for text in settings:
+        key, value = setting(text)
+        kind, _, name = key.partition(".")
+        if not name or kind not in ("sampler", "noise"):
+            msg = f"--set '{text}': only sampler.PARAMETER and noise.PARAMETER count here"
+            raise StudyError(msg)
+        if kind == "noise":
+            model = Part(model.name, {**model.parameters, name: value})
+            continue
+        known = {
+            part.name: {item.name for item in registry.get("sampler", part.name).parameters}
+            for part in kept
+        }
+        if not any(name in own for own in known.values()):
+            every = set().union(*known.values())
+            msg = (
+                f"--set '{text}': no sampler here has a parameter '{name}'. {nearest(name, every)}"
+            )
+            raise StudyError(msg)
+        kept = [
+            Part(part.name, {**part.parameters, name: value}) if name in known[part.name] else part
+            for part in kept
+        ]
+    return kept, model
+
+
+def _measured(registry: Registry, part: Part, noise: Noise, probes: Sequence[Probe]) -> Diagnosis:
+    from n2n_ablate.diagnostics import diagnose
+
+    try:
+        return diagnose(registry.build("sampler", part.name, part.parameters), noise, probes)
+    except AblateError:
+        raise
+    except Exception as error:
+        msg = f"sampler '{part}' cannot be measured: {error!r}"
+        raise PluginError(msg) from error
+
+
+def _print(condition: str, found: Mapping[str, Diagnosis]) -> None:
+    from n2n_ablate.diagnosis_table import diagnosis_table, legend, remarks
+
+    out = results()
+    out.print(condition, markup=False, highlight=False)
+    out.print(diagnosis_table(found))
+    for line in remarks(found):
+        out.print(line, markup=False, highlight=False)
+    for line in legend(found):
+        out.print(line, markup=False, highlight=False, style="dim")
+
+
+def _to_json(found: Diagnoses) -> list[dict[str, object]]:
+    from n2n_ablate.diagnostics.words import to_json
+
+    return [
+        {"condition": condition, "samplers": {name: to_json(own) for name, own in each.items()}}
+        for condition, each in found.items()
+    ]
