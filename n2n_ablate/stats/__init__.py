@@ -16,10 +16,11 @@ from n2n_ablate.stats.permutation import SignFlip, sign_flip
 from n2n_ablate.stats.power import detectable, images_for, images_to_settle, power
 from n2n_ablate.stats.ranking import Ranking, kendall, ranking
 from n2n_ablate.stats.sequential import Look, Looks
-from n2n_ablate.stats.variance import Account, account
+from n2n_ablate.stats.variance import TWICE_THE_IMAGES, Account, account
 
 __all__ = [
     "LEVEL",
+    "TWICE_THE_IMAGES",
     "UNDECIDED",
     "VERDICTS",
     "Account",

@@ -49,7 +49,9 @@ class Crossing:
     certain: bool
 
 
-def peak(steps: Sequence[int], curves: np.ndarray, *, level: float = LEVEL) -> Peak | None:
+def peak(
+    steps: Sequence[int] | np.ndarray, curves: np.ndarray, *, level: float = LEVEL
+) -> Peak | None:
     """Compare the peak of curves with their last point.
 
     Args:
@@ -88,7 +90,9 @@ def band(gaps: np.ndarray, *, level: float = LEVEL) -> tuple[np.ndarray, np.ndar
     return mean, mean - half, mean + half
 
 
-def crossing(steps: Sequence[int], gaps: np.ndarray, *, level: float = LEVEL) -> Crossing | None:
+def crossing(
+    steps: Sequence[int] | np.ndarray, gaps: np.ndarray, *, level: float = LEVEL
+) -> Crossing | None:
     """Find the step at which one trial overtakes another for good.
 
     The interval is the stretch of steps at which "no difference" cannot be excluded. Where the

@@ -106,8 +106,9 @@ class Difference:
         if self.n == 1:
             return "one image gives no interval"
         if not self.has_spread:
-            same = "no difference" if self.mean == 0 else "the same difference"
-            return f"{same} on every image, so no spread to judge from"
+            if self.mean == 0:
+                return "no difference on any image"
+            return "the same difference on every image, so no interval"
         if self.lost:
             return f"{_images(self.lost)} lost: no word in favour of a trial that fails on images"
         if self.other_lost:

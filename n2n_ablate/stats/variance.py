@@ -24,6 +24,9 @@ from n2n_ablate.stats.differences import LEVEL
 Seeds = Mapping[str, Mapping[int, float]]
 """Value per image and seed."""
 
+TWICE_THE_IMAGES = 1 - math.sqrt(1 / 2)
+"""By what share twice the images narrow an interval, the widening by few images aside."""
+
 
 @dataclass(frozen=True)
 class Account:
@@ -58,6 +61,11 @@ class Account:
         return math.isfinite(self.share)
 
     @property
+    def twice_the_seeds(self) -> float:
+        """By what share twice the seeds would narrow an interval; NaN if not estimable."""
+        return 1 - math.sqrt(1 - self.share / 2)
+
+    @property
     def advice(self) -> str:
         """What to buy, in a sentence."""
         if self.images < 2:
@@ -66,9 +74,11 @@ class Account:
             return "not estimable: with one seed per image, images and seeds cannot be told apart"
         if not self.estimable:
             return "not estimable: the differences are the same for all images and seeds"
-        more_seeds, more_images = 1 - math.sqrt(1 - self.share / 2), 1 - math.sqrt(1 / 2)
         known = f"{self.share:.0%} ({self.share_low:.0%} to {self.share_high:.0%})"
-        gains = f"twice the seeds narrow intervals by {more_seeds:.0%}, twice the images by {more_images:.0%}"
+        gains = (
+            f"twice the seeds narrow intervals by {self.twice_the_seeds:.0%}, "
+            f"twice the images by {TWICE_THE_IMAGES:.0%}"
+        )
         what = "buy images" if self.share < 0.5 else "seeds help too, where images are short"
         return f"{what}: seeds make {known} of the variance of the mean; {gains}"
 

@@ -130,7 +130,7 @@ def test_one_image_gives_no_interval_and_no_verdict():
 
 
 @pytest.mark.parametrize(
-    ("gap", "told"), [(0.0, "no difference on every"), (0.1, "the same difference")]
+    ("gap", "told"), [(0.0, "no difference on any"), (0.1, "the same difference")]
 )
 def test_equal_differences_give_no_interval(gap, told):
     found = paired(named([gap] * 5), named([0.0] * 5))
