@@ -132,6 +132,8 @@ class StudyResult:
         plan: What was asked.
         trials: In the order in which they ran; the baseline is the first.
         yardsticks: By name (`noisy`, `nl-means`): value per metric, condition and image.
+        looks: Of a study that looks at its contrasts while it runs: the last look at each, by
+            condition and name of the trial. It decides in place of the interval of a single look.
     """
 
     plan: Plan
@@ -139,6 +141,7 @@ class StudyResult:
     yardsticks: Mapping[str, Mapping[tuple[str, str], Mapping[str, float]]] = field(
         default_factory=dict
     )
+    looks: Mapping[tuple[str, str], stats.Look] = field(default_factory=dict)
 
     @property
     def baseline(self) -> TrialResult | None:
@@ -167,6 +170,11 @@ class StudyResult:
         names = [item.trial.name for item in asked]
         size = len(self.plan.contrasts)  # of the family as declared, finished or not
         answers = dict(zip(names, stats.family(firsts, base, size=size), strict=True))
+        answers |= {
+            name: look.difference
+            for (label, name), look in self.looks.items()
+            if label == condition
+        }
         lines = [self._line(item, condition, base, answers) for item in self.trials]
         lines += self._yardstick_lines(condition, base)
         return sorted(

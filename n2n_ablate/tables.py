@@ -109,6 +109,7 @@ def legend(result: StudyResult, condition: str) -> list[str]:
     if not asked:
         return []
     wider = f"; with a verdict wider, so that all {size} hold at once" if size > 1 else ""
+    wider += ", at every look" if result.looks else ""
     words = "better, worse: excludes 0"
     if margin > 0:
         words = f"equivalent: within \u00b1{margin:g} dB; {words}"

@@ -16,15 +16,16 @@ MANY = 100_000
 """More images than anybody has: where a count of them ends."""
 
 
-def power(effect: float, n: int, level: float = LEVEL) -> float:
+def power(effect: float, n: int, critical: float | None = None) -> float:
     """Return the chance that the interval excludes zero, from the noncentral t distribution.
 
     Args:
         effect: True mean difference in standard deviations over images.
         n: Images, at least two.
-        level: Of the interval, corrections included.
+        critical: Half-width of the interval in standard errors; that of a plain 95 % interval if
+            not given.
     """
-    limit, centre = t_critical(level, n), abs(effect) * math.sqrt(n)
+    limit, centre = critical or t_critical(LEVEL, n), abs(effect) * math.sqrt(n)
     # By symmetry the second term is the chance below -limit, which scipy's cdf gives as NaN far out.
     return float(stats.nct.sf(limit, n - 1, centre) + stats.nct.sf(limit, n - 1, -centre))
 
@@ -35,19 +36,19 @@ def detectable(difference: Difference, *, chance: float = POWER) -> float | None
     It depends on the spread over images and their number, not on the difference that came out.
 
     Args:
-        difference: Gives spread, number of images and level.
+        difference: Gives spread, number of images and width of the interval.
         chance: Of finding it.
 
     Returns:
-        In units of the metric; None if the images show no spread.
+        In units of the metric; None if there is no interval.
     """
-    if not difference.has_spread:
+    if not math.isfinite(difference.half_width):
         return None
-    n, level = difference.n, difference.level
+    n, critical = difference.n, difference.critical
     high = 2.0
-    while power(high, n, level) < chance:
+    while power(high, n, critical) < chance:
         high *= 2
-    effect = optimize.brentq(lambda effect: power(effect, n, level) - chance, 0, high, xtol=1e-6)
+    effect = optimize.brentq(lambda effect: power(effect, n, critical) - chance, 0, high, xtol=1e-6)
     return float(effect) * difference.sd
 
 

@@ -1,5 +1,6 @@
 """From fits to the table and the answer: averages, failures, one-image studies, widths of terminals."""
 
+import dataclasses
 import io
 import json
 import math
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from n2n_ablate import answer, export, fit, tables
+from n2n_ablate import answer, export, fit, stats, tables
 from n2n_ablate.bench import Bench
 from n2n_ablate.console import Live, Plain, summary
 from n2n_ablate.fit import FitResult, Point
@@ -157,6 +158,18 @@ def test_a_contrast_that_lost_images_is_not_called_better(bench):
     line = lines(StudyResult(bench.plan, (base, lucky)))["sampler.center=0.2"]
     assert line.difference.lost == 1
     assert line.verdict == "not distinguishable"
+
+
+def test_the_last_look_of_a_race_decides(bench):
+    result = found(bench, base=[26.0, 28.0], contrast=[25.0, 27.02])
+    assert lines(result)["sampler.center=0.2"].verdict == "worse"
+    base, arm = (item.by_image("psnr", "sigma 25") for item in result.trials)
+    look = stats.Looks((2, 8)).look(1, arm, base, margin=0.05)
+    raced = dataclasses.replace(result, looks={("sigma 25", "sampler.center=0.2"): look})
+    line = lines(raced)["sampler.center=0.2"]
+    assert line.difference.half_width > lines(result)["sampler.center=0.2"].difference.half_width
+    assert line.verdict == look.verdict == "not distinguishable"
+    assert "at every look" in tables.legend(raced, "sigma 25")[0]
 
 
 @pytest.fixture

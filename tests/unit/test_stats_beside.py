@@ -127,7 +127,7 @@ def test_what_is_detectable_is_detected_four_times_in_five(n, level):
     gaps = np.resize([0.1, -0.1], n)
     found = difference(gaps, level)
     least = detectable(found)
-    assert power(least / found.sd, n, level) == pytest.approx(0.8, abs=1e-4)
+    assert power(least / found.sd, n, found.critical) == pytest.approx(0.8, abs=1e-4)
     assert detectable(difference(gaps + 3, level)) == pytest.approx(least)  # not of the mean
 
 
