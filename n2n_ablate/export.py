@@ -93,7 +93,8 @@ def _line(line: Line, margin: float) -> dict[str, Any]:
     }
     if gap and line.verdict:
         found["detectable"] = stats.detectable(gap)
-        found["images_to_settle"] = _pair(stats.images_to_settle(gap, margin))
+        open_ = line.verdict == stats.UNDECIDED
+        found["images_to_settle"] = _pair(stats.images_to_settle(gap, margin)) if open_ else None
     return found
 
 

@@ -71,7 +71,9 @@ def test_words_are_false_as_rarely_as_promised_to_a_third_digit(bench):
     check(bench, 60_000, slack=0.002)
     for row in bench["coverage"](60_000).values():
         assert row["normal"] == pytest.approx(0.95, abs=0.004)
-    powers = {(row["contrasts"], row["spread"], row["images"]): row for row in bench["powers"](20_000)}
+    powers = {
+        (row["contrasts"], row["spread"], row["images"]): row for row in bench["powers"](20_000)
+    }
     assert powers[1, 0.06, 6]["called better"] > 0.85
     assert powers[1, 0.15, 24]["called better"] > 0.8
 
