@@ -74,7 +74,7 @@ class TrialResult:
         whole = self.by_image(metric, condition)
         values: defaultdict[str, dict[int, float]] = defaultdict(dict)
         for row in self.rows:
-            if row.condition == condition and row.image in whole:
+            if row.condition == condition and row.image in whole and metric in row.result.figures:
                 values[row.image][row.seed] = row.result.figures[metric]
         return dict(values)
 

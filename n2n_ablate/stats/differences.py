@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import stats
@@ -164,6 +165,7 @@ def paired(
     return Difference(gaps, level, t_critical(level, len(gaps)), len(two - one), len(one - two))
 
 
+@lru_cache(maxsize=1024)
 def t_critical(level: float, n: int) -> float:
     """Return the half-width of a t interval over n values in standard errors; infinite for n = 1."""
     return float(stats.t.isf((1 - level) / 2, n - 1)) if n > 1 else math.inf

@@ -115,6 +115,8 @@ class Looks:
         earlier = tuple(size for size in earlier if size >= 2)
         if n < 2 or n > self.sizes[-1] or (earlier and n <= earlier[-1]):
             return math.inf
+        if (*earlier, n) == self.sizes[: len(earlier) + 1]:
+            return self.critical[len(earlier)]
         return self._critical((*earlier, n), last=last)[-1]
 
     def _critical(self, sizes: tuple[int, ...], *, last: bool) -> tuple[float, ...]:

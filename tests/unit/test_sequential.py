@@ -97,6 +97,19 @@ def test_images_that_were_lost_shift_the_looks_but_not_the_error():
     assert middle.difference.critical == pytest.approx(criticals((4, 7), 16, 0.05, squared)[-1])
 
 
+def test_with_lost_images_the_whole_error_is_spent_and_no_more():
+    looks, real = Looks((4, 8, 16)), (4, 7, 14)
+    critical = [
+        looks.look(
+            number, named(np.arange(n)), named([0.0] * n), margin=0.05, before=real[: number - 1]
+        ).difference.critical
+        for number, n in enumerate(real, 1)
+    ]
+    values = np.random.default_rng(6).normal(size=(60_000, 14))
+    over = (abs(t_statistics(values, real)) > critical).any(axis=1).mean()
+    assert over == pytest.approx(0.05, abs=0.003)
+
+
 def test_a_look_without_new_images_settles_nothing():
     looks = Looks((4, 8, 16))
     arm, base = named([1.0, 1.1, 0.9, 1.0]), named([0.0] * 4)
