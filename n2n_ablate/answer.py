@@ -1,18 +1,18 @@
-"""Puts results into words and plain data: the answer with its scope, and JSON for scripts."""
+"""Puts results into words: the answer with its scope."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from n2n_ablate.bench import Bench
 from n2n_ablate.results import Line, StudyResult
-from n2n_ablate.stats import Difference
+from n2n_ablate.stats import UNDECIDED, VERDICTS, Difference, detectable, images_to_settle
 from n2n_ablate.study import BASELINE, Plan
 
 _OWN = (BASELINE, "declared", "search")
 _FEW = 3  # contrasts that a sentence can carry with their numbers; the table has them all
+_PLENTY = 1000  # images; a count beyond says no more
 _MINUS = "\u2212"
 
 
@@ -23,11 +23,11 @@ def signed(value: float, digits: int = 2) -> str:
 
 
 def shown(difference: Difference | None) -> str:
-    """Return `-0.50 +- 0.22` in print, without the interval if there is only one image."""
+    """Return `-0.50 +- 0.22` in print; what takes the interval's place where there is none."""
     if difference is None:
         return ""
     if not math.isfinite(difference.half_width):
-        return f"{signed(difference.mean)} (n=1)"
+        return f"{signed(difference.mean)} ({'n=1' if difference.n == 1 else 'all equal'})"
     return f"{signed(difference.mean)} \u00b1 {difference.half_width:.2f}"
 
 
@@ -55,17 +55,19 @@ def sentence(result: StudyResult, bench: Bench, condition: str) -> str:
     """Return one plain sentence that answers the study's question under a condition."""
     plan = result.plan
     lines = {line.name: line for line in result.lines(condition)}
-    asked = [lines[name] for name in plan.contrasts if name in lines]
-    asked = [line for line in asked if line.difference]
+    declared = [lines[name] for name in plan.contrasts if name in lines]
+    asked = [line for line in declared if line.difference]
+    lost = [line for line in declared if not line.difference and line.failures]
     where = scope(plan, bench, condition)
-    if not asked:
+    if not asked and not lost:
         return f"No contrast has a result yet ({where})."
-    base = baseline_name(plan)
+    base, margin = baseline_name(plan), plan.study.margin
     if len(asked) <= _FEW:
-        told = _list([f"{_short(line.name, plan)} is {_verdict(line)}" for line in asked])
+        told = [f"{_short(line.name, plan)} is {_verdict(line, margin)}" for line in asked]
     else:
-        told = _grouped(asked, plan)
-    return f"Against the baseline ({base}), {told}; {where}."
+        told = [_grouped(asked, plan)]
+    told += [f"{_short(line.name, plan)} has no result that can be compared" for line in lost]
+    return f"Against the baseline ({base}), {_list(told)}; {where}."
 
 
 def best_sentence(result: StudyResult, condition: str) -> str:
@@ -101,70 +103,58 @@ def baseline_name(plan: Plan) -> str:
     return ", ".join(f"{key}={value}" for key, value in values.items()) or BASELINE
 
 
-def to_json(result: StudyResult, bench: Bench) -> dict[str, Any]:
-    """Return everything a script could want to know, as plain data."""
-    plan = result.plan
-    return {
-        "study": plan.study.name,
-        "question": plan.study.question,
-        "profile": plan.profile.name,
-        "key": plan.key,
-        "images": [image.name for image in bench.images],
-        "seeds": list(plan.profile.seeds),
-        "settings": list(plan.settings),
-        "margin": plan.study.margin,
-        "conditions": [
-            {
-                "condition": condition.label,
-                "noise": {"name": condition.noise.name, **condition.noise.parameters},
-                "answer": sentence(result, bench, condition.label),
-                "best": (found := best(result, condition.label)) and found.name,
-                "scope": scope(plan, bench, condition.label),
-                "trials": [_line_json(line) for line in result.lines(condition.label)],
-            }
-            for condition in plan.conditions
-        ],
-        "recipes": {item.trial.name: item.trial.recipe.flat() for item in result.trials},
-        "fits": sum(len(item.rows) for item in result.trials),
-        "reused": sum(item.reused for item in result.trials),
-        "failures": sum(item.failures for item in result.trials),
-    }
+def _verdict(line: Line, margin: float) -> str:
+    found = line.difference
+    if line.verdict != UNDECIDED or found is None:
+        return f"{line.verdict} ({shown(found)} dB)"
+    more = found.caveat or _unsettled([found], margin)
+    return f"{UNDECIDED} from it ({shown(found)} dB{f'; {more}' if more else ''})"
 
 
-def _line_json(line: Line) -> dict[str, Any]:
-    gap = line.difference
-    finite = gap is not None and math.isfinite(gap.half_width)
-    return {
-        "name": line.name,
-        "role": line.role,
-        "values": dict(line.values),
-        **{name: _number(value) for name, value in line.figures.items()},
-        "difference": gap and gap.mean,
-        "interval": [gap.low, gap.high] if gap and finite else None,
-        "level": gap and gap.level,
-        "images": gap and gap.n,
-        "verdict": line.verdict or None,
-        "failures": line.failures,
-        "seconds_per_fit": round(line.seconds, 3),
-    }
+def _unsettled(found: Sequence[Difference], margin: float) -> str:
+    """Return what difference the study could have seen, and how many images would settle it."""
+    seen = [value for value in map(detectable, found) if value is not None]
+    ranges = [span for item in found if (span := images_to_settle(item, margin))]
+    parts = []
+    if seen:
+        least, most = min(seen), max(seen)
+        exact = f"{most:.2f}" if len(seen) == 1 else f"{least:.2f} to {most:.2f}"
+        parts.append(f"{exact} dB would have been seen")
+    if ranges:
+        fewest, most_images = (end(span[i] for span in ranges) for i, end in ((0, min), (1, max)))
+        parts.append(
+            f"{_count(fewest, most_images)} would settle {'it' if len(found) == 1 else 'them'}"
+        )
+    return ", ".join(parts)
 
 
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else value
+def _count(few: int, many: int) -> str:
+    if few > _PLENTY:
+        return f"more than {_PLENTY} images"
+    if many > _PLENTY:
+        return f"{_rounded(few)} to over {_PLENTY} images"
+    return f"{_rounded(few)} to {_rounded(many)} images"
 
 
-def _verdict(line: Line) -> str:
-    word = {"equivalent": "equivalent", "better": "better", "worse": "worse"}
-    return f"{word.get(line.verdict, 'not distinguishable from it')} ({shown(line.difference)} dB)"
+def _rounded(count: int) -> int:
+    """Return a count with two digits that mean something."""
+    scale = 10 ** max(0, len(str(count)) - 2)
+    return int(math.ceil(count / scale) * scale)
 
 
 def _grouped(asked: Sequence[Line], plan: Plan) -> str:
     groups = []
-    for verdict in ("better", "equivalent", "worse", "not distinguishable"):
-        names = [_short(line.name, plan) for line in asked if line.verdict == verdict]
-        verb = "is" if len(names) == 1 else "are"
-        if names:
-            groups.append(f"{_list(names)} {verb} {verdict}")
+    for verdict in VERDICTS:
+        own = [line for line in asked if line.verdict == verdict]
+        if not own:
+            continue
+        verb = "is" if len(own) == 1 else "are"
+        text = f"{_list([_short(line.name, plan) for line in own])} {verb} {verdict}"
+        if verdict == UNDECIDED:
+            gaps = [line.difference for line in own if line.difference]
+            more = _unsettled(gaps, plan.study.margin)
+            text += f" ({more})" if more else ""
+        groups.append(text)
     return "; ".join(groups)
 
 

@@ -69,6 +69,15 @@ class TrialResult:
                 values[row.image].append(row.result.figures[metric])
         return {image: float(np.mean(own)) for image, own in values.items()}
 
+    def by_seed(self, metric: str, condition: str) -> dict[str, dict[int, float]]:
+        """Return the value of a metric per image and seed; images as in `by_image`."""
+        whole = self.by_image(metric, condition)
+        values: defaultdict[str, dict[int, float]] = defaultdict(dict)
+        for row in self.rows:
+            if row.condition == condition and row.image in whole and metric in row.result.figures:
+                values[row.image][row.seed] = row.result.figures[metric]
+        return dict(values)
+
     def mean(self, metric: str, condition: str) -> float:
         """Return the mean of a metric over images, NaN if no fit succeeded."""
         values = list(self.by_image(metric, condition).values())
@@ -96,7 +105,7 @@ class Line:
         values: Place among the factors.
         figures: Mean of every metric.
         difference: From the baseline, in dB, None for the baseline itself.
-        verdict: One word for declared contrasts, else empty.
+        verdict: One word for declared contrasts, read off the interval; else empty.
         failures: Fits without a result.
         fits: All fits.
         seconds: Mean training time of a fit, with all workers busy.
@@ -123,6 +132,8 @@ class StudyResult:
         plan: What was asked.
         trials: In the order in which they ran; the baseline is the first.
         yardsticks: By name (`noisy`, `nl-means`): value per metric, condition and image.
+        looks: Of a study that looks at its contrasts while it runs: the last look at each, by
+            condition and name of the trial. It decides in place of the interval of a single look.
     """
 
     plan: Plan
@@ -130,11 +141,23 @@ class StudyResult:
     yardsticks: Mapping[str, Mapping[tuple[str, str], Mapping[str, float]]] = field(
         default_factory=dict
     )
+    looks: Mapping[tuple[str, str], stats.Look] = field(default_factory=dict)
 
     @property
     def baseline(self) -> TrialResult | None:
         """The baseline's result, None if it did not run."""
         return next((item for item in self.trials if item.trial.role == BASELINE), None)
+
+    @property
+    def contrasts(self) -> list[TrialResult]:
+        """The results of declared contrasts, in the order in which they ran."""
+        return [item for item in self.trials if self._is_contrast(item)]
+
+    def account(self, condition: str) -> stats.Account:
+        """Return where the uncertainty of the contrasts comes from, pooled."""
+        base = self.baseline.by_seed("psnr", condition) if self.baseline else {}
+        firsts = [item.by_seed("psnr", condition) for item in self.contrasts]
+        return stats.account([first for first in firsts if first], base)
 
     def lines(self, condition: str) -> list[Line]:
         """Return the table of a condition: best PSNR first, trials with failed fits last.
@@ -142,11 +165,16 @@ class StudyResult:
         A mean over the images that a trial survived says nothing beside a mean over all of them.
         """
         base = self._base(condition)
-        asked = [item for item in self.trials if self._is_contrast(item)]
+        asked = self.contrasts
         firsts = [item.by_image("psnr", condition) for item in asked]
         names = [item.trial.name for item in asked]
         size = len(self.plan.contrasts)  # of the family as declared, finished or not
         answers = dict(zip(names, stats.family(firsts, base, size=size), strict=True))
+        answers |= {
+            name: look.difference
+            for (label, name), look in self.looks.items()
+            if label == condition
+        }
         lines = [self._line(item, condition, base, answers) for item in self.trials]
         lines += self._yardstick_lines(condition, base)
         return sorted(

@@ -12,11 +12,12 @@ from rich.text import Text
 from n2n_ablate.answer import shown
 from n2n_ablate.registry import Entry, Registry
 from n2n_ablate.results import Line, StudyResult
+from n2n_ablate.stats import TWICE_THE_IMAGES, UNDECIDED
 from n2n_ablate.study import BASELINE
 
 _BARS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
-_STYLE = {"better": "green", "worse": "red", "equivalent": "cyan", "not distinguishable": "dim"}
-_MARK = {"not distinguishable": "unclear"}
+_STYLE = {"better": "green", "worse": "red", "equivalent": "cyan", UNDECIDED: "dim"}
+_MARK = {UNDECIDED: "unclear"}
 
 
 def sparkline(values: Sequence[float], width: int = 10) -> str:
@@ -104,17 +105,21 @@ def legend(result: StudyResult, condition: str) -> list[str]:
     """Return what a reader of the table has to know to read it right."""
     lines = result.lines(condition)
     asked = [line for line in lines if line.verdict]
-    size = len(result.plan.contrasts)
-    told = []
-    if asked and size > 1:
+    size, margin = len(result.plan.contrasts), result.plan.study.margin
+    if not asked:
+        return []
+    wider = f"; with a verdict wider, so that all {size} hold at once" if size > 1 else ""
+    wider += ", at every look" if result.looks else ""
+    words = "better, worse: excludes 0"
+    if margin > 0:
+        words = f"equivalent: within \u00b1{margin:g} dB; {words}"
+    told = [f"\u00b1: 95 % t interval over images{wider}.", f"{words}; unclear: neither."]
+    account = result.account(condition)
+    if account.estimable and any(line.verdict == UNDECIDED for line in asked):
         told.append(
-            f"Intervals: 95 %, t over images; with a verdict corrected for {size} contrasts (Holm), "
-            "else one by one."
+            f"Twice the seeds would narrow these intervals by {account.twice_the_seeds:.0%}, "
+            f"twice the images by {TWICE_THE_IMAGES:.0%}."
         )
-    elif asked:
-        told.append("Intervals: 95 %, t over images.")
-    if any(line.verdict == "not distinguishable" for line in asked):
-        told.append("unclear: not distinguishable from the baseline with this many images.")
     return told
 
 

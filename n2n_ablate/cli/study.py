@@ -140,11 +140,11 @@ def _run_locked(
 def _print(
     result: StudyResult, runner: Runner, request: Request, *, as_json: bool, quiet: bool
 ) -> None:
-    from n2n_ablate import answer, tables
+    from n2n_ablate import answer, export, tables
 
     out = results()
     if as_json:
-        print(json.dumps(answer.to_json(result, runner.bench), indent=2))  # noqa: T201
+        print(json.dumps(export.to_json(result, runner.bench), indent=2))  # noqa: T201
         return
     for condition in runner.plan.conditions:
         out.print()

@@ -1,13 +1,15 @@
 """From fits to the table and the answer: averages, failures, one-image studies, widths of terminals."""
 
+import dataclasses
 import io
+import json
 import math
 
 import numpy as np
 import pytest
 from rich.console import Console
 
-from n2n_ablate import answer, fit, tables
+from n2n_ablate import answer, export, fit, stats, tables
 from n2n_ablate.bench import Bench
 from n2n_ablate.console import Live, Plain, summary
 from n2n_ablate.fit import FitResult, Point
@@ -85,7 +87,7 @@ def test_a_trial_without_any_result_stands_last_and_has_no_numbers(bench):
     table = Console(file=io.StringIO(), width=120)
     table.print(tables.study_table(result, "sigma 25", 120))
     assert "failed" in table.file.getvalue()
-    assert answer.to_json(result, bench)["conditions"][0]["trials"][-1]["psnr"] is None
+    assert export.to_json(result, bench)["conditions"][0]["trials"][-1]["psnr"] is None
 
 
 def test_a_trial_that_lost_its_hardest_image_is_not_ranked_above_whole_ones(bench):
@@ -120,8 +122,115 @@ def test_one_image_gives_a_sentence_without_an_interval(bench):
         bench.plan,
         (trial(bench.plan.baseline, [26.0]), trial(bench.plan.fixed[1], [25.0])),
     )
-    assert "(\u22121.00 (n=1) dB)" in answer.sentence(result, bench, "sigma 25")
-    assert "not distinguishable" in answer.sentence(result, bench, "sigma 25")
+    told = answer.sentence(result, bench, "sigma 25")
+    assert (
+        "0.2 is not distinguishable from it (\u22121.00 (n=1) dB; one image gives no interval)"
+        in told
+    )
+
+
+def test_an_open_question_names_what_could_be_seen_and_what_would_settle_it(bench):
+    result = found(bench, base=[26.0, 28.0], contrast=[25.9, 28.02])
+    told = answer.sentence(result, bench, "sigma 25")
+    # sd .0849 over 2 images: t(.975, 1) = 12.7 standard errors
+    assert "0.2 is not distinguishable from it (\u22120.04 \u00b1 0.76 dB; " in told
+    assert "0.98 dB would have been seen" in told
+    assert "19 to over 1000 images would settle it)" in told
+
+
+def test_equal_trials_are_said_to_be_equal(bench):
+    result = found(bench, base=[26.0, 28.0], contrast=[26.0, 28.0])
+    told = answer.sentence(result, bench, "sigma 25")
+    assert "(+0.00 (all equal) dB; no difference on any image)" in told
+    assert lines(result)["sampler.center=0.2"].verdict == "not distinguishable"
+
+
+def test_a_contrast_without_any_result_is_named(bench):
+    lost = trial(bench.plan.fixed[1], [0.0, 0.0], failures=[0, 1])
+    result = StudyResult(bench.plan, (trial(bench.plan.baseline, [20.0, 30.0]), lost))
+    told = answer.sentence(result, bench, "sigma 25")
+    assert "0.2 has no result that can be compared" in told
+
+
+def test_a_contrast_that_lost_images_is_not_called_better(bench):
+    lucky = trial(bench.plan.fixed[1], [0.0, 29.0, 31.0, 31.5, 31.0, 31.0], failures=[0])
+    base = trial(bench.plan.baseline, [30.0] * 6)
+    line = lines(StudyResult(bench.plan, (base, lucky)))["sampler.center=0.2"]
+    assert line.difference.lost == 1
+    assert line.verdict == "not distinguishable"
+
+
+def test_the_last_look_of_a_race_decides(bench):
+    result = found(bench, base=[26.0, 28.0], contrast=[25.0, 27.02])
+    assert lines(result)["sampler.center=0.2"].verdict == "worse"
+    base, arm = (item.by_image("psnr", "sigma 25") for item in result.trials)
+    look = stats.Looks((2, 8)).look(1, arm, base, margin=0.05)
+    raced = dataclasses.replace(result, looks={("sigma 25", "sampler.center=0.2"): look})
+    line = lines(raced)["sampler.center=0.2"]
+    assert line.difference.half_width > lines(result)["sampler.center=0.2"].difference.half_width
+    assert line.verdict == look.verdict == "not distinguishable"
+    assert "at every look" in tables.legend(raced, "sigma 25")[0]
+
+
+@pytest.fixture
+def seeded(bench):
+    """Two images, three seeds, in which everything has a spread."""
+    return found(
+        bench,
+        base=[26.0, 28.0, 26.3, 28.2, 25.9, 28.1],
+        contrast=[25.0, 27.1, 25.2, 27.3, 24.8, 27.25],
+    )
+
+
+def test_plain_data_carries_every_number_of_a_contrast(bench, seeded):
+    data = export.to_json(seeded, bench)
+    json.loads(json.dumps(data, allow_nan=False))
+    condition = data["conditions"][0]
+    assert condition["family"] == {"contrasts": 1, "level": 0.95, "each": 0.95}
+    rows = {row["name"]: row for row in condition["trials"]}
+    row, gaps = rows["sampler.center=0.2"], np.array([-16 / 15, -0.883333])
+    assert row["difference"] == pytest.approx(gaps.mean(), abs=1e-5)
+    assert row["spread"] == pytest.approx(gaps.std(ddof=1), abs=1e-5)
+    assert row["effect"] == pytest.approx(gaps.mean() / gaps.std(ddof=1), rel=1e-4)
+    assert (row["wins"], row["losses"], row["ties"], row["lost_images"]) == (0, 2, 0, 0)
+    assert (row["p_sign_flip"], row["p_sign_flip_smallest"]) == (0.5, 0.5)
+    assert row["p_holm"] == row["p"]
+    assert row["interval_bca"] is None  # 24 images or more
+    assert row["detectable"] > 0
+    assert row["images_to_settle"][0] < row["images_to_settle"][1]
+    assert row["curve"]["peak_step"] == 30
+    assert "p" not in rows["baseline"]
+
+
+def test_plain_data_says_where_uncertainty_comes_from(bench, seeded):
+    condition = export.to_json(seeded, bench)["conditions"][0]
+    account = condition["variance"]
+    assert (account["images"], account["seeds"], account["contrasts"]) == (2, 3, 1)
+    assert 0 < account["share_of_seeds"] <= 1
+    assert account["sd_image"] == pytest.approx(math.sqrt(2), abs=0.1)
+    one = found(bench, base=[26.0, 28.0], contrast=[25.0, 27.1])
+    account = export.to_json(one, bench)["conditions"][0]["variance"]
+    assert "one seed" in account["advice"]
+    assert account["share_of_seeds"] is None
+
+
+def test_plain_data_says_how_well_the_loss_would_have_chosen(bench, seeded):
+    guide = export.to_json(seeded, bench)["conditions"][0]["loss_as_guide"]
+    assert (guide["trials"], guide["images"]) == (2, 2)
+    assert guide["tau"] is None  # all losses are equal here
+    assert guide["cost"] == 0  # of equals the first, which is the better one
+
+
+def test_the_legend_explains_interval_and_words(bench, seeded):
+    told = tables.legend(seeded, "sigma 25")
+    assert told[0] == "\u00b1: 95 % t interval over images."
+    assert told[1] == (
+        "equivalent: within \u00b10.05 dB; better, worse: excludes 0; unclear: neither."
+    )
+    assert tables.legend(found(bench, base=[26.0, 28.0]), "sigma 25") == []
+    unclear = found(bench, base=[26.0, 28.0, 26.3, 28.2], contrast=[25.9, 28.1, 26.4, 28.0])
+    assert "twice the images" in tables.legend(unclear, "sigma 25")[-1]
+    assert max(map(len, [*told, *tables.legend(unclear, "sigma 25")])) <= 80
 
 
 def test_nothing_yet_is_said_as_it_is(bench):

@@ -1,0 +1,52 @@
+"""Statistics of a study: numbers in, numbers and one word out. Pure: numpy and scipy, no torch."""
+
+from n2n_ablate.stats.bootstrap import bca
+from n2n_ablate.stats.curves import Crossing, Peak, band, crossing, peak
+from n2n_ablate.stats.differences import (
+    LEVEL,
+    UNDECIDED,
+    VERDICTS,
+    Difference,
+    paired,
+    t_critical,
+    t_interval,
+)
+from n2n_ablate.stats.family import family, family_level, holm
+from n2n_ablate.stats.permutation import SignFlip, sign_flip
+from n2n_ablate.stats.power import detectable, images_for, images_to_settle, power
+from n2n_ablate.stats.ranking import Ranking, kendall, ranking
+from n2n_ablate.stats.sequential import Look, Looks
+from n2n_ablate.stats.variance import TWICE_THE_IMAGES, Account, account
+
+__all__ = [
+    "LEVEL",
+    "TWICE_THE_IMAGES",
+    "UNDECIDED",
+    "VERDICTS",
+    "Account",
+    "Crossing",
+    "Difference",
+    "Look",
+    "Looks",
+    "Peak",
+    "Ranking",
+    "SignFlip",
+    "account",
+    "band",
+    "bca",
+    "crossing",
+    "detectable",
+    "family",
+    "family_level",
+    "holm",
+    "images_for",
+    "images_to_settle",
+    "kendall",
+    "paired",
+    "peak",
+    "power",
+    "ranking",
+    "sign_flip",
+    "t_critical",
+    "t_interval",
+]

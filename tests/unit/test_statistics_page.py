@@ -1,0 +1,96 @@
+"""The figures on the page about statistics are computed here, from the table that it shows."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from n2n_ablate import stats
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs/explanation/fairness-and-statistics.md").read_text(encoding="utf-8")
+FOUND = json.loads((ROOT / "docs/results/statistics.json").read_text(encoding="utf-8"))
+EXAMPLE = re.search(r"<!-- worked example -->(.*)<!-- /worked example -->", PAGE, re.DOTALL)[1]
+TEXT = " ".join(EXAMPLE.split())
+
+
+@pytest.fixture(scope="module")
+def example():
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in EXAMPLE.splitlines()
+        if re.match(r"\| \w+ \| \d\d\.", line)
+    ]
+    base, none, much = ({row[0]: float(row[place]) for row in rows} for place in (1, 2, 3))
+    return stats.family([none, much], base)
+
+
+def test_the_example_follows_from_its_table(example):
+    none, much = example
+    told = [
+        f"0.2 against 0.01: mean {much.mean:.3f}, standard deviation {much.sd:.3f}",
+        f"0 against 0.01: mean {none.mean:.3f}, standard deviation {none.sd:.3f}",
+        f"{none.critical:.3f} standard errors",
+        (
+            f"0.2: {much.mean:.3f} ± {much.half_width:.3f}. "
+            f"0: {none.mean:.3f} ± {none.half_width:.3f}."
+        ),
+        f"a difference of {stats.detectable(none):.3f} dB four times",
+        "{} to {} images".format(*stats.images_to_settle(none, 0.05)),
+        f"p = {stats.sign_flip(much.gaps).p:.3f} for 0.2",
+        f"For 0 it gives {stats.sign_flip(none.gaps).p:.3f}",
+        f"`rocket` loses {-min(none.gaps):.3f}",
+    ]
+    for text in told:
+        assert text in TEXT
+    assert (much.verdict(0.05), none.verdict(0.05)) == ("worse", stats.UNDECIDED)
+    assert (none.wins, none.losses) == (5, 1)
+    assert stats.sign_flip(much.gaps).p == stats.sign_flip(much.gaps).smallest
+
+
+def test_the_table_of_half_widths(example):
+    images = (4, 6, 8, 24)
+    for name, size in (("one contrast", 1), ("two", 2), ("nine", 9)):
+        level = stats.family_level(size)
+        cells = [f"{stats.t_critical(level, n) / np.sqrt(n):.2f}" for n in images]
+        assert f"| {name} | {' | '.join(cells)} |" in PAGE
+
+
+def test_what_is_quoted_from_the_drawn_studies_is_there():
+    naive = [row["seeds as images"] for row in FOUND["coverage"].values()]
+    assert f"{min(naive) * 100:.0f} to {max(naive) * 100:.0f} %" in PAGE
+    skewed = [row["skewed"] for row in FOUND["coverage"].values()]
+    assert f"{min(skewed) * 100:.0f} to {max(skewed) * 100:.0f} %" in PAGE
+    races = FOUND["false words in a race"]["normal"]
+    assert 0.145 < races["better or worse, intervals for one look"] < 0.165
+    assert 0.28 < FOUND["false words"]["6, skewed"]["equivalent, sd 0.02"] < 0.32
+    cost = {}
+    for row in FOUND["power"]:
+        lead = row["by Holm"] - row["called better"]
+        cost[row["contrasts"]] = max(lead, cost.get(row["contrasts"], 0))
+    assert f"at most {cost[2] * 100:.0f} of 100" in " ".join(PAGE.split())
+    assert f"up to {cost[10] * 100:.0f}" in " ".join(PAGE.split())
+    for row in FOUND["spending"]:
+        if row["spending"] == "share squared (ours)":
+            assert 1.085 < row["last critical"] / row["one look"] < 1.115
+    ours = [row["equivalent, ours"] for row in FOUND["false words of Holm"].values()]
+    assert max(ours) < 0.03
+    bound = sum(0.05 / 2 / rank for rank in range(1, 11))
+    assert bound == pytest.approx(0.07, abs=0.005)
+
+
+def test_stored_results_keep_what_the_page_promises():
+    for name, row in FOUND["coverage"].items():
+        assert 0.93 < row["normal"] < 0.97, name
+    for name, row in FOUND["false words"].items():
+        if name.endswith("normal"):
+            assert max(row.values()) <= 0.05, name
+    assert (
+        max(
+            FOUND["false words in a race"]["normal"][key]
+            for key in ("better or worse", "equivalent")
+        )
+        <= 0.05
+    )

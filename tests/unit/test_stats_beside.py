@@ -1,0 +1,352 @@
+"""What stands beside the verdict: sign flips, bootstrap, power, variance, rankings, curves."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats as scipy_stats
+
+from n2n_ablate.stats import (
+    Difference,
+    account,
+    band,
+    bca,
+    crossing,
+    detectable,
+    images_for,
+    images_to_settle,
+    kendall,
+    peak,
+    power,
+    ranking,
+    sign_flip,
+    t_critical,
+)
+
+values = st.lists(st.floats(-9, 9).map(lambda value: round(value, 3)), min_size=1, max_size=9)
+
+
+def difference(gaps, level=0.95):
+    return Difference(tuple(gaps), level, t_critical(level, len(gaps)))
+
+
+# Sign flips
+
+
+def test_a_sign_flip_worked_by_hand():
+    # |+-1 +-2 +-3| is 6 for two patterns of eight, 4 or more for four
+    assert sign_flip([1, 2, 3]).p == 2 / 8
+    assert sign_flip([-1, 2, 3]).p == 4 / 8
+    assert sign_flip([1, 2, 3]).smallest == 2 / 8
+    assert sign_flip([1, 2, 3]).exact
+    assert sign_flip([0.0]).p == 1
+
+
+@given(values)
+def test_sign_flips_are_counted_as_one_would(gaps):
+    sums = [
+        abs(sum(s * gap for s, gap in zip(signs, gaps, strict=True)))
+        for signs in itertools.product((1, -1), repeat=len(gaps))
+    ]
+    expected = np.mean([total >= abs(sum(gaps)) - 1e-9 for total in sums])
+    found = sign_flip(gaps)
+    assert found.p == pytest.approx(expected)
+    assert found.p >= found.smallest
+    assert sign_flip([-gap for gap in gaps]).p == found.p
+
+
+def test_sign_flips_agree_with_scipy():
+    gaps = np.random.default_rng(3).normal(0.4, 1, 9)
+    expected = scipy_stats.permutation_test(
+        (gaps,), np.mean, permutation_type="samples", n_resamples=10_000, vectorized=True
+    )
+    assert sign_flip(gaps).p == pytest.approx(expected.pvalue)
+
+
+def test_beyond_sixteen_images_patterns_are_drawn_and_come_out_close():
+    gaps = np.random.default_rng(5).normal(0.5, 1, 17)
+    found = sign_flip(gaps)
+    assert not found.exact
+    assert found.smallest == 1 / 100_000
+    signs = 2 * ((np.arange(2**17)[:, None] >> np.arange(17)) & 1) - 1
+    exact = np.mean(abs(signs @ gaps) >= abs(gaps.sum()) - 1e-9)
+    assert found.p == pytest.approx(exact, abs=4 * math.sqrt(exact / 100_000))
+    assert sign_flip(gaps) == found  # the seed is fixed
+    assert sign_flip([1.0] * 40).p < 1e-4
+
+
+def test_a_sign_flip_of_nothing_says_so():
+    with pytest.raises(ValueError, match="no differences given"):
+        sign_flip([])
+
+
+# Bootstrap
+
+
+def test_bca_is_that_of_scipy_and_close_to_t_where_both_hold():
+    gaps = np.random.default_rng(1).normal(0.1, 0.1, 60)
+    low, high = bca(gaps, 0.95)
+    expected = scipy_stats.bootstrap(
+        (gaps,), np.mean, confidence_level=0.95, rng=np.random.default_rng(0)
+    ).confidence_interval
+    assert (low, high) == (pytest.approx(expected.low), pytest.approx(expected.high))
+    plain = difference(gaps)
+    assert low == pytest.approx(plain.low, abs=0.1 * plain.half_width)
+    assert high == pytest.approx(plain.high, abs=0.1 * plain.half_width)
+
+
+def test_bca_leans_to_the_side_of_the_long_tail():
+    gaps = np.random.default_rng(2).exponential(1, 40)
+    low, high = bca(gaps, 0.95)
+    assert high - gaps.mean() > gaps.mean() - low
+
+
+def test_no_bootstrap_from_few_or_equal_differences():
+    assert bca(np.arange(23.0), 0.95) is None
+    assert bca(np.arange(24.0), 0.95) is not None
+    assert bca([0.1] * 30, 0.95) is None
+
+
+# Power
+
+
+@pytest.mark.parametrize(("effect", "n", "expected"), [(0.5, 34, 0.808), (1.0, 10, 0.803)])
+def test_power_as_in_textbooks(effect, n, expected):
+    """Two-sided paired t at 5 %: Cohen (1988) needs 34 pairs for d = 0.5 and 10 for d = 1."""
+    assert power(effect, n) == pytest.approx(expected, abs=0.001)
+    assert power(0.0, n) == pytest.approx(0.05)
+    assert power(-effect, n) == pytest.approx(power(effect, n))
+
+
+@pytest.mark.parametrize("n", [2, 4, 6, 24])
+@pytest.mark.parametrize("level", [0.95, 0.995])
+def test_what_is_detectable_is_detected_four_times_in_five(n, level):
+    gaps = np.resize([0.1, -0.1], n)
+    found = difference(gaps, level)
+    least = detectable(found)
+    assert power(least / found.sd, n, found.critical) == pytest.approx(0.8, abs=1e-4)
+    assert detectable(difference(gaps + 3, level)) == pytest.approx(least)  # not of the mean
+
+
+@pytest.mark.parametrize(("sd", "half"), [(0.07, 0.025), (1.0, 0.1), (0.001, 5.0), (0.1, 0.1)])
+def test_images_for_is_the_first_number_that_is_enough(sd, half):
+    n = images_for(sd, half)
+    assert t_critical(0.95, n) * sd / math.sqrt(n) <= half
+    assert n == 2 or t_critical(0.95, n - 1) * sd / math.sqrt(n - 1) > half
+    assert images_for(1.0, 1e-9) == 100_000
+
+
+def test_the_range_of_images_is_worked_by_hand():
+    # sd .1, 5 degrees of freedom: chi-square 10 % and 90 % are 1.6103 and 9.2364
+    gaps = np.array([-1, 1, -1, 1, -1, 1]) * 0.1 / math.sqrt(6 / 5)
+    found = difference(gaps)
+    assert found.sd == pytest.approx(0.1)
+    few, many = images_to_settle(found, 0.05)
+    assert few == images_for(0.1 * math.sqrt(5 / 9.2364), 0.025)
+    assert many == images_for(0.1 * math.sqrt(5 / 1.6103), 0.025)
+    assert few < images_for(0.1, 0.025) < many
+
+
+@given(st.floats(-1, 1), st.floats(0.001, 0.5))
+def test_an_interval_as_wide_as_the_margin_always_gives_a_word(mean, margin):
+    pattern = np.array([-1.0, 1.0, -1.0, 1.0])
+    critical = 0.999 * margin / np.std(pattern, ddof=1)
+    found = Difference(tuple(mean + pattern), 0.95, critical)
+    assert found.half_width < margin / 2
+    assert found.verdict(margin) != "not distinguishable"
+
+
+def test_nothing_is_foretold_without_spread_or_margin():
+    assert detectable(difference([0.1])) is None
+    assert detectable(difference([0.1, 0.1])) is None
+    assert images_to_settle(difference([0.1, 0.1]), 0.05) is None
+    assert images_to_settle(difference([0.1, 0.2]), 0.0) is None
+
+
+# Variance
+
+
+def table(matrix):
+    return {
+        str(image): {seed: float(value) for seed, value in enumerate(row)}
+        for image, row in enumerate(matrix)
+    }
+
+
+def test_an_account_worked_by_hand():
+    # differences 1 3 | 5 7: within 2, 2; means 2 and 6, so between = 2 * 8 = 16, (16 - 2) / 2 = 7
+    found = account([table([[1, 3], [5, 7]])], table([[0, 0], [0, 0]]))
+    assert found.trial_seed == pytest.approx(math.sqrt(2))
+    assert found.trial_image == pytest.approx(math.sqrt(7))
+    assert found.share == pytest.approx(2 / 16)
+    assert (found.images, found.seeds, found.contrasts) == (2, 2, 1)
+
+
+def test_parts_are_found_again_in_many_drawn_values():
+    rng = np.random.default_rng(0)
+    n, r = 4000, 3
+    shared = rng.normal(0, 3, (n, 1)) + rng.normal(0, 0.2, (n, r))
+    arms = [shared + rng.normal(0, 0.12, (n, 1)) + rng.normal(0, 0.07, (n, r)) for _ in range(2)]
+    found = account([table(arms[0])], table(arms[1]))
+    assert found.image == pytest.approx(3, rel=0.05)
+    assert found.seed == pytest.approx(0.2, rel=0.05)
+    assert found.trial_image == pytest.approx(0.12 * math.sqrt(2), rel=0.05)
+    assert found.trial_seed == pytest.approx(0.07 * math.sqrt(2), rel=0.05)
+    assert found.share == pytest.approx(0.07**2 / (3 * 0.12**2 + 0.07**2), rel=0.1)
+    assert found.share_low < found.share < found.share_high
+    assert found.advice.startswith("buy images: seeds make 10%")
+
+
+def test_the_interval_of_the_share_holds_it_as_often_as_it_says():
+    rng = np.random.default_rng(7)
+    true, hits, rounds = 1 / 3, 0, 400
+    for _ in range(rounds):
+        gaps = rng.normal(0, 1, (6, 1)) + rng.normal(0, 1, (6, 2))
+        found = account([table(gaps)], table(np.zeros((6, 2))))
+        hits += found.share_low <= true <= found.share_high
+    assert hits / rounds == pytest.approx(0.95, abs=0.03)
+
+
+def test_seeds_alone_are_named_as_the_cause():
+    gaps = np.random.default_rng(2).normal(0, 1, (30, 4))
+    found = account([table(gaps)], table(np.zeros((30, 4))))
+    assert found.trial_image < 0.4
+    assert "seeds help too" in found.advice
+
+
+@pytest.mark.parametrize(
+    ("matrix", "told"),
+    [
+        ([[1.0], [2.0]], "one seed"),
+        ([[1.0, 2.0]], "two images"),
+        ([[1.0, 1.0], [1.0, 1.0]], "the same for all"),
+        ([[math.nan, 2.0], [math.nan, 1.0]], "two images"),
+    ],
+)
+def test_what_cannot_be_estimated_is_said(matrix, told):
+    found = account([table(matrix)], table(np.zeros_like(matrix)))
+    assert not found.estimable
+    assert math.isnan(found.share)
+    assert "not estimable" in found.advice
+    assert told in found.advice
+
+
+def test_an_image_that_lost_a_seed_is_left_out_of_the_account():
+    whole = table([[1, 3], [5, 7], [9, 9]])
+    del whole["2"][1]
+    found = account([whole], table([[0, 0]] * 3))
+    assert found.images == 2
+    assert account([], {}).advice.startswith("not estimable")
+    assert account([{}], table([[1, 2]])).images == 0
+
+
+# Rankings
+
+
+def by_image(*arms):
+    return [{str(i): float(value) for i, value in enumerate(arm)} for arm in arms]
+
+
+def test_a_ranking_worked_by_hand():
+    # image 0: guide 1 2 3, truth 1 2 3: tau 1, nothing lost; image 1: guide 3 2 1: tau -1, lost 2
+    found = ranking(by_image([1, 3], [2, 2], [3, 1]), by_image([1, 1], [2, 2], [3, 3]))
+    assert found.tau == 0
+    assert found.cost == 1
+    assert (found.images, found.trials) == (2, 3)
+    assert (found.tau_low, found.tau_high) == (-1, 1)
+    assert found.cost_low == 0
+
+
+def test_tau_is_that_of_scipy():
+    rng = np.random.default_rng(4)
+    one, two = rng.integers(0, 5, 12), rng.integers(0, 5, 12)
+    assert kendall(one, two) == pytest.approx(scipy_stats.kendalltau(one, two).statistic)
+    assert math.isnan(kendall([1, 1], [1, 2]))
+
+
+@given(st.lists(st.lists(st.integers(0, 9), min_size=3, max_size=3), min_size=2, max_size=5))
+def test_a_perfect_guide_ranks_alike_and_costs_nothing(arms):
+    found = ranking(by_image(*arms), by_image(*arms))
+    assert found.cost == 0
+    assert found.tau == pytest.approx(1) or math.isnan(found.tau)
+
+
+def test_rankings_without_ground():
+    assert ranking(by_image([1, 2]), by_image([1, 2])) is None
+    assert ranking(by_image([math.nan], [1]), by_image([1], [1])) is None
+    one = ranking(by_image([1], [2]), by_image([1], [2]))
+    assert one.tau == 1
+    assert math.isnan(one.tau_low)
+    assert math.isnan(one.cost_high)
+    tied = ranking(by_image([1, 1], [1, 1]), by_image([1, 2], [2, 4]))
+    assert math.isnan(tied.tau)
+
+
+# Curves
+
+
+def test_peaks_worked_by_hand():
+    curves = np.array([[1.0, 5.0, 4.0], [1.0, 6.0, 4.0], [1.0, 4.0, 5.0]])
+    found = peak([10, 20, 30], curves)
+    assert found.step == 20
+    assert found.gain == pytest.approx((1 + 2 - 1) / 3)
+    assert found.oracle == pytest.approx((1 + 2 + 0) / 3)
+    assert found.low < found.gain < found.high
+
+
+def test_a_peak_of_the_others_is_no_gain_where_there_is_only_noise():
+    curves = np.random.default_rng(0).normal(0, 1, (200, 12))
+    found = peak(range(12), curves)
+    assert found.oracle > 1  # the best of twelve is always ahead
+    assert found.low < 0 < found.high
+
+
+def test_two_trials_change_places():
+    steps = [100, 200, 300, 400]
+    noise = np.array([[-1.0], [0.0], [1.0]]) * 0.1
+    found = crossing(steps, noise + np.array([-3.0, -1.0, 1.0, 3.0]))
+    assert found.step == pytest.approx(250)
+    assert (found.low, found.high) == (200, 300)
+    assert found.certain
+    vague = crossing(steps, 30 * noise + np.array([-3.0, -1.0, 1.0, 3.0]))
+    assert vague.step == pytest.approx(250)
+    assert not vague.certain
+    never = crossing(steps, noise + np.array([1.0, 2.0, 1.0, 3.0]))
+    assert never.step is None
+    assert not never.certain
+
+
+def test_the_interval_of_a_crossing_holds_it_as_often_as_it_says():
+    rng = np.random.default_rng(11)
+    steps = np.arange(0, 101)
+    hits, rounds = 0, 400
+    for _ in range(rounds):
+        gaps = (steps - 50) / 10 + rng.normal(0, 1, (6, 1))
+        found = crossing(steps, gaps)
+        hits += found.low <= 50 <= found.high
+    assert hits / rounds == pytest.approx(0.95, abs=0.03)
+
+
+def test_curves_without_ground():
+    assert peak([1, 2], np.array([[math.nan, 1.0]])) is None
+    assert crossing([1, 2], np.empty((0, 2))) is None
+    one = peak([1, 2], np.array([[2.0, 1.0]]))
+    assert one.gain == 1
+    assert math.isinf(one.low)
+    alone = crossing([1, 2], np.array([[-1.0, 1.0]]))
+    assert (alone.step, alone.certain) == (1.5, False)
+
+
+def test_a_band_is_the_t_interval_at_every_step():
+    gaps = np.random.default_rng(0).normal(0, 1, (5, 3))
+    mean, low, high = band(gaps)
+    for step in range(3):
+        found = difference(gaps[:, step])
+        assert (mean[step], low[step], high[step]) == (
+            pytest.approx(found.mean),
+            pytest.approx(found.low),
+            pytest.approx(found.high),
+        )
