@@ -116,8 +116,8 @@ def write_study(folder: Path, result: StudyResult) -> None:
         _write_csv(
             folder / name, head, (_cells(label, line, metrics) for line in result.lines(label))
         )
-    if plan.study.path.is_file():
-        (folder / "study.toml").write_bytes(plan.study.path.read_bytes())
+    if plan.study.text:
+        (folder / "study.toml").write_text(plan.study.text, encoding="utf-8")
 
 
 def summary(result: StudyResult) -> str:
