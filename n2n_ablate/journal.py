@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,7 @@ class Command:
         host: Name of the machine.
         started, ended: Seconds since 1970; `ended` is 0 if nobody wrote the end.
         status: `finished`, `interrupted` or `failed`; empty while it runs or if it was killed.
+        trials: Names of the trials that it showed, in this order; None if nobody wrote the end.
     """
 
     invocation: Invocation
@@ -77,6 +78,7 @@ class Command:
     started: float
     ended: float = 0.0
     status: str = ""
+    trials: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -207,8 +209,9 @@ def _take(line: Mapping[str, Any], contents: Contents) -> None:
         contents.commands[started.invocation.id] = started
     elif kind == "end":
         old = contents.commands[line["command"]]
-        ended = Command(old.invocation, old.host, old.started, line["at"], line["status"])
-        contents.commands[line["command"]] = ended
+        contents.commands[line["command"]] = replace(
+            old, ended=line["at"], status=line["status"], trials=tuple(line["trials"])
+        )
     elif kind == "yardsticks":
         contents.yardsticks = {
             name: {(label, image): figures for label, image, figures in rows}

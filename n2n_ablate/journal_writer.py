@@ -81,11 +81,10 @@ class Journal:
         self._append([{"line": "trial", **asdict(entry), "recipe": trial.recipe.to_json()}])
         self._contents.trials[trial.name] = entry
 
-    def end(self, status: str) -> None:
-        """Append how the command ended: `finished`, `interrupted` or `failed`."""
-        self._append(
-            [{"line": "end", "command": self._command, "at": time.time(), "status": status}]
-        )
+    def end(self, status: str, trials: Iterable[str]) -> None:
+        """Append how the command ended (`finished`, `interrupted`, `failed`) and what it showed."""
+        end = {"line": "end", "command": self._command, "at": time.time(), "status": status}
+        self._append([{**end, "trials": list(trials)}])
 
     def _append(self, lines: Iterable[Mapping[str, Any]]) -> None:
         text = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines).encode()

@@ -119,7 +119,7 @@ class Runner:
         finally:
             self.tracker.finish(self.result, status)
             with contextlib.suppress(StoreError):  # what ended the study is what the user must see
-                self._journal.end(status)
+                self._journal.end(status, [item.trial.name for item in self._done])
         return self.result
 
     @property

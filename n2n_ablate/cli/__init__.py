@@ -39,11 +39,12 @@ def _options(
 
 
 def _register() -> None:
-    from n2n_ablate.cli import denoise, plan, plugins, studies, study, ui
+    from n2n_ablate.cli import denoise, plan, plugins, studies, study, sync, ui
 
     app.command("study", rich_help_panel="Studies")(study.run)
     app.command("plan", rich_help_panel="Studies")(plan.show)
     app.command("studies", rich_help_panel="Studies")(studies.show)
+    app.command("sync", rich_help_panel="Studies")(sync.run)
     app.command("ui", rich_help_panel="Studies")(ui.ui)
     app.command("denoise", rich_help_panel="Images")(denoise.run)
     app.command("plugins", rich_help_panel="Plugins")(plugins.show)

@@ -398,7 +398,7 @@ def test_help_is_quick_and_does_not_wait_for_torch():
 
 
 def test_every_command_has_help():
-    for name in ("study", "plan", "studies", "plugins", "denoise", "ui"):
+    for name in ("study", "plan", "studies", "plugins", "denoise", "sync", "ui"):
         done = run(name, "--help", folder=Path.cwd())
         assert done.returncode == 0
         assert name in done.stdout

@@ -248,10 +248,11 @@ def test_what_a_kill_left_is_opened_and_said(moved):
     assert "1 lines of" in told
     writer = Journal(Output(moved), found.plan, found.journal.key)
     writer.begin(found.header, found.commands[0].invocation)
-    writer.end("interrupted")
+    writer.end("interrupted", ["baseline"])
     again = reopen.reopen(moved, "tiny")
     assert not again.journal.unreadable
     assert again.commands[-1].status == "interrupted"
+    assert again.commands[-1].trials == ("baseline",)
     assert len(again.result.trials) == 2
 
 
