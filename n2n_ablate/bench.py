@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -106,18 +107,20 @@ class Bench:
         }
 
     def yardsticks(self) -> dict[str, dict[tuple[str, str], dict[str, float]]]:
-        """Return what doing nothing and a classical denoiser give: the scale of the table."""
-        found: dict[str, dict[tuple[str, str], list[dict[str, float]]]] = {
-            "noisy": {},
-            "nl-means": {},
-        }
-        for subject in self.subjects:
-            place = (subject.condition.label, subject.image.name)
-            for name, image in (
-                ("noisy", subject.noisy),
-                ("nl-means", non_local_means(subject.noisy)),
-            ):
-                found[name].setdefault(place, []).append(self.measure(image, subject))
+        """Return what doing nothing and a classical denoiser give: the scale of the table.
+
+        Without scikit-image there is no classical denoiser.
+        """
+        denoisers: dict[str, Callable[[Tensor], Tensor]] = {"noisy": lambda noisy: noisy}
+        if importlib.util.find_spec("skimage") is not None:
+            denoisers["nl-means"] = non_local_means
+        found: dict[str, dict[tuple[str, str], list[dict[str, float]]]] = {}
+        for name, denoiser in denoisers.items():
+            places = found.setdefault(name, {})
+            for subject in self.subjects:
+                place = (subject.condition.label, subject.image.name)
+                figures = self.measure(denoiser(subject.noisy), subject)
+                places.setdefault(place, []).append(figures)
         return {
             name: {place: _mean(values) for place, values in places.items()}
             for name, places in found.items()

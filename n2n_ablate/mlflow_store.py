@@ -94,7 +94,7 @@ class MlflowStore:
 
     def __init__(self, output: Output, uri: str) -> None:
         if importlib.util.find_spec("mlflow") is None:
-            msg = "MLflow is not installed. Use --tracking none, or: pip install mlflow"
+            msg = "MLflow is not installed: pip install mlflow"
             raise StoreError(msg)
         self.uri = uri
         self._output = output

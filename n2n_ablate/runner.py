@@ -107,6 +107,8 @@ class Runner:
             self.audience.begun(self.bench)
             self._yardsticks = self.bench.yardsticks()
             self._journal.yardsticks(self._yardsticks)
+            if "nl-means" not in self._yardsticks:
+                self.audience.note("no row for nl-means: scikit-image is not installed")
             fixed = list(self.plan.fixed)
             for start in range(0, len(fixed), self._at_once):
                 self._run_trials(fixed[start : start + self._at_once])

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from n2n_ablate import missing
 from n2n_ablate.errors import AblateError
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -62,6 +63,10 @@ def main() -> None:
 
         messages().print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
+    except ModuleNotFoundError as error:
+        if not (line := missing.told(error)):
+            raise
+        sys.exit(f"error: {line}")
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import signal
@@ -78,6 +79,9 @@ def serve(output_root: Path, study: str | None, port: int | None, *, open_browse
     if is_server(uri):
         _show(_link(uri, study), open_browser=open_browser)
         return
+    if importlib.util.find_spec("mlflow") is None:
+        msg = "MLflow, which makes these pages, is not installed: pip install mlflow"
+        raise StoreError(msg)
     file = database_file(uri)
     if file is not None and not file.is_file():
         msg = (

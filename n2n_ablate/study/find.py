@@ -10,7 +10,10 @@ from n2n_ablate.errors import StudyError, nearest
 
 def shipped() -> dict[str, Path]:
     """Return the studies that ship with the package, by name."""
-    folder = Path(str(resources.files("n2n_ablate_studies")))
+    try:
+        folder = Path(str(resources.files("n2n_ablate_studies")))
+    except ModuleNotFoundError:  # a checkout that is not installed
+        folder = Path(__file__).resolve().parents[2] / "studies"
     return {file.stem: file for file in sorted(folder.glob("*.toml"))}
 
 
