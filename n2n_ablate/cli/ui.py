@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
@@ -139,6 +138,8 @@ class _Server:
         Raises:
             StoreError: It ends, or does not answer in time.
         """
+        import urllib.request  # late: it alone takes a tenth of the time of --help
+
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
@@ -236,6 +237,8 @@ def _latest(base_url: str, experiments: list[str]) -> str:
 
 
 def _ask(base_url: str, what: str, wanted: dict[str, Any]) -> dict[str, Any]:
+    import urllib.request
+
     request = urllib.request.Request(
         f"{base_url.rstrip('/')}/api/2.0/mlflow/{what}/search",
         json.dumps(wanted).encode(),
