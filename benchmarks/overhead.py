@@ -6,8 +6,9 @@
 
 The same quick study runs with `--tracking none` and with MLflow in turns, each in a process and an
 output folder of its own, so that a busy machine hurts both alike; medians of the rounds count. The
-parts are measured by clocks around their functions: wall time for what runs in the thread that
-training waits for, processor time for what runs beside it.
+parts are measured by clocks around their functions, in wall time and in processor time: the latter
+does not depend on what else the machine does. The share of the wall time counts what training waits
+for; the share of the processor time counts that and what runs beside the training.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from pathlib import Path
 STUDY = "center-weight"
 TRACKING = ("none", "mlflow")
 START_UP = "start-up"
+OPENING = "MLflow, its import and first opening"
 WAITING = "waiting for MLflow at the end"
 
 
@@ -42,24 +44,27 @@ class Clocks:
     def __init__(self) -> None:
         self.wall: collections.Counter[str] = collections.Counter()
         self.processor: collections.Counter[str] = collections.Counter()
+        self.beside: collections.Counter[str] = collections.Counter()
         self._inner = threading.local()
         self._main = threading.main_thread()
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
         stack = self._inner.__dict__.setdefault("stack", [])
-        stack.append(0.0)
-        main = threading.current_thread() is self._main
-        clock = time.perf_counter if main else time.thread_time
-        start = clock()
+        stack.append((0.0, 0.0))
+        before = time.perf_counter(), time.thread_time()
         try:
             yield
         finally:
-            whole = clock() - start
-            own = whole - stack.pop()
-            (self.wall if main else self.processor)[name] += own
+            whole = time.perf_counter() - before[0], time.thread_time() - before[1]
+            inner = stack.pop()
+            if threading.current_thread() is self._main:
+                self.wall[name] += whole[0] - inner[0]
+                self.processor[name] += whole[1] - inner[1]
+            else:
+                self.beside[name] += whole[1] - inner[1]
             if stack:
-                stack[-1] += whole
+                stack[-1] = stack[-1][0] + whole[0], stack[-1][1] + whole[1]
 
     def watch(self, name: str, owner: object, *methods: str) -> None:
         for method in methods:
@@ -93,7 +98,7 @@ def watched() -> Clocks:
     clocks.watch("components and keys", Bench, "fits", "check")
     clocks.watch("pictures", trial_files, "write_trial")
     clocks.watch("MLflow", MlflowTracker, "trial", "finish")
-    clocks.watch("MLflow, its import and first opening", MlflowTracker, "start")
+    clocks.watch(OPENING, MlflowTracker, "start")
     clocks.watch(WAITING, trackers.Background, "finish")
     return clocks
 
@@ -113,21 +118,23 @@ def one(tracking: str, trials: int, steps: int, folder: Path) -> dict[str, objec
         session = open_session(Request(STUDY, "quick", settings, trials, output=folder))
         audience = console.Plain(Console(file=io.StringIO()))
         runner = open_runner(session, Output(folder), audience, tracking=tracking)
-    ready = time.perf_counter()
+    ready, before = time.perf_counter(), time.process_time()
     result = runner.run()
     with clocks.part("statistics and messages"):
         answer.to_json(result, runner.bench)
-    ended = time.perf_counter()
+    ended, after = time.perf_counter(), time.process_time()
     fits = sum(len(item.rows) for item in result.trials)
     clocks.wall[START_UP] = ready - begun
     return {
         "wall": ended - ready,
+        "processor": after - before,
         "fits": fits,
         "machine": session.bench.machine.name,
         "precision": session.bench.machine.precision,
         "steps": session.bench.steps(session.plan.baseline.recipe),
         "in_the_way": dict(clocks.wall),
-        "beside": dict(clocks.processor),
+        "in_the_way_processor": dict(clocks.processor),
+        "beside": dict(clocks.beside),
     }
 
 
@@ -156,49 +163,53 @@ def seconds(command: list[str], count: int) -> dict[str, float]:
 
 
 def summed(runs: list[dict[str, object]]) -> dict[str, object]:
-    """Return medians over the rounds: seconds of each part, and what is not training as a share.
-
-    What runs beside the training takes processor time from it, so it counts as a share of all
-    cores' time.
-    """
-    cores = len(os.sched_getaffinity(0))
+    """Return medians over the rounds: seconds of each part, and what is not training as a share."""
 
     def medians(where: str) -> dict[str, float]:
         names = dict.fromkeys(name for run in runs for name in run[where])
         return {n: statistics.median(run[where].get(n, 0.0) for run in runs) for n in names}
 
-    def share(run: dict[str, object]) -> float:
-        own = sum(value for name, value in run["in_the_way"].items() if name != START_UP)
-        beside = sum(v for name, v in run["beside"].items() if not name.endswith("first opening"))
-        return own / run["wall"] + beside / (run["wall"] * cores)
+    def counted(run: dict[str, object], where: str) -> float:
+        return sum(value for name, value in run[where].items() if name not in (START_UP, OPENING))
+
+    def processor(run: dict[str, object]) -> float:
+        own = counted(run, "in_the_way_processor") + counted(run, "beside")
+        return own / (run["processor"] - run["beside"].get(OPENING, 0.0))
 
     return {
         "wall": statistics.median(run["wall"] for run in runs),
         "walls": [run["wall"] for run in runs],
-        "share": statistics.median(map(share, runs)),
-        "in_the_way": medians("in_the_way"),
-        "beside": medians("beside"),
+        "processor": statistics.median(run["processor"] for run in runs),
+        "share_of_wall": statistics.median(counted(r, "in_the_way") / r["wall"] for r in runs),
+        "share_of_processor": statistics.median(map(processor, runs)),
+        **{where: medians(where) for where in ("in_the_way", "in_the_way_processor", "beside")},
     }
 
 
 def markdown(report: dict[str, object]) -> str:
     runs = report["runs"]
-    names = dict.fromkeys(
-        (where, name)
-        for where in ("in_the_way", "beside")
+
+    def cells(where: str, name: str) -> str:
+        return " | ".join(f"{runs[mode][where].get(name, 0.0):.2f}" for mode in TRACKING)
+
+    lines = [
+        "| part | tracking none: wall, s | MLflow: wall, s | none: processor, s | MLflow: processor, s |",
+        "|---|---|---|---|---|",
+    ]
+    for name in dict.fromkeys(name for mode in TRACKING for name in runs[mode]["in_the_way"]):
+        both = f"{cells('in_the_way', name)} | {cells('in_the_way_processor', name)}"
+        lines.append(f"| {name}{' (not counted)' * (name == START_UP)} | {both} |")
+    for name in runs["mlflow"]["beside"]:
+        apart = " (not counted)" * (name == OPENING)
+        lines.append(f"| beside the training: {name}{apart} | | | {cells('beside', name)} |")
+    total = [[f"{runs[mode][key]:.1f}" for mode in TRACKING] for key in ("wall", "processor")]
+    lines.append(f"| the whole study after its start-up | {' | '.join([*total[0], *total[1]])} |")
+    shares = [
+        f"**{runs[mode][key]:.1%}**"
+        for key in ("share_of_wall", "share_of_processor")
         for mode in TRACKING
-        for name in runs[mode][where]
-    )
-    lines = ["| part | tracking none, s | MLflow, s | counted as |", "|---|---|---|---|"]
-    for where, name in names:
-        cells = [f"{runs[mode][where].get(name, 0.0):.2f}" for mode in TRACKING]
-        kind = "wall time" if where == "in_the_way" else "processor time beside the training"
-        kind = f"{kind}, not part of the share" if name == START_UP or "opening" in name else kind
-        lines.append(f"| {name} | {cells[0]} | {cells[1]} | {kind} |")
-    walls = [f"{runs[mode]['wall']:.1f}" for mode in TRACKING]
-    shares = [f"{runs[mode]['share']:.1%}" for mode in TRACKING]
-    lines.append(f"| the whole study after its start-up | {walls[0]} | {walls[1]} | wall time |")
-    lines.append(f"| **share that is not training** | **{shares[0]}** | **{shares[1]}** | |")
+    ]
+    lines.append(f"| **share that is not training** | {' | '.join(shares)} |")
     quick = [
         f"| {name} | {value['median']:.3f} | {value['least']:.3f} | {value['processor']:.3f} |"
         for name, value in report["commands"].items()
