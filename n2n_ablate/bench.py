@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -48,7 +49,7 @@ class Bench:
             for name, part in plan.metrics.items()
         }
         self.subjects = [
-            Subject(condition, image, seed, self._noisy(condition, image, seed))
+            Subject(condition, image, seed, noisy_image(registry, condition, image, seed))
             for condition in plan.conditions
             for image in self.images
             for seed in plan.profile.seeds
@@ -107,39 +108,24 @@ class Bench:
         }
 
     def yardsticks(self) -> dict[str, dict[tuple[str, str], dict[str, float]]]:
-        """Return what doing nothing and a classical denoiser give: the scale of the table."""
-        found: dict[str, dict[tuple[str, str], list[dict[str, float]]]] = {
-            "noisy": {},
-            "nl-means": {},
-        }
-        for subject in self.subjects:
-            place = (subject.condition.label, subject.image.name)
-            for name, image in (
-                ("noisy", subject.noisy),
-                ("nl-means", non_local_means(subject.noisy)),
-            ):
-                found[name].setdefault(place, []).append(self.measure(image, subject))
+        """Return what doing nothing and a classical denoiser give: the scale of the table.
+
+        Without scikit-image there is no classical denoiser.
+        """
+        denoisers: dict[str, Callable[[Tensor], Tensor]] = {"noisy": lambda noisy: noisy}
+        if importlib.util.find_spec("skimage") is not None:
+            denoisers["nl-means"] = non_local_means
+        found: dict[str, dict[tuple[str, str], list[dict[str, float]]]] = {}
+        for name, denoiser in denoisers.items():
+            places = found.setdefault(name, {})
+            for subject in self.subjects:
+                place = (subject.condition.label, subject.image.name)
+                figures = self.measure(denoiser(subject.noisy), subject)
+                places.setdefault(place, []).append(figures)
         return {
             name: {place: _mean(values) for place, values in places.items()}
             for name, places in found.items()
         }
-
-    def _noisy(self, condition: Condition, image: Image, seed: int) -> Tensor:
-        noise = self._registry.build("noise", condition.noise.name, condition.noise.parameters)
-        before = image.pixels.clone()
-        try:
-            noisy = noise.apply(image.pixels, generator("noise", image.digest, seed))
-        except Exception as error:
-            msg = f"noise '{condition.noise.name}' fails on image '{image.name}': {error!r}"
-            raise PluginError(msg) from error
-        whole = isinstance(noisy, Tensor) and noisy.shape == before.shape
-        if not whole or not bool(torch.isfinite(noisy).all()):
-            msg = f"noise '{condition.noise.name}' must return finite values in the image's shape"
-            raise PluginError(msg)
-        if not torch.equal(before, image.pixels):
-            msg = f"noise '{condition.noise.name}' writes into the clean image; it must copy it"
-            raise PluginError(msg)
-        return noisy.float()
 
     def _fit(self, recipe: Recipe, parts: Mapping[str, object], kin: str, subject: Subject) -> Fit:
         noise, digest = subject.condition.noise, subject.image.digest
@@ -163,6 +149,30 @@ class Bench:
             kin=kin,
             **parts,  # type: ignore[arg-type]
         )
+
+
+def noisy_image(registry: Registry, condition: Condition, image: Image, seed: int) -> Tensor:
+    """Return the noisy image that every trial sees, (1, c, h, w): the same whenever it is made.
+
+    Raises:
+        UnknownComponentError: No plugin registers the noise model.
+        PluginError: The noise model fails, or returns what is no noisy image.
+    """
+    noise = registry.build("noise", condition.noise.name, condition.noise.parameters)
+    before = image.pixels.clone()
+    try:
+        noisy = noise.apply(image.pixels, generator("noise", image.digest, seed))
+    except Exception as error:
+        msg = f"noise '{condition.noise.name}' fails on image '{image.name}': {error!r}"
+        raise PluginError(msg) from error
+    whole = isinstance(noisy, Tensor) and noisy.shape == before.shape
+    if not whole or not bool(torch.isfinite(noisy).all()):
+        msg = f"noise '{condition.noise.name}' must return finite values in the image's shape"
+        raise PluginError(msg)
+    if not torch.equal(before, image.pixels):
+        msg = f"noise '{condition.noise.name}' writes into the clean image; it must copy it"
+        raise PluginError(msg)
+    return noisy.float()
 
 
 def non_local_means(noisy: Tensor) -> Tensor:

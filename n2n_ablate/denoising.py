@@ -53,9 +53,9 @@ def choose_recipe(
     """
     name, recipe = "the official preset", OFFICIAL
     if from_study:
-        profile, entries = journal.latest(output, from_study)
-        chosen = _chosen(entries, from_study, trial)
-        name, recipe = f"{chosen.name} of {from_study} ({profile})", chosen.recipe
+        found = journal.find(output, from_study)[0]
+        chosen = _chosen(list(found.trials.values()), from_study, trial)
+        name, recipe = f"{chosen.name} of {from_study} ({found.profile})", chosen.recipe
     elif trial:
         msg = "--trial needs --from-study: it names a trial of a study"
         raise StudyError(msg)

@@ -26,7 +26,7 @@ class Origin:
 
     Attributes:
         plugin: Its name: that of the entry point, or of the file without `.py`.
-        road: `package`, `./plugins` or `--plugins-dir`.
+        road: `package`, `checkout`, `./plugins` or `--plugins-dir`.
         file: Its source file, if it has one.
         version: Version of the distribution, empty for a single file.
     """
@@ -63,6 +63,7 @@ class Found:
 def find(plugins_dir: Path | None = None) -> Iterator[Found]:
     """Yield plugins in the order of the three roads: packages, `./plugins`, `--plugins-dir`.
 
+    Where this is a checkout that is not installed, its own `plugins` folder comes before them.
     A file that is (or is a copy of) a module that an earlier road brought is left out. Setting
     N2N_ABLATE_PLUGINS to the empty string switches installed packages other than ours off.
 
@@ -82,9 +83,14 @@ def find(plugins_dir: Path | None = None) -> Iterator[Found]:
             seen |= {str(Path(spec).resolve()), _digest(Path(spec))}
         version = point.dist.version if point.dist else ""
         yield Found(Origin(point.name, "package", spec, version), point.load)
-    local = Path(LOCAL_FOLDER)
-    for folder, road in ((local, f"./{LOCAL_FOLDER}"), (plugins_dir, "--plugins-dir")):
-        if folder is None or not folder.is_dir():
+    roads: list[tuple[Path, str]] = []
+    if importlib.util.find_spec("n2n_ablate_plugins") is None:  # a checkout that is not installed
+        roads.append((Path(__file__).resolve().parents[1] / LOCAL_FOLDER, "checkout"))
+    roads.append((Path(LOCAL_FOLDER), f"./{LOCAL_FOLDER}"))
+    if plugins_dir is not None:
+        roads.append((plugins_dir, "--plugins-dir"))
+    for folder, road in roads:
+        if not folder.is_dir():
             continue
         for file in sorted(folder.glob("*.py")):
             marks = {str(file.resolve()), _digest(file)}

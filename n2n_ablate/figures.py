@@ -29,19 +29,25 @@ class Sight:
 
     Attributes:
         name: Of the image.
-        noisy: What was given.
-        clean: What should have come out.
+        noisy: What was given, None if the image is not there any more.
+        clean: What should have come out, None likewise.
         denoised: What came out, None if the fit failed.
         psnr: Of the denoised image, as the trial's metric gave it.
         failure: Why there is no denoised image.
     """
 
     name: str
-    noisy: np.ndarray
-    clean: np.ndarray
+    noisy: np.ndarray | None
+    clean: np.ndarray | None
     denoised: np.ndarray | None
     psnr: float | None = None
     failure: str = ""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of whichever image is there; of one pixel if none is."""
+        there = [x.shape for x in (self.clean, self.noisy, self.denoised) if x is not None]
+        return there[0] if there else (1, 1, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,28 +80,22 @@ def strip(sight: Sight, *, side: int = 768) -> Image.Image:
         sight: The images.
         side: Panels with longer sides are shrunk by a whole factor, and the label says so.
     """
-    h, w = sight.clean.shape[-2:]
+    h, w = sight.shape[-2:]
     shrink = -(-max(h, w) // side)
     zoom = 2 if max(h, w) < _SMALL else 1
     note = f"  1:{shrink}" if shrink > 1 else f"  {zoom}x" if zoom > 1 else ""
-    score = f"{sight.psnr:.2f} dB" if sight.psnr is not None else ""
-    panels = [
-        (f"noisy  {psnr(sight.noisy, sight.clean):.2f} dB", _photo(sight.noisy)),
-        (f"denoised  {score}", None if sight.denoised is None else _photo(sight.denoised)),
-        (f"clean  {w}x{h}{note}", _photo(sight.clean)),
-        ("error", None if sight.denoised is None else _error(sight.denoised, sight.clean)),
-    ]
+    panels = _panels(sight, f"{w}x{h}{note}")
     width, height = -(-w // shrink) * zoom, -(-h // shrink) * zoom
     row = Image.new("RGB", (4 * width + 3 * _GAP, height + _LABEL), PAPER)
     draw = ImageDraw.Draw(row)
-    for place, (label, picture) in enumerate(panels):
+    for place, (label, picture, missing) in enumerate(panels):
         x = place * (width + _GAP)
         draw.text((x + 1, 2), fitting(label, width), INK, font(12))
         if picture is None:
             draw.rectangle((x, _LABEL, x + width - 1, _LABEL + height - 1), (236, 236, 236))
             draw.text(
                 (x + 6, _LABEL + 6),
-                fitting(sight.failure or "no result", width - 12),
+                fitting(missing, width - 12),
                 INK,
                 font(11),
             )
@@ -104,6 +104,26 @@ def strip(sight: Sight, *, side: int = 768) -> Image.Image:
         row.paste(picture.resize((width, height), Image.Resampling.NEAREST), (x, _LABEL))
     _error_scale(row, 3 * (width + _GAP), width)
     return row
+
+
+def _panels(sight: Sight, size: str) -> list[tuple[str, Image.Image | None, str]]:
+    """Return label and picture of each panel, and what to say if there is no picture."""
+    noisy, denoised, clean = sight.noisy, sight.denoised, sight.clean
+    before = f"{psnr(noisy, clean):.2f} dB" if noisy is not None and clean is not None else ""
+    after = f"{sight.psnr:.2f} dB" if sight.psnr is not None else ""
+    failure = sight.failure if denoised is None else ""
+    error = None if denoised is None or clean is None else _error(denoised, clean)
+    gone = "image not found"
+    return [
+        (f"noisy  {before}", None if noisy is None else _photo(noisy), gone),
+        (
+            f"denoised  {after}",
+            None if denoised is None else _photo(denoised),
+            failure or "no result",
+        ),
+        (f"clean  {size}", None if clean is None else _photo(clean), gone),
+        ("error", error, failure or gone),
+    ]
 
 
 def contact_sheet(strips: Mapping[str, Image.Image], *, title: str = "") -> Image.Image:

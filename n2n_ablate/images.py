@@ -77,8 +77,14 @@ def builtin(names: Sequence[str] = ()) -> list[Image]:
     Raises:
         ImageError: A name is unknown.
     """
-    from skimage import data
-
+    try:
+        from skimage import data
+    except ModuleNotFoundError as error:
+        msg = (
+            "the built-in images come with scikit-image, which is not installed. "
+            "Use your own with --images FOLDER, or: pip install scikit-image"
+        )
+        raise ImageError(msg) from error
     found = []
     for name in names or builtin_names():
         if name not in _IN_SCIKIT_IMAGE:

@@ -1,18 +1,84 @@
-"""One line per finished trial, appended: which recipe, which fits. Enough to rebuild every view."""
+"""The journal of a study: what was asked, by which command, and one line per finished trial.
+
+With the fit store it is enough to open a study again anywhere and to rebuild every view of it. A
+file of JSON lines, appended to; each says in `line` what it is: `study` (the header), `command`,
+`yardsticks`, `trial`, `end`. Where a kind comes twice, the later line counts.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from n2n_ablate.errors import StoreError, nearest
-from n2n_ablate.output import Output
+from n2n_ablate.errors import StoreError, StudyError, nearest
 from n2n_ablate.recipe import Recipe
-from n2n_ablate.results import TrialResult
-from n2n_ablate.study import Plan
+from n2n_ablate.results import Yardsticks
+from n2n_ablate.space import Value
+from n2n_ablate.study import Plan, saved
+from n2n_ablate.trackers import Invocation
+
+FORMAT = 1
+"""Raise by one when an older program could no longer read what is written."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What identifies an image of a study, whether its file is still there or not.
+
+    Attributes:
+        name: Unique in the study.
+        digest: Of shape and pixels after the crop, see `Image.digest`.
+        shape: Channels, height and width after the crop.
+    """
+
+    name: str
+    digest: str
+    shape: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Header:
+    """What all trials of a journal share.
+
+    Attributes:
+        plan: What was asked, readable without any plugin. `plan.study.text` is the study file and
+            `plan.profile.images` are the sources of the images as they were given.
+        images: In the order of the fits.
+        steps: Of the baseline's training.
+        device: Type of the device, `cpu` or `cuda`.
+        precision: See `Machine`.
+        folder: Working folder of the command, which relative sources of images start from.
+    """
+
+    plan: Plan
+    images: tuple[Mark, ...]
+    steps: int
+    device: str
+    precision: str
+    folder: str = ""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One run of the command on this journal.
+
+    Attributes:
+        invocation: Who, with what.
+        host: Name of the machine.
+        started, ended: Seconds since 1970; `ended` is 0 if nobody wrote the end.
+        status: `finished`, `interrupted` or `failed`; empty while it runs or if it was killed.
+        trials: Names of the trials that it showed, in this order; None if nobody wrote the end.
+    """
+
+    invocation: Invocation
+    host: str
+    started: float
+    ended: float = 0.0
+    status: str = ""
+    trials: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -20,10 +86,13 @@ class Entry:
     """A finished trial as the journal tells it.
 
     Attributes:
-        name, role: See `Trial`.
+        name, role, values: See `Trial`.
         recipe: With every parameter written out.
-        psnr: Mean over images and conditions, None if every fit failed.
-        fits: Keys in the fit store.
+        psnr: Mean over images and conditions, None if a fit failed.
+        fits: Keys in the fit store: by condition, then image, then seed.
+        failures: Reason by key, for failed fits whose result is not stored.
+        command: The `Invocation.id` of the command that finished it.
+        at: When, in seconds since 1970.
     """
 
     name: str
@@ -31,66 +100,149 @@ class Entry:
     recipe: Recipe
     psnr: float | None
     fits: tuple[str, ...]
+    values: Mapping[str, Value] = field(default_factory=dict)
+    failures: Mapping[str, str] = field(default_factory=dict)
+    command: str = ""
+    at: float = 0.0
 
 
-class Journal:
-    """The journal of one study on one bench; `key` is the bench's."""
+@dataclass
+class Contents:
+    """All that a journal says.
 
-    def __init__(self, output: Output, plan: Plan, key: str) -> None:
-        folder = output.root / "studies" / plan.study.name
-        folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / f"{plan.profile.name}-{key}.jsonl"
-        self._known = {(entry.name, entry.fits, entry.psnr) for entry in read(self.path)}
+    Attributes:
+        path: The file.
+        header: None if there is none that can be read; `problem` then says why.
+        commands: In the order in which they were given.
+        trials: By name, in the order in which they were first finished.
+        yardsticks: See `StudyResult`.
+        unreadable: Lines that a crash cut short, or that something else wrote.
+    """
 
-    def add(self, result: TrialResult, psnr: float | None) -> None:
-        """Append a trial, unless it is there already with the same fits."""
-        fits = tuple(row.result.key for row in result.rows)
-        if (result.trial.name, fits, psnr) in self._known:
-            self.path.touch()  # the most recently used journal is the one that `latest` returns
-            return
-        line = {
-            "name": result.trial.name,
-            "role": result.trial.role,
-            "recipe": result.trial.recipe.to_json(),
-            "psnr": psnr,
-            "fits": fits,
-        }
-        try:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-        except OSError as error:
-            msg = f"the journal '{self.path}' cannot be written: {error.strerror}"
-            raise StoreError(msg) from error
-        self._known.add((result.trial.name, fits, psnr))
+    path: Path
+    header: Header | None = None
+    problem: str = ""
+    commands: dict[str, Command] = field(default_factory=dict)
+    trials: dict[str, Entry] = field(default_factory=dict)
+    yardsticks: Yardsticks = field(default_factory=dict)
+    unreadable: int = 0
 
+    @property
+    def profile(self) -> str:
+        """Name of the profile, from the name of the file."""
+        return self.path.stem.rpartition("-")[0]
 
-def read(path: Path) -> Iterator[Entry]:
-    """Yield the trials of a journal; a last line that a crash cut short is left out."""
-    if not path.is_file():
-        return
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            data: dict[str, Any] = json.loads(line)
-            recipe = Recipe.from_json(data["recipe"])
-            yield Entry(data["name"], data["role"], recipe, data["psnr"], tuple(data["fits"]))
-        except (ValueError, KeyError, TypeError):
-            continue
+    @property
+    def key(self) -> str:
+        """Identity of the bench, from the name of the file."""
+        return self.path.stem.rpartition("-")[2]
+
+    @property
+    def used(self) -> float:
+        """When a command last used this journal, in seconds since 1970."""
+        started = [command.started for command in self.commands.values()]
+        return max(started) if started else 0.0
 
 
-def latest(root: Path, study: str) -> tuple[str, list[Entry]]:
-    """Return profile and trials of the most recently used journal of a study.
+def read(path: Path) -> Contents:
+    """Read a journal. A file that is not there says nothing.
 
     Raises:
-        StoreError: The study has not been run in this output folder.
+        StoreError: The file is there and cannot be read.
+    """
+    contents = Contents(path)
+    try:
+        text = path.read_bytes().decode("utf-8", errors="replace")
+    except FileNotFoundError:
+        return contents
+    except OSError as error:
+        msg = f"the journal '{path}' cannot be read: {error.strerror}"
+        raise StoreError(msg) from error
+    contents.problem = "it has no header that says what was asked"
+    for line in text.split("\n"):
+        try:
+            if line:
+                _take(json.loads(line), contents)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            contents.unreadable += 1
+    return contents
+
+
+def find(root: Path, study: str, profile: str = "") -> list[Contents]:
+    """Return the journals of a study, the most recently used first.
+
+    Args:
+        root: The output folder.
+        study: Name of the study.
+        profile: Only those of this profile.
+
+    Raises:
+        StoreError: The study was not run in this output folder, or not with this profile.
     """
     folder = root / "studies"
-    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    names = studies(root)
     if study not in names:
         msg = f"study '{study}' has not been run in '{root}'. {nearest(study, names)}"
         raise StoreError(msg)
-    files = sorted((folder / study).glob("*.jsonl"), key=lambda file: file.stat().st_mtime)
-    if not files:
-        return "", []
-    # A trial that was run again stands there twice; its last line counts.
-    entries = {entry.name: entry for entry in read(files[-1])}
-    return files[-1].stem.rpartition("-")[0], list(entries.values())
+    found = [read(file) for file in (folder / study).glob("*.jsonl")]
+    profiles = {contents.profile for contents in found}
+    if profile and profile not in profiles:
+        msg = f"study '{study}' was not run with profile '{profile}'. {nearest(profile, profiles)}"
+        raise StoreError(msg)
+    wanted = [contents for contents in found if profile in ("", contents.profile)]
+    return sorted(wanted, key=lambda contents: (-contents.used, contents.path.name))
+
+
+def studies(root: Path) -> list[str]:
+    """Return the names of the studies that were run in an output folder."""
+    folder = root / "studies"
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [path.name for path in paths if any(path.glob("*.jsonl"))]
+
+
+def _take(line: Mapping[str, Any], contents: Contents) -> None:
+    kind = line["line"]
+    if kind == "study":
+        _take_header(line, contents)
+    elif kind == "command":
+        started = Command(Invocation(**line["invocation"]), line["host"], line["at"])
+        contents.commands[started.invocation.id] = started
+    elif kind == "end":
+        old = contents.commands[line["command"]]
+        contents.commands[line["command"]] = replace(
+            old, ended=line["at"], status=line["status"], trials=tuple(line["trials"])
+        )
+    elif kind == "yardsticks":
+        contents.yardsticks = {
+            name: {(label, image): figures for label, image, figures in rows}
+            for name, rows in line["values"].items()
+        }
+    elif kind == "trial":
+        own = {key: value for key, value in line.items() if key != "line"}
+        own |= {"recipe": Recipe.from_json(line["recipe"]), "fits": tuple(line["fits"])}
+        contents.trials[line["name"]] = Entry(**own)
+    else:
+        raise KeyError(kind)
+
+
+def _take_header(line: Mapping[str, Any], contents: Contents) -> None:
+    contents.header = None
+    if line["format"] > FORMAT:
+        contents.problem = "it was written by a newer version of n2n-ablate"
+        return
+    try:
+        contents.header = header_from(line)
+    except StudyError as error:
+        contents.problem = f"its study cannot be read: {error}"
+
+
+def header_from(line: Mapping[str, Any]) -> Header:
+    """Read the header from its line."""
+    return Header(
+        plan=saved.from_json(line["plan"]),
+        images=tuple(Mark(m["name"], m["digest"], tuple(m["shape"])) for m in line["images"]),
+        steps=line["steps"],
+        device=line["device"],
+        precision=line["precision"],
+        folder=line["folder"],
+    )

@@ -30,6 +30,7 @@ VIEW_TAG = f"mlflow.sharedViewState.{_VIEW}"
 """The tag of an experiment that keeps an arrangement of its chart page, see `chart_view`."""
 
 _MOST_VALUES, _MOST_ENTRIES, _LONGEST = 1000, 100, 5000  # per request, and characters of one entry
+_PAGE = 1000  # runs per request
 
 # Without these a server that is down blocks a call for four minutes, and importing mlflow reports
 # the use of it to its makers, and servers are announced on stdout, in the middle of JSON.
@@ -93,7 +94,7 @@ class MlflowStore:
 
     def __init__(self, output: Output, uri: str) -> None:
         if importlib.util.find_spec("mlflow") is None:
-            msg = "MLflow is not installed. Use --tracking none, or: pip install mlflow"
+            msg = "MLflow is not installed: pip install mlflow"
             raise StoreError(msg)
         self.uri = uri
         self._output = output
@@ -114,7 +115,7 @@ class MlflowStore:
             # Alembic tells every table that it makes, in the middle of a progress bar.
             logging.getLogger("alembic").setLevel(logging.WARNING)
             logging.getLogger("mlflow").setLevel(logging.WARNING)
-            with self._output.opening(), self._explained():
+            with self._output.opening(), self.explained():
                 client = MlflowClient(self.uri, registry_uri=self.uri)
                 client.search_experiments(max_results=1)  # only this opens the store
             self._client = client
@@ -131,7 +132,7 @@ class MlflowStore:
         Raises:
             StoreError: It cannot be made, or its files are kept in a folder that is gone.
         """
-        with self._explained():
+        with self.explained():
             found = self.client.get_experiment_by_name(name)
             if found is None:
                 home = self._output.root / "artifacts" / name
@@ -148,17 +149,24 @@ class MlflowStore:
         """Return all runs of an experiment that a filter lets through, page by page."""
         token: str | None = None
         while True:
-            page = self.client.search_runs([experiment], wanted, max_results=1000, page_token=token)
+            page = self.client.search_runs(
+                [experiment], wanted, max_results=_PAGE, page_token=token
+            )
             yield from page
             token = page.token
             if not token:
                 return
 
     def create(self, experiment: str, name: str, start: int, tags: Mapping[str, str]) -> str:
-        """Begin a run and return its id. `start` is in milliseconds."""
-        made = self.client.create_run(experiment, start, {}, name)
+        """Begin a run and return its id. `start` is in milliseconds.
+
+        The first tags come with the run, in one request: they say whose it is, whatever happens.
+        """
+        entries = [(key, value[:_LONGEST]) for key, value in tags.items()]
+        first, rest = dict(entries[:_MOST_ENTRIES]), dict(entries[_MOST_ENTRIES:])
+        made = self.client.create_run(experiment, start, first, name)
         run = str(made.info.run_id)
-        self.log(run, tags=tags)
+        self.log(run, tags=rest)
         return run
 
     def log(
@@ -202,12 +210,17 @@ class MlflowStore:
             self.client.log_batch(run, **chunk)
 
     @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
+    def explained(self) -> Iterator[None]:
+        """Turn every way in which a store or a server can fail into one line.
+
+        Raises:
+            StoreError: See above.
+        """
         from mlflow.exceptions import MlflowException
 
         try:
             yield
-        except (MlflowException, ImportError) as error:
+        except (MlflowException, ImportError, OSError) as error:
             reason = unsigned(str(error).splitlines()[0])[:300]
             msg = f"MLflow's store '{unsigned(self.uri)}' cannot be used: {reason}"
             raise StoreError(msg) from error
@@ -217,12 +230,14 @@ class MlflowStore:
 
         if not location.startswith("file:") or is_server(self.uri):
             return
-        home = Path(local_file_uri_to_path(location))
-        if home.parent.is_dir():
+        home, own = Path(local_file_uri_to_path(location)), self._output.root
+        # The database of an output folder that was copied still names the folder it was copied from.
+        copied = database_file(self.uri) == own / DATABASE and not home.is_relative_to(own)
+        if home.parent.is_dir() and not copied:
             return
-        # MLflow would quietly make the old folder again, wherever that was.
+        # MLflow would quietly go on in the old folder, or make it again, wherever that was.
         msg = (
-            f"MLflow keeps the pictures of '{name}' in '{home}', which is gone: was the output folder "
-            f"moved? Delete '{self._output.root / DATABASE}' and run the study again; its fits are kept."
+            f"MLflow keeps the pictures of '{name}' in '{home}', outside '{own}': was the output "
+            f"folder moved? Delete '{own / DATABASE}' and give: n2n-ablate sync (nothing is trained)."
         )
         raise StoreError(msg)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
-import os
-import socket
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from pathlib import Path
 
 from n2n_ablate import answer, record, trial_files
@@ -16,7 +15,18 @@ from n2n_ablate.bench import Subject
 from n2n_ablate.chart_view import chart_view
 from n2n_ablate.components import Sampler
 from n2n_ablate.errors import AblateError
+from n2n_ablate.journal import Command
+from n2n_ablate.mlflow_known import (
+    FITS,
+    OUTCOME,
+    PICTURES,
+    TRIAL,
+    Kept,
+    Known,
+    look,
+)
 from n2n_ablate.mlflow_store import NOTE, VIEW_TAG, MlflowStore, tracking_uri
+from n2n_ablate.mlflow_tags import run_tags
 from n2n_ablate.output import Output
 from n2n_ablate.registry import Registry
 from n2n_ablate.results import StudyResult, TrialResult
@@ -24,13 +34,17 @@ from n2n_ablate.study import BASELINE, Plan
 from n2n_ablate.trackers import Invocation
 from n2n_ablate.trial_diagnostics import ByCondition, Diagnoses
 
-# MLflow's own colours come from the runs' numbers, and two of ten are often alike.
-_INK, _FAINT = "#1b1b1b", "#c8c8c8"
-_COLOURS = (
-    *("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#17becf", "#e377c2", "#8c564b"),
-    *("#bcbd22", "#0b5394", "#45818e", "#a64d79", "#38761d", "#e0a030", "#674ea7", "#990000"),
-)
-_ENDS = {"finished": "FINISHED", "interrupted": "KILLED"}
+_ENDS = {"finished": "FINISHED", "interrupted": "KILLED", "killed": "KILLED"}
+
+
+@dataclass(frozen=True, eq=False)
+class _Given:
+    """A trial to be kept: of which command, and when it was finished, in milliseconds."""
+
+    result: TrialResult
+    subjects: Sequence[Subject]
+    invocation: Invocation
+    end: int
 
 
 class MlflowTracker:
@@ -44,6 +58,10 @@ class MlflowTracker:
         registry: To draw and to measure samplers; without it runs have neither picture nor
             diagnostics.
 
+    Attributes:
+        known: What the store has; see `open`.
+        written: Names of the runs that were written or completed.
+
     Raises:
         StoreError: MLflow is not installed.
     """
@@ -52,12 +70,13 @@ class MlflowTracker:
         self, output: Output, uri: str | None = None, registry: Registry | None = None
     ) -> None:
         self.store = MlflowStore(output, tracking_uri(output.root, uri))
+        self.known = Known()
+        self.written: list[str] = []
         self._registry = registry
         self._measured = Diagnoses(registry) if registry else None
         self._diagnoses: dict[str, ByCondition] = {}
         self._baseline: TrialResult | None = None
-        self._early: list[tuple[TrialResult, Sequence[Subject]]] = []
-        self._known: dict[str, tuple[str, str]] = {}
+        self._early: list[_Given] = []
         self._last_start = 0
 
     def start(self, plan: Plan, invocation: Invocation) -> None:
@@ -66,46 +85,91 @@ class MlflowTracker:
         Raises:
             StoreError: The store cannot be opened.
         """
-        self._plan, self._invocation = plan, invocation
-        self._experiment = self.store.experiment(plan.study.name, f"**{plan.study.question}**")
-        for run in self.store.runs(self._experiment, f"tags.`n2n.plan` = '{plan.key}'"):
-            tags = run.data.tags
-            if run.info.status == "RUNNING" and _is_dead(tags):
-                self.store.end(run.info.run_id, "KILLED")
-            elif run.info.status in ("FINISHED", "FAILED") and "n2n.fits" in tags:
-                self._known[tags["n2n.fits"]] = (run.info.run_id, tags.get("n2n.outcome", ""))
-        self._summary = self._create("summary", "summary", _now(), {})
+        self.open(plan, invocation)
+        self._summary = self._create("summary", "summary", _now(), {}, invocation)
         self._arrange(())
 
-    def trial(self, result: TrialResult, subjects: Sequence[Subject]) -> None:
-        """Keep a trial as a run, unless it is there. Trials before the baseline wait for it."""
+    def open(
+        self, plan: Plan, invocation: Invocation, ended: AbstractSet[str] = frozenset()
+    ) -> None:
+        """Open the store without beginning a summary: for what was not tracked when it happened.
+
+        Args:
+            plan: The study's plan.
+            invocation: Whose trials follow, unless they say otherwise.
+            ended: Ids of invocations that are known to be over.
+
+        Raises:
+            StoreError: The store cannot be opened.
+        """
+        self._plan, self._invocation = plan, invocation
+        self._experiment = self.store.experiment(plan.study.name, f"**{plan.study.question}**")
+        self.known = look(self.store, self._experiment, plan.key, ended)
+
+    def trial(
+        self,
+        result: TrialResult,
+        subjects: Sequence[Subject],
+        *,
+        invocation: Invocation | None = None,
+        at: float | None = None,
+    ) -> None:
+        """Keep a trial as a run, unless it is there. Trials before the baseline wait for it.
+
+        Args:
+            result: With its denoised images.
+            subjects: The noisy images of its fits. Where one is missing its pictures say so.
+            invocation: Which command finished it; by default the one that was opened.
+            at: When it was finished, in seconds since 1970; by default now.
+        """
+        end = _now() if at is None else int(1000 * at)
+        given = _Given(result, subjects, invocation or self._invocation, end)
         if self._baseline is None and result.trial.role != BASELINE:
-            self._early.append((result, subjects))
+            self._early.append(given)
             return
         if result.trial.role == BASELINE:
             self._baseline = result
             self._arrange(tuple(dict.fromkeys(row.image for row in result.rows)))
-        self._keep(result, subjects)
-        self._keep_early()
+        self._keep(given)
+        self.keep_early()
 
     def finish(self, result: StudyResult, status: str) -> None:
         """Write the tables and end the run of this invocation."""
-        self._keep_early()
-        note = trial_files.summary(result, self._diagnoses)
-        tags = {
-            "status": status,
-            "trials": str(len(result.trials)),
-            "fits": str(sum(len(item.rows) for item in result.trials)),
-            "failures": str(sum(item.failures for item in result.trials)),
-            "best": "; ".join(_best(result)),
-            NOTE: note,
-        }
-        self.store.log(self._summary, tags=tags)
-        with tempfile.TemporaryDirectory() as folder:
-            trial_files.write_study(Path(folder), result, self._diagnoses)
-            self.store.client.log_artifacts(self._summary, folder)
-        self.store.client.set_experiment_tag(self._experiment, NOTE, note[:5000])
-        self.store.end(self._summary, _ENDS.get(status, "FAILED"))
+        self.keep_early()
+        self._fill(self._summary, result, status, _now())
+        self._put_in_front(result)
+
+    def summary(self, command: Command, result: StudyResult, *, in_front: bool) -> None:
+        """Keep the summary of a command that is over, unless it is there.
+
+        Args:
+            command: It may have been killed, and then has no status.
+            result: What it showed.
+            in_front: Show its table on the experiment's page.
+        """
+        status = command.status or "killed"
+        old = self.known.summaries.get(command.invocation.id)
+        if old is None or old.outcome != record.summary_key(result, status):
+            start = int(1000 * command.started)
+            run = (
+                old.run
+                if old
+                else self._create("summary", "summary", start, {}, command.invocation)
+            )
+            self._fill(run, result, status, max(start, int(1000 * command.ended)))
+            self.written.append("summary")
+        if in_front:
+            self._put_in_front(result)
+
+    def knows(self, result: TrialResult) -> bool:
+        """Say whether there is a whole run of these fits, whatever they gave."""
+        return self._fits(result) in self.known.trials
+
+    def keep_early(self) -> None:
+        """Keep the trials that wait for a baseline, whether it came or not."""
+        waiting, self._early = self._early, []
+        for given in waiting:
+            self._keep(given)
 
     def experiment_id(self, study: str) -> str | None:
         """Return the id of a study's experiment, None if there is none.
@@ -119,35 +183,58 @@ class MlflowTracker:
         tag = chart_view(self._plan, images)
         self.store.client.set_experiment_tag(self._experiment, VIEW_TAG, tag)
 
-    def _keep_early(self) -> None:
-        waiting, self._early = self._early, []
-        for result, subjects in waiting:
-            self._keep(result, subjects)
+    def _put_in_front(self, result: StudyResult) -> None:
+        note = trial_files.summary(result, self._diagnoses)[:5000]
+        self.store.client.set_experiment_tag(self._experiment, NOTE, note)
 
-    def _keep(self, result: TrialResult, subjects: Sequence[Subject]) -> None:
-        trial = record.content_key(self._plan, result.trial)
-        fits, outcome = f"{trial}-{record.fits_key(result)}", record.outcome_key(result)
-        old, old_outcome = self._known.get(fits, ("", ""))
+    def _fill(self, run: str, result: StudyResult, status: str, end: int) -> None:
+        tags = {
+            "trials": str(len(result.trials)),
+            "fits": str(sum(len(item.rows) for item in result.trials)),
+            "failures": str(sum(item.failures for item in result.trials)),
+            "best": "; ".join(_best(result)),
+            NOTE: trial_files.summary(result, self._diagnoses),
+            OUTCOME: record.summary_key(result, status),
+        }
+        with tempfile.TemporaryDirectory() as folder:
+            trial_files.write_study(Path(folder), result, self._diagnoses)
+            self.store.client.log_artifacts(run, folder)
+        self.store.log(run, tags={**tags, "status": status})
+        self.store.end(run, _ENDS.get(status, "FAILED"), end)
+
+    def _fits(self, result: TrialResult) -> str:
+        return f"{record.content_key(self._plan, result.trial)}-{record.fits_key(result)}"
+
+    def _keep(self, given: _Given) -> None:
+        result = given.result
+        fits, outcome = self._fits(result), record.outcome_key(result)
+        pictures = _pictures(given)
+        old = self.known.trials.get(fits)
         # The summary shows every trial that the study declares; a search may have hundreds.
-        if old_outcome != outcome or result.trial.role != "search":
-            self._measure(result, subjects)
-        if old_outcome == outcome:
+        if not old or old.outcome != outcome or result.trial.role != "search":
+            self._measure(result, given.subjects)
+        if old and old.outcome == outcome:
+            if old.pictures and old.pictures != pictures:  # images have been found since
+                self._write_files(old.run, given)
+                self.store.log(old.run, tags={PICTURES: pictures})
+                self.written.append(result.trial.name)
             return
-        tags = {"n2n.trial": trial, "n2n.fits": fits, "n2n.outcome": outcome}
-        run = self._write(result, subjects, tags)
-        if old:  # the same fits were run again and gave something else
-            self.store.client.delete_run(old)
-        self._known[fits] = (run, outcome)
+        trial = record.content_key(self._plan, result.trial)
+        tags = {TRIAL: trial, FITS: fits, OUTCOME: outcome}
+        run = self._write(given, tags | ({PICTURES: pictures} if pictures else {}))
+        # Runs of the same fits: they gave something else, or were never written whole.
+        for worse in [*self.known.halves.pop(fits, []), *([old.run] if old else [])]:
+            self.store.client.delete_run(worse)
+        self.known.trials[fits] = Kept(run, outcome, pictures)
+        self.written.append(result.trial.name)
 
-    def _write(
-        self, result: TrialResult, subjects: Sequence[Subject], tags: Mapping[str, str]
-    ) -> str:
-        end = _now()
+    def _write(self, given: _Given, tags: Mapping[str, str]) -> str:
+        result, end = given.result, given.end
         # Training time as duration; but MLflow sorts by start, so never before an earlier trial.
         start = max(self._last_start + 1, end - int(1000 * result.seconds))
         self._last_start, end = start, max(start, end)
         trial = result.trial
-        run = self._create(trial.name, trial.role, start, tags)
+        run = self._create(trial.name, trial.role, start, tags, given.invocation)
         try:
             images = dict.fromkeys(row.image for row in result.rows)
             self.store.log(
@@ -159,7 +246,7 @@ class MlflowTracker:
                 ],
                 span=(start, end),
             )
-            self._write_files(run, result, subjects)
+            self._write_files(run, given)
             failed = result.failures == len(result.rows)
             self.store.end(run, "FAILED" if failed else "FINISHED", end)
         except BaseException:
@@ -168,14 +255,15 @@ class MlflowTracker:
             raise
         return run
 
-    def _write_files(self, run: str, result: TrialResult, subjects: Sequence[Subject]) -> None:
+    def _write_files(self, run: str, given: _Given) -> None:
+        result = given.result
         baseline = None if result.trial.role == BASELINE else self._baseline
         with tempfile.TemporaryDirectory() as folder:
             trial_files.write_trial(
                 Path(folder),
                 self._plan,
                 result,
-                subjects,
+                given.subjects,
                 baseline=baseline,
                 sampler=self._sampler(result),
                 diagnoses=self._diagnoses.get(result.trial.name),
@@ -200,32 +288,17 @@ class MlflowTracker:
             return None
         return made
 
-    def _colour(self, role: str) -> str:
-        if role in (BASELINE, "summary"):
-            return _INK if role == BASELINE else _FAINT
-        return _COLOURS[len(self._known) % len(_COLOURS)]
+    def _create(
+        self, name: str, role: str, start: int, tags: Mapping[str, str], about: Invocation
+    ) -> str:
+        own = run_tags(self._plan, about, role, place=len(self.known.trials))
+        return self.store.create(self._experiment, name, start, {**tags, **own})
 
-    def _create(self, name: str, role: str, start: int, tags: Mapping[str, str]) -> str:
-        about, plan = self._invocation, self._plan
-        own = {
-            "study": plan.study.name,
-            "profile": plan.profile.name,
-            "role": role,
-            "invocation": about.id,
-            "device": about.device,
-            "precision": about.precision,
-            "n2n.plan": plan.key,
-            "n2n.host": socket.gethostname(),
-            "n2n.pid": str(os.getpid()),
-            "mlflow.source.name": about.command,
-            "mlflow.source.type": "LOCAL",
-            "mlflow.user": _user(),
-            "mlflow.runColor": self._colour(role),
-        }
-        if about.commit:
-            own["mlflow.source.git.commit"] = about.commit
-        own |= {f"version.{key}": value for key, value in about.versions.items()}
-        return self.store.create(self._experiment, name, start, {**own, **tags})
+
+def _pictures(given: _Given) -> str:
+    """Return how many of the noisy images are there, empty if all are."""
+    all_, there = len(given.result.rows), len(given.subjects)
+    return "" if there >= all_ else f"{there} of {all_}"
 
 
 def _best(result: StudyResult) -> list[str]:
@@ -235,27 +308,3 @@ def _best(result: StudyResult) -> list[str]:
 
 def _now() -> int:
     return int(1000 * time.time())
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container may run under a number without a name
-        return "unknown"
-
-
-def _is_dead(tags: Mapping[str, str]) -> bool:
-    """Say whether a run's process is gone. Nobody can know that of another machine."""
-    pid = tags.get("n2n.pid", "")
-    here = tags.get("n2n.host") == socket.gethostname() and os.name == "posix"
-    if not here or not pid.isdigit():
-        return False
-    if int(pid) == os.getpid():
-        return True  # one process runs a study at a time, so it is an earlier run of ours
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except (OSError, OverflowError):  # it exists, but belongs to somebody else
-        return False
-    return False

@@ -17,13 +17,19 @@ class Output:
 
     Args:
         root: The folder; it is made if it does not exist.
+        reading: Only look at it: nothing is made, and it need not be writable.
 
     Raises:
-        StoreError: It cannot be made or written to.
+        StoreError: It cannot be made or written to, or, for reading, is not there.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, reading: bool = False) -> None:
         self.root = root.resolve()
+        if reading:
+            if not self.root.is_dir():
+                msg = f"there is no output folder '{root}'. Name one with --output DIR."
+                raise StoreError(msg)
+            return
         try:
             for name in ("fits", "studies", "artifacts", "locks"):
                 (self.root / name).mkdir(parents=True, exist_ok=True)

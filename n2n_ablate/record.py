@@ -13,7 +13,7 @@ from n2n_ablate import stats
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics.words import flat
 from n2n_ablate.recipe import canonical
-from n2n_ablate.results import TrialResult
+from n2n_ablate.results import StudyResult, TrialResult
 from n2n_ablate.study import Plan, Trial
 
 
@@ -151,6 +151,11 @@ def outcome_key(result: TrialResult) -> str:
     return _digest(
         canonical([r.result.key, dict(r.result.figures), r.result.failure]) for r in rows
     )
+
+
+def summary_key(result: StudyResult, status: str) -> str:
+    """Return a hash of what a summary tells: of every outcome, and how the command ended."""
+    return _digest([status, *map(outcome_key, result.trials)])
 
 
 def _finals(

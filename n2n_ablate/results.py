@@ -6,12 +6,16 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 
 from n2n_ablate import stats
 from n2n_ablate.fit.job import FitResult
 from n2n_ablate.study import BASELINE, Plan, Trial
+
+Yardsticks: TypeAlias = Mapping[str, Mapping[tuple[str, str], Mapping[str, float]]]
+"""What needs no training, by name: figures by condition and image."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,9 +142,7 @@ class StudyResult:
 
     plan: Plan
     trials: tuple[TrialResult, ...]
-    yardsticks: Mapping[str, Mapping[tuple[str, str], Mapping[str, float]]] = field(
-        default_factory=dict
-    )
+    yardsticks: Yardsticks = field(default_factory=dict)
     looks: Mapping[tuple[str, str], stats.Look] = field(default_factory=dict)
 
     @property

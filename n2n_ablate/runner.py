@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from n2n_ablate.bench import Bench
-from n2n_ablate.errors import AblateError
+from n2n_ablate.errors import AblateError, StoreError
 from n2n_ablate.fit import Fit, FitResult, Point, fit_all
-from n2n_ablate.journal import Journal
+from n2n_ablate.images import Image
+from n2n_ablate.journal import Header, Mark
+from n2n_ablate.journal_writer import Journal
 from n2n_ablate.output import Output
 from n2n_ablate.registry import Registry
 from n2n_ablate.results import Row, StudyResult, TrialResult
@@ -96,11 +100,15 @@ class Runner:
             AblateError: A result cannot be stored.
             KeyboardInterrupt: The user stopped it; `result` holds what was finished.
         """
+        self._journal.begin(header_of(self.bench), self.invocation)
         self.tracker.start(self.plan, self.invocation)
         status = "failed"
         try:
             self.audience.begun(self.bench)
             self._yardsticks = self.bench.yardsticks()
+            self._journal.yardsticks(self._yardsticks)
+            if "nl-means" not in self._yardsticks:
+                self.audience.note("no row for nl-means: scikit-image is not installed")
             fixed = list(self.plan.fixed)
             for start in range(0, len(fixed), self._at_once):
                 self._run_trials(fixed[start : start + self._at_once])
@@ -112,6 +120,8 @@ class Runner:
             raise
         finally:
             self.tracker.finish(self.result, status)
+            with contextlib.suppress(StoreError):  # what ended the study is what the user must see
+                self._journal.end(status, [item.trial.name for item in self._done])
         return self.result
 
     @property
@@ -220,6 +230,23 @@ class Runner:
         self._done.append(kept)
         self.audience.trial_done(kept, self.result)
         return kept
+
+
+def header_of(bench: Bench) -> Header:
+    """Return what the journal has to know to open the study again."""
+    return Header(
+        plan=bench.plan,
+        images=tuple(_mark(image) for image in bench.images),
+        steps=bench.steps(bench.plan.baseline.recipe),
+        device=bench.machine.type,
+        precision=bench.machine.precision,
+        folder=str(Path.cwd()),
+    )
+
+
+def _mark(image: Image) -> Mark:
+    c, h, w = image.pixels.shape[1:]
+    return Mark(image.name, image.digest, (c, h, w))
 
 
 def _score(result: TrialResult) -> float:

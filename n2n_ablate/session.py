@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import platform
 import shlex
 import subprocess
@@ -16,7 +17,7 @@ import torch
 
 from n2n_ablate import fit, study
 from n2n_ablate.bench import Bench, Subject
-from n2n_ablate.errors import StudyError
+from n2n_ablate.errors import StoreError, StudyError
 from n2n_ablate.output import Output
 from n2n_ablate.registry import Registry
 from n2n_ablate.results import StudyResult, TrialResult
@@ -128,6 +129,8 @@ def open_runner(
     """
     search = None
     if session.plan.space and session.plan.searched:
+        if importlib.util.find_spec("optuna") is None:
+            raise StudyError(_no_search(session.plan))
         from n2n_ablate.search import Search
 
         search = Search(session.plan, output, key=session.bench.key, storage=storage, fresh=fresh)
@@ -144,15 +147,31 @@ def open_runner(
     )
 
 
+def _no_search(plan: Plan) -> str:
+    fixed = len(plan.fixed)
+    return (
+        f"study '{plan.study.name}' is a search, which needs Optuna: pip install optuna. Without it, "
+        f"--trials {fixed} runs the {fixed} trials that are declared, and studies of the designs "
+        f"{', '.join(design for design in study.DESIGNS if design != 'search')} run whole."
+    )
+
+
 def check_tracking(kind: str) -> None:
-    """Check the name of a tracker before anything is read for it.
+    """Check that there is such a tracker before anything is read for it.
 
     Raises:
         StudyError: There is no such tracker.
+        StoreError: It is not installed.
     """
     if kind not in TRACKING:
         msg = f"--tracking cannot be '{kind}'. Use {' or '.join(TRACKING)}."
         raise StudyError(msg)
+    if kind == "mlflow" and importlib.util.find_spec("mlflow") is None:
+        msg = (
+            "MLflow is not installed. Use --tracking none here and n2n-ablate sync where it is, "
+            "or: pip install mlflow"
+        )
+        raise StoreError(msg)
 
 
 def _tracker(

@@ -139,8 +139,8 @@ def write_study(
         )
     if diagnoses:
         write_diagnostics(folder / "diagnostics.csv", diagnoses)
-    if plan.study.path.is_file():
-        (folder / "study.toml").write_bytes(plan.study.path.read_bytes())
+    if plan.study.text:
+        (folder / "study.toml").write_text(plan.study.text, encoding="utf-8")
 
 
 def summary(result: StudyResult, diagnoses: Mapping[str, ByCondition] | None = None) -> str:
@@ -193,14 +193,15 @@ def _write_pictures(
             for row in result.rows
             if row.condition == label and row.seed == plan.profile.seeds[0]
         ]
-        sights = [_sight(row, known[label, row.image, row.seed]) for row in rows]
+        sights = [_sight(row, known.get((label, row.image, row.seed))) for row in rows]
+        sights = [sight for sight in sights if sight.shape != (1, 1, 1)]
         names = record.slugs(sight.name for sight in sights)
         small: dict[str, Image] = {}
         for sight in sights:
             whole = figures.strip(sight)
             _save(whole, folder / f"{names[sight.name]}{ending}.png")
             if len(small) < MOST:
-                fits = max(sight.clean.shape) <= _OVERVIEW
+                fits = max(sight.shape) <= _OVERVIEW
                 small[sight.name] = whole if fits else figures.strip(sight, side=_OVERVIEW)
         if small:
             sheet = figures.contact_sheet(small, title=_title(result, label, len(sights)))
@@ -219,12 +220,12 @@ def _title(result: TrialResult, label: str, count: int) -> str:
     return f"{result.trial.name} · {label} · {score}{first}"
 
 
-def _sight(row: Row, subject: Subject) -> Sight:
+def _sight(row: Row, subject: Subject | None) -> Sight:
     denoised = row.result.denoised
     return Sight(
         name=row.image,
-        noisy=subject.noisy[0].numpy(),
-        clean=subject.image.pixels[0].numpy(),
+        noisy=subject.noisy[0].numpy() if subject else None,
+        clean=subject.image.pixels[0].numpy() if subject else None,
         denoised=None if denoised is None else denoised.astype(np.float32) / 65535,
         psnr=row.result.figures.get("psnr") if not row.result.failure else None,
         failure=row.result.failure or "image not kept",

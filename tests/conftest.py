@@ -66,6 +66,12 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def tiny_text():
+    """What a study of seconds says."""
+    return TINY
+
+
 @pytest.fixture
 def tiny(tmp_path):
     """A study of seconds, as a file."""

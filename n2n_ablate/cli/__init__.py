@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from n2n_ablate import missing
 from n2n_ablate.errors import AblateError
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -39,12 +40,13 @@ def _options(
 
 
 def _register() -> None:
-    from n2n_ablate.cli import denoise, diagnose, plan, plugins, studies, study, ui
+    from n2n_ablate.cli import denoise, diagnose, plan, plugins, studies, study, sync, ui
 
     app.command("study", rich_help_panel="Studies")(study.run)
     app.command("plan", rich_help_panel="Studies")(plan.show)
     app.command("studies", rich_help_panel="Studies")(studies.show)
     app.command("diagnose", rich_help_panel="Studies")(diagnose.run)
+    app.command("sync", rich_help_panel="Studies")(sync.run)
     app.command("ui", rich_help_panel="Studies")(ui.ui)
     app.command("denoise", rich_help_panel="Images")(denoise.run)
     app.command("plugins", rich_help_panel="Plugins")(plugins.show)
@@ -62,6 +64,10 @@ def main() -> None:
 
         messages().print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
+    except ModuleNotFoundError as error:
+        if not (line := missing.told(error)):
+            raise
+        sys.exit(f"error: {line}")
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:

@@ -114,8 +114,6 @@ def _run_locked(
     tracking, tracking_uri, storage = stores
     fresh, refit, as_json, quiet = switches
     view = audience(messages(), quiet=quiet or as_json)
-    if not (quiet or as_json):
-        view.note(session.plan.study.question)
     runner = open_runner(
         session,
         place,
@@ -126,6 +124,8 @@ def _run_locked(
         fresh=fresh,
         refit=refit,
     )
+    if not (quiet or as_json):
+        view.note(session.plan.study.question)
     try:
         result = runner.run()
     except KeyboardInterrupt:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from n2n_ablate.study.find import find as find
+from n2n_ablate.study.find import known as known
+from n2n_ablate.study.find import shipped as shipped
 from n2n_ablate.study.model import BASELINE as BASELINE
+from n2n_ablate.study.model import DESIGNS as DESIGNS
 from n2n_ablate.study.model import Condition as Condition
 from n2n_ablate.study.model import Factor as Factor
 from n2n_ablate.study.model import Level as Level
@@ -11,7 +15,4 @@ from n2n_ablate.study.model import Study as Study
 from n2n_ablate.study.model import Trial as Trial
 from n2n_ablate.study.plan import Plan as Plan
 from n2n_ablate.study.plan import plan as plan
-from n2n_ablate.study.read import find as find
-from n2n_ablate.study.read import known as known
 from n2n_ablate.study.read import read as read
-from n2n_ablate.study.read import shipped as shipped

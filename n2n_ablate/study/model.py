@@ -101,6 +101,7 @@ class Study:
         startup: Random trials before the search strategy takes over.
         profiles: By name; the first is the default.
         path: The file it was read from.
+        text: What stood in it, so that a study outlives its file.
     """
 
     name: str
@@ -117,6 +118,7 @@ class Study:
     startup: int
     profiles: Mapping[str, Profile]
     path: Path
+    text: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)

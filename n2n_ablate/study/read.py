@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from importlib import resources
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,36 +43,6 @@ _PROFILE_KEYS = ["images", "crop", "seeds", "trials", "set"]
 _FACTOR_KEYS = ["levels", "low", "high", "log", "choices", "without"]
 
 
-def shipped() -> dict[str, Path]:
-    """Return the studies that ship with the package, by name."""
-    folder = Path(str(resources.files("n2n_ablate_studies")))
-    return {file.stem: file for file in sorted(folder.glob("*.toml"))}
-
-
-def known() -> dict[str, Path]:
-    """Return the studies that can be named: those in `./studies/` before those that ship."""
-    return shipped() | {file.stem: file for file in sorted(Path("studies").glob("*.toml"))}
-
-
-def find(name: str) -> Path:
-    """Return the file of a study: a path, a file in `./studies/`, or one that ships.
-
-    Raises:
-        StudyError: There is none; the message has the nearest names.
-    """
-    given = Path(name)
-    if given.suffix == ".toml" or "/" in name:
-        if given.is_file():
-            return given
-        msg = f"study file '{name}' does not exist."
-        raise StudyError(msg)
-    every = known()
-    if name not in every:
-        msg = f"no study is called '{name}'. {nearest(name, every)}"
-        raise StudyError(msg)
-    return every[name]
-
-
 def read(path: Path) -> Study:
     """Read a study file.
 
@@ -80,15 +50,29 @@ def read(path: Path) -> Study:
         StudyError: The file cannot be read or says something that makes no sense.
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         msg = f"{path}: cannot be read: {error.strerror}"
         raise StudyError(msg) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UnicodeDecodeError as error:
+        msg = f"{path}: is not valid TOML: {error}"
+        raise StudyError(msg) from error
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> Study:
+    """Read the text of a study file; `path` says where it stood and begins every message.
+
+    Raises:
+        StudyError: It says something that makes no sense.
+    """
+    try:
+        data = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         msg = f"{path}: is not valid TOML: {str(error) or 'nested too deeply'}"
         raise StudyError(msg) from error
     try:
-        return _study(_Table(data, "", _KEYS), path)
+        return replace(_study(_Table(data, "", _KEYS), path), text=text)
     except (StudyError, ParameterError) as error:
         msg = f"{path}: {error}"
         raise StudyError(msg) from error

@@ -286,7 +286,7 @@ def test_an_image_added_to_the_folder_makes_another_search(tiny, tmp_path, photo
     journals = list((tmp_path / "mlruns" / "studies" / "tiny").glob("*.jsonl"))
     assert len(journals) == 2
     for path in journals:
-        assert len(list(journal.read(path))) == 4
+        assert len(journal.read(path).trials) == 4
 
 
 def test_a_search_that_has_tried_everything_ends(tiny, tmp_path):
@@ -318,7 +318,11 @@ def test_denoise_uses_the_best_recipe_of_a_study(tiny, tmp_path, photo):
     )
     assert done.returncode == 0, done.stderr
     best = max(
-        (e for e in journal.latest(tmp_path / "mlruns", "tiny")[1] if e.role != "reference"),
+        (
+            entry
+            for entry in journal.find(tmp_path / "mlruns", "tiny")[0].trials.values()
+            if entry.role != "reference"
+        ),
         key=lambda entry: entry.psnr,
     )
     assert f"by {best.name} of tiny (quick) (three-by-three" in done.stderr
@@ -394,7 +398,7 @@ def test_help_is_quick_and_does_not_wait_for_torch():
 
 
 def test_every_command_has_help():
-    for name in ("study", "plan", "studies", "plugins", "denoise", "ui"):
+    for name in ("study", "plan", "studies", "plugins", "denoise", "sync", "ui"):
         done = run(name, "--help", folder=Path.cwd())
         assert done.returncode == 0
         assert name in done.stdout

@@ -1,0 +1,112 @@
+"""`n2n-ablate sync`: writes studies that were run here, or elsewhere, into MLflow."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from n2n_ablate.cli import options
+from n2n_ablate.cli.screen import messages, results
+from n2n_ablate.errors import BusyError, StoreError
+
+if TYPE_CHECKING:
+    from n2n_ablate.journal import Contents
+    from n2n_ablate.sync import Synced
+
+_MISTAKE = 1
+
+
+def run(
+    study: Annotated[
+        str, typer.Argument(help="Name of a study that was run; by default all.", metavar="STUDY")
+    ] = "",
+    profile: Annotated[str, typer.Option(help="Only what ran with this profile.")] = "",
+    images: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--images",
+            help="Where the images are now: a folder or a file. They are known by their pixels. "
+            "May be repeated.",
+        ),
+    ] = None,
+    output: options.Output = Path("mlruns"),
+    tracking_uri: Annotated[
+        str,
+        typer.Option(
+            help="MLflow store or server, instead of the output folder's.", rich_help_panel="Where"
+        ),
+    ] = "",
+    plugins_dir: options.PluginsDir = None,
+    *,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write finished studies into MLflow, from their journals and fits; train nothing.
+
+    What is there already is left alone, so it can be given at any time.
+
+    Examples:
+        n2n-ablate sync
+
+        n2n-ablate sync samplers --output from-the-gpu/mlruns --images photos/
+    """
+    from n2n_ablate.output import Output
+    from n2n_ablate.registry import Registry
+    from n2n_ablate.sync import sync
+
+    found = _journals(output, study, profile)
+    place, registry = Output(output), Registry(plugins_dir=plugins_dir)
+    done: list[Synced] = []
+    failed = False
+    for contents in found:
+        try:
+            one = sync(contents, place, registry, uri=tracking_uri, images=images or [])
+        except (BusyError, StoreError) as error:
+            if contents.header is not None and isinstance(error, StoreError):
+                raise  # MLflow itself: the others would fail alike
+            failed = True
+            _say(f"error: {error}")
+            continue
+        done.append(one)
+        if not as_json:
+            _tell(one, quiet=quiet)
+    if as_json:
+        print(json.dumps([asdict(one) for one in done], indent=2))  # noqa: T201
+    if failed:
+        raise typer.Exit(_MISTAKE)
+
+
+def _journals(output: Path, study: str, profile: str) -> list[Contents]:
+    """Return the journals that are asked for.
+
+    Raises:
+        StoreError: There is none.
+    """
+    from n2n_ablate import reopen
+
+    found = list(reopen.every(output, study, profile))
+    if found:
+        return found
+    what = f" with profile '{profile}'" if profile else ""
+    msg = (
+        f"no study has been run{what} in '{output}'. Name another output folder with --output DIR."
+    )
+    raise StoreError(msg)
+
+
+def _tell(one: Synced, *, quiet: bool) -> None:
+    repaired = (
+        f", {one.repaired} ended that a dead process had left running" if one.repaired else ""
+    )
+    text = f"{one.study} ({one.profile}): {one.trials} trials, {one.written} runs written{repaired}"
+    results().print(text, markup=False, highlight=False, soft_wrap=True)
+    for problem in () if quiet else one.problems:
+        _say(f"  {problem}")
+
+
+def _say(text: str) -> None:
+    messages().print(text, markup=False, highlight=False, soft_wrap=True)

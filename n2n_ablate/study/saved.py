@@ -1,0 +1,84 @@
+"""A plan as plain data, and back. To read one no plugin is needed: everything is written out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from n2n_ablate.recipe import Part, Recipe
+from n2n_ablate.study.model import Condition, Profile, Trial
+from n2n_ablate.study.plan import Plan
+from n2n_ablate.study.read import parse
+
+
+def to_json(plan: Plan) -> dict[str, Any]:
+    """Return a plan as plain data: the study file as it was read, and all that was decided."""
+    profile = plan.profile
+    return {
+        "file": plan.study.text,
+        "path": str(plan.study.path),
+        "settings": list(plan.settings),
+        "profile": {
+            "name": profile.name,
+            "images": list(profile.images),
+            "crop": profile.crop,
+            "seeds": list(profile.seeds),
+            "trials": profile.trials,
+            "set": dict(profile.changes),
+        },
+        "baseline": _trial_json(plan.baseline),
+        "declared": [_trial_json(trial) for trial in plan.declared],
+        "references": [_trial_json(trial) for trial in plan.references],
+        "conditions": [
+            [item.label, item.noise.name, dict(item.noise.parameters)] for item in plan.conditions
+        ],
+        "contrasts": list(plan.contrasts),
+        "metrics": {
+            name: [part.name, dict(part.parameters)] for name, part in plan.metrics.items()
+        },
+        "whole": sorted(plan.whole),
+    }
+
+
+def from_json(data: Mapping[str, Any]) -> Plan:
+    """Read what `to_json` wrote.
+
+    Raises:
+        StudyError: The study file in it can no longer be read.
+        KeyError, TypeError, ValueError: It was written by something else.
+    """
+    study = parse(data["file"], Path(data["path"]))
+    profile = data["profile"]
+    searched = study.factors if study.design == "search" else ()
+    return Plan(
+        study=study,
+        profile=Profile(
+            name=profile["name"],
+            images=tuple(profile["images"]),
+            crop=profile["crop"],
+            seeds=tuple(profile["seeds"]),
+            trials=profile["trials"],
+            changes=profile["set"],
+        ),
+        baseline=_trial(data["baseline"]),
+        declared=tuple(map(_trial, data["declared"])),
+        references=tuple(map(_trial, data["references"])),
+        space={item.key: item.domain for item in searched if item.domain is not None},
+        whole=frozenset(data["whole"]),
+        conditions=tuple(
+            Condition(Part(name, values), label) for label, name, values in data["conditions"]
+        ),
+        contrasts=tuple(data["contrasts"]),
+        metrics={name: Part(*part) for name, part in data["metrics"].items()},
+        settings=tuple(data["settings"]),
+    )
+
+
+def _trial_json(trial: Trial) -> list[Any]:
+    return [trial.name, trial.role, trial.recipe.to_json(), dict(trial.values)]
+
+
+def _trial(data: list[Any]) -> Trial:
+    name, role, recipe, values = data
+    return Trial(name, role, Recipe.from_json(recipe), values)

@@ -1,0 +1,130 @@
+"""Writes studies into MLflow from what is on disk: journals and fits. Twice gives the same runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from n2n_ablate import reopen
+from n2n_ablate.gallery import gallery
+from n2n_ablate.journal import Command, Contents
+from n2n_ablate.mlflow_tracker import MlflowTracker
+from n2n_ablate.output import Output
+from n2n_ablate.registry import Registry
+from n2n_ablate.reopen import Reopened
+from n2n_ablate.results import TrialResult
+from n2n_ablate.trackers import Invocation
+
+
+@dataclass(frozen=True)
+class Synced:
+    """What a sync did with one journal.
+
+    Attributes:
+        study, profile, key: Which journal it was.
+        trials: Trials in the journal.
+        written: Runs that were written or completed, summaries included.
+        repaired: Runs that a dead process had left running.
+        problems: One sentence for each thing that is missing.
+    """
+
+    study: str
+    profile: str
+    key: str
+    trials: int
+    written: int
+    repaired: int
+    problems: tuple[str, ...]
+
+
+def sync(
+    contents: Contents,
+    output: Output,
+    registry: Registry,
+    *,
+    uri: str = "",
+    images: Sequence[str] = (),
+) -> Synced:
+    """Write everything that one journal tells into MLflow; leave alone what is there.
+
+    Args:
+        contents: The journal.
+        output: The output folder.
+        registry: Makes the noisy images again and draws the samplers.
+        uri: See `mlflow_store.tracking_uri`.
+        images: Where to look for the images first, see `gallery`.
+
+    Raises:
+        StoreError: The journal cannot be opened, or MLflow cannot be used.
+        BusyError: The study is being run.
+    """
+    study = contents.path.parent.name
+    busy = f"study '{study}' is being run by another process in '{output.root}'. Sync it later."
+    with output.lock(f"{study}-{contents.key}", busy):
+        found = reopen.opened(contents, output.root)
+        tracker = MlflowTracker(output, uri or None, registry)
+        with tracker.store.explained():
+            problems = _write(found, tracker, registry, images)
+    return Synced(
+        study=study,
+        profile=contents.profile,
+        key=contents.key,
+        trials=len(found.result.trials),
+        written=len(tracker.written),
+        repaired=tracker.known.repaired,
+        problems=(*found.problems(), *problems),
+    )
+
+
+def _write(
+    found: Reopened, tracker: MlflowTracker, registry: Registry, images: Sequence[str]
+) -> list[str]:
+    commands = {command.invocation.id: command for command in found.commands}
+    last = list(commands.values())[-1] if commands else _nobody(found)
+    over = {own for own, command in commands.items() if command.status or command is not last}
+    tracker.open(found.plan, last.invocation, over)
+    seen = gallery(found.header, registry, images)
+    problems = [*seen.problems, *_not_drawn(found, registry)]
+    if machines := sorted(set(tracker.known.running)):
+        problems.append(
+            f"{len(tracker.known.running)} runs are marked as running on {', '.join(machines)}: "
+            "they are left alone"
+        )
+    incomplete = {lost.trial for lost in found.lost}
+    for item in found.result.trials:
+        if item.trial.name in incomplete and tracker.knows(item):
+            continue  # it was written when its fits were still there
+        own, at = found.finished[item.trial.name]
+        about = commands.get(own, last).invocation
+        tracker.trial(found.with_images(item), seen.subjects, invocation=about, at=at or None)
+    tracker.keep_early()
+    trials = {item.trial.name: item for item in found.result.trials}
+    for command in commands.values():
+        _summarise(found, tracker, command, trials, in_front=command is last)
+    return problems
+
+
+def _summarise(
+    found: Reopened,
+    tracker: MlflowTracker,
+    command: Command,
+    trials: dict[str, TrialResult],
+    *,
+    in_front: bool,
+) -> None:
+    """Write what a command showed at its end; a killed one would have shown all that is there."""
+    names = trials if command.trials is None else command.trials
+    shown = tuple(trials[name] for name in names if name in trials)
+    tracker.summary(command, replace(found.result, trials=shown), in_front=in_front)
+
+
+def _not_drawn(found: Reopened, registry: Registry) -> list[str]:
+    used = {item.trial.recipe.parts["sampler"].name for item in found.result.trials}
+    if gone := sorted(used - set(registry.names("sampler"))):
+        return [f"samplers that no plugin registers, so not drawn: {', '.join(gone)}"]
+    return []
+
+
+def _nobody(found: Reopened) -> Command:
+    header = found.header
+    return Command(Invocation("unknown", "", header.device, header.precision, {}), "", 0.0)

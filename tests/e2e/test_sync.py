@@ -1,0 +1,331 @@
+"""A study is run without MLflow and brought into it later: nothing is missing, nothing is doubled."""
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from n2n_ablate import mlflow_store, reopen
+from n2n_ablate.cli import main
+from n2n_ablate.errors import StoreError
+from n2n_ablate.images import write
+from n2n_ablate.mlflow_store import MlflowStore, database_file, tracking_uri
+from n2n_ablate.output import Output
+from n2n_ablate.registry import Registry
+from n2n_ablate.sync import sync
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's imports warn about their own imports
+
+GRID = """
+name = "grid"
+question = "Which centre, with which loss?"
+design = "grid"
+
+[baseline]
+sampler = { name = "three-by-three", center = 0.01 }
+backbone = { name = "zs-n2n", width = 8 }
+loss = "residual-consistency"
+training = "adam"
+
+[[conditions]]
+noise = { name = "gaussian", sigma = 25.0 }
+label = "sigma 25"
+
+[factors]
+"sampler.center" = [0.0, 0.2]
+"loss.symmetric" = [true, false]
+
+[profiles.quick]
+images = ["photos"]
+crop = 20
+set = { "training.steps" = 8 }
+"""
+# What rightly differs between a run that was tracked directly and one that was synced later.
+OWN = {"invocation", "n2n.pid", "mlflow.source.name"}
+
+
+def command(*words):
+    return [sys.executable, "-m", "n2n_ablate", *map(str, words)]
+
+
+def run(*words, folder):
+    done = subprocess.run(
+        command(*words),
+        cwd=folder,
+        env=os.environ | {"COLUMNS": "200", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def told(root):
+    """Everything that MLflow has of the study, by name of the run."""
+    store = MlflowStore(Output(root), tracking_uri(root))
+    client = store.client
+    found = {}
+    for one in store.runs(store.experiment_id("grid"), ""):
+        assert one.info.run_name not in found, "doubled"
+        files = Path(one.info.artifact_uri.removeprefix("file://"))
+        assert files.is_relative_to(root)
+        found[one.info.run_name] = {
+            "id": one.info.run_id,
+            "status": one.info.status,
+            "params": one.data.params,
+            "tags": {key: value for key, value in one.data.tags.items() if key not in OWN},
+            "curves": {
+                name: [
+                    (point.step, point.value)
+                    for point in client.get_metric_history(one.info.run_id, name)
+                ]
+                for name in one.data.metrics
+            },
+            "files": {
+                str(path.relative_to(files)): path.read_bytes()
+                for path in files.rglob("*")
+                if path.is_file()
+            },
+        }
+    return found
+
+
+def without_ids(runs):
+    return {
+        name: {key: value for key, value in one.items() if key != "id"}
+        for name, one in runs.items()
+    }
+
+
+def ids(runs):
+    return {name: one["id"] for name, one in runs.items()}
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory):
+    """An empty database. Making one takes seconds, copying it none."""
+    root = tmp_path_factory.mktemp("empty")
+    MlflowStore(Output(root), tracking_uri(root)).experiment_id("any")
+    return database_file(tracking_uri(root)).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder in which the study was run with `--tracking none`, as on a bare machine."""
+
+    folder = tmp_path_factory.mktemp("gpu-box")
+    (folder / "photos").mkdir()
+    for seed, name in enumerate(("one", "two")):
+        pixels = torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(seed))
+        write(folder / "photos" / f"{name}.png", pixels)
+    (folder / "grid.toml").write_text(GRID)
+    done = run("study", "grid.toml", "--tracking", "none", "--quiet", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert not (folder / "mlruns" / "mlflow.db").exists()
+    return folder
+
+
+@pytest.fixture
+def copy(home, tmp_path, empty_store, monkeypatch):
+    """Return a copy of the output folder, with an empty database, somewhere else."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+    def make(name):
+        shutil.copytree(home / "mlruns", tmp_path / name / "mlruns")
+        (tmp_path / name / "mlruns" / "mlflow.db").write_bytes(empty_store)
+        return tmp_path / name / "mlruns"
+
+    return make
+
+
+@pytest.fixture
+def here(monkeypatch, capsys):
+    """Run the command line in this process: importing MLflow takes seconds."""
+
+    def call(*words, folder):
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, "argv", ["n2n-ablate", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return ended.value.code, printed.out, printed.err
+
+    return call
+
+
+def bring(root, images=()):
+    """Sync in this process."""
+    (contents,) = reopen.every(root)
+    return sync(contents, Output(root), Registry(), images=images)
+
+
+def test_synced_runs_are_those_of_a_study_that_was_tracked_and_twice_changes_nothing(home, copy):
+    root = copy("later")
+    assert run("sync", folder=root.parent).stdout == "grid (quick): 5 trials, 6 runs written\n"
+    synced = told(root)
+    assert len(synced) == 6
+    again = run("sync", "grid", "--json", folder=root.parent)
+    assert json.loads(again.stdout)[0]["written"] == 0
+    assert told(root) == synced
+
+    direct = copy("directly")
+    shutil.rmtree(direct / "studies")  # the fits alone: the study is run again, with MLflow
+    for name in ("photos", "grid.toml"):
+        (direct.parent / name).symlink_to(home / name)
+    done = run("study", "grid.toml", "--json", folder=direct.parent)
+    assert json.loads(done.stdout)["reused"] == 10
+    tracked = told(direct)
+    assert without_ids(tracked) == without_ids(synced)
+    assert any(name.endswith("contact_sheet.png") for name in synced["baseline"]["files"])
+    assert len(synced["baseline"]["curves"]["psnr.one"]) > 5
+    # A study that was tracked has nothing to be synced.
+    assert bring(direct).written == 0
+    assert told(direct) == tracked
+
+
+def test_a_sync_that_was_killed_is_completed_and_leaves_no_run_running(home, copy):
+    whole = copy("whole")
+    bring(whole)
+    root = copy("half")
+    with subprocess.Popen(command("sync"), cwd=root.parent, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 100
+        while True:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            with sqlite3.connect(root / "mlflow.db") as database:
+                rows = database.execute("select status from runs").fetchall()
+            if len(rows) >= 2:
+                break
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    done = bring(root)
+    assert 2 <= done.written <= 5
+    found = told(root)
+    assert without_ids(found) == without_ids(told(whole))
+    assert {one["status"] for one in found.values()} == {"FINISHED"}
+
+
+def test_a_study_that_was_killed_while_it_was_tracked_is_repaired(home, copy):
+    root = copy("killed")
+    (journal,) = (root / "studies" / "grid").iterdir()
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join(line for line in lines if '"line": "end"' not in line))
+    bring(root)
+    store = MlflowStore(Output(root), tracking_uri(root))
+    before = told(root)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    for name in ("summary", "baseline"):  # as kill -9 leaves them
+        store.client.update_run(before[name]["id"], status="RUNNING")
+        store.client.set_tag(before[name]["id"], "n2n.pid", str(gone.pid))
+    store.client.delete_tag(before["summary"]["id"], "status")
+    assert bring(root).repaired == 2
+    after = told(root)
+    assert after["baseline"]["status"] == "FINISHED"
+    assert after["summary"]["status"] == "KILLED"
+    assert after["summary"]["tags"]["status"] == "killed"
+    assert after["summary"]["id"] == before["summary"]["id"]
+    assert bring(root).written == 0
+
+
+def test_images_that_live_elsewhere_now_are_told_and_added_later(home, copy, tmp_path):
+    whole = copy("whole")
+    bring(whole)
+    root = copy("home")
+    (journal,) = (root / "studies" / "grid").iterdir()
+    text = journal.read_text()
+    assert str(home) in text
+    journal.write_text(text.replace(str(home), "/nowhere"))
+    first = bring(root)
+    assert first.problems[0].startswith("clean images not found: one, two ('/nowhere/photos'")
+    without = told(root)
+    assert without["baseline"]["tags"]["n2n.pictures"] == "0 of 2"
+    assert "images/contact_sheet.png" in without["baseline"]["files"]
+    assert bring(root).written == 0
+    attic = tmp_path / "attic"
+    attic.mkdir()
+    shutil.copy(home / "photos" / "one.png", attic / "first.png")
+    shutil.copy(home / "photos" / "two.png", attic / "second.png")
+    done = bring(root, images=[str(attic)])
+    assert done.problems == ()
+    after = told(root)
+    assert ids(after) == ids(without)
+    assert {one["tags"].pop("n2n.pictures", "") for one in after.values()} == {""}
+    assert without_ids(after) == without_ids(told(whole))
+
+
+def test_fits_that_are_lost_are_said_and_do_not_spoil_a_run_that_is_there(copy):
+    root = copy("lost")
+    bring(root)
+    before = told(root)
+    found = reopen.reopen(root, "grid")
+    found.store.path(found.result.trials[1].rows[0].result.key).unlink()
+    done = bring(root)
+    assert "1 of 10 fits have no stored result (1 missing)" in done.problems[0]
+    assert (
+        told(root)[found.result.trials[1].trial.name] == before[found.result.trials[1].trial.name]
+    )
+
+
+def test_more_runs_than_one_page_are_all_seen(copy, monkeypatch):
+    root = copy("pages")
+    bring(root)
+    before = told(root)
+    monkeypatch.setattr(mlflow_store, "_PAGE", 2)
+    assert bring(root).written == 0
+    assert told(root) == before
+
+
+def test_a_database_that_was_copied_along_is_refused_not_written_past(copy, tmp_path):
+    root = copy("first")
+    bring(root)
+    second = tmp_path / "second" / "mlruns"
+    shutil.copytree(root, second)
+    with pytest.raises(StoreError, match=r"was the output folder moved\? Delete .*n2n-ablate sync"):
+        bring(second)
+    assert len(told(root)) == 6
+
+
+def test_a_journal_that_cannot_be_opened_does_not_keep_the_others_back(copy, here):
+    root = copy("mixed")
+    (root / "studies" / "ancient").mkdir()
+    (root / "studies" / "ancient" / "quick-0123456789.jsonl").write_text('{"name": "baseline"}\n')
+    code, out, err = here("sync", folder=root.parent)
+    assert code == 1
+    assert "ancient/quick-0123456789.jsonl' cannot be opened: it has no header" in err
+    assert out == "grid (quick): 5 trials, 6 runs written\n"
+
+
+def test_a_study_that_is_being_run_is_left_for_later(copy, here):
+    root = copy("busy")
+    (contents,) = reopen.every(root)
+    with Output(root).lock(f"grid-{contents.key}", "unused"):
+        code, _, err = here("sync", folder=root.parent)
+    assert code == 1
+    assert "error: study 'grid' is being run by another process" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["sync", "gird"], "study 'gird' has not been run in 'mlruns'. Did you mean 'grid'"),
+        (["sync", "grid", "--profile", "paper"], "was not run with profile 'paper'. Known: quick"),
+        (["sync", "--output", "empty"], "no study has been run in 'empty'"),
+        (["sync", "--tracking-uri", "http://127.0.0.1:9"], "MLflow's store 'http://127.0.0.1:9'"),
+    ],
+)
+def test_a_mistake_is_one_line(copy, here, words, message):
+    code, _, err = here(*words, folder=copy("mistakes").parent)
+    assert code == 1
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
