@@ -133,7 +133,8 @@ def _count(few: int, many: int) -> str:
         return f"more than {_PLENTY} images"
     if many > _PLENTY:
         return f"{_rounded(few)} to over {_PLENTY} images"
-    return f"{_rounded(few)} to {_rounded(many)} images"
+    ends = sorted({_rounded(few), _rounded(many)})
+    return f"{' to '.join(map(str, ends))} images"
 
 
 def _rounded(count: int) -> int:
@@ -151,9 +152,13 @@ def _grouped(asked: Sequence[Line], plan: Plan) -> str:
         verb = "is" if len(own) == 1 else "are"
         text = f"{_list([_short(line.name, plan) for line in own])} {verb} {verdict}"
         if verdict == UNDECIDED:
-            gaps = [line.difference for line in own if line.difference]
-            more = _unsettled(gaps, plan.study.margin)
-            text += f" ({more})" if more else ""
+            known = [(line, line.difference) for line in own if line.difference]
+            open_ = [gap for _, gap in known if not gap.caveat]
+            more = [_unsettled(open_, plan.study.margin)] if open_ else []
+            more += [
+                f"{_short(line.name, plan)}: {gap.caveat}" for line, gap in known if gap.caveat
+            ]
+            text += f" ({'; '.join(part for part in more if part)})" if any(more) else ""
         groups.append(text)
     return "; ".join(groups)
 

@@ -160,6 +160,22 @@ def test_a_contrast_that_lost_images_is_not_called_better(bench):
     assert line.verdict == "not distinguishable"
 
 
+def test_many_contrasts_are_grouped_and_caveats_are_named(bench):
+    plan = bench.plan
+    spread = {"base": [26.0, 28.0], "tie": [26.0, 28.0], "a": [25.9, 28.02], "b": [26.2, 28.0]}
+    names = [name for name in spread if name != "base"] + ["c"]
+    spread["c"] = [25.0, 27.02]
+    trials = [trial(plan.baseline, spread["base"])]
+    trials += [trial(dataclasses.replace(plan.fixed[1], name=name), spread[name]) for name in names]
+    many = StudyResult(dataclasses.replace(plan, contrasts=tuple(names)), tuple(trials))
+    told = answer.sentence(many, bench, "sigma 25")
+    assert "c is worse; tie, a and b are not distinguishable (" in told
+    assert "dB would have been seen" in told
+    assert "would settle them" in told
+    assert "tie: no difference on any image" in told
+    assert "all 4 hold at once" in tables.legend(many, "sigma 25")[0]
+
+
 def test_the_last_look_of_a_race_decides(bench):
     result = found(bench, base=[26.0, 28.0], contrast=[25.0, 27.02])
     assert lines(result)["sampler.center=0.2"].verdict == "worse"
