@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from n2n_ablate.kernels import KernelSplit as KernelSplit
     from n2n_ablate.kernels import require_cell as require_cell
     from n2n_ablate.space import Choice as Choice
+    from n2n_ablate.space import Component as Component
     from n2n_ablate.space import Range as Range
 
 __version__ = "0.1.0"
@@ -38,6 +39,7 @@ _HOME = {
     "AblateError": "errors",
     "Backbone": "components",
     "Choice": "space",
+    "Component": "space",
     "Estimator": "components",
     "ImageError": "errors",
     "KernelSplit": "kernels",

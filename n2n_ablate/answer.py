@@ -116,7 +116,7 @@ def to_json(result: StudyResult, bench: Bench) -> dict[str, Any]:
         "conditions": [
             {
                 "condition": condition.label,
-                "noise": {"name": condition.noise.name, **condition.noise.parameters},
+                "noise": condition.noise.plain(),
                 "answer": sentence(result, bench, condition.label),
                 "best": (found := best(result, condition.label)) and found.name,
                 "scope": scope(plan, bench, condition.label),

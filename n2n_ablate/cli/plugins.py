@@ -59,8 +59,8 @@ def _to_json(registry: Any, entries: list[Any]) -> dict[str, Any]:
                 "parameters": [
                     {
                         "name": item.name,
-                        "type": item.type.__name__,
-                        "default": item.default,
+                        "type": item.type_name,
+                        "default": registry.data(item, item.default),
                         "domain": domain(item.domain),
                     }
                     for item in entry.parameters

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from n2n_ablate.errors import AblateError, StudyError, nearest
-from n2n_ablate.recipe import Part, Recipe, canonical, resolved
+from n2n_ablate.part import Part, Scalar, Value
+from n2n_ablate.recipe import Recipe, canonical, resolved
 from n2n_ablate.registry import Registry
-from n2n_ablate.space import Domain, Parameter, Range, Value
+from n2n_ablate.space import Component, Domain, Parameter, Range
 from n2n_ablate.study.model import BASELINE, Condition, Factor, Level, Profile, Study, Trial, named
 from n2n_ablate.study.settings import setting, sort_settings
 
@@ -72,9 +73,7 @@ class Plan:
                 [trial.name, trial.recipe.to_json()] for trial in (*self.declared, *self.references)
             ],
             "space": {key: str(domain) for key, domain in self.space.items()},
-            "conditions": [
-                (item.noise.name, dict(item.noise.parameters)) for item in self.conditions
-            ],
+            "conditions": [item.noise.plain() for item in self.conditions],
             "strategy": [self.study.strategy, self.study.startup],
             "images": [self.profile.images, self.profile.crop, self.profile.seeds],
         }
@@ -264,18 +263,30 @@ def _space(
         if not name:
             continue  # a search over whole components: the names are checked when they are built
         part = baseline.recipe.parts[kind]
-        known = {item.name: item for item in registry.get(kind, part.name).parameters}
-        if name not in known:
-            msg = f"factor '{key}': {kind} '{part.name}' has no such parameter. {nearest(name, known)}"
-            raise StudyError(msg)
+        parameter = _parameter(registry, key, kind, part, name)
         for end in (domain.low, domain.high) if isinstance(domain, Range) else domain.values:
-            known[name].checked(_as(known[name], end), f"factor '{key}'")
-        if known[name].type is int:
+            parameter.checked(_as(parameter, end), f"factor '{key}'")
+        if parameter.type is int:
             whole.add(key)
     return space, frozenset(whole)
 
 
-def _as(parameter: Parameter, value: Value) -> Value:
+def _parameter(registry: Registry, key: str, kind: str, part: Part, path: str) -> Parameter:
+    name, _, rest = path.partition(".")
+    known = {item.name: item for item in registry.get(kind, part.name).parameters}
+    if name not in known:
+        msg = f"factor '{key}': {kind} '{part.name}' has no such parameter. {nearest(name, known)}"
+        raise StudyError(msg)
+    inner, domain = part.parameters[name], known[name].domain
+    if rest and isinstance(inner, Part) and isinstance(domain, Component):
+        return _parameter(registry, key, domain.kind, inner, rest)
+    if rest or known[name].many or isinstance(domain, Component):
+        msg = f"factor '{key}': a search chooses numbers, words and true/false only. Give levels instead."
+        raise StudyError(msg)
+    return known[name]
+
+
+def _as(parameter: Parameter, value: Scalar) -> Scalar:
     whole = isinstance(value, float) and value.is_integer() and parameter.type is int
     return int(value) if whole else value
 
@@ -283,7 +294,8 @@ def _as(parameter: Parameter, value: Value) -> Value:
 def _condition(condition: Condition, noise: Mapping[str, Value], registry: Registry) -> Condition:
     part = condition.noise
     if "" in noise:
-        part = Part(str(noise[""]))
-    part = Part(part.name, {**part.parameters, **{k: v for k, v in noise.items() if k}})
+        part = noise[""] if isinstance(noise[""], Part) else Part.read(noise[""], "--set noise")
+    for path, value in noise.items():
+        part = part.replace(path, value) if path else part
     label = str(part) if noise else condition.label
     return Condition(resolved(registry, "noise", part), label)
