@@ -39,6 +39,9 @@ class SamplerContract:
     A sampler declares with attributes which promises it does not make: `leaks = True` if a pixel's
     noise may reach two views, `keeps_flat = False` if it changes the gray of a flat image.
 
+    With a `noise` another promise takes the place of disjoint pixels: the views of a gray image with
+    this noise have uncorrelated errors. For samplers that part the noise itself, not the pixels.
+
     Attributes:
         sampler: The sampler under test.
         noise: Handed to the sampler's `prepare`, if it has one.
@@ -104,14 +107,26 @@ class SamplerContract:
                 torch.testing.assert_close(view, torch.full_like(view, gray))
 
     def test_no_pixel_feeds_both_views(self) -> None:
-        """Independent noise needs disjoint pixels, unless `leaks` says otherwise."""
-        if not getattr(self.sampler, "leaks", False):
+        """Independent noise needs disjoint pixels, unless `leaks` or a `noise` says otherwise."""
+        if not getattr(self.sampler, "leaks", False) and self.noise is None:
             assert not any(self._shared(seed).any() for seed in range(DRAWS))
 
     def test_a_declared_leak_is_real(self) -> None:
         """Who declares `leaks` has a pixel that feeds both views; else the warning is false."""
         if getattr(self.sampler, "leaks", False):
             assert any(self._shared(seed).any() for seed in range(DRAWS))
+
+    def test_views_have_independent_noise(self) -> None:
+        """Given a `noise`: the views' errors have mean 0 and are uncorrelated, to five standard errors."""
+        if self.noise is not None and not getattr(self.sampler, "leaks", False):
+            gray = torch.full((1, 1, 128, 128), 0.5)
+            noisy = self.noise.apply(gray, rng(1))
+            for pair in self.trained(self.cut(noisy)):
+                first, second = ((view - 0.5).double().flatten() for view in pair)
+                limit = 5 / len(first) ** 0.5
+                assert abs(first.mean()) <= limit * first.std()
+                assert abs(second.mean()) <= limit * second.std()
+                assert abs(torch.corrcoef(torch.stack([first, second]))[0, 1]) <= limit
 
     def test_fixed_is_true(self) -> None:
         """Who declares `fixed` cuts in the same way whatever the random numbers are."""

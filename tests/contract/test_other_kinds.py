@@ -26,7 +26,8 @@ for entry in Registry():
             name = f"Test_{entry.kind}_{name_of(entry.name, setting)}"
             body = {entry.kind: component, "__test__": True}
             if entry.kind == "noise":
-                body["unbiased"] = not getattr(component, "clip", False)
+                unclipped = not getattr(component, "clip", False)
+                body["unbiased"] = getattr(component, "unbiased", unclipped)
             if entry.kind == "metric":
                 body["full_reference"] = getattr(component, "full_reference", True)
             globals()[name] = type(name, (contract,), body)
