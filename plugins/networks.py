@@ -18,7 +18,7 @@ class DnCnn:
 
     `depth` convolutions: c to `width`, `width` to `width`, and back to c, with ReLU between them
     and zero padding; any image size. The paper has depth 17 and batch normalisation; one
-    image has no batch to normalise over. At depth 6 and width 48 it has 85,731 weights for three channels.
+    image has no batch to normalise over. At depth 6 and width 48 it has 85,779 weights for three channels.
 
     Args:
         depth: Number of convolutions.
@@ -64,7 +64,7 @@ class UNet:
 
     Two 3x3 convolutions with LeakyReLU 0.2 at full size, the same at half size after a maximum
     pooling, then both together, two more convolutions and one of 1x1. Sizes that are odd are
-    brought back by stretching to the nearest neighbour. At width 32 it has 84,323 weights for three
+    brought back by stretching to the nearest neighbour. At width 32 it has 102,595 weights for three
     channels. Where a pixel reaches depends on its place, so it declares no halo, and large images
     are denoised in one piece.
 

@@ -75,11 +75,11 @@ class AlphaConditional:
 
 @dataclass(frozen=True)
 class ZsAcl:
-    """Two 3x3 convolutions around two 1x1 ones that predict the noise, 5,987 weights (ZS-ACL).
+    """Two 3x3 convolutions around two 1x1 ones that predict the noise, 5,955 weights (ZS-ACL).
 
     Convolution 3x3 from c to width / 2 channels, SELU, 1x1 to width, SELU, 1x1 to width / 2, SELU,
-    3x3 back to c; zero padding; any image size. At width 64 it has 5,987 weights for three
-    channels and 4,833 for one.
+    3x3 back to c; zero padding; any image size. At width 64 it has 5,955 weights for three
+    channels and 4,801 for one.
 
     Args:
         width: Channels in the middle; an odd one is rounded down on the sides.

@@ -77,7 +77,10 @@ def _stack_key(fit: Fit) -> object:
     views = sampler.draw(fit.noisy, fit.rng())(fit.noisy)
     consistent = getattr(sampler, "consistent", True)
     shapes = tuple(view.shape for view in views)
-    return fit.kin, fit.training.steps, fit.noisy.shape, shapes, pairs_of(sampler), consistent
+    # The views of a schedule may change their shape on the way: only equal ones stay in step.
+    schedule = repr(fit.sampler) if hasattr(sampler, "at") else ""
+    own = (shapes, pairs_of(sampler), consistent, schedule)
+    return fit.kin, fit.training.steps, fit.noisy.shape, own
 
 
 def _train_stack(
