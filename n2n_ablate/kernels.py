@@ -31,7 +31,7 @@ class KernelSplit:
     stride: int
 
     def __call__(self, image: Tensor) -> Views:
-        """Cut images of shape (b, c, h, w) into views of shape (b, c, h // stride, w // stride)."""
+        """Cut images (b, c, h, w) into views (b, c, h', w'), where h' = (h - k) // stride + 1."""
         _b, c, _h, _w = image.shape
         weight = self.kernels.to(image.dtype).unsqueeze(1).repeat(c, 1, 1, 1)
         # One depthwise pass makes all views: channel 0 of every view, then channel 1, and so on.

@@ -1,4 +1,4 @@
-"""Parts: a component as data, by name and parameters. Comparable, hashable, written as TOML or JSON."""
+"""Parts: a component as data, by name and parameters. Comparable, hashable, plain in TOML and JSON."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Part:
             inner = self.parameters.get(head)
             inner = Part(inner) if isinstance(inner, str) else inner
             if not isinstance(inner, Part):
-                msg = f"'{self.name}': '{head}' is not given as a component, so '{rest}' cannot be set in it"
+                msg = f"'{self.name}': '{head}' is not given as a component, so it has no '{rest}'"
                 raise StudyError(msg)
             value = inner.replace(rest, value)
         return Part(self.name, {**self.parameters, head: value})

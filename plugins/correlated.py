@@ -73,7 +73,7 @@ class Stripes:
 
 
 def _window(blur: float) -> Tensor:
-    """Return a Gaussian window whose squares add up to 1, so that white noise keeps its strength."""
+    """Return a Gaussian window whose squares add up to 1: white noise keeps its strength."""
     if blur == 0:
         return torch.ones(1)
     reach = max(1, round(4 * blur))

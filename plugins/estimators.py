@@ -49,7 +49,7 @@ class WeightEma:
 
 @dataclass(frozen=True)
 class TailMean:
-    """Plain mean of the weights of the last steps (stochastic weight averaging: Izmailov et al., 2018).
+    """Plain mean of the weights of the last steps (SWA: Izmailov et al., 2018).
 
     Training itself is not changed. Until the last steps begin, curves show the present weights.
 

@@ -15,7 +15,8 @@ from n2n_ablate import Range, Register, hookimpl
 class SaltAndPepper:
     """Some samples turn black, as many turn white (as in Ma et al., 2025).
 
-    Not right on average: the mean is x + probability (1/2 - x). Each channel of a pixel is hit by itself.
+    Not right on average: the mean is x + probability (1/2 - x). Each channel of a pixel is hit by
+    itself.
 
     Args:
         probability: Share of the samples that are hit; half of them turn black, half white.
@@ -37,7 +38,8 @@ class SaltAndPepper:
 class RandomImpulse:
     """Some samples are replaced by a value drawn evenly from 0 to 1 (as in Ma et al., 2025).
 
-    Not right on average: the mean is x + probability (1/2 - x). Each channel of a pixel is hit by itself.
+    Not right on average: the mean is x + probability (1/2 - x). Each channel of a pixel is hit by
+    itself.
 
     Args:
         probability: Share of the samples that are hit.

@@ -17,8 +17,8 @@ class DnCnn:
     """A chain of 3x3 convolutions with ReLU that predicts the noise (after Zhang et al., 2017).
 
     `depth` convolutions: c to `width`, `width` to `width`, and back to c, with ReLU between them
-    and zero padding; any image size. The paper has depth 17 and batch normalisation; one
-    image has no batch to normalise over. At depth 6 and width 48 it has 85,779 weights for three channels.
+    and zero padding; any image size. The paper has depth 17 and batch normalisation; one image has
+    no batch to normalise over. At depth 6 and width 48 it has 85,779 weights for three channels.
 
     Args:
         depth: Number of convolutions.
@@ -64,9 +64,9 @@ class UNet:
 
     Two 3x3 convolutions with LeakyReLU 0.2 at full size, the same at half size after a maximum
     pooling, then both together, two more convolutions and one of 1x1. Sizes that are odd are
-    brought back by stretching to the nearest neighbour. At width 32 it has 102,595 weights for three
-    channels. Where a pixel reaches depends on its place, so it declares no halo, and large images
-    are denoised in one piece.
+    brought back by stretching to the nearest neighbour. At width 32 it has 102,595 weights for
+    three channels. Where a pixel reaches depends on its place, so it declares no halo, and large
+    images are denoised in one piece.
 
     Args:
         width: Channels at full size; half size has twice as many.

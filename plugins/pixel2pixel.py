@@ -21,15 +21,16 @@ class PixelBank:
 
     The bank of a pixel holds the pixels nearby whose surroundings differ least from its own in the
     noisy image, itself among them. Each draw makes two views of full size: at every place two
-    different members of its bank; all channels share them. At one place the views are
-    independent, but a pixel may stand in one view here and in the other view there, so the sampler leaks a
+    different members of its bank; all channels share them. At one place the views are independent,
+    but a pixel may stand in one view here and in the other view there, so the sampler leaks a
     little. The bank is searched once per fit, in time that grows with the square of the window.
 
     Args:
         members: Pixels in a bank, itself included. The authors keep 16 and use the best 2, 4 or 8,
             more for stronger noise; 4 is theirs for Gaussian noise of sigma 25.
         window: Side of the square that is searched, in pixels.
-        patch: Side of the surroundings that are compared, in pixels; an even one counts as one more.
+        patch: Side of the surroundings that are compared, in pixels; an even one counts as one
+            more.
 
     Raises:
         ImageError: The image is smaller than 4x4 pixels.

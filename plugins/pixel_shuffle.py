@@ -26,8 +26,8 @@ class PixelShuffle:
 
     Images (b, c, h, w) become f x f views (b, c, h // f, w // f), row by row; up to f - 1 last
     rows and columns are dropped. They form a ring, and each view is trained to predict the one
-    `turn` further. Neighbouring pixels of a view are f pixels apart in the image and paired
-    views about f / 2, so noise that is correlated over a pixel or two stays (nearly) independent: this is
+    `turn` further. Neighbouring pixels of a view are f pixels apart in the image and paired views
+    about f / 2, so noise that is correlated over a pixel or two stays nearly independent: this is
     the pixel-shuffle downsampling of Zhou et al. (2020) and AP-BSN (Lee et al., 2022), with the
     ring of R-ZS-N2N (factor 5, 12 places). Noise keeps its standard deviation, detail suffers.
 

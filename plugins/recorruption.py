@@ -58,7 +58,7 @@ class Recorruption:
         raise ParameterError(msg)
 
     def draw(self, image: Tensor, rng: torch.Generator) -> Split:
-        """See `n2n_ablate.Sampler.draw`. Works only with `sigma`: without, `prepare` comes first."""
+        """See `n2n_ablate.Sampler.draw`. Without `sigma` it works on what `prepare` returns."""
         std = self.prepare(image, None).sigma / 255
         fresh = (std * torch.randn(image.shape, generator=rng)).to(image)
         ratio = (self.alpha / (1 - self.alpha)) ** 0.5

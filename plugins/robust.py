@@ -38,10 +38,11 @@ class Absolute:
 
 @dataclass(frozen=True)
 class Huber:
-    """Residual and consistency with Huber's distance: squared near 0, absolute beyond (Huber, 1964).
+    """Residual and consistency, squared where small and absolute beyond (Huber, 1964).
 
     With e the difference: 1/2 e^2 up to delta, delta (|e| - delta / 2) beyond, averaged over
-    pixels and channels. Where all differences are small this is half the loss of Mansour and Heckel (2023).
+    pixels and channels. Where all differences are small this is half the loss of Mansour and
+    Heckel (2023).
 
     Args:
         delta: Where the squared part ends, with white at 1.

@@ -53,7 +53,7 @@ class PoissonThinning:
         return Counted(self.share, photons)
 
     def draw(self, image: Tensor, rng: torch.Generator) -> Split:
-        """See `n2n_ablate.Sampler.draw`. Works only with `lam`: without, `prepare` comes first."""
+        """See `n2n_ablate.Sampler.draw`. Without `lam` it works on what `prepare` returns."""
         prepared = self.prepare(image, None)
         return prepared.draw(image, rng)
 

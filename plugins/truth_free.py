@@ -78,7 +78,8 @@ class ResidualSignal:
 class NoiseLevelError:
     """How far the strength of the residual is from that of the noise, as a share of it; 0 is best.
 
-    |std(noisy - denoised) / sigma - 1|. Too little is left in the image, too much took detail along.
+    |std(noisy - denoised) / sigma - 1|. Too weak a residual left noise in the image, too strong a one
+    took detail along.
 
     Args:
         sigma: Standard deviation of the noise on the 0-255 scale. 0 estimates it from the noisy

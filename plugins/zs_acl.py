@@ -43,8 +43,9 @@ class AlphaConditional:
 
     With y1, y2 the views of the noisy image y, x1, x2 their denoised versions and x = denoised y::
 
-        residual    = 1/2 (alpha min(r1, r2) + (1 - alpha) max(r1, r2)), r1 = |x1 - y2|^2, r2 = |x2 - y1|^2
-        consistency = 1/2 (alpha min(c1, c2) + (1 - alpha) max(c1, c2)), c1 = |x1 - D1 x|^2, c2 = |x2 - D2 x|^2
+        residual    = 1/2 (alpha min(r1, r2) + (1 - alpha) max(r1, r2))
+        consistency = 1/2 (alpha min(c1, c2) + (1 - alpha) max(c1, c2))
+        r1 = |x1 - y2|^2,  r2 = |x2 - y1|^2,  c1 = |x1 - D1 x|^2,  c2 = |x2 - D2 x|^2
 
     where D1 and D2 cut and |.|^2 is the mean over pixels and channels. At alpha 0.5 this is half
     the loss of Mansour and Heckel (2023). With more pairs of views min and max are over all of

@@ -39,8 +39,8 @@ class SamplerContract:
     A sampler declares with attributes which promises it does not make: `leaks = True` if a pixel's
     noise may reach two views, `keeps_flat = False` if it changes the gray of a flat image.
 
-    With a `noise` another promise takes the place of disjoint pixels: the views of a gray image with
-    this noise have uncorrelated errors. For samplers that part the noise itself, not the pixels.
+    With a `noise` another promise takes the place of disjoint pixels: the views of a gray image
+    with this noise have uncorrelated errors. For samplers that part the noise, not the pixels.
 
     Attributes:
         sampler: The sampler under test.
@@ -117,7 +117,7 @@ class SamplerContract:
             assert any(self._shared(seed).any() for seed in range(DRAWS))
 
     def test_views_have_independent_noise(self) -> None:
-        """Given a `noise`: the views' errors have mean 0 and are uncorrelated, to five standard errors."""
+        """Given a `noise`, errors of the views have mean 0 and are uncorrelated (5 standard errors)."""
         if self.noise is not None and not getattr(self.sampler, "leaks", False):
             gray = torch.full((1, 1, 128, 128), 0.5)
             noisy = self.noise.apply(gray, rng(1))

@@ -8,6 +8,7 @@ import torch
 from n2n_ablate import ImageError, ParameterError
 from n2n_ablate.testing import picture, rng
 from n2n_ablate_plugins.asymmetric import AsymmetricDiagonal
+from n2n_ablate_plugins.correlated import CorrelatedGaussian, Stripes
 from n2n_ablate_plugins.neighbor2neighbor import RandomNeighbor
 from n2n_ablate_plugins.noise2fast import Checkerboard
 from n2n_ablate_plugins.noises import Gaussian, Poisson
@@ -17,6 +18,7 @@ from n2n_ablate_plugins.quad import Quad
 from n2n_ablate_plugins.random_partition import RandomPartition
 from n2n_ablate_plugins.recorruption import Recorruption
 from n2n_ablate_plugins.s3pool import S3Pool
+from n2n_ablate_plugins.stripe import Stripe
 from n2n_ablate_plugins.thinning import PoissonThinning
 from n2n_ablate_plugins.zs_acl import CrossX
 from n2n_ablate_plugins.zs_n2n import Diagonal
@@ -204,3 +206,28 @@ def test_a_tiny_image_is_refused_by_name_and_size(sampler, name, size):
     with pytest.raises(ImageError, match=f"'{name}' .* at least {size}x{size} pixels, got 6x1"):
         sampler.draw(torch.rand(1, 3, 6, 1, generator=rng()), rng())
     assert all(view.numel() for view in cut(sampler, picture(1, 3, size, size)))
+
+
+@pytest.mark.parametrize(
+    ("noise", "leaks"),
+    [
+        # Diagonal, stripe columns, stripe rows, pixel-shuffle: published and our own measurements.
+        (CorrelatedGaussian(blur=0.5), (0.49, 0.26, 0.26, 0.00)),
+        (CorrelatedGaussian(blur=0.8), (0.93, 0.67, 0.67, 0.02)),
+        (CorrelatedGaussian(blur=1.2), (0.99, 0.84, 0.84, 0.15)),
+        (Stripes(axis="rows", white=0.0), (1.00, 1.00, 0.00, 0.01)),
+        (Stripes(axis="columns", white=0.0), (1.00, 0.00, 1.00, 0.01)),
+    ],
+)
+def test_correlated_noise_leaks_as_theory_says(noise, leaks):
+    """cov(D1 e, D2 e) / var(D1 e) over several draws of pure noise."""
+    samplers = Diagonal(), Stripe(), Stripe(axis="rows"), PixelShuffle()
+    for sampler, expected in zip(samplers, leaks, strict=True):
+        together, own, generator = 0.0, 0.0, rng()
+        for _ in range(20):
+            error = noise.apply(torch.zeros(1, 1, 100, 100), generator)
+            views = cut(sampler, error)
+            for first, second in getattr(sampler, "pairs", ((0, 1), (1, 0))):
+                together += float((views[first] * views[second]).mean())
+                own += float(views[first].square().mean())
+        assert together / own == pytest.approx(expected, abs=0.06)
