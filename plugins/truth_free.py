@@ -117,6 +117,6 @@ def _noise_level(noisy: Tensor) -> Tensor:
 @hookimpl
 def register_metrics(register: Register) -> None:
     """Register the metrics of this file."""
-    register("residual-whiteness", ResidualWhiteness)
-    register("residual-signal", ResidualSignal)
-    register("noise-level-error", NoiseLevelError)
+    register("whiteness", ResidualWhiteness)
+    register("signal-left", ResidualSignal)
+    register("level-error", NoiseLevelError)
