@@ -10,14 +10,15 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from n2n_ablate import answer, record, trial_files
 from n2n_ablate.bench import Subject
 from n2n_ablate.chart_view import chart_view
-from n2n_ablate.components import Sampler
 from n2n_ablate.errors import AblateError
 from n2n_ablate.mlflow_store import NOTE, VIEW_TAG, MlflowStore, tracking_uri
 from n2n_ablate.output import Output
+from n2n_ablate.part import Part
 from n2n_ablate.registry import Registry
 from n2n_ablate.results import StudyResult, TrialResult
 from n2n_ablate.study import BASELINE, Plan
@@ -167,19 +168,18 @@ class MlflowTracker:
                 result,
                 subjects,
                 baseline=baseline,
-                sampler=self._sampler(result),
+                sampler=self._made("sampler", result.trial.recipe.parts["sampler"]),
+                noise=self._made("noise", self._plan.conditions[0].noise),
             )
             self.store.client.log_artifacts(run, folder)
 
-    def _sampler(self, result: TrialResult) -> Sampler | None:
-        part = result.trial.recipe.parts["sampler"]
+    def _made(self, kind: str, part: Part) -> Any:
         if self._registry is None:
             return None
         try:
-            made: Sampler = self._registry.build("sampler", part.name, part.parameters)
+            return self._registry.build(kind, part.name, part.parameters)
         except AblateError:  # its plugin may be gone; its results are not
             return None
-        return made
 
     def _colour(self, role: str) -> str:
         if role in (BASELINE, "summary"):

@@ -75,7 +75,7 @@ class Part:
 
     def plain(self) -> dict[str, Any]:
         """Return `{"name": name, parameter: value, ...}` of plain data; `read` reads it back."""
-        return {"name": self.name, **{key: _plain(item) for key, item in self.parameters.items()}}
+        return {"name": self.name, **{key: plain(item) for key, item in self.parameters.items()}}
 
 
 def read_value(value: object, where: str) -> Value:
@@ -107,7 +107,8 @@ def _item(value: object, where: str) -> Scalar | Part:
     raise StudyError(msg)
 
 
-def _plain(value: Value) -> Any:
+def plain(value: Value) -> Any:
+    """Return a value as plain data: components as tables, tuples as lists."""
     if isinstance(value, tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value.plain() if isinstance(value, Part) else value

@@ -14,7 +14,7 @@ from PIL.Image import Image
 from n2n_ablate import figures, record
 from n2n_ablate.answer import shown
 from n2n_ablate.bench import Subject
-from n2n_ablate.components import Sampler
+from n2n_ablate.components import Noise, Sampler
 from n2n_ablate.figures import Sight
 from n2n_ablate.results import Line, Row, StudyResult, TrialResult
 from n2n_ablate.sampler_picture import sampler_picture
@@ -34,6 +34,7 @@ def write_trial(
     *,
     baseline: TrialResult | None = None,
     sampler: Sampler | None = None,
+    noise: Noise | None = None,
 ) -> None:
     """Write everything that belongs to one trial.
 
@@ -44,6 +45,7 @@ def write_trial(
         subjects: The noisy images of its fits.
         baseline: For comparison in the curves; None if this trial is the baseline.
         sampler: The recipe's sampler, to be drawn.
+        noise: A noise model of the study, for samplers that ask for its strength.
     """
     _write_pictures(folder / "images", plan, result, subjects)
     panels = {}
@@ -57,7 +59,7 @@ def write_trial(
         figures.curves(panels, title=result.trial.name).savefig(folder / "curves.png")
     if sampler is not None:
         title = str(result.trial.recipe.parts["sampler"])
-        sampler_picture(sampler, title=title).save(folder / "sampler.png")
+        sampler_picture(sampler, title=title, noise=noise).save(folder / "sampler.png")
     write_fits(folder / "fits.csv", plan, result)
     text = json.dumps(result.trial.recipe.to_json(), indent=2)
     (folder / "recipe.json").write_text(text, encoding="utf-8")
