@@ -8,29 +8,43 @@ A part starts with a line `<!-- generated: NAME -->` and ends with `<!-- /genera
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import importlib.metadata
 import inspect
 import io
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 from n2n_ablate import errors, hookspecs, study
-from n2n_ablate.components import KINDS
+from n2n_ablate.components import BOTH_WAYS, KINDS, PROTOCOLS
+from n2n_ablate.part import written
 from n2n_ablate.registry import Entry, Registry
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = 100
+PLURALS = {"loss": "losses"}
 
 _PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- /generated -->)", re.DOTALL)
 _SECTION = re.compile(r"^(Args|Raises|Returns|Attributes|Examples?):$", re.MULTILINE)
 _ITEM = re.compile(r"^    (\w+): (.*(?:\n     +.*)*)", re.MULTILINE)
 _VERSIONS = re.compile(r"<!-- printed by (.*) -->")
-_DECLARED = ("fixed", "leaks", "halo", "higher_is_better", "unit")
+_DECLARED = {
+    "fixed": False,
+    "leaks": False,
+    "consistent": True,
+    "pairs": BOTH_WAYS,
+    "unbiased": True,
+    "halo": None,
+    "higher_is_better": None,
+    "unit": "",
+}
+"""Attributes worth a word, with the value that goes without saying."""
 
 
 def pages() -> list[Path]:
@@ -101,12 +115,32 @@ def help_of(command: str) -> str:
 
 def components() -> str:
     """Return every first-party component by kind."""
-    entries = sorted(_first_party(), key=lambda item: (KINDS.index(item[1].kind), item[1].name))
+    registry, plugins = _first_party()
     sections = []
     for kind in KINDS:
         sections.append(f"## {kind}")
-        sections += [_component(plugin, entry) for plugin, entry in entries if entry.kind == kind]
+        own = (entry for entry in registry if entry.kind == kind)
+        sections += [_component(plugins[entry.origin.plugin], entry, registry) for entry in own]
     return "\n\n".join(sections)
+
+
+def protocol(kind: str) -> str:
+    """Return the Protocol of a kind as it stands in the code."""
+    name = PROTOCOLS[kind].__name__
+    return f'```python title="{name}"\n{inspect.getsource(PROTOCOLS[kind]).strip()}\n```'
+
+
+def promises(kind: str) -> str:
+    """Return what the test kit checks: one line per test of the kind's contract."""
+    # Read, not imported: the kit needs pytest, and whoever builds the pages need not have it.
+    file = ROOT / "n2n_ablate" / "testing" / f"{PLURALS.get(kind, kind + 's')}.py"
+    body = ast.parse(file.read_text(encoding="utf-8")).body
+    names = (item for item in body if isinstance(item, ast.ClassDef))
+    contract = next(item for item in names if item.name.endswith("Contract"))
+    tests = (item for item in contract.body if isinstance(item, ast.FunctionDef))
+    docs = [ast.get_docstring(item) or "" for item in tests if item.name.startswith("test_")]
+    rows = "\n".join(f"- {doc.splitlines()[0]}" for doc in docs)
+    return f"`n2n_ablate.testing.{contract.name}`:\n\n{rows}"
 
 
 def hooks() -> str:
@@ -147,18 +181,20 @@ PARTS: dict[str, Callable[[], str]] = {
     "hooks": hooks,
     "errors": error_classes,
     "studies": studies,
+    **{f"protocol-{kind}": partial(protocol, kind) for kind in KINDS},
+    **{f"promises-{kind}": partial(promises, kind) for kind in KINDS},
 }
 
 
-def _first_party() -> Iterator[tuple[str, Entry]]:
-    # One registry per plugin: what else is installed here, or lies in ./plugins, must not show.
-    for point in importlib.metadata.entry_points(group=hookspecs.PROJECT):
-        if point.module.startswith("n2n_ablate_plugins."):
-            for entry in Registry(point.load(), installed=False):
-                yield point.module.rpartition(".")[2], entry
+def _first_party() -> tuple[Registry, dict[str, str]]:
+    """Return a registry of our plugins alone, and the file of each: others' must not show."""
+    points = importlib.metadata.entry_points(group=hookspecs.PROJECT)
+    ours = [point for point in points if point.module.startswith("n2n_ablate_plugins.")]
+    plugins = {point.module: point.module.rpartition(".")[2] for point in ours}
+    return Registry(*[point.load() for point in ours], installed=False), plugins
 
 
-def _component(plugin: str, entry: Entry) -> str:
+def _component(plugin: str, entry: Entry, registry: Registry) -> str:
     body, parts = _docstring(entry.factory)
     meaning = parts.get("Args", {})
     sections = [f"### {entry.name}", body]
@@ -167,17 +203,24 @@ def _component(plugin: str, entry: Entry) -> str:
         for item in entry.parameters:
             domain = "" if item.domain is None else _cell(str(item.domain))
             told = _cell(meaning.get(item.name, ""))
-            default = str(item.default).lower() if item.type is bool else _number(item.default)
-            kind = item.type.__name__
-            rows.append(f"| `{item.name}` | {kind} | `{default}` | {domain} | {told} |")
+            value = registry.data(item, item.default)
+            default = str(value).lower() if item.type is bool else _number(value)
+            rows.append(f"| `{item.name}` | {item.type_name} | `{default}` | {domain} | {told} |")
         sections.append("\n".join(rows))
     if raised := parts.get("Raises"):
         sections.append("\n".join(f"Raises `{name}`: {text}" for name, text in raised.items()))
     made = entry.factory()
-    own = [f"`{name} = {value!r}`" for name in _DECLARED if (value := getattr(made, name, None))]
+    told = {name: getattr(made, name, usual) for name, usual in _DECLARED.items()}
+    own = [
+        f"`{name} = {_short(value)}`" for name, value in told.items() if value != _DECLARED[name]
+    ]
     declared = f" At its defaults it declares {', '.join(own)}." if own else ""
     sections.append(f"Plugin: `plugins/{plugin}.py`.{declared}")
     return "\n\n".join(sections)
+
+
+def _short(value: object) -> str:
+    return f"{len(value)} pairs" if isinstance(value, tuple) and len(value) > 4 else repr(value)
 
 
 def _docstring(thing: object) -> tuple[str, dict[str, dict[str, str]]]:
@@ -197,7 +240,7 @@ def _cell(text: str) -> str:
 
 
 def _number(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else written(value)
 
 
 def _printers() -> str:

@@ -28,8 +28,11 @@ if TYPE_CHECKING:
     from n2n_ablate.hookspecs import Register as Register
     from n2n_ablate.hookspecs import hookimpl as hookimpl
     from n2n_ablate.kernels import KernelSplit as KernelSplit
+    from n2n_ablate.kernels import PixelSplit as PixelSplit
+    from n2n_ablate.kernels import pixel_numbers as pixel_numbers
     from n2n_ablate.kernels import require_cell as require_cell
     from n2n_ablate.space import Choice as Choice
+    from n2n_ablate.space import Component as Component
     from n2n_ablate.space import Range as Range
 
 __version__ = "0.1.0"
@@ -38,6 +41,7 @@ _HOME = {
     "AblateError": "errors",
     "Backbone": "components",
     "Choice": "space",
+    "Component": "space",
     "Estimator": "components",
     "ImageError": "errors",
     "KernelSplit": "kernels",
@@ -46,6 +50,7 @@ _HOME = {
     "Noise": "components",
     "Pairs": "components",
     "ParameterError": "errors",
+    "PixelSplit": "kernels",
     "Range": "space",
     "Register": "hookspecs",
     "Sampler": "components",
@@ -55,6 +60,7 @@ _HOME = {
     "Views": "components",
     "hookimpl": "hookspecs",
     "mse": "components",
+    "pixel_numbers": "kernels",
     "require_cell": "kernels",
 }
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from n2n_ablate.errors import ImageError, PluginError
+from n2n_ablate.errors import AblateError, ImageError, PluginError
 from n2n_ablate.fit import Fit, Machine, prepared, require_room
 from n2n_ablate.identity import Fingerprints, generator, stream
 from n2n_ablate.images import Image, collect
@@ -94,6 +94,8 @@ class Bench:
                 name = next(image.name for image in self.images if image.pixels.shape == shape)
                 msg = f"image '{name}': {error}"
                 raise ImageError(msg) from error
+            except AblateError:
+                raise
             except Exception as error:
                 sampler = recipe.parts["sampler"].name
                 msg = f"sampler '{sampler}' fails on an image of shape {tuple(shape)}: {error!r}"

@@ -31,6 +31,9 @@ class Noise(Protocol):
 
     Called once per (image, noise, seed), on the CPU, so that every trial on every device sees the
     same noisy image.
+
+    Optional attribute: `unbiased`, False if the noisy image is not right on average. Without it a
+    noise counts as right unless it has a true `clip`.
     """
 
     def apply(self, clean: Tensor, rng: torch.Generator) -> Tensor:
@@ -47,7 +50,8 @@ class Sampler(Protocol):
     - `fixed = False`: True if every draw gives the same split. It is then drawn once per fit.
     - `leaks = False`: True if some pixel's noise reaches more than one view, on purpose.
     - `consistent = True`: False if cutting the denoised image has no meaning (no consistency loss).
-    - `pairs = ((0, 1), (1, 0))`: which view is trained to predict which.
+    - `keeps_flat = True`: False if the gray of a flat image changes.
+    - `pairs = ((0, 1), (1, 0))`: which view is trained to predict which, the same at every step.
     - `at(step, steps) -> Sampler`: the sampler to use at this step, for schedules.
     - `prepare(noisy, noise) -> Sampler`: called once per fit with the noisy image, shape
       (1, c, h, w), and the `Noise` that made it (None for a real image).
@@ -169,7 +173,8 @@ class Estimator(Protocol):
 class Metric(Protocol):
     """Scores a denoised image.
 
-    Optional attributes: `higher_is_better = True`, `unit = ""`.
+    Optional attributes: `higher_is_better = True`, `unit = ""`, `full_reference = True` (False if
+    it does not look at the clean image).
     """
 
     def measure(self, denoised: Tensor, clean: Tensor, noisy: Tensor) -> Tensor:

@@ -15,7 +15,8 @@ from n2n_ablate.fit import Fit, Machine, fit_all, prepared, require_room
 from n2n_ablate.fit.job import Listener
 from n2n_ablate.identity import generator, stream
 from n2n_ablate.images import Image
-from n2n_ablate.recipe import Part, Recipe
+from n2n_ablate.part import Part
+from n2n_ablate.recipe import Recipe
 from n2n_ablate.registry import Registry
 from n2n_ablate.study.settings import setting
 

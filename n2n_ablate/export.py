@@ -31,7 +31,7 @@ def to_json(result: StudyResult, bench: Bench) -> dict[str, Any]:
         "conditions": [
             {
                 "condition": condition.label,
-                "noise": {"name": condition.noise.name, **condition.noise.parameters},
+                "noise": condition.noise.plain(),
                 **_condition(result, bench, condition.label),
             }
             for condition in plan.conditions

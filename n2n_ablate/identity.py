@@ -7,8 +7,10 @@ from collections.abc import Mapping
 
 import torch
 
-from n2n_ablate.recipe import Part, Recipe, canonical, source_digest
+from n2n_ablate.part import Part
+from n2n_ablate.recipe import Recipe, canonical, source_digest
 from n2n_ablate.registry import Registry
+from n2n_ablate.space import Component
 
 ENGINE = 3
 """Raise by one with every change of the engine that can change a result."""
@@ -37,12 +39,19 @@ class Fingerprints:
         self._registry = registry
         self._known: dict[tuple[str, str], str] = {}
 
-    def of(self, kind: str, name: str) -> str:
-        """Return the hash of the code of one component."""
-        if (kind, name) not in self._known:
-            factory = self._registry.get(kind, name).factory
-            self._known[kind, name] = source_digest(factory)
-        return self._known[kind, name]
+    def of(self, kind: str, part: Part) -> str:
+        """Return the hash of the code of one component and of those among its parameters."""
+        entry = self._registry.get(kind, part.name)
+        if (kind, part.name) not in self._known:
+            self._known[kind, part.name] = source_digest(entry.factory)
+        found = [self._known[kind, part.name]]
+        for parameter in entry.parameters:
+            value = part.parameters.get(parameter.name)
+            if isinstance(parameter.domain, Component):
+                items = value if isinstance(value, tuple) else (value,)
+                inner = parameter.domain.kind
+                found += [self.of(inner, item) for item in items if isinstance(item, Part)]
+        return "+".join(found)
 
     def fit_key(
         self,
@@ -69,10 +78,10 @@ class Fingerprints:
         parts = dict(recipe.parts) | {f"metric:{name}": part for name, part in metrics.items()}
         if noise is not None:
             parts["noise"] = noise
-        code = {kind: self.of(kind.partition(":")[0], part.name) for kind, part in parts.items()}
+        code = {kind: self.of(kind.partition(":")[0], part) for kind, part in parts.items()}
         everything = {
             "image": image_digest,
-            "parts": {kind: [part.name, dict(part.parameters)] for kind, part in parts.items()},
+            "parts": {kind: part.plain() for kind, part in parts.items()},
             "code": code,
             "seed": seed,
             "engine": ENGINE,

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from n2n_ablate import answer, record, trial_files
+from n2n_ablate import record, trial_files
 from n2n_ablate.bench import Subject
 from n2n_ablate.chart_view import chart_view
-from n2n_ablate.components import Sampler
 from n2n_ablate.errors import AblateError
 from n2n_ablate.journal import Command
 from n2n_ablate.mlflow_known import (
@@ -28,6 +28,7 @@ from n2n_ablate.mlflow_known import (
 from n2n_ablate.mlflow_store import NOTE, VIEW_TAG, MlflowStore, tracking_uri
 from n2n_ablate.mlflow_tags import run_tags
 from n2n_ablate.output import Output
+from n2n_ablate.part import Part
 from n2n_ablate.registry import Registry
 from n2n_ablate.results import StudyResult, TrialResult
 from n2n_ablate.study import BASELINE, Plan
@@ -192,7 +193,7 @@ class MlflowTracker:
             "trials": str(len(result.trials)),
             "fits": str(sum(len(item.rows) for item in result.trials)),
             "failures": str(sum(item.failures for item in result.trials)),
-            "best": "; ".join(_best(result)),
+            "best": "; ".join(record.best(result)),
             NOTE: trial_files.summary(result, self._diagnoses),
             OUTCOME: record.summary_key(result, status),
         }
@@ -208,7 +209,7 @@ class MlflowTracker:
     def _keep(self, given: _Given) -> None:
         result = given.result
         fits, outcome = self._fits(result), record.outcome_key(result)
-        pictures = _pictures(given)
+        pictures = record.pictures(given.result, given.subjects)
         old = self.known.trials.get(fits)
         # The summary shows every trial that the study declares; a search may have hundreds.
         if not old or old.outcome != outcome or result.trial.role != "search":
@@ -265,7 +266,8 @@ class MlflowTracker:
                 result,
                 given.subjects,
                 baseline=baseline,
-                sampler=self._sampler(result),
+                sampler=self._made("sampler", result.trial.recipe.parts["sampler"]),
+                noise=self._made("noise", self._plan.conditions[0].noise),
                 diagnoses=self._diagnoses.get(result.trial.name),
             )
             self.store.client.log_artifacts(run, folder)
@@ -278,32 +280,19 @@ class MlflowTracker:
             found = self._measured.of(result.trial.recipe, subjects)
             self._diagnoses[result.trial.name] = found
 
-    def _sampler(self, result: TrialResult) -> Sampler | None:
-        part = result.trial.recipe.parts["sampler"]
+    def _made(self, kind: str, part: Part) -> Any:
         if self._registry is None:
             return None
         try:
-            made: Sampler = self._registry.build("sampler", part.name, part.parameters)
+            return self._registry.build(kind, part.name, part.parameters)
         except AblateError:  # its plugin may be gone; its results are not
             return None
-        return made
 
     def _create(
         self, name: str, role: str, start: int, tags: Mapping[str, str], about: Invocation
     ) -> str:
         own = run_tags(self._plan, about, role, place=len(self.known.trials))
         return self.store.create(self._experiment, name, start, {**tags, **own})
-
-
-def _pictures(given: _Given) -> str:
-    """Return how many of the noisy images are there, empty if all are."""
-    all_, there = len(given.result.rows), len(given.subjects)
-    return "" if there >= all_ else f"{there} of {all_}"
-
-
-def _best(result: StudyResult) -> list[str]:
-    lines = [answer.best(result, condition.label) for condition in result.plan.conditions]
-    return list(dict.fromkeys(line.name for line in lines if line is not None))
 
 
 def _now() -> int:

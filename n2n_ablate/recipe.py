@@ -10,45 +10,15 @@ import inspect
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from n2n_ablate.components import RECIPE_KINDS
 from n2n_ablate.errors import ParameterError, PluginError, StudyError, nearest
+from n2n_ablate.part import Part, Scalar, read_value
 from n2n_ablate.registry import Registry
-from n2n_ablate.space import Value
-
-
-@dataclass(frozen=True)
-class Part:
-    """One component by name, with the parameters that were given."""
-
-    name: str
-    parameters: Mapping[str, Value] = field(default_factory=dict)
-
-    def __hash__(self) -> int:
-        return hash((self.name, tuple(sorted(self.parameters.items()))))
-
-    def __str__(self) -> str:
-        inside = ", ".join(f"{key}={value}" for key, value in self.parameters.items())
-        return f"{self.name}({inside})" if inside else self.name
-
-    @classmethod
-    def read(cls, value: object, where: str) -> Part:
-        """Read `"name"` or `{ name = "name", parameter = value }`.
-
-        Raises:
-            StudyError: It is neither; the message starts with `where`.
-        """
-        if isinstance(value, str):
-            return cls(value)
-        if isinstance(value, Mapping) and isinstance(value.get("name"), str):
-            rest = {str(key): item for key, item in value.items() if key != "name"}
-            if all(isinstance(item, bool | int | float | str) for item in rest.values()):
-                return cls(value["name"], rest)
-        msg = f"{where} must be a name or {{ name = ..., parameter = value }}, got {value!r}"
-        raise StudyError(msg)
+from n2n_ablate.space import Component
 
 
 @dataclass(frozen=True)
@@ -64,32 +34,30 @@ class Recipe:
         """Return a copy with one thing changed.
 
         Args:
-            key: `kind` (the value is a part) or `kind.parameter`.
+            key: `kind` (the value is a part), `kind.parameter`, or longer where that is a component.
             value: The new part or parameter value.
 
         Raises:
             StudyError: The key has no such form, or the value does not fit it.
         """
-        kind, dot, parameter = key.partition(".")
+        kind, dot, path = key.partition(".")
         if kind not in self.parts:
             msg = f"'{key}': no slot is called '{kind}'. {nearest(kind, self.parts)}"
             raise StudyError(msg)
-        if not dot:
-            part = value if isinstance(value, Part) else Part.read(value, f"'{key}'")
-        elif isinstance(value, bool | int | float | str):
-            old = self.parts[kind]
-            part = Part(old.name, {**old.parameters, parameter: value})
+        if dot:
+            part = self.parts[kind].replace(path, read_value(value, f"'{key}'"))
         else:
-            msg = f"'{key}' must be a number, a word or true/false, got {value!r}"
-            raise StudyError(msg)
+            part = value if isinstance(value, Part) else Part.read(value, f"'{key}'")
         return Recipe({**self.parts, kind: part})
 
-    def flat(self) -> dict[str, Value]:
-        """Return `{"sampler": name, "sampler.center": value, ...}`, for tables and trackers."""
-        flat: dict[str, Value] = {}
+    def flat(self) -> dict[str, Scalar]:
+        """Return `{"sampler": name, "sampler.center": value, ...}`, for tables and trackers.
+
+        A parameter that is a component gives its name, and its parameters under a longer key.
+        """
+        flat: dict[str, Scalar] = {}
         for kind, part in self.parts.items():
-            flat[kind] = part.name
-            flat |= {f"{kind}.{key}": value for key, value in part.parameters.items()}
+            flat |= part.flat(kind)
         return flat
 
     def resolved(self, registry: Registry) -> Recipe:
@@ -109,12 +77,12 @@ class Recipe:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data; `from_json` reads it back."""
-        return {kind: [part.name, dict(part.parameters)] for kind, part in self.parts.items()}
+        return {kind: part.plain() for kind, part in self.parts.items()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Recipe:
         """Read what `to_json` wrote."""
-        return cls({kind: Part(name, values) for kind, (name, values) in data.items()})
+        return cls({kind: Part.read(item, f"'{kind}'") for kind, item in data.items()})
 
 
 def missing_kinds(parts: Mapping[str, Part]) -> list[str]:
@@ -129,7 +97,13 @@ def resolved(registry: Registry, kind: str, part: Part) -> Part:
     values = {}
     for parameter in entry.parameters:
         given = part.parameters.get(parameter.name, parameter.default)
-        values[parameter.name] = parameter.checked(given, f"{kind} '{part.name}'")
+        value = parameter.checked(given, f"{kind} '{part.name}'")
+        if isinstance(parameter.domain, Component):
+            inner = parameter.domain.kind
+            items = value if parameter.many else (value,)
+            parts = tuple(resolved(registry, inner, registry.part(inner, item)) for item in items)
+            value = parts if parameter.many else parts[0]
+        values[parameter.name] = value
     return Part(part.name, values)
 
 
@@ -182,6 +156,8 @@ def canonical(data: object) -> str:
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, Part):
+        return value.plain()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
     msg = f"{value!r} is not plain data"

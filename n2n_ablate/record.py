@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from n2n_ablate import stats
+from n2n_ablate import answer, stats
+from n2n_ablate.bench import Subject
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics.words import flat
 from n2n_ablate.recipe import canonical
@@ -176,3 +177,15 @@ def _points(name: str, steps: np.ndarray, curve: np.ndarray) -> Iterator[Value]:
 
 def _digest(parts: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def best(result: StudyResult) -> list[str]:
+    """Return the names of the trials with the highest mean PSNR, one per condition, each once."""
+    lines = [answer.best(result, condition.label) for condition in result.plan.conditions]
+    return list(dict.fromkeys(line.name for line in lines if line is not None))
+
+
+def pictures(result: TrialResult, subjects: Sequence[Subject]) -> str:
+    """Return how many of the noisy images are there, empty if all are."""
+    whole, there = len(result.rows), len(subjects)
+    return "" if there >= whole else f"{there} of {whole}"

@@ -13,7 +13,8 @@ import pluggy
 from n2n_ablate import discovery, hookspecs, space
 from n2n_ablate.components import KINDS
 from n2n_ablate.discovery import Broken, Origin
-from n2n_ablate.errors import ParameterError, PluginError, UnknownComponentError, nearest
+from n2n_ablate.errors import AblateError, PluginError, UnknownComponentError, nearest
+from n2n_ablate.part import Part
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -100,13 +101,68 @@ class Registry:
         entry = self.get(kind, name)
         owner = f"{kind} '{name}'"
         try:
-            return space.build(entry.factory, given, owner)
-        except ParameterError:
+            return space.build(entry.factory, self._made(entry, given, owner), owner)
+        except AblateError:
             raise
         except Exception as error:
             found = discovery.broken(entry.origin, error)
             msg = f"{owner} cannot be made: {found.why} ({found.where})"
             raise PluginError(msg) from error
+
+    def part(self, kind: str, item: object) -> Part:
+        """Return a component as data: by name and parameters.
+
+        Args:
+            kind: Its kind.
+            item: The component, or what names it: a `Part` or a name.
+
+        Raises:
+            PluginError: Nobody registers the component's class.
+        """
+        if isinstance(item, Part | str):
+            return item if isinstance(item, Part) else Part(item)
+        for entry in self:
+            if entry.kind == kind and entry.factory is type(item):
+                return Part(
+                    entry.name,
+                    {own.name: self.data(own, getattr(item, own.name)) for own in entry.parameters},
+                )
+        msg = f"{item!r} is a parameter's default, but no plugin registers its class as a {kind}"
+        raise PluginError(msg)
+
+    def data(self, parameter: space.Parameter, value: Any) -> Any:
+        """Return a parameter's value with components as parts.
+
+        Raises:
+            PluginError: See `part`.
+        """
+        if not isinstance(parameter.domain, space.Component):
+            return value
+        inner = parameter.domain.kind
+        if parameter.many:
+            return tuple(self.part(inner, item) for item in value)
+        return self.part(inner, value)
+
+    def _made(self, entry: Entry, given: Mapping[str, object], owner: str) -> dict[str, object]:
+        """Make the components among the parameters; the others stay as they are."""
+        values = dict(given)
+        for parameter in entry.parameters:
+            if parameter.name in values and isinstance(parameter.domain, space.Component):
+                value = parameter.checked(values[parameter.name], owner)
+                items = value if parameter.many else (value,)
+                made = tuple(self._component(parameter.domain.kind, item, owner) for item in items)
+                values[parameter.name] = made if parameter.many else made[0]
+        return values
+
+    def _component(self, kind: str, item: object, owner: str) -> object:
+        if not isinstance(item, Part | str):
+            return item
+        part = self.part(kind, item)
+        try:
+            return self.build(kind, part.name, part.parameters)
+        except AblateError as error:
+            msg = f"in {owner}: {error}"
+            raise type(error)(msg) from error
 
     def _load(self, origin: Origin, load: Callable[[], object]) -> None:
         collected: list[Entry] = []

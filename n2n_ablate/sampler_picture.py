@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from n2n_ablate.components import Sampler, is_fixed, pairs_of
+from n2n_ablate.components import Noise, Sampler, is_fixed, pairs_of
 from n2n_ablate.figures import FAINT, INK, PAPER, fitting, font
 
 SIDES = (12, 24)
@@ -42,7 +42,7 @@ class Anatomy:
     fixed: bool
 
 
-def anatomy(sampler: Sampler) -> Anatomy:
+def anatomy(sampler: Sampler, noise: Noise | None = None) -> Anatomy:
     """Find out which pixels feed which view, by gradients on an image of random grays.
 
     Raises:
@@ -50,14 +50,16 @@ def anatomy(sampler: Sampler) -> Anatomy:
     """
     for side in SIDES:
         try:
-            return _anatomy(sampler, side)
+            return _anatomy(sampler, side, noise)
         except Exception:  # a plugin may raise anything; a larger image may suit it
             if side == SIDES[-1]:
                 raise
     raise AssertionError
 
 
-def sampler_picture(sampler: Sampler, *, title: str = "") -> Image.Image:
+def sampler_picture(
+    sampler: Sampler, *, title: str = "", noise: Noise | None = None
+) -> Image.Image:
     """Draw which pixels feed which view, and with which weights.
 
     On the left all pixels of a small image: blue ones feed the first view, orange ones the second,
@@ -67,7 +69,7 @@ def sampler_picture(sampler: Sampler, *, title: str = "") -> Image.Image:
     draw = ImageDraw.Draw(picture)
     draw.text((_GAP, 7), fitting(title, picture.width - 2 * _GAP, 15), INK, font(15))
     try:
-        found = anatomy(sampler)
+        found = anatomy(sampler, noise)
     except Exception as error:  # noqa: BLE001  a plugin may raise anything; a picture is worth no trial
         reason = fitting(
             f"cannot be drawn: {str(error) or type(error).__name__}", picture.width - 2 * _GAP
@@ -84,12 +86,12 @@ def sampler_picture(sampler: Sampler, *, title: str = "") -> Image.Image:
     return picture
 
 
-def _anatomy(sampler: Sampler, side: int) -> Anatomy:
+def _anatomy(sampler: Sampler, side: int, noise: Noise | None) -> Anatomy:
     rng = torch.Generator().manual_seed(0)
     image = torch.rand(1, 1, side, side, generator=rng)
     prepare = getattr(sampler, "prepare", None)
     if prepare is not None:
-        sampler = prepare(image, None)
+        sampler = prepare(image, noise)
     split = sampler.draw(image, rng)
     with torch.enable_grad():
         image = image.requires_grad_()

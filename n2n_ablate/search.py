@@ -20,7 +20,8 @@ from optuna.trial import TrialState
 
 from n2n_ablate.errors import StoreError
 from n2n_ablate.output import Output
-from n2n_ablate.space import Choice, Domain, Value
+from n2n_ablate.part import Value
+from n2n_ablate.space import Choice, Domain
 from n2n_ablate.study import Plan
 
 _DECLARED, _SKIPPED = "declared", "skipped"

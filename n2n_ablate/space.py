@@ -1,6 +1,7 @@
 """Typed parameters: which ones a component has, what they may be, and where to search.
 
-Pure Python: a search range is data next to a field, no search library is needed to write one.
+Pure Python: a search range is data next to a field, no search library is needed to write one. A
+parameter may be a component itself, or a list; as data such a component is a `Part`.
 """
 
 from __future__ import annotations
@@ -14,8 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from n2n_ablate.errors import ParameterError, nearest
-
-Value: TypeAlias = bool | int | float | str
+from n2n_ablate.part import Scalar
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class Range:
 class Choice:
     """One of a few values, unordered."""
 
-    values: tuple[Value, ...]
+    values: tuple[Scalar, ...]
 
-    def __init__(self, *values: Value) -> None:
+    def __init__(self, *values: Scalar) -> None:
         object.__setattr__(self, "values", values)
 
     def __contains__(self, value: object) -> bool:
@@ -63,20 +63,51 @@ class Choice:
         return " | ".join(str(value) for value in self.values)
 
 
+@dataclass(frozen=True)
+class Component:
+    """Marks a parameter that is itself a component: `Annotated[Sampler, Component("sampler")]`.
+
+    Its default is a component, of a class that some plugin registers.
+
+    Args:
+        kind: The kind of the component.
+    """
+
+    kind: str
+
+    def __str__(self) -> str:
+        return f"any {self.kind}"
+
+
 Domain: TypeAlias = Range | Choice
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a component: its name, type, default and what it may be."""
+    """One parameter of a component: its name, type, default and what it may be.
+
+    Attributes:
+        name: Its name.
+        type: Its type, or that of the items of a list; `object` for a component.
+        default: Its default; for a component the component itself.
+        domain: What it, or every item of a list, may be. None: anything of the type.
+        many: Whether it is a list, in Python a tuple.
+    """
 
     name: str
     type: type
-    default: Value
-    domain: Domain | None = None
+    default: Any
+    domain: Domain | Component | None = None
+    many: bool = False
 
-    def checked(self, value: object, owner: str) -> Value:
-        """Return `value` as this parameter's type.
+    @property
+    def type_name(self) -> str:
+        """The type in words: `float`, `sampler`, `list of sampler`."""
+        own = self.domain.kind if isinstance(self.domain, Component) else self.type.__name__
+        return f"list of {own}" if self.many else own
+
+    def checked(self, value: object, owner: str) -> Any:
+        """Return `value` as this parameter's type; a list as a tuple, a component as it is.
 
         Args:
             value: What the study file or the command line gave.
@@ -86,6 +117,19 @@ class Parameter:
             ParameterError: The type is wrong or the value lies outside the domain.
         """
         label = f"{owner}: parameter '{self.name}'"
+        if not self.many:
+            return self._item(value, label)
+        if not isinstance(value, tuple | list):
+            msg = f"{label} must be a {self.type_name}, got {value!r}"
+            raise ParameterError(msg)
+        return tuple(self._item(item, label) for item in value)
+
+    def _item(self, value: object, label: str) -> Any:
+        if isinstance(self.domain, Component):
+            if isinstance(value, bool | int | float | tuple | list):
+                msg = f"{label} must be a {self.domain.kind}, got {value!r}"
+                raise ParameterError(msg)
+            return value
         wanted = float if self.type is float and type(value) is int else self.type
         if wanted is float and isinstance(value, int | float) and not isinstance(value, bool):
             value = float(value)
@@ -98,17 +142,19 @@ class Parameter:
         if self.domain is not None and value not in self.domain:
             msg = f"{label} must be within {self.domain}, got {value!r}"
             raise ParameterError(msg)
-        return typing.cast("Value", value)
+        return value
 
 
 def parameters(factory: Callable[..., Any]) -> tuple[Parameter, ...]:
     """List the parameters of a component class, in the order of its fields or signature.
 
     A frozen dataclass is read field by field; any other class or function by its signature.
-    `Annotated[float, Range(0, 1)]` carries the domain, `Literal["a", "b"]` is a choice.
+    `Annotated[float, Range(0, 1)]` carries the domain, `Literal["a", "b"]` is a choice,
+    `Annotated[Sampler, Component("sampler")]` is a component, and `tuple[X, ...]` a list of X.
 
     Raises:
-        ParameterError: A parameter has no default, so nobody could build the component.
+        ParameterError: A parameter has no default, so nobody could build the component, or one
+            that no study file could write.
     """
     hints = _hints(factory)
     if dataclasses.is_dataclass(factory):
@@ -121,17 +167,19 @@ def parameters(factory: Callable[..., Any]) -> tuple[Parameter, ...]:
         given = [(item.name, item.default) for item in signature if item.kind not in skip]
     found = []
     for name, default in given:
-        if default in (inspect.Parameter.empty, dataclasses.MISSING):
+        if default is inspect.Parameter.empty or default is dataclasses.MISSING:
             msg = f"parameter '{name}' of '{getattr(factory, '__name__', factory)}' has no default"
             raise ParameterError(msg)
-        if not isinstance(default, bool | int | float | str):
+        parameter = _read_hint(name, hints.get(name, type(default)), default)
+        items = default if parameter.many and isinstance(default, tuple) else (default,)
+        plain = all(isinstance(item, bool | int | float | str) for item in items)
+        if not plain and not isinstance(parameter.domain, Component):
             msg = (
                 f"parameter '{name}' of '{getattr(factory, '__name__', factory)}' needs a number, a "
                 f"word or true/false as default, got {default!r}"
             )
             raise ParameterError(msg)
-        kind, domain = _read_hint(hints.get(name, type(default)), default)
-        found.append(Parameter(name, kind, default, domain))
+        found.append(parameter)
     return tuple(found)
 
 
@@ -167,13 +215,19 @@ def _hints(factory: Callable[..., Any]) -> dict[str, Any]:
         return {}
 
 
-def _read_hint(hint: Any, default: Any) -> tuple[type, Domain | None]:
+def _read_hint(name: str, hint: Any, default: Any) -> Parameter:
     domain = None
     if typing.get_origin(hint) is typing.Annotated:
         hint, *extras = typing.get_args(hint)
-        domain = next((extra for extra in extras if isinstance(extra, Range | Choice)), None)
+        known = (extra for extra in extras if isinstance(extra, Range | Choice | Component))
+        domain = next(known, None)
+    many = typing.get_origin(hint) is tuple
+    hint = typing.get_args(hint)[0] if many else hint
+    if isinstance(domain, Component):
+        return Parameter(name, object, default, domain, many)
     if typing.get_origin(hint) is Literal:
-        return type(default), Choice(*typing.get_args(hint))
-    if hint in (bool, int, float, str):
-        return hint, domain
-    return (type(default) if isinstance(default, bool | int | float | str) else Any), domain
+        choice = Choice(*typing.get_args(hint))
+        return Parameter(name, type(choice.values[0]), default, choice, many)
+    scalar = isinstance(default, bool | int | float | str)
+    kind = hint if hint in (bool, int, float, str) else type(default) if scalar else object
+    return Parameter(name, kind, default, domain, many)

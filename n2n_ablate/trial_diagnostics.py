@@ -10,7 +10,8 @@ from n2n_ablate.diagnostics import Diagnosis, Probe, diagnose
 from n2n_ablate.diagnostics.relation import Point
 from n2n_ablate.diagnostics.words import clear_leak
 from n2n_ablate.errors import AblateError, PluginError
-from n2n_ablate.recipe import Part, Recipe
+from n2n_ablate.part import Part
+from n2n_ablate.recipe import Recipe
 from n2n_ablate.registry import Registry
 from n2n_ablate.results import StudyResult
 from n2n_ablate.study import Condition

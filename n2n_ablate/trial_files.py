@@ -14,7 +14,7 @@ from PIL.Image import Image
 from n2n_ablate import figures, record
 from n2n_ablate.answer import shown
 from n2n_ablate.bench import Subject
-from n2n_ablate.components import Sampler
+from n2n_ablate.components import Noise, Sampler
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics.words import clear_leak, flat, signed
 from n2n_ablate.figures import Sight
@@ -38,6 +38,7 @@ def write_trial(
     baseline: TrialResult | None = None,
     sampler: Sampler | None = None,
     diagnoses: ByCondition | None = None,
+    noise: Noise | None = None,
 ) -> None:
     """Write everything that belongs to one trial.
 
@@ -49,6 +50,7 @@ def write_trial(
         baseline: For comparison in the curves; None if this trial is the baseline.
         sampler: The recipe's sampler, to be drawn.
         diagnoses: What was measured of the sampler.
+        noise: A noise model of the study, for samplers that ask for its strength.
     """
     _write_pictures(folder / "images", plan, result, subjects)
     panels = {}
@@ -62,7 +64,7 @@ def write_trial(
         figures.curves(panels, title=result.trial.name).savefig(folder / "curves.png")
     if sampler is not None:
         title = str(result.trial.recipe.parts["sampler"])
-        sampler_picture(sampler, title=title).save(folder / "sampler.png")
+        sampler_picture(sampler, title=title, noise=noise).save(folder / "sampler.png")
     write_fits(folder / "fits.csv", plan, result)
     if diagnoses:
         write_diagnostics(folder / "diagnostics.csv", {result.trial.name: diagnoses})

@@ -198,6 +198,7 @@ class ZsN2n:
 
     Args:
         width: Channels between the convolutions.
+        depth: Number of 3x3 convolutions; 2 in the paper.
         residual: True subtracts what the network predicts from the noisy image, as in the paper;
             False takes it as the denoised image.
         padding: What lies beyond the border: `zeros` as in the paper, or the image in a mirror
@@ -207,19 +208,23 @@ class ZsN2n:
     width: Annotated[int, Range(1, 512)] = 48
     residual: bool = True
     padding: Literal["zeros", "reflect"] = "zeros"
+    depth: Annotated[int, Range(1, 12)] = 2
 
-    halo: ClassVar[int] = 2
-    """Radius of the receptive field in pixels: one per 3x3 convolution."""
+    @property
+    def halo(self) -> int:
+        """Radius of the receptive field in pixels: one per 3x3 convolution."""
+        return self.depth
 
     def build(self, channels: int) -> nn.Module:
         """See `n2n_ablate.Backbone.build`."""
-        net = nn.Sequential(
-            nn.Conv2d(channels, self.width, 3, padding=1, padding_mode=self.padding),
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(self.width, self.width, 3, padding=1, padding_mode=self.padding),
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(self.width, channels, 1),
-        )
+        layers: list[nn.Module] = []
+        for place in range(self.depth):
+            before = self.width if place else channels
+            layers += [
+                nn.Conv2d(before, self.width, 3, padding=1, padding_mode=self.padding),
+                nn.LeakyReLU(0.2),
+            ]
+        net = nn.Sequential(*layers, nn.Conv2d(self.width, channels, 1))
         return _Denoiser(net, self.residual)
 
 

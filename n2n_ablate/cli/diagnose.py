@@ -16,7 +16,7 @@ from n2n_ablate.errors import AblateError, PluginError, StudyError, nearest
 if TYPE_CHECKING:
     from n2n_ablate.components import Noise
     from n2n_ablate.diagnostics import Diagnosis, Probe
-    from n2n_ablate.recipe import Part
+    from n2n_ablate.part import Part
     from n2n_ablate.registry import Registry
     from n2n_ablate.study import Plan, Trial
 
@@ -154,7 +154,8 @@ def _of_samplers(
 ) -> Diagnoses:
     from n2n_ablate.diagnostics import Probe
     from n2n_ablate.images import collect
-    from n2n_ablate.recipe import Part, resolved
+    from n2n_ablate.part import Part
+    from n2n_ablate.recipe import resolved
     from n2n_ablate.registry import Registry
     from n2n_ablate.study.settings import read_part
 
@@ -172,8 +173,14 @@ def _of_samplers(
     made: Noise = registry.build("noise", model.name, model.parameters)
     found = {}
     for part in parts:
-        resolved(registry, "sampler", part)
-        found[str(part)] = _measured(registry, part, made, probes)
+        try:
+            resolved(registry, "sampler", part)
+            found[str(part)] = _measured(registry, part, made, probes)
+        except AblateError as error:
+            if samplers:
+                raise
+            # Asked for all of them: one that this noise does not suit leaves the others their line.
+            messages().print(f"left out: {error}", markup=False, highlight=False)
     names = f"{len(probes)} images" if len(probes) > 1 else probes[0].name
     return {f"{Part(model.name, model.parameters)}, {names}": found}
 
@@ -181,7 +188,7 @@ def _of_samplers(
 def _with_settings(
     registry: Registry, parts: Sequence[Part], model: Part, settings: Sequence[str]
 ) -> tuple[list[Part], Part]:
-    from n2n_ablate.recipe import Part
+    from n2n_ablate.part import Part
     from n2n_ablate.study.settings import setting
 
     kept = list(parts)

@@ -40,6 +40,7 @@ def show(
 
 
 def _to_json(registry: Any, entries: list[Any]) -> dict[str, Any]:
+    from n2n_ablate.part import plain
     from n2n_ablate.space import Choice, Range
 
     def domain(item: Any) -> Any:
@@ -59,8 +60,8 @@ def _to_json(registry: Any, entries: list[Any]) -> dict[str, Any]:
                 "parameters": [
                     {
                         "name": item.name,
-                        "type": item.type.__name__,
-                        "default": item.default,
+                        "type": item.type_name,
+                        "default": plain(registry.data(item, item.default)),
                         "domain": domain(item.domain),
                     }
                     for item in entry.parameters

@@ -83,15 +83,10 @@ def _stack_key(fit: Fit) -> object:
     views = sampler.draw(seen, fit.rng())(seen)
     consistent = getattr(sampler, "consistent", True)
     shapes = tuple(view.shape for view in views)
-    return (
-        fit.kin,
-        fit.training.steps,
-        fit.noisy.shape,
-        seen.shape,
-        shapes,
-        pairs_of(sampler),
-        consistent,
-    )
+    # The views of a schedule may change their shape on the way: only equal ones stay in step.
+    schedule = repr(fit.sampler) if hasattr(sampler, "at") else ""
+    own = (shapes, pairs_of(sampler), consistent, schedule)
+    return fit.kin, fit.training.steps, fit.noisy.shape, seen.shape, own
 
 
 @dataclass

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from n2n_ablate.recipe import Part, Recipe
-from n2n_ablate.space import Domain, Value
+from n2n_ablate.part import Part, Value, written
+from n2n_ablate.recipe import Recipe
+from n2n_ablate.space import Domain
 
 BASELINE = "baseline"
 DESIGNS = ("search", "grid", "one-at-a-time", "leave-one-out")
@@ -24,7 +25,7 @@ class Level:
         label: How to call it in tables; empty to derive it from the value.
     """
 
-    value: Part | Value
+    value: Value
     also: Mapping[str, Value] = field(default_factory=dict)
     label: str = ""
 
@@ -32,7 +33,7 @@ class Level:
         extra = "".join(f", {key}={value}" for key, value in self.also.items())
         return self.label or f"{shown(self.value)}{extra}"
 
-    def changes(self, key: str) -> dict[str, Part | Value]:
+    def changes(self, key: str) -> dict[str, Value]:
         """Return everything that this level of factor `key` changes in the baseline."""
         return {key: self.value, **self.also}
 
@@ -110,7 +111,7 @@ class Study:
     baseline: Recipe
     conditions: tuple[Condition, ...]
     factors: tuple[Factor, ...]
-    references: Mapping[str, Mapping[str, Part | Value]]
+    references: Mapping[str, Mapping[str, Value]]
     contrasts: tuple[str, ...]
     metrics: tuple[str, ...]
     margin: float
@@ -138,14 +139,16 @@ class Trial:
     values: Mapping[str, Value] = field(default_factory=dict)
 
 
-def shown(value: Part | Value) -> str:
+def shown(value: Value) -> str:
     """Return a value as tables show it: short, and equal for equal values."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, tuple):
+        return written(value)
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def named(values: Mapping[str, Level | Part | Value]) -> str:
+def named(values: Mapping[str, Level | Value]) -> str:
     """Return the name of a trial from what it changes."""
     pairs = (
         (key, item if isinstance(item, Level) else Level(item)) for key, item in values.items()

@@ -8,10 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from n2n_ablate.errors import AblateError, StudyError, nearest
-from n2n_ablate.recipe import Part, Recipe, canonical, resolved
+from n2n_ablate.part import Part, Value
+from n2n_ablate.recipe import Recipe, canonical, resolved
 from n2n_ablate.registry import Registry
-from n2n_ablate.space import Domain, Parameter, Range, Value
+from n2n_ablate.space import Domain
 from n2n_ablate.study.model import BASELINE, Condition, Factor, Level, Profile, Study, Trial, named
+from n2n_ablate.study.ranges import searched
 from n2n_ablate.study.settings import setting, sort_settings
 
 
@@ -72,9 +74,7 @@ class Plan:
                 [trial.name, trial.recipe.to_json()] for trial in (*self.declared, *self.references)
             ],
             "space": {key: str(domain) for key, domain in self.space.items()},
-            "conditions": [
-                (item.noise.name, dict(item.noise.parameters)) for item in self.conditions
-            ],
+            "conditions": [item.noise.plain() for item in self.conditions],
             "strategy": [self.study.strategy, self.study.startup],
             "images": [self.profile.images, self.profile.crop, self.profile.seeds],
         }
@@ -184,7 +184,7 @@ def _plan(
         Trial(name, "reference", _changed(start, values, registry))
         for name, values in study.references.items()
     )
-    space, whole = _space(study, factors, baseline, registry)
+    space, whole = searched(study, factors, baseline, registry)
     names = [trial.name for trial in declared]
     every = [BASELINE, *names, *study.references]
     if twice := {name for name in every if every.count(name) > 1}:
@@ -249,41 +249,11 @@ def _changed(recipe: Recipe, changes: Mapping[str, object], registry: Registry) 
     return recipe.resolved(registry)
 
 
-def _space(
-    study: Study, factors: Sequence[Factor], baseline: Trial, registry: Registry
-) -> tuple[dict[str, Domain], frozenset[str]]:
-    if study.design != "search":
-        return {}, frozenset()
-    whole = set()
-    space = {factor.key: factor.domain for factor in factors if factor.domain is not None}
-    for key, domain in space.items():
-        kind, _, name = key.partition(".")
-        if name and kind in space:
-            msg = f"'{kind}' and '{key}' cannot both be searched: the parameter belongs to one component"
-            raise StudyError(msg)
-        if not name:
-            continue  # a search over whole components: the names are checked when they are built
-        part = baseline.recipe.parts[kind]
-        known = {item.name: item for item in registry.get(kind, part.name).parameters}
-        if name not in known:
-            msg = f"factor '{key}': {kind} '{part.name}' has no such parameter. {nearest(name, known)}"
-            raise StudyError(msg)
-        for end in (domain.low, domain.high) if isinstance(domain, Range) else domain.values:
-            known[name].checked(_as(known[name], end), f"factor '{key}'")
-        if known[name].type is int:
-            whole.add(key)
-    return space, frozenset(whole)
-
-
-def _as(parameter: Parameter, value: Value) -> Value:
-    whole = isinstance(value, float) and value.is_integer() and parameter.type is int
-    return int(value) if whole else value
-
-
 def _condition(condition: Condition, noise: Mapping[str, Value], registry: Registry) -> Condition:
     part = condition.noise
     if "" in noise:
-        part = Part(str(noise[""]))
-    part = Part(part.name, {**part.parameters, **{k: v for k, v in noise.items() if k}})
+        part = noise[""] if isinstance(noise[""], Part) else Part.read(noise[""], "--set noise")
+    for path, value in noise.items():
+        part = part.replace(path, value) if path else part
     label = str(part) if noise else condition.label
     return Condition(resolved(registry, "noise", part), label)

@@ -11,8 +11,9 @@ from typing import Any
 
 from n2n_ablate.components import RECIPE_KINDS
 from n2n_ablate.errors import ParameterError, StudyError, nearest
-from n2n_ablate.recipe import Part, Recipe, missing_kinds
-from n2n_ablate.space import Choice, Domain, Range, Value
+from n2n_ablate.part import Part, Scalar, Value, read_value
+from n2n_ablate.recipe import Recipe, missing_kinds
+from n2n_ablate.space import Choice, Domain, Range
 from n2n_ablate.study.model import (
     DESIGNS,
     STRATEGIES,
@@ -224,26 +225,21 @@ def _level(item: object, where: str) -> Level:
         rest = {key: value for key, value in item.items() if key not in ("with", "label")}
         also = _Table(item.get("with", {}), f"{where}.with").data
         label = _Table(item, where).get("label", str, "")
-        changes = {str(key): _scalar(value, where) for key, value in also.items()}
+        changes = {str(key): read_value(value, f"'{where}.with'") for key, value in also.items()}
         return Level(Part.read(rest, where), changes, label)
-    return Level(_scalar(item, where))
+    return Level(read_value(item, f"'{where}'"))
 
 
-def _scalar(value: object, where: str) -> Value:
+def _scalar(value: object, where: str) -> Scalar:
     if not isinstance(value, bool | int | float | str):
         msg = f"'{where}' must hold numbers, words or true/false, got {value!r}"
         raise StudyError(msg)
     return value
 
 
-def _changes(table: _Table, key: str) -> dict[str, Part | Value]:
+def _changes(table: _Table, key: str) -> dict[str, Value]:
     own = table.table(key)
-    return {
-        name: Part.read(value, f"'{own.at(name)}'")
-        if isinstance(value, Mapping)
-        else _scalar(value, own.at(name))
-        for name, value in own.data.items()
-    }
+    return {name: read_value(value, f"'{own.at(name)}'") for name, value in own.data.items()}
 
 
 def _contrast(top: _Table, item: object) -> str:
@@ -272,5 +268,5 @@ def _profile(table: _Table, key: str) -> Profile:
         crop=crop,
         seeds=seeds,
         trials=trials,
-        changes={name: _scalar(value, own.at("set")) for name, value in changes.items()},
+        changes={name: read_value(item, f"'{own.at('set')}'") for name, item in changes.items()},
     )

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from n2n_ablate.recipe import Part, Recipe
+from n2n_ablate.part import Part, Value, plain, read_value
+from n2n_ablate.recipe import Recipe
 from n2n_ablate.study.model import Condition, Profile, Trial
 from n2n_ablate.study.plan import Plan
 from n2n_ablate.study.read import parse
@@ -25,18 +26,14 @@ def to_json(plan: Plan) -> dict[str, Any]:
             "crop": profile.crop,
             "seeds": list(profile.seeds),
             "trials": profile.trials,
-            "set": dict(profile.changes),
+            "set": _plain(profile.changes),
         },
         "baseline": _trial_json(plan.baseline),
         "declared": [_trial_json(trial) for trial in plan.declared],
         "references": [_trial_json(trial) for trial in plan.references],
-        "conditions": [
-            [item.label, item.noise.name, dict(item.noise.parameters)] for item in plan.conditions
-        ],
+        "conditions": [[item.label, item.noise.plain()] for item in plan.conditions],
         "contrasts": list(plan.contrasts),
-        "metrics": {
-            name: [part.name, dict(part.parameters)] for name, part in plan.metrics.items()
-        },
+        "metrics": {name: part.plain() for name, part in plan.metrics.items()},
         "whole": sorted(plan.whole),
     }
 
@@ -59,7 +56,7 @@ def from_json(data: Mapping[str, Any]) -> Plan:
             crop=profile["crop"],
             seeds=tuple(profile["seeds"]),
             trials=profile["trials"],
-            changes=profile["set"],
+            changes=_values(profile["set"]),
         ),
         baseline=_trial(data["baseline"]),
         declared=tuple(map(_trial, data["declared"])),
@@ -67,18 +64,26 @@ def from_json(data: Mapping[str, Any]) -> Plan:
         space={item.key: item.domain for item in searched if item.domain is not None},
         whole=frozenset(data["whole"]),
         conditions=tuple(
-            Condition(Part(name, values), label) for label, name, values in data["conditions"]
+            Condition(Part.read(noise, label), label) for label, noise in data["conditions"]
         ),
         contrasts=tuple(data["contrasts"]),
-        metrics={name: Part(*part) for name, part in data["metrics"].items()},
+        metrics={name: Part.read(part, name) for name, part in data["metrics"].items()},
         settings=tuple(data["settings"]),
     )
 
 
 def _trial_json(trial: Trial) -> list[Any]:
-    return [trial.name, trial.role, trial.recipe.to_json(), dict(trial.values)]
+    return [trial.name, trial.role, trial.recipe.to_json(), _plain(trial.values)]
 
 
 def _trial(data: list[Any]) -> Trial:
     name, role, recipe, values = data
-    return Trial(name, role, Recipe.from_json(recipe), values)
+    return Trial(name, role, Recipe.from_json(recipe), _values(values))
+
+
+def _plain(values: Mapping[str, Value]) -> dict[str, Any]:
+    return {key: plain(value) for key, value in values.items()}
+
+
+def _values(data: Mapping[str, Any]) -> dict[str, Value]:
+    return {key: read_value(value, key) for key, value in data.items()}

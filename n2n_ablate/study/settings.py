@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
 
 from n2n_ablate.components import RECIPE_KINDS
 from n2n_ablate.errors import StudyError, nearest
-from n2n_ablate.recipe import Part
-from n2n_ablate.space import Value
+from n2n_ablate.part import Part, Scalar, Value, read_value
 from n2n_ablate.study.model import Factor, Level, Study
 
 
@@ -30,7 +30,7 @@ def setting(text: str) -> tuple[str, Value]:
             f"--set '{text}': no slot is called '{kind}'. {nearest(kind, (*RECIPE_KINDS, 'noise'))}"
         )
         raise StudyError(msg)
-    return key, _scalar(value)
+    return key, _value(text, value)
 
 
 _PART = re.compile(r"([^()=,\s]+)\s*(?:\((.*)\))?")
@@ -56,7 +56,17 @@ def read_part(text: str) -> Part:
     return Part(found[1], values)
 
 
-def _scalar(text: str) -> Value:
+def _value(text: str, value: str) -> Value:
+    if value[0] in "[{":  # a list or a component with parameters, as in a study file
+        try:
+            return read_value(tomllib.loads(f"value = {value}")["value"], f"--set '{text}'")
+        except tomllib.TOMLDecodeError as error:
+            msg = f"--set '{text}': '{value}' is not valid TOML: {error}"
+            raise StudyError(msg) from error
+    return _scalar(value)
+
+
+def _scalar(text: str) -> Scalar:
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     for kind in (int, float):

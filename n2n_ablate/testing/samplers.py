@@ -49,6 +49,9 @@ class SamplerContract:
     A sampler declares with attributes which promises it does not make: `leaks = True` if its
     views may share noise, `keeps_flat = False` if it changes the gray of a flat image.
 
+    With a `noise` another promise takes the place of disjoint pixels: the views of a gray image
+    with this noise have uncorrelated errors. For samplers that part the noise, not the pixels.
+
     Attributes:
         sampler: The sampler under test.
         noise: Handed to the sampler's `prepare`, if it has one, and used to measure the leak; by
@@ -115,8 +118,8 @@ class SamplerContract:
                 torch.testing.assert_close(view, torch.full_like(view, gray))
 
     def test_views_share_no_noise(self) -> None:
-        """No pixel feeds both views and their noise is independent, unless `leaks` says otherwise."""
-        if not getattr(self.sampler, "leaks", False):
+        """No pixel feeds both views and their noise is independent, unless `leaks` or `noise` says otherwise."""
+        if not getattr(self.sampler, "leaks", False) and self.noise is None:
             # A sampler that adds noise of its own may use a pixel twice and still be right.
             if getattr(self.sampler, "consistent", True):
                 assert not any(self._shared(seed).any() for seed in range(DRAWS))
@@ -126,6 +129,18 @@ class SamplerContract:
         """Who declares `leaks` has a pixel that feeds both views, or views of dependent noise."""
         if getattr(self.sampler, "leaks", False):
             assert any(self._shared(seed).any() for seed in range(DRAWS)) or self._leaks()
+
+    def test_views_have_independent_noise(self) -> None:
+        """Given a `noise`, errors of the views have mean 0 and are uncorrelated (5 standard errors)."""
+        if self.noise is not None and not getattr(self.sampler, "leaks", False):
+            gray = torch.full((1, 1, 128, 128), 0.5)
+            noisy = self.noise.apply(gray, rng(1))
+            for pair in self.trained(self.cut(noisy)):
+                first, second = ((view - 0.5).double().flatten() for view in pair)
+                limit = 5 / len(first) ** 0.5
+                assert abs(first.mean()) <= limit * first.std()
+                assert abs(second.mean()) <= limit * second.std()
+                assert abs(torch.corrcoef(torch.stack([first, second]))[0, 1]) <= limit
 
     def test_fixed_is_true(self) -> None:
         """Who declares `fixed` cuts in the same way whatever the random numbers are."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from n2n_ablate.space import Choice, Parameter, Range, Value, parameters
+from n2n_ablate.part import Scalar
+from n2n_ablate.space import Choice, Parameter, Range, parameters
 
 
-def settings_of(factory: Callable[..., Any]) -> Iterator[dict[str, Value]]:
+def settings_of(factory: Callable[..., Any]) -> Iterator[dict[str, Scalar]]:
     """Yield keyword arguments: none, then every parameter alone at each of its extremes.
 
     Extremes are both ends of a `Range`, every value of a `Choice` and both values of a bool.
@@ -25,14 +26,16 @@ def settings_of(factory: Callable[..., Any]) -> Iterator[dict[str, Value]]:
                 yield {parameter.name: value}
 
 
-def name_of(component: str, setting: dict[str, Value]) -> str:
+def name_of(component: str, setting: dict[str, Scalar]) -> str:
     """Return a test's name: `stripe` or `stripe(axis=rows)`."""
     inside = ", ".join(f"{name}={value}" for name, value in setting.items())
     return f"{component}({inside})" if inside else component
 
 
-def _extremes(parameter: Parameter) -> tuple[Value, ...]:
+def _extremes(parameter: Parameter) -> tuple[Scalar, ...]:
     domain = parameter.domain
+    if parameter.many:
+        return ()
     if isinstance(domain, Range):
         return parameter.type(domain.low), parameter.type(domain.high)
     if isinstance(domain, Choice):

@@ -1,13 +1,15 @@
-"""Every installed noise, loss, backbone and metric keeps the promises of its kind."""
+"""Every installed component but the samplers keeps the promises of its kind."""
 
 import pytest
 
 from n2n_ablate.registry import Registry
 from n2n_ablate.testing import (
     BackboneContract,
+    EstimatorContract,
     LossContract,
     MetricContract,
     NoiseContract,
+    TrainingContract,
     name_of,
     settings_of,
 )
@@ -17,6 +19,8 @@ CONTRACTS = {
     "loss": LossContract,
     "backbone": BackboneContract,
     "metric": MetricContract,
+    "training": TrainingContract,
+    "estimator": EstimatorContract,
 }
 
 for entry in Registry():
@@ -26,7 +30,8 @@ for entry in Registry():
             name = f"Test_{entry.kind}_{name_of(entry.name, setting)}"
             body = {entry.kind: component, "__test__": True}
             if entry.kind == "noise":
-                body["unbiased"] = not getattr(component, "clip", False)
+                unclipped = not getattr(component, "clip", False)
+                body["unbiased"] = getattr(component, "unbiased", unclipped)
             if entry.kind == "metric":
                 body["full_reference"] = getattr(component, "full_reference", True)
             globals()[name] = type(name, (contract,), body)

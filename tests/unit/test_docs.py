@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 
 from n2n_ablate import fit, images, study, testing
 from n2n_ablate.components import KINDS, PROTOCOLS
@@ -31,6 +30,8 @@ CONTRACTS = {
     "loss": testing.LossContract,
     "backbone": testing.BackboneContract,
     "metric": testing.MetricContract,
+    "training": testing.TrainingContract,
+    "estimator": testing.EstimatorContract,
 }
 
 _BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
@@ -248,15 +249,7 @@ def test_every_plugin_keeps_its_promises(block, folder):
         assert entry.summary
         component = entry.factory()
         assert isinstance(component, PROTOCOLS[entry.kind])
-        if entry.kind in CONTRACTS:
-            keep(CONTRACTS[entry.kind], **{entry.kind: component})
-        elif entry.kind == "training":
-            component.optimizer(nn.Linear(1, 1).parameters()).step()
-            assert all(component.rate(step) > 0 for step in (0, component.steps - 1))
-        else:
-            noisy = torch.rand(2, 3, 8, 9)
-            assert 0 < component.blend(0, 10) <= 1
-            assert component.estimate(lambda *images: images, noisy).shape == noisy.shape
+        keep(CONTRACTS[entry.kind], **{entry.kind: component})
 
 
 @pytest.mark.parametrize("block", TESTS, ids=str)

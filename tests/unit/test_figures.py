@@ -7,6 +7,7 @@ import torch
 from n2n_ablate import figures
 from n2n_ablate.figures import Curves, Sight
 from n2n_ablate.sampler_picture import FIRST, anatomy, sampler_picture
+from n2n_ablate_plugins.noises import Gaussian, Poisson
 
 
 def sight(size=40, channels=3, **changes):
@@ -61,6 +62,15 @@ def test_a_failed_fit_gets_a_strip_with_the_reason_instead_of_a_picture():
     assert (denoised[:20] < 200).any(), "the reason is not there"
 
 
+def test_images_that_are_gone_leave_the_denoised_one_and_say_so():
+    drawn = figures.strip(sight(200, noisy=None, clean=None))
+    noisy, denoised, clean, error = panels(drawn, 200)
+    assert (denoised == round(0.51 * 255)).all()
+    for empty in (noisy, clean, error):
+        assert (empty[-1, -1] == 236).all()
+        assert (empty[:20] < 200).any(), "the reason is not there"
+
+
 def test_a_contact_sheet_holds_every_strip():
     strips = {name: figures.strip(sight(60)) for name in ("boat", "lena", "käse")}
     sheet = figures.contact_sheet(strips, title="three images")
@@ -99,9 +109,14 @@ def test_the_anatomy_of_the_cross_against_x_by_hand(registry):
     assert both.sum() == 16, "the centre of each of the 4x4 cells feeds both views"
 
 
+def drawn(sampler, name):
+    made_for = {"poisson-thinning": Poisson(), "recorruption": Gaussian()}
+    return sampler_picture(sampler, title=name, noise=made_for.get(name))
+
+
 def test_every_installed_sampler_can_be_drawn(registry):
     for name in registry.names("sampler"):
-        picture = np.asarray(sampler_picture(registry.build("sampler", name, {}), title=name))
+        picture = np.asarray(drawn(registry.build("sampler", name, {}), name))
         assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 3, name
         assert (picture == FIRST).all(axis=-1).any(), name
 

@@ -7,6 +7,7 @@ import torch
 
 from n2n_ablate import Range
 from n2n_ablate.testing import SamplerContract, name_of, settings_of
+from n2n_ablate_plugins.noises import Gaussian
 from n2n_ablate_plugins.zs_n2n import EdgeWeighted
 
 
@@ -133,8 +134,24 @@ class Mixes(Good):
         return rows(image.roll(1, dims=0))
 
 
+class TwiceTheSame:
+    """Adds noise as recorruption does, but with one sign in both views."""
+
+    made_for = Gaussian(clip=False)
+    consistent = False
+    keeps_flat = False
+
+    def draw(self, image, rng):
+        fresh = 0.1 * torch.randn(image.shape, generator=rng)
+        return lambda image: (image + fresh, image + 2 * fresh)
+
+
 def broken_promises(sampler):
-    contract = type("Contract", (SamplerContract,), {"sampler": sampler})()
+    contract = type(
+        "Contract",
+        (SamplerContract,),
+        {"sampler": sampler, "noise": getattr(sampler, "made_for", None)},
+    )()
     failed = []
     for name in dir(contract):
         if name.startswith("test_"):
@@ -158,6 +175,7 @@ def test_a_good_sampler_passes():
         (Brighter(), "test_flat_stays_flat"),
         (Overlap(), "test_views_share_no_noise"),
         (Chooses(), "test_views_share_no_noise"),
+        (TwiceTheSame(), "test_views_have_independent_noise"),
         (FalseWarning(), "test_a_declared_leak_is_real"),
         (NotFixed(), "test_fixed_is_true"),
         (Elsewhere(), "test_all_randomness_comes_from_rng"),

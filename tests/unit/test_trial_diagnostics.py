@@ -117,12 +117,16 @@ QUICK = ("--images", "builtin:coffee", "--crop", "48")
 
 
 def test_all_samplers_fit_into_80_columns(folder, monkeypatch, capsys):
-    code, out, _ = told(monkeypatch, capsys, *QUICK)
+    code, out, err = told(monkeypatch, capsys, *QUICK)
     assert code == 0
     rows = {
         line.split()[0]: line for line in out.splitlines() if line.startswith(" ") and line.strip()
     }
-    assert rows.keys() >= set(Registry().names("sampler"))
+    left_out = {"poisson-thinning"}  # it parts photons, and the noise here is Gaussian
+    assert rows.keys() >= set(Registry().names("sampler")) - left_out
+    assert "left out: sampler 'poisson-thinning' needs unclipped Poisson noise" in " ".join(
+        err.split()
+    )
     assert all(len(line.rstrip()) <= 80 for line in out.splitlines())
     assert all(number.startswith("+0.3") for number in rows["edge-weighted"].split()[1:3])
     assert rows["max-avg-pool"].rstrip().endswith("leak bias")

@@ -1,0 +1,54 @@
+"""Sizes, shapes and forms of the networks of the field."""
+
+import pytest
+import torch
+
+from n2n_ablate.fit.networks import Networks
+from n2n_ablate.testing import picture
+from n2n_ablate_plugins.networks import DnCnn, UNet
+from n2n_ablate_plugins.zs_acl import ZsAcl
+from n2n_ablate_plugins.zs_n2n import ZsN2n
+
+ALL = [DnCnn(depth=3, width=8), UNet(width=4), ZsAcl(width=8), ZsN2n(width=6, depth=3)]
+
+
+def build(backbone, channels=3):
+    torch.manual_seed(0)
+    return backbone.build(channels)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "channels", "count"),
+    [
+        (ZsAcl(), 3, 5_955),
+        (ZsAcl(), 1, 4_801),
+        (DnCnn(), 3, 85_779),
+        (UNet(), 3, 102_595),
+        (ZsN2n(depth=3), 3, 22_275 + 48 * 48 * 9 + 48),
+        (ZsN2n(depth=1), 3, 3 * 9 * 48 + 48 + 48 * 3 + 3),
+    ],
+)
+def test_number_of_weights_is_that_of_the_docstring(backbone, channels, count):
+    assert sum(weight.numel() for weight in build(backbone, channels).parameters()) == count
+
+
+@pytest.mark.parametrize("backbone", ALL, ids=str)
+def test_residual_subtracts_what_the_network_predicts(backbone):
+    noisy = picture(1, 3, 9, 8)
+    direct = type(backbone)(**{**vars(backbone), "residual": False})
+    torch.testing.assert_close(build(backbone)(noisy), noisy - build(direct)(noisy))
+
+
+@pytest.mark.parametrize("backbone", ALL, ids=str)
+def test_networks_can_be_stacked(backbone):
+    modules = [build(backbone) for _ in range(2)]
+    x = picture(4, 3, 9, 7)
+    stacked = Networks(modules, 3, "fp32")
+    expected = torch.cat([modules[place % 2](x[place : place + 1]) for place in range(4)])
+    torch.testing.assert_close(stacked(x)[0], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("side", [(1, 1), (1, 5), (3, 2)])
+def test_a_unet_takes_the_smallest_images(side):
+    noisy = picture(1, 3, *side)
+    assert build(UNet(width=4))(noisy).shape == noisy.shape
