@@ -219,7 +219,8 @@ def markdown(report: dict[str, object]) -> str:
     )
     intro = (
         f"`{STUDY}`, profile quick, {report['trials']} trials, {report['fits']} fits of "
-        f"{report['steps']} steps; {report['rounds']} rounds, in turns, medians.\n\n"
+        f"{report['steps']} steps; {report['rounds']} rounds, in turns, medians. Nothing but training "
+        "depends on the number of steps: with more of them the shares are smaller.\n\n"
     )
     about = (
         f"{report['machine']}, {report['precision']}; {report['cores']} cores; torch "

@@ -99,13 +99,13 @@ class Reopened:
             )
         if self.unfinished:
             found.append(
-                f"{len(self.unfinished)} planned trials are not finished: "
-                f"{', '.join(self.unfinished)}. Running the study again goes on with them."
+                f"planned trials that are not finished: {', '.join(self.unfinished)}. "
+                "Running the study again goes on with them."
             )
         if self.journal.unreadable:
             found.append(
-                f"{self.journal.unreadable} lines of '{self.journal.path}' cannot be read; "
-                "running the study again writes what stood there"
+                f"lines of '{self.journal.path}' that cannot be read: {self.journal.unreadable}. "
+                "Running the study again writes what stood there."
             )
         return found
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from n2n_ablate import fit, study
+from n2n_ablate import __version__, fit, study
 from n2n_ablate.bench import Bench, Subject
 from n2n_ablate.errors import StoreError, StudyError
 from n2n_ablate.output import Output
@@ -186,8 +186,12 @@ def _tracker(
 
 def _invocation(session: Session) -> Invocation:
     machine = session.bench.machine
-    versions = {"python": platform.python_version(), "torch": torch.__version__}
-    for name in ("n2n-ablate", "mlflow", "optuna"):
+    versions = {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "n2n-ablate": __version__,  # a checkout need not be installed
+    }
+    for name in ("mlflow", "optuna"):
         try:
             versions[name] = version(name)
         except PackageNotFoundError:

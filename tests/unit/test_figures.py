@@ -61,6 +61,15 @@ def test_a_failed_fit_gets_a_strip_with_the_reason_instead_of_a_picture():
     assert (denoised[:20] < 200).any(), "the reason is not there"
 
 
+def test_images_that_are_gone_leave_the_denoised_one_and_say_so():
+    drawn = figures.strip(sight(200, noisy=None, clean=None))
+    noisy, denoised, clean, error = panels(drawn, 200)
+    assert (denoised == round(0.51 * 255)).all()
+    for empty in (noisy, clean, error):
+        assert (empty[-1, -1] == 236).all()
+        assert (empty[:20] < 200).any(), "the reason is not there"
+
+
 def test_a_contact_sheet_holds_every_strip():
     strips = {name: figures.strip(sight(60)) for name in ("boat", "lena", "käse")}
     sheet = figures.contact_sheet(strips, title="three images")

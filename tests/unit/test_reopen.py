@@ -244,8 +244,8 @@ def test_what_a_kill_left_is_opened_and_said(moved):
     assert [item.trial.name for item in found.result.trials] == ["baseline", "sampler.center=0.2"]
     assert found.unfinished == ("diagonal",)
     told = "\n".join(found.problems())
-    assert "1 planned trials are not finished: diagonal" in told
-    assert "1 lines of" in told
+    assert "planned trials that are not finished: diagonal" in told
+    assert "that cannot be read: 1." in told
     writer = Journal(Output(moved), found.plan, found.journal.key)
     writer.begin(found.header, found.commands[0].invocation)
     writer.end("interrupted", ["baseline"])
