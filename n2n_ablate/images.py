@@ -19,6 +19,9 @@ BUILTIN = "builtin"
 SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".webp")
 _LARGEST = 400_000_000  # samples; larger files would fill the memory of most machines
 
+_NO_BUILTIN = """the built-in images come with scikit-image, which is not installed. \
+Use your own with --images FOLDER, or: pip install scikit-image"""
+
 # Photographs first, then pictures from a telescope and two microscopes; all in colour.
 _IN_SCIKIT_IMAGE = {
     "astronaut": "astronaut",
@@ -80,11 +83,7 @@ def builtin(names: Sequence[str] = ()) -> list[Image]:
     try:
         from skimage import data
     except ModuleNotFoundError as error:
-        msg = (
-            "the built-in images come with scikit-image, which is not installed. "
-            "Use your own with --images FOLDER, or: pip install scikit-image"
-        )
-        raise ImageError(msg) from error
+        raise ImageError(_NO_BUILTIN) from error
     found = []
     for name in names or builtin_names():
         if name not in _IN_SCIKIT_IMAGE:
