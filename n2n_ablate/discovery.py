@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +19,7 @@ from n2n_ablate.errors import PluginError
 
 LOCAL_FOLDER = "plugins"
 OFF_SWITCH = "N2N_ABLATE_PLUGINS"
+_OURS = "n2n_ablate_plugins"
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,9 @@ def find(plugins_dir: Path | None = None) -> Iterator[Found]:
         raise PluginError(msg)
     seen: set[str] = set()
     only_ours = os.environ.get(OFF_SWITCH) == ""
-    for point in sorted(entry_points(group=hookspecs.PROJECT), key=lambda point: point.name):
-        if only_ours and not point.module.startswith("n2n_ablate_plugins"):
+    points = sorted(entry_points(group=hookspecs.PROJECT), key=lambda point: point.name)
+    for point in points:
+        if only_ours and not point.module.startswith(_OURS):
             continue
         spec = _spec_of(point)
         if spec and spec.startswith(os.sep):
@@ -84,7 +87,7 @@ def find(plugins_dir: Path | None = None) -> Iterator[Found]:
         version = point.dist.version if point.dist else ""
         yield Found(Origin(point.name, "package", spec, version), point.load)
     roads: list[tuple[Path, str]] = []
-    if importlib.util.find_spec("n2n_ablate_plugins") is None:  # a checkout that is not installed
+    if not any(point.module.startswith(_OURS) for point in points):  # a checkout, not installed
         roads.append((Path(__file__).resolve().parents[1] / LOCAL_FOLDER, "checkout"))
     roads.append((Path(LOCAL_FOLDER), f"./{LOCAL_FOLDER}"))
     if plugins_dir is not None:
@@ -97,7 +100,24 @@ def find(plugins_dir: Path | None = None) -> Iterator[Found]:
             if file.name.startswith("_") or marks & seen:
                 continue
             seen |= marks
-            yield Found(Origin(file.stem, road, str(file)), lambda file=file: load_file(file))  # type: ignore[misc]
+            load = _load_of_ours if road == "checkout" else load_file
+            yield Found(Origin(file.stem, road, str(file)), partial(load, file))
+
+
+def _load_of_ours(file: Path) -> ModuleType:
+    """Import one of our own plugin files by the name that it has when it is installed."""
+    if _OURS not in sys.modules:
+        folder = file.resolve().parent
+        spec = importlib.util.spec_from_file_location(
+            _OURS, folder / "__init__.py", submodule_search_locations=[str(folder)]
+        )
+        if spec is None or spec.loader is None:
+            msg = f"'{folder}' is not a package of plugins"
+            raise PluginError(msg)
+        package = importlib.util.module_from_spec(spec)
+        sys.modules[_OURS] = package  # our plugins import one another
+        spec.loader.exec_module(package)
+    return importlib.import_module(f"{_OURS}.{file.stem}")
 
 
 def load_file(file: Path) -> ModuleType:
