@@ -150,7 +150,10 @@ class MlflowTracker:
         """
         status = command.status or "killed"
         old = self.known.summaries.get(command.invocation.id)
-        if old is None or old.outcome != record.summary_key(result, status):
+        key = record.summary_key(result, status)
+        # Images that were found since bring diagnostics; images that are gone take none away.
+        whole = {f"{key}-measured", *([] if self._diagnoses else [key])}
+        if old is None or old.outcome not in whole:
             start = int(1000 * command.started)
             run = (
                 old.run
@@ -195,7 +198,7 @@ class MlflowTracker:
             "failures": str(sum(item.failures for item in result.trials)),
             "best": "; ".join(record.best(result)),
             NOTE: trial_files.summary(result, self._diagnoses),
-            OUTCOME: record.summary_key(result, status),
+            OUTCOME: record.summary_key(result, status) + ("-measured" if self._diagnoses else ""),
         }
         with tempfile.TemporaryDirectory() as folder:
             trial_files.write_study(Path(folder), result, self._diagnoses)
@@ -217,7 +220,8 @@ class MlflowTracker:
         if old and old.outcome == outcome:
             if old.pictures and old.pictures != pictures:  # images have been found since
                 self._write_files(old.run, given)
-                self.store.log(old.run, tags={PICTURES: pictures})
+                found = record.diagnostics(self._plan, self._diagnoses.get(result.trial.name, {}))
+                self.store.log(old.run, values=list(found), tags={PICTURES: pictures})
                 self.written.append(result.trial.name)
             return
         trial = record.content_key(self._plan, result.trial)
@@ -274,7 +278,7 @@ class MlflowTracker:
 
     def _measure(self, result: TrialResult, subjects: Sequence[Subject]) -> None:
         """Measure a trial's sampler: 0.1 to 0.2 s in this thread, and nothing the second time."""
-        if self._measured is None:
+        if self._measured is None or not subjects:  # images may be gone
             return
         with contextlib.suppress(AblateError):  # what cannot be measured may still be kept
             found = self._measured.of(result.trial.recipe, subjects)

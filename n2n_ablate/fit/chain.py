@@ -50,7 +50,8 @@ def layers_of(module: nn.Module) -> tuple[Layer, ...] | None:
             found.append(Layer(int(layer.padding[0]), None))
         else:
             return None
-    return tuple(found) or None
+    # The backward pass takes activations from the inputs of the layers after them.
+    return tuple(found) if found and found[-1].slope is None else None
 
 
 def _is_plain(layer: nn.Conv2d) -> bool:
@@ -148,7 +149,7 @@ def _convolution_backward(
     back: Tensor, x: Tensor, weight: Tensor, padding: int, into: Tensor, *, wanted: bool
 ) -> Tensor | None:
     large = padding and x.shape[-2] * x.shape[-1] >= _LARGE
-    point = weight.shape[-2:] == (1, 1)
+    point = weight.shape[-2:] == (1, 1) and not padding
     mask = [wanted, not (large or point), False]
     around = [padding, padding]
     of_x = of_weight = None

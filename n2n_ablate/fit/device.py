@@ -80,9 +80,11 @@ def arithmetic(machine: Machine) -> Iterator[None]:
         yield
         return
     exact = machine.precision == "fp32"
-    with torch.backends.cudnn.flags(
+    flags = torch.backends.cudnn.flags(
         enabled=True, benchmark=not exact, deterministic=exact, allow_tf32=not exact
-    ):
+    )
+    # Streams and graphs belong to the current device, which may be another one.
+    with flags, torch.cuda.device(torch.device(machine.device)):
         yield
 
 

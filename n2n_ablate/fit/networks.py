@@ -206,7 +206,10 @@ def _agree(modules: Sequence[nn.Module], channels: int, backbone: object | None)
             return _tried[key]
     except TypeError:  # a backbone with parameters that have no hash is tried every time
         backbone = None
-    found = _compare(modules[0], channels)
+    try:
+        found = _compare(modules[0], channels)
+    except Exception:  # noqa: BLE001  it only looked like a chain
+        found = False
     if backbone is not None:
         _tried[key] = found
     return found

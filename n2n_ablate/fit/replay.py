@@ -57,7 +57,7 @@ class Replay:
             with torch.cuda.graph(graph, stream=self._stream):
                 self._loss = self._work()
         except RuntimeError as error:  # e.g. a component that asks the device for a value
-            self.failure = str(error).splitlines()[0]
+            self.failure = str(error) or type(error).__name__
             torch.cuda.synchronize()
             return
         self._graph = graph

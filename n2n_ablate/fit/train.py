@@ -83,14 +83,17 @@ def train(
     start = time.perf_counter()
     stack = _Stack(fits, machine)
     curves = Curves(fits, points, stack.clean, stack.noisy, listener)
-    for step in range(stack.steps):
-        if stopped():
-            raise Cancelled
-        loss = stack.step(step)
-        if step + 1 in curves.at:
-            curves.add(step + 1, loss, stack.estimate(exact=step + 1 == stack.steps))
-            if curves.hopeless():
-                break
+    try:
+        for step in range(stack.steps):
+            if stopped():
+                raise Cancelled
+            loss = stack.step(step)
+            if step + 1 in curves.at:
+                curves.add(step + 1, loss, stack.estimate(exact=step + 1 == stack.steps))
+                if curves.hopeless():
+                    break
+    finally:
+        stack.close()
     return curves.results(time.perf_counter() - start)
 
 
@@ -142,6 +145,10 @@ class _Stack:
             raise _wrong_shape(loss, len(self.fits))
         self._blend(step)
         return loss
+
+    def close(self) -> None:
+        """Let go of the recording: it and the stack hold each other, and with them the memory."""
+        self._replay = None
 
     def _update(self) -> Tensor:
         self._optimizers.zero()

@@ -108,8 +108,8 @@ class Optimizers:
             ]
         if on_device:
             for group in (group for _, one in self._all for group in one.param_groups):
-                group["lr"] = torch.tensor(float(group["lr"]), device=weights.device)
                 if "capturable" in group:
+                    group["lr"] = torch.tensor(float(group["lr"]), device=weights.device)
                     group["capturable"] = True
 
     @property
