@@ -151,7 +151,6 @@ class MlflowTracker:
         status = command.status or "killed"
         old = self.known.summaries.get(command.invocation.id)
         key = record.summary_key(result, status)
-        # Images that were found since bring diagnostics; images that are gone take none away.
         whole = {f"{key}-measured", *([] if self._diagnoses else [key])}
         if old is None or old.outcome not in whole:
             start = int(1000 * command.started)
@@ -299,5 +298,5 @@ class MlflowTracker:
         return self.store.create(self._experiment, name, start, {**tags, **own})
 
 
-def _now() -> int:
+def _now() -> int:  # in milliseconds
     return int(1000 * time.time())
