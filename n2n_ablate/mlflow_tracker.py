@@ -213,7 +213,6 @@ class MlflowTracker:
         fits, outcome = self._fits(result), record.outcome_key(result)
         pictures = record.pictures(given.result, given.subjects)
         old = self.known.trials.get(fits)
-        # The summary shows every trial that the study declares; a search may have hundreds.
         if not old or old.outcome != outcome or result.trial.role != "search":
             self._measure(result, given.subjects)
         if old and old.outcome == outcome:
