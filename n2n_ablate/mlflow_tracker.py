@@ -222,8 +222,7 @@ class MlflowTracker:
                 self.store.log(old.run, values=list(found), tags={PICTURES: pictures})
                 self.written.append(result.trial.name)
             return
-        trial = record.content_key(self._plan, result.trial)
-        tags = {TRIAL: trial, FITS: fits, OUTCOME: outcome}
+        tags = {TRIAL: record.content_key(self._plan, result.trial), FITS: fits, OUTCOME: outcome}
         run = self._write(given, tags | ({PICTURES: pictures} if pictures else {}))
         # Runs of the same fits: they gave something else, or were never written whole.
         for worse in [*self.known.halves.pop(fits, []), *([old.run] if old else [])]:
