@@ -6,7 +6,6 @@ import contextlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -14,8 +13,7 @@ import numpy as np
 from n2n_ablate.bench import Bench
 from n2n_ablate.errors import AblateError, StoreError
 from n2n_ablate.fit import Fit, FitResult, Point, fit_all
-from n2n_ablate.images import Image
-from n2n_ablate.journal import Header, Mark
+from n2n_ablate.header import header_of
 from n2n_ablate.journal_writer import Journal
 from n2n_ablate.output import Output
 from n2n_ablate.registry import Registry
@@ -230,23 +228,6 @@ class Runner:
         self._done.append(kept)
         self.audience.trial_done(kept, self.result)
         return kept
-
-
-def header_of(bench: Bench) -> Header:
-    """Return what the journal has to know to open the study again."""
-    return Header(
-        plan=bench.plan,
-        images=tuple(_mark(image) for image in bench.images),
-        steps=bench.steps(bench.plan.baseline.recipe),
-        device=bench.machine.type,
-        precision=bench.machine.precision,
-        folder=str(Path.cwd()),
-    )
-
-
-def _mark(image: Image) -> Mark:
-    c, h, w = image.pixels.shape[1:]
-    return Mark(image.name, image.digest, (c, h, w))
 
 
 def _score(result: TrialResult) -> float:
