@@ -27,22 +27,25 @@ class Silent:
         self.console = console
 
     def begun(self, bench: Bench) -> None:
-        """See `runner.Audience`."""
+        """See `audience.Audience`."""
 
     def trial_begun(self, trial: Trial, fits: int, reused: int) -> None:
-        """See `runner.Audience`."""
+        """See `audience.Audience`."""
 
     def point(self, point: Point) -> None:
-        """See `runner.Audience`."""
+        """See `audience.Audience`."""
 
     def fit_done(self, result: FitResult) -> None:
-        """See `runner.Audience`."""
+        """See `audience.Audience`."""
 
     def trial_done(self, result: TrialResult, so_far: StudyResult) -> None:
-        """See `runner.Audience`."""
+        """See `audience.Audience`."""
+
+    def looked(self, so_far: StudyResult, images: int) -> None:
+        """See `audience.Audience`."""
 
     def note(self, message: str) -> None:
-        """See `runner.Audience`."""
+        """See `audience.Audience`."""
         self.console.print(message, markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
@@ -58,18 +61,28 @@ class Plain(Silent):
         self._total = 0
 
     def begun(self, bench: Bench) -> None:
-        """See `runner.Audience`."""
+        """See `audience.Audience`."""
         plan = bench.plan
-        self._total = len(plan.fixed) + plan.searched
-        per_trial = len(bench.subjects)
-        self.note(
-            f"{self._total} trials of {per_trial} fits on {bench.machine.name}, {bench.machine.precision}"
-        )
+        self._count, self._total = 0, len(plan.fixed) + plan.searched
+        where = f"on {bench.machine.name}, {bench.machine.precision}"
+        if plan.confirming:
+            where = f"on {len(bench.images)} images that no trial has seen"
+        start = "confirmation: " if plan.confirming else ""
+        self.note(f"{start}{self._total} trials of {len(bench.subjects)} fits {where}")
 
     def trial_done(self, result: TrialResult, so_far: StudyResult) -> None:
-        """See `runner.Audience`."""
+        """See `audience.Audience`."""
         self._count += 1
         self.note(f"[{self._count}/{self._total}] {summary(result, so_far)}")
+
+    def looked(self, so_far: StudyResult, images: int) -> None:
+        """See `audience.Audience`."""
+        told = [
+            f"{name} {look.verdict if look.settled else 'open'} ({shown(look.difference)} dB)"
+            for (_, name), look in so_far.looks.items()
+            if look.difference.n + look.difference.lost >= images
+        ]
+        self.note(f"after {images} images: {'; '.join(told)}")
 
 
 class Live(Plain):
@@ -95,22 +108,23 @@ class Live(Plain):
         self._task = self._progress.add_task("preparing", total=None, fit="", step="", psnr="")
 
     def begun(self, bench: Bench) -> None:
-        """See `runner.Audience`."""
+        """See `audience.Audience`."""
         super().begun(bench)
         self._per_fit = bench.steps(bench.plan.baseline.recipe)
         self._left = self._total * len(bench.subjects)
-        self._progress.update(self._task, total=self._left * self._per_fit)
+        self._steps.clear()
+        self._progress.update(self._task, total=self._left * self._per_fit, completed=0)
         self._progress.start()
 
     def trial_begun(self, trial: Trial, fits: int, reused: int) -> None:
-        """See `runner.Audience`."""
+        """See `audience.Audience`."""
         with self._lock:
             self._left -= reused
             total = self._left * self._per_fit
         self._progress.update(self._task, description=_short(trial.name), total=total)
 
     def point(self, point: Point) -> None:
-        """See `runner.Audience`."""
+        """See `audience.Audience`."""
         with self._lock:
             done = point.step - self._steps.get(point.key, 0)
             self._steps[point.key] = point.step

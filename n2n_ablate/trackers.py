@@ -45,6 +45,10 @@ class Tracker(Protocol):
         """Keep a trial. Its results carry the denoised images, in the order of `subjects`."""
         ...
 
+    def confirm(self, plan: Plan) -> None:
+        """The study's own trials are finished; those that follow are of its confirmation."""
+        ...
+
     def finish(self, result: StudyResult, status: str) -> None:
         """Keep the summary and close. `status` is `finished`, `interrupted` or `failed`."""
         ...
@@ -71,6 +75,10 @@ class Background:
     def trial(self, result: TrialResult, subjects: Sequence[Subject]) -> None:
         """See `Tracker.trial`."""
         self._queue.put(lambda: self._tracker.trial(result, subjects))
+
+    def confirm(self, plan: Plan) -> None:
+        """See `Tracker.confirm`."""
+        self._queue.put(lambda: self._tracker.confirm(plan))
 
     def finish(self, result: StudyResult, status: str) -> None:
         """See `Tracker.finish`. Returns when everything is written."""
