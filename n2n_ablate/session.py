@@ -20,6 +20,7 @@ from n2n_ablate import __version__, fit, study
 from n2n_ablate.audience import Audience
 from n2n_ablate.bench import Bench, Subject
 from n2n_ablate.errors import StoreError, StudyError
+from n2n_ablate.execute import Executor
 from n2n_ablate.held_out import require_held_out
 from n2n_ablate.output import Output
 from n2n_ablate.race import Race
@@ -170,8 +171,11 @@ def open_runner(
     fresh: bool = False,
     refit: bool = False,
     race: Race | None = None,
+    executor: Executor | None = None,
 ) -> Runner:
     """Open the stores and return the runner. The caller holds the study's lock.
+
+    Whoever gives an executor opens and closes it.
 
     Raises:
         AblateError: A store cannot be opened.
@@ -202,6 +206,7 @@ def open_runner(
         refit=refit,
         confirm_bench=session.confirm_bench,
         race=race,
+        executor=executor,
     )
 
 
