@@ -9,15 +9,16 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 
-from n2n_ablate import __version__, fit, study
+from n2n_ablate import __version__, study
 from n2n_ablate.bench import Bench, Subject
 from n2n_ablate.errors import StoreError, StudyError
+from n2n_ablate.execute import Choice, Executor
 from n2n_ablate.output import Output
 from n2n_ablate.registry import Registry
 from n2n_ablate.results import StudyResult, TrialResult
@@ -36,6 +37,7 @@ class Request:
         study: Name or path of a study.
         profile, settings, trials, seeds, images, crop: See `study.plan`.
         device, precision: See `fit.machine`.
+        executor: What trains the fits.
         output: The output folder.
         plugins_dir: A further folder of plugin files.
     """
@@ -49,6 +51,7 @@ class Request:
     crop: int | None = None
     device: str = "auto"
     precision: str = "auto"
+    executor: Choice = field(default_factory=Choice)
     output: Path = Path("mlruns")
     plugins_dir: Path | None = None
 
@@ -98,7 +101,7 @@ def open_session(request: Request) -> Session:
         images=request.images,
         crop=request.crop,
     )
-    machine = fit.machine(request.device, request.precision)
+    machine = request.executor.machine(request.device, request.precision)
     bench = Bench(plan, registry, machine)
     for trial in plan.fixed:
         bench.check(trial.recipe)
@@ -121,8 +124,11 @@ def open_runner(
     storage: str = "",
     fresh: bool = False,
     refit: bool = False,
+    executor: Executor | None = None,
 ) -> Runner:
     """Open the stores and return the runner. The caller holds the study's lock.
+
+    Whoever gives an executor opens and closes it.
 
     Raises:
         AblateError: A store cannot be opened.
@@ -144,6 +150,7 @@ def open_runner(
         invocation=_invocation(session),
         search=search,
         refit=refit,
+        executor=executor,
     )
 
 
