@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import socket
 from dataclasses import dataclass, replace
 
 from n2n_ablate.errors import DeviceError, ExecutorError, StudyError
@@ -14,6 +15,7 @@ from n2n_ablate.registry import Registry
 
 EXECUTORS = ("local", "ray")
 _STACK = 64  # fits that fill a GPU
+_PATIENCE = 5.0  # seconds for a cluster to take a connection
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Choice:
 
         Raises:
             StudyError: There is no such executor, or it does not take what was given.
-            ExecutorError: It is not installed.
+            ExecutorError: It is not installed, or nobody listens at the address.
         """
         if self.name not in EXECUTORS:
             msg = f"--executor cannot be '{self.name}'. Use {' or '.join(EXECUTORS)}."
@@ -53,6 +55,8 @@ class Choice:
         if self.name == "ray" and importlib.util.find_spec("ray") is None:
             msg = "Ray is not installed: pip install 'n2n-ablate[ray]'"
             raise ExecutorError(msg)
+        if self.address:
+            _require_answer(self.address)
 
     def machine(self, device: str, precision: str) -> Machine:
         """Return what fits are made for; on Ray this machine need not have it.
@@ -93,3 +97,17 @@ class Choice:
     @property
     def _place(self) -> str:
         return f"Ray at {self.address}" if self.address else "Ray on this machine"
+
+
+def _require_answer(address: str) -> None:
+    """Check that somebody listens: Ray itself would wait for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not host or not port.isdigit():
+        msg = f"--address must be HOST:PORT, as `ray start --head` prints it, got '{address}'"
+        raise StudyError(msg)
+    try:
+        socket.create_connection((host, int(port)), _PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        msg = f"no Ray cluster answers at '{address}': {reason}. Start one with: ray start --head"
+        raise ExecutorError(msg) from error

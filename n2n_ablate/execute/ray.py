@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import signal
-import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -28,13 +27,13 @@ from n2n_ablate.fit.job import Listener
 from n2n_ablate.identity import Fingerprints
 from n2n_ablate.registry import Registry
 
+logging.getLogger("ray").setLevel(logging.ERROR)
+
 LOSSES = 3
 """How many times a stack may lose its worker or its node and be trained again."""
 
 _LOOPBACK = "127.0.0.1"
-_ONLY_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 _STORE = 256 * 2**20  # bytes for images and results on their way; beyond it Ray uses the disk
-_PATIENCE = 5.0  # seconds for a cluster to take a connection
 _GLANCE = 1.0  # seconds between looks at what else happened
 
 
@@ -68,8 +67,6 @@ class Ray:
         self._kept: list[Tensor] = []
 
     def __enter__(self) -> Self:
-        if self._address:
-            _require_answer(self._address)
         with _handlers_kept():
             try:
                 if self._address:
@@ -193,13 +190,10 @@ def _start(cpus: int) -> None:
     """Start a cluster of this machine alone, which nobody else can reach.
 
     Ray takes the machine's outward address even where it is told the loopback, unless clusters of
-    several machines are switched off.
+    several machines are switched off. Its environment variable for that is read at import only.
     """
-    before = os.environ.get(_ONLY_LOOPBACK)
-    os.environ[_ONLY_LOOPBACK] = "0"
-    # Read once, at import; this process may have started no Ray yet, or another before.
     constants = ray._private.ray_constants
-    enabled, constants.ENABLE_RAY_CLUSTER = constants.ENABLE_RAY_CLUSTER, False
+    before, constants.ENABLE_RAY_CLUSTER = constants.ENABLE_RAY_CLUSTER, False
     try:
         ray.init(
             num_cpus=cpus,
@@ -209,27 +203,7 @@ def _start(cpus: int) -> None:
             **_QUIET,
         )
     finally:
-        constants.ENABLE_RAY_CLUSTER = enabled
-        if before is None:
-            del os.environ[_ONLY_LOOPBACK]
-        else:
-            os.environ[_ONLY_LOOPBACK] = before
-
-
-def _require_answer(address: str) -> None:
-    """Check that somebody listens: Ray itself would wait for minutes."""
-    host, _, port = address.rpartition("://")[2].rpartition(":")
-    if not host or not port.isdigit():
-        msg = f"--address must be HOST:PORT, as `ray start --head` prints it, got '{address}'"
-        raise ExecutorError(msg)
-    try:
-        socket.create_connection((host, int(port)), _PATIENCE).close()
-    except OSError as error:
-        msg = (
-            f"no Ray cluster answers at '{address}': {error.strerror or error}. "
-            "Start one with: ray start --head"
-        )
-        raise ExecutorError(msg) from error
+        constants.ENABLE_RAY_CLUSTER = before
 
 
 @contextlib.contextmanager

@@ -27,6 +27,8 @@ from n2n_ablate.fit.parcel import apart, together
 from n2n_ablate.identity import ENGINE, Fingerprints, torch_version
 from n2n_ablate.registry import Registry
 
+_IMAGES = ("noisy", "clean")
+
 
 def versions() -> dict[str, str]:
     """Return what must be equal on every machine, by name."""
@@ -79,6 +81,9 @@ def train(task: bytes, plugins: bytes, *images: bytes) -> dict[str, Any]:
         _compare(told["versions"])
         registry, prints = _loaded(plugins)
         by_name = {hashlib.sha256(image).hexdigest(): image for image in images}
+        if lost := {item[name] for item in told["fits"] for name in _IMAGES} - set(by_name):
+            msg = f"image {min(lost)[:16]} did not arrive whole"
+            raise ExecutorError(msg)
         machine = Machine(**told["machine"])
         fits = [_fit(item, machine, registry, prints, by_name) for item in told["fits"]]
     except AblateError as error:
@@ -133,7 +138,7 @@ def _fit(
     if key != item["key"]:  # whatever the comparisons above do not know
         msg = f"it would train another fit ({key} instead of {item['key']})"
         raise ExecutorError(msg)
-    noisy, clean = (_tensor(images[item[name]], item["shape"]) for name in ("noisy", "clean"))
+    noisy, clean = (_tensor(images[item[name]], item["shape"]) for name in _IMAGES)
     return order.fit(key, noisy, clean, order.components(registry))
 
 
