@@ -68,7 +68,7 @@ def run_race(stage: Stage, race: Race, begun: float) -> None:
                 for condition in plan.conditions
             )
         }
-        stage.audience.looked(stage.result, size)
+        stage.audience.contrasts_looked(stage.result, size)
         _close(stage, [trial for trial in still if trial.name in settled], size)
         still = [trial for trial in still if trial.name not in settled]
         if not still or size == last:

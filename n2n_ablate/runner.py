@@ -8,12 +8,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from n2n_ablate.audience import Audience
 from n2n_ablate.bench import Bench
 from n2n_ablate.errors import StoreError
 from n2n_ablate.execute import Executor, Local
 from n2n_ablate.header import Header, header_of
+from n2n_ablate.invocation import Invocation
 from n2n_ablate.journal_writer import Journal
+from n2n_ablate.lifecycle import Audience
 from n2n_ablate.output import Output
 from n2n_ablate.race import Race, run_race, sizes_for
 from n2n_ablate.registry import Registry
@@ -22,7 +23,6 @@ from n2n_ablate.searching import search_on
 from n2n_ablate.stage import Stage, score_of
 from n2n_ablate.store import FitStore
 from n2n_ablate.study import Plan, Trial, chosen, confirmation
-from n2n_ablate.trackers import Invocation, Tracker
 from n2n_ablate.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -35,9 +35,8 @@ class Runner:
 
     Attributes:
         plan, registry, bench, output: What to do, with what, where.
-        tracker: Receives the trials.
-        audience: Is told what happens.
-        invocation: Goes to the tracker.
+        audience: Is told what happens: console, tracking, plugins.
+        invocation: This run of the command.
         search: The search, None for other designs.
         refit: Train again what is in the store.
         executor: Trains the fits, opened and closed by the caller; None to train in this process.
@@ -50,7 +49,6 @@ class Runner:
     registry: Registry
     bench: Bench
     output: Output
-    tracker: Tracker
     audience: Audience
     invocation: Invocation
     search: Search | None = None
@@ -73,7 +71,6 @@ class Runner:
             self.bench,
             self._trainer,
             self._journal.study,
-            self.tracker,
             self.audience,
             sizes_for(len(self.bench.images)) if raced else (),
         )
@@ -107,9 +104,10 @@ class Runner:
             KeyboardInterrupt: The user stopped it; `result` holds what was finished.
         """
         self._journal.begin(self.header, self.invocation)
-        self.tracker.start(self.plan, self.invocation)
         status = "failed"
         try:
+            fits, steps = self._stage.size
+            self.audience.study_started(self.plan, self.invocation, fits, steps)
             self._stage.begin()
             if "nl-means" not in self._stage.yardsticks:
                 self.audience.note("no row for nl-means: scikit-image is not installed")
@@ -124,9 +122,9 @@ class Runner:
             raise
         finally:
             result = self.result
-            self.tracker.finish(result, status)
             with contextlib.suppress(StoreError):  # what ended the study is what the user must see
                 self._journal.end(status, result)
+            self.audience.study_finished(result, status)
         return result
 
     def _run(self, stage: Stage) -> None:
@@ -143,9 +141,9 @@ class Runner:
         bench = bench.with_plan(plan)
         sizes = sizes_for(len(bench.images)) if self.race is not None else ()
         section = self._journal.confirmation(header_of(bench, sizes))
-        self.tracker.confirm(plan)
-        stage = Stage(bench, self._trainer, section, self.tracker, self.audience, sizes)
+        stage = Stage(bench, self._trainer, section, self.audience, sizes)
         self._confirming = stage
+        self.audience.confirmation_started(plan, *stage.size)
         stage.begin()
         self._run(stage)
 

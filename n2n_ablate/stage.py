@@ -8,15 +8,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from n2n_ablate.audience import Audience
 from n2n_ablate.bench import Bench, Subject
 from n2n_ablate.fit import Fit, FitResult
 from n2n_ablate.header import header_of
 from n2n_ablate.journal_writer import Section
+from n2n_ablate.lifecycle import Audience
 from n2n_ablate.looks import looks_of
 from n2n_ablate.results import Row, StudyResult, TrialResult, Yardsticks
 from n2n_ablate.study import Plan, Trial
-from n2n_ablate.trackers import Tracker
 from n2n_ablate.trainer import Trainer
 
 
@@ -28,7 +27,6 @@ class Stage:
         bench: With the plan.
         trainer: Gives results of fits.
         journal: Its part of the study's journal.
-        tracker: Receives finished trials.
         audience: Is told what happens.
         sizes: Images at each look, if its contrasts are looked at while it runs; see `stats.Looks`.
         yardsticks: See `StudyResult`.
@@ -37,13 +35,13 @@ class Stage:
     bench: Bench
     trainer: Trainer
     journal: Section
-    tracker: Tracker
     audience: Audience
     sizes: tuple[int, ...] = ()
     yardsticks: Yardsticks = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._done: dict[str, TrialResult] = {}
+        self._announced: set[str] = set()  # fits whose trial has started, or went on
 
     @property
     def plan(self) -> Plan:
@@ -57,9 +55,13 @@ class Stage:
         looks = looks_of(header_of(self.bench, self.sizes), trials) if self.sizes else {}
         return StudyResult(self.plan, trials, self.yardsticks, looks)
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Fits per trial, and steps that a fit of the baseline trains."""
+        return len(self.bench.subjects), self.bench.steps(self.plan.baseline.recipe)
+
     def begin(self) -> None:
         """Measure what needs no training."""
-        self.audience.begun(self.bench)
         self.yardsticks = self.bench.yardsticks()
         self.journal.yardsticks(self.yardsticks)
 
@@ -99,7 +101,7 @@ class Stage:
         Args:
             trials: What to run.
             images: On the first so many images; None for all.
-            more: Further images may follow: the trials are journaled as open and not yet tracked.
+            more: Further images may follow: the trials are journaled as open, and not finished.
         """
         subjects = self.subjects(images)
         jobs = [self.bench.fits(trial.recipe, subjects) for trial in trials]
@@ -107,7 +109,10 @@ class Stage:
         results = self.trainer.stored(wanted)
         there = set(results)
         for trial, fits in zip(trials, jobs, strict=True):
-            self.audience.trial_begun(trial, len(fits), sum(fit.key in there for fit in fits))
+            new = {fit.key for fit in fits} - self._announced
+            if new:
+                self.audience.trial_started(trial, len(fits), len(new & there))
+            self._announced |= new
         finished: list[TrialResult] = []
         for result in self._arriving([fit for key, fit in wanted.items() if key not in there]):
             if result is not None:
@@ -145,16 +150,14 @@ class Stage:
             for subject, fit in zip(subjects, fits, strict=True)
         ]
         whole = TrialResult(trial, tuple(rows))
-        if not more:
-            self.tracker.trial(whole, subjects)
-        # Images are for the tracker; a thousand trials need not keep them in memory.
+        # Images are for those who listen; a thousand trials need not keep them in memory.
         light = tuple(replace(row, result=replace(row.result, denoised=None)) for row in rows)
         kept = TrialResult(trial, light)
         score = score_of(kept)
         self.journal.add(kept, score if math.isfinite(score) else None, more=more)
         self._done[trial.name] = kept
         if not more:
-            self.audience.trial_done(kept, self.result)
+            self.audience.trial_finished(whole, self.result, subjects)
         return kept
 
 

@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from n2n_ablate.audience import Audience
 from n2n_ablate.execute import Executor
 from n2n_ablate.fit import Fit, FitResult
+from n2n_ablate.lifecycle import Audience
 from n2n_ablate.store import FitStore
 
 
@@ -55,7 +55,7 @@ class Trainer:
                 self.store.save(result)
                 self.trained += 1
             self.fresh.add(result.key)
-            self.audience.fit_done(result)
+            self.audience.fit_finished(result)
             self.seconds, began = self.seconds + time.monotonic() - began, time.monotonic()
             yield result
             began = time.monotonic()

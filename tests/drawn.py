@@ -8,9 +8,9 @@ import numpy as np
 from PIL import Image as Pillow
 from rich.console import Console
 
-from n2n_ablate.audience import Audience
 from n2n_ablate.console import Silent
 from n2n_ablate.fit import FitResult
+from n2n_ablate.hookspecs import hookimpl
 from n2n_ablate.output import Output
 from n2n_ablate.session import Request, open_runner, open_session
 
@@ -97,17 +97,19 @@ class Drawn:
 
 
 class Stops(Silent):
-    """Stops the study, as Ctrl-C would, when a given number of fits is done after a given event."""
+    """Stops the study, as Ctrl-C would, when a given number of fits is done in one of its parts."""
 
     def __init__(self, *, confirming, fits):
         super().__init__(Console(stderr=True, quiet=True))
-        self.wanted, self.left, self.on = confirming, fits, False
+        self.left, self.on, self.confirming = fits, not confirming, confirming
 
-    def begun(self, bench):
-        self.on = bench.plan.confirming is self.wanted
+    @hookimpl
+    def confirmation_started(self):
+        self.on = self.confirming
         self._count(0)
 
-    def fit_done(self, result):
+    @hookimpl
+    def fit_finished(self):
         self._count(1)
 
     def _count(self, more):
@@ -121,6 +123,7 @@ class Listens(Silent):
         super().__init__(Console(stderr=True, quiet=True))
         self.notes = []
 
+    @hookimpl
     def note(self, message):
         self.notes.append(message)
 
@@ -141,14 +144,13 @@ def prepare(folder: Path, photo, *, seen=4, held=12, text=TEXT):
     (folder / "drawn.toml").write_text(text)
 
 
-def opened(*, audience: Audience | None = None, executor=None, race=None, refit=False, **asked):
+def opened(*, view=None, executor=None, race=None, refit=False, **asked):
     """Open the study of this folder, its results drawn."""
     session = open_session(Request(study="drawn.toml", precision="fp32", **asked))
-    listener = audience or Silent(Console(stderr=True, quiet=True))
     return open_runner(
         session,
         Output(Path("mlruns")),
-        listener,
+        view or Silent(Console(stderr=True, quiet=True)),
         tracking="none",
         race=race,
         refit=refit,

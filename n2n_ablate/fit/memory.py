@@ -50,13 +50,14 @@ def memory_of(fit: Fit, machine: Machine) -> Memory:
 
 
 def require_room(fit: Fit, machine: Machine) -> None:
-    """Check that a fit on a large image fits into the memory.
+    """Check that a fit on a large image fits into the memory, where that is this machine's.
 
     Raises:
         ImageError: It does not; the message says how much it takes and which crop would fit.
     """
     height, width = window_of(fit)
-    if height * width <= _SURE:
+    elsewhere = machine.type == "cuda" and not torch.cuda.is_available()
+    if height * width <= _SURE or elsewhere:
         return
     memory, free = memory_of(fit, machine), free_memory(machine)
     usable = _USABLE * free
@@ -75,7 +76,10 @@ def require_room(fit: Fit, machine: Machine) -> None:
 def free_memory(machine: Machine) -> int:
     """Return the bytes that this process may still take on the device."""
     if machine.type == "cuda":
-        return int(torch.cuda.mem_get_info(machine.device)[0])
+        device = machine.device
+        # What torch keeps for later use is free for this process.
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + kept
     free = [int(1e15)]
     with contextlib.suppress(OSError, AttributeError, IndexError):
         text = Path("/proc/meminfo").read_text(encoding="ascii")

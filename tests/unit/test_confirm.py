@@ -295,7 +295,7 @@ def test_the_same_command_again_trains_and_writes_nothing_new(run_once, monkeypa
 def test_a_study_that_is_stopped_anywhere_goes_on_as_if_it_had_not_been(
     home, run_once, confirming, fits
 ):
-    stopped = drawn.opened(audience=drawn.Stops(confirming=confirming, fits=fits))
+    stopped = drawn.opened(view=drawn.Stops(confirming=confirming, fits=fits))
     with pytest.raises(KeyboardInterrupt):
         stopped.run()
     left = reopen.reopen(Path("mlruns"), "drawn")

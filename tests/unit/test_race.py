@@ -102,7 +102,7 @@ def test_looks_are_the_same_when_the_race_is_opened_again(raced):
 def test_a_race_that_is_stopped_goes_on_to_the_same_looks(run_once, home, fits):
     expected = run_once[2].confirmed
     with pytest.raises(KeyboardInterrupt):
-        drawn.opened(race=Race(), audience=drawn.Stops(confirming=True, fits=fits)).run()
+        drawn.opened(race=Race(), view=drawn.Stops(confirming=True, fits=fits)).run()
     left = reopen.reopen(Path("mlruns"), "drawn")
     for name, look in left.result.confirmed.looks.items():
         assert look.number <= expected.looks[name].number
@@ -115,7 +115,7 @@ def test_a_budget_begins_no_batch_that_would_pass_it(home, run_once):
     listener = drawn.Listens()
     slow = drawn.Drawn(seconds=0.05)
     # 7 trials on 4 images, then 4 on 4: 2.2 s. The next look would cost 6 fits more, and the last one 12.
-    runner = drawn.opened(race=Race(budget=2.3), audience=listener, executor=slow)
+    runner = drawn.opened(race=Race(budget=2.3), view=listener, executor=slow)
     short = runner.run().confirmed
     assert "the budget ends before a look at" in "".join(listener.notes)
     assert given(short).get("baseline", 0) < 12
