@@ -138,12 +138,15 @@ class StudyResult:
         yardsticks: By name (`noisy`, `nl-means`): value per metric, condition and image.
         looks: Of a study that looks at its contrasts while it runs: the last look at each, by
             condition and name of the trial. It decides in place of the interval of a single look.
+        confirmed: The same contrasts again, on images and seeds that nothing was chosen on; None if
+            the study was not confirmed.
     """
 
     plan: Plan
     trials: tuple[TrialResult, ...]
     yardsticks: Yardsticks = field(default_factory=dict)
     looks: Mapping[tuple[str, str], stats.Look] = field(default_factory=dict)
+    confirmed: StudyResult | None = None
 
     @property
     def baseline(self) -> TrialResult | None:

@@ -172,7 +172,10 @@ def _print(
 def _next(runner: Runner, request: Request) -> list[str]:
     name = runner.plan.study.name
     where = [] if request.output == Path("mlruns") else ["--output", str(request.output)]
-    commands = [("browse the curves and pictures", ["ui", name, *where])]
+    commands = [
+        ("one page with answer, figures and methods", ["report", name, *where]),
+        ("browse the curves and pictures", ["ui", name, *where]),
+    ]
     if runner.search is not None:
         more = ["--trials", str(runner.plan.profile.trials * 2)]
         commands.append(("search on", [*_without_trials(_going_on(sys.argv[1:])), *more]))
