@@ -43,8 +43,9 @@ def psnr_by_diagnostics(
         axes[place].set_xlabel(label)
         rank = found[what].rank
         told = "cannot be told" if math.isnan(rank.value) else f"{rank.value:+.2f}"
-        axes[place].set_title(f"rank correlation within images: {told}", fontsize=10)
+        axes[place].set_title(f"rank correlation {told}", fontsize=10)
     axes[0].set_ylabel("PSNR in dB")
+    axes[1].label_outer()
     _legend(axes[1])
     return figure
 

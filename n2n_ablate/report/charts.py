@@ -167,20 +167,18 @@ def surface(
 
 def curves(arms: Mapping[str, TrialResult], condition: str) -> Figure | None:
     """Draw mean PSNR by step of some trials; None if none has a curve."""
-    figure, (axes,) = _panels(1, width=4.6, height=3.5)
+    figure, (axes,) = _panels(1, width=3.95, height=3.3)
     for place, (name, item) in enumerate(arms.items()):
         own = record.curves(item, "psnr", condition)
         if own.images:
             colour, dashes = (ARMS[place - 1], "-") if place else ("black", "--")
-            axes.plot(
-                own.steps, own.mean, dashes, lw=1.6, color=colour, label=plain(_short(name))
-            )
-    return _finished(axes, figure, "mean PSNR in dB")
+            axes.plot(own.steps, own.mean, dashes, lw=1.6, color=colour, label=plain(_short(name)))
+    return _finished(axes, figure, "mean PSNR in dB", legend=True)
 
 
 def gains(arms: Mapping[str, TrialResult], baseline: TrialResult, condition: str) -> Figure | None:
     """Draw each trial's difference from the baseline by step, with its band over images."""
-    figure, (axes,) = _panels(1, width=4.6, height=3.5)
+    figure, (axes,) = _panels(1, width=3.95, height=3.3)
     axes.axhline(0, color="black", lw=0.9, ls="--")
     for place, (name, item) in enumerate(arms.items()):
         found = gaps(item, baseline, condition) if item is not baseline else None
@@ -195,16 +193,23 @@ def gains(arms: Mapping[str, TrialResult], baseline: TrialResult, condition: str
         if np.isfinite(low).all():
             axes.fill_between(steps, low, high, color=colour, alpha=0.18, lw=0)
         axes.plot(steps, mean, lw=1.6, color=colour, label=plain(_short(name)))
-    return _finished(axes, figure, "dB against the baseline")
+    return _finished(axes, figure, "dB against the baseline", legend=False)
 
 
-def _finished(axes: Axes, figure: Figure, what: str) -> Figure | None:
+def _finished(axes: Axes, figure: Figure, what: str, *, legend: bool) -> Figure | None:
     if not axes.get_legend_handles_labels()[0]:
         return None
     axes.set_xlabel("step")
     axes.set_ylabel(what)
     axes.grid(alpha=0.25)
-    axes.legend(fontsize=_SIZE - 1, frameon=False, loc="best")
+    if legend:  # below: curves are everywhere else
+        axes.legend(
+            fontsize=_SIZE - 0.5,
+            frameon=False,
+            borderaxespad=0,
+            loc="upper left",
+            bbox_to_anchor=(-0.02, -0.16),
+        )
     return figure
 
 

@@ -87,6 +87,8 @@ def _table(
     columns = "l" + "r" * (len(head) - 1)
     first, second = ([f"    {_row(row)}" for row in rows] for rows in blocks)
     rule = ["    \\midrule"] if first and second else []
+    if not first and not second:
+        first = [f"    \\multicolumn{{{len(head)}}}{{l}}{{No trial has a result.}} \\\\"]
     return "\n".join(
         [
             r"\begin{table}",

@@ -21,7 +21,7 @@ from n2n_ablate.sampler_picture import sampler_picture
 from n2n_ablate.trial_diagnostics import finals, points
 
 _CURVES, _SAMPLERS = 6, 4
-_WIDTH = 2.9  # of a panel with a legend beside it, in inches
+_WIDTH = 3.0  # of a panel with a legend beside it, in inches
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,8 @@ def _curves(report: Report, section: Section, slug: str) -> Figure | None:
         if chart is not None
     ]
     told = "; ".join(texts[: len(parts)])
-    return Figure(parts, f"{told}. Dashed: the baseline.") if parts else None
+    same = ", in the same colours" if len(parts) > 1 else ""
+    return Figure(parts, f"{told}{same}. Dashed: the baseline.") if parts else None
 
 
 def _diagnostics(report: Report, section: Section, slug: str) -> Figure | None:

@@ -114,14 +114,15 @@ def _outcome(
 ) -> tuple[Panel, Panel]:
     name = section.names.get(item.trial.name, item.trial.name)
     place = (section.condition.label, image, report.found.plan.profile.seeds[0])
-    row = next(row for row in item.rows if (row.condition, row.image, row.seed) == place)
-    denoised = report.found.denoised(row)
-    if row.result.failure or denoised is None:
-        missing = row.result.failure or "image not kept"
+    rows = [row for row in item.rows if (row.condition, row.image, row.seed) == place]
+    denoised = report.found.denoised(rows[0]) if rows else None
+    if denoised is None or rows[0].result.failure:
+        missing = (rows[0].result.failure if rows else "not trained") or "image not kept"
         return Panel(name, missing=missing), Panel("error", missing=missing)
-    psnr = row.result.figures.get("psnr", math.nan)
+    psnr = rows[0].result.figures.get("psnr", math.nan)
     error = _panel("error", figures.error_map(denoised, clean))
-    return _panel(f"{name}, {psnr:.2f} dB", figures.photo(denoised)), error
+    score = f", {psnr:.2f} dB" if math.isfinite(psnr) else ""
+    return _panel(f"{name}{score}", figures.photo(denoised)), error
 
 
 def _panel(label: str, picture: Image) -> Panel:

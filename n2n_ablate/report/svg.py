@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _BLACK = re.compile(r"(stroke|fill): #000000")
 _WHITE = re.compile(r"fill: #ffffff")
-_NUMBERED = re.compile(r'<g id="[A-Za-z0-9]+_\d+"')
+_NUMBERED = re.compile(r'<g id="[A-Za-z0-9.]+_\d+"')
 
 
 def plain(text: str) -> str:
