@@ -138,8 +138,10 @@ class StudyResult:
         yardsticks: By name (`noisy`, `nl-means`): value per metric, condition and image.
         looks: Of a study that looks at its contrasts while it runs: the last look at each, by
             condition and name of the trial. It decides in place of the interval of a single look.
-        confirmed: The same contrasts again, on images and seeds that nothing was chosen on; None if
-            the study was not confirmed.
+        confirmed: The same contrasts (and the best of a search) again, on images and with seeds that
+            nothing was chosen on: a result of its own, with its own plan, images, baseline, trials
+            and looks. None if the study asks for no confirmation, or it has not begun. Where there
+            is one, its verdicts are the study's findings.
     """
 
     plan: Plan
