@@ -1,10 +1,9 @@
-"""Draws the figures of a report: differences with intervals, responses, curves. Returns figures."""
+"""Draws the figures of a report: differences with their intervals, curves by step."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,24 +28,8 @@ OF_VERDICT = {
     stats.UNDECIDED: "#b07d1e",
 }
 ARMS = ("#2b7bba", "#e07b24", "#23945a", "#b5519c", "#8c6d46", "#3aa6a6", "#d3504f")
-_MARKS = "osD^vPX"
 _LONGEST = 38  # letters of a name beside an axis
-_SIZE = 9.5
-
-
-@dataclass(frozen=True, eq=False)
-class Band:
-    """A fitted response: mean and ends of its band at places of the parameter.
-
-    Attributes:
-        places: Ascending.
-        mean, low, high: In dB against the baseline, at the places.
-    """
-
-    places: np.ndarray
-    mean: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
+SIZE = 9.5
 
 
 def forest(lines: Sequence[Line], names: Mapping[str, str], margin: float) -> Figure:
@@ -58,7 +41,7 @@ def forest(lines: Sequence[Line], names: Mapping[str, str], margin: float) -> Fi
         margin: In dB: the band of what counts as equivalent.
     """
     drawn = [line for line in lines if line.difference or line.role == BASELINE]
-    figure, (axes,) = _panels(1, width=6.4, height=0.9 + 0.27 * len(drawn))
+    figure, axes = panel(width=6.4, height=0.9 + 0.27 * len(drawn))
     axes.axvspan(-margin, margin, color=GREY, alpha=0.18, lw=0)
     axes.axvline(0, color="black", lw=0.8)
     for place, line in enumerate(drawn):
@@ -78,9 +61,9 @@ def forest(lines: Sequence[Line], names: Mapping[str, str], margin: float) -> Fi
             (1.02, place),
             xycoords=("axes fraction", "data"),
             va="center",
-            fontsize=_SIZE - 0.5,
+            fontsize=SIZE - 0.5,
         )
-    axes.set_yticks(range(len(drawn)), [plain(_short(names[line.name])) for line in drawn])
+    axes.set_yticks(range(len(drawn)), [plain(short(names[line.name])) for line in drawn])
     axes.set_ylim(len(drawn) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", alpha=0.25)
@@ -88,97 +71,20 @@ def forest(lines: Sequence[Line], names: Mapping[str, str], margin: float) -> Fi
     return figure
 
 
-def response(
-    lines: Sequence[Line], key: str, baseline: float | None, margin: float, band: Band | None = None
-) -> Figure:
-    """Draw the difference from the baseline against the only parameter that varies.
-
-    Args:
-        lines: The trials that have a place on the axis.
-        key: The parameter.
-        baseline: The baseline's place.
-        margin: As in `forest`.
-        band: A curve fitted through all of them, if there is one.
-    """
-    figure, (axes,) = _panels(1, width=6.4, height=3.6)
-    axes.axhspan(-margin, margin, color=GREY, alpha=0.18, lw=0)
-    axes.axhline(0, color="black", lw=0.8)
-    if band is not None:
-        axes.fill_between(band.places, band.low, band.high, color=ARMS[0], alpha=0.2, lw=0)
-        axes.plot(band.places, band.mean, color=ARMS[0], lw=1.6)
-    for line in lines:
-        gap = line.difference
-        if gap is None:
-            continue
-        colour = OF_VERDICT.get(line.verdict, GREY)
-        reach = gap.half_width if math.isfinite(gap.half_width) else 0.0
-        place = float(line.values[key])  # type: ignore[arg-type]  # only numbers come here
-        axes.plot([place, place], [gap.mean - reach, gap.mean + reach], color=colour, lw=1.4)
-        axes.plot(
-            [place],
-            [gap.mean],
-            marker="o",
-            ms=6,
-            mec=colour,
-            mfc=colour if line.verdict else "none",
-            ls="",
-        )
-    if baseline is not None:
-        axes.plot([baseline], [0], marker="D", ms=7, mfc="none", mec="black", ls="")
-        axes.annotate("baseline", (baseline, 0), (6, 6), textcoords="offset points", fontsize=_SIZE)
-    axes.set_xlabel(plain(key))
-    axes.set_ylabel("dB against the baseline")
-    axes.grid(alpha=0.25)
-    return figure
-
-
-def surface(
-    lines: Sequence[Line], keys: tuple[str, str], baseline: tuple[float, float] | None
-) -> Figure:
-    """Draw the difference from the baseline in colours over the two parameters that vary."""
-    figure, (axes,) = _panels(1, width=5.6, height=4.2)
-    good = [line for line in lines if line.difference]
-    first, second = (
-        [float(line.values[key]) for line in good]  # type: ignore[arg-type]  # only numbers
-        for key in keys
-    )
-    values = [line.difference.mean for line in good if line.difference]
-    most = max(map(abs, values), default=0.0) or 1.0
-    dots = axes.scatter(
-        first, second, c=values, s=90, cmap="PuOr", vmin=-most, vmax=most, edgecolors=GREY, lw=0.8
-    )
-    for x, y, value in zip(first, second, values, strict=True):
-        axes.annotate(
-            f"{value:+.2f}".replace("-", "\u2212"),
-            (x, y),
-            (0, 8),
-            textcoords="offset points",
-            ha="center",
-            fontsize=_SIZE - 1.5,
-        )
-    if baseline is not None:
-        axes.plot(*([value] for value in baseline), marker="D", ms=9, mfc="none", mec="black")
-    axes.set_xlabel(plain(keys[0]))
-    axes.set_ylabel(plain(keys[1]))
-    axes.margins(0.1)
-    figure.colorbar(dots, ax=axes, label="dB against the baseline")
-    return figure
-
-
 def curves(arms: Mapping[str, TrialResult], condition: str) -> Figure | None:
     """Draw mean PSNR by step of some trials; None if none has a curve."""
-    figure, (axes,) = _panels(1, width=3.95, height=3.3)
+    figure, axes = panel(width=3.95, height=3.3)
     for place, (name, item) in enumerate(arms.items()):
         own = record.curves(item, "psnr", condition)
         if own.images:
             colour, dashes = (ARMS[place - 1], "-") if place else ("black", "--")
-            axes.plot(own.steps, own.mean, dashes, lw=1.6, color=colour, label=plain(_short(name)))
+            axes.plot(own.steps, own.mean, dashes, lw=1.6, color=colour, label=plain(short(name)))
     return _finished(axes, figure, "mean PSNR in dB", legend=True)
 
 
 def gains(arms: Mapping[str, TrialResult], baseline: TrialResult, condition: str) -> Figure | None:
     """Draw each trial's difference from the baseline by step, with its band over images."""
-    figure, (axes,) = _panels(1, width=3.95, height=3.3)
+    figure, axes = panel(width=3.95, height=3.3)
     axes.axhline(0, color="black", lw=0.9, ls="--")
     for place, (name, item) in enumerate(arms.items()):
         found = gaps(item, baseline, condition) if item is not baseline else None
@@ -192,7 +98,7 @@ def gains(arms: Mapping[str, TrialResult], baseline: TrialResult, condition: str
         colour = ARMS[place - 1]
         if np.isfinite(low).all():
             axes.fill_between(steps, low, high, color=colour, alpha=0.18, lw=0)
-        axes.plot(steps, mean, lw=1.6, color=colour, label=plain(_short(name)))
+        axes.plot(steps, mean, lw=1.6, color=colour, label=plain(short(name)))
     return _finished(axes, figure, "dB against the baseline", legend=False)
 
 
@@ -204,7 +110,7 @@ def _finished(axes: Axes, figure: Figure, what: str, *, legend: bool) -> Figure 
     axes.grid(alpha=0.25)
     if legend:  # below: curves are everywhere else
         axes.legend(
-            fontsize=_SIZE - 0.5,
+            fontsize=SIZE - 0.5,
             frameon=False,
             borderaxespad=0,
             loc="upper left",
@@ -213,20 +119,21 @@ def _finished(axes: Axes, figure: Figure, what: str, *, legend: bool) -> Figure 
     return figure
 
 
-def _panels(count: int, *, width: float, height: float) -> tuple[Figure, list[Axes]]:
+def panel(*, width: float, height: float) -> tuple[Figure, Axes]:
+    """Return an empty figure with one pair of axes, in inches."""
     # Not pyplot, which keeps global state.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=100)
-    panels = [figure.add_subplot(1, count, place + 1) for place in range(count)]
-    for axes in panels:
-        for side in ("top", "right"):
-            axes.spines[side].set_visible(False)
-        axes.tick_params(labelsize=_SIZE)
-        axes.xaxis.label.set_fontsize(_SIZE)
-        axes.yaxis.label.set_fontsize(_SIZE)
-    return figure, panels
+    axes = figure.add_subplot()
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.tick_params(labelsize=SIZE)
+    axes.xaxis.label.set_fontsize(SIZE)
+    axes.yaxis.label.set_fontsize(SIZE)
+    return figure, axes
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
+    """Return a name that has a place beside an axis."""
     return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"

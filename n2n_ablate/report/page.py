@@ -14,10 +14,12 @@ from n2n_ablate.errors import AblateError
 from n2n_ablate.part import Part
 from n2n_ablate.record import slugs
 from n2n_ablate.registry import Registry
-from n2n_ablate.report import axes, charts, panels, words
+from n2n_ablate.report import charts, panels, responses, words
 from n2n_ablate.report.model import Report, Section, arms
 from n2n_ablate.report.svg import data_png, inline
 from n2n_ablate.sampler_picture import sampler_picture
+from n2n_ablate.stats.response import Response
+from n2n_ablate.stats.surface import Surface
 from n2n_ablate.trial_diagnostics import finals, points
 
 _CURVES, _SAMPLERS = 6, 4
@@ -147,25 +149,44 @@ def _forest(report: Report, section: Section, slug: str) -> Figure | None:
 
 
 def _response(report: Report, section: Section, slug: str) -> Figure | None:
-    plan = report.found.plan
-    keys, lines = axes.numeric(report.result, section.trained)
+    plan, result, here = report.found.plan, report.result, section.condition.label
+    keys, lines = responses.axes_of(plan, section.trained)
     if len(lines) < 2 or len(keys) not in (1, 2):
         return None
-    base = [axes.place(plan.baseline.values.get(key)) for key in keys]
+    base = [responses.place(plan.baseline.values.get(key)) for key in keys]
     if len(keys) == 1:
-        chart = charts.response(lines, keys[0], base[0], plan.study.margin)
+        curve = responses.curve(result, keys[0], here)
+        chart = responses.response(lines, keys[0], base[0], plan.study.margin, curve)
         text = (
-            f"Difference from the baseline against {keys[0]}, with intervals over images. "
-            "Filled: declared contrasts."
+            f"Difference from the baseline (diamond) against {keys[0]}, with intervals over "
+            f"images. Filled: declared contrasts.{_told(curve)}"
         )
     else:
         place = (base[0], base[1]) if base[0] is not None and base[1] is not None else None
-        chart = charts.surface(lines, (keys[0], keys[1]), place)
+        sheet = responses.sheet(result, (keys[0], keys[1]), here)
+        chart = responses.surface(lines, (keys[0], keys[1]), place, sheet)
         text = (
-            f"Mean difference from the baseline (diamond) in dB over {keys[0]} and {keys[1]}. "
-            "Intervals stand in the table."
+            f"Mean difference from the baseline (diamond) in dB over {keys[0]} and {keys[1]}; "
+            f"intervals stand in the table.{_told(sheet)}"
         )
     return Figure([inline(chart, f"response-{slug}", text)], text)
+
+
+def _told(fitted: Response | Surface | None) -> str:
+    """Return what a fitted curve or surface shows and promises."""
+    if fitted is None:
+        return ""
+    lost = f", {fitted.lost_images} images left out" if fitted.lost_images else ""
+    of = f"{fitted.images} image{'s' * (fitted.images != 1)}{lost}"
+    level = f"{100 * fitted.level:g} %"
+    if isinstance(fitted, Response):
+        band = f"with the {level} band of the whole curve"
+        return f" Line: smoothed over {of}, {band}; {fitted.words}."
+    one, two = fitted.best
+    return (
+        f" Colours: smoothed over {of}, highest at {one:.3g}, {two:.3g}; dashed: what holds the "
+        f"best place with {level}."
+    )
 
 
 def _curves(report: Report, section: Section, slug: str) -> Figure | None:
