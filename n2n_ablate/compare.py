@@ -12,6 +12,7 @@ from n2n_ablate import record, stats
 from n2n_ablate.answer import shown, signed
 from n2n_ablate.results import StudyResult, TrialResult
 from n2n_ablate.study import BASELINE
+from n2n_ablate.trial_names import label
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +29,7 @@ class Comparison:
         peaks: What training beyond the peak costs, of either trial.
         crossing: Where they change places; None if their curves cannot be compared.
         account: Where the uncertainty comes from.
+        names: What tables print, by name of the trial.
     """
 
     condition: str
@@ -40,6 +42,11 @@ class Comparison:
     peaks: tuple[stats.Peak | None, stats.Peak | None]
     crossing: stats.Crossing | None
     account: stats.Account
+    names: Mapping[str, str]
+
+    def called(self, name: str) -> str:
+        """Return what to call a trial in a sentence."""
+        return BASELINE if name == BASELINE else self.names[name]
 
 
 def compare(
@@ -67,6 +74,10 @@ def compare(
         account=stats.account(
             [first.by_seed("psnr", condition)], second.by_seed("psnr", condition)
         ),
+        names={
+            item.trial.name: label(item.trial.name, item.trial.role, result.plan)
+            for item in (first, second)
+        },
     )
 
 
@@ -99,7 +110,8 @@ def sentences(found: Comparison, margin: float) -> list[str]:
     if gap is None:
         return ["No image has a result of both trials, so there is nothing to compare."]
     told = [_headline(found, gap), *_words(found, gap, margin)]
-    told += [text for text in map(_peak, (found.first, found.second), found.peaks) if text]
+    called = (found.called(found.first), found.called(found.second))
+    told += [text for text in map(_peak, called, found.peaks) if text]
     told.append(_crossing(found))
     told.append(f"Uncertainty: {found.account.advice}.")
     return told
@@ -115,7 +127,8 @@ def told_crossing(found: stats.Crossing | None) -> str:
 
 def _headline(found: Comparison, gap: stats.Difference) -> str:
     images = f"{gap.n} images" if gap.n > 1 else "1 image"
-    text = f"{found.first} against {found.second}: {shown(gap)} dB over {images}"
+    both = f"{found.called(found.first)} against {found.called(found.second)}"
+    text = f"{both}: {shown(gap)} dB over {images}"
     if not math.isfinite(gap.half_width):
         return f"{text}; {gap.caveat}."
     word = f": {found.verdict}" if found.verdict else ""
@@ -127,12 +140,11 @@ def _words(found: Comparison, gap: stats.Difference, margin: float) -> list[str]
     flips = stats.sign_flip(gap.gaps)
     effect = f"effect d_z {signed(gap.effect)}; " if math.isfinite(gap.effect) else ""
     ties = f", equal on {gap.ties}" if gap.ties else ""
-    told = [
-        (
-            f"{effect}higher on {gap.wins}, lower on {gap.losses}{ties} of {gap.n}; sign-flip "
-            f"p {flips.p:.3g} ({gap.n} of them can give no less than {flips.smallest:.3g})."
-        )
-    ]
+    first = (
+        f"{effect}higher on {gap.wins}, lower on {gap.losses}{ties} of {gap.n}; sign-flip "
+        f"p {flips.p:.2g}, where so many images can give no less than {flips.smallest:.2g}."
+    )
+    told = [first[0].upper() + first[1:]]
     if not found.declared:
         told.append(
             "No verdict: the study did not declare this contrast. A pair that is picked after the "
@@ -155,6 +167,8 @@ def _peak(name: str, found: stats.Peak | None) -> str:
     ends = ""
     if math.isfinite(found.low):
         ends = f" ({signed(found.low)} to {signed(found.high)})"
+    if found.gain == found.oracle == 0:
+        return f"{name}: PSNR is highest at the last step, on every image."
     return (
         f"{name}: mean PSNR peaks at step {found.step}; stopping at the peak of the other images "
         f"would have gained {signed(found.gain)} dB{ends}."

@@ -58,7 +58,7 @@ def run(
     psnr = f", {chosen.psnr:.2f} dB" if math.isfinite(chosen.psnr) else ""
     out = results()
     for text in (f"{chosen.trial.name}{psnr}", *chosen.reasons):
-        out.print(f"# {text}", markup=False, highlight=False, soft_wrap=True)
+        out.print(f"# {' '.join(text.split())}", markup=False, highlight=False, soft_wrap=True)
     out.print(toml(chosen.trial.recipe), markup=False, highlight=False, soft_wrap=True)
     if not quiet:
         out.print(f"# {command}", markup=False, highlight=False, soft_wrap=True)

@@ -73,7 +73,7 @@ def _table(found: Comparison) -> Table:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("PSNR dB", overflow="fold")
-    for name in (found.first, found.second, "difference"):
+    for name in (found.called(found.first), found.called(found.second), "difference"):
         table.add_column(Text(name), justify="right", overflow="fold")
     for image, (one, two) in found.images.items():
         gap = one - two

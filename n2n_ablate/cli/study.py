@@ -180,7 +180,7 @@ def _next(runner: Runner, request: Request) -> list[str]:
         more = ["--trials", str(runner.plan.profile.trials * 2)]
         commands.append(("search on", [*_without_trials(_going_on(sys.argv[1:])), *more]))
     denoise = ["denoise", "noisy.png", "-o", "clean.png", "--from-study", name, *where]
-    commands.append(("use the best recipe", denoise))
+    commands.append(("use the recipe that best prints", denoise))
     return [f"{shlex.join(['n2n-ablate', *words])}    {what}" for what, words in commands]
 
 

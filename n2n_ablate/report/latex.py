@@ -33,6 +33,7 @@ _SIGNS = {
     "\u25bc": r"$\blacktriangledown$",
     "\u2248": r"$\approx$",
 }
+_WORDS = ("trial", "verdict", "finding")  # columns that hold words, not numbers
 _HEAD = "% Needs \\usepackage{booktabs}, \\usepackage{amssymb} and \\usepackage[T1]{fontenc}.\n"
 
 
@@ -84,7 +85,7 @@ def _table(
     caption: str,
     label: str,
 ) -> str:
-    columns = "l" + "r" * (len(head) - 1)
+    columns = "".join("l" if title in _WORDS else "r" for title in head)
     first, second = ([f"    {_row(row)}" for row in rows] for rows in blocks)
     rule = ["    \\midrule"] if first and second else []
     if not first and not second:
@@ -118,4 +119,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _plain(label: str) -> str:
-    return "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in label)
+    return "".join(
+        letter if (letter.isascii() and letter.isalnum()) or letter == ":" else "-"
+        for letter in label
+    )

@@ -183,10 +183,8 @@ def _told(fitted: Response | Surface | None) -> str:
         band = f"with the {level} band of the whole curve"
         return f" Line: smoothed over {of}, {band}; {fitted.words}."
     one, two = fitted.best
-    return (
-        f" Colours: smoothed over {of}, highest at {one:.3g}, {two:.3g}; dashed: what holds the "
-        f"best place with {level}."
-    )
+    near = f"; dashed: what holds the best place with {level}" if responses.bounded(fitted) else ""
+    return f" Colours: smoothed over {of}, highest at {one:.3g}, {two:.3g}{near}."
 
 
 def _curves(report: Report, section: Section, slug: str) -> Figure | None:

@@ -119,8 +119,8 @@ def surface(
         axes.contourf(
             *fitted.grids, inside, levels=12, alpha=0.75, cmap=_COLOURS, vmin=-most, vmax=most
         )
-        near = np.where(fitted.inside & fitted.near_best, 1.0, 0.0).T
-        if 0 < near.sum() < fitted.inside.sum():
+        if bounded(fitted):
+            near = np.where(fitted.inside & fitted.near_best, 1.0, 0.0).T
             axes.contour(*fitted.grids, near, levels=[0.5], colors=["black"], linestyles="dashed")
         for setter, log in zip((axes.set_xscale, axes.set_yscale), fitted.log, strict=True):
             setter("log" if log else "linear")
@@ -139,11 +139,18 @@ def surface(
         axes.plot([baseline[0]], [baseline[1]], marker="D", ms=10, mfc="none", mec="black")
     axes.set_xlabel(plain(keys[0]))
     axes.set_ylabel(plain(keys[1]))
+    axes.use_sticky_edges = False  # the colours end at the outermost dots, which need more room
     axes.margins(0.08)
     bar = figure.colorbar(dots, ax=axes)
     bar.set_label("dB against the baseline", fontsize=SIZE)
     bar.ax.tick_params(labelsize=SIZE)
     return figure
+
+
+def bounded(fitted: Surface) -> bool:
+    """Say whether the places that cannot be told from the best are some, and not all."""
+    near = int((fitted.inside & fitted.near_best).sum())
+    return 0 < near < int(fitted.inside.sum())
 
 
 def _tried(

@@ -154,5 +154,7 @@ def diagnosis_notes(section: Section) -> Sequence[str]:
 def _peak(found: stats.Peak | None) -> str:
     if found is None:
         return ""
+    if found.gain == found.oracle == 0:
+        return "none: still rising"
     ends = f", {signed(found.low)} to {signed(found.high)}" if math.isfinite(found.low) else ""
     return f"{signed(found.gain)} dB at step {found.step}{ends}"
