@@ -7,11 +7,7 @@ _PACKAGES = {
         name: name
         for name in (
             *("torch", "numpy", "scipy", "pluggy", "typer", "rich", "filelock", "safetensors"),
-<<<<<<< HEAD
-            *("optuna", "mlflow", "matplotlib", "tifffile", "jinja2"),
-=======
-            *("optuna", "cmaes", "mlflow", "matplotlib", "tifffile"),
->>>>>>> main
+            *("optuna", "cmaes", "mlflow", "matplotlib", "tifffile", "jinja2"),
         )
     },
     "PIL": "pillow",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from n2n_ablate import answer, stats, tables
 from n2n_ablate.compare import Comparison, compare
@@ -173,6 +173,8 @@ def _section(
 ) -> Section:
     result, here = found.result, condition.label
     lines = result.lines(here)
+    if result.confirmed is not None:  # then only what is confirmed has a word
+        lines = [replace(line, verdict="") for line in lines]
     base = result.baseline
     losses = {item.trial.recipe.parts["loss"] for item in result.trials if item.trial.role in _OWN}
     own = [item for item in result.trials if item.trial.role in _OWN]

@@ -281,6 +281,7 @@ def test_only_what_is_confirmed_is_called_a_finding(found):
     text = page(report)
     assert "Confirmed on images that nothing was chosen on: 0.2 is better (+1.00 dB" in text
     assert "held out three" in text
+    assert text.count("▲") == 1  # what the study said has no word beside it
     (section,) = report.sections
     (contrast,) = [item for item in section.confirmed if item.name == "0.2"]
     assert contrast.shrinkage == pytest.approx(
