@@ -35,7 +35,8 @@ def shown(difference: Difference | None) -> str:
 def best(result: StudyResult, condition: str) -> Line | None:
     """Return the line with the highest mean PSNR among the study's own trials without a failure."""
     own = [line for line in result.lines(condition) if line.role in _OWN]
-    return next((line for line in own if not line.failures), None)
+    whole = (line for line in own if not line.failures and math.isfinite(line.figures["psnr"]))
+    return next(whole, None)
 
 
 def scope(header: Header, condition: str) -> str:

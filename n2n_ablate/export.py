@@ -6,9 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from n2n_ablate import answer, confirmed, record, stats
+from n2n_ablate.compare import crossing, peak
 from n2n_ablate.header import Header
 from n2n_ablate.results import Line, StudyResult, TrialResult
 from n2n_ablate.study import BASELINE
@@ -138,10 +137,9 @@ def _curve(
     item: TrialResult | None, baseline: TrialResult | None, label: str
 ) -> dict[str, Any] | None:
     """Return peak against final PSNR, and where the trial changes places with the baseline."""
-    own = record.curves(item, "psnr", label) if item else None
-    if own is None or not own.images:
+    if item is None or not record.curves(item, "psnr", label).images:
         return None
-    top = stats.peak(own.steps, np.array(list(own.images.values())))
+    top = peak(item, label)
     found: dict[str, Any] = {}
     if top is not None:
         found = {
@@ -150,12 +148,7 @@ def _curve(
             "gain_interval": _pair((top.low, top.high)),
             "gain_with_own_peaks": top.oracle,
         }
-    base = record.curves(baseline, "psnr", label) if baseline else None
-    if base is None or item is baseline or not np.array_equal(own.steps, base.steps):
-        return found
-    shared = [image for image in own.images if image in base.images]
-    gaps = [own.images[image] - base.images[image] for image in shared]
-    cross = stats.crossing(own.steps, np.array(gaps)) if shared else None
+    cross = crossing(item, baseline, label) if baseline else None
     if cross is not None and cross.step is not None:
         found["changes_places"] = {
             "step": cross.step,

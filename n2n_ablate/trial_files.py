@@ -73,33 +73,23 @@ def write_trial(
 
 
 def write_fits(path: Path, plan: Plan, result: TrialResult) -> None:
-    """Write one row per fit, tidy: every number of the trial, for anybody's own statistics."""
-    metrics = list(
-        dict.fromkeys([*plan.metrics, *(k for r in result.rows for k in r.result.figures)])
-    )
-    head = [
-        "study",
-        "trial",
-        "role",
-        "condition",
-        "image",
-        "seed",
-        *metrics,
-        "seconds",
-        "failure",
-        "fit",
-    ]
-    own = [plan.study.name, result.trial.name, result.trial.role]
-    rows = (
-        [
-            *own,
-            *(row.condition, row.image, row.seed),
+    """Write one row per fit, see `fit_rows`."""
+    _write_csv(path, *fit_rows(plan, [result]))
+
+
+def fit_rows(plan: Plan, trials: Sequence[TrialResult]) -> tuple[list[str], list[Sequence[object]]]:
+    """Return titles and one row per fit, tidy: every number, for anybody's own statistics."""
+    rows = [(item.trial, row) for item in trials for row in item.rows]
+    metrics = list(dict.fromkeys([*plan.metrics, *(k for _, r in rows for k in r.result.figures)]))
+    head = ["study", "trial", "role", "condition", "image", "seed"]
+    return [*head, *metrics, "seconds", "failure", "fit"], [
+        (
+            *(plan.study.name, trial.name, trial.role, row.condition, row.image, row.seed),
             *(row.result.figures.get(name, "") for name in metrics),
             *(row.result.seconds, row.result.failure, row.result.key),
-        ]
-        for row in result.rows
-    )
-    _write_csv(path, head, rows)
+        )
+        for trial, row in rows
+    ]
 
 
 def write_diagnostics(path: Path, diagnoses: Mapping[str, ByCondition]) -> None:

@@ -213,12 +213,15 @@ def _print(
 def _next(runner: Runner, request: Request) -> list[str]:
     name = runner.plan.study.name
     where = [] if request.output == Path("mlruns") else ["--output", str(request.output)]
-    commands = [("browse the curves and pictures", ["ui", name, *where])]
+    commands = [
+        ("one page with answer, figures and methods", ["report", name, *where]),
+        ("browse the curves and pictures", ["ui", name, *where]),
+    ]
     if runner.search is not None:
         more = ["--trials", str(runner.plan.profile.trials * 2)]
         commands.append(("search on", [*_without_trials(_going_on(sys.argv[1:])), *more]))
     denoise = ["denoise", "noisy.png", "-o", "clean.png", "--from-study", name, *where]
-    commands.append(("use the best recipe", denoise))
+    commands.append(("use the recipe that best prints", denoise))
     return [f"{shlex.join(['n2n-ablate', *words])}    {what}" for what, words in commands]
 
 
