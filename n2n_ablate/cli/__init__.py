@@ -40,7 +40,18 @@ def _options(
 
 
 def _register() -> None:
-    from n2n_ablate.cli import denoise, diagnose, plan, plugins, studies, study, sync, ui
+    from n2n_ablate.cli import (
+        check,
+        denoise,
+        diagnose,
+        new,
+        plan,
+        plugins,
+        studies,
+        study,
+        sync,
+        ui,
+    )
 
     app.command("study", rich_help_panel="Studies")(study.run)
     app.command("plan", rich_help_panel="Studies")(plan.show)
@@ -50,6 +61,8 @@ def _register() -> None:
     app.command("ui", rich_help_panel="Studies")(ui.ui)
     app.command("denoise", rich_help_panel="Images")(denoise.run)
     app.command("plugins", rich_help_panel="Plugins")(plugins.show)
+    app.command("new", rich_help_panel="Plugins")(new.run)
+    app.command("check", rich_help_panel="Plugins")(check.run)
 
 
 _register()
