@@ -70,19 +70,16 @@ def check(target: str, plugins_dir: Path | None = None, limit: float = LIMIT) ->
         PluginError: There is nothing to check, or it cannot be loaded.
     """
     skip = 0
-    while True:
-        ended = False
-        for ended, component in _run(target, plugins_dir, limit, skip):
-            if component is not None:
-                skip += 1
-                yield component
-        if ended:
-            return
+    count = 1
+    while skip < count:
+        for count, component in _run(target, plugins_dir, limit, skip):  # noqa: B007
+            skip += 1
+            yield component
 
 
 def _run(
     target: str, plugins_dir: Path | None, limit: float, skip: int
-) -> Iterator[tuple[bool, Checked | None]]:
+) -> Iterator[tuple[int, Checked]]:
     asked = {
         "target": target,
         "plugins_dir": str(plugins_dir) if plugins_dir else None,
@@ -103,7 +100,8 @@ def _run(
 
 def _listen(
     child: subprocess.Popen[str], lines: IO[str], said: IO[str], limit: float, target: str
-) -> Iterator[tuple[bool, Checked | None]]:
+) -> Iterator[tuple[int, Checked]]:
+    count = 0
     component: Checked | None = None
     now: tuple[str, str] = ("", "")
     for line in lines:
@@ -111,9 +109,11 @@ def _listen(
         match event.pop("event"):
             case "error":
                 raise PluginError(event["message"])
+            case "found":
+                count = event["count"]
             case "component":
                 if component is not None:
-                    yield False, component
+                    yield count, component
                 outcomes = [Outcome(**item) for item in event.pop("promises")]
                 component = Checked(**event, promises=outcomes)
             case "promise":
@@ -124,7 +124,8 @@ def _listen(
                 outcome.broken = [Broken(**item) for item in event["broken"]]
                 outcome.kept = not outcome.broken
             case "end":
-                yield True, component
+                assert component is not None
+                yield count, component
                 return
     seen, where = _end(child.wait(), said, limit, component.file if component else target)
     if component is None:
@@ -133,7 +134,7 @@ def _listen(
         raise PluginError(msg)
     outcome = next(item for item in component.promises if item.name == now[0])
     outcome.broken, outcome.kept = [Broken(now[1], seen, where)], False
-    yield False, component
+    yield count, component
 
 
 def _end(status: int, said: IO[str], limit: float, file: str) -> tuple[str, str]:

@@ -40,7 +40,7 @@ ASSUMED: Mapping[str, Mapping[str, Any]] = {
 """What a component of a kind may declare, and what is assumed if it does not."""
 
 _CITED = re.compile(
-    r"(?:[A-Z][\w-]+(?: et al\.| and [A-Z][\w-]+)?,? \(?\d{4}\)?)|N2N reproduction note|[Tt]his project"
+    r"[A-Z][\w-]+(?: et al\.| and [A-Z][\w-]+)?(?:, \d{4}| \(\d{4}\))|N2N reproduction note|[Tt]his project"
 )
 _ARGS = re.compile(r"^Args:\n((?:    .*\n|\n)*)", re.MULTILINE)
 _ITEM = re.compile(r"^    (\w+): (.*(?:\n     +.*)*)", re.MULTILINE)
@@ -100,7 +100,7 @@ def to_json(entry: Entry, registry: Registry) -> dict[str, Any]:
 def page(entry: Entry, registry: Registry) -> RenderableType:
     """Return a component in full, as rich draws it."""
     parts: list[RenderableType] = [Text(f"{entry.kind} {entry.name}", "bold")]
-    body = _ARGS.sub("", _docstring(entry)).strip()
+    body = _reflowed(_ARGS.sub("", _docstring(entry) + "\n"))
     parts += [Text(body), Text("")]
     if entry.parameters:
         parts.append(_parameters(entry, registry))
@@ -159,10 +159,9 @@ def _kernels(found: Anatomy) -> RenderableType:
             row, column = (int(at[0]) for at in area.nonzero()) if area.any() else (0, 0)
             parts.append(Text(f"  {int((area != 0).sum())} pixels, the first at ({row}, {column})"))
             continue
-        parts += [
-            Text("  " + " ".join(f"{value:5.3g}" if value else "    ." for value in line))
-            for line in area
-        ]
+        shown = [[f"{value:.3g}" if value else "." for value in line] for line in area]
+        wide = max(len(value) for line in shown for value in line)
+        parts += [Text("  " + "  ".join(value.rjust(wide) for value in line)) for line in shown]
     return Group(*parts)
 
 
@@ -208,7 +207,18 @@ def _domain(item: object) -> dict[str, Any] | None:
     return {"component": item.kind} if isinstance(item, Component) else None
 
 
+def _reflowed(text: str) -> str:
+    """Join the lines of paragraphs, so that the terminal breaks them where it ends."""
+    parts = re.split(r"\n\s*\n", text.strip())
+    return "\n\n".join(
+        part if "\n " in part or part.startswith(" ") else " ".join(part.split("\n"))
+        for part in parts
+    )
+
+
 def _short(value: object) -> str:
+    if value == BOTH_WAYS:
+        return "both ways"
     if isinstance(value, tuple) and len(value) > 4:
         return f"{len(value)} pairs"
     return str(value).lower() if isinstance(value, bool) else repr(value)

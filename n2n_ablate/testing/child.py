@@ -42,6 +42,7 @@ def main() -> None:
     _wind(asked["limit"])
     try:
         entries = chosen(asked["target"], asked["plugins_dir"])
+        tell(event="found", count=len(entries))
         for entry in entries[asked["skip"] :]:
             check(entry, asked["limit"], tell)
         tell(event="end")
