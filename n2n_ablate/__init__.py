@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from n2n_ablate.chains import DenoisingChain as DenoisingChain
     from n2n_ablate.components import Backbone as Backbone
     from n2n_ablate.components import Estimator as Estimator
     from n2n_ablate.components import Loss as Loss
@@ -42,6 +43,7 @@ _HOME = {
     "Backbone": "components",
     "Choice": "space",
     "Component": "space",
+    "DenoisingChain": "chains",
     "Estimator": "components",
     "ImageError": "errors",
     "KernelSplit": "kernels",

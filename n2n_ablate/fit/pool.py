@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -70,13 +72,21 @@ def stacks_of(fits: Sequence[Fit], largest: int) -> Iterator[list[Fit]]:
     """Sort fits into stacks of at most `largest` that can be trained together, keeping their order."""
     groups: dict[object, list[Fit]] = {}
     for fit in fits:
-        groups.setdefault(_stack_key(fit) if largest > 1 else id(fit), []).append(fit)
+        groups.setdefault(_stack_key(fit) if largest > 1 else fit.key, []).append(fit)
     for group in groups.values():
         for start in range(0, len(group), largest):
             yield group[start : start + largest]
 
 
 def _stack_key(fit: Fit) -> object:
+    try:
+        return _form(fit)
+    except Exception:  # noqa: BLE001  components are anybody's code: training alone says what is wrong
+        return fit.key
+
+
+def _form(fit: Fit) -> object:
+    """Return what has to be equal for fits to stay in step."""
     sampler = prepared(fit, fit.noisy)
     height, width = window_of(fit)
     seen = fit.noisy[..., :height, :width]
@@ -125,7 +135,9 @@ class _Trainer:
     def _in_parts(self, stack: Sequence[Fit]) -> list[FitResult]:
         # Outside of the handler: an error that is being handled keeps its tensors alive.
         if self.machine.type == "cuda":
-            torch.cuda.empty_cache()
+            gc.collect()  # what a broken step left in cycles holds memory too
+            with contextlib.suppress(RuntimeError):  # a fit may still be trained without it
+                torch.cuda.empty_cache()
         middle = len(stack) // 2
         return self.train(stack[:middle]) + self.train(stack[middle:])
 
