@@ -153,6 +153,8 @@ def broken(origin: Origin, error: BaseException) -> Broken:
     lines = [
         frame.lineno for frame in frames if own and Path(frame.filename).name == Path(own).name
     ]
+    notes = getattr(error, "__notes__", [])
+    lines += [int(note.removeprefix("line ")) for note in notes if note.startswith("line ")]
     where = own or origin.plugin
     reason = str(error) or "no message"
     if not isinstance(error, PluginError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -209,14 +210,11 @@ class Registry:
 def _collect(plugin: object, origin: Origin, into: list[Entry]) -> None:
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    manager.register(plugin, name=origin.plugin)
     try:
+        manager.register(plugin, name=origin.plugin)
         manager.check_pending()  # without this a misspelt hook is silently ignored
     except pluggy.PluginValidationError as error:
-        hooks = [str(hook) for hook in hookspecs.HOOK_OF.values()]
-        name = str(error).partition("'")[2].partition("'")[0]
-        msg = f"unknown hook '{name}'. {nearest(name, hooks)}"
-        raise PluginError(msg) from None
+        raise _wrong_hook(plugin, str(error)) from None
     for kind, hook in hookspecs.HOOK_OF.items():
 
         def register(name: str, factory: Callable[..., Any], kind: str = kind) -> None:
@@ -227,6 +225,28 @@ def _collect(plugin: object, origin: Origin, into: list[Entry]) -> None:
         hooks = [str(hook) for hook in hookspecs.HOOK_OF.values()]
         msg = f"it implements no hook. Mark a function with @hookimpl: {', '.join(hooks)}"
         raise PluginError(msg)
+
+
+def _wrong_hook(plugin: object, told: str) -> PluginError:
+    """Say what is wrong with a hook that pluggy refuses, and in which line it stands."""
+    found = re.search(r"hook '(\w+)'", told)
+    name = found[1] if found else ""
+    hook = getattr(plugin, name, None)
+    spec = getattr(hookspecs, name, None)
+    if hook is None:
+        return PluginError(" ".join(told.split()))
+    if spec is None:
+        hooks = [str(known) for known in hookspecs.HOOK_OF.values()]
+        msg = f"unknown hook '{name}'. {nearest(name, hooks)}"
+    else:
+        wanted = ", ".join(inspect.signature(spec).parameters)
+        given = ", ".join(f"'{item}'" for item in inspect.signature(hook).parameters)
+        msg = f"hook {name} takes {given or 'nothing'}, but must be {name}({wanted})"
+    error = PluginError(msg)
+    lines, start = inspect.getsourcelines(hook)
+    offset = next((at for at, line in enumerate(lines) if line.lstrip().startswith("def ")), 0)
+    error.add_note(f"line {start + offset}")
+    return error
 
 
 def _checked(kind: str, name: object, factory: Callable[..., Any], origin: Origin) -> Entry:

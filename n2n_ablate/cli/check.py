@@ -73,7 +73,6 @@ def _print(component: checking.Checked, out: Console) -> None:
     marks = {
         True: Text("\u2713" if utf else "ok", "green"),
         False: Text("\u2717" if utf else "NO", "bold red"),
-        None: Text("-", "dim"),
     }
     title = Text.assemble((f"{component.kind} {component.name}", "bold"), f" ({component.origin})")
     if len(component.settings) > 1:
@@ -81,9 +80,9 @@ def _print(component: checking.Checked, out: Console) -> None:
     out.print(title)
     lines = Table.grid(padding=(0, 1), pad_edge=True)
     for promise in component.promises:
-        lines.add_row(
-            marks[promise.kept], Text(promise.sentence, "dim" if promise.kept is None else "")
-        )
+        if promise.kept is None:
+            continue
+        lines.add_row(marks[promise.kept], Text(promise.sentence))
         for broken in promise.broken:
             place = f" ({broken.where})" if broken.where else ""
             setting = f"{broken.setting}: " if len(component.settings) > 1 else ""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import gc
 import math
+import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -151,6 +153,7 @@ class _Trainer:
 
 def _failed(fit: Fit, error: Exception) -> FitResult:
     reason = str(error).splitlines()[0][:300] if str(error) else "no message"
+    reason += _place(fit, error)
     return FitResult(
         key=fit.key,
         figures={},
@@ -161,3 +164,12 @@ def _failed(fit: Fit, error: Exception) -> FitResult:
         failure=f"stopped with {type(error).__name__}: {reason}",
         passing=True,
     )
+
+
+def _place(fit: Fit, error: Exception) -> str:
+    """Return where in the code of a component an error arose, if it did there."""
+    parts = (fit.sampler, fit.backbone, fit.loss, fit.training, fit.estimator)
+    files = {getattr(sys.modules.get(type(part).__module__), "__file__", None) for part in parts}
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f"{frame.filename}:{frame.lineno}" for frame in frames if frame.filename in files]
+    return f" ({own[-1]})" if own else ""

@@ -105,10 +105,11 @@ class BackboneContract:
             require(reach <= halo, f"halo = {halo}, but a pixel {reach} away is used")
 
     def test_it_runs_on_a_gpu(self) -> None:
-        """A network that is moved to a GPU makes no tensor on the CPU."""
+        """A network whose weights are on a GPU makes no tensor on the CPU."""
 
         def work(device: torch.device) -> None:
-            network = self.build(3).to(device)
+            with device:
+                network = self.build(3)
             network(torch.full((1, 3, 16, 16), 0.5, device=device))
 
         on_gpu(work)

@@ -24,16 +24,6 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
 PAGES += sorted(DOCS.rglob("*.md"))
-CONTRACTS = {
-    "sampler": testing.SamplerContract,
-    "noise": testing.NoiseContract,
-    "loss": testing.LossContract,
-    "backbone": testing.BackboneContract,
-    "metric": testing.MetricContract,
-    "training": testing.TrainingContract,
-    "estimator": testing.EstimatorContract,
-}
-
 _BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -249,7 +239,7 @@ def test_every_plugin_keeps_its_promises(block, folder):
         assert entry.summary
         component = entry.factory()
         assert isinstance(component, PROTOCOLS[entry.kind])
-        keep(CONTRACTS[entry.kind], **{entry.kind: component})
+        keep(testing.CONTRACTS[entry.kind], **{entry.kind: component})
 
 
 @pytest.mark.parametrize("block", TESTS, ids=str)
