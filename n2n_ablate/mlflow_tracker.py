@@ -15,16 +15,10 @@ from n2n_ablate import record, trial_files
 from n2n_ablate.bench import Subject
 from n2n_ablate.chart_view import chart_view
 from n2n_ablate.errors import AblateError
+from n2n_ablate.hookspecs import hookimpl
+from n2n_ablate.invocation import Invocation
 from n2n_ablate.journal import Command
-from n2n_ablate.mlflow_known import (
-    FITS,
-    OUTCOME,
-    PICTURES,
-    TRIAL,
-    Kept,
-    Known,
-    look,
-)
+from n2n_ablate.mlflow_known import FITS, OUTCOME, PICTURES, TRIAL, Kept, Known, look
 from n2n_ablate.mlflow_store import NOTE, VIEW_TAG, MlflowStore, tracking_uri
 from n2n_ablate.mlflow_tags import run_tags
 from n2n_ablate.output import Output
@@ -32,7 +26,6 @@ from n2n_ablate.part import Part
 from n2n_ablate.registry import Registry
 from n2n_ablate.results import StudyResult, TrialResult
 from n2n_ablate.study import BASELINE, Plan
-from n2n_ablate.trackers import Invocation
 from n2n_ablate.trial_diagnostics import ByCondition, Diagnoses
 
 _ENDS = {"finished": "FINISHED", "interrupted": "KILLED", "killed": "KILLED"}
@@ -49,7 +42,7 @@ class _Given:
 
 
 class MlflowTracker:
-    """Keeps trials as runs of the study's experiment. See `Tracker`.
+    """Keeps trials as runs of the study's experiment, by life-cycle hooks like any plugin's.
 
     Trials that are there already are left alone, so a study can be repeated as often as one likes.
 
@@ -80,6 +73,7 @@ class MlflowTracker:
         self._early: list[_Given] = []
         self._last_start = 0
 
+    @hookimpl(specname="study_started")
     def start(self, plan: Plan, invocation: Invocation) -> None:
         """Open the store, look which trials it has, end what dead processes left running.
 
@@ -107,6 +101,7 @@ class MlflowTracker:
         self._experiment = self.store.experiment(plan.study.name, f"**{plan.study.question}**")
         self.known = look(self.store, self._experiment, plan.key, ended)
 
+    @hookimpl(specname="trial_finished")
     def trial(
         self,
         result: TrialResult,
@@ -134,6 +129,7 @@ class MlflowTracker:
         self._keep(given)
         self.keep_early()
 
+    @hookimpl(specname="study_finished")
     def finish(self, result: StudyResult, status: str) -> None:
         """Write the tables and end the run of this invocation."""
         self.keep_early()

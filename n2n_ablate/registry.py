@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import pluggy
 
 from n2n_ablate import discovery, hookspecs, space
 from n2n_ablate.components import KINDS
@@ -42,11 +39,27 @@ class Entry:
         return space.parameters(self.factory)
 
 
+@dataclass(frozen=True, eq=False)
+class Listener:
+    """A plugin that implements life-cycle hooks: itself, where it came from, and which."""
+
+    origin: Origin
+    plugin: object
+    hooks: tuple[str, ...]
+
+
 class Registry:
     """All components of the plugins given, the installed ones included unless `installed=False`.
 
+    Args:
+        plugins: Plugins that are there already.
+        installed: Load those that `discovery.find` finds.
+        plugins_dir: A further folder of plugin files.
+        local: In place of `./plugins`.
+
     Attributes:
         broken: Plugins that could not be loaded, with the reason.
+        listeners: Plugins that want to hear what happens in a study.
     """
 
     def __init__(
@@ -54,12 +67,14 @@ class Registry:
         *plugins: object,
         installed: bool = True,
         plugins_dir: Path | None = None,
+        local: Path = Path(discovery.LOCAL_FOLDER),
         file: Path | None = None,
     ) -> None:
         self._entries: dict[tuple[str, str], Entry] = {}
         self._contested: dict[tuple[str, str], tuple[Entry, Entry]] = {}
         self.broken: list[Broken] = []
-        for found in discovery.find(plugins_dir, file) if installed else ():
+        self.listeners: list[Listener] = []
+        for found in discovery.find(plugins_dir, local, file) if installed else ():
             self._load(found.origin, found.load)
         for plugin in plugins:
             name = getattr(plugin, "__name__", type(plugin).__name__)
@@ -187,7 +202,7 @@ class Registry:
         collected: list[Entry] = []
         try:
             plugin = load()
-            _collect(plugin, origin, collected)
+            hooks = _collect(plugin, origin, collected)
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:  # noqa: BLE001  a plugin may even call sys.exit
@@ -195,6 +210,8 @@ class Registry:
             return
         for entry in collected:
             self._claim(entry)
+        if hooks:
+            self.listeners.append(Listener(origin, plugin, hooks))
 
     def _claim(self, entry: Entry) -> None:
         key = (entry.kind, entry.name)
@@ -207,46 +224,17 @@ class Registry:
             self._entries[key] = entry
 
 
-def _collect(plugin: object, origin: Origin, into: list[Entry]) -> None:
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-    try:
-        manager.register(plugin, name=origin.plugin)
-        manager.check_pending()  # without this a misspelt hook is silently ignored
-    except pluggy.PluginValidationError as error:
-        raise _wrong_hook(plugin, str(error)) from None
+def _collect(plugin: object, origin: Origin, into: list[Entry]) -> tuple[str, ...]:
+    """Gather the components of a plugin; return the life-cycle hooks that it implements."""
+    manager = hookspecs.managed(plugin, origin.plugin)
     for kind, hook in hookspecs.HOOK_OF.items():
 
         def register(name: str, factory: Callable[..., Any], kind: str = kind) -> None:
             into.append(_checked(kind, name, factory, origin))
 
         getattr(manager.hook, hook)(register=register)
-    if not manager.get_hookcallers(plugin):
-        hooks = [str(hook) for hook in hookspecs.HOOK_OF.values()]
-        msg = f"it implements no hook. Mark a function with @hookimpl: {', '.join(hooks)}"
-        raise PluginError(msg)
-
-
-def _wrong_hook(plugin: object, told: str) -> PluginError:
-    """Say what is wrong with a hook that pluggy refuses, and in which line it stands."""
-    found = re.search(r"hook '(\w+)'", told)
-    name = found[1] if found else ""
-    hook = getattr(plugin, name, None)
-    spec = getattr(hookspecs, name, None)
-    if hook is None:
-        return PluginError(" ".join(told.split()))
-    if spec is None:
-        hooks = [str(known) for known in hookspecs.HOOK_OF.values()]
-        msg = f"unknown hook '{name}'. {nearest(name, hooks)}"
-    else:
-        wanted = ", ".join(inspect.signature(spec).parameters)
-        given = ", ".join(f"'{item}'" for item in inspect.signature(hook).parameters)
-        msg = f"hook {name} takes {given or 'nothing'}, but must be {name}({wanted})"
-    error = PluginError(msg)
-    lines, start = inspect.getsourcelines(hook)
-    offset = next((at for at, line in enumerate(lines) if line.lstrip().startswith("def ")), 0)
-    error.add_note(f"line {start + offset}")
-    return error
+    own = {caller.name for caller in manager.get_hookcallers(plugin) or ()}
+    return tuple(name for name in hookspecs.LIFE_CYCLE if name in own)
 
 
 def _checked(kind: str, name: object, factory: Callable[..., Any], origin: Origin) -> Entry:

@@ -8,22 +8,24 @@ import shlex
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 
-from n2n_ablate import __version__, fit, study
-from n2n_ablate.bench import Bench, Subject
+from n2n_ablate import study
+from n2n_ablate.bench import Bench
 from n2n_ablate.errors import StoreError, StudyError
+from n2n_ablate.execute import Choice, Executor
+from n2n_ablate.invocation import Invocation
+from n2n_ablate.lifecycle import Audience
 from n2n_ablate.output import Output
 from n2n_ablate.registry import Registry
-from n2n_ablate.results import StudyResult, TrialResult
-from n2n_ablate.runner import Audience, Runner
+from n2n_ablate.runner import Runner
 from n2n_ablate.study import Plan
-from n2n_ablate.trackers import Background, Invocation, Tracker
+from n2n_ablate.version import __version__
 
 TRACKING = ("mlflow", "none")
 
@@ -36,6 +38,7 @@ class Request:
         study: Name or path of a study.
         profile, settings, trials, seeds, images, crop: See `study.plan`.
         device, precision: See `fit.machine`.
+        executor: What trains the fits.
         output: The output folder.
         plugins_dir: A further folder of plugin files.
     """
@@ -49,6 +52,7 @@ class Request:
     crop: int | None = None
     device: str = "auto"
     precision: str = "auto"
+    executor: Choice = field(default_factory=Choice)
     output: Path = Path("mlruns")
     plugins_dir: Path | None = None
 
@@ -65,19 +69,6 @@ class Session:
     def lock_name(self) -> str:
         """Name of the lock that whoever runs this study on this bench has to hold."""
         return f"{self.plan.study.name}-{self.bench.key}"
-
-
-class Nowhere:
-    """The tracker of `--tracking none`."""
-
-    def start(self, plan: Plan, invocation: Invocation) -> None:
-        """See `Tracker`."""
-
-    def trial(self, result: TrialResult, subjects: Sequence[Subject]) -> None:
-        """See `Tracker`."""
-
-    def finish(self, result: StudyResult, status: str) -> None:
-        """See `Tracker`."""
 
 
 def open_session(request: Request) -> Session:
@@ -98,7 +89,7 @@ def open_session(request: Request) -> Session:
         images=request.images,
         crop=request.crop,
     )
-    machine = fit.machine(request.device, request.precision)
+    machine = request.executor.machine(request.device, request.precision)
     bench = Bench(plan, registry, machine)
     for trial in plan.fixed:
         bench.check(trial.recipe)
@@ -114,43 +105,62 @@ def default_profile(asked: study.Study, device: str) -> str:
 def open_runner(
     session: Session,
     output: Output,
-    audience: Audience,
+    view: object,
     *,
     tracking: str = "mlflow",
     tracking_uri: str = "",
     storage: str = "",
     fresh: bool = False,
     refit: bool = False,
+    executor: Executor | None = None,
 ) -> Runner:
     """Open the stores and return the runner. The caller holds the study's lock.
+
+    Args:
+        session: What to run.
+        output: The output folder.
+        view: Shows what happens: it implements life-cycle hooks, like any plugin.
+        tracking: `mlflow` or `none`.
+        tracking_uri: See `mlflow_store.tracking_uri`.
+        storage: Of the search, see `Search`.
+        fresh: Begin a new search.
+        refit: Train again what is in the store.
+        executor: Trains the fits. Whoever gives one opens and closes it.
 
     Raises:
         AblateError: A store cannot be opened.
     """
     search = None
     if session.plan.space and session.plan.searched:
-        if importlib.util.find_spec("optuna") is None:
-            raise StudyError(_no_search(session.plan))
+        for package in ("optuna", *(["cmaes"] if session.plan.study.strategy == "cma-es" else [])):
+            if importlib.util.find_spec(package) is None:
+                raise StudyError(_no_search(session.plan, package))
         from n2n_ablate.search import Search
 
         search = Search(session.plan, output, key=session.bench.key, storage=storage, fresh=fresh)
+    tracker = None
+    if tracking == "mlflow":
+        from n2n_ablate.mlflow_tracker import MlflowTracker
+
+        tracker = MlflowTracker(output, tracking_uri or None, session.registry)
     return Runner(
         plan=session.plan,
         registry=session.registry,
         bench=session.bench,
         output=output,
-        tracker=_tracker(tracking, tracking_uri, output, session.registry, audience.note),
-        audience=audience,
+        audience=_audience(session.registry, view, tracker),
         invocation=_invocation(session),
         search=search,
         refit=refit,
+        executor=executor,
     )
 
 
-def _no_search(plan: Plan) -> str:
+def _no_search(plan: Plan, package: str) -> str:
     fixed = len(plan.fixed)
+    needed = f"{package.replace('optuna', 'Optuna')}: pip install {package}"
     return (
-        f"study '{plan.study.name}' is a search, which needs Optuna: pip install optuna. Without it, "
+        f"study '{plan.study.name}' is a search, which needs {needed}. Without it, "
         f"--trials {fixed} runs the {fixed} trials that are declared, and studies of the designs "
         f"{', '.join(design for design in study.DESIGNS if design != 'search')} run whole."
     )
@@ -174,14 +184,17 @@ def check_tracking(kind: str) -> None:
         raise StoreError(msg)
 
 
-def _tracker(
-    kind: str, uri: str, output: Output, registry: Registry, complain: Callable[[str], None]
-) -> Tracker:
-    if kind == "none":
-        return Nowhere()
-    from n2n_ablate.mlflow_tracker import MlflowTracker
-
-    return Background(MlflowTracker(output, uri or None, registry), complain)
+def _audience(registry: Registry, view: object, tracker: object | None) -> Audience:
+    """Return who is told, in this order: the view, tracking, plugins as they were found."""
+    audience = Audience()
+    audience.join(view, "the live view")
+    if tracker is not None:
+        audience.join(tracker, "tracking", background=True)
+    for listener in registry.listeners:
+        audience.add(listener)
+    for item in registry.broken:
+        audience.note(f"not loaded: {item}")
+    return audience
 
 
 def _invocation(session: Session) -> Invocation:
