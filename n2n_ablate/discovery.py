@@ -80,6 +80,7 @@ def find(
         plugins_dir: The folder of the third road.
         file: A single plugin file, loaded last if it is on none of the roads.
         local: The folder of the second, where it is not that of the working folder.
+        file: A single plugin file, loaded last if it is on none of the roads.
 
     Raises:
         PluginError: `plugins_dir` is not a folder.

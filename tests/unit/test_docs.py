@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from n2n_ablate import fit, images, study, testing
+from n2n_ablate import fit, images, scaffold, study, templates, testing
 from n2n_ablate.components import KINDS, PROTOCOLS
 from n2n_ablate.denoising import choose_recipe, denoise
 from n2n_ablate.recipe import Part, Recipe
@@ -327,3 +327,17 @@ def test_every_dependency_has_its_sentence():
     for wanted in [*project["dependencies"], *project["optional-dependencies"]["dev"]]:
         name = re.match(r"[\w-]+", wanted)[0]
         assert f"- `{name}`: " in text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_page_has_every_promise_of_the_kit(kind):
+    text = (DOCS / "plugins" / f"{kind}.md").read_text(encoding="utf-8")
+    listed = text.partition("<!-- generated: promises-")[2].partition("<!-- /generated -->")[0]
+    told = [line.removeprefix("- ") for line in listed.splitlines() if line.startswith("- ")]
+    assert told == [item.sentence for item in testing.promises_of(testing.CONTRACTS[kind])]
+
+
+def test_the_page_shows_the_sampler_that_new_writes():
+    (block,) = [own for own in PLUGINS if own.title == "plugins/my_pair.py"]
+    wanted = scaffold.names("sampler", "my-pair")
+    assert block.text == wanted.fill(templates.SAMPLER)
