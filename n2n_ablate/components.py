@@ -51,6 +51,7 @@ class Sampler(Protocol):
     - `leaks = False`: True if some pixel's noise reaches more than one view, on purpose.
     - `consistent = True`: False if cutting the denoised image has no meaning (no consistency loss).
     - `keeps_flat = True`: False if the gray of a flat image changes.
+    - `made_for = None`: the `Noise` that it parts, where it parts the noise instead of the pixels.
     - `pairs = ((0, 1), (1, 0))`: which view is trained to predict which, the same at every step.
     - `at(step, steps) -> Sampler`: the sampler to use at this step, for schedules.
     - `prepare(noisy, noise) -> Sampler`: called once per fit with the noisy image, shape
