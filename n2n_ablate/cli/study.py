@@ -140,7 +140,7 @@ def _run_locked(
 def _print(
     result: StudyResult, runner: Runner, request: Request, *, as_json: bool, quiet: bool
 ) -> None:
-    from n2n_ablate import answer, export, tables
+    from n2n_ablate import answer, effects_table, export, tables
     from n2n_ablate.header import header_of
 
     out = results()
@@ -155,6 +155,10 @@ def _print(
         out.print(tables.study_table(result, condition.label, out.width))
         for text in tables.legend(result, condition.label):
             out.print(text, markup=False, highlight=False, style="dim")
+        if runner.plan.effects:
+            out.print(effects_table.effects_table(result, condition.label))
+            for text in effects_table.legend(result):
+                out.print(text, markup=False, highlight=False, style="dim")
         for text in (
             answer.sentence(result, header_of(runner.bench), condition.label),
             answer.best_sentence(result, condition.label),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from n2n_ablate.study.designs import Effect as Effect
 from n2n_ablate.study.find import find as find
 from n2n_ablate.study.find import known as known
 from n2n_ablate.study.find import shipped as shipped

@@ -136,6 +136,10 @@ def _study(top: _Table, path: Path) -> Study:
     if design == "search" and not any(factor.domain for factor in factors):
         msg = "design 'search' needs a factor with a range: { low = 0.0, high = 0.5 }"
         raise StudyError(msg)
+    for key, value in top.table("factors").data.items() if design == "leave-one-out" else ():
+        if not (isinstance(value, Mapping) and set(value) == {"without"}):
+            msg = f"factor '{key}': design 'leave-one-out' wants {{ without = ... }}, what switches it off"
+            raise StudyError(msg)
     startup = search.get("startup", int, 4)
     return Study(
         name=name,
