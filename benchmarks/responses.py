@@ -1,7 +1,7 @@
 """Do the bands of response curves hold as often as they promise? Drawn searches with known curves.
 
-    python benchmarks/responses.py                                        prints
-    python benchmarks/responses.py --out docs/results/response-curves     writes Markdown too
+python benchmarks/responses.py                                        prints
+python benchmarks/responses.py --out docs/results/response-curves     writes Markdown too
 """
 
 from __future__ import annotations
@@ -80,7 +80,10 @@ def main() -> None:
         "*Whole curve*, *one place*: share of studies, of places in which the band and the pointwise",
         "interval hold the true curve; 0.95 is promised for smooth curves. *Best place*: share of studies",
         "whose `near_best` holds it. Then the median half-width of the band in dB, and the share of the",
-        "range that could not be told from the best. The *kink* is not smooth, as a warning.",
+        "range that could not be told from the best.",
+        "",
+        "Two rows are warnings. *Bump* with 7 places has gaps as wide as itself, and a *kink* is not",
+        "smooth: with few images the band is wide enough for either, with many it is not.",
         "",
         "| curve | images | places | whole curve | one place | best place | half-width | near best |",
         "|---|---|---|---|---|---|---|---|",

@@ -96,7 +96,7 @@ class Study:
         references: Recipes outside the factors that give the table a scale, by name.
         contrasts: Names of the trials whose difference from the baseline is the question. Empty:
             all declared trials. Of a factorial: its effects, by what they change.
-        metrics: Names of the metrics; `psnr`, which decides, is always among them.
+        metrics: What is measured, by what tables call it; `psnr`, which decides, is the first.
         margin: Differences within +- this many dB count as equivalent.
         strategy: Search strategy, one of `STRATEGIES`.
         startup: Random trials before the search strategy takes over.
@@ -113,7 +113,7 @@ class Study:
     factors: tuple[Factor, ...]
     references: Mapping[str, Mapping[str, Value]]
     contrasts: tuple[str, ...]
-    metrics: tuple[str, ...]
+    metrics: Mapping[str, Part]
     margin: float
     strategy: str
     startup: int

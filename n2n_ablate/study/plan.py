@@ -209,7 +209,7 @@ def _plan(
         whole=whole,
         conditions=tuple(_condition(item, noise, registry) for item in study.conditions),
         contrasts=() if effects else study.contrasts or tuple(names),
-        metrics={name: resolved(registry, "metric", Part(name)) for name in study.metrics},
+        metrics={name: resolved(registry, "metric", part) for name, part in study.metrics.items()},
         effects=effects,
     )
 
