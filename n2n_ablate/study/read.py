@@ -97,6 +97,10 @@ def _study(top: _Table, path: Path) -> Study:
     if design == "search" and not any(factor.domain for factor in factors):
         msg = "design 'search' needs a factor with a range: { low = 0.0, high = 0.5 }"
         raise StudyError(msg)
+    for key, value in top.table("factors").data.items() if design == "leave-one-out" else ():
+        if not (isinstance(value, Mapping) and set(value) == {"without"}):
+            msg = f"factor '{key}': design 'leave-one-out' wants {{ without = ... }}, what switches it off"
+            raise StudyError(msg)
     startup = search.get("startup", int, 4)
     return Study(
         name=name,
@@ -116,12 +120,23 @@ def _study(top: _Table, path: Path) -> Study:
     )
 
 
-def _metrics(names: list[object]) -> tuple[str, ...]:
-    words = [name for name in names if isinstance(name, str)]
-    if len(words) < len(names):
-        msg = f"'metrics' must be a list of names, got {names!r}"
-        raise StudyError(msg)
-    return tuple(dict.fromkeys(["psnr", *words]))
+def _metrics(items: list[object]) -> dict[str, Part]:
+    """Return metrics by label: the name, with its parameters where a name comes twice."""
+    parts = [Part("psnr")]
+    for item in items:
+        part = Part.read(item, "'metrics'")
+        if part.name == "psnr" and part.parameters:
+            msg = f"'metrics': psnr decides and has no parameters, got {item!r}"
+            raise StudyError(msg)
+        parts += [part] if part not in parts else []
+    names = [part.name for part in parts]
+    return {
+        # Trackers take few characters in the name of a metric.
+        part.name
+        if names.count(part.name) == 1
+        else re.sub(r"\W+", "-", str(part)).strip("-"): part
+        for part in parts
+    }
 
 
 def _missing(key: str) -> Any:
