@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 from n2n_ablate import hookspecs
-from n2n_ablate.errors import PluginError
+from n2n_ablate.errors import PluginError, printable
 
 LOCAL_FOLDER = "plugins"
 OFF_SWITCH = "N2N_ABLATE_PLUGINS"
@@ -72,7 +72,7 @@ def find(plugins_dir: Path | None = None) -> Iterator[Found]:
     Raises:
         PluginError: `plugins_dir` is not a folder.
     """
-    if plugins_dir is not None and not plugins_dir.is_dir():
+    if plugins_dir is not None and not _is_folder(plugins_dir):
         msg = f"--plugins-dir: '{plugins_dir}' is not a folder. Give a folder with plugin files."
         raise PluginError(msg)
     seen: set[str] = set()
@@ -148,10 +148,17 @@ def broken(origin: Origin, error: BaseException) -> Broken:
         frame.lineno for frame in frames if own and Path(frame.filename).name == Path(own).name
     ]
     where = own or origin.plugin
-    reason = str(error) or "no message"
+    reason = (str(error).splitlines() or ["no message"])[0]
     if not isinstance(error, PluginError):
         reason = f"{type(error).__name__}: {reason}"
-    return Broken(origin, f"{where}:{lines[-1]}" if lines else where, reason.splitlines()[0])
+    return Broken(origin, f"{where}:{lines[-1]}" if lines else where, printable(reason))
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 def _spec_of(point: EntryPoint) -> str:

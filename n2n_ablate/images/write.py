@@ -59,7 +59,11 @@ def check_writable(path: Path, *, bits: int) -> None:
             f"'{path}': images of {bits} bits can be written as {', '.join(known)}, got '{suffix}'"
         )
         raise ImageError(msg)
-    if path.is_dir() or (path.parent.exists() and not path.parent.is_dir()):
+    try:
+        usable = not path.is_dir() and (path.parent.is_dir() or not path.parent.exists())
+    except (OSError, ValueError):  # a name that no file can have
+        usable = False
+    if not usable:
         msg = f"'{path}' cannot be written: give a file in a folder"
         raise ImageError(msg)
 

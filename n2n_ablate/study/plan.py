@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,7 @@ from n2n_ablate.part import Part, Value
 from n2n_ablate.recipe import Recipe, canonical, resolved
 from n2n_ablate.registry import Registry
 from n2n_ablate.space import Domain
+from n2n_ablate.study import limits
 from n2n_ablate.study.model import BASELINE, Condition, Factor, Level, Profile, Study, Trial, named
 from n2n_ablate.study.ranges import searched
 from n2n_ablate.study.settings import setting, sort_settings
@@ -122,8 +124,8 @@ def plan(
     if crop is not None and crop < 0:
         msg = f"--crop must not be negative, got {crop}"
         raise StudyError(msg)
-    if seeds is not None and seeds < 1:
-        msg = f"--seeds must be at least 1, got {seeds}"
+    if seeds is not None and not 1 <= seeds <= limits.MOST_SEEDS:
+        msg = f"--seeds must be from 1 to {limits.MOST_SEEDS}, got {seeds}"
         raise StudyError(msg)
     chosen = replace(
         chosen,
@@ -224,6 +226,9 @@ def _declared(
             msg = f"factor '{factor.key}' has no levels; design '{design}' needs some"
             raise StudyError(msg)
     if design == "grid":
+        if math.prod(len(factor.levels) for factor in factors) > limits.MOST_TRIALS:
+            msg = f"'factors' make a grid of more than {limits.MOST_TRIALS:,} trials"
+            raise StudyError(msg)
         levels = [[(factor.key, level) for level in factor.levels] for factor in factors]
         chosen: Iterable[tuple[tuple[str, Level], ...]] = itertools.product(*levels)
     else:  # the others change one factor at a time; what differs is what the levels mean
