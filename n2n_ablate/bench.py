@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from n2n_ablate.errors import AblateError, ImageError, PluginError
-from n2n_ablate.fit import Fit, Machine, prepared, require_room
-from n2n_ablate.identity import Fingerprints, generator, stream
+from n2n_ablate.fit import Fit, Machine, Order, prepared, require_room
+from n2n_ablate.identity import Fingerprints, generator
 from n2n_ablate.images import Image, collect
-from n2n_ablate.recipe import Recipe, canonical
+from n2n_ablate.recipe import Recipe
 from n2n_ablate.registry import Registry
 from n2n_ablate.study import Condition, Plan
 
@@ -68,10 +68,7 @@ class Bench:
     def fits(self, recipe: Recipe) -> list[Fit]:
         """Return the fits of a recipe, one per subject, in the order of `subjects`."""
         parts = recipe.build(self._registry)
-        kin = canonical(
-            {kind: recipe.to_json()[kind] for kind in ("backbone", "loss", "estimator")}
-        )
-        return [self._fit(recipe, parts, kin, subject) for subject in self.subjects]
+        return [self._fit(recipe, parts, subject) for subject in self.subjects]
 
     def steps(self, recipe: Recipe) -> int:
         """Return how many steps a recipe trains."""
@@ -129,27 +126,15 @@ class Bench:
             for name, places in found.items()
         }
 
-    def _fit(self, recipe: Recipe, parts: Mapping[str, object], kin: str, subject: Subject) -> Fit:
-        noise, digest = subject.condition.noise, subject.image.digest
-        key = self._prints.fit_key(
-            image_digest=digest,
-            noise=noise,
-            recipe=recipe,
-            seed=subject.seed,
-            device_type=self.machine.type,
-            precision=self.machine.precision,
-            metrics=self.plan.metrics,
-        )
-        return Fit(
-            key=key,
-            noisy=subject.noisy,
-            clean=subject.image.pixels,
-            noise=self._registry.build("noise", noise.name, noise.parameters),
-            metrics=self._metrics,
-            init_seed=stream("weights", digest, subject.seed),
-            rng=lambda: generator("sampler", digest, subject.seed),
-            kin=kin,
-            **parts,  # type: ignore[arg-type]
+    def _fit(self, recipe: Recipe, parts: Mapping[str, object], subject: Subject) -> Fit:
+        noise = subject.condition.noise
+        order = Order(recipe, noise, self.plan.metrics, subject.seed, subject.image.digest)
+        made = self._registry.build("noise", noise.name, noise.parameters)
+        return order.fit(
+            order.key(self._prints, self.machine.type, self.machine.precision),
+            subject.noisy,
+            subject.image.pixels,
+            {**parts, "noise": made, "metrics": self._metrics},
         )
 
 

@@ -50,19 +50,29 @@ class Listener:
 class Registry:
     """All components of the plugins given, the installed ones included unless `installed=False`.
 
+    Args:
+        plugins: Plugins that are there already.
+        installed: Load those that `discovery.find` finds.
+        plugins_dir: A further folder of plugin files.
+        local: In place of `./plugins`.
+
     Attributes:
         broken: Plugins that could not be loaded, with the reason.
         listeners: Plugins that want to hear what happens in a study.
     """
 
     def __init__(
-        self, *plugins: object, installed: bool = True, plugins_dir: Path | None = None
+        self,
+        *plugins: object,
+        installed: bool = True,
+        plugins_dir: Path | None = None,
+        local: Path = Path(discovery.LOCAL_FOLDER),
     ) -> None:
         self._entries: dict[tuple[str, str], Entry] = {}
         self._contested: dict[tuple[str, str], tuple[Entry, Entry]] = {}
         self.broken: list[Broken] = []
         self.listeners: list[Listener] = []
-        for found in discovery.find(plugins_dir) if installed else ():
+        for found in discovery.find(plugins_dir, local) if installed else ():
             self._load(found.origin, found.load)
         for plugin in plugins:
             name = getattr(plugin, "__name__", type(plugin).__name__)

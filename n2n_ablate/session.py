@@ -9,21 +9,23 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 
-from n2n_ablate import __version__, fit, study
+from n2n_ablate import study
 from n2n_ablate.bench import Bench
 from n2n_ablate.errors import StoreError, StudyError
+from n2n_ablate.execute import Choice, Executor
 from n2n_ablate.invocation import Invocation
 from n2n_ablate.lifecycle import Audience
 from n2n_ablate.output import Output
 from n2n_ablate.registry import Registry
 from n2n_ablate.runner import Runner
 from n2n_ablate.study import Plan
+from n2n_ablate.version import __version__
 
 TRACKING = ("mlflow", "none")
 
@@ -36,6 +38,7 @@ class Request:
         study: Name or path of a study.
         profile, settings, trials, seeds, images, crop: See `study.plan`.
         device, precision: See `fit.machine`.
+        executor: What trains the fits.
         output: The output folder.
         plugins_dir: A further folder of plugin files.
     """
@@ -49,6 +52,7 @@ class Request:
     crop: int | None = None
     device: str = "auto"
     precision: str = "auto"
+    executor: Choice = field(default_factory=Choice)
     output: Path = Path("mlruns")
     plugins_dir: Path | None = None
 
@@ -85,7 +89,7 @@ def open_session(request: Request) -> Session:
         images=request.images,
         crop=request.crop,
     )
-    machine = fit.machine(request.device, request.precision)
+    machine = request.executor.machine(request.device, request.precision)
     bench = Bench(plan, registry, machine)
     for trial in plan.fixed:
         bench.check(trial.recipe)
@@ -108,6 +112,7 @@ def open_runner(
     storage: str = "",
     fresh: bool = False,
     refit: bool = False,
+    executor: Executor | None = None,
 ) -> Runner:
     """Open the stores and return the runner. The caller holds the study's lock.
 
@@ -120,14 +125,16 @@ def open_runner(
         storage: Of the search, see `Search`.
         fresh: Begin a new search.
         refit: Train again what is in the store.
+        executor: Trains the fits. Whoever gives one opens and closes it.
 
     Raises:
         AblateError: A store cannot be opened.
     """
     search = None
     if session.plan.space and session.plan.searched:
-        if importlib.util.find_spec("optuna") is None:
-            raise StudyError(_no_search(session.plan))
+        for package in ("optuna", *(["cmaes"] if session.plan.study.strategy == "cma-es" else [])):
+            if importlib.util.find_spec(package) is None:
+                raise StudyError(_no_search(session.plan, package))
         from n2n_ablate.search import Search
 
         search = Search(session.plan, output, key=session.bench.key, storage=storage, fresh=fresh)
@@ -145,13 +152,15 @@ def open_runner(
         invocation=_invocation(session),
         search=search,
         refit=refit,
+        executor=executor,
     )
 
 
-def _no_search(plan: Plan) -> str:
+def _no_search(plan: Plan, package: str) -> str:
     fixed = len(plan.fixed)
+    needed = f"{package.replace('optuna', 'Optuna')}: pip install {package}"
     return (
-        f"study '{plan.study.name}' is a search, which needs Optuna: pip install optuna. Without it, "
+        f"study '{plan.study.name}' is a search, which needs {needed}. Without it, "
         f"--trials {fixed} runs the {fixed} trials that are declared, and studies of the designs "
         f"{', '.join(design for design in study.DESIGNS if design != 'search')} run whole."
     )

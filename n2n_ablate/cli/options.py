@@ -47,6 +47,26 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.", rich_hel
 Precision = Annotated[
     str, typer.Option(help="auto, fp32 (exact), tf32 or bf16.", rich_help_panel=_WHERE)
 ]
+Executor = Annotated[
+    str,
+    typer.Option(help="local (this process) or ray (a cluster).", rich_help_panel=_WHERE),
+]
+Address = Annotated[
+    str,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="A running Ray cluster; without it one is started on this machine.",
+        rich_help_panel=_WHERE,
+    ),
+]
+GpusPerStack = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE",
+        help="On Ray: the share of a GPU that a stack of fits takes, e.g. 0.25.",
+        rich_help_panel=_WHERE,
+    ),
+]
 Output = Annotated[
     Path, typer.Option(help="Folder for results, stores and pictures.", rich_help_panel=_WHERE)
 ]

@@ -36,6 +36,9 @@ def run(
     settings: options.Settings = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
+    executor: options.Executor = "local",
+    address: options.Address = "",
+    gpus_per_stack: options.GpusPerStack = None,
     output: options.Output = Path("mlruns"),
     plugins_dir: options.PluginsDir = None,
     tracking: Annotated[
@@ -66,7 +69,10 @@ def run(
         n2n-ablate study center-weight
 
         n2n-ablate study samplers --set sampler=mine --images photos/ --seeds 2
+
+        n2n-ablate study samplers --executor ray --address 10.0.0.1:6379 --gpus-per-stack 0.25
     """
+    from n2n_ablate.execute import Choice
     from n2n_ablate.output import Output
     from n2n_ablate.session import Request, check_tracking, open_session
 
@@ -80,11 +86,13 @@ def run(
         crop=crop,
         device=device,
         precision=precision,
+        executor=Choice(executor, address, gpus_per_stack),
         output=output,
         plugins_dir=plugins_dir,
     )
     check_tracking(tracking)
-    signal.signal(signal.SIGTERM, _interrupt)
+    request.executor.check()
+    _heed_signals()
     session = open_session(request)
     place = Output(output)
     busy = f"study '{session.plan.study.name}' is being run by another process in '{output}'. Wait, or use --output."
@@ -114,25 +122,27 @@ def _run_locked(
     tracking, tracking_uri, storage = stores
     fresh, refit, as_json, quiet = switches
     view = audience(messages(), quiet=quiet or as_json)
-    runner = open_runner(
-        session,
-        place,
-        view,
-        tracking=tracking,
-        tracking_uri=tracking_uri,
-        storage=storage,
-        fresh=fresh,
-        refit=refit,
-    )
-    if not (quiet or as_json):
-        view.note(session.plan.study.question)
-    try:
-        result = runner.run()
-    except KeyboardInterrupt:
-        view.close()
-        return _interrupted(runner, view.console)
-    finally:
-        view.close()
+    with request.executor.executor(session.bench.machine, session.registry) as executor:
+        runner = open_runner(
+            session,
+            place,
+            view,
+            tracking=tracking,
+            tracking_uri=tracking_uri,
+            storage=storage,
+            fresh=fresh,
+            refit=refit,
+            executor=executor,
+        )
+        if not (quiet or as_json):
+            view.note(session.plan.study.question)
+        try:
+            result = runner.run()
+        except KeyboardInterrupt:
+            view.close()
+            return _interrupted(runner, view.console)
+        finally:
+            view.close()
     _print(result, runner, request, as_json=as_json, quiet=quiet)
     return _FAILED_FITS if any(item.failures for item in result.trials) else 0
 
@@ -208,6 +218,14 @@ def _interrupted(runner: Runner, console: Console) -> int:
     return _INTERRUPTED
 
 
+def _heed_signals() -> None:
+    """End in order at the first SIGINT or SIGTERM, at once at the second."""
+    for kind in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(kind) != signal.SIG_IGN:  # what `nohup` ignores stays ignored
+            signal.signal(kind, _interrupt)
+
+
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     raise KeyboardInterrupt
