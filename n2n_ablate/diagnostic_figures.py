@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from n2n_ablate.diagnostics.relation import Point, loss_alone, relations
+from n2n_ablate.escape import for_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,7 +80,7 @@ def _panels(count: int, title: str) -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=(width, 4.2), dpi=100)
     FigureCanvasAgg(figure)
     figure.subplots_adjust(0.65 / width, 0.13, 1 - 2.5 / width, 0.85, wspace=0.12)
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(for_figure(title), fontsize=11)
     axes = [figure.add_subplot(1, count, 1)]
     axes += [figure.add_subplot(1, count, place, sharey=axes[0]) for place in range(2, count + 1)]
     return figure, axes
@@ -105,7 +106,7 @@ def _scatter(axes: Axes, dots: Iterable[tuple[str, str, float, float]]) -> None:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+    return for_figure(name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…")
 
 
 def _legend(axes: Axes) -> None:
