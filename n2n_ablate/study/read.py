@@ -279,6 +279,6 @@ def _seeds(own: _Table, default: list[int]) -> tuple[int, ...]:
     seeds = own.get("seeds", list, default)
     wrong = any(type(seed) is not int or seed < 0 for seed in seeds)
     if wrong or len(set(seeds)) < len(seeds) or ("seeds" in own.data and not seeds):
-        msg = f"'{own.at('seeds')}' must be a list of different whole numbers from 0, got {seeds}"
+        msg = f"'{own.at('seeds')}' must be a list of whole numbers from 0, each once, got {seeds}"
         raise StudyError(msg)
     return tuple(seeds)
