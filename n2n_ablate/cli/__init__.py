@@ -42,9 +42,11 @@ def _options(
 def _register() -> None:
     from n2n_ablate.cli import (
         best,
+        check,
         compare,
         denoise,
         diagnose,
+        new,
         plan,
         plugins,
         report,
@@ -65,6 +67,8 @@ def _register() -> None:
     app.command("best", rich_help_panel="Results")(best.run)
     app.command("denoise", rich_help_panel="Images")(denoise.run)
     app.command("plugins", rich_help_panel="Plugins")(plugins.show)
+    app.command("new", rich_help_panel="Plugins")(new.run)
+    app.command("check", rich_help_panel="Plugins")(check.run)
 
 
 _register()

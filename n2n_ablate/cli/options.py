@@ -46,6 +46,14 @@ Crop = Annotated[
         help="Side of the centre crop in pixels; 0 for whole images.", rich_help_panel=_BUDGET
     ),
 ]
+ConfirmImages = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--confirm-images",
+        help="Confirm on these images, which no trial may have seen: as --images. May be repeated.",
+        rich_help_panel=_BUDGET,
+    ),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
