@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
@@ -67,10 +68,22 @@ class Bench:
         keys = "".join(fit.key for fit in self.fits(self.plan.baseline.recipe))
         return hashlib.sha256(f"{self.plan.key}{keys}".encode()).hexdigest()[:10]
 
-    def fits(self, recipe: Recipe) -> list[Fit]:
-        """Return the fits of a recipe, one per subject, in the order of `subjects`."""
+    def with_plan(self, plan: Plan) -> Bench:
+        """Return this bench for a plan of the same images, seeds and conditions."""
+        other = copy.copy(self)
+        other.plan = plan
+        return other
+
+    def fits(self, recipe: Recipe, subjects: Sequence[Subject] | None = None) -> list[Fit]:
+        """Return the fits of a recipe, one per subject, in their order.
+
+        Args:
+            recipe: With every parameter written out.
+            subjects: Some of the bench's; by default all.
+        """
         parts = recipe.build(self._registry)
-        return [self._fit(recipe, parts, subject) for subject in self.subjects]
+        wanted = self.subjects if subjects is None else subjects
+        return [self._fit(recipe, parts, subject) for subject in wanted]
 
     def steps(self, recipe: Recipe) -> int:
         """Return how many steps a recipe trains."""

@@ -8,9 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from n2n_ablate import journal
+from n2n_ablate import reopen
+from n2n_ablate.best import choose
 from n2n_ablate.components import RECIPE_KINDS
-from n2n_ablate.errors import StoreError, StudyError, nearest
+from n2n_ablate.errors import StoreError, StudyError
 from n2n_ablate.fit import Fit, Machine, fit_all, prepared, require_room
 from n2n_ablate.fit.job import Listener
 from n2n_ablate.identity import generator, stream
@@ -18,7 +19,10 @@ from n2n_ablate.images import Image
 from n2n_ablate.part import Part
 from n2n_ablate.recipe import Recipe
 from n2n_ablate.registry import Registry
+from n2n_ablate.results import StudyResult
+from n2n_ablate.study import Trial
 from n2n_ablate.study.settings import setting
+from n2n_ablate.trial_names import meant
 
 OFFICIAL = Recipe(
     {
@@ -45,7 +49,7 @@ def choose_recipe(
     Args:
         registry: The components.
         output: The output folder in which the study was run.
-        from_study: Take the trial with the highest mean PSNR of this study; references excluded.
+        from_study: Take the recipe of this study that `best` says to use.
         trial: Take this trial of the study instead.
         settings: Changes, see `study.plan`.
 
@@ -54,9 +58,9 @@ def choose_recipe(
     """
     name, recipe = "the official preset", OFFICIAL
     if from_study:
-        found = journal.find(output, from_study)[0]
-        chosen = _chosen(list(found.trials.values()), from_study, trial)
-        name, recipe = f"{chosen.name} of {from_study} ({found.profile})", chosen.recipe
+        found = reopen.reopen(output, from_study).result
+        chosen = _chosen(found, trial)
+        name, recipe = f"{chosen.name} of {from_study} ({found.plan.profile.name})", chosen.recipe
     elif trial:
         msg = "--trial needs --from-study: it names a trial of a study"
         raise StudyError(msg)
@@ -105,18 +109,10 @@ def denoise(
     return torch.from_numpy(result.denoised.astype("float32") / 65535)[None]
 
 
-def _chosen(entries: Sequence[journal.Entry], study: str, trial: str) -> journal.Entry:
-    if trial:
-        named = {entry.name: entry for entry in entries}
-        ending = [entry for entry in entries if entry.name.endswith(f"={trial}")]
-        if trial not in named and len(ending) == 1:
-            return ending[0]  # tables leave the name of the only factor out
-        if trial not in named:
-            msg = f"study '{study}' has no finished trial '{trial}'. {nearest(trial, named)}"
-            raise StoreError(msg)
-        return named[trial]
-    own = [entry for entry in entries if entry.role != "reference" and entry.psnr is not None]
-    if not own:
-        msg = f"study '{study}' has no finished trial yet. Run: n2n-ablate study {study}"
+def _chosen(found: StudyResult, trial: str) -> Trial:
+    trials = {item.trial.name: item.trial for item in found.trials}
+    if not trials:
+        name = found.plan.study.name
+        msg = f"study '{name}' has no finished trial yet. Run: n2n-ablate study {name}"
         raise StoreError(msg)
-    return max(own, key=lambda entry: entry.psnr or 0.0)
+    return trials[meant(trial, found.plan, trials)] if trial else choose(found).trial

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ class Entry:
         lines = (getattr(self.factory, "__doc__", None) or "").strip().splitlines()
         return lines[0] if lines else ""
 
-    @property
+    @cached_property  # every fit asks for them, and reading annotations is slow
     def parameters(self) -> tuple[space.Parameter, ...]:
         """The component's parameters, in order."""
         return space.parameters(self.factory)

@@ -15,7 +15,10 @@ def run(
     image: Annotated[Path, typer.Argument(help="A noisy image: grey or RGB, 8 or 16 bits.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the denoised image.")],
     from_study: Annotated[
-        str, typer.Option(help="Use the best recipe of a study that was run here.", metavar="STUDY")
+        str,
+        typer.Option(
+            help="Use the recipe of this study that the command best prints.", metavar="STUDY"
+        ),
     ] = "",
     trial: Annotated[str, typer.Option(help="With --from-study: use this trial's recipe.")] = "",
     settings: Annotated[
@@ -34,7 +37,7 @@ def run(
     *,
     quiet: options.Quiet = False,
 ) -> None:
-    """Denoise one image, without any clean one, with the official or a study's best recipe.
+    """Denoise one image, without any clean one, with the official recipe or a study's.
 
     Example:
         n2n-ablate denoise noisy.png -o clean.png --from-study center-weight
