@@ -38,6 +38,10 @@ class StoreError(AblateError):
     """An output folder or a store that cannot be read or written."""
 
 
+class ExecutorError(AblateError):
+    """Workers that cannot be started, reached, or trusted to do what this process would do."""
+
+
 class BusyError(AblateError):
     """Another process is running the same study."""
 
