@@ -178,6 +178,11 @@ def open_runner(
         AblateError: A store cannot be opened.
     """
     search = None
+    if race and session.plan.effects:
+        msg = (
+            "--until-settled is for contrasts; a factorial has effects, which need every cell whole"
+        )
+        raise StudyError(msg)
     if race and session.plan.space and session.confirm_bench is None:
         msg = (
             f"--until-settled looks at declared contrasts while they run, and study "

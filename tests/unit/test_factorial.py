@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from n2n_ablate import answer, export
+from n2n_ablate.cli import app
 from n2n_ablate.effects import effects
 from n2n_ablate.effects_table import effects_table, legend
 from n2n_ablate.errors import StudyError
@@ -92,6 +94,21 @@ def test_contrasts_of_a_factorial_choose_its_effects(tiny, text, registry):
     tiny.write_text('contrasts = [{ estimator = "flop" }]' + text)
     with pytest.raises(StudyError, match="is no effect of this factorial"):
         plan(read(tiny), registry)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--until-settled"], "effects, which need every cell whole"),
+        (["--confirm-images", "builtin:cat"], "a factorial has effects, no contrasts to confirm"),
+    ],
+)
+def test_what_belongs_to_contrasts_is_refused(tiny, text, tmp_path, more, said):
+    tiny.write_text(text)
+    words = ["study", str(tiny), "--trials", "12", "--tracking", "none", "--output", str(tmp_path)]
+    done = CliRunner().invoke(app, [*words, *more])
+    assert isinstance(done.exception, StudyError)
+    assert said in str(done.exception)
 
 
 # Numbers
