@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -34,6 +35,21 @@ OFFICIAL = Recipe(
     }
 )
 """Zero-Shot Noise2Noise as published (Mansour and Heckel, 2023)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Denoised:
+    """A denoised image, and what can be said of it without a clean one.
+
+    Attributes:
+        image: Shape (1, c, h, w), in [0, 1].
+        figures: Metrics that need no clean image, the last `loss`, and what the estimator chose.
+        failed: What went wrong, by name, with metrics that could not be taken.
+    """
+
+    image: Tensor
+    figures: Mapping[str, float]
+    failed: Mapping[str, str]
 
 
 def choose_recipe(
@@ -80,8 +96,8 @@ def denoise(
     *,
     seed: int = 0,
     listener: Listener | None = None,
-) -> Tensor:
-    """Train the recipe on one noisy image and return it denoised, (1, c, h, w), in [0, 1].
+) -> Denoised:
+    """Train the recipe on one noisy image and return it denoised.
 
     Raises:
         StudyError: The training diverged.
@@ -106,7 +122,24 @@ def denoise(
         hint = "" if result.passing else "Try a smaller rate: --set training.lr=0.0003"
         msg = f"the training {result.failure}. {hint}".rstrip()
         raise StudyError(msg)
-    return torch.from_numpy(result.denoised.astype("float32") / 65535)[None]
+    found = torch.from_numpy(result.denoised.astype("float32") / 65535)[None]
+    figures, failed = _without_truth(registry, found, image.pixels)
+    return Denoised(found, {**result.figures, **figures}, failed)
+
+
+def _without_truth(
+    registry: Registry, denoised: Tensor, noisy: Tensor
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Take every metric that needs no clean image, with its defaults; one that fails costs itself."""
+    figures, failed = {}, {}
+    for name in registry.names("metric"):
+        try:
+            metric = registry.build("metric", name, {})
+            if not getattr(metric, "full_reference", True):
+                figures[name] = float(metric.measure(denoised, noisy, noisy)[0])
+        except Exception as error:  # noqa: BLE001  anybody's code; the image is there already
+            failed[name] = f"{type(error).__name__}: {error}"
+    return figures, failed
 
 
 def _chosen(found: StudyResult, trial: str) -> Trial:

@@ -8,6 +8,7 @@ from typing import Any
 
 from n2n_ablate import answer, confirmed, record, stats
 from n2n_ablate.compare import crossing, peak
+from n2n_ablate.effects import EffectLine, effects
 from n2n_ablate.header import Header
 from n2n_ablate.results import Line, StudyResult, TrialResult
 from n2n_ablate.study import BASELINE
@@ -61,6 +62,7 @@ def _condition(result: StudyResult, header: Header, label: str) -> dict[str, Any
         "family": {"contrasts": size, "level": stats.LEVEL, "each": stats.family_level(size)},
         "variance": _account(result.account(label)),
         "loss_as_guide": _guide(result, label),
+        "effects": [_effect(line) for line in effects(result, label)],
         "trials": [
             {
                 **_line(line, result.plan.study.margin),
@@ -84,6 +86,20 @@ def _pair_of(pair: confirmed.Pair) -> dict[str, Any]:
         "interval": after and _pair((after.low, after.high)),
         "verdict": pair.verdict or None,
         "shrinkage": pair.shrinkage,
+    }
+
+
+def _effect(line: EffectLine) -> dict[str, Any]:
+    gap = line.difference
+    return {
+        "name": line.effect.name,
+        "kind": "main" if line.effect.order == 1 else "interaction",
+        "difference": gap and gap.mean,
+        "interval": gap and _pair((gap.low, gap.high)),
+        "level": gap and gap.level,
+        "images": gap and gap.n,
+        "verdict": line.verdict or None,
+        "caveat": (gap and gap.caveat) or None,
     }
 
 

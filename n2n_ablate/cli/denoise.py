@@ -65,7 +65,7 @@ def run(
         *columns, TimeRemainingColumn(), console=console, transient=True, disable=quiet
     ) as bar:
         task = bar.add_task("training", total=None)
-        denoised = denoise(
+        found = denoise(
             noisy,
             recipe,
             registry,
@@ -73,9 +73,13 @@ def run(
             seed=seed,
             listener=lambda point: bar.update(task, completed=point.step, total=point.steps),
         )
-    images.write(out, denoised, bits=bits)
+    images.write(out, found.image, bits=bits)
     if not quiet:
-        h, w = denoised.shape[-2:]
+        h, w = found.image.shape[-2:]
         steps = recipe.parts["training"].parameters.get("steps")
         told = f"{out}: {h}x{w}, {bits} bits, by {name} ({recipe.parts['sampler']}, {steps} steps)"
         console.print(told, markup=False, highlight=False, soft_wrap=True)
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in found.figures.items())
+        console.print(f"without a clean image: {figures}", markup=False, highlight=False)
+        for name, why in found.failed.items():
+            console.print(f"metric '{name}' failed: {why}", markup=False, highlight=False)

@@ -172,7 +172,7 @@ def _run_locked(
 def _print(
     result: StudyResult, runner: Runner, request: Request, *, as_json: bool, quiet: bool
 ) -> None:
-    from n2n_ablate import answer, export, tables
+    from n2n_ablate import answer, effects_table, export, tables
 
     out, header = results(), runner.header
     if as_json:
@@ -187,6 +187,10 @@ def _print(
         out.print(tables.study_table(result, label, out.width))
         for text in tables.legend(result, label):
             out.print(text, markup=False, highlight=False, style="dim")
+        if runner.plan.effects:
+            out.print(effects_table.effects_table(result, label))
+            for text in effects_table.legend(result):
+                out.print(text, markup=False, highlight=False, style="dim")
         if result.confirmed is not None:
             out.print()
             out.print(f"{title}, confirmed on other images", markup=False, highlight=False)

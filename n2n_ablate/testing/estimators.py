@@ -69,6 +69,34 @@ class EstimatorContract:
             )
         )
 
+    def test_a_watch_judges_every_fit_by_its_own_images(self) -> None:
+        """A watch, if there is one, keeps all at its first look, and chooses for each fit alone."""
+        if self._watch() is None:
+            return
+        fits = [picture(1, 3, 8, 8, seed=seed) for seed in (1, 2)]
+        moves = [
+            [picture(1, 3, 8, 8, seed=10 * fit + look) for look in range(40)] for fit in (1, 2)
+        ]
+        shown = [
+            [image + 0.2 * (fit + 1) * move for move in own]
+            for fit, (image, own) in enumerate(zip(fits, moves, strict=True))
+        ]
+        together, first, second = self._watch(), self._watch(), self._watch()
+        for look, (one, two) in enumerate(zip(*shown, strict=True), 1):
+            step = look * together.every
+            both = torch.cat([one, two])
+            before = both.clone()
+            keep = together.see(step, both)
+            alone = torch.cat([first.see(step, one), second.see(step, two)])
+            assert keep.dtype == torch.bool
+            assert keep.tolist() == alone.tolist()
+            assert torch.equal(both, before)
+            assert look > 1 or keep.all()
+
+    def _watch(self) -> Any:
+        watch = getattr(self.estimator, "watch", None)
+        return watch(1000) if watch is not None else None
+
 
 def _same(*images: Tensor) -> Views:
     return images

@@ -275,7 +275,7 @@ def test_all_kinds_work_together_in_the_engine(desk):
             "estimator": Part("mirrored"),
         }
     ).resolved(registry)
-    denoised = denoise(noisy, recipe, registry, fit.machine("cpu", "fp32"))
+    denoised = denoise(noisy, recipe, registry, fit.machine("cpu", "fp32")).image
     assert denoised.shape == clean.pixels.shape
 
 
