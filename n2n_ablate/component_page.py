@@ -209,7 +209,7 @@ def _domain(item: object) -> dict[str, Any] | None:
 
 def _reflowed(text: str) -> str:
     """Join the lines of paragraphs, so that the terminal breaks them where it ends."""
-    parts = re.split(r"\n\s*\n", text.strip())
+    parts = re.split(r"\n\s*\n", re.sub(r"::$", ":", text.strip(), flags=re.MULTILINE))
     return "\n\n".join(
         part if "\n " in part or part.startswith(" ") else " ".join(part.split("\n"))
         for part in parts
