@@ -340,6 +340,7 @@ def test_failures_of_a_confirmation_count(finished):
     assert "1 of" in answer.failures(found.result)
 
 
+@pytest.mark.filterwarnings("ignore")  # mlflow's imports warn about their own imports
 def test_runs_of_a_confirmation_have_that_role_and_are_written_once(finished, registry):
     from n2n_ablate import journal
     from n2n_ablate.mlflow_store import MlflowStore, tracking_uri
