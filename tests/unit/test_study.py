@@ -173,6 +173,9 @@ def test_a_component_that_changes_its_own_parameters_is_resolved_as_it_was_given
         def __init__(self, weight: float = 0.4) -> None:
             self.weight = weight / 2
 
+        def draw(self, image, rng):
+            return lambda image: (image, image)
+
     class Plugin:
         @hookimpl
         def register_samplers(self, register):
