@@ -247,15 +247,8 @@ def note(message: str) -> None:
 
 STUDY_FINISHED = "study_finished"
 LIFE_CYCLE = (
-    "study_started",
-    "trial_started",
-    "point",
-    "fit_finished",
-    "trial_finished",
-    "contrasts_looked",
-    "confirmation_started",
-    STUDY_FINISHED,
-    "note",
+    *("study_started", "trial_started", "point", "fit_finished", "trial_finished"),
+    *("contrasts_looked", "confirmation_started", STUDY_FINISHED, "note"),
 )
 """The hooks that are called while a study runs, in the order of the first call of each."""
 

@@ -235,14 +235,13 @@ class MlflowTracker:
         # Training time as duration; but MLflow sorts by start, so never before an earlier trial.
         start = max(self._last_start + 1, end - int(1000 * result.seconds))
         self._last_start, end = start, max(start, end)
-        trial = result.trial
-        role = "confirm" if self._running.confirming else trial.role
+        role = "confirm" if self._running.confirming else result.trial.role
         run = self._create(self._name(result), role, start, tags, given.invocation)
         try:
             images = dict.fromkeys(row.image for row in result.rows)
             self.store.log(
                 run,
-                params=record.parameters(self._running, trial, images),
+                params=record.parameters(self._running, result.trial, images),
                 values=[
                     *record.values(self._plan, result, self._baseline),
                     *record.diagnostics(self._plan, self._diagnoses.get(self._name(result), {})),
@@ -279,19 +278,15 @@ class MlflowTracker:
         if self._measured is None or not subjects:  # images may be gone
             return
         with contextlib.suppress(AblateError):  # what cannot be measured may still be kept
-            found = self._measured.of(result.trial.recipe, subjects)
-            self._diagnoses[self._name(result)] = found
+            self._diagnoses[self._name(result)] = self._measured.of(result.trial.recipe, subjects)
 
     def _name(self, result: TrialResult) -> str:
         return f"{result.trial.name} (confirm)" if self._running.confirming else result.trial.name
 
     def _made(self, kind: str, part: Part) -> Any:
-        if self._registry is None:
-            return None
-        try:
-            return self._registry.build(kind, part.name, part.parameters)
-        except AblateError:  # its plugin may be gone; its results are not
-            return None
+        with contextlib.suppress(AblateError):  # its plugin may be gone; its results are not
+            return self._registry and self._registry.build(kind, part.name, part.parameters)
+        return None
 
     def _create(
         self, name: str, role: str, start: int, tags: Mapping[str, str], about: Invocation

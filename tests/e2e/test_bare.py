@@ -135,7 +135,7 @@ def test_own_images_need_no_scikit_image_and_the_missing_row_is_said(machine, ph
         (
             ("study", "center-weight", *QUICK),
             (*MINIMUM, *FILES, *PICTURES),
-            "Optuna: pip install optuna. Without it, --trials 6 runs the 6 trials that are declared",
+            "Optuna: pip install optuna. Without it, --trials 5 runs the 5 trials that are declared",
         ),
         (
             ("study", "samplers", *QUICK[:-2]),
