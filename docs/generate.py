@@ -153,6 +153,8 @@ def hooks() -> str:
         function = getattr(hookspecs, name)
         body, parts = _docstring(function)
         signature = f"def {name}{inspect.signature(function)}: ..."
+        if len(signature) > WIDTH:  # as ruff breaks it
+            signature = re.sub(r"\((.*)\) ->", r"(\n    \1\n) ->", signature)
         sections += [f"## {name}", told, body]
         sections += [f"```python\n{signature.replace(chr(39), '')}\n```"]
         sections += [f"- `{key}`: {text}" for key, text in parts.get("Args", {}).items()]

@@ -40,8 +40,14 @@ def best(result: StudyResult, condition: str) -> Line | None:
     return next(whole, None)
 
 
-def scope(header: Header, condition: str) -> str:
-    """Return what an answer holds for: samplers rank differently at other sizes and budgets."""
+def scope(header: Header, condition: str, given: int = 0) -> str:
+    """Return what an answer holds for: samplers rank differently at other sizes and budgets.
+
+    Args:
+        header: What the trials share.
+        condition: Label of the noise.
+        given: Images that a race used, if not all.
+    """
     sizes = {image.shape[-2:] for image in header.images}
     heights, widths = zip(*sizes, strict=True)
     exact = f"{heights[0]}x{widths[0]} pixels"
@@ -50,6 +56,7 @@ def scope(header: Header, condition: str) -> str:
     each = f"{seeds} seeds" if seeds > 1 else "1 seed"
     count = len(header.images)
     images = f"{count} images" if count > 1 else "1 image"
+    images = f"{given} of {images}" if 0 < given < count else images
     return f"{images} of {size}, {header.steps} steps, {each}, {condition}"
 
 
@@ -78,7 +85,7 @@ def _sentence(result: StudyResult, header: Header, condition: str, found: Sequen
     declared = [lines[name] for name in plan.contrasts if name in lines]
     asked = [line for line in declared if line.difference]
     lost = [line for line in declared if not line.difference and line.failures]
-    where = scope(header, condition)
+    where = scope(header, condition, max((line.images for line in lines.values()), default=0))
     if not asked and not lost:
         return f"No contrast has a result yet ({where})."
     base, margin = baseline_name(plan), plan.study.margin

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from n2n_ablate.diagnostics.relation import Point, loss_alone, relations
+from n2n_ablate.escape import for_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,7 +89,7 @@ def _panels(count: int, title: str, each: float) -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=(width, 4.2), dpi=100)
     FigureCanvasAgg(figure)
     figure.subplots_adjust(0.65 / width, 0.13, 1 - 2.5 / width, 0.85, wspace=0.12)
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(for_figure(title), fontsize=11)
     axes = [figure.add_subplot(1, count, 1)]
     axes += [figure.add_subplot(1, count, place, sharey=axes[0]) for place in range(2, count + 1)]
     return figure, axes
@@ -114,8 +115,7 @@ def _scatter(axes: Axes, dots: Iterable[tuple[str, str, float, float]]) -> None:
 
 
 def _short(name: str) -> str:
-    short = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
-    short = short.replace("$", r"\$")  # a name is no formula
+    short = for_figure(name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…")
     return f" {short}" if short.startswith("_") else short  # matplotlib would leave it out
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 from n2n_ablate import hookspecs
-from n2n_ablate.errors import PluginError
+from n2n_ablate.errors import PluginError, printable
 
 LOCAL_FOLDER = "plugins"
 LOCAL_ROAD, GIVEN_ROAD = f"./{LOCAL_FOLDER}", "--plugins-dir"
@@ -85,7 +85,7 @@ def find(
     Raises:
         PluginError: `plugins_dir` is not a folder.
     """
-    if plugins_dir is not None and not plugins_dir.is_dir():
+    if plugins_dir is not None and not _is_folder(plugins_dir):
         msg = f"--plugins-dir: '{plugins_dir}' is not a folder. Give a folder with plugin files."
         raise PluginError(msg)
     seen: set[str] = set()
@@ -165,10 +165,17 @@ def broken(origin: Origin, error: BaseException) -> Broken:
     notes = getattr(error, "__notes__", [])
     lines += [int(note.removeprefix("line ")) for note in notes if note.startswith("line ")]
     where = own or origin.plugin
-    reason = str(error) or "no message"
+    reason = (str(error).splitlines() or ["no message"])[0]
     if not isinstance(error, PluginError):
         reason = f"{type(error).__name__}: {reason}"
-    return Broken(origin, f"{where}:{lines[-1]}" if lines else where, reason.splitlines()[0])
+    return Broken(origin, f"{where}:{lines[-1]}" if lines else where, printable(reason))
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 def _spec_of(point: EntryPoint) -> str:

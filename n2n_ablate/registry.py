@@ -204,7 +204,7 @@ class Registry:
         try:
             plugin = load()
             hooks = _collect(plugin, origin, collected)
-        except (KeyboardInterrupt, GeneratorExit):
+        except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  a plugin may even call sys.exit
             self.broken.append(discovery.broken(origin, error))

@@ -17,6 +17,7 @@ from n2n_ablate.bench import Subject
 from n2n_ablate.components import Noise, Sampler
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics.words import clear_leak, flat, signed
+from n2n_ablate.escape import for_markdown
 from n2n_ablate.figures import Sight
 from n2n_ablate.results import Line, Row, StudyResult, TrialResult
 from n2n_ablate.sampler_picture import sampler_picture
@@ -144,7 +145,7 @@ def summary(result: StudyResult, diagnoses: Mapping[str, ByCondition] | None = N
     """
     known = diagnoses or {}
     plan = result.plan
-    parts = [f"**{plan.study.question}**"]
+    parts = [f"**{for_markdown(plan.study.question)}**"]
     for condition in plan.conditions:
         rows = [
             "| trial | PSNR dB | difference from baseline | verdict | leak | gap | fits |",
@@ -160,8 +161,8 @@ def summary(result: StudyResult, diagnoses: Mapping[str, ByCondition] | None = N
                 *_leak_and_gap(known.get(line.name, {}).get(condition.label)),
                 f"{line.fits}{failed}",
             )
-            rows.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
-        scope = f"{condition.label}, {len(plan.profile.seeds)} seed(s), crop {plan.profile.crop or 'none'}"
+            rows.append(f"| {' | '.join(map(for_markdown, cells))} |")
+        scope = f"{for_markdown(condition.label)}, {len(plan.profile.seeds)} seed(s), crop {plan.profile.crop or 'none'}"
         parts.append("\n".join([f"{scope}:", "", *rows]))
         if result.confirmed:
             parts.append(_confirmation(result, condition.label))

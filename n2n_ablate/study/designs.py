@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -11,6 +12,7 @@ from n2n_ablate.errors import AblateError, StudyError, nearest
 from n2n_ablate.part import Value
 from n2n_ablate.recipe import Recipe
 from n2n_ablate.registry import Registry
+from n2n_ablate.study import limits
 from n2n_ablate.study.model import Factor, Level, Study, Trial, named
 
 Change: TypeAlias = tuple[str, Level]
@@ -60,6 +62,10 @@ def declare(
         return found.setdefault(recipe, own)
 
     every = [[(factor.key, level) for level in factor.levels] for factor in factors]
+    together = study.design in ("grid", "factorial")
+    if together and math.prod(map(len, every)) > limits.MOST_TRIALS:
+        msg = f"'factors' combine to more than {limits.MOST_TRIALS:,} trials"
+        raise StudyError(msg)
     effects: tuple[Effect, ...] = ()
     if study.design == "factorial":
         # A level that is the baseline's is that cell already.

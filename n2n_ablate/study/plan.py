@@ -11,6 +11,7 @@ from n2n_ablate.part import Part, Value
 from n2n_ablate.recipe import canonical, resolved
 from n2n_ablate.registry import Registry
 from n2n_ablate.space import Domain
+from n2n_ablate.study import limits
 from n2n_ablate.study.designs import Effect, changed, declare, place
 from n2n_ablate.study.held_out import check_confirm, to_confirm
 from n2n_ablate.study.model import BASELINE, Condition, Factor, Profile, Study, Trial, named
@@ -129,8 +130,8 @@ def plan(
     if crop is not None and crop < 0:
         msg = f"--crop must not be negative, got {crop}"
         raise StudyError(msg)
-    if seeds is not None and seeds < 1:
-        msg = f"--seeds must be at least 1, got {seeds}"
+    if seeds is not None and not 1 <= seeds <= limits.MOST_SEEDS:
+        msg = f"--seeds must be from 1 to {limits.MOST_SEEDS}, got {seeds}"
         raise StudyError(msg)
     chosen = replace(
         chosen,

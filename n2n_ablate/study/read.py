@@ -14,6 +14,7 @@ from n2n_ablate.errors import ParameterError, StudyError
 from n2n_ablate.part import Part, Scalar, Value, read_value
 from n2n_ablate.recipe import Recipe, missing_kinds
 from n2n_ablate.space import Choice, Domain, Range
+from n2n_ablate.study import limits
 from n2n_ablate.study.model import (
     DESIGNS,
     STRATEGIES,
@@ -55,6 +56,9 @@ def read(path: Path) -> Study:
         StudyError: The file cannot be read or says something that makes no sense.
     """
     try:
+        if path.stat().st_size > limits.MOST_BYTES:
+            msg = f"{path}: has more than {limits.MOST_BYTES:,} bytes, which is no study file"
+            raise StudyError(msg)
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         msg = f"{path}: cannot be read: {error.strerror}"
@@ -73,10 +77,11 @@ def parse(text: str, path: Path) -> Study:
     """
     try:
         data = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of 5000 digits is a ValueError
         msg = f"{path}: is not valid TOML: {str(error) or 'nested too deeply'}"
         raise StudyError(msg) from error
     try:
+        limits.check(data)
         return replace(_study(_Table(data, "", _KEYS), path), text=text)
     except (StudyError, ParameterError) as error:
         msg = f"{path}: {error}"
@@ -274,6 +279,6 @@ def _seeds(own: _Table, default: list[int]) -> tuple[int, ...]:
     seeds = own.get("seeds", list, default)
     wrong = any(type(seed) is not int or seed < 0 for seed in seeds)
     if wrong or len(set(seeds)) < len(seeds) or ("seeds" in own.data and not seeds):
-        msg = f"'{own.at('seeds')}' must be a list of different whole numbers from 0, got {seeds}"
+        msg = f"'{own.at('seeds')}' must be a list of whole numbers from 0, each once, got {seeds}"
         raise StudyError(msg)
     return tuple(seeds)
