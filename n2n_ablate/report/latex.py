@@ -70,10 +70,10 @@ def _results(report: Report, section: Section, number: int) -> str:
 
 
 def _confirmation(report: Report, section: Section, number: int) -> str:
-    rows = [words.confirmation_row(item) for item in section.confirmed]
+    rows = [words.confirmation_row(item, report.result) for item in section.confirmed]
     text = (
         f"{report.found.plan.study.question} Confirmation on {section.scope_confirmed}; differences "
-        "from the baseline in dB."
+        f"from the baseline in dB. {' '.join(section.confirm_legend)}"
     )
     label = f"tab:{report.found.plan.study.name}-{number}-confirmed"
     return _table(words.CONFIRMATION, (rows, []), text, label)

@@ -40,13 +40,14 @@ def escaped(text: str) -> str:
 def _section(report: Report, section: Section) -> Iterable[str]:
     result = report.result
     yield f"## {escaped(section.condition.label)}"
-    if section.confirmed:
-        yield f"**{escaped(words.findings(section))}**"
     yield escaped(section.answer)
     yield escaped(section.highest)
     if section.confirmed:
         yield "### Confirmation"
-        yield _table(words.CONFIRMATION, map(words.confirmation_row, section.confirmed))
+        rows = [words.confirmation_row(item, result) for item in section.confirmed]
+        yield _table(words.CONFIRMATION, rows)
+        yield escaped(" ".join([f"{section.scope_confirmed}.", *section.confirm_legend]))
+        yield "### Trials"
     yield _table(
         words.results_head(result),
         [words.results_row(line, section, result) for line in section.lines],

@@ -40,6 +40,7 @@ def paragraph(found: Reopened) -> str:
             ),
             f"{_metrics(plan)} were measured against the clean image.",
             _statistics(plan, bool(found.result.looks)),
+            *_confirmation(found),
         ]
     )
 
@@ -93,6 +94,22 @@ def _statistics(plan: Plan, looked: bool) -> str:
         "else better or worse if it excludes zero, else not distinguishable. Other trials get no "
         "such word. An image on which a trial lost a fit is left out of its comparison."
     )
+
+
+def _confirmation(found: Reopened) -> list[str]:
+    later = found.header.confirmed
+    if later is None:
+        return []
+    names = ", ".join(image.name for image in later.images)
+    seeds = ", ".join(map(str, later.plan.profile.seeds))
+    what = " and the best of the search" if found.plan.space else ""
+    return [
+        (
+            f"The declared contrasts{what} were then tried again on images and with seeds that nothing "
+            f"was chosen on ({names}; seed{'s' * (len(later.plan.profile.seeds) != 1)} {seeds}): only "
+            "what this confirmation bears out is a finding."
+        )
+    ]
 
 
 def _design(plan: Plan) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from n2n_ablate import answer, stats, tables
 from n2n_ablate.compare import Comparison, compare
+from n2n_ablate.confirmed import Pair, pairs
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics.relation import LossAlone, Relation, loss_alone, relations
 from n2n_ablate.errors import AblateError
@@ -24,30 +25,6 @@ _OWN = (BASELINE, "declared", "search")
 
 
 @dataclass(frozen=True, eq=False)
-class Confirmed:
-    """A contrast as the study found it, and again on images that nothing was chosen on.
-
-    Attributes:
-        name: As tables print it.
-        searched, confirmed: Differences from the baseline.
-        verdict: Of the confirmation; only this one is a finding.
-    """
-
-    name: str
-    searched: stats.Difference | None
-    confirmed: stats.Difference | None
-    verdict: str
-
-    @property
-    def shrinkage(self) -> float | None:
-        """By how many dB the difference is closer to zero, or beyond it, than the study said."""
-        if self.searched is None or self.confirmed is None:
-            return None
-        sign = 1 if self.searched.mean >= 0 else -1
-        return sign * (self.searched.mean - self.confirmed.mean)
-
-
-@dataclass(frozen=True, eq=False)
 class Section:
     """Everything about one condition.
 
@@ -62,7 +39,8 @@ class Section:
         diagnoses: Of samplers, by name of the trial; empty without images.
         relations: How PSNR goes with leak and gap.
         loss: What choosing by the loss alone would have cost; None where losses differ in kind.
-        confirmed: Empty if the study was not confirmed.
+        confirmed: What the trials said and what the confirmation said; empty without one.
+        confirm_legend: How to read that.
         scope_confirmed: What the confirmation holds for.
     """
 
@@ -77,7 +55,8 @@ class Section:
     diagnoses: Mapping[str, Diagnosis]
     relations: Sequence[Relation]
     loss: LossAlone | None
-    confirmed: Sequence[Confirmed] = ()
+    confirmed: Sequence[Pair] = ()
+    confirm_legend: Sequence[str] = ()
     scope_confirmed: str = ""
 
     @property
@@ -146,13 +125,14 @@ def build(
 
 
 def failures(result: StudyResult) -> list[str]:
-    """Return one sentence per fit without a result."""
-    return [
+    """Return one sentence per fit without a result, those of the confirmation last."""
+    own = [
         f"{item.trial.name}, {row.condition}, {row.image}, seed {row.seed}: {row.result.failure}"
         for item in result.trials
         for row in item.rows
         if row.result.failure
     ]
+    return own + (failures(result.confirmed) if result.confirmed else [])
 
 
 def _measured(
@@ -175,13 +155,14 @@ def _section(
     lines = result.lines(here)
     if result.confirmed is not None:  # then only what is confirmed has a word
         lines = [replace(line, verdict="") for line in lines]
-    base = result.baseline
+    base, later = result.baseline, found.header.confirmed
     losses = {item.trial.recipe.parts["loss"] for item in result.trials if item.trial.role in _OWN}
     own = [item for item in result.trials if item.trial.role in _OWN]
+    beside = (answer.search_best(result), answer.unconfirmed(result))
     return Section(
         condition=condition,
         answer=answer.sentence(result, found.header, here),
-        highest=answer.best_sentence(result, here),
+        highest=" ".join(filter(None, (answer.best_sentence(result, here), *beside))),
         lines=lines,
         legend=tables.legend(result, here),
         names={line.name: label(line.name, line.role, result.plan) for line in lines},
@@ -192,35 +173,9 @@ def _section(
         loss=loss_alone(finals(StudyResult(result.plan, tuple(own)), here))
         if len(losses) == 1
         else None,
-        confirmed=_confirmed(result, here),
-        scope_confirmed=_scope(result.confirmed, here),
-    )
-
-
-def _confirmed(result: StudyResult, condition: str) -> list[Confirmed]:
-    if result.confirmed is None:
-        return []
-    before = {line.name: line for line in result.lines(condition)}
-    return [
-        Confirmed(
-            label(line.name, line.role, result.plan),
-            before[line.name].difference if line.name in before else None,
-            line.difference,
-            line.verdict,
-        )
-        for line in result.confirmed.lines(condition)
-        if line.role not in (BASELINE, "yardstick")
-    ]
-
-
-def _scope(confirmed: StudyResult | None, condition: str) -> str:
-    if confirmed is None:
-        return ""
-    rows = [row for item in confirmed.trials for row in item.rows if row.condition == condition]
-    images, seeds = ({getattr(row, what) for row in rows} for what in ("image", "seed"))
-    return (
-        f"{len(images)} image{'s' * (len(images) != 1)} ({', '.join(sorted(images))}), "
-        f"{len(seeds)} seed{'s' * (len(seeds) != 1)}, {condition}"
+        confirmed=pairs(result, here),
+        confirm_legend=tables.confirm_legend(result, here),
+        scope_confirmed=answer.scope(later, here) if later else "",
     )
 
 

@@ -101,9 +101,15 @@ def _view(report: Report, section: Section, slug: str) -> View:
         evidence=_table(
             words.EVIDENCE, [words.evidence_row(item, section) for item in section.contrasts]
         ),
-        confirmation=_table(
-            words.CONFIRMATION, [words.confirmation_row(item) for item in section.confirmed]
-        ),
+        confirmation=Table(
+            words.CONFIRMATION,
+            [
+                (_style("", item.verdict), words.confirmation_row(item, result))
+                for item in section.confirmed
+            ],
+        )
+        if section.confirmed
+        else None,
         diagnostics=_table(
             words.DIAGNOSTICS,
             [

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from n2n_ablate import stats
 from n2n_ablate.answer import signed
 from n2n_ablate.compare import Comparison, told_crossing
+from n2n_ablate.confirmed import Pair
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics import words as diagnosed
-from n2n_ablate.report.model import Confirmed, Section
+from n2n_ablate.report.model import Section
 from n2n_ablate.results import Line, StudyResult
 from n2n_ablate.study import BASELINE
+from n2n_ablate.trial_names import label
 
 MARKS = {"better": "▲", "worse": "▼", "equivalent": "≈", stats.UNDECIDED: "?"}
 """One sign per verdict, so that a table in black and white can be read at a glance."""
@@ -112,33 +114,20 @@ def diagnostics_row(name: str, found: Diagnosis) -> list[str]:
     ]
 
 
-CONFIRMATION = ("trial", "the study said", "confirmed", "interval", "shrinkage", "finding")
+CONFIRMATION = ("trial", "before", "confirmed", "interval", "verdict", "shrinkage")
 
 
-def confirmation_row(found: Confirmed) -> list[str]:
+def confirmation_row(found: Pair, result: StudyResult) -> list[str]:
     """Return a contrast before and after confirmation."""
-    lost = found.shrinkage
+    name = label(found.name, "", result.plan)
     return [
-        found.name,
-        f"{signed(found.searched.mean)}" if found.searched else "",
-        f"{signed(found.confirmed.mean)}" if found.confirmed else "no result",
-        interval(found.confirmed),
-        "" if lost is None else f"{signed(lost)} dB",
-        verdict(found.verdict) if found.verdict not in ("", stats.UNDECIDED) else "not confirmed",
+        f"{name} (the search's best)" if found.best else name,
+        signed(found.before.mean) if found.before else "",
+        signed(found.after.mean) if found.after else "no result",
+        interval(found.after),
+        verdict(found.verdict),
+        "" if found.shrinkage is None else signed(found.shrinkage),
     ]
-
-
-def findings(section: Section) -> str:
-    """Return what was found for certain: what a confirmation bears out, and nothing else."""
-    if not section.confirmed:
-        return ""
-    told = [
-        f"{item.name} is {item.verdict} ({signed(item.confirmed.mean)} dB, {interval(item.confirmed)})"
-        for item in section.confirmed
-        if item.confirmed and item.verdict not in ("", stats.UNDECIDED)
-    ]
-    what = "; ".join(told) if told else "nothing that the study said was borne out"
-    return f"Confirmed on images that nothing was chosen on: {what} ({section.scope_confirmed})."
 
 
 def diagnosis_notes(section: Section) -> Sequence[str]:

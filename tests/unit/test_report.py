@@ -277,17 +277,22 @@ def test_only_what_is_confirmed_is_called_a_finding(found):
             ),
         ),
     ).result
-    report = build(replace(found, result=replace(found.result, confirmed=shifted)))
+    marks = tuple(replace(m, name=f"held out {m.name}") for m in found.header.images)
+    later = replace(found.header, images=marks)
+    confirmed = replace(
+        found,
+        result=found.result.with_confirmed(shifted),
+        header=found.header.with_confirmed(later),
+    )
+    report = build(confirmed)
     text = page(report)
-    assert "Confirmed on images that nothing was chosen on: 0.2 is better (+1.00 dB" in text
+    assert "Confirmed on images and seeds that the search never saw: against" in text
+    assert "0.2 is better (+1.00" in text
     assert "held out three" in text
     assert text.count("▲") == 1  # what the study said has no word beside it
     (section,) = report.sections
-    (contrast,) = [item for item in section.confirmed if item.name == "0.2"]
-    assert contrast.shrinkage == pytest.approx(
-        (1 if contrast.searched.mean >= 0 else -1)
-        * (contrast.searched.mean - contrast.confirmed.mean)
-    )
+    (contrast,) = section.confirmed
+    assert contrast.shrinkage == pytest.approx(contrast.before.mean - 1, abs=0.001)
     assert "shrinkage" in markdown(report)
     assert "Confirmation on" in latex(report)
     assert "Confirmed on" not in page(build(found))
