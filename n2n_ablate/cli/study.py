@@ -169,8 +169,8 @@ def _print(
             answer.best_sentence(result, condition.label),
         ):
             out.print(text, markup=False, highlight=False)
-    if lost := answer.failures(result):
-        out.print(lost, markup=False, highlight=False)
+    for text in filter(None, (answer.failures(result), answer.reused(result))):
+        out.print(text, markup=False, highlight=False)
     if not quiet:
         out.print()
         out.print("Next:", markup=False)

@@ -35,6 +35,7 @@ def register_samplers(register):
     register("mine", RowPair)
 '''
 
+
 @pytest.fixture(autouse=True)
 def _fresh():
     task._loaded.cache_clear()
@@ -126,9 +127,10 @@ def test_a_worker_with_other_code_refuses_and_says_which(tiny, folder):
     assert "the source of plugin 'mine' (sampler 'mine') has the hash" in told
     assert f"and {ours} here" in told
     edited["files"]["./plugins"] = {}
-    assert "no sampler is called 'mine'" in task.train(
-        text, json.dumps(edited).encode(), *images
-    )["refused"]
+    assert (
+        "no sampler is called 'mine'"
+        in task.train(text, json.dumps(edited).encode(), *images)["refused"]
+    )
 
 
 def test_a_worker_with_another_version_refuses(tiny, registry):
