@@ -203,6 +203,7 @@ def _start(cpus: int) -> None:
     before, constants.ENABLE_RAY_CLUSTER = constants.ENABLE_RAY_CLUSTER, False
     try:
         ray.init(
+            address="local",  # otherwise Ray joins whatever cluster ran here last
             num_cpus=cpus,
             object_store_memory=_STORE,
             include_dashboard=False,

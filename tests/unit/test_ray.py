@@ -4,6 +4,9 @@ import os
 import re
 import signal
 import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -72,10 +75,10 @@ def executor(components):
     assert not ours("raylet")
 
 
-def ours(name):
-    """Return the processes of this name that this one started."""
+def ours(name, parent=None):
+    """Return the processes of this name that this one, or another, started."""
     done = subprocess.run(
-        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(os.getpid())],
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(parent or os.getpid())],
         capture_output=True,
         text=True,
         check=False,
@@ -155,3 +158,30 @@ def test_an_iterator_that_is_closed_ends_what_is_being_trained(bench, executor):
     assert next(mixed).key in {item.key for item in quick}
     mixed.close()
     assert len(list(executor.run(quick, lambda _: None, lambda _: None))) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_ends_the_study_and_the_cluster_within_seconds(tiny, tmp_path, way):
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    words = ["study", str(tiny), "--tracking", "none", "--set", "training.steps=100000"]
+    words += ["--executor", "ray"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"{heed}from n2n_ablate.cli import main; main()", *words],
+        cwd=tmp_path,
+        text=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    assert "Does the centre matter?" in process.stderr.readline()
+    assert "Ray on this machine" in process.stderr.readline()
+    raylets = ours("raylet/raylet", process.pid)
+    assert len(raylets) == 1
+    start = time.monotonic()
+    process.send_signal(way)
+    _, errors = process.communicate(timeout=60)
+    assert time.monotonic() - start < 20
+    assert process.returncode == 130
+    assert "This goes on:" in errors
+    assert "Traceback" not in errors
+    assert not Path(f"/proc/{raylets[0].split()[0]}").exists()
