@@ -10,8 +10,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import multiprocessing
-import platform
-import shlex
 import statistics
 import sys
 from pathlib import Path
@@ -90,21 +88,23 @@ def strategies(machine: Machine, rounds: int, sizes: list[int]) -> list[Row]:
     return rows
 
 
+def enlarged(small: Fit, size: int) -> Fit:
+    """Return the fit on an image of size x size pixels, made of repetitions of its own."""
+    times = -(-size // small.noisy.shape[-1])
+    image = small.noisy.repeat(1, 1, times, times)[..., :size, :size].contiguous()
+    return dataclasses.replace(small, noisy=image, clean=image)
+
+
 def memory(machine: Machine) -> list[Row]:
     rows: list[Row] = []
     if machine.type == "cuda":
         for size in (256, 512, 1024):
             (small,) = fits_of(256, 1, 3, machine)
-            times = size // 256
-            large = dataclasses.replace(
-                small,
-                noisy=small.noisy.repeat(1, 1, times, times),
-                clean=small.noisy.repeat(1, 1, times, times),
-            )
+            large = enlarged(small, size)
             torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats()
+            torch.cuda.reset_peak_memory_stats(machine.device)
             list(fit_all([large], machine, points=1))
-            seen = torch.cuda.max_memory_allocated()
+            seen = torch.cuda.max_memory_allocated(machine.device)
             model = memory_of(small, machine).of(size * size)
             rows.append(
                 {"size": size, "precision": machine.precision, "model": model, "seen": seen}
@@ -123,10 +123,7 @@ def memory(machine: Machine) -> list[Row]:
 def _measured(size: int, precision: str) -> int:
     """Return by how much the process grew at most; runs in a process of its own."""
     machine = fit.machine("cpu", precision)
-    (large,) = fits_of(256, 1, 3, machine)
-    times = -(-size // 256)
-    image = large.noisy.repeat(1, 1, times, times)[..., :size, :size].contiguous()
-    large = dataclasses.replace(large, noisy=image, clean=image)
+    large = enlarged(fits_of(256, 1, 3, machine)[0], size)
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forget the highest so far
     before = _status("VmRSS")
     list(fit_all([large], machine, points=1))
@@ -173,11 +170,7 @@ def main() -> None:
     asked = parser.parse_args()
     machine = fit.machine(asked.device)
     found = {
-        "machine": machine.name,
-        "precision": machine.precision,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "command": shlex.join(["python", *sys.argv]),
+        **engine.about(machine),
         "growth": growth(machine, asked.rounds),
         "strategies": strategies(machine, asked.rounds, asked.sizes),
         "memory": memory(machine),

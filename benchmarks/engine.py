@@ -47,7 +47,7 @@ def operations(size: int) -> float:
 
 def wait(device: str) -> None:
     if device.startswith("cuda"):
-        torch.cuda.synchronize()
+        torch.cuda.synchronize(device)
 
 
 def timed(work: Callable[[], object], device: str) -> float:
@@ -106,12 +106,14 @@ def measure(
     plain.denoise(noisy[0], steps=min(100, steps), seed=0)
     mine, theirs = [], []
     if machine.type == "cuda":
-        torch.cuda.reset_peak_memory_stats()
+        torch.cuda.reset_peak_memory_stats(machine.device)
     for _ in range(rounds):
         mine.append(timed(ours, machine.device) / count)
         torch.set_num_threads(threads)
         theirs.append(timed(reference, machine.device) / len(noisy))
-    memory = torch.cuda.max_memory_allocated() / count if machine.type == "cuda" else None
+    memory = (
+        torch.cuda.max_memory_allocated(machine.device) / count if machine.type == "cuda" else None
+    )
     own, other = statistics.median(mine), statistics.median(theirs)
     return {
         "size": size,
@@ -168,6 +170,17 @@ def markdown(report: dict[str, object]) -> str:
     return title + intro + "\n".join(lines) + "\n\n" + about
 
 
+def about(machine: Machine) -> dict[str, object]:
+    """Return what every report says of how it was made."""
+    return {
+        "machine": machine.name,
+        "precision": machine.precision,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "command": shlex.join(["python", *sys.argv]),
+    }
+
+
 def report(
     found: dict[str, object], words: Callable[[dict[str, object]], str], out: Path | None
 ) -> None:
@@ -204,11 +217,7 @@ def main() -> None:
         for count in stacks
     ]
     found = {
-        "machine": machine.name,
-        "precision": machine.precision,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "command": shlex.join(["python", *sys.argv]),
+        **about(machine),
         "peaks": peaks,
         "rows": rows,
         "quality": quality(min(asked.sizes), 500, machine),

@@ -9,8 +9,6 @@ with bf16 instructions; on others the rungs from bf16 on are slow.
 from __future__ import annotations
 
 import argparse
-import platform
-import shlex
 import statistics
 import sys
 from collections.abc import Callable, Sequence
@@ -149,10 +147,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="path without ending for .json and .md")
     asked = parser.parse_args()
     report = {
-        "machine": fit.machine("cpu").name,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "command": shlex.join(["python", *sys.argv]),
+        **engine.about(fit.machine("cpu")),
         "rows": [row for size in asked.sizes for row in measure(size, asked.steps, asked.rounds)],
     }
     engine.report(report, markdown, asked.out)

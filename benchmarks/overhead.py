@@ -81,7 +81,7 @@ class Clocks:
 
 def watched() -> Clocks:
     """Put clocks around everything that is not training."""
-    from n2n_ablate import console, results, trackers, trial_files
+    from n2n_ablate import console, lifecycle, results, trial_files
     from n2n_ablate.bench import Bench
     from n2n_ablate.journal_writer import Journal
     from n2n_ablate.mlflow_tracker import MlflowTracker
@@ -93,13 +93,13 @@ def watched() -> Clocks:
     clocks.watch("journal", Journal, "begin", "yardsticks", "add", "end")
     clocks.watch("search", Search, "ask", "tell", "know", "finished", "skip")
     clocks.watch("statistics and messages", results.StudyResult, "lines", "gain")
-    clocks.watch("statistics and messages", console.Plain, "trial_done")
+    clocks.watch("statistics and messages", console.Plain, "trial_finished")
     clocks.watch("yardsticks", Bench, "yardsticks")
     clocks.watch("components and keys", Bench, "fits", "check")
     clocks.watch("pictures", trial_files, "write_trial")
     clocks.watch("MLflow", MlflowTracker, "trial", "finish")
     clocks.watch(OPENING, MlflowTracker, "start")
-    clocks.watch(WAITING, trackers.Background, "finish")
+    clocks.watch(WAITING, lifecycle.Audience, "study_finished")
     return clocks
 
 
@@ -108,7 +108,8 @@ def one(tracking: str, trials: int, steps: int, folder: Path) -> dict[str, objec
     begun = time.perf_counter()
     from rich.console import Console
 
-    from n2n_ablate import answer, console
+    from n2n_ablate import console, export
+    from n2n_ablate.header import header_of
     from n2n_ablate.output import Output
     from n2n_ablate.session import Request, open_runner, open_session
 
@@ -121,7 +122,7 @@ def one(tracking: str, trials: int, steps: int, folder: Path) -> dict[str, objec
     ready, before = time.perf_counter(), time.process_time()
     result = runner.run()
     with clocks.part("statistics and messages"):
-        answer.to_json(result, runner.bench)
+        export.to_json(result, header_of(runner.bench))
     ended, after = time.perf_counter(), time.process_time()
     fits = sum(len(item.rows) for item in result.trials)
     clocks.wall[START_UP] = ready - begun

@@ -10,13 +10,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import platform
-import shlex
 import sys
 from pathlib import Path
 
 import numpy as np
-import torch
 from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -106,10 +103,7 @@ def main() -> None:
     ways = ["tf32", "bf16"] if first.type == "cuda" else ["bf16"]
     machines = [fit.machine(asked.device, way) for way in ways]
     found = {
-        "machine": first.name,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "command": shlex.join(["python", *sys.argv]),
+        **engine.about(first),
         "rows": [
             compare(machine, asked.size, asked.steps, asked.seeds, asked.images)
             for machine in machines

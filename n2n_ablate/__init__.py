@@ -9,7 +9,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from n2n_ablate.version import __version__
+
 if TYPE_CHECKING:
+    from n2n_ablate.bench import Subject as Subject
+    from n2n_ablate.chains import DenoisingChain as DenoisingChain
     from n2n_ablate.components import Backbone as Backbone
     from n2n_ablate.components import Estimator as Estimator
     from n2n_ablate.components import Loss as Loss
@@ -21,29 +25,38 @@ if TYPE_CHECKING:
     from n2n_ablate.components import Split as Split
     from n2n_ablate.components import Training as Training
     from n2n_ablate.components import Views as Views
+    from n2n_ablate.components import Watch as Watch
     from n2n_ablate.components import mse as mse
     from n2n_ablate.errors import AblateError as AblateError
     from n2n_ablate.errors import ImageError as ImageError
     from n2n_ablate.errors import ParameterError as ParameterError
+    from n2n_ablate.fit import FitResult as FitResult
+    from n2n_ablate.fit import Point as Point
     from n2n_ablate.hookspecs import Register as Register
     from n2n_ablate.hookspecs import hookimpl as hookimpl
+    from n2n_ablate.invocation import Invocation as Invocation
     from n2n_ablate.kernels import KernelSplit as KernelSplit
     from n2n_ablate.kernels import PixelSplit as PixelSplit
     from n2n_ablate.kernels import pixel_numbers as pixel_numbers
     from n2n_ablate.kernels import require_cell as require_cell
+    from n2n_ablate.results import StudyResult as StudyResult
+    from n2n_ablate.results import TrialResult as TrialResult
     from n2n_ablate.space import Choice as Choice
     from n2n_ablate.space import Component as Component
     from n2n_ablate.space import Range as Range
-
-__version__ = "0.1.0"
+    from n2n_ablate.study import Plan as Plan
+    from n2n_ablate.study import Trial as Trial
 
 _HOME = {
     "AblateError": "errors",
     "Backbone": "components",
     "Choice": "space",
     "Component": "space",
+    "DenoisingChain": "chains",
     "Estimator": "components",
+    "FitResult": "fit",
     "ImageError": "errors",
+    "Invocation": "invocation",
     "KernelSplit": "kernels",
     "Loss": "components",
     "Metric": "components",
@@ -51,13 +64,20 @@ _HOME = {
     "Pairs": "components",
     "ParameterError": "errors",
     "PixelSplit": "kernels",
+    "Plan": "study",
+    "Point": "fit",
     "Range": "space",
     "Register": "hookspecs",
     "Sampler": "components",
     "Scene": "components",
     "Split": "components",
+    "StudyResult": "results",
+    "Subject": "bench",
     "Training": "components",
+    "Trial": "study",
+    "TrialResult": "results",
     "Views": "components",
+    "Watch": "components",
     "hookimpl": "hookspecs",
     "mse": "components",
     "pixel_numbers": "kernels",

@@ -14,10 +14,11 @@ from rich.progress import (
 )
 
 from n2n_ablate.answer import shown
-from n2n_ablate.bench import Bench
-from n2n_ablate.fit import FitResult, Point
+from n2n_ablate.fit import Point
+from n2n_ablate.hookspecs import hookimpl
+from n2n_ablate.invocation import Invocation
 from n2n_ablate.results import StudyResult, TrialResult
-from n2n_ablate.study import Trial
+from n2n_ablate.study import Plan, Trial
 
 
 class Silent:
@@ -26,23 +27,9 @@ class Silent:
     def __init__(self, console: Console) -> None:
         self.console = console
 
-    def begun(self, bench: Bench) -> None:
-        """See `runner.Audience`."""
-
-    def trial_begun(self, trial: Trial, fits: int, reused: int) -> None:
-        """See `runner.Audience`."""
-
-    def point(self, point: Point) -> None:
-        """See `runner.Audience`."""
-
-    def fit_done(self, result: FitResult) -> None:
-        """See `runner.Audience`."""
-
-    def trial_done(self, result: TrialResult, so_far: StudyResult) -> None:
-        """See `runner.Audience`."""
-
+    @hookimpl
     def note(self, message: str) -> None:
-        """See `runner.Audience`."""
+        """See `hookspecs.note`."""
         self.console.print(message, markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
@@ -57,19 +44,36 @@ class Plain(Silent):
         self._count = 0
         self._total = 0
 
-    def begun(self, bench: Bench) -> None:
-        """See `runner.Audience`."""
-        plan = bench.plan
+    @hookimpl
+    def study_started(self, plan: Plan, invocation: Invocation, fits: int, steps: int) -> None:
+        """See `hookspecs.study_started`."""
         self._total = len(plan.fixed) + plan.searched
-        per_trial = len(bench.subjects)
+        where = f"{invocation.device}, {invocation.precision}"
+        self.note(f"{self._total} trials of {fits} fits on {where}")
+
+    @hookimpl
+    def confirmation_started(self, plan: Plan, fits: int, steps: int) -> None:
+        """See `hookspecs.confirmation_started`."""
+        self._count, self._total = 0, len(plan.fixed)
         self.note(
-            f"{self._total} trials of {per_trial} fits on {bench.machine.name}, {bench.machine.precision}"
+            f"confirmation: {self._total} trials of {fits} fits on images that no trial has seen"
         )
 
-    def trial_done(self, result: TrialResult, so_far: StudyResult) -> None:
-        """See `runner.Audience`."""
+    @hookimpl
+    def trial_finished(self, result: TrialResult, so_far: StudyResult) -> None:
+        """See `hookspecs.trial_finished`."""
         self._count += 1
         self.note(f"[{self._count}/{self._total}] {summary(result, so_far)}")
+
+    @hookimpl
+    def contrasts_looked(self, so_far: StudyResult, images: int) -> None:
+        """See `hookspecs.contrasts_looked`."""
+        told = [
+            f"{name} is {look.verdict if look.settled else 'open'} ({shown(look.difference)} dB)"
+            for (_, name), look in so_far.looks.items()
+            if look.difference.n + look.difference.lost >= images
+        ]
+        self.note(f"after {images} images: {'; '.join(told)}")
 
 
 class Live(Plain):
@@ -94,23 +98,36 @@ class Live(Plain):
         )
         self._task = self._progress.add_task("preparing", total=None, fit="", step="", psnr="")
 
-    def begun(self, bench: Bench) -> None:
-        """See `runner.Audience`."""
-        super().begun(bench)
-        self._per_fit = bench.steps(bench.plan.baseline.recipe)
-        self._left = self._total * len(bench.subjects)
+    @hookimpl
+    def study_started(self, plan: Plan, invocation: Invocation, fits: int, steps: int) -> None:
+        """See `hookspecs.study_started`."""
+        super().study_started(plan, invocation, fits, steps)
+        self._per_fit = steps
+        self._left = self._total * fits
         self._progress.update(self._task, total=self._left * self._per_fit)
         self._progress.start()
 
-    def trial_begun(self, trial: Trial, fits: int, reused: int) -> None:
-        """See `runner.Audience`."""
+    @hookimpl
+    def confirmation_started(self, plan: Plan, fits: int, steps: int) -> None:
+        """See `hookspecs.confirmation_started`."""
+        super().confirmation_started(plan, fits, steps)
+        with self._lock:
+            self._steps.clear()
+            self._left = self._total * fits
+        total = self._left * self._per_fit
+        self._progress.update(self._task, total=total, completed=0)
+
+    @hookimpl
+    def trial_started(self, trial: Trial, reused: int) -> None:
+        """See `hookspecs.trial_started`."""
         with self._lock:
             self._left -= reused
             total = self._left * self._per_fit
         self._progress.update(self._task, description=_short(trial.name), total=total)
 
+    @hookimpl
     def point(self, point: Point) -> None:
-        """See `runner.Audience`."""
+        """See `hookspecs.point`."""
         with self._lock:
             done = point.step - self._steps.get(point.key, 0)
             self._steps[point.key] = point.step

@@ -9,8 +9,8 @@ from pathlib import Path
 from n2n_ablate import images
 from n2n_ablate.bench import Subject, noisy_image
 from n2n_ablate.errors import AblateError
+from n2n_ablate.header import Header
 from n2n_ablate.images import BUILTIN, Image
-from n2n_ablate.journal import Header
 from n2n_ablate.registry import Registry
 
 
@@ -86,11 +86,11 @@ def _read(source: str, folder: str, reasons: list[str]) -> Iterator[Image]:
     elsewhere = Path(folder) / source
     try:
         files = images.files_of(elsewhere if folder and not Path(source).exists() else Path(source))
-    except AblateError as error:
+    except (AblateError, OSError, ValueError) as error:
         reasons.append(str(error))
         return
     for file in files:
         try:
-            yield images.read(file)
+            yield from images.pages(file)
         except AblateError as error:
             reasons.append(str(error))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pluggy
-
 from n2n_ablate import discovery, hookspecs, space
 from n2n_ablate.components import KINDS
+from n2n_ablate.conformance import require_methods
 from n2n_ablate.discovery import Broken, Origin
 from n2n_ablate.errors import AblateError, PluginError, UnknownComponentError, nearest
 from n2n_ablate.part import Part
@@ -34,10 +34,19 @@ class Entry:
         lines = (getattr(self.factory, "__doc__", None) or "").strip().splitlines()
         return lines[0] if lines else ""
 
-    @property
+    @cached_property  # every fit asks for them, and reading annotations is slow
     def parameters(self) -> tuple[space.Parameter, ...]:
         """The component's parameters, in order."""
         return space.parameters(self.factory)
+
+
+@dataclass(frozen=True, eq=False)
+class Listener:
+    """A plugin that implements life-cycle hooks: itself, where it came from, and which."""
+
+    origin: Origin
+    plugin: object
+    hooks: tuple[str, ...]
 
 
 class Registry:
@@ -51,6 +60,7 @@ class Registry:
 
     Attributes:
         broken: Plugins that could not be loaded, with the reason.
+        listeners: Plugins that want to hear what happens in a study.
     """
 
     def __init__(
@@ -59,11 +69,13 @@ class Registry:
         installed: bool = True,
         plugins_dir: Path | None = None,
         local: Path = Path(discovery.LOCAL_FOLDER),
+        file: Path | None = None,
     ) -> None:
         self._entries: dict[tuple[str, str], Entry] = {}
         self._contested: dict[tuple[str, str], tuple[Entry, Entry]] = {}
         self.broken: list[Broken] = []
-        for found in discovery.find(plugins_dir, local) if installed else ():
+        self.listeners: list[Listener] = []
+        for found in discovery.find(plugins_dir, local, file) if installed else ():
             self._load(found.origin, found.load)
         for plugin in plugins:
             name = getattr(plugin, "__name__", type(plugin).__name__)
@@ -77,6 +89,18 @@ class Registry:
     def contested(self) -> list[str]:
         """One sentence per name that two plugins claim. Such a name cannot be used."""
         return [_contest(first, second) for first, second in self._contested.values()]
+
+    def add(self, entry: Entry) -> None:
+        """Take a component over from another registry."""
+        self._claim(entry)
+
+    def claims(self, name: str = "", origin: str = "") -> list[str]:
+        """Return the sentence of every contested name that is this one, or claimed by this origin."""
+        return [
+            _contest(*both)
+            for (_, own), both in self._contested.items()
+            if name == own or origin in {str(entry.origin) for entry in both}
+        ]
 
     def names(self, kind: str) -> list[str]:
         """Return the names registered for a kind."""
@@ -95,8 +119,7 @@ class Registry:
         if (kind, name) not in self._entries:
             msg = f"no {kind} is called '{name}'. {nearest(name, self.names(kind))}"
             if self.broken:
-                named = (f"plugin '{item.origin.plugin}' ({item.where})" for item in self.broken)
-                msg += f" Not loaded: {', '.join(named)}; see `n2n-ablate plugins`."
+                msg += f" Not loaded: {'; '.join(map(str, self.broken))}."
             raise UnknownComponentError(msg)
         return self._entries[kind, name]
 
@@ -106,12 +129,14 @@ class Registry:
         Raises:
             UnknownComponentError: See `get`.
             ParameterError: An unknown parameter or a wrong value.
-            PluginError: The component's own code fails.
+            PluginError: The component's own code fails, or lacks what its kind has to have.
         """
         entry = self.get(kind, name)
         owner = f"{kind} '{name}'"
         try:
-            return space.build(entry.factory, self._made(entry, given, owner), owner)
+            made = space.build(entry.factory, self._made(entry, given, owner), owner)
+            require_methods(kind, made, owner, entry.origin)
+            return made
         except AblateError:
             raise
         except Exception as error:
@@ -178,14 +203,16 @@ class Registry:
         collected: list[Entry] = []
         try:
             plugin = load()
-            _collect(plugin, origin, collected)
-        except (KeyboardInterrupt, GeneratorExit):
+            hooks = _collect(plugin, origin, collected)
+        except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  a plugin may even call sys.exit
             self.broken.append(discovery.broken(origin, error))
             return
         for entry in collected:
             self._claim(entry)
+        if hooks:
+            self.listeners.append(Listener(origin, plugin, hooks))
 
     def _claim(self, entry: Entry) -> None:
         key = (entry.kind, entry.name)
@@ -198,27 +225,17 @@ class Registry:
             self._entries[key] = entry
 
 
-def _collect(plugin: object, origin: Origin, into: list[Entry]) -> None:
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-    manager.register(plugin, name=origin.plugin)
-    try:
-        manager.check_pending()  # without this a misspelt hook is silently ignored
-    except pluggy.PluginValidationError as error:
-        hooks = [str(hook) for hook in hookspecs.HOOK_OF.values()]
-        name = str(error).partition("'")[2].partition("'")[0]
-        msg = f"unknown hook '{name}'. {nearest(name, hooks)}"
-        raise PluginError(msg) from None
+def _collect(plugin: object, origin: Origin, into: list[Entry]) -> tuple[str, ...]:
+    """Gather the components of a plugin; return the life-cycle hooks that it implements."""
+    manager = hookspecs.managed(plugin, origin.plugin)
     for kind, hook in hookspecs.HOOK_OF.items():
 
         def register(name: str, factory: Callable[..., Any], kind: str = kind) -> None:
             into.append(_checked(kind, name, factory, origin))
 
         getattr(manager.hook, hook)(register=register)
-    if not manager.get_hookcallers(plugin):
-        hooks = [str(hook) for hook in hookspecs.HOOK_OF.values()]
-        msg = f"it implements no hook. Mark a function with @hookimpl: {', '.join(hooks)}"
-        raise PluginError(msg)
+    own = {caller.name for caller in manager.get_hookcallers(plugin) or ()}
+    return tuple(name for name in hookspecs.LIFE_CYCLE if name in own)
 
 
 def _checked(kind: str, name: object, factory: Callable[..., Any], origin: Origin) -> Entry:

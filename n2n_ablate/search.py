@@ -1,4 +1,4 @@
-"""Chooses the next trial. The only file that imports optuna; its storage holds the search, no more."""
+"""Chooses the next trial. Optuna's storage holds the search, no more."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import math
 import platform
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -25,6 +24,7 @@ from n2n_ablate.errors import StoreError
 from n2n_ablate.output import Output
 from n2n_ablate.part import Value
 from n2n_ablate.space import Choice, Domain
+from n2n_ablate.strategies import BESIDE, strategy
 from n2n_ablate.study import Plan
 
 _DECLARED, _SKIPPED = "declared", "skipped"
@@ -124,7 +124,7 @@ class Search:
             params=dict(values),
             distributions=self._space,
             value=score,
-            user_attrs={_DECLARED: name},
+            user_attrs={_DECLARED: name, BESIDE: "declared"},
         )
         self._study.add_trial(trial)
 
@@ -139,8 +139,12 @@ class Search:
             return self._interrupted.pop(0)
         seed = hashlib.sha256(f"{self.name}/{len(self._study.get_trials(deepcopy=False))}".encode())
         number = int.from_bytes(seed.digest()[:4], "big")
-        self._study.sampler = self._strategy(number, at_random=at_random)
+        chosen = "random" if at_random else self._plan.study.strategy
+        startup = self._plan.study.startup
+        self._study.sampler = strategy(chosen, number, self._space, startup=startup)
         trial = self._study.ask(fixed_distributions=self._space)
+        if at_random:
+            trial.set_user_attr(BESIDE, "at random")
         return Asked(trial.number, dict(trial.params))
 
     @_explained()
@@ -157,18 +161,6 @@ class Search:
             self._study.tell(asked.number, state=TrialState.FAIL)
         else:
             self._study.tell(asked.number, score)
-
-    def _strategy(self, seed: int, *, at_random: bool) -> optuna.samplers.BaseSampler:
-        if at_random or self._plan.study.strategy == "random":
-            return optuna.samplers.RandomSampler(seed=seed)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            return optuna.samplers.TPESampler(
-                seed=seed,
-                n_startup_trials=self._plan.study.startup,
-                multivariate=len(self._space) > 1,
-                constant_liar=True,
-            )
 
     def _name(self, *, fresh: bool) -> str:
         stem = f"{self._plan.study.name}/{self._plan.profile.name}/{self._key}"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, max_pool2d
 
-from n2n_ablate import Range, Register, hookimpl
+from n2n_ablate import DenoisingChain, Range, Register, hookimpl
 
 
 @dataclass(frozen=True)
@@ -42,20 +42,7 @@ class DnCnn:
         for _ in range(self.depth - 2):
             layers += [nn.Conv2d(self.width, self.width, 3, padding=1), nn.ReLU()]
         layers.append(nn.Conv2d(self.width, channels, 3, padding=1))
-        return _Chain(nn.Sequential(*layers), self.residual)
-
-
-class _Chain(nn.Module):
-    # The engine stacks modules of this form (`net`, `residual`) as grouped convolutions.
-
-    def __init__(self, net: nn.Sequential, residual: bool) -> None:
-        super().__init__()
-        self.net = net
-        self.residual = residual
-
-    def forward(self, noisy: Tensor) -> Tensor:
-        predicted: Tensor = self.net(noisy)
-        return noisy - predicted if self.residual else predicted
+        return DenoisingChain(nn.Sequential(*layers), residual=self.residual)
 
 
 @dataclass(frozen=True)

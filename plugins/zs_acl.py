@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar
 import torch
 from torch import Tensor, nn
 
-from n2n_ablate import KernelSplit, Range, Register, Scene, Split, hookimpl, mse
+from n2n_ablate import DenoisingChain, KernelSplit, Range, Register, Scene, Split, hookimpl, mse
 
 
 @dataclass(frozen=True)
@@ -106,20 +106,7 @@ class ZsAcl:
             nn.SELU(),
             nn.Conv2d(side, channels, 3, padding=1),
         )
-        return _Denoiser(net, self.residual)
-
-
-class _Denoiser(nn.Module):
-    # The engine stacks modules of this form (`net`, `residual`) as grouped convolutions.
-
-    def __init__(self, net: nn.Sequential, residual: bool) -> None:
-        super().__init__()
-        self.net = net
-        self.residual = residual
-
-    def forward(self, noisy: Tensor) -> Tensor:
-        predicted: Tensor = self.net(noisy)
-        return noisy - predicted if self.residual else predicted
+        return DenoisingChain(net, residual=self.residual)
 
 
 @hookimpl

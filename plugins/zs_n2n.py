@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from n2n_ablate import (
+    DenoisingChain,
     KernelSplit,
     Pairs,
     ParameterError,
@@ -225,20 +226,7 @@ class ZsN2n:
                 nn.LeakyReLU(0.2),
             ]
         net = nn.Sequential(*layers, nn.Conv2d(self.width, channels, 1))
-        return _Denoiser(net, self.residual)
-
-
-class _Denoiser(nn.Module):
-    # The engine stacks modules of this form (`net`, `residual`) as grouped convolutions.
-
-    def __init__(self, net: nn.Sequential, residual: bool) -> None:
-        super().__init__()
-        self.net = net
-        self.residual = residual
-
-    def forward(self, noisy: Tensor) -> Tensor:
-        predicted: Tensor = self.net(noisy)
-        return noisy - predicted if self.residual else predicted
+        return DenoisingChain(net, residual=self.residual)
 
 
 @hookimpl

@@ -19,13 +19,13 @@ import safetensors.numpy
 import torch
 from torch import Tensor
 
-from n2n_ablate import __version__
 from n2n_ablate.errors import AblateError, ExecutorError
 from n2n_ablate.execute import bundle
 from n2n_ablate.fit import Fit, FitResult, Machine, Order, fit_all
 from n2n_ablate.fit.parcel import apart, together
 from n2n_ablate.identity import ENGINE, Fingerprints, torch_version
 from n2n_ablate.registry import Registry
+from n2n_ablate.version import __version__
 
 _IMAGES = ("noisy", "clean")
 

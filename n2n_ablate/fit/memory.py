@@ -76,7 +76,10 @@ def require_room(fit: Fit, machine: Machine) -> None:
 def free_memory(machine: Machine) -> int:
     """Return the bytes that this process may still take on the device."""
     if machine.type == "cuda":
-        return int(torch.cuda.mem_get_info(machine.device)[0])
+        device = machine.device
+        # What torch keeps for later use is free for this process.
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + kept
     free = [int(1e15)]
     with contextlib.suppress(OSError, AttributeError, IndexError):
         text = Path("/proc/meminfo").read_text(encoding="ascii")

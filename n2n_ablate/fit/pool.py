@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import math
+import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -70,13 +74,21 @@ def stacks_of(fits: Sequence[Fit], largest: int) -> Iterator[list[Fit]]:
     """Sort fits into stacks of at most `largest` that can be trained together, keeping their order."""
     groups: dict[object, list[Fit]] = {}
     for fit in fits:
-        groups.setdefault(_stack_key(fit) if largest > 1 else id(fit), []).append(fit)
+        groups.setdefault(_stack_key(fit) if largest > 1 else fit.key, []).append(fit)
     for group in groups.values():
         for start in range(0, len(group), largest):
             yield group[start : start + largest]
 
 
 def _stack_key(fit: Fit) -> object:
+    try:
+        return _form(fit)
+    except Exception:  # noqa: BLE001  components are anybody's code: training alone says what is wrong
+        return fit.key
+
+
+def _form(fit: Fit) -> object:
+    """Return what has to be equal for fits to stay in step."""
     sampler = prepared(fit, fit.noisy)
     height, width = window_of(fit)
     seen = fit.noisy[..., :height, :width]
@@ -117,7 +129,8 @@ class _Trainer:
             raise
         except Exception as error:  # noqa: BLE001  components are anybody's code, and memory may run out
             if len(stack) == 1:
-                return [failed(stack[0], f"stopped with {type(error).__name__}: {_line(error)}")]
+                seen = f"{type(error).__name__}: {_line(error)}{_place(stack[0], error)}"
+                return [failed(stack[0], f"stopped with {seen}")]
             if isinstance(error, torch.OutOfMemoryError):
                 self._shrink(len(stack))
         return self._in_parts(stack)
@@ -125,7 +138,9 @@ class _Trainer:
     def _in_parts(self, stack: Sequence[Fit]) -> list[FitResult]:
         # Outside of the handler: an error that is being handled keeps its tensors alive.
         if self.machine.type == "cuda":
-            torch.cuda.empty_cache()
+            gc.collect()  # what a broken step left in cycles holds memory too
+            with contextlib.suppress(RuntimeError):  # a fit may still be trained without it
+                torch.cuda.empty_cache()
         middle = len(stack) // 2
         return self.train(stack[:middle]) + self.train(stack[middle:])
 
@@ -153,3 +168,12 @@ def failed(fit: Fit, reason: str) -> FitResult:
 
 def _line(error: Exception) -> str:
     return str(error).splitlines()[0][:300] if str(error) else "no message"
+
+
+def _place(fit: Fit, error: Exception) -> str:
+    """Return where in the code of a component an error arose, if it did there."""
+    parts = (fit.sampler, fit.backbone, fit.loss, fit.training, fit.estimator)
+    files = {getattr(sys.modules.get(type(part).__module__), "__file__", None) for part in parts}
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f"{frame.filename}:{frame.lineno}" for frame in frames if frame.filename in files]
+    return f" ({own[-1]})" if own else ""

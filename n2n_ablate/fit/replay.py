@@ -53,11 +53,14 @@ class Replay:
 
     def _record(self) -> None:
         graph = torch.cuda.CUDAGraph()
+        current = torch.cuda.current_stream()
         try:
             with torch.cuda.graph(graph, stream=self._stream):
                 self._loss = self._work()
         except RuntimeError as error:  # e.g. a component that asks the device for a value
             self.failure = str(error) or type(error).__name__
+            # A recording that ends badly may leave its own stream behind as the current one.
+            torch.cuda.set_stream(current)
             torch.cuda.synchronize()
             return
         self._graph = graph

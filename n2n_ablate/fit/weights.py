@@ -107,10 +107,8 @@ class Optimizers:
                 for place, training in enumerate(trainings)
             ]
         if on_device:
-            for group in (group for _, one in self._all for group in one.param_groups):
-                if "capturable" in group:
-                    group["lr"] = torch.tensor(float(group["lr"]), device=weights.device)
-                    group["capturable"] = True
+            for _, one in self._all:
+                _keep_on_device(one, weights.device)
 
     @property
     def recordable(self) -> bool:
@@ -150,3 +148,12 @@ class Optimizers:
         for weight, each in zip(own, gradients, strict=True):
             weight.grad = each
         return own
+
+
+def _keep_on_device(optimizer: torch.optim.Optimizer, device: torch.device) -> None:
+    for group in optimizer.param_groups:
+        if "capturable" in group:
+            group["lr"] = torch.tensor(float(group["lr"]), device=device)
+            group["capturable"] = True
+    # Torch warns when such an optimiser steps outside of a recording, as the first steps do.
+    optimizer._warned_capturable_if_run_uncaptured = True

@@ -11,11 +11,14 @@ from n2n_ablate.stats.differences import (
     t_critical,
     t_interval,
 )
+from n2n_ablate.stats.effects import effect
 from n2n_ablate.stats.family import family, family_level, holm
 from n2n_ablate.stats.permutation import SignFlip, sign_flip
 from n2n_ablate.stats.power import detectable, images_for, images_to_settle, power
 from n2n_ablate.stats.ranking import Ranking, kendall, ranking
+from n2n_ablate.stats.response import Response, response
 from n2n_ablate.stats.sequential import Look, Looks
+from n2n_ablate.stats.surface import Surface, surface
 from n2n_ablate.stats.variance import TWICE_THE_IMAGES, Account, account
 
 __all__ = [
@@ -30,12 +33,15 @@ __all__ = [
     "Looks",
     "Peak",
     "Ranking",
+    "Response",
     "SignFlip",
+    "Surface",
     "account",
     "band",
     "bca",
     "crossing",
     "detectable",
+    "effect",
     "family",
     "family_level",
     "holm",
@@ -46,7 +52,9 @@ __all__ = [
     "peak",
     "power",
     "ranking",
+    "response",
     "sign_flip",
+    "surface",
     "t_critical",
     "t_interval",
 ]

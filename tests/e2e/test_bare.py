@@ -7,11 +7,11 @@ started without its site-packages, so that nothing else can be found, no entry p
 import json
 import os
 import re
-import subprocess
 import sys
 from importlib.metadata import distribution
 from pathlib import Path
 
+import program
 import pytest
 
 from n2n_ablate.session import Request, open_session
@@ -55,28 +55,16 @@ def machine(tmp_path_factory):
         (checkout / name).symlink_to(ROOT / name)
     places = {}
 
+    def start(*words):
+        return [sys.executable, "-S", "-m", "n2n_ablate", *map(str, words)]
+
     def run(*words, packages=(*MINIMUM, *FILES, *PICTURES), folder=checkout, **env):
         if packages not in places:
             places[packages] = link(base / f"packages-{len(places)}", packages)
         path = [str(places[packages]), str(checkout)]
-        done = subprocess.run(
-            [sys.executable, "-S", "-m", "n2n_ablate", *map(str, words)],
-            cwd=folder,
-            env={
-                "PATH": os.environ["PATH"],
-                "PYTHONPATH": os.pathsep.join(path),
-                "COLUMNS": "200",
-                "OMP_NUM_THREADS": "1",
-                "HOME": str(base),
-                **env,
-            },
-            capture_output=True,
-            text=True,
-            timeout=150,
-            check=False,
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        return done
+        bare = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(path), "HOME": str(base)}
+        env = {"COLUMNS": "200"} | env
+        return program.run(*words, folder=folder, start=start, environment=bare, **env)
 
     run.checkout = checkout
     return run

@@ -1,7 +1,6 @@
 """A study is run without MLflow and brought into it later: nothing is missing, nothing is doubled."""
 
 import json
-import os
 import shutil
 import signal
 import sqlite3
@@ -12,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from program import command, here
 
 from n2n_ablate import mlflow_store, reopen
-from n2n_ablate.cli import main
 from n2n_ablate.errors import StoreError
 from n2n_ablate.images import write
 from n2n_ablate.mlflow_store import MlflowStore, database_file, tracking_uri
@@ -50,24 +49,6 @@ set = { "training.steps" = 8 }
 """
 # What rightly differs between a run that was tracked directly and one that was synced later.
 OWN = {"invocation", "n2n.pid", "mlflow.source.name"}
-
-
-def command(*words):
-    return [sys.executable, "-m", "n2n_ablate", *map(str, words)]
-
-
-def run(*words, folder):
-    done = subprocess.run(
-        command(*words),
-        cwd=folder,
-        env=os.environ | {"COLUMNS": "200", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=150,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
 
 
 def told(root):
@@ -129,7 +110,7 @@ def home(tmp_path_factory):
         pixels = torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(seed))
         write(folder / "photos" / f"{name}.png", pixels)
     (folder / "grid.toml").write_text(GRID)
-    done = run("study", "grid.toml", "--tracking", "none", "--quiet", folder=folder)
+    done = here("study", "grid.toml", "--tracking", "none", "--quiet", folder=folder)
     assert done.returncode == 0, done.stderr
     assert not (folder / "mlruns" / "mlflow.db").exists()
     return folder
@@ -148,21 +129,6 @@ def copy(home, tmp_path, empty_store, monkeypatch):
     return make
 
 
-@pytest.fixture
-def here(monkeypatch, capsys):
-    """Run the command line in this process: importing MLflow takes seconds."""
-
-    def call(*words, folder):
-        monkeypatch.chdir(folder)
-        monkeypatch.setattr(sys, "argv", ["n2n-ablate", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        return ended.value.code, printed.out, printed.err
-
-    return call
-
-
 def bring(root, images=()):
     """Sync in this process."""
     (contents,) = reopen.every(root)
@@ -171,10 +137,10 @@ def bring(root, images=()):
 
 def test_synced_runs_are_those_of_a_study_that_was_tracked_and_twice_changes_nothing(home, copy):
     root = copy("later")
-    assert run("sync", folder=root.parent).stdout == "grid (quick): 5 trials, 6 runs written\n"
+    assert here("sync", folder=root.parent).stdout == "grid (quick): 5 trials, 6 runs written\n"
     synced = told(root)
     assert len(synced) == 6
-    again = run("sync", "grid", "--json", folder=root.parent)
+    again = here("sync", "grid", "--json", folder=root.parent)
     assert json.loads(again.stdout)[0]["written"] == 0
     assert told(root) == synced
 
@@ -182,7 +148,7 @@ def test_synced_runs_are_those_of_a_study_that_was_tracked_and_twice_changes_not
     shutil.rmtree(direct / "studies")  # the fits alone: the study is run again, with MLflow
     for name in ("photos", "grid.toml"):
         (direct.parent / name).symlink_to(home / name)
-    done = run("study", "grid.toml", "--json", folder=direct.parent)
+    done = here("study", "grid.toml", "--json", folder=direct.parent)
     assert json.loads(done.stdout)["reused"] == 10
     tracked = told(direct)
     assert without_ids(tracked) == without_ids(synced)
@@ -296,23 +262,23 @@ def test_a_database_that_was_copied_along_is_refused_not_written_past(copy, tmp_
     assert len(told(root)) == 6
 
 
-def test_a_journal_that_cannot_be_opened_does_not_keep_the_others_back(copy, here):
+def test_a_journal_that_cannot_be_opened_does_not_keep_the_others_back(copy):
     root = copy("mixed")
     (root / "studies" / "ancient").mkdir()
     (root / "studies" / "ancient" / "quick-0123456789.jsonl").write_text('{"name": "baseline"}\n')
-    code, out, err = here("sync", folder=root.parent)
-    assert code == 1
-    assert "ancient/quick-0123456789.jsonl' cannot be opened: it has no header" in err
-    assert out == "grid (quick): 5 trials, 6 runs written\n"
+    done = here("sync", folder=root.parent)
+    assert done.returncode == 1
+    assert "ancient/quick-0123456789.jsonl' cannot be opened: it has no header" in done.stderr
+    assert done.stdout == "grid (quick): 5 trials, 6 runs written\n"
 
 
-def test_a_study_that_is_being_run_is_left_for_later(copy, here):
+def test_a_study_that_is_being_run_is_left_for_later(copy):
     root = copy("busy")
     (contents,) = reopen.every(root)
     with Output(root).lock(f"grid-{contents.key}", "unused"):
-        code, _, err = here("sync", folder=root.parent)
-    assert code == 1
-    assert "error: study 'grid' is being run by another process" in err
+        done = here("sync", folder=root.parent)
+    assert done.returncode == 1
+    assert "error: study 'grid' is being run by another process" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -324,8 +290,8 @@ def test_a_study_that_is_being_run_is_left_for_later(copy, here):
         (["sync", "--tracking-uri", "http://127.0.0.1:9"], "MLflow's store 'http://127.0.0.1:9'"),
     ],
 )
-def test_a_mistake_is_one_line(copy, here, words, message):
-    code, _, err = here(*words, folder=copy("mistakes").parent)
-    assert code == 1
-    assert message in err
-    assert len(err.strip().splitlines()) == 1
+def test_a_mistake_is_one_line(copy, words, message):
+    done = here(*words, folder=copy("mistakes").parent)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1

@@ -6,36 +6,15 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import urllib.parse
 import urllib.request
 from pathlib import Path
 
 import pytest
 from PIL import Image as Pillow
+from program import SEEN, command, run
 
-
-def command(*words):
-    return [sys.executable, "-c", "from n2n_ablate.cli import main; main()", *map(str, words)]
-
-
-def environment(**more):
-    plain = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
-    return plain | {"COLUMNS": "40", "OMP_NUM_THREADS": "1"} | more
-
-
-def run(*words, folder, **more):
-    done = subprocess.run(
-        command(*words),
-        cwd=folder,
-        env=environment(**more),
-        capture_output=True,
-        text=True,
-        timeout=150,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
+NARROW = {"COLUMNS": "40"}  # a link that is wrapped by the terminal can be clicked in part only
 
 
 def free_port():
@@ -69,10 +48,11 @@ def test_a_study_can_be_looked_at_and_the_server_leaves_nothing_behind(folder, t
     assert done.returncode == 0, done.stderr
     base = f"http://127.0.0.1:{free_port()}"
     port = base.rpartition(":")[2]
-    # COLUMNS=40: a link that is wrapped by the terminal can be clicked in part only.
     words = command("ui", "--port", port, "--no-browser")
     pipe = subprocess.PIPE
-    with subprocess.Popen(words, cwd=folder, env=environment(), stdout=pipe, text=True) as server:
+    with subprocess.Popen(
+        words, cwd=folder, env=os.environ | SEEN | NARROW, stdout=pipe, text=True
+    ) as server:
         try:
             child = check_server(server, base, folder)
         finally:
@@ -88,13 +68,30 @@ def check_server(server, base, folder):
     (child,) = children_of(server.pid)
     check_link(base, link)
     check_runs(base)
+    check_nobody_else_gets_in(base)
     port = base.rpartition(":")[2]
-    assert f"port {port} is taken" in run("ui", "--port", port, folder=folder).stderr
-    remote = run("ui", "tiny", folder=folder, MLFLOW_TRACKING_URI=base)
+    assert f"port {port} is taken" in run("ui", "--port", port, folder=folder, **NARROW).stderr
+    remote = run("ui", "tiny", folder=folder, **NARROW, MLFLOW_TRACKING_URI=base)
     assert (remote.returncode, remote.stdout.strip()) == (0, link)
-    wrong = run("ui", "tinny", folder=folder, MLFLOW_TRACKING_URI=base)
+    wrong = run("ui", "tinny", folder=folder, **NARROW, MLFLOW_TRACKING_URI=base)
     assert "no study called 'tinny' was run here. Did you mean 'tiny'?" in wrong.stderr
     return child
+
+
+def check_nobody_else_gets_in(base):
+    """Only the loopback listens, and a page of another site cannot talk to it by a name of its own."""
+    port = int(base.rpartition(":")[2])
+    tables = [Path(f"/proc/net/{name}") for name in ("tcp", "tcp6")]
+    rows = [line.split() for path in tables if path.is_file() for line in path.open()][1:]
+    listening = {row[1] for row in rows if row[1].endswith(f":{port:04X}") and row[3] == "0A"}
+    assert listening == {f"0100007F:{port:04X}"}
+    for host in ("evil.example", "evil.example:80"):
+        asked = urllib.request.Request(f"{base}/api/2.0/mlflow/experiments/search", b"{}")
+        asked.add_header("Content-Type", "application/json")
+        asked.add_header("Host", host)
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(asked, timeout=30)
+        assert refused.value.code == 403
 
 
 def check_link(base, link):
@@ -160,6 +157,6 @@ def test_a_server_that_does_not_start_is_one_line_with_its_last_word(folder):
 
 def test_a_server_that_is_not_there_is_named(folder):
     address = f"http://127.0.0.1:{free_port()}"
-    done = run("ui", folder=folder, MLFLOW_TRACKING_URI=address)
+    done = run("ui", folder=folder, **NARROW, MLFLOW_TRACKING_URI=address)
     assert done.returncode == 1
     assert f"the MLflow server at {address} does not answer" in done.stderr

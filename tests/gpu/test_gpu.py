@@ -15,6 +15,7 @@ from n2n_ablate import fit, study
 from n2n_ablate.bench import Bench
 from n2n_ablate.fit import memory, replay
 from n2n_ablate.fit import train as train_module
+from n2n_ablate.fit.device import arithmetic
 from n2n_ablate.fit.pool import fit_all
 from n2n_ablate.fit.train import train
 
@@ -64,14 +65,15 @@ def test_a_recorded_step_is_the_step(registry, monkeypatch, lr):
     fits = bench.fits(recipe)
     if lr:
         fits += bench.fits(recipe.replace("training.lr", lr))
-    stack = train_module._Stack(fits, bench.machine)
-    for step in range(6):
-        stack.step(step)
-    assert stack._replay is not None
-    assert stack._replay._graph is not None, stack._replay.failure
-    recorded = train(fits, bench.machine)
-    monkeypatch.setattr(train_module._Stack, "_recordable", property(lambda _: False))
-    called = train(fits, bench.machine)
+    with arithmetic(bench.machine):
+        stack = train_module._Stack(fits, bench.machine)
+        for step in range(6):
+            stack.step(step)
+        assert stack._replay is not None
+        assert stack._replay._graph is not None, stack._replay.failure
+        recorded = train(fits, bench.machine)
+        monkeypatch.setattr(train_module._Stack, "_recordable", property(lambda _: False))
+        called = train(fits, bench.machine)
     for one, other in zip(recorded, called, strict=True):
         assert one.curves["loss"] == pytest.approx(other.curves["loss"], rel=1e-3)
         assert abs(one.figures["psnr"] - other.figures["psnr"]) < 0.02

@@ -13,20 +13,35 @@ import pytest
 import torch
 from PIL import Image as Pillow
 
+from n2n_ablate import hookimpl
 from n2n_ablate import study as studies
 from n2n_ablate.bench import Subject
 from n2n_ablate.fit import FitResult
 from n2n_ablate.images import Image
+from n2n_ablate.invocation import Invocation
+from n2n_ablate.lifecycle import Audience
 from n2n_ablate.mlflow_store import database_file, tracking_uri
 from n2n_ablate.mlflow_tracker import MlflowTracker
 from n2n_ablate.output import Output
 from n2n_ablate.recipe import Recipe
 from n2n_ablate.results import Row, StudyResult, TrialResult
-from n2n_ablate.trackers import Background, Invocation
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's imports warn about their own imports
 
 POINTS = 25
+
+
+class Notes:
+    """Keeps what the user would be told."""
+
+    def __init__(self):
+        self.said = []
+
+    @hookimpl
+    def note(self, message):
+        self.said.append(message)
+
+
 NAMES = ("boat", "käse (2)")
 ABOUT = Invocation(
     "one", "n2n-ablate study tiny", "CPU", "fp32", {"python": "3.11", "torch": "2.13"}, "abc123"
@@ -316,11 +331,14 @@ def test_a_run_that_could_not_be_written_whole_is_written_again(output, plan, mo
 
 
 def test_it_works_in_the_background_thread_that_runs_it(output, plan):
-    said = []
+    notes = Notes()
     tracker = MlflowTracker(output)
-    background = Background(tracker, said.append)
-    background.start(plan, ABOUT)
-    background.trial(result_of(plan, plan.baseline), subjects_of(plan))
-    background.finish(StudyResult(plan, (result_of(plan, plan.baseline),)), "finished")
-    assert not said
+    audience = Audience()
+    audience.join(notes, "notes")
+    audience.join(tracker, "tracking", background=True)
+    whole = StudyResult(plan, (result_of(plan, plan.baseline),))
+    audience.study_started(plan, ABOUT, 2, 30)
+    audience.trial_finished(result_of(plan, plan.baseline), whole, subjects_of(plan))
+    audience.study_finished(whole, "finished")
+    assert not notes.said
     assert set(runs_of(tracker, plan)) == {"baseline", "summary"}
