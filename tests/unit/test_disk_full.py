@@ -1,8 +1,10 @@
 """A full disk ends a study in order, with a message; with room made, the same study goes on."""
 
+import io
 import subprocess
 
 import pytest
+from rich.console import Console
 
 from n2n_ablate.console import Silent
 from n2n_ablate.errors import StoreError
@@ -46,19 +48,13 @@ def disk(tmp_path):
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-class Told(Silent):
-    def __init__(self):
-        self.notes = []
-
-    def note(self, message):
-        self.notes.append(message)
-
-
 def runner_of(tiny, disk, trials):
     session = open_session(
         Request(study=str(tiny), trials=trials, settings=["training.steps=3", "backbone.width=4"])
     )
-    return open_runner(session, Output(disk.folder / "out"), Told(), tracking="none")
+    return open_runner(
+        session, Output(disk.folder / "out"), Silent(Console(file=io.StringIO())), tracking="none"
+    )
 
 
 def test_a_study_goes_on_when_there_is_room_again(tiny, disk):
