@@ -124,8 +124,7 @@ def markdown(rows: Sequence[Row], load: float, command: str) -> str:
     about = (
         f"\n{len(os.sched_getaffinity(0))} cores; torch {torch.__version__}, Ray "
         f"{ray.__version__}, Python {platform.python_version()}. Load average over a minute at the "
-        f"end: {load:.1f}; the machine was shared with other work throughout, so seconds are "
-        f"upper bounds.\n\nCommand: `{command}`\n"
+        f"end: {load:.1f}; the machine may be shared with other work.\n\nCommand: `{command}`\n"
     )
     return "\n".join(lines) + "\n" + about
 
