@@ -3,13 +3,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 STUDY ?= center-weight
 
-.PHONY: study test check docs clean
+.PHONY: study test torture check docs clean
 
 study: .venv/installed
 	$(BIN)/n2n-ablate study $(STUDY)
 
 test: .venv/installed-dev check
 	$(BIN)/pytest
+
+# kill -9 of workers, nodes and coordinators at 20 seeded moments; prints a table, takes minutes
+torture: .venv/installed-dev
+	$(BIN)/python benchmarks/torture.py
 
 # Lint, format, types, layers
 check: .venv/installed-dev
@@ -32,7 +36,7 @@ docs: .venv/installed-docs
 	@touch $@
 
 .venv/installed-dev: .venv/installed pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev,ray]'
 	@touch $@
 
 .venv/installed-docs: .venv/installed pyproject.toml

@@ -56,7 +56,7 @@ label = "sigma 25"
 images = ["builtin:astronaut", "builtin:coffee", "builtin:chelsea"]
 crop = 24
 seeds = [0, 1]
-set = { "training.steps" = 60 }
+set = { "training.steps" = STEPS }
 """
 PER_TRIAL = 6
 # Ray would otherwise serve on the machine's outward address.
@@ -100,51 +100,54 @@ def torture(
     *,
     kills: int = 20,
     trials: int = 10,
+    steps: int = 60,
     seed: int = 0,
     tracking: str = "mlflow",
 ) -> Outcome:
     """Run the study in `folder`, kill it `kills` times, and run it until it is done."""
     rng, begun = random.Random(seed), time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "torture.toml").write_text(STUDY)
-    calm = _study(folder, "calm", trials, "none")
+    (folder / "torture.toml").write_text(STUDY.replace("STEPS", str(steps)))
     outcome = Outcome(executor, trials * PER_TRIAL)
+    amount = ["--trials", str(trials)]
+    calm = _start(folder, "calm", [*amount, "--tracking", "none"])
     stored: dict[Path, tuple[int, int]] = {}
-    moments = sorted(rng.sample(range(outcome.fits - 4), kills))
+
+    def look() -> dict[Path, tuple[int, int]]:
+        seen = _files(folder)
+        outcome.again += sum(seen.get(path) != mark for path, mark in stored.items())
+        stored.update(seen)
+        return seen
+
     with _cluster(executor) as cluster:
-        words = ["--executor", executor, *(["--address", cluster.address] if cluster else [])]
-        process = _start(folder, words, trials, tracking)
+        words = [*amount, "--tracking", tracking, "--executor", executor]
+        words += ["--address", cluster.address] if cluster else []
+        process = _start(folder, "hurt", words)
         outcome.starts = 1
         try:
-            for moment in moments:
+            for moment in sorted(rng.sample(range(outcome.fits - 4), kills)):
                 if not _wait(process, folder, moment):
                     break  # it was faster than the plan
                 time.sleep(rng.uniform(0, 0.5))
                 victim = rng.choice(("worker", "worker", "node", "coordinator"))
-                victim = victim if cluster else "coordinator"
-                if cluster and victim != "coordinator" and not cluster.kill(victim, rng):
-                    victim = "coordinator"  # no worker is busy at this moment
+                if cluster is None or (victim != "coordinator" and not cluster.kill(victim, rng)):
+                    victim = "coordinator"  # also where no worker is busy at this moment
                 if victim == "coordinator":
                     process.kill()
                     process.communicate()
-                seen = _files(folder)
-                outcome.again += sum(seen.get(path) != mark for path, mark in stored.items())
-                stored |= seen
-                outcome.kills.append(Kill(victim, len(seen)))
+                outcome.kills.append(Kill(victim, len(look())))
                 if victim == "coordinator":
-                    process = _start(folder, words, trials, tracking)
+                    process = _start(folder, "hurt", words)
                     outcome.starts += 1
-            _, errors = process.communicate(timeout=600)
+            hurt = _told(process)
+        except BaseException:
+            calm.kill()
+            raise
         finally:
             process.kill()
-    if process.returncode not in (0, 3):
-        raise RuntimeError(errors)
-    seen = _files(folder)
-    outcome.again += sum(seen.get(path) != mark for path, mark in stored.items())
-    last = _study(folder, "hurt", trials, tracking)
-    outcome.stored = len(_files(folder))
-    outcome.failures = last["failures"]
-    outcome.same_table = _table(last) == _table(calm)
+    outcome.stored = len(look())
+    outcome.failures = hurt["failures"]
+    outcome.same_table = _table(hurt) == _table(_told(calm))
     outcome.doubled = _doubled(folder)
     if tracking == "mlflow":
         runs = _runs(folder)
@@ -155,37 +158,24 @@ def torture(
     return outcome
 
 
-def _words(name: str, trials: int, tracking: str) -> list[str]:
+def _start(folder: Path, output: str, words: list[str]) -> subprocess.Popen[str]:
     start = [sys.executable, "-m", "n2n_ablate", "study", "torture.toml", "--precision", "fp32"]
-    return [*start, "--output", name, "--trials", str(trials), "--tracking", tracking]
-
-
-def _start(folder: Path, words: list[str], trials: int, tracking: str) -> subprocess.Popen[str]:
-    command = [*_words("hurt", trials, tracking), *words, "--quiet"]
-    env = os.environ | LOOPBACK | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
     return subprocess.Popen(
-        command,
+        [*start, "--output", output, "--json", *words],
         cwd=folder,
-        env=env,
+        env=os.environ | LOOPBACK | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])},
         text=True,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
 
 
-def _study(folder: Path, name: str, trials: int, tracking: str) -> dict[str, object]:
-    """Run the study undisturbed and return what it tells."""
-    done = subprocess.run(
-        [*_words(name, trials, tracking), "--json"],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode not in (0, 3):
-        raise RuntimeError(done.stderr)
-    return json.loads(done.stdout)
+def _told(process: subprocess.Popen[str]) -> dict[str, object]:
+    """Return what a study that came to its end tells."""
+    told, errors = process.communicate(timeout=900)
+    if process.returncode not in (0, 3):
+        raise RuntimeError(errors)
+    return json.loads(told)
 
 
 def _wait(process: subprocess.Popen[str], folder: Path, count: int) -> bool:
@@ -363,6 +353,7 @@ def main() -> None:
     parser.add_argument("--executor", choices=EXECUTORS, action="append")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--trials", type=int, default=10, help="of 6 fits each")
+    parser.add_argument("--steps", type=int, default=60, help="of each fit")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tracking", choices=("mlflow", "none"), default="mlflow")
     parser.add_argument("--out", type=Path, help="path without ending for .md")
@@ -379,6 +370,7 @@ def main() -> None:
                 Path(folder),
                 kills=asked.kills,
                 trials=asked.trials,
+                steps=asked.steps,
                 seed=asked.seed,
                 tracking=asked.tracking,
             )

@@ -168,6 +168,13 @@ def failures(result: StudyResult) -> str:
     )
 
 
+def reused(result: StudyResult) -> str:
+    """Return how many fits were in the store before, by whatever study; empty if none were."""
+    count = sum(item.reused for item in result.trials)
+    total = sum(len(item.rows) for item in result.trials)
+    return f"{count} of {total} fits were in the store and not trained again." if count else ""
+
+
 def baseline_name(plan: Plan) -> str:
     """Return the baseline by its place among the factors, e.g. `sampler.center=0.01`."""
     values = plan.baseline.values

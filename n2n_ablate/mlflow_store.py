@@ -116,10 +116,29 @@ class MlflowStore:
             logging.getLogger("alembic").setLevel(logging.WARNING)
             logging.getLogger("mlflow").setLevel(logging.WARNING)
             with self._output.opening(), self.explained():
+                self._make()
                 client = MlflowClient(self.uri, registry_uri=self.uri)
                 client.search_experiments(max_results=1)  # only this opens the store
             self._client = client
         return self._client
+
+    def _make(self) -> None:
+        """Make an SQLite database under another name, and rename it when it is whole.
+
+        MLflow makes its tables one by one, and never again opens what a crash left of them.
+        """
+        file = database_file(self.uri)
+        if file is None or file.exists():
+            return
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+        for left in file.parent.glob(f"{file.name}.new*"):
+            left.unlink()
+        path, question, options = self.uri.partition("?")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        home = (self._output.root / "artifacts").as_uri()
+        SqlAlchemyStore(f"{path}.new{question}{options}", home).engine.dispose()
+        file.with_name(f"{file.name}.new").replace(file)
 
     def experiment_id(self, name: str) -> str | None:
         """Return the id of an experiment, None if there is none."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import optuna
@@ -15,7 +16,9 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from n2n_ablate.errors import StoreError
 from n2n_ablate.output import Output
@@ -36,6 +39,18 @@ class Asked:
     values: Mapping[str, Value]
 
 
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """Turn what a database raises (it is full, locked, gone) into one line."""
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError) as error:
+        cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+        reason = str(cause or error).splitlines()[0]
+        msg = f"the search cannot be kept: {reason}"
+        raise StoreError(msg) from error
+
+
 class Search:
     """One search: goes on where an earlier one with the same plan stopped, unless `fresh`.
 
@@ -47,7 +62,7 @@ class Search:
         fresh: Start a new search beside the old one.
 
     Raises:
-        StoreError: The storage cannot be opened.
+        StoreError: The storage cannot be opened; later, from every method, that it cannot be used.
     """
 
     def __init__(
@@ -87,12 +102,14 @@ class Search:
         """Name of the Optuna study."""
         return str(self._study.study_name)
 
+    @_explained()
     def finished(self) -> list[Asked]:
         """Return the trials that the strategy chose and that have ended, failed ones too, in order."""
         ended = self._study.get_trials(states=(TrialState.COMPLETE, TrialState.FAIL))
         own = [trial for trial in ended if not {_DECLARED, _SKIPPED} & set(trial.user_attrs)]
         return [_asked(trial) for trial in own]
 
+    @_explained()
     def know(self, name: str, values: Mapping[str, Value], score: float) -> None:
         """Tell the strategy about a declared trial, once."""
         inside = set(values) == set(self._space) and all(
@@ -111,6 +128,7 @@ class Search:
         )
         self._study.add_trial(trial)
 
+    @_explained()
     def ask(self, *, at_random: bool = False) -> Asked:
         """Return the next place to try, or any place if the strategy keeps to what it knows.
 
@@ -129,12 +147,14 @@ class Search:
             trial.set_user_attr(BESIDE, "at random")
         return Asked(trial.number, dict(trial.params))
 
+    @_explained()
     def skip(self, asked: Asked) -> None:
         """Set aside a place that need not or cannot be tried; it is no trial of the study."""
         trial = self._study.get_trials(deepcopy=False)[asked.number]
         self._storage.set_trial_user_attr(trial._trial_id, _SKIPPED, value=True)
         self._study.tell(asked.number, state=TrialState.FAIL)
 
+    @_explained()
     def tell(self, asked: Asked, score: float | None) -> None:
         """Report the score of an asked trial, None (or NaN) if it failed."""
         if score is None or not math.isfinite(score):

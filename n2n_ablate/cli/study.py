@@ -202,11 +202,9 @@ def _print(
             answer.best_sentence(result, label),
         ):
             out.print(text, markup=False, highlight=False)
-    for text in (answer.search_best(result), answer.unconfirmed(result)):
-        if text:
-            out.print(text, markup=False, highlight=False)
-    if lost := answer.failures(result):
-        out.print(lost, markup=False, highlight=False)
+    ends = (answer.search_best(result), answer.unconfirmed(result), answer.failures(result))
+    for text in filter(None, (*ends, answer.reused(result))):
+        out.print(text, markup=False, highlight=False)
     if not quiet:
         out.print()
         out.print("Next:", markup=False)

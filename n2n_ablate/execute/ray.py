@@ -53,16 +53,23 @@ class Ray:
         registry: Whose plugin files the workers load.
         address: Of a running cluster; empty to start one on this machine, for loopback only.
         gpus: The share of a GPU that a stack takes, 0 on a CPU.
+        cpus: Cores of a cluster that is started; 0 for all.
     """
 
     def __init__(
-        self, machine: Machine, registry: Registry, address: str = "", gpus: float = 0.0
+        self,
+        machine: Machine,
+        registry: Registry,
+        address: str = "",
+        gpus: float = 0.0,
+        cpus: int = 0,
     ) -> None:
         self._machine = replace(machine, device=machine.type, workers=1)
         self._registry = registry
         self._prints = Fingerprints(registry)
         self._address = address
         self._gpus = gpus
+        self._cpus = cpus or cores()
         self._images: dict[int, Any] = {}
         self._kept: list[Tensor] = []
 
@@ -72,7 +79,7 @@ class Ray:
                 if self._address:
                     ray.init(address=self._address, **_QUIET)
                 else:
-                    _start(cores())
+                    _start(self._cpus)
             except Exception as error:  # ray has no family of errors for this
                 ray.shutdown()
                 reason = (str(error) or type(error).__name__).strip().splitlines()[0]
@@ -196,6 +203,7 @@ def _start(cpus: int) -> None:
     before, constants.ENABLE_RAY_CLUSTER = constants.ENABLE_RAY_CLUSTER, False
     try:
         ray.init(
+            address="local",  # otherwise Ray joins whatever cluster ran here last
             num_cpus=cpus,
             object_store_memory=_STORE,
             include_dashboard=False,

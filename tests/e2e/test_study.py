@@ -107,25 +107,6 @@ def test_refit_trains_again_and_finds_the_same(tiny, tmp_path):
     assert figures(first) == figures(again)
 
 
-def test_kill_minus_nine_loses_no_finished_fit(tiny, tmp_path):
-    words = command("study", tiny, "--tracking", "none", "--set", "training.steps=150")
-    process = subprocess.Popen(
-        words, cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-    )
-    fits = tmp_path / "mlruns" / "fits"
-    deadline = time.monotonic() + 100
-    while len(list(fits.glob("*/*.safetensors"))) < 3:
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    kept = len(list(fits.glob("*/*.safetensors")))
-    data = told(tiny, "--set", "training.steps=150", folder=tmp_path)
-    assert data["reused"] == kept
-    assert data["fits"] == 8
-
-
 @pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_keeps_what_is_finished_and_says_how_to_go_on(tiny, tmp_path, way):
     # A suite that runs in the background inherits a shell's "ignore Ctrl-C".

@@ -1,5 +1,8 @@
 """Where runs are kept, and every way in which that can go wrong before the first one is written."""
 
+import contextlib
+import sqlite3
+
 import pytest
 
 from n2n_ablate.errors import StoreError
@@ -31,6 +34,19 @@ def test_files_are_kept_in_the_output_folder_whatever_the_working_folder(store, 
     assert made.artifact_location == (folder / "out" / "artifacts" / "tiny").as_uri()
     assert made.tags["mlflow.note.content"] == "Why?"
     assert [path.name for path in folder.iterdir()] == ["out"]
+
+
+def test_a_database_that_was_being_made_when_its_process_died_is_made_anew(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    output = Output(tmp_path / "50% what?")
+    file = database_file(tracking_uri(output.root))
+    half = file.with_name("mlflow.db.new")
+    with contextlib.closing(sqlite3.connect(half)) as database:
+        database.execute("CREATE TABLE registered_model_tags (name TEXT)")
+    again = MlflowStore(output, tracking_uri(output.root))
+    assert again.experiment("tiny", "")
+    assert file.is_file()
+    assert not half.exists()
 
 
 def test_an_experiment_in_the_bin_is_brought_back(store):

@@ -1,0 +1,187 @@
+"""The Ray executor against the one in this process: equal results, and workers that die."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from n2n_ablate import fit
+from n2n_ablate.bench import Bench
+from n2n_ablate.registry import Registry
+from n2n_ablate.study import plan, read
+
+pytest.importorskip("ray", reason="needs Ray: pip install 'n2n-ablate[ray]'")
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+
+EXACT = fit.Machine("cpu", "fp32", 2, 1, "test")
+# Kills the worker that draws with it, as often as there are marks to remove; elsewhere it works.
+FATAL = '''
+"""Rows, and death."""
+
+import os
+import sys
+from pathlib import Path
+
+from n2n_ablate import hookimpl
+
+MARKS = Path({marks!r})
+
+
+class Fatal:
+    """Even rows against odd rows."""
+
+    def draw(self, image, rng):
+        if "default_worker" in sys.argv[0]:
+            for mark in sorted(MARKS.iterdir())[:1]:
+                mark.unlink()
+                os.kill(os.getpid(), 9)
+        return lambda image: (image[..., 0:-1:2, :], image[..., 1::2, :])
+
+
+@hookimpl
+def register_samplers(register):
+    register("fatal", Fatal)
+'''
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ray")
+    (folder / "plugins").mkdir()
+    (folder / "marks").mkdir()
+    (folder / "plugins" / "fatal.py").write_text(FATAL.format(marks=str(folder / "marks")))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def components(place):
+    return Registry(plugins_dir=place / "plugins")
+
+
+@pytest.fixture(scope="module")
+def executor(components):
+    from n2n_ablate.execute.ray import Ray
+
+    before = signal.getsignal(signal.SIGTERM)
+    with Ray(EXACT, components) as opened:
+        assert signal.getsignal(signal.SIGTERM) == before
+        yield opened
+    assert not ours("raylet")
+
+
+def ours(name, parent=None):
+    """Return the processes of this name that this one, or another, started."""
+    done = subprocess.run(
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(parent or os.getpid())],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return [line for line in done.stdout.splitlines() if name in line and "defunct" not in line]
+
+
+def fits_of(bench, sampler):
+    recipe = bench.plan.baseline.recipe.replace("sampler", sampler)
+    return bench.fits(recipe.resolved(bench._registry))
+
+
+@pytest.fixture
+def bench(tiny, components):
+    settings = ["training.steps=3", "backbone.width=4"]
+    return Bench(plan(read(tiny), components, settings=settings), components, EXACT)
+
+
+def test_a_worker_gives_the_same_bits(bench, executor):
+    fits, points, notes = fits_of(bench, "diagonal"), [], []
+    theirs = {item.key: item for item in executor.run(fits, points.append, notes.append)}
+    ours = list(fit.fit_all(fits, EXACT))
+    assert {item.key for item in ours} == set(theirs)
+    for result in ours:
+        other = theirs[result.key]
+        assert result.figures == other.figures
+        assert np.array_equal(result.denoised, other.denoised)
+        assert np.array_equal(result.curves["loss"], other.curves["loss"])
+    assert {point.key for point in points} == set(theirs)
+    assert {point.step for point in points} == {3}
+    assert notes == []
+
+
+def test_a_cluster_of_ones_own_serves_the_loopback_only(executor):
+    (raylet,) = ours("raylet/raylet")
+    sockets = subprocess.run(["ss", "-ltnp"], capture_output=True, text=True, check=True).stdout
+    lines = [
+        line for line in sockets.splitlines() if re.search(r'"(raylet|gcs_server|ray::)', line)
+    ]
+    if not lines:
+        pytest.skip("ss does not name processes here")
+    own = [line for line in lines if f"pid={raylet.split()[0]}," in line]
+    assert own
+    for line in own:
+        assert "127.0.0.1" in line.split()[3]
+
+
+def test_a_fit_whose_worker_dies_is_trained_again(bench, executor, place):
+    (place / "marks" / "1").touch()
+    notes = []
+    found = list(executor.run(fits_of(bench, "fatal"), lambda _: None, notes.append))
+    assert [item.failure for item in found] == ["", ""]
+    assert notes == ["a fit lost its worker, which died; it is trained again (1 of 3 times)"]
+
+
+@pytest.mark.slow
+def test_a_fit_that_kills_every_worker_is_given_up(bench, executor, place, monkeypatch):
+    monkeypatch.setattr("n2n_ablate.execute.ray.LOSSES", 0)
+    (place / "marks" / "1").touch()
+    found = list(executor.run(fits_of(bench, "fatal"), lambda _: None, lambda _: None))
+    (lost,) = [item for item in found if item.failure]
+    assert lost.passing
+    assert lost.failure == "lost its worker, which died, 1 times"
+    assert len(found) == 2
+
+
+@pytest.mark.slow
+def test_an_iterator_that_is_closed_ends_what_is_being_trained(bench, executor):
+    settings = ["training.steps=100000", "backbone.width=4"]
+    longer = Bench(
+        plan(read(bench.plan.study.path), bench._registry, settings=settings),
+        bench._registry,
+        EXACT,
+    )
+    quick = fits_of(bench, "diagonal")
+    mixed = executor.run([*fits_of(longer, "diagonal")[:1], *quick], lambda _: None, lambda _: None)
+    assert next(mixed).key in {item.key for item in quick}
+    mixed.close()
+    assert len(list(executor.run(quick, lambda _: None, lambda _: None))) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_ends_the_study_and_the_cluster_within_seconds(tiny, tmp_path, way):
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    words = ["study", str(tiny), "--tracking", "none", "--set", "training.steps=100000"]
+    words += ["--executor", "ray"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"{heed}from n2n_ablate.cli import main; main()", *words],
+        cwd=tmp_path,
+        text=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    assert "Does the centre matter?" in process.stderr.readline()
+    assert "Ray on this machine" in process.stderr.readline()
+    raylets = ours("raylet/raylet", process.pid)
+    assert len(raylets) == 1
+    start = time.monotonic()
+    process.send_signal(way)
+    _, errors = process.communicate(timeout=60)
+    assert time.monotonic() - start < 20
+    assert process.returncode == 130
+    assert "This goes on:" in errors
+    assert "Traceback" not in errors
+    assert not Path(f"/proc/{raylets[0].split()[0]}").exists()
