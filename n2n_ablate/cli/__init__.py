@@ -40,7 +40,7 @@ def _options(
 
 
 def _register() -> None:
-    from n2n_ablate.cli import denoise, diagnose, plan, plugins, studies, study, sync, ui
+    from n2n_ablate.cli import denoise, diagnose, doctor, plan, plugins, studies, study, sync, ui
 
     app.command("study", rich_help_panel="Studies")(study.run)
     app.command("plan", rich_help_panel="Studies")(plan.show)
@@ -50,6 +50,7 @@ def _register() -> None:
     app.command("ui", rich_help_panel="Studies")(ui.ui)
     app.command("denoise", rich_help_panel="Images")(denoise.run)
     app.command("plugins", rich_help_panel="Plugins")(plugins.show)
+    app.command("doctor", rich_help_panel="This machine")(doctor.run)
 
 
 _register()
