@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
@@ -12,8 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from n2n_ablate.conformance import source_line
+from n2n_ablate.discovery import broken
 from n2n_ablate.errors import AblateError, ImageError, PluginError
-from n2n_ablate.fit import Fit, Machine, Order, prepared, require_room
+from n2n_ablate.fit import Fit, Machine, Order, first_cut, require_room
 from n2n_ablate.identity import Fingerprints, generator
 from n2n_ablate.images import Image, collect
 from n2n_ablate.recipe import Recipe
@@ -65,10 +68,22 @@ class Bench:
         keys = "".join(fit.key for fit in self.fits(self.plan.baseline.recipe))
         return hashlib.sha256(f"{self.plan.key}{keys}".encode()).hexdigest()[:10]
 
-    def fits(self, recipe: Recipe) -> list[Fit]:
-        """Return the fits of a recipe, one per subject, in the order of `subjects`."""
+    def with_plan(self, plan: Plan) -> Bench:
+        """Return this bench for a plan of the same images, seeds and conditions."""
+        other = copy.copy(self)
+        other.plan = plan
+        return other
+
+    def fits(self, recipe: Recipe, subjects: Sequence[Subject] | None = None) -> list[Fit]:
+        """Return the fits of a recipe, one per subject, in their order.
+
+        Args:
+            recipe: With every parameter written out.
+            subjects: Some of the bench's; by default all.
+        """
         parts = recipe.build(self._registry)
-        return [self._fit(recipe, parts, subject) for subject in self.subjects]
+        wanted = self.subjects if subjects is None else subjects
+        return [self._fit(recipe, parts, subject) for subject in wanted]
 
     def steps(self, recipe: Recipe) -> int:
         """Return how many steps a recipe trains."""
@@ -80,12 +95,12 @@ class Bench:
 
         Raises:
             ImageError: An image is too small for the sampler, or too large for the memory.
-            PluginError: A component fails.
+            PluginError: A component fails, or the views cannot be trained on.
         """
         by_shape = {fit.noisy.shape: fit for fit in self.fits(recipe)}
         for shape, fit in by_shape.items():
             try:
-                prepared(fit, fit.noisy).draw(fit.noisy, fit.rng())(fit.noisy)
+                wrong = first_cut(fit)
                 require_room(fit, self.machine)
             except ImageError as error:
                 name = next(image.name for image in self.images if image.pixels.shape == shape)
@@ -94,9 +109,17 @@ class Bench:
             except AblateError:
                 raise
             except Exception as error:
-                sampler = recipe.parts["sampler"].name
-                msg = f"sampler '{sampler}' fails on an image of shape {tuple(shape)}: {error!r}"
-                raise PluginError(msg) from error
+                seen = f"fails on an image of shape {tuple(shape)}: {error!r}"
+                raise self._refused(recipe, seen, error) from error
+            if wrong:
+                raise self._refused(recipe, wrong)
+
+    def _refused(self, recipe: Recipe, seen: str, error: Exception | None = None) -> PluginError:
+        entry = self._registry.get("sampler", recipe.parts["sampler"].name)
+        place = broken(entry.origin, error).where if error else ""
+        if not place.rpartition(":")[2].isdigit():  # no line of its own: where it is defined
+            place = source_line(getattr(entry.factory, "draw", entry.factory), entry.origin)
+        return PluginError(f"sampler '{entry.name}' {seen} ({place})")
 
     def measure(self, denoised: Tensor, subject: Subject) -> dict[str, float]:
         """Return every metric of a denoised image, (1, c, h, w)."""

@@ -10,6 +10,8 @@ may do what it likes; what it does wrong never costs a study its results.
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -193,6 +195,34 @@ def trial_finished(result: TrialResult, so_far: StudyResult, subjects: Sequence[
 
 
 @hookspec
+def contrasts_looked(so_far: StudyResult, images: int) -> None:
+    """Hear that a race has looked at its contrasts; those without a word get further images.
+
+    Args:
+        so_far: What is known of the study, or of its confirmation, with the `looks`.
+        images: How many images the open contrasts have.
+
+    Since 0.1.
+    """
+
+
+@hookspec
+def confirmation_started(plan: Plan, fits: int, steps: int) -> None:
+    """Hear that the study's own trials are finished and their confirmation begins.
+
+    The hooks that follow are about its trials. `so_far` is then what is known of the confirmation.
+
+    Args:
+        plan: Its plan: images and seeds that no trial has seen, a baseline of its own, the
+            contrasts, and the best of a search.
+        fits: Fits per trial: conditions x images x seeds.
+        steps: Steps that a fit of the baseline trains.
+
+    Since 0.1.
+    """
+
+
+@hookspec
 def study_finished(result: StudyResult, status: str) -> None:
     """Hear that a study has ended. Called once, however it ended, unless the process is killed.
 
@@ -222,6 +252,8 @@ LIFE_CYCLE = (
     "point",
     "fit_finished",
     "trial_finished",
+    "contrasts_looked",
+    "confirmation_started",
     STUDY_FINISHED,
     "note",
 )
@@ -240,7 +272,7 @@ def managed(plugin: object, name: str) -> pluggy.PluginManager:
         manager.register(plugin, name=name)
         manager.check_pending()  # without this a misspelt hook is silently ignored
     except pluggy.PluginValidationError as error:
-        raise PluginError(_invalid(str(error))) from None
+        raise _invalid(plugin, str(error)) from None
     if not manager.get_hookcallers(plugin):
         msg = f"it implements no hook. Mark a function with @hookimpl: {', '.join(_every())}"
         raise PluginError(msg)
@@ -251,14 +283,22 @@ def _every() -> list[str]:
     return [*HOOK_OF.values(), *LIFE_CYCLE]
 
 
-def _invalid(told: str) -> str:
-    """Say in one line what pluggy says in several."""
-    if unknown := re.match(r"unknown hook '(\w+)'", told):
-        return f"unknown hook '{unknown[1]}'. {nearest(unknown[1], _every())}"
-    hook = re.search(r"hook '(\w+)'", told)
+def _invalid(plugin: object, told: str) -> PluginError:
+    """Say in one line what pluggy says in several, and note the line of the hook."""
+    found = re.search(r"hook '(\w+)'", told)
+    name = found[1] if found else ""
     arguments = re.search(r"Argument\(s\) \{'(\w+)'", told)
-    if hook and arguments:
-        known = getattr(sys.modules[__name__], hook[1]).__code__
+    if told.startswith("unknown hook"):
+        error = PluginError(f"unknown hook '{name}'. {nearest(name, _every())}")
+    elif arguments:
+        known = getattr(sys.modules[__name__], name).__code__
         names = known.co_varnames[: known.co_argcount]
-        return f"hook '{hook[1]}' has no argument '{arguments[1]}'. {nearest(arguments[1], names)}"
-    return " ".join(told.split())
+        hint = nearest(arguments[1], names)
+        error = PluginError(f"hook '{name}' has no argument '{arguments[1]}'. {hint}")
+    else:
+        error = PluginError(" ".join(told.split()))
+    with contextlib.suppress(AttributeError, OSError, TypeError, StopIteration):
+        lines, start = inspect.getsourcelines(getattr(plugin, name))
+        offset = next(at for at, line in enumerate(lines) if line.lstrip().startswith("def "))
+        error.add_note(f"line {start + offset}")
+    return error

@@ -71,6 +71,7 @@ class MlflowTracker:
         self._diagnoses: dict[str, ByCondition] = {}
         self._baseline: TrialResult | None = None
         self._early: list[_Given] = []
+        self._images: tuple[str, ...] = ()
         self._last_start = 0
 
     @hookimpl(specname="study_started")
@@ -97,7 +98,7 @@ class MlflowTracker:
         Raises:
             StoreError: The store cannot be opened.
         """
-        self._plan, self._invocation = plan, invocation
+        self._plan, self._running, self._invocation = plan, plan, invocation
         self._experiment = self.store.experiment(plan.study.name, f"**{plan.study.question}**")
         self.known = look(self.store, self._experiment, plan.key, ended)
 
@@ -125,9 +126,15 @@ class MlflowTracker:
             return
         if result.trial.role == BASELINE:
             self._baseline = result
-            self._arrange(tuple(dict.fromkeys(row.image for row in result.rows)))
+            self._arrange([row.image for row in result.rows])
         self._keep(given)
         self.keep_early()
+
+    @hookimpl(specname="confirmation_started")
+    def confirm(self, plan: Plan) -> None:
+        """Keep the trials that follow as runs of the confirmation: their role is `confirm`."""
+        self.keep_early()
+        self._running, self._baseline = plan, None
 
     @hookimpl(specname="study_finished")
     def finish(self, result: StudyResult, status: str) -> None:
@@ -149,12 +156,8 @@ class MlflowTracker:
         key = record.summary_key(result, status)
         whole = {f"{key}-measured", *([] if self._diagnoses else [key])}
         if old is None or old.outcome not in whole:
-            start = int(1000 * command.started)
-            run = (
-                old.run
-                if old
-                else self._create("summary", "summary", start, {}, command.invocation)
-            )
+            start, about = int(1000 * command.started), command.invocation
+            run = old.run if old else self._create("summary", "summary", start, {}, about)
             self._fill(run, result, status, max(start, int(1000 * command.ended)))
             self.written.append("summary")
         if in_front:
@@ -179,7 +182,8 @@ class MlflowTracker:
         return self.store.experiment_id(study)
 
     def _arrange(self, images: Sequence[str]) -> None:
-        tag = chart_view(self._plan, images)
+        self._images = tuple(dict.fromkeys([*self._images, *images]))
+        tag = chart_view(self._plan, self._images)
         self.store.client.set_experiment_tag(self._experiment, VIEW_TAG, tag)
 
     def _put_in_front(self, result: StudyResult) -> None:
@@ -190,7 +194,7 @@ class MlflowTracker:
         tags = {
             "trials": str(len(result.trials)),
             "fits": str(sum(len(item.rows) for item in result.trials)),
-            "failures": str(sum(item.failures for item in result.trials)),
+            "failures": str(result.failures),
             "best": "; ".join(record.best(result)),
             NOTE: trial_files.summary(result, self._diagnoses),
             OUTCOME: record.summary_key(result, status) + ("-measured" if self._diagnoses else ""),
@@ -214,9 +218,9 @@ class MlflowTracker:
         if old and old.outcome == outcome:
             if old.pictures and old.pictures != pictures:  # images have been found since
                 self._write_files(old.run, given)
-                found = record.diagnostics(self._plan, self._diagnoses.get(result.trial.name, {}))
+                found = record.diagnostics(self._plan, self._diagnoses.get(self._name(result), {}))
                 self.store.log(old.run, values=list(found), tags={PICTURES: pictures})
-                self.written.append(result.trial.name)
+                self.written.append(self._name(result))
             return
         tags = {TRIAL: record.content_key(self._plan, result.trial), FITS: fits, OUTCOME: outcome}
         run = self._write(given, tags | ({PICTURES: pictures} if pictures else {}))
@@ -224,7 +228,7 @@ class MlflowTracker:
         for worse in [*self.known.halves.pop(fits, []), *([old.run] if old else [])]:
             self.store.client.delete_run(worse)
         self.known.trials[fits] = Kept(run, outcome, pictures)
-        self.written.append(result.trial.name)
+        self.written.append(self._name(result))
 
     def _write(self, given: _Given, tags: Mapping[str, str]) -> str:
         result, end = given.result, given.end
@@ -232,15 +236,16 @@ class MlflowTracker:
         start = max(self._last_start + 1, end - int(1000 * result.seconds))
         self._last_start, end = start, max(start, end)
         trial = result.trial
-        run = self._create(trial.name, trial.role, start, tags, given.invocation)
+        role = "confirm" if self._running.confirming else trial.role
+        run = self._create(self._name(result), role, start, tags, given.invocation)
         try:
             images = dict.fromkeys(row.image for row in result.rows)
             self.store.log(
                 run,
-                params=record.parameters(self._plan, trial, images),
+                params=record.parameters(self._running, trial, images),
                 values=[
                     *record.values(self._plan, result, self._baseline),
-                    *record.diagnostics(self._plan, self._diagnoses.get(trial.name, {})),
+                    *record.diagnostics(self._plan, self._diagnoses.get(self._name(result), {})),
                 ],
                 span=(start, end),
             )
@@ -259,13 +264,13 @@ class MlflowTracker:
         with tempfile.TemporaryDirectory() as folder:
             trial_files.write_trial(
                 Path(folder),
-                self._plan,
+                self._running,
                 result,
                 given.subjects,
                 baseline=baseline,
                 sampler=self._made("sampler", result.trial.recipe.parts["sampler"]),
                 noise=self._made("noise", self._plan.conditions[0].noise),
-                diagnoses=self._diagnoses.get(result.trial.name),
+                diagnoses=self._diagnoses.get(self._name(result)),
             )
             self.store.client.log_artifacts(run, folder)
 
@@ -275,7 +280,10 @@ class MlflowTracker:
             return
         with contextlib.suppress(AblateError):  # what cannot be measured may still be kept
             found = self._measured.of(result.trial.recipe, subjects)
-            self._diagnoses[result.trial.name] = found
+            self._diagnoses[self._name(result)] = found
+
+    def _name(self, result: TrialResult) -> str:
+        return f"{result.trial.name} (confirm)" if self._running.confirming else result.trial.name
 
     def _made(self, kind: str, part: Part) -> Any:
         if self._registry is None:

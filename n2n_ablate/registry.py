@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from n2n_ablate import discovery, hookspecs, space
 from n2n_ablate.components import KINDS
+from n2n_ablate.conformance import require_methods
 from n2n_ablate.discovery import Broken, Origin
 from n2n_ablate.errors import AblateError, PluginError, UnknownComponentError, nearest
 from n2n_ablate.part import Part
@@ -32,7 +34,7 @@ class Entry:
         lines = (getattr(self.factory, "__doc__", None) or "").strip().splitlines()
         return lines[0] if lines else ""
 
-    @property
+    @cached_property  # every fit asks for them, and reading annotations is slow
     def parameters(self) -> tuple[space.Parameter, ...]:
         """The component's parameters, in order."""
         return space.parameters(self.factory)
@@ -67,12 +69,13 @@ class Registry:
         installed: bool = True,
         plugins_dir: Path | None = None,
         local: Path = Path(discovery.LOCAL_FOLDER),
+        file: Path | None = None,
     ) -> None:
         self._entries: dict[tuple[str, str], Entry] = {}
         self._contested: dict[tuple[str, str], tuple[Entry, Entry]] = {}
         self.broken: list[Broken] = []
         self.listeners: list[Listener] = []
-        for found in discovery.find(plugins_dir, local) if installed else ():
+        for found in discovery.find(plugins_dir, local, file) if installed else ():
             self._load(found.origin, found.load)
         for plugin in plugins:
             name = getattr(plugin, "__name__", type(plugin).__name__)
@@ -86,6 +89,18 @@ class Registry:
     def contested(self) -> list[str]:
         """One sentence per name that two plugins claim. Such a name cannot be used."""
         return [_contest(first, second) for first, second in self._contested.values()]
+
+    def add(self, entry: Entry) -> None:
+        """Take a component over from another registry."""
+        self._claim(entry)
+
+    def claims(self, name: str = "", origin: str = "") -> list[str]:
+        """Return the sentence of every contested name that is this one, or claimed by this origin."""
+        return [
+            _contest(*both)
+            for (_, own), both in self._contested.items()
+            if name == own or origin in {str(entry.origin) for entry in both}
+        ]
 
     def names(self, kind: str) -> list[str]:
         """Return the names registered for a kind."""
@@ -104,8 +119,7 @@ class Registry:
         if (kind, name) not in self._entries:
             msg = f"no {kind} is called '{name}'. {nearest(name, self.names(kind))}"
             if self.broken:
-                named = (f"plugin '{item.origin.plugin}' ({item.where})" for item in self.broken)
-                msg += f" Not loaded: {', '.join(named)}; see `n2n-ablate plugins`."
+                msg += f" Not loaded: {'; '.join(map(str, self.broken))}."
             raise UnknownComponentError(msg)
         return self._entries[kind, name]
 
@@ -115,12 +129,14 @@ class Registry:
         Raises:
             UnknownComponentError: See `get`.
             ParameterError: An unknown parameter or a wrong value.
-            PluginError: The component's own code fails.
+            PluginError: The component's own code fails, or lacks what its kind has to have.
         """
         entry = self.get(kind, name)
         owner = f"{kind} '{name}'"
         try:
-            return space.build(entry.factory, self._made(entry, given, owner), owner)
+            made = space.build(entry.factory, self._made(entry, given, owner), owner)
+            require_methods(kind, made, owner, entry.origin)
+            return made
         except AblateError:
             raise
         except Exception as error:

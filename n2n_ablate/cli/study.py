@@ -18,6 +18,7 @@ from n2n_ablate.cli.screen import messages, results
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from n2n_ablate.race import Race
     from n2n_ablate.results import StudyResult
     from n2n_ablate.runner import Runner
     from n2n_ablate.session import Request, Session
@@ -33,6 +34,7 @@ def run(
     seeds: options.Seeds = None,
     images: options.Images = None,
     crop: options.Crop = None,
+    confirm_images: options.ConfirmImages = None,
     settings: options.Settings = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
@@ -53,7 +55,22 @@ def run(
     storage: Annotated[
         str, typer.Option(help="Optuna storage (SQLAlchemy URL).", rich_help_panel="Where")
     ] = "",
+    budget: Annotated[
+        str,
+        typer.Option(
+            help="With --until-settled: begin no batch of images that would end later, e.g. 20m.",
+            rich_help_panel="Budget",
+        ),
+    ] = "",
     *,
+    until_settled: Annotated[
+        bool,
+        typer.Option(
+            "--until-settled",
+            help="Look at the contrasts after every batch of images; one that is settled gets no more.",
+            rich_help_panel="Budget",
+        ),
+    ] = False,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Start a new search; finished fits are reused.")
     ] = False,
@@ -74,7 +91,7 @@ def run(
     """
     from n2n_ablate.execute import Choice
     from n2n_ablate.output import Output
-    from n2n_ablate.session import Request, check_tracking, open_session
+    from n2n_ablate.session import Request, check_tracking, open_session, race_of
 
     request = Request(
         study=study,
@@ -84,6 +101,7 @@ def run(
         seeds=seeds,
         images=images or [],
         crop=crop,
+        confirm_images=confirm_images or [],
         device=device,
         precision=precision,
         executor=Choice(executor, address, gpus_per_stack),
@@ -91,6 +109,7 @@ def run(
         plugins_dir=plugins_dir,
     )
     check_tracking(tracking)
+    race = race_of(until_settled=until_settled, budget=budget)
     request.executor.check()
     _heed_signals()
     session = open_session(request)
@@ -103,6 +122,7 @@ def run(
             place,
             (tracking, tracking_uri, storage),
             (fresh, refit, as_json, quiet),
+            race,
         )
     raise typer.Exit(code)
 
@@ -113,6 +133,7 @@ def _run_locked(
     place: object,
     stores: tuple[str, str, str],
     switches: tuple[bool, bool, bool, bool],
+    race: Race | None,
 ) -> int:
     from n2n_ablate.console import audience
     from n2n_ablate.output import Output
@@ -133,6 +154,7 @@ def _run_locked(
             fresh=fresh,
             refit=refit,
             executor=executor,
+            race=race,
         )
         if not (quiet or as_json):
             view.note(session.plan.study.question)
@@ -144,31 +166,44 @@ def _run_locked(
         finally:
             view.close()
     _print(result, runner, request, as_json=as_json, quiet=quiet)
-    return _FAILED_FITS if any(item.failures for item in result.trials) else 0
+    return _FAILED_FITS if result.failures else 0
 
 
 def _print(
     result: StudyResult, runner: Runner, request: Request, *, as_json: bool, quiet: bool
 ) -> None:
-    from n2n_ablate import answer, export, tables
-    from n2n_ablate.header import header_of
+    from n2n_ablate import answer, effects_table, export, tables
 
-    out = results()
+    out, header = results(), runner.header
     if as_json:
-        print(json.dumps(export.to_json(result, header_of(runner.bench)), indent=2))  # noqa: T201
+        print(json.dumps(export.to_json(result, header), indent=2))  # noqa: T201
         return
     for condition in runner.plan.conditions:
+        label = condition.label
         out.print()
         changed = f" (with {', '.join(runner.plan.settings)})" if runner.plan.settings else ""
-        title = f"{runner.plan.study.name}: {condition.label}{changed}"
+        title = f"{runner.plan.study.name}: {label}{changed}"
         out.print(title, markup=False, highlight=False)
-        out.print(tables.study_table(result, condition.label, out.width))
-        for text in tables.legend(result, condition.label):
+        out.print(tables.study_table(result, label, out.width))
+        for text in tables.legend(result, label):
             out.print(text, markup=False, highlight=False, style="dim")
+        if runner.plan.effects:
+            out.print(effects_table.effects_table(result, label))
+            for text in effects_table.legend(result):
+                out.print(text, markup=False, highlight=False, style="dim")
+        if result.confirmed is not None:
+            out.print()
+            out.print(f"{title}, confirmed on other images", markup=False, highlight=False)
+            out.print(tables.confirm_table(result, label))
+            for text in tables.confirm_legend(result, label):
+                out.print(text, markup=False, highlight=False, style="dim")
         for text in (
-            answer.sentence(result, header_of(runner.bench), condition.label),
-            answer.best_sentence(result, condition.label),
+            answer.sentence(result, header, label),
+            answer.best_sentence(result, label),
         ):
+            out.print(text, markup=False, highlight=False)
+    for text in (answer.search_best(result), answer.unconfirmed(result)):
+        if text:
             out.print(text, markup=False, highlight=False)
     if lost := answer.failures(result):
         out.print(lost, markup=False, highlight=False)
@@ -182,12 +217,15 @@ def _print(
 def _next(runner: Runner, request: Request) -> list[str]:
     name = runner.plan.study.name
     where = [] if request.output == Path("mlruns") else ["--output", str(request.output)]
-    commands = [("browse the curves and pictures", ["ui", name, *where])]
+    commands = [
+        ("one page with answer, figures and methods", ["report", name, *where]),
+        ("browse the curves and pictures", ["ui", name, *where]),
+    ]
     if runner.search is not None:
         more = ["--trials", str(runner.plan.profile.trials * 2)]
         commands.append(("search on", [*_without_trials(_going_on(sys.argv[1:])), *more]))
     denoise = ["denoise", "noisy.png", "-o", "clean.png", "--from-study", name, *where]
-    commands.append(("use the best recipe", denoise))
+    commands.append(("use the recipe that best prints", denoise))
     return [f"{shlex.join(['n2n-ablate', *words])}    {what}" for what, words in commands]
 
 

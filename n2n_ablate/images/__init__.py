@@ -15,6 +15,7 @@ from n2n_ablate.errors import ImageError, nearest
 from n2n_ablate.images.decode import decode
 from n2n_ablate.images.pixels import to_pixels
 from n2n_ablate.images.write import SUFFIXES, check_writable, write
+from n2n_ablate.shipped_images import COLOUR, GREY
 
 __all__ = [
     "BUILTIN",
@@ -36,18 +37,6 @@ _LONGEST_NAME = 100
 
 _NO_BUILTIN = """the built-in images come with scikit-image, which is not installed. \
 Use your own with --images FOLDER, or: pip install scikit-image"""
-
-# Photographs first, then pictures from a telescope and two microscopes; all in colour.
-_IN_SCIKIT_IMAGE = {
-    "astronaut": "astronaut",
-    "chelsea": "chelsea",
-    "coffee": "coffee",
-    "motorcycle": "stereo_motorcycle",
-    "rocket": "rocket",
-    "tissue": "immunohistochemistry",
-    "retina": "retina",
-    "hubble": "hubble_deep_field",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,12 +74,12 @@ class Image:
 
 
 def builtin_names() -> list[str]:
-    """Return the names of the images that ship with scikit-image and make the built-in set."""
-    return list(_IN_SCIKIT_IMAGE)
+    """Return the names of the images that make the built-in set, all in colour."""
+    return list(COLOUR)
 
 
 def builtin(names: Sequence[str] = ()) -> list[Image]:
-    """Return built-in images by name, all of them if no name is given.
+    """Return built-in images by name: the colour ones if no name is given, the others by `grey`.
 
     Raises:
         ImageError: A name is unknown.
@@ -99,18 +88,19 @@ def builtin(names: Sequence[str] = ()) -> list[Image]:
         from skimage import data
     except ModuleNotFoundError as error:
         raise ImageError(_NO_BUILTIN) from error
+    known = COLOUR | GREY
     found = []
-    for name in names or builtin_names():
-        if name not in _IN_SCIKIT_IMAGE:
-            msg = f"no built-in image is called '{name}'. {nearest(name, _IN_SCIKIT_IMAGE)}"
+    for name in GREY if list(names) == ["grey"] else names or COLOUR:
+        if name not in known:
+            msg = f"no built-in image is called '{name}'. {nearest(name, [*known, 'grey'])}"
             raise ImageError(msg)
-        array = getattr(data, _IN_SCIKIT_IMAGE[name])()
+        array = getattr(data, known[name])()
         found.append(Image(name, to_pixels(array[0] if isinstance(array, tuple) else array, name)))
     return found
 
 
 def collect(sources: Iterable[str]) -> list[Image]:
-    """Return the images of folders, files, `builtin` or `builtin:NAME`, in this order.
+    """Return the images of folders, files, `builtin`, `builtin:grey` or `builtin:NAME`, in order.
 
     Raises:
         ImageError: Nothing is found, a file cannot be read, or two images share a name.

@@ -11,7 +11,7 @@ from n2n_ablate.recipe import Recipe
 from n2n_ablate.space import Domain
 
 BASELINE = "baseline"
-DESIGNS = ("search", "grid", "one-at-a-time", "leave-one-out")
+DESIGNS = ("search", "factorial", "grid", "one-at-a-time", "leave-one-out")
 STRATEGIES = ("tpe", "gp", "cma-es", "random")
 
 
@@ -62,6 +62,23 @@ class Condition:
 
 
 @dataclass(frozen=True)
+class Confirm:
+    """A second, smaller study of the same contrasts, on what the first one never saw.
+
+    Attributes:
+        images: Other pictures than the profile's, see `Profile.images`.
+        crop: Side of the centre crop in pixels, 0 for whole images; None for the profile's.
+        seeds: Other seeds than the profile's. Empty: as many as the profile has, and next to them.
+        top: After a search: how many of its best trials are confirmed beside the contrasts.
+    """
+
+    images: tuple[str, ...]
+    crop: int | None = None
+    seeds: tuple[int, ...] = ()
+    top: int = 1
+
+
+@dataclass(frozen=True)
 class Profile:
     """A named budget.
 
@@ -72,6 +89,7 @@ class Profile:
         seeds: One fit per image and seed.
         trials: Most trials, the baseline included; 0 for no limit.
         changes: Changes of the baseline, e.g. `training.steps`.
+        confirm: What follows when the trials are finished; None for nothing.
     """
 
     name: str
@@ -80,6 +98,7 @@ class Profile:
     seeds: tuple[int, ...] = (0,)
     trials: int = 0
     changes: Mapping[str, Value] = field(default_factory=dict)
+    confirm: Confirm | None = None
 
 
 @dataclass(frozen=True)
@@ -95,8 +114,8 @@ class Study:
         factors: What is varied.
         references: Recipes outside the factors that give the table a scale, by name.
         contrasts: Names of the trials whose difference from the baseline is the question. Empty:
-            all declared trials.
-        metrics: Names of the metrics; `psnr`, which decides, is always among them.
+            all declared trials. Of a factorial: its effects, by what they change.
+        metrics: What is measured, by what tables call it; `psnr`, which decides, is the first.
         margin: Differences within +- this many dB count as equivalent.
         strategy: Search strategy, one of `STRATEGIES`.
         startup: Random trials before the search strategy takes over.
@@ -113,7 +132,7 @@ class Study:
     factors: tuple[Factor, ...]
     references: Mapping[str, Mapping[str, Value]]
     contrasts: tuple[str, ...]
-    metrics: tuple[str, ...]
+    metrics: Mapping[str, Part]
     margin: float
     strategy: str
     startup: int

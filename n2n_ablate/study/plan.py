@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from n2n_ablate.errors import AblateError, StudyError, nearest
 from n2n_ablate.part import Part, Value
-from n2n_ablate.recipe import Recipe, canonical, resolved
+from n2n_ablate.recipe import canonical, resolved
 from n2n_ablate.registry import Registry
 from n2n_ablate.space import Domain
 from n2n_ablate.study import limits
-from n2n_ablate.study.model import BASELINE, Condition, Factor, Level, Profile, Study, Trial, named
+from n2n_ablate.study.designs import Effect, changed, declare, place
+from n2n_ablate.study.held_out import check_confirm, to_confirm
+from n2n_ablate.study.model import BASELINE, Condition, Factor, Profile, Study, Trial, named
 from n2n_ablate.study.ranges import searched
 from n2n_ablate.study.settings import setting, sort_settings
 
@@ -35,6 +35,8 @@ class Plan:
         contrasts: Names of the trials whose difference from the baseline is the question.
         metrics: What is measured, by name.
         settings: What the user changed on the command line, as typed.
+        confirming: True if this is the plan of a confirmation, see `study.confirmation`.
+        effects: Of a factorial design, in place of contrasts.
     """
 
     study: Study
@@ -48,6 +50,8 @@ class Plan:
     contrasts: tuple[str, ...]
     metrics: Mapping[str, Part]
     settings: tuple[str, ...] = ()
+    confirming: bool = False
+    effects: tuple[Effect, ...] = ()
 
     @property
     def fixed(self) -> tuple[Trial, ...]:
@@ -100,6 +104,7 @@ def plan(
     seeds: int | None = None,
     images: Sequence[str] = (),
     crop: int | None = None,
+    confirm_images: Sequence[str] = (),
 ) -> Plan:
     """Decide everything that can be decided before the first image is read.
 
@@ -113,6 +118,7 @@ def plan(
         seeds: Number of seeds, instead of the profile's.
         images: Sources of images, instead of the profile's.
         crop: Side of the centre crop in pixels, 0 for whole images, instead of the profile's.
+        confirm_images: Sources of the images to confirm on, instead of the profile's.
 
     Raises:
         AblateError: Something in the file or the settings makes no sense; see the message.
@@ -133,7 +139,11 @@ def plan(
         seeds=chosen.seeds if seeds is None else tuple(range(seeds)),
         images=tuple(images) or chosen.images,
         crop=chosen.crop if crop is None else crop,
+        confirm=to_confirm(
+            chosen, seeds=seeds, crop=crop, images=bool(images), own=tuple(confirm_images)
+        ),
     )
+    check_confirm(study, chosen)
     as_written = _plan_from(study, registry, chosen, [], str(study.path))
     if not settings:
         return as_written
@@ -179,11 +189,11 @@ def _plan(
     for key, value in sorted(changes.items(), key=lambda item: "." in item[0]):
         start = start.replace(key, value)
     baseline = Trial(
-        BASELINE, BASELINE, start.resolved(registry), _place(start.resolved(registry), factors)
+        BASELINE, BASELINE, start.resolved(registry), place(start.resolved(registry), factors)
     )
-    declared = _declared(study.design, factors, baseline, registry)
+    declared, effects = declare(study, factors, baseline, registry)
     references = tuple(
-        Trial(name, "reference", _changed(start, values, registry))
+        Trial(name, "reference", changed(start, values, registry))
         for name, values in study.references.items()
     )
     space, whole = searched(study, factors, baseline, registry)
@@ -195,7 +205,7 @@ def _plan(
     if study.design == "search" and not profile.trials:
         msg = f"profile '{profile.name}' needs 'trials': how many a search may run, the declared included"
         raise StudyError(msg)
-    for name in study.contrasts:
+    for name in () if effects else study.contrasts:
         if name not in names:
             msg = f"contrast '{name}' is not among the declared trials. {nearest(name, names)}"
             raise StudyError(msg)
@@ -208,50 +218,10 @@ def _plan(
         space=space,
         whole=whole,
         conditions=tuple(_condition(item, noise, registry) for item in study.conditions),
-        contrasts=study.contrasts or tuple(names),
-        metrics={name: resolved(registry, "metric", Part(name)) for name in study.metrics},
+        contrasts=() if effects else study.contrasts or tuple(names),
+        metrics={name: resolved(registry, "metric", part) for name, part in study.metrics.items()},
+        effects=effects,
     )
-
-
-def _place(recipe: Recipe, factors: Sequence[Factor]) -> dict[str, Value]:
-    flat = recipe.flat()
-    return {factor.key: flat[factor.key] for factor in factors if factor.key in flat}
-
-
-def _declared(
-    design: str, factors: Sequence[Factor], baseline: Trial, registry: Registry
-) -> tuple[Trial, ...]:
-    for factor in factors:
-        if design != "search" and not factor.levels:
-            msg = f"factor '{factor.key}' has no levels; design '{design}' needs some"
-            raise StudyError(msg)
-    if design == "grid":
-        if math.prod(len(factor.levels) for factor in factors) > limits.MOST_TRIALS:
-            msg = f"'factors' make a grid of more than {limits.MOST_TRIALS:,} trials"
-            raise StudyError(msg)
-        levels = [[(factor.key, level) for level in factor.levels] for factor in factors]
-        chosen: Iterable[tuple[tuple[str, Level], ...]] = itertools.product(*levels)
-    else:  # the others change one factor at a time; what differs is what the levels mean
-        chosen = [((factor.key, level),) for factor in factors for level in factor.levels]
-    found: dict[Recipe, Trial] = {baseline.recipe: baseline}
-    for combination in chosen:
-        recipe = baseline.recipe
-        name = named(dict(combination))
-        for key, level in combination:
-            try:
-                recipe = _changed(recipe, level.changes(key), registry)
-            except AblateError as error:
-                msg = f"trial '{name}': {error}"
-                raise type(error)(msg) from error
-        place = _place(recipe, factors)
-        found.setdefault(recipe, Trial(name, "declared", recipe, place))
-    return tuple(found.values())[1:]
-
-
-def _changed(recipe: Recipe, changes: Mapping[str, object], registry: Registry) -> Recipe:
-    for key, value in changes.items():
-        recipe = recipe.replace(key, value)
-    return recipe.resolved(registry)
 
 
 def _condition(condition: Condition, noise: Mapping[str, Value], registry: Registry) -> Condition:
