@@ -13,3 +13,8 @@ def for_figure(text: str) -> str:
 def for_markdown(text: str) -> str:
     """Return a text for Markdown: no link, no picture, no HTML, no other cell of a table."""
     return re.sub(r"([\\`*_\[\]<>|])", r"\\\1", text)
+
+
+def unsigned(text: str) -> str:
+    """Return a text without the user names and passwords of addresses in it, for screens."""
+    return re.sub(r"//[^/@\s]*@", "//***@", text)

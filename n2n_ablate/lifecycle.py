@@ -15,6 +15,7 @@ from n2n_ablate.discovery import Origin
 from n2n_ablate.errors import AblateError
 from n2n_ablate.fit import FitResult, Point
 from n2n_ablate.invocation import Invocation
+from n2n_ablate.managed import managed
 from n2n_ablate.registry import Listener
 from n2n_ablate.results import StudyResult, TrialResult
 from n2n_ablate.study import Plan, Trial
@@ -98,7 +99,7 @@ class _Member:
 
     def __init__(self, listener: Listener) -> None:
         self._origin = listener.origin
-        self._manager = hookspecs.managed(listener.plugin, listener.origin.plugin)
+        self._manager = managed(listener.plugin, listener.origin.plugin)
         callers = self._manager.get_hookcallers(listener.plugin) or []
         self._hooks = {caller.name for caller in callers}
         self._lock = threading.RLock()  # a hook may itself give rise to a note

@@ -14,6 +14,7 @@ from n2n_ablate.components import KINDS
 from n2n_ablate.conformance import require_methods
 from n2n_ablate.discovery import Broken, Origin
 from n2n_ablate.errors import AblateError, PluginError, UnknownComponentError, nearest
+from n2n_ablate.managed import managed
 from n2n_ablate.part import Part
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -227,7 +228,7 @@ class Registry:
 
 def _collect(plugin: object, origin: Origin, into: list[Entry]) -> tuple[str, ...]:
     """Gather the components of a plugin; return the life-cycle hooks that it implements."""
-    manager = hookspecs.managed(plugin, origin.plugin)
+    manager = managed(plugin, origin.plugin)
     for kind, hook in hookspecs.HOOK_OF.items():
 
         def register(name: str, factory: Callable[..., Any], kind: str = kind) -> None:

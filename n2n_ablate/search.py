@@ -21,6 +21,7 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from n2n_ablate.errors import StoreError
+from n2n_ablate.escape import unsigned
 from n2n_ablate.output import Output
 from n2n_ablate.part import Value
 from n2n_ablate.space import Choice, Domain
@@ -92,7 +93,7 @@ class Search:
         except Exception as error:  # SQLAlchemy and every driver have families of their own
             reason = str(error).splitlines()[0]
             msg = f"the search storage '{url}' cannot be opened: {reason}"
-            raise StoreError(msg) from error
+            raise StoreError(unsigned(msg)) from error
         # Nobody else may hold this search, so whoever was running these trials is gone.
         running = self._study.get_trials(states=(TrialState.RUNNING,))
         self._interrupted = [_asked(t) for t in running if set(t.params) == set(self._space)]

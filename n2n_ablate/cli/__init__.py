@@ -46,6 +46,7 @@ def _register() -> None:
         compare,
         denoise,
         diagnose,
+        doctor,
         new,
         plan,
         plugins,
@@ -69,6 +70,7 @@ def _register() -> None:
     app.command("plugins", rich_help_panel="Plugins")(plugins.show)
     app.command("new", rich_help_panel="Plugins")(new.run)
     app.command("check", rich_help_panel="Plugins")(check.run)
+    app.command("doctor", rich_help_panel="This machine")(doctor.run)
 
 
 _register()

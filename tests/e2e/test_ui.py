@@ -82,7 +82,9 @@ def check_nobody_else_gets_in(base):
     """Only the loopback listens, and a page of another site cannot talk to it by a name of its own."""
     port = int(base.rpartition(":")[2])
     tables = [Path(f"/proc/net/{name}") for name in ("tcp", "tcp6")]
-    rows = [line.split() for path in tables if path.is_file() for line in path.open()][1:]
+    rows = [
+        line.split() for path in tables if path.is_file() for line in path.read_text().splitlines()
+    ]
     listening = {row[1] for row in rows if row[1].endswith(f":{port:04X}") and row[3] == "0A"}
     assert listening == {f"0100007F:{port:04X}"}
     for host in ("evil.example", "evil.example:80"):
@@ -92,6 +94,7 @@ def check_nobody_else_gets_in(base):
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(asked, timeout=30)
         assert refused.value.code == 403
+        refused.value.close()
 
 
 def check_link(base, link):

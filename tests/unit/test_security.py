@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from n2n_ablate import record
-from n2n_ablate.errors import StudyError
+from n2n_ablate.errors import StoreError, StudyError
 from n2n_ablate.escape import for_markdown
 from n2n_ablate.figures import Curves, curves
 from n2n_ablate.output import Output
+from n2n_ablate.study import plan
 from n2n_ablate.study.read import parse
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -231,3 +232,13 @@ def test_a_figure_shows_a_name_as_it_is(text):
 
 def test_markdown_shows_a_name_as_it_is():
     assert for_markdown("a|b <b> [x](y) `c`") == r"a\|b \<b\> \[x\](y) \`c\`"
+
+
+def test_a_password_is_never_shown(tiny, tiny_text, folder, registry):
+    from n2n_ablate.search import Search
+
+    asked = plan(parse(tiny_text, tiny), registry)
+    url = "nonsense://me:secret@127.0.0.1/x"
+    with pytest.raises(StoreError, match=r"//\*\*\*@127.0.0.1") as caught:
+        Search(asked, Output(folder), storage=url)
+    assert "secret" not in str(caught.value)

@@ -1,0 +1,201 @@
+"""The doctor finds what is broken, says what to do, and changes nothing."""
+
+import json
+import os
+import sqlite3
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from program import here, run
+
+from n2n_ablate import doctor
+from n2n_ablate.doctor import BROKEN, NOTE, OK, WARNING, host, remote, stores
+from n2n_ablate.output import Output
+
+
+def states(found):
+    return [item.state for item in found]
+
+
+def only(found, topic, state):
+    (item,) = [item for item in found if (item.topic, item.state) == (topic, state)]
+    return item
+
+
+def test_a_sound_machine_is_healthy_and_nothing_is_made(folder):
+    found = doctor.examine(Path("mlruns"))
+    assert BROKEN not in states(found)
+    assert {item.topic for item in found} >= {
+        *("n2n-ablate", "python", "packages", "device", "bf16", "plugins", "output", "disk"),
+        *("databases", "tracking"),
+    }
+    assert all(item.advice for item in found if item.state in (WARNING, BROKEN))
+    assert list(folder.iterdir()) == []
+
+
+def test_json_and_table_say_the_same_and_the_exit_status_too(folder):
+    whole = here("doctor", "--json", folder=folder)
+    told = json.loads(whole.stdout)
+    assert whole.returncode == 0
+    assert told["healthy"]
+    table = here("doctor", folder=folder, COLUMNS="300").stdout
+    for item in told["findings"]:
+        assert item["text"][:40] in table
+    assert table.splitlines()[-1] == "A study can run here."
+    (folder / "taken").write_text("a file")
+    bad = here("doctor", "--output", "taken/x", "--json", folder=folder)
+    assert bad.returncode == 1
+    assert not json.loads(bad.stdout)["healthy"]
+
+
+@pytest.mark.parametrize("width", ["80", "140"])
+def test_it_fits_the_terminal(folder, width):
+    lines = here("doctor", folder=folder, COLUMNS=width).stdout.splitlines()
+    assert max(map(len, lines)) <= int(width)
+
+
+def test_a_missing_package_is_broken_or_a_note_by_what_needs_it(monkeypatch):
+    find = host.importlib.util.find_spec
+    gone = {"safetensors", "mlflow"}
+    monkeypatch.setattr(
+        host.importlib.util, "find_spec", lambda name: None if name in gone else find(name)
+    )
+    found = doctor.examine()
+    assert only(found, "packages", BROKEN).advice == "pip install safetensors"
+    assert "--tracking none" in only(found, "packages", NOTE).advice
+    assert "device" not in {item.topic for item in found}  # what would import it is left out
+
+
+def test_plugins_that_cannot_be_loaded_are_warnings_with_file_and_line(folder):
+    (folder / "plugins").mkdir()
+    (folder / "plugins" / "mine.py").write_text("x = 1\n1 / 0\n")
+    item = only(host.plugins(None), "plugins", WARNING)
+    assert "plugins/mine.py:2" in item.text
+    assert "ZeroDivisionError" in item.text
+    assert BROKEN in states(host.plugins(folder / "nowhere"))
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_broken(folder):
+    (folder / "mine").mkdir(mode=0o500)
+    assert "cannot be written" in only(stores.folder(folder / "mine"), "output", BROKEN).text
+
+
+@pytest.mark.parametrize("name", ["taken/mlruns", "x" * 300])
+def test_a_folder_that_cannot_be_is_broken(folder, name):
+    (folder / "taken").write_text("a file")
+    item = only(stores.folder(Path(name)), "output", BROKEN)
+    assert "--output" in item.advice
+
+
+@pytest.mark.parametrize(("free", "state"), [(10**12, OK), (2**30, WARNING), (2**20, BROKEN)])
+def test_little_space_is_said_before_it_is_none(folder, monkeypatch, free, state):
+    usage = type("Usage", (), {"free": free})
+    monkeypatch.setattr(stores.shutil, "disk_usage", lambda _: usage)
+    assert only(stores.folder(folder), "disk", state)
+
+
+def test_damaged_fits_and_what_a_kill_left_are_counted(folder):
+    place = Output(folder).root / "fits" / "ab"
+    place.mkdir()
+    for name in ("abc.safetensors", "abd.damaged", ".writing-x"):
+        (place / name).write_bytes(b"")
+    found = list(stores.fits(folder))
+    assert [(item.state, item.text[:8]) for item in found] == [
+        (OK, "1 are st"),
+        (WARNING, "1 were d"),
+        (NOTE, "1 half-w"),
+    ]
+
+
+def test_a_journal_that_cannot_be_opened_is_named(folder):
+    place = Output(folder).root / "studies" / "tiny"
+    place.mkdir()
+    (place / "quick-1.jsonl").write_text("no json at all\n")
+    assert "quick-1.jsonl" in only(stores.journals(folder), "journals", WARNING).text
+
+
+def test_a_lock_is_told_while_it_is_held_and_not_afterwards(folder):
+    output = Output(folder)
+    with output.lock("tiny-1", "busy"):
+        assert "'tiny-1' is held" in only(stores.locks(folder), "locks", NOTE).text
+    assert not list(stores.locks(folder))
+
+
+def test_a_damaged_database_is_broken_and_a_whole_one_is_not(folder):
+    Output(folder)
+    one = sqlite3.connect(folder / "mlflow.db")
+    one.executescript("create table a (b); insert into a values (1);")
+    one.close()
+    (folder / "optuna.db").write_bytes(b"no database" * 1000)
+    found = list(stores.databases(folder))
+    assert "mlflow.db is whole" in [item.text for item in found]
+    item = only(found, "databases", BROKEN)
+    assert item.text.startswith("optuna.db is damaged")
+    assert "delete" in item.advice
+
+
+class Healthy(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/health" else 404)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_server_answers_or_is_broken(folder):
+    with HTTPServer(("127.0.0.1", 0), Healthy) as server:
+        url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            assert states(remote.tracking(folder, url)) == [OK]
+        finally:
+            server.shutdown()
+            thread.join()
+    (item,) = remote.tracking(folder, f"{url.replace('//', '//me:secret@')}")
+    assert item.state == BROKEN
+    assert "secret" not in item.text
+    assert "--tracking none" in item.advice
+
+
+@pytest.mark.parametrize(
+    ("url", "state"),
+    [
+        ("", None),
+        ("nonsense", BROKEN),
+        ("nonsense://me:secret@x/y", BROKEN),
+        ("sqlite:///there.db", OK),
+        ("sqlite:///new.db", NOTE),
+        ("sqlite:////nowhere/at/all.db", BROKEN),
+        ("sqlite:///text.db", BROKEN),
+    ],
+)
+def test_a_storage_is_tried_and_never_made(folder, url, state):
+    sqlite3.connect(folder / "there.db").close()
+    (folder / "text.db").mkdir()
+    before = sorted(folder.iterdir())
+    found = list(remote.storage(url))
+    assert states(found) == ([] if state is None else [state])
+    assert not any("secret" in item.text for item in found)
+    assert sorted(folder.iterdir()) == before
+
+
+def test_a_device_that_fails_is_broken(monkeypatch):
+    import torch
+
+    def fails(*_):
+        msg = "CUDA error: no kernel image is available"
+        raise RuntimeError(msg)
+
+    monkeypatch.setattr(torch.nn.functional, "conv2d", fails)
+    assert "no kernel image" in only(host.device(), "device", BROKEN).text
+
+
+def test_the_program_runs_it(folder):
+    done = run("doctor", "--storage", "nonsense", folder=folder)
+    assert done.returncode == 1
+    assert "1 thing is broken." in done.stdout
