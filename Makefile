@@ -9,7 +9,7 @@ study: .venv/installed
 	$(BIN)/n2n-ablate study $(STUDY)
 
 test: .venv/installed-dev check
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist worksteal
 
 # kill -9 of workers, nodes and coordinators at 20 seeded moments; prints a table, takes minutes
 torture: .venv/installed-dev
