@@ -6,13 +6,12 @@ import contextlib
 import importlib.util
 import logging
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from n2n_ablate.errors import StoreError
+from n2n_ablate.errors import StoreError, unsigned
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -74,11 +73,6 @@ def chart_link(base_url: str, experiment_id: str, *, arranged: bool = True) -> s
     page = f"/#/experiments/{experiment_id}/runs"
     view = f"&viewStateShareKey={_VIEW}" if arranged else ""
     return f"{base_url.rstrip('/')}{page}?workflowType=machine_learning&compareRunsMode=CHART{view}"
-
-
-def unsigned(text: str) -> str:
-    """Return a text without the user names and passwords of addresses in it, for screens."""
-    return re.sub(r"//[^/@\s]*@", "//***@", text)
 
 
 class MlflowStore:

@@ -17,7 +17,7 @@ import torch
 
 from n2n_ablate import __version__, fit, study
 from n2n_ablate.bench import Bench, Subject
-from n2n_ablate.errors import StoreError, StudyError
+from n2n_ablate.errors import StoreError, StudyError, unsigned
 from n2n_ablate.output import Output
 from n2n_ablate.registry import Registry
 from n2n_ablate.results import StudyResult, TrialResult
@@ -133,7 +133,14 @@ def open_runner(
             raise StudyError(_no_search(session.plan))
         from n2n_ablate.search import Search
 
-        search = Search(session.plan, output, key=session.bench.key, storage=storage, fresh=fresh)
+        search = Search(
+            session.plan,
+            output,
+            key=session.bench.key,
+            storage=storage,
+            fresh=fresh,
+            note=audience.note,
+        )
     return Runner(
         plan=session.plan,
         registry=session.registry,
@@ -199,7 +206,7 @@ def _invocation(session: Session) -> Invocation:
     for entry in session.registry:
         if entry.origin.version and not str(entry.factory.__module__).startswith("n2n_ablate"):
             versions[entry.origin.plugin] = entry.origin.version
-    command = shlex.join(["n2n-ablate", *sys.argv[1:]])
+    command = unsigned(shlex.join(["n2n-ablate", *sys.argv[1:]]))
     return Invocation(
         uuid.uuid4().hex[:12], command, machine.name, machine.precision, versions, _commit()
     )

@@ -6,6 +6,7 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ.pop("MLFLOW_TRACKING_URI", None)  # tests never write to the store of whoever runs them
 
 import numpy as np
+import postgres as servers
 import pytest
 import torch
 from PIL import Image as Pillow
@@ -57,6 +58,13 @@ def registry():
     from n2n_ablate.registry import Registry
 
     return Registry()
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """PostgreSQL's server, running."""
+    with servers.running() as server:
+        yield server
 
 
 @pytest.fixture

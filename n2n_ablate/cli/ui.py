@@ -22,14 +22,13 @@ import typer
 
 from n2n_ablate.cli import options
 from n2n_ablate.cli.screen import messages, results
-from n2n_ablate.errors import AblateError, BusyError, StoreError, nearest
+from n2n_ablate.errors import AblateError, BusyError, StoreError, nearest, unsigned
 from n2n_ablate.mlflow_store import (
     VIEW_TAG,
     chart_link,
     database_file,
     is_server,
     tracking_uri,
-    unsigned,
 )
 
 _HOST, _FIRST_PORT = "127.0.0.1", 5000
