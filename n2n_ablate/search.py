@@ -153,9 +153,7 @@ class Search:
         failed = score is None or not math.isfinite(score)
         told = {"state": TrialState.FAIL} if failed else {"values": score}
         # After an outage nobody knows whether the first attempt was heard.
-        self._database.call(
-            lambda: self._study.tell(asked.number, skip_if_finished=True, **told)  # type: ignore[arg-type]
-        )
+        self._database.call(lambda: self._study.tell(asked.number, skip_if_finished=True, **told))
 
     def _opened(self, *, fresh: bool) -> optuna.Study:
         return optuna.create_study(

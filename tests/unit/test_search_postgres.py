@@ -76,7 +76,7 @@ def test_several_first_openings_at_once_make_one_database(planned, tmp_path, url
     def open_it(number):
         try:
             search_database.SearchDatabase(url, Output(tmp_path / str(number)), print).close()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             problems.append(error)
 
     threads = [threading.Thread(target=open_it, args=(number,)) for number in range(4)]
