@@ -108,7 +108,8 @@ def one(tracking: str, trials: int, steps: int, folder: Path) -> dict[str, objec
     begun = time.perf_counter()
     from rich.console import Console
 
-    from n2n_ablate import answer, console
+    from n2n_ablate import console, export
+    from n2n_ablate.header import header_of
     from n2n_ablate.output import Output
     from n2n_ablate.session import Request, open_runner, open_session
 
@@ -121,7 +122,7 @@ def one(tracking: str, trials: int, steps: int, folder: Path) -> dict[str, objec
     ready, before = time.perf_counter(), time.process_time()
     result = runner.run()
     with clocks.part("statistics and messages"):
-        answer.to_json(result, runner.bench)
+        export.to_json(result, header_of(runner.bench))
     ended, after = time.perf_counter(), time.process_time()
     fits = sum(len(item.rows) for item in result.trials)
     clocks.wall[START_UP] = ready - begun

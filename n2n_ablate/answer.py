@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from n2n_ablate.bench import Bench
+from n2n_ablate.header import Header
 from n2n_ablate.results import Line, StudyResult
 from n2n_ablate.stats import UNDECIDED, VERDICTS, Difference, detectable, images_to_settle
 from n2n_ablate.study import BASELINE, Plan
@@ -37,28 +37,27 @@ def best(result: StudyResult, condition: str) -> Line | None:
     return next((line for line in own if not line.failures), None)
 
 
-def scope(plan: Plan, bench: Bench, condition: str) -> str:
+def scope(header: Header, condition: str) -> str:
     """Return what an answer holds for: samplers rank differently at other sizes and budgets."""
-    sizes = {tuple(image.pixels.shape[-2:]) for image in bench.images}
+    sizes = {image.shape[-2:] for image in header.images}
     heights, widths = zip(*sizes, strict=True)
     exact = f"{heights[0]}x{widths[0]} pixels"
     size = exact if len(sizes) == 1 else f"{min(heights)}x{min(widths)} pixels and larger"
-    steps = bench.steps(plan.baseline.recipe)
-    seeds = len(plan.profile.seeds)
+    seeds = len(header.plan.profile.seeds)
     each = f"{seeds} seeds" if seeds > 1 else "1 seed"
-    count = len(bench.images)
+    count = len(header.images)
     images = f"{count} images" if count > 1 else "1 image"
-    return f"{images} of {size}, {steps} steps, {each}, {condition}"
+    return f"{images} of {size}, {header.steps} steps, {each}, {condition}"
 
 
-def sentence(result: StudyResult, bench: Bench, condition: str) -> str:
+def sentence(result: StudyResult, header: Header, condition: str) -> str:
     """Return one plain sentence that answers the study's question under a condition."""
     plan = result.plan
     lines = {line.name: line for line in result.lines(condition)}
     declared = [lines[name] for name in plan.contrasts if name in lines]
     asked = [line for line in declared if line.difference]
     lost = [line for line in declared if not line.difference and line.failures]
-    where = scope(plan, bench, condition)
+    where = scope(header, condition)
     if not asked and not lost:
         return f"No contrast has a result yet ({where})."
     base, margin = baseline_name(plan), plan.study.margin

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from n2n_ablate import answer, record, stats
-from n2n_ablate.bench import Bench
+from n2n_ablate.header import Header
 from n2n_ablate.results import Line, StudyResult, TrialResult
 from n2n_ablate.study import BASELINE
 
 _OWN = (BASELINE, "declared", "search")
 
 
-def to_json(result: StudyResult, bench: Bench) -> dict[str, Any]:
+def to_json(result: StudyResult, header: Header) -> dict[str, Any]:
     """Return everything a script could want to know. Numbers that do not exist are None."""
     plan = result.plan
     return {
@@ -24,7 +24,7 @@ def to_json(result: StudyResult, bench: Bench) -> dict[str, Any]:
         "question": plan.study.question,
         "profile": plan.profile.name,
         "key": plan.key,
-        "images": [image.name for image in bench.images],
+        "images": [image.name for image in header.images],
         "seeds": list(plan.profile.seeds),
         "settings": list(plan.settings),
         "margin": plan.study.margin,
@@ -32,7 +32,7 @@ def to_json(result: StudyResult, bench: Bench) -> dict[str, Any]:
             {
                 "condition": condition.label,
                 "noise": condition.noise.plain(),
-                **_condition(result, bench, condition.label),
+                **_condition(result, header, condition.label),
             }
             for condition in plan.conditions
         ],
@@ -43,7 +43,7 @@ def to_json(result: StudyResult, bench: Bench) -> dict[str, Any]:
     }
 
 
-def _condition(result: StudyResult, bench: Bench, label: str) -> dict[str, Any]:
+def _condition(result: StudyResult, header: Header, label: str) -> dict[str, Any]:
     lines = result.lines(label)
     size = len(result.plan.contrasts)
     asked = [line for line in lines if line.verdict and line.difference]
@@ -52,9 +52,9 @@ def _condition(result: StudyResult, bench: Bench, label: str) -> dict[str, Any]:
     trials = {item.trial.name: item for item in result.trials}
     best = answer.best(result, label)
     return {
-        "answer": answer.sentence(result, bench, label),
+        "answer": answer.sentence(result, header, label),
         "best": best and best.name,
-        "scope": answer.scope(result.plan, bench, label),
+        "scope": answer.scope(header, label),
         "family": {"contrasts": size, "level": stats.LEVEL, "each": stats.family_level(size)},
         "variance": _account(result.account(label)),
         "loss_as_guide": _guide(result, label),

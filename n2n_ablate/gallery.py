@@ -9,8 +9,8 @@ from pathlib import Path
 from n2n_ablate import images
 from n2n_ablate.bench import Subject, noisy_image
 from n2n_ablate.errors import AblateError
+from n2n_ablate.header import Header
 from n2n_ablate.images import BUILTIN, Image
-from n2n_ablate.journal import Header
 from n2n_ablate.registry import Registry
 
 

@@ -14,51 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from n2n_ablate.errors import StoreError, StudyError, nearest
+from n2n_ablate.header import Header, Mark
 from n2n_ablate.part import Value
 from n2n_ablate.recipe import Recipe
 from n2n_ablate.results import Yardsticks
-from n2n_ablate.study import Plan, saved
+from n2n_ablate.study import saved
 from n2n_ablate.trackers import Invocation
 
 FORMAT = 1
 """Raise by one when an older program could no longer read what is written."""
-
-
-@dataclass(frozen=True)
-class Mark:
-    """What identifies an image of a study, whether its file is still there or not.
-
-    Attributes:
-        name: Unique in the study.
-        digest: Of shape and pixels after the crop, see `Image.digest`.
-        shape: Channels, height and width after the crop.
-    """
-
-    name: str
-    digest: str
-    shape: tuple[int, int, int]
-
-
-@dataclass(frozen=True)
-class Header:
-    """What all trials of a journal share.
-
-    Attributes:
-        plan: What was asked, readable without any plugin. `plan.study.text` is the study file and
-            `plan.profile.images` are the sources of the images as they were given.
-        images: In the order of the fits.
-        steps: Of the baseline's training.
-        device: Type of the device, `cpu` or `cuda`.
-        precision: See `Machine`.
-        folder: Working folder of the command, which relative sources of images start from.
-    """
-
-    plan: Plan
-    images: tuple[Mark, ...]
-    steps: int
-    device: str
-    precision: str
-    folder: str = ""
 
 
 @dataclass(frozen=True)

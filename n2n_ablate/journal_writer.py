@@ -11,7 +11,8 @@ from dataclasses import asdict
 from typing import Any
 
 from n2n_ablate.errors import StoreError
-from n2n_ablate.journal import FORMAT, Entry, Header, header_from, read
+from n2n_ablate.header import Header
+from n2n_ablate.journal import FORMAT, Entry, header_from, read
 from n2n_ablate.output import Output
 from n2n_ablate.results import TrialResult, Yardsticks
 from n2n_ablate.store import write_whole

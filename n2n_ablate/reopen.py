@@ -15,7 +15,8 @@ import numpy as np
 from n2n_ablate import journal
 from n2n_ablate.errors import StoreError
 from n2n_ablate.fit import FitResult
-from n2n_ablate.journal import Command, Contents, Entry, Header
+from n2n_ablate.header import Header
+from n2n_ablate.journal import Command, Contents, Entry
 from n2n_ablate.output import Output
 from n2n_ablate.results import Row, StudyResult, TrialResult
 from n2n_ablate.store import FitStore

@@ -138,12 +138,17 @@ class StudyResult:
         yardsticks: By name (`noisy`, `nl-means`): value per metric, condition and image.
         looks: Of a study that looks at its contrasts while it runs: the last look at each, by
             condition and name of the trial. It decides in place of the interval of a single look.
+        confirmed: The same contrasts (and the best of a search) again, on images and with seeds that
+            nothing was chosen on: a result of its own, with its own plan, images, baseline, trials
+            and looks. None if the study asks for no confirmation, or it has not begun. Where there
+            is one, its verdicts are the study's findings.
     """
 
     plan: Plan
     trials: tuple[TrialResult, ...]
     yardsticks: Yardsticks = field(default_factory=dict)
     looks: Mapping[tuple[str, str], stats.Look] = field(default_factory=dict)
+    confirmed: StudyResult | None = None
 
     @property
     def baseline(self) -> TrialResult | None:

@@ -6,16 +6,15 @@ import contextlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from n2n_ablate.bench import Bench
 from n2n_ablate.errors import AblateError, StoreError
-from n2n_ablate.fit import Fit, FitResult, Point, fit_all
-from n2n_ablate.images import Image
-from n2n_ablate.journal import Header, Mark
+from n2n_ablate.execute import Executor, Local
+from n2n_ablate.fit import Fit, FitResult, Point
+from n2n_ablate.header import header_of
 from n2n_ablate.journal_writer import Journal
 from n2n_ablate.output import Output
 from n2n_ablate.registry import Registry
@@ -69,6 +68,7 @@ class Runner:
         invocation: Goes to the tracker.
         search: The search, None for other designs.
         refit: Train again what is in the store.
+        executor: Trains the fits, opened and closed by the caller; None to train in this process.
     """
 
     plan: Plan
@@ -80,8 +80,10 @@ class Runner:
     invocation: Invocation
     search: Search | None = None
     refit: bool = False
+    executor: Executor | None = None
 
     def __post_init__(self) -> None:
+        self._executor = self.executor or Local(self.bench.machine)
         self._store = FitStore(self.output)
         self._journal = Journal(self.output, self.plan, self.bench.key)
         self._done: list[TrialResult] = []
@@ -127,8 +129,7 @@ class Runner:
     @property
     def _at_once(self) -> int:
         """How many trials to run together, so that every worker and every place in a stack is used."""
-        machine = self.bench.machine
-        return max(1, math.ceil(max(machine.stack, machine.workers) / len(self.bench.subjects)))
+        return max(1, math.ceil(self._executor.width / len(self.bench.subjects)))
 
     def _run_search(self, search: Search) -> None:
         for result in self._done:
@@ -198,9 +199,7 @@ class Runner:
     def _arriving(self, fits: Sequence[Fit]) -> Iterator[FitResult | None]:
         """Train fits and yield each result once it is safe on disk; first a None, for what is stored."""
         yield None
-        for result in fit_all(
-            fits, self.bench.machine, self.audience.point, note=self.audience.note
-        ):
+        for result in self._executor.run(fits, self.audience.point, self.audience.note):
             if not result.passing:
                 self._store.save(result)
                 self.trained += 1
@@ -230,23 +229,6 @@ class Runner:
         self._done.append(kept)
         self.audience.trial_done(kept, self.result)
         return kept
-
-
-def header_of(bench: Bench) -> Header:
-    """Return what the journal has to know to open the study again."""
-    return Header(
-        plan=bench.plan,
-        images=tuple(_mark(image) for image in bench.images),
-        steps=bench.steps(bench.plan.baseline.recipe),
-        device=bench.machine.type,
-        precision=bench.machine.precision,
-        folder=str(Path.cwd()),
-    )
-
-
-def _mark(image: Image) -> Mark:
-    c, h, w = image.pixels.shape[1:]
-    return Mark(image.name, image.digest, (c, h, w))
 
 
 def _score(result: TrialResult) -> float:

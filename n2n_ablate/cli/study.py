@@ -144,10 +144,11 @@ def _print(
     result: StudyResult, runner: Runner, request: Request, *, as_json: bool, quiet: bool
 ) -> None:
     from n2n_ablate import answer, export, tables
+    from n2n_ablate.header import header_of
 
     out = results()
     if as_json:
-        print(json.dumps(export.to_json(result, runner.bench), indent=2))  # noqa: T201
+        print(json.dumps(export.to_json(result, header_of(runner.bench)), indent=2))  # noqa: T201
         return
     for condition in runner.plan.conditions:
         out.print()
@@ -158,7 +159,7 @@ def _print(
         for text in tables.legend(result, condition.label):
             out.print(text, markup=False, highlight=False, style="dim")
         for text in (
-            answer.sentence(result, runner.bench, condition.label),
+            answer.sentence(result, header_of(runner.bench), condition.label),
             answer.best_sentence(result, condition.label),
         ):
             out.print(text, markup=False, highlight=False)

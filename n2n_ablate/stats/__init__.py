@@ -15,7 +15,9 @@ from n2n_ablate.stats.family import family, family_level, holm
 from n2n_ablate.stats.permutation import SignFlip, sign_flip
 from n2n_ablate.stats.power import detectable, images_for, images_to_settle, power
 from n2n_ablate.stats.ranking import Ranking, kendall, ranking
+from n2n_ablate.stats.response import Response, response
 from n2n_ablate.stats.sequential import Look, Looks
+from n2n_ablate.stats.surface import Surface, surface
 from n2n_ablate.stats.variance import TWICE_THE_IMAGES, Account, account
 
 __all__ = [
@@ -30,7 +32,9 @@ __all__ = [
     "Looks",
     "Peak",
     "Ranking",
+    "Response",
     "SignFlip",
+    "Surface",
     "account",
     "band",
     "bca",
@@ -46,7 +50,9 @@ __all__ = [
     "peak",
     "power",
     "ranking",
+    "response",
     "sign_flip",
+    "surface",
     "t_critical",
     "t_interval",
 ]

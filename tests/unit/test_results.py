@@ -13,6 +13,7 @@ from n2n_ablate import answer, export, fit, stats, tables
 from n2n_ablate.bench import Bench
 from n2n_ablate.console import Live, Plain, summary
 from n2n_ablate.fit import FitResult, Point
+from n2n_ablate.header import header_of
 from n2n_ablate.results import Row, StudyResult, TrialResult
 from n2n_ablate.study import plan, read
 
@@ -87,7 +88,7 @@ def test_a_trial_without_any_result_stands_last_and_has_no_numbers(bench):
     table = Console(file=io.StringIO(), width=120)
     table.print(tables.study_table(result, "sigma 25", 120))
     assert "failed" in table.file.getvalue()
-    assert export.to_json(result, bench)["conditions"][0]["trials"][-1]["psnr"] is None
+    assert export.to_json(result, header_of(bench))["conditions"][0]["trials"][-1]["psnr"] is None
 
 
 def test_a_trial_that_lost_its_hardest_image_is_not_ranked_above_whole_ones(bench):
@@ -110,7 +111,7 @@ def test_rows_are_ranked_and_compared_with_the_baseline(bench):
 
 def test_the_answer_names_verdict_interval_and_scope(bench):
     result = found(bench, base=[26.0, 28.0], contrast=[25.0, 27.02])
-    told = answer.sentence(result, bench, "sigma 25")
+    told = answer.sentence(result, header_of(bench), "sigma 25")
     assert told.startswith(
         "Against the baseline (sampler.center=0.01), 0.2 is worse (\u22120.99 \u00b1 0.13 dB)"
     )
@@ -122,7 +123,7 @@ def test_one_image_gives_a_sentence_without_an_interval(bench):
         bench.plan,
         (trial(bench.plan.baseline, [26.0]), trial(bench.plan.fixed[1], [25.0])),
     )
-    told = answer.sentence(result, bench, "sigma 25")
+    told = answer.sentence(result, header_of(bench), "sigma 25")
     assert (
         "0.2 is not distinguishable from it (\u22121.00 (n=1) dB; one image gives no interval)"
         in told
@@ -131,7 +132,7 @@ def test_one_image_gives_a_sentence_without_an_interval(bench):
 
 def test_an_open_question_names_what_could_be_seen_and_what_would_settle_it(bench):
     result = found(bench, base=[26.0, 28.0], contrast=[25.9, 28.02])
-    told = answer.sentence(result, bench, "sigma 25")
+    told = answer.sentence(result, header_of(bench), "sigma 25")
     # sd .0849 over 2 images: t(.975, 1) = 12.7 standard errors
     assert "0.2 is not distinguishable from it (\u22120.04 \u00b1 0.76 dB; " in told
     assert "0.98 dB would have been seen" in told
@@ -140,7 +141,7 @@ def test_an_open_question_names_what_could_be_seen_and_what_would_settle_it(benc
 
 def test_equal_trials_are_said_to_be_equal(bench):
     result = found(bench, base=[26.0, 28.0], contrast=[26.0, 28.0])
-    told = answer.sentence(result, bench, "sigma 25")
+    told = answer.sentence(result, header_of(bench), "sigma 25")
     assert "(+0.00 (all equal) dB; no difference on any image)" in told
     assert lines(result)["sampler.center=0.2"].verdict == "not distinguishable"
 
@@ -148,7 +149,7 @@ def test_equal_trials_are_said_to_be_equal(bench):
 def test_a_contrast_without_any_result_is_named(bench):
     lost = trial(bench.plan.fixed[1], [0.0, 0.0], failures=[0, 1])
     result = StudyResult(bench.plan, (trial(bench.plan.baseline, [20.0, 30.0]), lost))
-    told = answer.sentence(result, bench, "sigma 25")
+    told = answer.sentence(result, header_of(bench), "sigma 25")
     assert "0.2 has no result that can be compared" in told
 
 
@@ -168,7 +169,7 @@ def test_many_contrasts_are_grouped_and_caveats_are_named(bench):
     trials = [trial(plan.baseline, spread["base"])]
     trials += [trial(dataclasses.replace(plan.fixed[1], name=name), spread[name]) for name in names]
     many = StudyResult(dataclasses.replace(plan, contrasts=tuple(names)), tuple(trials))
-    told = answer.sentence(many, bench, "sigma 25")
+    told = answer.sentence(many, header_of(bench), "sigma 25")
     assert "c is worse; tie, a and b are not distinguishable (" in told
     assert "dB would have been seen" in told
     assert "would settle them" in told
@@ -199,7 +200,7 @@ def seeded(bench):
 
 
 def test_plain_data_carries_every_number_of_a_contrast(bench, seeded):
-    data = export.to_json(seeded, bench)
+    data = export.to_json(seeded, header_of(bench))
     json.loads(json.dumps(data, allow_nan=False))
     condition = data["conditions"][0]
     assert condition["family"] == {"contrasts": 1, "level": 0.95, "each": 0.95}
@@ -219,19 +220,19 @@ def test_plain_data_carries_every_number_of_a_contrast(bench, seeded):
 
 
 def test_plain_data_says_where_uncertainty_comes_from(bench, seeded):
-    condition = export.to_json(seeded, bench)["conditions"][0]
+    condition = export.to_json(seeded, header_of(bench))["conditions"][0]
     account = condition["variance"]
     assert (account["images"], account["seeds"], account["contrasts"]) == (2, 3, 1)
     assert 0 < account["share_of_seeds"] <= 1
     assert account["sd_image"] == pytest.approx(math.sqrt(2), abs=0.1)
     one = found(bench, base=[26.0, 28.0], contrast=[25.0, 27.1])
-    account = export.to_json(one, bench)["conditions"][0]["variance"]
+    account = export.to_json(one, header_of(bench))["conditions"][0]["variance"]
     assert "one seed" in account["advice"]
     assert account["share_of_seeds"] is None
 
 
 def test_plain_data_says_how_well_the_loss_would_have_chosen(bench, seeded):
-    guide = export.to_json(seeded, bench)["conditions"][0]["loss_as_guide"]
+    guide = export.to_json(seeded, header_of(bench))["conditions"][0]["loss_as_guide"]
     assert (guide["trials"], guide["images"]) == (2, 2)
     assert guide["tau"] is None  # all losses are equal here
     assert guide["cost"] == 0  # of equals the first, which is the better one
@@ -251,7 +252,7 @@ def test_the_legend_explains_interval_and_words(bench, seeded):
 
 def test_nothing_yet_is_said_as_it_is(bench):
     assert "No contrast has a result yet" in answer.sentence(
-        StudyResult(bench.plan, ()), bench, "sigma 25"
+        StudyResult(bench.plan, ()), header_of(bench), "sigma 25"
     )
     assert "every one lost a fit" in answer.best_sentence(StudyResult(bench.plan, ()), "sigma 25")
 

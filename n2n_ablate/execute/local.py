@@ -1,0 +1,33 @@
+"""Trains fits in this process: side by side on a CPU, as one stacked network on a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Self
+
+from n2n_ablate.fit import Fit, FitResult, Machine, fit_all
+from n2n_ablate.fit.job import Listener
+
+
+class Local:
+    """See `Executor`. Its workers are threads of this process, so there is nothing to start."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    @property
+    def width(self) -> int:
+        """See `Executor.width`."""
+        return max(self._machine.stack, self._machine.workers)
+
+    def run(
+        self, fits: Sequence[Fit], listener: Listener, note: Callable[[str], None]
+    ) -> Iterator[FitResult]:
+        """See `Executor.run`."""
+        return fit_all(fits, self._machine, listener, note=note)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass

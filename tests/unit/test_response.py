@@ -1,0 +1,204 @@
+"""Response curves and surfaces: known answers, what cannot be drawn, and how often bands hold."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+
+from n2n_ablate.stats import bands, response, surface, t_critical
+
+PLACES = np.linspace(0, 1, 8)
+
+
+def arms(places, truth, images=6, spread=0.3, noise=0.02, seed=0):
+    """Return values per image of trials at places; images differ by the size of the effect."""
+    rng = np.random.default_rng(seed)
+    effect = 1 + spread * rng.standard_normal(images)
+    levels = rng.normal(28, 3, images)
+    return [
+        {
+            f"image-{k}": levels[k] + effect[k] * truth(place) + noise * rng.standard_normal()
+            for k in range(images)
+        }
+        for place in places
+    ]
+
+
+# How wide a band is
+
+
+def test_without_a_length_the_band_is_a_t_interval():
+    assert bands.critical(0.95, 6) == t_critical(0.95, 6)
+    assert bands.chance(t_critical(0.9, 6), 6) == pytest.approx(0.1)
+    assert math.isinf(bands.critical(0.95, 1, 1.0))
+    assert math.isinf(bands.critical(0.95, 2, 1.0))
+
+
+@pytest.mark.parametrize("images", [4, 6, 24])
+@pytest.mark.parametrize("c", [2.5, 6.0])
+def test_the_chance_along_a_circle_is_hotellings(images, c):
+    # The largest t of a cos(x) + b sin(x) over half a turn is the root of Hotelling's T2 in two
+    # dimensions; a closed way has no ends, so the p of one place goes.
+    df = images - 1
+    exact = scipy_stats.f.sf(c**2 * (df - 1) / (2 * df), 2, df - 1)
+    found = bands.chance(c, images, length=math.pi) - bands.chance(c, images)
+    assert found == pytest.approx(exact)
+
+
+@pytest.mark.parametrize("images", [5, 24])
+def test_the_chance_over_a_sphere_is_hotellings_in_three_dimensions(images):
+    c, df = 4.0, images - 1
+    exact = scipy_stats.f.sf(c**2 * (df - 2) / (3 * df), 3, df - 2)
+    assert bands.chance(c, images, area=2 * math.pi) == pytest.approx(exact)
+
+
+def test_lengths_and_areas_of_unit_vectors_worked_by_hand():
+    turn = np.array([[1.0, 0, 0], [0, 1, 0], [0, 0, 1]])
+    assert bands.path(turn) == pytest.approx(2 * math.sqrt(2))
+    assert bands.path(np.array([[1.0, 0], [-1, 0]])) == 0  # only the sign turns
+    half_rim, area = bands.mesh(np.array([[0, 1, 2]]), turn)
+    assert half_rim == pytest.approx(1.5 * math.sqrt(2))
+    assert area == pytest.approx(math.sqrt(3) / 2)
+
+
+# A curve
+
+
+def test_straight_lines_are_met_exactly_and_the_interval_is_that_of_the_images():
+    slopes = [0.5, -1.0, 2.0, 0.1]
+    trials = [{f"{k}": 20 + slope * x for k, slope in enumerate(slopes)} for x in PLACES]
+    found = response(PLACES, trials, trials[0])
+    assert found.mean == pytest.approx(np.mean(slopes) * found.grid, abs=1e-9)
+    spread = np.std(slopes, ddof=1) / 2
+    assert found.pointwise == pytest.approx(t_critical(0.95, 4) * spread * found.grid, abs=1e-5)
+    assert (found.half_width >= found.pointwise).all()
+
+
+def test_a_curve_says_where_its_best_lies_and_what_cannot_be_told_from_it():
+    found = response(PLACES, arms(PLACES, lambda x: -4 * (x - 0.4) ** 2), arms([0.4], abs)[0])
+    assert found.best == pytest.approx(0.4, abs=0.05)
+    ((low, high),) = found.stretches
+    assert 0.2 < low <= 0.4 <= high < 0.6
+    assert not found.at_edge
+    assert found.words == (
+        f"highest at {found.best:.3g}; {low:.3g} to {high:.3g} cannot be told from it"
+    )
+
+
+def test_a_best_place_at_the_end_may_lie_beyond_it():
+    found = response(PLACES, arms(PLACES, lambda x: -2 * x), arms([0], lambda x: x)[0])
+    assert found.best == 0
+    assert found.at_edge
+    assert found.words.endswith("and more may lie beyond the range tried")
+
+
+def test_a_logarithmic_parameter_is_smoothed_on_its_own_scale():
+    places = np.geomspace(1e-4, 1e-1, 9)
+    trials = arms(places, lambda x: -((math.log10(x) + 2.5) ** 2), noise=0.01)
+    found = response(places, trials, trials[0], log=True)
+    assert found.grid == pytest.approx(np.geomspace(1e-4, 1e-1, 101))
+    assert math.log10(found.best) == pytest.approx(-2.5, abs=0.1)
+    with pytest.raises(ValueError, match="above 0"):
+        response([0, *places], [trials[0], *trials], trials[0], log=True)
+
+
+def test_beyond_the_outermost_places_nothing_is_promised_and_the_band_opens():
+    trials = arms(PLACES, lambda x: np.sin(4 * x))
+    found = response(PLACES, trials, trials[0], span=(-1, 2))
+    assert found.grid[0] == pytest.approx(-1)
+    assert found.inside.tolist() == [bool(-1e-9 < x < 1 + 1e-9) for x in found.grid]
+    assert not found.near_best[~found.inside].any()
+    assert 0 <= found.best <= 1
+    assert found.half_width[-1] > 3 * found.half_width[found.inside].max()
+
+
+def test_a_gap_between_places_widens_the_band():
+    places = np.array([0, 0.1, 0.2, 0.3, 0.4, 0.9, 1.0])
+    trials = arms(places, lambda x: np.sin(6 * x), spread=0, noise=0.01)
+    found = response(places, trials, trials[0])
+    at = lambda x: found.half_width[np.abs(found.grid - x).argmin()]
+    assert at(0.65) > 2 * at(0.25)
+
+
+def test_failed_fits_cost_places_or_images_and_are_counted():
+    trials = arms(PLACES, lambda x: -x)
+    trials[3] = {"image-0": trials[3]["image-0"], "image-1": math.nan}
+    del trials[5]["image-2"]
+    found = response(PLACES, trials, trials[0])
+    assert (found.images, found.lost_images, found.lost_places) == (5, 1, 1)
+    assert found.places == pytest.approx(np.delete(PLACES, 3))
+
+
+def test_a_place_tried_twice_counts_once():
+    trials = arms(PLACES, lambda x: -x)
+    twice = response([*PLACES, PLACES[2]], [*trials, trials[2]], trials[0])
+    once = response(PLACES, trials, trials[0])
+    assert twice.places.tolist() == once.places.tolist()
+    assert twice.mean == pytest.approx(once.mean)
+
+
+def test_what_cannot_be_drawn_is_not_drawn():
+    trials = arms(PLACES, lambda x: -x)
+    assert response(PLACES[:4], trials[:4], trials[0]) is None
+    assert response(PLACES, [{} for _ in PLACES], trials[0]) is None
+    alone = [{"image-0": trial["image-0"]} for trial in trials]
+    for found in (response(PLACES, alone, alone[0]), response(PLACES, [trials[0]] * 8, trials[0])):
+        assert np.isinf(found.half_width).all()
+        assert found.near_best.all()
+        assert "no range can be given" in found.words
+
+
+# A surface
+
+
+def test_a_surface_finds_the_best_of_two_parameters():
+    rng = np.random.default_rng(3)
+    places = rng.random((18, 2)) * [1, 1] + [0, 1e-3]
+    trials = arms(places, lambda at: -3 * (at[0] - 0.5) ** 2 - 3 * (at[1] - 0.4) ** 2)
+    found = surface(places, trials, trials[0], spans=((0, 1), (0, 1)))
+    assert found.best == pytest.approx((0.5, 0.4), abs=0.08)
+    assert found.mean.shape == found.near_best.shape == (21, 21)
+    assert found.inside.sum() < 21 * 21  # the corners lie outside the places
+    assert (found.half_width >= found.pointwise).all()
+    assert 0 < found.near_best.sum() < found.inside.sum() / 2
+    assert not found.near_best[~found.inside].any()
+    assert found.near_best[10, 8]
+
+
+def test_a_plane_is_met_exactly():
+    places = [(x, y) for x in (0.0, 1.0, 2.0) for y in (0.01, 0.1, 1.0)]
+    trials = [{f"{k}": 3 + (k - 1) * x - k * math.log10(y) for k in range(4)} for x, y in places]
+    found = surface(places, trials, trials[1], log=(False, True))
+    first, second = np.meshgrid(*found.grids, indexing="ij")
+    expected = 0.5 * first - 1.5 * (np.log10(second) + 1)
+    assert found.mean == pytest.approx(expected, abs=1e-6)
+    assert found.inside.all()
+
+
+def test_places_on_one_line_carry_no_surface():
+    trials = arms(PLACES, lambda x: -x)
+    assert surface([(x, 2 * x) for x in PLACES], trials, trials[0]) is None
+    assert surface([(x, 0.0) for x in PLACES], trials, trials[0]) is None
+    assert surface([(x, x**2) for x in PLACES[:7]], trials[:7], trials[0]) is None
+
+
+# How often it holds
+
+
+@pytest.mark.parametrize(("images", "places"), [(6, 7), (12, 10)])
+def test_bands_hold_the_whole_curve_and_the_set_holds_its_best_place(images, places):
+    truth = lambda x: -1.5 * (x - 0.3) ** 2 - 0.3 * x
+    rng = np.random.default_rng(images)
+    whole, single, best, rounds = 0, 0.0, 0, 40
+    for number in range(rounds):
+        at = np.concatenate([[0, 1], rng.random(places - 2)])
+        trials = arms(at, truth, images, noise=0.04, seed=1000 * images + number)
+        found = response(at, trials, trials[2])
+        miss = np.abs(found.mean - truth(found.grid) + truth(at[2]))
+        whole += (miss <= found.half_width).all()
+        single += (miss <= found.pointwise).mean()
+        best += found.near_best[truth(found.grid).argmax()]
+    assert whole / rounds >= 0.9
+    assert single / rounds >= 0.9
+    assert best / rounds >= 0.95
