@@ -81,7 +81,7 @@ class Clocks:
 
 def watched() -> Clocks:
     """Put clocks around everything that is not training."""
-    from n2n_ablate import console, results, trackers, trial_files
+    from n2n_ablate import console, lifecycle, results, trial_files
     from n2n_ablate.bench import Bench
     from n2n_ablate.journal_writer import Journal
     from n2n_ablate.mlflow_tracker import MlflowTracker
@@ -93,13 +93,13 @@ def watched() -> Clocks:
     clocks.watch("journal", Journal, "begin", "yardsticks", "add", "end")
     clocks.watch("search", Search, "ask", "tell", "know", "finished", "skip")
     clocks.watch("statistics and messages", results.StudyResult, "lines", "gain")
-    clocks.watch("statistics and messages", console.Plain, "trial_done")
+    clocks.watch("statistics and messages", console.Plain, "trial_finished")
     clocks.watch("yardsticks", Bench, "yardsticks")
     clocks.watch("components and keys", Bench, "fits", "check")
     clocks.watch("pictures", trial_files, "write_trial")
     clocks.watch("MLflow", MlflowTracker, "trial", "finish")
     clocks.watch(OPENING, MlflowTracker, "start")
-    clocks.watch(WAITING, trackers.Background, "finish")
+    clocks.watch(WAITING, lifecycle.Audience, "study_finished")
     return clocks
 
 

@@ -14,10 +14,11 @@ from rich.progress import (
 )
 
 from n2n_ablate.answer import shown
-from n2n_ablate.bench import Bench
-from n2n_ablate.fit import FitResult, Point
+from n2n_ablate.fit import Point
+from n2n_ablate.hookspecs import hookimpl
+from n2n_ablate.invocation import Invocation
 from n2n_ablate.results import StudyResult, TrialResult
-from n2n_ablate.study import Trial
+from n2n_ablate.study import Plan, Trial
 
 
 class Silent:
@@ -26,23 +27,9 @@ class Silent:
     def __init__(self, console: Console) -> None:
         self.console = console
 
-    def begun(self, bench: Bench) -> None:
-        """See `runner.Audience`."""
-
-    def trial_begun(self, trial: Trial, fits: int, reused: int) -> None:
-        """See `runner.Audience`."""
-
-    def point(self, point: Point) -> None:
-        """See `runner.Audience`."""
-
-    def fit_done(self, result: FitResult) -> None:
-        """See `runner.Audience`."""
-
-    def trial_done(self, result: TrialResult, so_far: StudyResult) -> None:
-        """See `runner.Audience`."""
-
+    @hookimpl
     def note(self, message: str) -> None:
-        """See `runner.Audience`."""
+        """See `hookspecs.note`."""
         self.console.print(message, markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
@@ -57,17 +44,16 @@ class Plain(Silent):
         self._count = 0
         self._total = 0
 
-    def begun(self, bench: Bench) -> None:
-        """See `runner.Audience`."""
-        plan = bench.plan
+    @hookimpl
+    def study_started(self, plan: Plan, invocation: Invocation, fits: int, steps: int) -> None:
+        """See `hookspecs.study_started`."""
         self._total = len(plan.fixed) + plan.searched
-        per_trial = len(bench.subjects)
-        self.note(
-            f"{self._total} trials of {per_trial} fits on {bench.machine.name}, {bench.machine.precision}"
-        )
+        where = f"{invocation.device}, {invocation.precision}"
+        self.note(f"{self._total} trials of {fits} fits on {where}")
 
-    def trial_done(self, result: TrialResult, so_far: StudyResult) -> None:
-        """See `runner.Audience`."""
+    @hookimpl
+    def trial_finished(self, result: TrialResult, so_far: StudyResult) -> None:
+        """See `hookspecs.trial_finished`."""
         self._count += 1
         self.note(f"[{self._count}/{self._total}] {summary(result, so_far)}")
 
@@ -94,23 +80,26 @@ class Live(Plain):
         )
         self._task = self._progress.add_task("preparing", total=None, fit="", step="", psnr="")
 
-    def begun(self, bench: Bench) -> None:
-        """See `runner.Audience`."""
-        super().begun(bench)
-        self._per_fit = bench.steps(bench.plan.baseline.recipe)
-        self._left = self._total * len(bench.subjects)
+    @hookimpl
+    def study_started(self, plan: Plan, invocation: Invocation, fits: int, steps: int) -> None:
+        """See `hookspecs.study_started`."""
+        super().study_started(plan, invocation, fits, steps)
+        self._per_fit = steps
+        self._left = self._total * fits
         self._progress.update(self._task, total=self._left * self._per_fit)
         self._progress.start()
 
-    def trial_begun(self, trial: Trial, fits: int, reused: int) -> None:
-        """See `runner.Audience`."""
+    @hookimpl
+    def trial_started(self, trial: Trial, reused: int) -> None:
+        """See `hookspecs.trial_started`."""
         with self._lock:
             self._left -= reused
             total = self._left * self._per_fit
         self._progress.update(self._task, description=_short(trial.name), total=total)
 
+    @hookimpl
     def point(self, point: Point) -> None:
-        """See `runner.Audience`."""
+        """See `hookspecs.point`."""
         with self._lock:
             done = point.step - self._steps.get(point.key, 0)
             self._steps[point.key] = point.step

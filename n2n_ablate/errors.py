@@ -39,6 +39,10 @@ class StoreError(AblateError):
     """An output folder or a store that cannot be read or written."""
 
 
+class AwayError(StoreError):
+    """A store that does not answer now, and may answer later."""
+
+
 class BusyError(AblateError):
     """Another process is running the same study."""
 

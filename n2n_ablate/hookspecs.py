@@ -1,16 +1,30 @@
-"""Hooks that a plugin may implement: one per kind of component.
+"""Hooks that a plugin may implement: one per kind of component, and one per event of a study.
 
-Every hook is optional. It is called once per process, before any study is read, with a `register`
-function that may be called any number of times. A registration hook only registers: no files, no
+Every hook is optional. A registration hook is called once per process, before any study is read,
+with a `register` function that may be called any number of times. It only registers: no files, no
 tensors, no printing, because it also runs for commands that merely list components.
+
+A life-cycle hook is called while `n2n-ablate study` runs, with records that nobody may change. It
+may do what it likes; what it does wrong never costs a study its results.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pluggy
+
+from n2n_ablate.errors import PluginError, nearest
+
+if TYPE_CHECKING:  # what the records are made of lies above; a hook only names them
+    from n2n_ablate.bench import Subject
+    from n2n_ablate.fit import FitResult, Point
+    from n2n_ablate.invocation import Invocation
+    from n2n_ablate.results import StudyResult, TrialResult
+    from n2n_ablate.study import Plan, Trial
 
 PROJECT = "n2n_ablate"
 
@@ -114,3 +128,137 @@ HOOK_OF = {
     "metric": "register_metrics",
 }
 """The hook that collects each kind."""
+
+
+@hookspec
+def study_started(plan: Plan, invocation: Invocation, fits: int, steps: int) -> None:
+    """Hear that a study begins: its images are ready and its recipes are checked.
+
+    Args:
+        plan: What was asked: the study, its profile and its trials.
+        invocation: This run of the command: device, precision, versions.
+        fits: Fits per trial: conditions x images x seeds.
+        steps: Steps that a fit of the baseline trains.
+
+    Since 0.1.
+    """
+
+
+@hookspec
+def trial_started(trial: Trial, fits: int, reused: int) -> None:
+    """Hear that a trial begins. Trials that are trained together all begin before the first ends.
+
+    Args:
+        trial: Its name, role, recipe and place among the factors.
+        fits: How many fits it has.
+        reused: How many of them are stored already and need no training.
+
+    Since 0.1.
+    """
+
+
+@hookspec
+def point(point: Point) -> None:
+    """Hear that a fit has a new point on its curves. Called often: be quick.
+
+    Args:
+        point: Key of the fit, step, number of steps, and the values by name.
+
+    Since 0.1.
+    """
+
+
+@hookspec
+def fit_finished(result: FitResult) -> None:
+    """Hear that a fit was trained and stored, or has failed. Fits that are reused are not told.
+
+    Args:
+        result: Its figures and curves, its denoised image, or the reason why there is none.
+
+    Since 0.1.
+    """
+
+
+@hookspec
+def trial_finished(result: TrialResult, so_far: StudyResult, subjects: Sequence[Subject]) -> None:
+    """Hear that a trial is finished and stored, in the order of the plan, the baseline first.
+
+    Args:
+        result: One row per fit, with the denoised images.
+        so_far: Everything known, this trial included, without images.
+        subjects: The noisy images of the fits, in the order of `result.rows`.
+
+    Since 0.1.
+    """
+
+
+@hookspec
+def study_finished(result: StudyResult, status: str) -> None:
+    """Hear that a study has ended. Called once, however it ended, unless the process is killed.
+
+    Args:
+        result: Everything that was finished.
+        status: `finished`, `interrupted` or `failed`.
+
+    Since 0.1.
+    """
+
+
+@hookspec
+def note(message: str) -> None:
+    """Hear something that the user should know, in one line.
+
+    Args:
+        message: What the console prints.
+
+    Since 0.1.
+    """
+
+
+STUDY_FINISHED = "study_finished"
+LIFE_CYCLE = (
+    "study_started",
+    "trial_started",
+    "point",
+    "fit_finished",
+    "trial_finished",
+    STUDY_FINISHED,
+    "note",
+)
+"""The hooks that are called while a study runs, in the order of the first call of each."""
+
+
+def managed(plugin: object, name: str) -> pluggy.PluginManager:
+    """Return a manager that has this plugin alone, so that one which fails stops no other.
+
+    Raises:
+        PluginError: It implements no hook, one that does not exist, or asks for what none is given.
+    """
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(sys.modules[__name__])
+    try:
+        manager.register(plugin, name=name)
+        manager.check_pending()  # without this a misspelt hook is silently ignored
+    except pluggy.PluginValidationError as error:
+        raise PluginError(_invalid(str(error))) from None
+    if not manager.get_hookcallers(plugin):
+        msg = f"it implements no hook. Mark a function with @hookimpl: {', '.join(_every())}"
+        raise PluginError(msg)
+    return manager
+
+
+def _every() -> list[str]:
+    return [*HOOK_OF.values(), *LIFE_CYCLE]
+
+
+def _invalid(told: str) -> str:
+    """Say in one line what pluggy says in several."""
+    if unknown := re.match(r"unknown hook '(\w+)'", told):
+        return f"unknown hook '{unknown[1]}'. {nearest(unknown[1], _every())}"
+    hook = re.search(r"hook '(\w+)'", told)
+    arguments = re.search(r"Argument\(s\) \{'(\w+)'", told)
+    if hook and arguments:
+        known = getattr(sys.modules[__name__], hook[1]).__code__
+        names = known.co_varnames[: known.co_argcount]
+        return f"hook '{hook[1]}' has no argument '{arguments[1]}'. {nearest(arguments[1], names)}"
+    return " ".join(told.split())

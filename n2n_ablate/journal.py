@@ -15,11 +15,11 @@ from typing import Any
 
 from n2n_ablate.errors import StoreError, StudyError, nearest
 from n2n_ablate.header import Header, Mark
+from n2n_ablate.invocation import Invocation
 from n2n_ablate.part import Value
 from n2n_ablate.recipe import Recipe
 from n2n_ablate.results import Yardsticks
 from n2n_ablate.study import saved
-from n2n_ablate.trackers import Invocation
 
 FORMAT = 1
 """Raise by one when an older program could no longer read what is written."""

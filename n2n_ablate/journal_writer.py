@@ -12,12 +12,12 @@ from typing import Any
 
 from n2n_ablate.errors import StoreError
 from n2n_ablate.header import Header
+from n2n_ablate.invocation import Invocation
 from n2n_ablate.journal import FORMAT, Entry, header_from, read
 from n2n_ablate.output import Output
 from n2n_ablate.results import TrialResult, Yardsticks
 from n2n_ablate.store import write_whole
 from n2n_ablate.study import Plan, saved
-from n2n_ablate.trackers import Invocation
 
 
 class Journal:

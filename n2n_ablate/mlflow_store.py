@@ -6,12 +6,13 @@ import contextlib
 import importlib.util
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
-from n2n_ablate.errors import StoreError, unsigned
+from n2n_ablate.errors import AwayError, StoreError, unsigned
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,15 +31,16 @@ VIEW_TAG = f"mlflow.sharedViewState.{_VIEW}"
 
 _MOST_VALUES, _MOST_ENTRIES, _LONGEST = 1000, 100, 5000  # per request, and characters of one entry
 _PAGE = 1000  # runs per request
+_MAY_PASS = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
 
 # Without these a server that is down blocks a call for four minutes, and importing mlflow reports
 # the use of it to its makers, and servers are announced on stdout, in the middle of JSON.
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
-    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
@@ -75,6 +77,25 @@ def chart_link(base_url: str, experiment_id: str, *, arranged: bool = True) -> s
     return f"{base_url.rstrip('/')}{page}?workflowType=machine_learning&compareRunsMode=CHART{view}"
 
 
+class _Asked:
+    """A client whose requests are marked while they are under way."""
+
+    def __init__(
+        self, client: object, asking: Callable[[], contextlib.AbstractContextManager[None]]
+    ) -> None:
+        self._client = client
+        self._asking = asking
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._client, name)
+
+        def ask(*args: Any, **kwargs: Any) -> Any:
+            with self._asking():
+                return method(*args, **kwargs)
+
+        return ask
+
+
 class MlflowStore:
     """A place for runs, opened when it is first needed.
 
@@ -93,6 +114,21 @@ class MlflowStore:
         self.uri = uri
         self._output = output
         self._client: MlflowClient | None = None
+        self._asked = 0.0
+
+    def unanswered(self) -> float:
+        """Return how many seconds ago the present request was sent, 0 if there is none."""
+        asked = self._asked
+        return time.monotonic() - asked if asked else 0.0
+
+    @contextlib.contextmanager
+    def asking(self) -> Iterator[None]:
+        """Mark a request, see `unanswered`."""
+        self._asked = time.monotonic()
+        try:
+            yield
+        finally:
+            self._asked = 0.0
 
     @property
     def client(self) -> MlflowClient:
@@ -106,11 +142,12 @@ class MlflowStore:
                 os.environ.setdefault(name, value)
             from mlflow import MlflowClient
 
-            # Alembic tells every table that it makes, in the middle of a progress bar.
+            # Alembic tells every table that it makes, in the middle of a progress bar, and MLflow
+            # prints the traceback of what it raises anyway.
             logging.getLogger("alembic").setLevel(logging.WARNING)
-            logging.getLogger("mlflow").setLevel(logging.WARNING)
-            with self._output.opening(), self.explained():
-                client = MlflowClient(self.uri, registry_uri=self.uri)
+            logging.getLogger("mlflow").setLevel(logging.CRITICAL)
+            with self._opening(), self.explained():
+                client = cast("MlflowClient", _Asked(MlflowClient(self.uri, self.uri), self.asking))
                 client.search_experiments(max_results=1)  # only this opens the store
             self._client = client
         return self._client
@@ -194,6 +231,13 @@ class MlflowStore:
         self._send(run, "params", entries, _MOST_ENTRIES)
         self._send(run, "tags", labels, _MOST_ENTRIES)
 
+    def keep_files(self, run: str, folder: Path) -> None:
+        """Keep everything in a folder with a run, at the same relative paths."""
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+            inside = file.relative_to(folder).parent.as_posix()
+            # One by one, so that a server that hangs is told from one that has much to do.
+            self.client.log_artifact(run, str(file), None if inside == "." else inside)
+
     def end(self, run: str, status: str, at: int | None = None) -> None:
         """End a run: `FINISHED`, `FAILED` or `KILLED`."""
         self.client.set_terminated(run, status, at)
@@ -208,16 +252,23 @@ class MlflowStore:
         """Turn every way in which a store or a server can fail into one line.
 
         Raises:
-            StoreError: See above.
+            AwayError: The same may work later: a server is down, a database is locked.
+            StoreError: It will not.
         """
         from mlflow.exceptions import MlflowException
 
         try:
             yield
         except (MlflowException, ImportError, OSError) as error:
-            reason = unsigned(str(error).splitlines()[0])[:300]
-            msg = f"MLflow's store '{unsigned(self.uri)}' cannot be used: {reason}"
-            raise StoreError(msg) from error
+            msg = f"MLflow's store '{unsigned(self.uri)}' cannot be used: {_reason(error)}"
+            code = getattr(error, "error_code", "")
+            away = code in _MAY_PASS if code else isinstance(error, OSError)
+            raise (AwayError if away else StoreError)(msg) from error
+
+    def _opening(self) -> contextlib.AbstractContextManager[object]:
+        if is_server(self.uri):
+            return contextlib.nullcontext()
+        return self._output.opening(database_file(self.uri))
 
     def _check_home(self, location: str, name: str) -> None:
         from mlflow.utils.file_utils import local_file_uri_to_path
@@ -235,3 +286,12 @@ class MlflowStore:
             f"folder moved? Delete '{own / DATABASE}' and give: n2n-ablate sync (nothing is trained)."
         )
         raise StoreError(msg)
+
+
+def _reason(error: BaseException) -> str:
+    """Return why a request failed, without the many words around a server that is down."""
+    text = unsigned(str(error).splitlines()[0] if str(error) else type(error).__name__)
+    for sign, told in (("Connection refused", "connection refused"), ("timed out", "no answer")):
+        if sign in text:
+            return told
+    return text[:300]

@@ -6,9 +6,9 @@ import getpass
 import os
 import socket
 
+from n2n_ablate.invocation import Invocation
 from n2n_ablate.mlflow_known import HOST, PID, PLAN
 from n2n_ablate.study import BASELINE, Plan
-from n2n_ablate.trackers import Invocation
 
 # MLflow's own colours come from the runs' numbers, and two of ten are often alike.
 _INK, _FAINT = "#1b1b1b", "#c8c8c8"

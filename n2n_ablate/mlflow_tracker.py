@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
+import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from n2n_ablate import record, trial_files
 from n2n_ablate.bench import Subject
 from n2n_ablate.chart_view import chart_view
-from n2n_ablate.errors import AblateError
+from n2n_ablate.errors import AwayError, unsigned
+from n2n_ablate.hookspecs import hookimpl
+from n2n_ablate.invocation import Invocation
 from n2n_ablate.journal import Command
-from n2n_ablate.mlflow_known import (
-    FITS,
-    OUTCOME,
-    PICTURES,
-    TRIAL,
-    Kept,
-    Known,
-    look,
-)
+from n2n_ablate.mlflow_files import RunFiles
+from n2n_ablate.mlflow_known import FITS, OUTCOME, PICTURES, TRIAL, Kept, Known, look
 from n2n_ablate.mlflow_store import NOTE, VIEW_TAG, MlflowStore, tracking_uri
 from n2n_ablate.mlflow_tags import run_tags
 from n2n_ablate.output import Output
-from n2n_ablate.part import Part
 from n2n_ablate.registry import Registry
 from n2n_ablate.results import StudyResult, TrialResult
 from n2n_ablate.study import BASELINE, Plan
-from n2n_ablate.trackers import Invocation
-from n2n_ablate.trial_diagnostics import ByCondition, Diagnoses
 
 _ENDS = {"finished": "FINISHED", "interrupted": "KILLED", "killed": "KILLED"}
 
@@ -49,15 +40,14 @@ class _Given:
 
 
 class MlflowTracker:
-    """Keeps trials as runs of the study's experiment. See `Tracker`.
+    """Keeps trials as runs of the study's experiment, by life-cycle hooks like any plugin's.
 
     Trials that are there already are left alone, so a study can be repeated as often as one likes.
 
     Args:
         output: The output folder, home of the store unless another is named.
         uri: An MLflow tracking URI; by default `MLFLOW_TRACKING_URI`, else the output folder's.
-        registry: To draw and to measure samplers; without it runs have neither picture nor
-            diagnostics.
+        registry: To draw and to measure samplers.
 
     Attributes:
         known: What the store has; see `open`.
@@ -71,24 +61,31 @@ class MlflowTracker:
         self, output: Output, uri: str | None = None, registry: Registry | None = None
     ) -> None:
         self.store = MlflowStore(output, tracking_uri(output.root, uri))
+        self._output, self._asked = output, bool(uri)
         self.known = Known()
         self.written: list[str] = []
-        self._registry = registry
-        self._measured = Diagnoses(registry) if registry else None
-        self._diagnoses: dict[str, ByCondition] = {}
+        self._files = RunFiles(self.store, output, registry)
         self._baseline: TrialResult | None = None
-        self._early: list[_Given] = []
+        self._summary = ""
+        self._unsure = False  # whether the store heard all that it was told
         self._last_start = 0
 
+    @hookimpl(specname="study_started")
     def start(self, plan: Plan, invocation: Invocation) -> None:
         """Open the store, look which trials it has, end what dead processes left running.
 
         Raises:
+            AwayError: The store does not answer; it may be called again.
             StoreError: The store cannot be opened.
         """
         self.open(plan, invocation)
-        self._summary = self._create("summary", "summary", _now(), {}, invocation)
-        self._arrange(())
+        with self._surely():
+            if old := self.known.summaries.get(invocation.id):  # of an attempt before this one
+                self._summary = old.run
+                self.store.client.update_run(old.run, status="RUNNING")
+            else:
+                self._summary = self._create("summary", "summary", _now(), {}, invocation)
+            self._arrange(())
 
     def open(
         self, plan: Plan, invocation: Invocation, ended: AbstractSet[str] = frozenset()
@@ -104,9 +101,11 @@ class MlflowTracker:
             StoreError: The store cannot be opened.
         """
         self._plan, self._invocation = plan, invocation
-        self._experiment = self.store.experiment(plan.study.name, f"**{plan.study.question}**")
-        self.known = look(self.store, self._experiment, plan.key, ended)
+        with self.store.explained():
+            self._experiment = self.store.experiment(plan.study.name, f"**{plan.study.question}**")
+            self.known = look(self.store, self._experiment, plan.key, ended)
 
+    @hookimpl(specname="trial_finished")
     def trial(
         self,
         result: TrialResult,
@@ -115,30 +114,36 @@ class MlflowTracker:
         invocation: Invocation | None = None,
         at: float | None = None,
     ) -> None:
-        """Keep a trial as a run, unless it is there. Trials before the baseline wait for it.
+        """Keep a trial as a run, unless it is there. The baseline comes before all others.
 
         Args:
-            result: With its denoised images.
+            result: Its denoised images are read from the fit store if it has none.
             subjects: The noisy images of its fits. Where one is missing its pictures say so.
             invocation: Which command finished it; by default the one that was opened.
             at: When it was finished, in seconds since 1970; by default now.
+
+        Raises:
+            AwayError: The store does not answer; it may be called again.
+            StoreError: The store does not take it.
         """
         end = _now() if at is None else int(1000 * at)
         given = _Given(result, subjects, invocation or self._invocation, end)
-        if self._baseline is None and result.trial.role != BASELINE:
-            self._early.append(given)
-            return
-        if result.trial.role == BASELINE:
-            self._baseline = result
-            self._arrange(tuple(dict.fromkeys(row.image for row in result.rows)))
-        self._keep(given)
-        self.keep_early()
+        with self._surely():
+            if result.trial.role == BASELINE:
+                self._baseline = result
+                self._arrange(tuple(dict.fromkeys(row.image for row in result.rows)))
+            self._keep(given)
 
+    @hookimpl(specname="study_finished")
     def finish(self, result: StudyResult, status: str) -> None:
-        """Write the tables and end the run of this invocation."""
-        self.keep_early()
-        self._fill(self._summary, result, status, _now())
-        self._put_in_front(result)
+        """Write the tables and end the run of this invocation.
+
+        Raises:
+            AwayError: As `trial`.
+        """
+        with self._surely():
+            self._fill(self._summary, result, status, _now())
+            self._put_in_front(result)
 
     def summary(self, command: Command, result: StudyResult, *, in_front: bool) -> None:
         """Keep the summary of a command that is over, unless it is there.
@@ -151,7 +156,7 @@ class MlflowTracker:
         status = command.status or "killed"
         old = self.known.summaries.get(command.invocation.id)
         key = record.summary_key(result, status)
-        whole = {f"{key}-measured", *([] if self._diagnoses else [key])}
+        whole = {f"{key}-measured", *([] if self._files.diagnoses else [key])}
         if old is None or old.outcome not in whole:
             start = int(1000 * command.started)
             run = (
@@ -168,26 +173,46 @@ class MlflowTracker:
         """Say whether there is a whole run of these fits, whatever they gave."""
         return self._fits(result) in self.known.trials
 
-    def keep_early(self) -> None:
-        """Keep the trials that wait for a baseline, whether it came or not."""
-        waiting, self._early = self._early, []
-        for given in waiting:
-            self._keep(given)
+    @property
+    def later(self) -> str:
+        """See `background.Outside`."""
+        output = self._output.root
+        where = [] if output == Path("mlruns").resolve() else ["--output", str(output)]
+        asked = ["--tracking-uri", self.store.uri] if self._asked else []
+        words = ["n2n-ablate", "sync", self._plan.study.name, *where, *asked]
+        return f"the same command, or {unsigned(shlex.join(words))}, writes the rest"
 
-    def experiment_id(self, study: str) -> str | None:
-        """Return the id of a study's experiment, None if there is none.
+    def unanswered(self) -> float:
+        """See `background.Outside`."""
+        return self.store.unanswered()
 
-        Raises:
-            StoreError: The store cannot be opened.
+    @contextlib.contextmanager
+    def _surely(self) -> Iterator[None]:
+        """Say why the store fails; the next time, look first what it did take.
+
+        An answer that did not arrive leaves open whether the request did.
         """
-        return self.store.experiment_id(study)
+        try:
+            with self.store.explained():
+                if self._unsure:
+                    known = look(self.store, self._experiment, self._plan.key, own=self._summary)
+                    self.known, self._unsure = known, False
+                yield
+        except AwayError:
+            self._unsure = True
+            raise
+        except BaseException:
+            if self._summary:  # nobody will call again
+                with contextlib.suppress(Exception):
+                    self.store.end(self._summary, "KILLED")
+            raise
 
     def _arrange(self, images: Sequence[str]) -> None:
         tag = chart_view(self._plan, images)
         self.store.client.set_experiment_tag(self._experiment, VIEW_TAG, tag)
 
     def _put_in_front(self, result: StudyResult) -> None:
-        note = trial_files.summary(result, self._diagnoses)[:5000]
+        note = trial_files.summary(result, self._files.diagnoses)[:5000]
         self.store.client.set_experiment_tag(self._experiment, NOTE, note)
 
     def _fill(self, run: str, result: StudyResult, status: str, end: int) -> None:
@@ -196,12 +221,11 @@ class MlflowTracker:
             "fits": str(sum(len(item.rows) for item in result.trials)),
             "failures": str(sum(item.failures for item in result.trials)),
             "best": "; ".join(record.best(result)),
-            NOTE: trial_files.summary(result, self._diagnoses),
-            OUTCOME: record.summary_key(result, status) + ("-measured" if self._diagnoses else ""),
+            NOTE: trial_files.summary(result, self._files.diagnoses),
+            OUTCOME: record.summary_key(result, status)
+            + ("-measured" if self._files.diagnoses else ""),
         }
-        with tempfile.TemporaryDirectory() as folder:
-            trial_files.write_study(Path(folder), result, self._diagnoses)
-            self.store.client.log_artifacts(run, folder)
+        self._files.keep_study(run, result)
         self.store.log(run, tags={**tags, "status": status})
         self.store.end(run, _ENDS.get(status, "FAILED"), end)
 
@@ -214,11 +238,13 @@ class MlflowTracker:
         pictures = record.pictures(given.result, given.subjects)
         old = self.known.trials.get(fits)
         if not old or old.outcome != outcome or result.trial.role != "search":
-            self._measure(result, given.subjects)
+            self._files.measure(result, given.subjects)
         if old and old.outcome == outcome:
             if old.pictures and old.pictures != pictures:  # images have been found since
                 self._write_files(old.run, given)
-                found = record.diagnostics(self._plan, self._diagnoses.get(result.trial.name, {}))
+                found = record.diagnostics(
+                    self._plan, self._files.diagnoses.get(result.trial.name, {})
+                )
                 self.store.log(old.run, values=list(found), tags={PICTURES: pictures})
                 self.written.append(result.trial.name)
             return
@@ -238,56 +264,34 @@ class MlflowTracker:
         trial = result.trial
         run = self._create(trial.name, trial.role, start, tags, given.invocation)
         try:
-            images = dict.fromkeys(row.image for row in result.rows)
-            self.store.log(
-                run,
-                params=record.parameters(self._plan, trial, images),
-                values=[
-                    *record.values(self._plan, result, self._baseline),
-                    *record.diagnostics(self._plan, self._diagnoses.get(trial.name, {})),
-                ],
-                span=(start, end),
-            )
-            self._write_files(run, given)
-            failed = result.failures == len(result.rows)
-            self.store.end(run, "FAILED" if failed else "FINISHED", end)
+            with self.store.explained():
+                self._fill_trial(run, given, (start, end))
+        except AwayError:  # nor would it hear of the end
+            raise
         except BaseException:
             with contextlib.suppress(Exception):
                 self.store.end(run, "KILLED")  # so that it is written again next time
             raise
         return run
 
+    def _fill_trial(self, run: str, given: _Given, span: tuple[int, int]) -> None:
+        result, trial = given.result, given.result.trial
+        images = dict.fromkeys(row.image for row in result.rows)
+        self.store.log(
+            run,
+            params=record.parameters(self._plan, trial, images),
+            values=[
+                *record.values(self._plan, result, self._baseline),
+                *record.diagnostics(self._plan, self._files.diagnoses.get(trial.name, {})),
+            ],
+            span=span,
+        )
+        self._write_files(run, given)
+        failed = result.failures == len(result.rows)
+        self.store.end(run, "FAILED" if failed else "FINISHED", span[1])
+
     def _write_files(self, run: str, given: _Given) -> None:
-        result = given.result
-        baseline = None if result.trial.role == BASELINE else self._baseline
-        with tempfile.TemporaryDirectory() as folder:
-            trial_files.write_trial(
-                Path(folder),
-                self._plan,
-                result,
-                given.subjects,
-                baseline=baseline,
-                sampler=self._made("sampler", result.trial.recipe.parts["sampler"]),
-                noise=self._made("noise", self._plan.conditions[0].noise),
-                diagnoses=self._diagnoses.get(result.trial.name),
-            )
-            self.store.client.log_artifacts(run, folder)
-
-    def _measure(self, result: TrialResult, subjects: Sequence[Subject]) -> None:
-        """Measure a trial's sampler: 0.1 to 0.2 s in this thread, and nothing the second time."""
-        if self._measured is None or not subjects:  # images may be gone
-            return
-        with contextlib.suppress(AblateError):  # what cannot be measured may still be kept
-            found = self._measured.of(result.trial.recipe, subjects)
-            self._diagnoses[result.trial.name] = found
-
-    def _made(self, kind: str, part: Part) -> Any:
-        if self._registry is None:
-            return None
-        try:
-            return self._registry.build(kind, part.name, part.parameters)
-        except AblateError:  # its plugin may be gone; its results are not
-            return None
+        self._files.keep_trial(run, self._plan, given.result, given.subjects, self._baseline)
 
     def _create(
         self, name: str, role: str, start: int, tags: Mapping[str, str], about: Invocation

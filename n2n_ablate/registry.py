@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pluggy
-
 from n2n_ablate import discovery, hookspecs, space
 from n2n_ablate.components import KINDS
 from n2n_ablate.discovery import Broken, Origin
@@ -40,11 +38,21 @@ class Entry:
         return space.parameters(self.factory)
 
 
+@dataclass(frozen=True, eq=False)
+class Listener:
+    """A plugin that implements life-cycle hooks: itself, where it came from, and which."""
+
+    origin: Origin
+    plugin: object
+    hooks: tuple[str, ...]
+
+
 class Registry:
     """All components of the plugins given, the installed ones included unless `installed=False`.
 
     Attributes:
         broken: Plugins that could not be loaded, with the reason.
+        listeners: Plugins that want to hear what happens in a study.
     """
 
     def __init__(
@@ -53,6 +61,7 @@ class Registry:
         self._entries: dict[tuple[str, str], Entry] = {}
         self._contested: dict[tuple[str, str], tuple[Entry, Entry]] = {}
         self.broken: list[Broken] = []
+        self.listeners: list[Listener] = []
         for found in discovery.find(plugins_dir) if installed else ():
             self._load(found.origin, found.load)
         for plugin in plugins:
@@ -168,7 +177,7 @@ class Registry:
         collected: list[Entry] = []
         try:
             plugin = load()
-            _collect(plugin, origin, collected)
+            hooks = _collect(plugin, origin, collected)
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:  # noqa: BLE001  a plugin may even call sys.exit
@@ -176,6 +185,8 @@ class Registry:
             return
         for entry in collected:
             self._claim(entry)
+        if hooks:
+            self.listeners.append(Listener(origin, plugin, hooks))
 
     def _claim(self, entry: Entry) -> None:
         key = (entry.kind, entry.name)
@@ -188,27 +199,17 @@ class Registry:
             self._entries[key] = entry
 
 
-def _collect(plugin: object, origin: Origin, into: list[Entry]) -> None:
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-    manager.register(plugin, name=origin.plugin)
-    try:
-        manager.check_pending()  # without this a misspelt hook is silently ignored
-    except pluggy.PluginValidationError as error:
-        hooks = [str(hook) for hook in hookspecs.HOOK_OF.values()]
-        name = str(error).partition("'")[2].partition("'")[0]
-        msg = f"unknown hook '{name}'. {nearest(name, hooks)}"
-        raise PluginError(msg) from None
+def _collect(plugin: object, origin: Origin, into: list[Entry]) -> tuple[str, ...]:
+    """Gather the components of a plugin; return the life-cycle hooks that it implements."""
+    manager = hookspecs.managed(plugin, origin.plugin)
     for kind, hook in hookspecs.HOOK_OF.items():
 
         def register(name: str, factory: Callable[..., Any], kind: str = kind) -> None:
             into.append(_checked(kind, name, factory, origin))
 
         getattr(manager.hook, hook)(register=register)
-    if not manager.get_hookcallers(plugin):
-        hooks = [str(hook) for hook in hookspecs.HOOK_OF.values()]
-        msg = f"it implements no hook. Mark a function with @hookimpl: {', '.join(hooks)}"
-        raise PluginError(msg)
+    own = {caller.name for caller in manager.get_hookcallers(plugin) or ()}
+    return tuple(name for name in hookspecs.LIFE_CYCLE if name in own)
 
 
 def _checked(kind: str, name: object, factory: Callable[..., Any], origin: Origin) -> Entry:

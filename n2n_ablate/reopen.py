@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -77,9 +77,7 @@ class Reopened:
 
     def with_images(self, item: TrialResult) -> TrialResult:
         """Return a trial with its denoised images, read from the store."""
-        return replace(
-            item, rows=tuple(replace(r, result=self._whole(r.result)) for r in item.rows)
-        )
+        return item.with_images(lambda key: self.store.load(key, with_image=True))
 
     def denoised(self, row: Row) -> np.ndarray | None:
         """Return the denoised image of a fit, float32 (c, h, w) from 0 to 1; None if it has none."""

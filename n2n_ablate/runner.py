@@ -5,56 +5,29 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from n2n_ablate.bench import Bench
 from n2n_ablate.errors import AblateError, StoreError
 from n2n_ablate.execute import Executor, Local
-from n2n_ablate.fit import Fit, FitResult, Point
+from n2n_ablate.fit import Fit, FitResult
 from n2n_ablate.header import header_of
+from n2n_ablate.invocation import Invocation
 from n2n_ablate.journal_writer import Journal
+from n2n_ablate.lifecycle import Audience
 from n2n_ablate.output import Output
 from n2n_ablate.registry import Registry
 from n2n_ablate.results import Row, StudyResult, TrialResult
 from n2n_ablate.store import FitStore
 from n2n_ablate.study import Plan, Trial
-from n2n_ablate.trackers import Invocation, Tracker
 
 if TYPE_CHECKING:
     from n2n_ablate.search import Asked, Search
 
 _TRIES = 20  # places a search may name in vain before it is believed to have no other
-
-
-class Audience(Protocol):
-    """Told what happens, for people: a console, a progress bar, nothing at all."""
-
-    def begun(self, bench: Bench) -> None:
-        """The images are ready and the recipes are checked."""
-        ...
-
-    def trial_begun(self, trial: Trial, fits: int, reused: int) -> None:
-        """A trial starts; `reused` of its fits are in the store."""
-        ...
-
-    def point(self, point: Point) -> None:
-        """A fit has a new point on its curves. Called from any thread."""
-        ...
-
-    def fit_done(self, result: FitResult) -> None:
-        """A fit is finished and stored."""
-        ...
-
-    def trial_done(self, result: TrialResult, so_far: StudyResult) -> None:
-        """A trial is finished."""
-        ...
-
-    def note(self, message: str) -> None:
-        """Something happened that the user should know. Called from any thread."""
-        ...
 
 
 @dataclass
@@ -63,9 +36,8 @@ class Runner:
 
     Attributes:
         plan, registry, bench, output: What to do, with what, where.
-        tracker: Receives the trials.
-        audience: Is told what happens.
-        invocation: Goes to the tracker.
+        audience: Is told what happens: console, tracking, plugins.
+        invocation: This run of the command.
         search: The search, None for other designs.
         refit: Train again what is in the store.
         executor: Trains the fits, opened and closed by the caller; None to train in this process.
@@ -75,7 +47,6 @@ class Runner:
     registry: Registry
     bench: Bench
     output: Output
-    tracker: Tracker
     audience: Audience
     invocation: Invocation
     search: Search | None = None
@@ -103,10 +74,10 @@ class Runner:
             KeyboardInterrupt: The user stopped it; `result` holds what was finished.
         """
         self._journal.begin(header_of(self.bench), self.invocation)
-        self.tracker.start(self.plan, self.invocation)
         status = "failed"
         try:
-            self.audience.begun(self.bench)
+            steps = self.bench.steps(self.plan.baseline.recipe)
+            self.audience.study_started(self.plan, self.invocation, len(self.bench.subjects), steps)
             self._yardsticks = self.bench.yardsticks()
             self._journal.yardsticks(self._yardsticks)
             if "nl-means" not in self._yardsticks:
@@ -121,9 +92,9 @@ class Runner:
             status = "interrupted"
             raise
         finally:
-            self.tracker.finish(self.result, status)
             with contextlib.suppress(StoreError):  # what ended the study is what the user must see
                 self._journal.end(status, [item.trial.name for item in self._done])
+            self.audience.study_finished(self.result, status)
         return self.result
 
     @property
@@ -176,7 +147,7 @@ class Runner:
         stored = {} if self.refit else self._stored(wanted)
         results: dict[str, FitResult] = dict(stored)
         for trial, fits in zip(trials, jobs, strict=True):
-            self.audience.trial_begun(trial, len(fits), sum(fit.key in stored for fit in fits))
+            self.audience.trial_started(trial, len(fits), sum(fit.key in stored for fit in fits))
         finished: list[TrialResult] = []
         for result in self._arriving([fit for key, fit in wanted.items() if key not in stored]):
             if result is not None:
@@ -203,7 +174,7 @@ class Runner:
             if not result.passing:
                 self._store.save(result)
                 self.trained += 1
-            self.audience.fit_done(result)
+            self.audience.fit_finished(result)
             yield result
 
     def _finish(
@@ -220,14 +191,12 @@ class Runner:
             for subject, fit in zip(self.bench.subjects, fits, strict=True)
         ]
         whole = TrialResult(trial, tuple(rows))
-        self.tracker.trial(whole, self.bench.subjects)
-        # Images are for the tracker; a thousand trials need not keep them in memory.
-        light = tuple(replace(row, result=replace(row.result, denoised=None)) for row in rows)
-        kept = TrialResult(trial, light)
+        # Images are for those who listen; a thousand trials need not keep them in memory.
+        kept = whole.light()
         score = _score(kept)
         self._journal.add(kept, score if math.isfinite(score) else None)
         self._done.append(kept)
-        self.audience.trial_done(kept, self.result)
+        self.audience.trial_finished(whole, self.result, self.bench.subjects)
         return kept
 
 

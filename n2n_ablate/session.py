@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,14 +16,14 @@ from pathlib import Path
 import torch
 
 from n2n_ablate import __version__, fit, study
-from n2n_ablate.bench import Bench, Subject
+from n2n_ablate.bench import Bench
 from n2n_ablate.errors import StoreError, StudyError, unsigned
+from n2n_ablate.invocation import Invocation
+from n2n_ablate.lifecycle import Audience
 from n2n_ablate.output import Output
 from n2n_ablate.registry import Registry
-from n2n_ablate.results import StudyResult, TrialResult
-from n2n_ablate.runner import Audience, Runner
+from n2n_ablate.runner import Runner
 from n2n_ablate.study import Plan
-from n2n_ablate.trackers import Background, Invocation, Tracker
 
 TRACKING = ("mlflow", "none")
 
@@ -67,19 +67,6 @@ class Session:
         return f"{self.plan.study.name}-{self.bench.key}"
 
 
-class Nowhere:
-    """The tracker of `--tracking none`."""
-
-    def start(self, plan: Plan, invocation: Invocation) -> None:
-        """See `Tracker`."""
-
-    def trial(self, result: TrialResult, subjects: Sequence[Subject]) -> None:
-        """See `Tracker`."""
-
-    def finish(self, result: StudyResult, status: str) -> None:
-        """See `Tracker`."""
-
-
 def open_session(request: Request) -> Session:
     """Check everything that can be checked before the first fit.
 
@@ -114,7 +101,7 @@ def default_profile(asked: study.Study, device: str) -> str:
 def open_runner(
     session: Session,
     output: Output,
-    audience: Audience,
+    view: object,
     *,
     tracking: str = "mlflow",
     tracking_uri: str = "",
@@ -124,9 +111,25 @@ def open_runner(
 ) -> Runner:
     """Open the stores and return the runner. The caller holds the study's lock.
 
+    Args:
+        session: What to run.
+        output: The output folder.
+        view: Shows what happens: it implements life-cycle hooks, like any plugin.
+        tracking: `mlflow` or `none`.
+        tracking_uri: See `mlflow_store.tracking_uri`.
+        storage: Of the search, see `Search`.
+        fresh: Begin a new search.
+        refit: Train again what is in the store.
+
     Raises:
         AblateError: A store cannot be opened.
     """
+    tracker = None
+    if tracking == "mlflow":
+        from n2n_ablate.mlflow_tracker import MlflowTracker
+
+        tracker = MlflowTracker(output, tracking_uri or None, session.registry)
+    audience = _audience(session.registry, view, tracker)
     search = None
     if session.plan.space and session.plan.searched:
         if importlib.util.find_spec("optuna") is None:
@@ -146,7 +149,6 @@ def open_runner(
         registry=session.registry,
         bench=session.bench,
         output=output,
-        tracker=_tracker(tracking, tracking_uri, output, session.registry, audience.note),
         audience=audience,
         invocation=_invocation(session),
         search=search,
@@ -181,14 +183,17 @@ def check_tracking(kind: str) -> None:
         raise StoreError(msg)
 
 
-def _tracker(
-    kind: str, uri: str, output: Output, registry: Registry, complain: Callable[[str], None]
-) -> Tracker:
-    if kind == "none":
-        return Nowhere()
-    from n2n_ablate.mlflow_tracker import MlflowTracker
-
-    return Background(MlflowTracker(output, uri or None, registry), complain)
+def _audience(registry: Registry, view: object, tracker: object | None) -> Audience:
+    """Return who is told, in this order: the view, tracking, plugins as they were found."""
+    audience = Audience()
+    audience.join(view, "the live view")
+    if tracker is not None:
+        audience.join(tracker, "tracking", background=True)
+    for listener in registry.listeners:
+        audience.add(listener)
+    for item in registry.broken:
+        audience.note(f"not loaded: {item}")
+    return audience
 
 
 def _invocation(session: Session) -> Invocation:

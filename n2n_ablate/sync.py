@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 
 from n2n_ablate import reopen
 from n2n_ablate.gallery import gallery
+from n2n_ablate.invocation import Invocation
 from n2n_ablate.journal import Command, Contents
 from n2n_ablate.mlflow_tracker import MlflowTracker
 from n2n_ablate.output import Output
 from n2n_ablate.registry import Registry
 from n2n_ablate.reopen import Reopened
 from n2n_ablate.results import TrialResult
-from n2n_ablate.trackers import Invocation
+from n2n_ablate.study import BASELINE
 
 
 @dataclass(frozen=True)
@@ -91,13 +92,13 @@ def _write(
             "they are left alone"
         )
     incomplete = {lost.trial for lost in found.lost}
-    for item in found.result.trials:
+    # A journal line that was damaged and written again stands at the end.
+    for item in sorted(found.result.trials, key=lambda item: item.trial.role != BASELINE):
         if item.trial.name in incomplete and tracker.knows(item):
             continue  # it was written when its fits were still there
         own, at = found.finished[item.trial.name]
         about = commands.get(own, last).invocation
-        tracker.trial(found.with_images(item), seen.subjects, invocation=about, at=at or None)
-    tracker.keep_early()
+        tracker.trial(item, seen.subjects, invocation=about, at=at or None)
     trials = {item.trial.name: item for item in found.result.trials}
     for command in commands.values():
         _summarise(found, tracker, command, trials, in_front=command is last)

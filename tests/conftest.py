@@ -5,8 +5,9 @@ import os
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ.pop("MLFLOW_TRACKING_URI", None)  # tests never write to the store of whoever runs them
 
+import mlflow_server as mlflow_servers
 import numpy as np
-import postgres as servers
+import postgres as postgres_servers
 import pytest
 import torch
 from PIL import Image as Pillow
@@ -63,7 +64,15 @@ def registry():
 @pytest.fixture(scope="session")
 def postgres():
     """PostgreSQL's server, running."""
-    with servers.running() as server:
+    with postgres_servers.running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(postgres, tmp_path_factory):
+    """MLflow's server with PostgreSQL behind it, running."""
+    database = postgres.create("mlflow")
+    with mlflow_servers.running(tmp_path_factory.mktemp("server"), database) as server:
         yield server
 
 

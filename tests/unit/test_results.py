@@ -14,6 +14,8 @@ from n2n_ablate.bench import Bench
 from n2n_ablate.console import Live, Plain, summary
 from n2n_ablate.fit import FitResult, Point
 from n2n_ablate.header import header_of
+from n2n_ablate.invocation import Invocation
+from n2n_ablate.lifecycle import Audience
 from n2n_ablate.results import Row, StudyResult, TrialResult
 from n2n_ablate.study import plan, read
 
@@ -283,14 +285,19 @@ def test_signed_numbers_have_a_real_minus_and_no_negative_zero():
 
 
 def drive(view, bench, result):
-    view.begun(bench)
+    told = Audience()
+    told.join(view, "the view")
+    about = Invocation("1", "", bench.machine.name, bench.machine.precision, {})
+    told.study_started(bench.plan, about, len(bench.subjects), 30)
     for number, item in enumerate(result.trials, 1):
-        view.trial_begun(item.trial, len(item.rows), 0)
+        told.trial_started(item.trial, len(item.rows), 0)
         for row in item.rows:
-            view.point(Point(row.result.key, 15, 30, {"psnr": 20.0}))
-            view.point(Point(row.result.key, 30, 30, {"psnr": 25.0}))
-            view.fit_done(row.result)
-        view.trial_done(item, StudyResult(bench.plan, result.trials[:number]))
+            told.point(Point(row.result.key, 15, 30, {"psnr": 20.0}))
+            told.point(Point(row.result.key, 30, 30, {"psnr": 25.0}))
+            told.fit_finished(row.result)
+        so_far = StudyResult(bench.plan, result.trials[:number])
+        told.trial_finished(item, so_far, bench.subjects)
+    told.study_finished(result, "finished")
     view.close()
 
 
