@@ -146,11 +146,15 @@ def promises(kind: str) -> str:
 def hooks() -> str:
     """Return every hook with its signature and docstring."""
     sections = []
-    for kind, name in hookspecs.HOOK_OF.items():
+    about = {
+        name: f"For components of the kind *{kind}*." for kind, name in hookspecs.HOOK_OF.items()
+    }
+    about |= dict.fromkeys(hookspecs.LIFE_CYCLE, "Life cycle of a study.")
+    for name, told in about.items():
         function = getattr(hookspecs, name)
         body, parts = _docstring(function)
         signature = f"def {name}{inspect.signature(function)}: ..."
-        sections += [f"## {name}", f"For components of the kind *{kind}*.", body]
+        sections += [f"## {name}", told, body]
         sections += [f"```python\n{signature.replace(chr(39), '')}\n```"]
         sections += [f"- `{key}`: {text}" for key, text in parts.get("Args", {}).items()]
     return "\n\n".join(sections)

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from n2n_ablate.bench import Subject as Subject
     from n2n_ablate.chains import DenoisingChain as DenoisingChain
     from n2n_ablate.components import Backbone as Backbone
     from n2n_ablate.components import Estimator as Estimator
@@ -26,15 +27,22 @@ if TYPE_CHECKING:
     from n2n_ablate.errors import AblateError as AblateError
     from n2n_ablate.errors import ImageError as ImageError
     from n2n_ablate.errors import ParameterError as ParameterError
+    from n2n_ablate.fit import FitResult as FitResult
+    from n2n_ablate.fit import Point as Point
     from n2n_ablate.hookspecs import Register as Register
     from n2n_ablate.hookspecs import hookimpl as hookimpl
+    from n2n_ablate.invocation import Invocation as Invocation
     from n2n_ablate.kernels import KernelSplit as KernelSplit
     from n2n_ablate.kernels import PixelSplit as PixelSplit
     from n2n_ablate.kernels import pixel_numbers as pixel_numbers
     from n2n_ablate.kernels import require_cell as require_cell
+    from n2n_ablate.results import StudyResult as StudyResult
+    from n2n_ablate.results import TrialResult as TrialResult
     from n2n_ablate.space import Choice as Choice
     from n2n_ablate.space import Component as Component
     from n2n_ablate.space import Range as Range
+    from n2n_ablate.study import Plan as Plan
+    from n2n_ablate.study import Trial as Trial
 
 __version__ = "0.1.0"
 
@@ -45,7 +53,9 @@ _HOME = {
     "Component": "space",
     "DenoisingChain": "chains",
     "Estimator": "components",
+    "FitResult": "fit",
     "ImageError": "errors",
+    "Invocation": "invocation",
     "KernelSplit": "kernels",
     "Loss": "components",
     "Metric": "components",
@@ -53,12 +63,18 @@ _HOME = {
     "Pairs": "components",
     "ParameterError": "errors",
     "PixelSplit": "kernels",
+    "Plan": "study",
+    "Point": "fit",
     "Range": "space",
     "Register": "hookspecs",
     "Sampler": "components",
     "Scene": "components",
     "Split": "components",
+    "StudyResult": "results",
+    "Subject": "bench",
     "Training": "components",
+    "Trial": "study",
+    "TrialResult": "results",
     "Views": "components",
     "hookimpl": "hookspecs",
     "mse": "components",

@@ -7,7 +7,7 @@ _PACKAGES = {
         name: name
         for name in (
             *("torch", "numpy", "scipy", "pluggy", "typer", "rich", "filelock", "safetensors"),
-            *("optuna", "mlflow", "matplotlib", "tifffile"),
+            *("optuna", "cmaes", "mlflow", "matplotlib", "tifffile"),
         )
     },
     "PIL": "pillow",

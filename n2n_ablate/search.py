@@ -1,11 +1,10 @@
-"""Chooses the next trial, with Optuna, whose storage holds the search and no more."""
+"""Chooses the next trial. Optuna's storage holds the search, no more."""
 
 from __future__ import annotations
 
 import hashlib
 import math
 import platform
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -22,6 +21,7 @@ from n2n_ablate.output import Output
 from n2n_ablate.part import Value
 from n2n_ablate.search_database import SearchDatabase
 from n2n_ablate.space import Choice, Domain
+from n2n_ablate.strategies import BESIDE, strategy
 from n2n_ablate.study import Plan
 
 _DECLARED, _SKIPPED = "declared", "skipped"
@@ -115,7 +115,7 @@ class Search:
             params=dict(values),
             distributions=self._space,
             value=score,
-            user_attrs={_DECLARED: name},
+            user_attrs={_DECLARED: name, BESIDE: "declared"},
         )
 
         def add() -> None:
@@ -174,21 +174,13 @@ class Search:
                 return _asked(lost[0])
         seed = hashlib.sha256(f"{self.name}/{len(self._study.get_trials(deepcopy=False))}".encode())
         number = int.from_bytes(seed.digest()[:4], "big")
-        self._study.sampler = self._strategy(number, at_random=at_random)
+        chosen = "random" if at_random else self._plan.study.strategy
+        startup = self._plan.study.startup
+        self._study.sampler = strategy(chosen, number, self._space, startup=startup)
         trial = self._study.ask(fixed_distributions=self._space)
+        if at_random:
+            trial.set_user_attr(BESIDE, "at random")
         return Asked(trial.number, dict(trial.params))
-
-    def _strategy(self, seed: int, *, at_random: bool) -> optuna.samplers.BaseSampler:
-        if at_random or self._plan.study.strategy == "random":
-            return optuna.samplers.RandomSampler(seed=seed)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            return optuna.samplers.TPESampler(
-                seed=seed,
-                n_startup_trials=self._plan.study.startup,
-                multivariate=len(self._space) > 1,
-                constant_liar=True,
-            )
 
     @property
     def _stem(self) -> str:

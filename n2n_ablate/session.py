@@ -132,8 +132,9 @@ def open_runner(
     audience = _audience(session.registry, view, tracker)
     search = None
     if session.plan.space and session.plan.searched:
-        if importlib.util.find_spec("optuna") is None:
-            raise StudyError(_no_search(session.plan))
+        for package in ("optuna", *(["cmaes"] if session.plan.study.strategy == "cma-es" else [])):
+            if importlib.util.find_spec(package) is None:
+                raise StudyError(_no_search(session.plan, package))
         from n2n_ablate.search import Search
 
         search = Search(
@@ -156,10 +157,11 @@ def open_runner(
     )
 
 
-def _no_search(plan: Plan) -> str:
+def _no_search(plan: Plan, package: str) -> str:
     fixed = len(plan.fixed)
+    needed = f"{package.replace('optuna', 'Optuna')}: pip install {package}"
     return (
-        f"study '{plan.study.name}' is a search, which needs Optuna: pip install optuna. Without it, "
+        f"study '{plan.study.name}' is a search, which needs {needed}. Without it, "
         f"--trials {fixed} runs the {fixed} trials that are declared, and studies of the designs "
         f"{', '.join(design for design in study.DESIGNS if design != 'search')} run whole."
     )

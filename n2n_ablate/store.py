@@ -19,6 +19,8 @@ from n2n_ablate.errors import StoreError
 from n2n_ablate.fit.job import FitResult
 from n2n_ablate.output import Output
 
+_IMAGE, _NONE = "denoised", ""
+
 
 class FitStore:
     """Results of fits by key."""
@@ -48,7 +50,7 @@ class FitStore:
             "figures": result.figures,
             "seconds": result.seconds,
             "failure": result.failure,
-            "sum": _checksum(tensors, result.figures),
+            "sums": _sums(tensors, result.figures),
         }
         path = self.path(result.key)
         try:
@@ -62,13 +64,16 @@ class FitStore:
         """Return a stored result, or None if the fit has to be run.
 
         A damaged file is renamed to end in `.damaged`, listed in `damaged`, and counts as missing.
+        What is not asked for is not read and not checked: the image is most of the file.
         """
         path = self.path(key)
         try:
             with safe_open(path, "numpy") as file:
                 about = json.loads(file.metadata()["fit"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            whole = about["key"] == key and about["sum"] == _checksum(tensors, about["figures"])
+                wanted = [name for name in file.keys() if with_image or name != _IMAGE]  # noqa: SIM118
+                tensors = {name: file.get_tensor(name) for name in wanted}
+            sums = about["sums"] if with_image else about["sums"] | {_IMAGE: _NONE}
+            whole = about["key"] == key and sums == _sums(tensors, about["figures"])
         except FileNotFoundError:
             return None
         except (SafetensorError, ValueError, KeyError, TypeError):
@@ -117,6 +122,13 @@ def _result(about: Mapping[str, Any], tensors: Mapping[str, Any], *, with_image:
         seconds=about["seconds"],
         failure=about["failure"],
     )
+
+
+def _sums(tensors: Mapping[str, np.ndarray], figures: Mapping[str, float]) -> dict[str, str]:
+    """Return one checksum for the image and one for everything else."""
+    rest = {name: array for name, array in tensors.items() if name != _IMAGE}
+    image = {name: array for name, array in tensors.items() if name == _IMAGE}
+    return {"rest": _checksum(rest, figures), _IMAGE: _checksum(image, {}) if image else _NONE}
 
 
 def _checksum(tensors: Mapping[str, np.ndarray], figures: Mapping[str, float]) -> str:

@@ -1,4 +1,4 @@
-"""`n2n-ablate plugins`: every component, and every plugin that could not be loaded."""
+"""`n2n-ablate plugins`: every component, who listens to studies, and what could not be loaded."""
 
 from __future__ import annotations
 
@@ -35,6 +35,9 @@ def show(
         print(json.dumps(_to_json(registry, entries), indent=2))  # noqa: T201
         return
     results().print(tables.components_table(entries))
+    for listener in registry.listeners if not kind else ():
+        line = f"{listener.origin.plugin} ({listener.origin}) listens: {', '.join(listener.hooks)}"
+        results().print(line, markup=False, highlight=False, soft_wrap=True)
     for line in tables.problems(registry):
         messages().print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -68,6 +71,15 @@ def _to_json(registry: Any, entries: list[Any]) -> dict[str, Any]:
                 ],
             }
             for entry in entries
+        ],
+        "listeners": [
+            {
+                "plugin": item.origin.plugin,
+                "origin": str(item.origin),
+                "file": item.origin.file,
+                "hooks": list(item.hooks),
+            }
+            for item in registry.listeners
         ],
         "broken": [
             {"plugin": item.origin.plugin, "where": item.where, "why": item.why}

@@ -12,7 +12,7 @@ from n2n_ablate.space import Domain
 
 BASELINE = "baseline"
 DESIGNS = ("search", "grid", "one-at-a-time", "leave-one-out")
-STRATEGIES = ("tpe", "random")
+STRATEGIES = ("tpe", "gp", "cma-es", "random")
 
 
 @dataclass(frozen=True)

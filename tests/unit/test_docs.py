@@ -244,7 +244,7 @@ def test_every_plugin_keeps_its_promises(block, folder):
     registry = Registry(plugins_dir=folder / "own")
     assert not registry.broken
     entries = [entry for entry in registry if entry.origin.road == "--plugins-dir"]
-    assert entries
+    assert entries or registry.listeners  # what a listener does: tests/unit/test_lifecycle.py
     for entry in entries:
         assert entry.summary
         component = entry.factory()

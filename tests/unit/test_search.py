@@ -2,10 +2,12 @@
 
 import pytest
 
-from n2n_ablate.errors import StoreError
+from n2n_ablate.errors import StoreError, StudyError
 from n2n_ablate.output import Output
 from n2n_ablate.search import Search
+from n2n_ablate.strategies import BESIDE
 from n2n_ablate.study import plan, read
+from n2n_ablate.study.model import STRATEGIES
 
 
 @pytest.fixture
@@ -21,27 +23,50 @@ def run(search, count):
     places = []
     for _ in range(count):
         asked = search.ask()
+        assert all(asked.values[key] in domain for key, domain in search._plan.space.items())
+        assert type(asked.values.get("training.steps", 0)) is int
         search.tell(asked, score(asked.values))
         places.append(asked.values["sampler.center"])
     return places
 
 
-def test_an_interrupted_search_goes_on_as_if_it_had_not_been(planned, tmp_path):
-    whole = run(Search(planned, Output(tmp_path / "one")), 6)
-    output = Output(tmp_path / "two")
-    halves = run(Search(planned, output), 3)
-    again = Search(planned, output)
-    assert [item.values["sampler.center"] for item in again.finished()] == halves
-    assert halves + run(again, 3) == whole
+TWO = """
+"sampler.arm" = { low = 0.05, high = 1.0, log = true }
+"training.steps" = { low = 10, high = 40 }
+"""
 
 
-def test_a_search_that_is_killed_within_a_trial_goes_on_as_if_it_had_not_been(planned, tmp_path):
-    whole = run(Search(planned, Output(tmp_path / "one")), 5)
+@pytest.fixture(params=STRATEGIES)
+def strategy(request):
+    return request.param
+
+
+@pytest.fixture
+def by(tiny, registry, strategy):
+    """A plan of a search by each strategy, over three factors; one is log, one a whole number."""
+    text = tiny.read_text().replace("[references]", f"{TWO}\n[references]")
+    tiny.write_text(text.replace("startup = 2", f'startup = 3\nstrategy = "{strategy}"'))
+    return plan(read(tiny), registry, trials=20)
+
+
+def begin(planned, output):
+    search = Search(planned, output)
+    for name, centre in (("baseline", 0.01), ("declared", 0.2)):
+        values = {"sampler.center": centre, "sampler.arm": 1.0, "training.steps": 30}
+        search.know(name, values, score(values))
+    return search
+
+
+def test_a_search_that_is_interrupted_or_killed_goes_on_as_if_it_had_not_been(by, tmp_path):
+    count = 4 if by.study.strategy == "gp" else 10  # CMA-ES: more than a generation of 7
+    whole = run(begin(by, Output(tmp_path / "one")), count)
+    assert len(set(whole)) > count / 2
     output = Output(tmp_path / "two")
-    first = Search(planned, output)
-    before = run(first, 2)
-    first.ask()  # and the process dies
-    assert before + run(Search(planned, output), 3) == whole
+    places = run(begin(by, output), count // 2)
+    again = begin(by, output)
+    assert [item.values["sampler.center"] for item in again.finished()] == places
+    again.ask()  # and the process dies
+    assert places + run(begin(by, output), count - count // 2) == whole
 
 
 def test_a_trial_that_was_being_run_is_asked_again(planned, tmp_path):
@@ -96,13 +121,35 @@ def test_other_pixels_or_code_make_another_search(planned, tmp_path):
     assert len(Search(planned, Output(tmp_path), key="one").finished()) == 2
 
 
-def test_the_strategy_learns_where_the_scores_are(planned, tmp_path):
+def test_the_strategy_learns_where_the_scores_are(tiny, registry, strategy, tmp_path):
+    tiny.write_text(
+        tiny.read_text().replace("startup = 2", f'startup = 2\nstrategy = "{strategy}"')
+    )
+    planned = plan(read(tiny), registry, trials=20)
     search = Search(planned, Output(tmp_path))
     for value in (0.0, 0.05, 0.15, 0.3, 0.4, 0.5):
         search.know(f"at {value}", {"sampler.center": value}, score({"sampler.center": value}))
-    places = run(search, 12)
-    near = sum(abs(place - 0.1) < 0.1 for place in places)
-    assert near > 12 * 0.4 * 1.3  # well above the 40 % of a search that learns nothing
+    count = 4 if strategy == "gp" else 12
+    near = sum(abs(place - 0.1) < 0.1 for place in run(search, count))
+    assert (near > count * 0.4 * 1.3) == (strategy != "random")  # 40 % of the range is near
+
+
+def test_a_place_drawn_at_random_is_no_part_of_a_generation(tiny, registry, tmp_path):
+    tiny.write_text(tiny.read_text().replace("startup = 2", 'strategy = "cma-es"'))
+    search = Search(plan(read(tiny), registry, trials=20), Output(tmp_path))
+    asked = search.ask(at_random=True)
+    search.tell(asked, 0.0)
+    assert search.finished() == [asked]
+    (known,) = search._study.get_trials()
+    assert known.user_attrs == {BESIDE: "at random"}
+
+
+def test_a_strategy_that_does_not_fit_the_space_says_what_would(tiny, registry):
+    text = tiny.read_text().replace("startup = 2", 'strategy = "cma-es"')
+    tiny.write_text(text.replace("low = 0.0, high = 0.5", "choices = [0.1, 0.2]"))
+    with pytest.raises(StudyError, match="numbers only, and factor") as error:
+        plan(read(tiny), registry)
+    assert "'tpe', 'gp' or 'random' would work" in str(error.value)
 
 
 def test_values_are_short_numbers(planned, tmp_path):
