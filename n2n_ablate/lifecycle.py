@@ -51,6 +51,11 @@ class Audience:
         own = Listener(Origin(name, _OWN), listener, ())
         self._members.append(_Apart(own, self.note) if background else _Member(own))
 
+    @property
+    def wants_images(self) -> bool:
+        """Say whether a plugin hears of finished trials, which it does with their images."""
+        return any(member.hears("trial_finished") for member in self._members if member.foreign)
+
     def study_started(self, plan: Plan, invocation: Invocation, fits: int, steps: int) -> None:
         """See `hookspecs.study_started`."""
         self._tell("study_started", plan=plan, invocation=invocation, fits=fits, steps=steps)
@@ -97,6 +102,15 @@ class _Member:
         self._hooks = {caller.name for caller in callers}
         self._lock = threading.RLock()  # a hook may itself give rise to a note
         self._broken = False
+
+    @property
+    def foreign(self) -> bool:
+        """Say whether it is somebody's plugin, not a part of the program."""
+        return self._origin.road != _OWN
+
+    def hears(self, hook: str) -> bool:
+        """Say whether it has this hook."""
+        return hook in self._hooks
 
     def call(self, hook: str, given: dict[str, Any]) -> str:
         """Call a hook; return in one line why it failed, empty if it did not."""

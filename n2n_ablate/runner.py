@@ -161,7 +161,8 @@ class Runner:
         return finished
 
     def _stored(self, wanted: dict[str, Fit]) -> dict[str, FitResult]:
-        found = {key: self._store.load(key, with_image=True) for key in wanted}
+        images = self.audience.wants_images
+        found = {key: self._store.load(key, with_image=images) for key in wanted}
         for path in self._store.damaged:
             self.audience.note(f"'{path}' is damaged; it was set aside and its fit is run again")
         self._store.damaged.clear()
