@@ -196,13 +196,19 @@ def main() -> None:
         filled = alone("fill", folder, "--fits", str(asked.fits))
         alone("start", folder)  # writes the journal
         rounds = [
-            (alone("start", folder, "--trials", "1"), alone("start", folder), alone("reopen", folder))
+            (
+                alone("start", folder, "--trials", "1"),
+                alone("start", folder),
+                alone("reopen", folder),
+            )
             for _ in range(asked.rounds)
         ]
     load.append(os.getloadavg()[0])
 
     def median(place: int) -> dict[str, float]:
-        return {key: statistics.median(one[place][key] for one in rounds) for key in rounds[0][place]}
+        return {
+            key: statistics.median(one[place][key] for one in rounds) for key in rounds[0][place]
+        }
 
     both = ("start", "resume")
     report = {

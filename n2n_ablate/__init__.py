@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from n2n_ablate.version import __version__
+
 if TYPE_CHECKING:
     from n2n_ablate.bench import Subject as Subject
     from n2n_ablate.chains import DenoisingChain as DenoisingChain
@@ -43,8 +45,6 @@ if TYPE_CHECKING:
     from n2n_ablate.space import Range as Range
     from n2n_ablate.study import Plan as Plan
     from n2n_ablate.study import Trial as Trial
-
-__version__ = "0.1.0"
 
 _HOME = {
     "AblateError": "errors",

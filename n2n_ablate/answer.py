@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from n2n_ablate.header import Header
 from n2n_ablate.results import Line, StudyResult
@@ -14,6 +14,7 @@ _OWN = (BASELINE, "declared", "search")
 _FEW = 3  # contrasts that a sentence can carry with their numbers; the table has them all
 _PLENTY = 1000  # images; a count beyond says no more
 _MINUS = "\u2212"
+_FOUND = "the search's best "
 
 
 def signed(value: float, digits: int = 2) -> str:
@@ -51,7 +52,23 @@ def scope(header: Header, condition: str) -> str:
 
 
 def sentence(result: StudyResult, header: Header, condition: str) -> str:
-    """Return one plain sentence that answers the study's question under a condition."""
+    """Return one plain sentence that answers the study's question under a condition.
+
+    Where there is a confirmation it speaks of that alone: only what is confirmed is a finding.
+    """
+    if result.confirmed is not None and header.confirmed is not None:
+        found = [
+            name for name in result.confirmed.plan.contrasts if name not in result.plan.contrasts
+        ]
+        told = _sentence(result.confirmed, header.confirmed, condition, found)
+        never = "images and seeds that " + ("the search" if result.plan.space else "no trial")
+        return f"Confirmed on {never} never saw: {told[0].lower()}{told[1:]}".replace(
+            "no trial never", "no trial ever"
+        )
+    return _sentence(result, header, condition, ())
+
+
+def _sentence(result: StudyResult, header: Header, condition: str, found: Sequence[str]) -> str:
     plan = result.plan
     lines = {line.name: line for line in result.lines(condition)}
     declared = [lines[name] for name in plan.contrasts if name in lines]
@@ -61,12 +78,28 @@ def sentence(result: StudyResult, header: Header, condition: str) -> str:
     if not asked and not lost:
         return f"No contrast has a result yet ({where})."
     base, margin = baseline_name(plan), plan.study.margin
-    if len(asked) <= _FEW:
-        told = [f"{_short(line.name, plan)} is {_verdict(line, margin)}" for line in asked]
+    names = {
+        line.name: f"{_FOUND if line.name in found else ''}{_short(line.name, plan)}"
+        for line in declared
+    }
+    if len(asked) <= _FEW + len(found):
+        told = [
+            f"{names[line.name]} is {_verdict(line, margin)}{_after(result, line, condition)}"
+            for line in asked
+        ]
     else:
-        told = [_grouped(asked, plan)]
-    told += [f"{_short(line.name, plan)} has no result that can be compared" for line in lost]
+        told = [_grouped(asked, plan, names)]
+    told += [f"{names[line.name]} has no result that can be compared" for line in lost]
     return f"Against the baseline ({base}), {_list(told)}; {where}."
+
+
+def _after(result: StudyResult, line: Line, condition: str) -> str:
+    """Return after how many images a race settled a contrast, or left it open."""
+    look = result.looks.get((condition, line.name))
+    if look is None:
+        return ""
+    seen = look.difference.n + look.difference.lost
+    return f", settled after {seen} images" if look.settled else f", open after {seen} images"
 
 
 def best_sentence(result: StudyResult, condition: str) -> str:
@@ -83,13 +116,41 @@ def best_sentence(result: StudyResult, condition: str) -> str:
     return f"{told}."
 
 
+def unconfirmed(result: StudyResult) -> str:
+    """Return a hint that the best of a search is unconfirmed; empty if there is nothing to say."""
+    plan = result.plan
+    if not plan.space or plan.profile.confirm is not None or result.confirmed is not None:
+        return ""
+    return (
+        "The search is not confirmed: --confirm-images, or [confirm] in the study file, tries its "
+        "best again on images that it did not see."
+    )
+
+
+def search_best(result: StudyResult) -> str:
+    """Return what became of a search's best in the confirmation; empty if that is plain to see."""
+    later = result.confirmed
+    if later is None or not result.plan.space:
+        return ""
+    if any(name not in result.plan.contrasts for name in later.plan.contrasts):
+        return ""
+    confirm = result.plan.profile.confirm
+    if confirm is None or not confirm.top:
+        return ""
+    leaders = [best(result, condition.label) for condition in result.plan.conditions]
+    if any(line and line.name in result.plan.contrasts for line in leaders):
+        return "The search's best is one of the declared contrasts, so it is not confirmed twice."
+    return "The search found nothing above the baseline, so no trial of its own was confirmed."
+
+
 def failures(result: StudyResult) -> str:
     """Return how many fits failed and why, empty if none did."""
-    lost = [row for item in result.trials for row in item.rows if row.result.failure]
+    trials = [*result.trials, *(result.confirmed.trials if result.confirmed else ())]
+    lost = [row for item in trials for row in item.rows if row.result.failure]
     if not lost:
         return ""
     first = lost[0]
-    total = sum(len(item.rows) for item in result.trials)
+    total = sum(len(item.rows) for item in trials)
     return (
         f"{len(lost)} of {total} fits failed; their images are left out of the trial's figures. "
         f"First: {first.image}, seed {first.seed}: {first.result.failure}"
@@ -142,21 +203,19 @@ def _rounded(count: int) -> int:
     return int(math.ceil(count / scale) * scale)
 
 
-def _grouped(asked: Sequence[Line], plan: Plan) -> str:
+def _grouped(asked: Sequence[Line], plan: Plan, names: Mapping[str, str]) -> str:
     groups = []
     for verdict in VERDICTS:
         own = [line for line in asked if line.verdict == verdict]
         if not own:
             continue
         verb = "is" if len(own) == 1 else "are"
-        text = f"{_list([_short(line.name, plan) for line in own])} {verb} {verdict}"
+        text = f"{_list([names[line.name] for line in own])} {verb} {verdict}"
         if verdict == UNDECIDED:
             known = [(line, line.difference) for line in own if line.difference]
             open_ = [gap for _, gap in known if not gap.caveat]
             more = [_unsettled(open_, plan.study.margin)] if open_ else []
-            more += [
-                f"{_short(line.name, plan)}: {gap.caveat}" for line, gap in known if gap.caveat
-            ]
+            more += [f"{names[line.name]}: {gap.caveat}" for line, gap in known if gap.caveat]
             text += f" ({'; '.join(part for part in more if part)})" if any(more) else ""
         groups.append(text)
     return "; ".join(groups)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
@@ -13,10 +14,10 @@ import torch
 from torch import Tensor
 
 from n2n_ablate.errors import AblateError, ImageError, PluginError
-from n2n_ablate.fit import Fit, Machine, prepared, require_room
-from n2n_ablate.identity import Fingerprints, generator, stream
+from n2n_ablate.fit import Fit, Machine, Order, prepared, require_room
+from n2n_ablate.identity import Fingerprints, generator
 from n2n_ablate.images import Image, collect
-from n2n_ablate.recipe import Recipe, canonical
+from n2n_ablate.recipe import Recipe
 from n2n_ablate.registry import Registry
 from n2n_ablate.study import Condition, Plan
 
@@ -65,13 +66,22 @@ class Bench:
         keys = "".join(fit.key for fit in self.fits(self.plan.baseline.recipe))
         return hashlib.sha256(f"{self.plan.key}{keys}".encode()).hexdigest()[:10]
 
-    def fits(self, recipe: Recipe) -> list[Fit]:
-        """Return the fits of a recipe, one per subject, in the order of `subjects`."""
+    def with_plan(self, plan: Plan) -> Bench:
+        """Return this bench for a plan of the same images, seeds and conditions."""
+        other = copy.copy(self)
+        other.plan = plan
+        return other
+
+    def fits(self, recipe: Recipe, subjects: Sequence[Subject] | None = None) -> list[Fit]:
+        """Return the fits of a recipe, one per subject, in their order.
+
+        Args:
+            recipe: With every parameter written out.
+            subjects: Some of the bench's; by default all.
+        """
         parts = recipe.build(self._registry)
-        kin = canonical(
-            {kind: recipe.to_json()[kind] for kind in ("backbone", "loss", "estimator")}
-        )
-        return [self._fit(recipe, parts, kin, subject) for subject in self.subjects]
+        wanted = self.subjects if subjects is None else subjects
+        return [self._fit(recipe, parts, subject) for subject in wanted]
 
     def steps(self, recipe: Recipe) -> int:
         """Return how many steps a recipe trains."""
@@ -129,27 +139,15 @@ class Bench:
             for name, places in found.items()
         }
 
-    def _fit(self, recipe: Recipe, parts: Mapping[str, object], kin: str, subject: Subject) -> Fit:
-        noise, digest = subject.condition.noise, subject.image.digest
-        key = self._prints.fit_key(
-            image_digest=digest,
-            noise=noise,
-            recipe=recipe,
-            seed=subject.seed,
-            device_type=self.machine.type,
-            precision=self.machine.precision,
-            metrics=self.plan.metrics,
-        )
-        return Fit(
-            key=key,
-            noisy=subject.noisy,
-            clean=subject.image.pixels,
-            noise=self._registry.build("noise", noise.name, noise.parameters),
-            metrics=self._metrics,
-            init_seed=stream("weights", digest, subject.seed),
-            rng=lambda: generator("sampler", digest, subject.seed),
-            kin=kin,
-            **parts,  # type: ignore[arg-type]
+    def _fit(self, recipe: Recipe, parts: Mapping[str, object], subject: Subject) -> Fit:
+        noise = subject.condition.noise
+        order = Order(recipe, noise, self.plan.metrics, subject.seed, subject.image.digest)
+        made = self._registry.build("noise", noise.name, noise.parameters)
+        return order.fit(
+            order.key(self._prints, self.machine.type, self.machine.precision),
+            subject.noisy,
+            subject.image.pixels,
+            {**parts, "noise": made, "metrics": self._metrics},
         )
 
 

@@ -52,10 +52,28 @@ class Plain(Silent):
         self.note(f"{self._total} trials of {fits} fits on {where}")
 
     @hookimpl
+    def confirmation_started(self, plan: Plan, fits: int, steps: int) -> None:
+        """See `hookspecs.confirmation_started`."""
+        self._count, self._total = 0, len(plan.fixed)
+        self.note(
+            f"confirmation: {self._total} trials of {fits} fits on images that no trial has seen"
+        )
+
+    @hookimpl
     def trial_finished(self, result: TrialResult, so_far: StudyResult) -> None:
         """See `hookspecs.trial_finished`."""
         self._count += 1
         self.note(f"[{self._count}/{self._total}] {summary(result, so_far)}")
+
+    @hookimpl
+    def contrasts_looked(self, so_far: StudyResult, images: int) -> None:
+        """See `hookspecs.contrasts_looked`."""
+        told = [
+            f"{name} is {look.verdict if look.settled else 'open'} ({shown(look.difference)} dB)"
+            for (_, name), look in so_far.looks.items()
+            if look.difference.n + look.difference.lost >= images
+        ]
+        self.note(f"after {images} images: {'; '.join(told)}")
 
 
 class Live(Plain):
@@ -88,6 +106,16 @@ class Live(Plain):
         self._left = self._total * fits
         self._progress.update(self._task, total=self._left * self._per_fit)
         self._progress.start()
+
+    @hookimpl
+    def confirmation_started(self, plan: Plan, fits: int, steps: int) -> None:
+        """See `hookspecs.confirmation_started`."""
+        super().confirmation_started(plan, fits, steps)
+        with self._lock:
+            self._steps.clear()
+            self._left = self._total * fits
+        total = self._left * self._per_fit
+        self._progress.update(self._task, total=total, completed=0)
 
     @hookimpl
     def trial_started(self, trial: Trial, reused: int) -> None:

@@ -18,6 +18,7 @@ from n2n_ablate import hookspecs
 from n2n_ablate.errors import PluginError
 
 LOCAL_FOLDER = "plugins"
+LOCAL_ROAD, GIVEN_ROAD = f"./{LOCAL_FOLDER}", "--plugins-dir"
 OFF_SWITCH = "N2N_ABLATE_PLUGINS"
 _OURS = "n2n_ablate_plugins"
 
@@ -62,12 +63,16 @@ class Found:
     load: Callable[[], object]
 
 
-def find(plugins_dir: Path | None = None) -> Iterator[Found]:
+def find(plugins_dir: Path | None = None, local: Path = Path(LOCAL_FOLDER)) -> Iterator[Found]:
     """Yield plugins in the order of the three roads: packages, `./plugins`, `--plugins-dir`.
 
     Where this is a checkout that is not installed, its own `plugins` folder comes before them.
     A file that is (or is a copy of) a module that an earlier road brought is left out. Setting
     N2N_ABLATE_PLUGINS to the empty string switches installed packages other than ours off.
+
+    Args:
+        plugins_dir: The folder of the third road.
+        local: The folder of the second, where it is not that of the working folder.
 
     Raises:
         PluginError: `plugins_dir` is not a folder.
@@ -89,9 +94,9 @@ def find(plugins_dir: Path | None = None) -> Iterator[Found]:
     roads: list[tuple[Path, str]] = []
     if not any(point.module.startswith(_OURS) for point in points):  # a checkout, not installed
         roads.append((Path(__file__).resolve().parents[1] / LOCAL_FOLDER, "checkout"))
-    roads.append((Path(LOCAL_FOLDER), f"./{LOCAL_FOLDER}"))
+    roads.append((local, LOCAL_ROAD))
     if plugins_dir is not None:
-        roads.append((plugins_dir, "--plugins-dir"))
+        roads.append((plugins_dir, GIVEN_ROAD))
     for folder, road in roads:
         if not folder.is_dir():
             continue

@@ -43,6 +43,10 @@ class AwayError(StoreError):
     """A store that does not answer now, and may answer later."""
 
 
+class ExecutorError(AblateError):
+    """Workers that cannot be started, reached, or trusted to do what this process would do."""
+
+
 class BusyError(AblateError):
     """Another process is running the same study."""
 

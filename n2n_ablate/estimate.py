@@ -58,11 +58,18 @@ class _Short:
         return self.inner.rate(step)
 
 
-def estimate(plan: Plan, bench: Bench, store: FitStore) -> Estimate:
-    """Time a few steps of every kind of recipe and add up what is not in the store yet."""
+def estimate(plan: Plan, bench: Bench, store: FitStore, *, more: int = 0) -> Estimate:
+    """Time a few steps of every kind of recipe and add up what is not in the store yet.
+
+    Args:
+        plan: The plan.
+        bench: Its images.
+        store: Where finished fits are.
+        more: Trials that are not known yet, beside those that a search may choose.
+    """
     per_step: dict[object, float] = {}
     seconds, stored = 0.0, 0
-    trials = [*plan.fixed, *[plan.baseline] * plan.searched]
+    trials = [*plan.fixed, *[plan.baseline] * (plan.searched + more)]
     for place, trial in enumerate(trials):
         fits = bench.fits(trial.recipe)
         kind = _kind(trial.recipe)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from n2n_ablate import answer, record, stats
+from n2n_ablate import answer, confirmed, record, stats
 from n2n_ablate.header import Header
 from n2n_ablate.results import Line, StudyResult, TrialResult
 from n2n_ablate.study import BASELINE
@@ -19,6 +19,7 @@ _OWN = (BASELINE, "declared", "search")
 def to_json(result: StudyResult, header: Header) -> dict[str, Any]:
     """Return everything a script could want to know. Numbers that do not exist are None."""
     plan = result.plan
+    later = result.confirmed
     return {
         "study": plan.study.name,
         "question": plan.study.question,
@@ -40,6 +41,8 @@ def to_json(result: StudyResult, header: Header) -> dict[str, Any]:
         "fits": sum(len(item.rows) for item in result.trials),
         "reused": sum(item.reused for item in result.trials),
         "failures": sum(item.failures for item in result.trials),
+        "looks": list(header.looks),
+        "confirmation": to_json(later, header.confirmed) if later and header.confirmed else None,
     }
 
 
@@ -55,6 +58,7 @@ def _condition(result: StudyResult, header: Header, label: str) -> dict[str, Any
         "answer": answer.sentence(result, header, label),
         "best": best and best.name,
         "scope": answer.scope(header, label),
+        "confirmed": [_pair_of(pair) for pair in confirmed.pairs(result, label)],
         "family": {"contrasts": size, "level": stats.LEVEL, "each": stats.family_level(size)},
         "variance": _account(result.account(label)),
         "loss_as_guide": _guide(result, label),
@@ -66,6 +70,21 @@ def _condition(result: StudyResult, header: Header, label: str) -> dict[str, Any
             }
             for line in lines
         ],
+    }
+
+
+def _pair_of(pair: confirmed.Pair) -> dict[str, Any]:
+    """Return what the study said of a contrast, and what its confirmation said."""
+    before, after = pair.before, pair.after
+    return {
+        "name": pair.name,
+        "best_of_search": pair.best,
+        "difference_before": before and before.mean,
+        "interval_before": before and _pair((before.low, before.high)),
+        "difference": after and after.mean,
+        "interval": after and _pair((after.low, after.high)),
+        "verdict": pair.verdict or None,
+        "shrinkage": pair.shrinkage,
     }
 
 
@@ -81,6 +100,7 @@ def _line(line: Line, margin: float) -> dict[str, Any]:
         "level": gap and gap.level,
         "images": gap and gap.n,
         "lost_images": gap and gap.lost,
+        "given_images": line.images,
         "spread": gap and _number(gap.sd),
         "effect": gap and _number(gap.effect),
         "wins": gap and gap.wins,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from n2n_ablate.bench import Bench
@@ -37,6 +37,8 @@ class Header:
         device: Type of the device, `cpu` or `cuda`.
         precision: See `Machine`.
         folder: Working folder of the command, which relative sources of images start from.
+        looks: Images at each look, if the contrasts are looked at while the study runs.
+        confirmed: The header of the confirmation, None if there is none or it has not begun.
     """
 
     plan: Plan
@@ -45,10 +47,16 @@ class Header:
     device: str
     precision: str
     folder: str = ""
+    looks: tuple[int, ...] = ()
+    confirmed: Header | None = None
+
+    def with_confirmed(self, confirmed: Header | None) -> Header:
+        """Return this header with that of its confirmation."""
+        return replace(self, confirmed=confirmed)
 
 
-def header_of(bench: Bench) -> Header:
-    """Return what the trials on a bench share."""
+def header_of(bench: Bench, looks: tuple[int, ...] = ()) -> Header:
+    """Return what the trials on a bench share; `looks` as in `Header`."""
     return Header(
         plan=bench.plan,
         images=tuple(map(_mark, bench.images)),
@@ -56,6 +64,7 @@ def header_of(bench: Bench) -> Header:
         device=bench.machine.type,
         precision=bench.machine.precision,
         folder=str(Path.cwd()),
+        looks=looks,
     )
 
 

@@ -193,6 +193,34 @@ def trial_finished(result: TrialResult, so_far: StudyResult, subjects: Sequence[
 
 
 @hookspec
+def contrasts_looked(so_far: StudyResult, images: int) -> None:
+    """Hear that a race has looked at its contrasts; those without a word get further images.
+
+    Args:
+        so_far: What is known of the study, or of its confirmation, with the `looks`.
+        images: How many images the open contrasts have.
+
+    Since 0.1.
+    """
+
+
+@hookspec
+def confirmation_started(plan: Plan, fits: int, steps: int) -> None:
+    """Hear that the study's own trials are finished and their confirmation begins.
+
+    The hooks that follow are about its trials. `so_far` is then what is known of the confirmation.
+
+    Args:
+        plan: Its plan: images and seeds that no trial has seen, a baseline of its own, the
+            contrasts, and the best of a search.
+        fits: Fits per trial: conditions x images x seeds.
+        steps: Steps that a fit of the baseline trains.
+
+    Since 0.1.
+    """
+
+
+@hookspec
 def study_finished(result: StudyResult, status: str) -> None:
     """Hear that a study has ended. Called once, however it ended, unless the process is killed.
 
@@ -222,6 +250,8 @@ LIFE_CYCLE = (
     "point",
     "fit_finished",
     "trial_finished",
+    "contrasts_looked",
+    "confirmation_started",
     STUDY_FINISHED,
     "note",
 )

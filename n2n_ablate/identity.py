@@ -39,19 +39,27 @@ class Fingerprints:
         self._registry = registry
         self._known: dict[tuple[str, str], str] = {}
 
-    def of(self, kind: str, part: Part) -> str:
-        """Return the hash of the code of one component and of those among its parameters."""
-        entry = self._registry.get(kind, part.name)
-        if (kind, part.name) not in self._known:
-            self._known[kind, part.name] = source_digest(entry.factory)
-        found = [self._known[kind, part.name]]
-        for parameter in entry.parameters:
+    def own(self, kind: str, name: str) -> str:
+        """Return the hash of the code of one component."""
+        if (kind, name) not in self._known:
+            self._known[kind, name] = source_digest(self._registry.get(kind, name).factory)
+        return self._known[kind, name]
+
+    def each(self, kind: str, part: Part) -> list[tuple[str, str]]:
+        """Return kind and name of a component and of those among its parameters."""
+        found = [(kind, part.name)]
+        for parameter in self._registry.get(kind, part.name).parameters:
             value = part.parameters.get(parameter.name)
             if isinstance(parameter.domain, Component):
                 items = value if isinstance(value, tuple) else (value,)
                 inner = parameter.domain.kind
-                found += [self.of(inner, item) for item in items if isinstance(item, Part)]
-        return "+".join(found)
+                for item in items:
+                    found += self.each(inner, item) if isinstance(item, Part) else []
+        return found
+
+    def of(self, kind: str, part: Part) -> str:
+        """Return the hash of the code of one component and of those among its parameters."""
+        return "+".join(self.own(*place) for place in self.each(kind, part))
 
     def fit_key(
         self,
@@ -78,15 +86,19 @@ class Fingerprints:
         parts = dict(recipe.parts) | {f"metric:{name}": part for name, part in metrics.items()}
         if noise is not None:
             parts["noise"] = noise
-        code = {kind: self.of(kind.partition(":")[0], part) for kind, part in parts.items()}
         everything = {
             "image": image_digest,
             "parts": {kind: part.plain() for kind, part in parts.items()},
-            "code": code,
+            "code": {kind: self.of(kind.partition(":")[0], part) for kind, part in parts.items()},
             "seed": seed,
             "engine": ENGINE,
-            "torch": torch.__version__.partition("+")[0],
+            "torch": torch_version(),
             "device": device_type,
             "precision": precision,
         }
         return hashlib.sha256(canonical(everything).encode()).hexdigest()[:32]
+
+
+def torch_version() -> str:
+    """Return the version of torch as far as it is part of a fit's identity."""
+    return torch.__version__.partition("+")[0]

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from n2n_ablate.errors import ImageError, nearest
+from n2n_ablate.shipped_images import COLOUR, GREY
 
 BUILTIN = "builtin"
 SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".webp")
@@ -21,18 +22,6 @@ _LARGEST = 400_000_000  # samples; larger files would fill the memory of most ma
 
 _NO_BUILTIN = """the built-in images come with scikit-image, which is not installed. \
 Use your own with --images FOLDER, or: pip install scikit-image"""
-
-# Photographs first, then pictures from a telescope and two microscopes; all in colour.
-_IN_SCIKIT_IMAGE = {
-    "astronaut": "astronaut",
-    "chelsea": "chelsea",
-    "coffee": "coffee",
-    "motorcycle": "stereo_motorcycle",
-    "rocket": "rocket",
-    "tissue": "immunohistochemistry",
-    "retina": "retina",
-    "hubble": "hubble_deep_field",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,12 +59,12 @@ class Image:
 
 
 def builtin_names() -> list[str]:
-    """Return the names of the images that ship with scikit-image and make the built-in set."""
-    return list(_IN_SCIKIT_IMAGE)
+    """Return the names of the images that make the built-in set, all in colour."""
+    return list(COLOUR)
 
 
 def builtin(names: Sequence[str] = ()) -> list[Image]:
-    """Return built-in images by name, all of them if no name is given.
+    """Return built-in images by name: the colour ones if no name is given, the others by `grey`.
 
     Raises:
         ImageError: A name is unknown.
@@ -84,18 +73,19 @@ def builtin(names: Sequence[str] = ()) -> list[Image]:
         from skimage import data
     except ModuleNotFoundError as error:
         raise ImageError(_NO_BUILTIN) from error
+    known = COLOUR | GREY
     found = []
-    for name in names or builtin_names():
-        if name not in _IN_SCIKIT_IMAGE:
-            msg = f"no built-in image is called '{name}'. {nearest(name, _IN_SCIKIT_IMAGE)}"
+    for name in GREY if list(names) == ["grey"] else names or COLOUR:
+        if name not in known:
+            msg = f"no built-in image is called '{name}'. {nearest(name, [*known, 'grey'])}"
             raise ImageError(msg)
-        array = getattr(data, _IN_SCIKIT_IMAGE[name])()
+        array = getattr(data, known[name])()
         found.append(Image(name, to_pixels(array[0] if isinstance(array, tuple) else array, name)))
     return found
 
 
 def collect(sources: Iterable[str]) -> list[Image]:
-    """Return the images of folders, files, `builtin` or `builtin:NAME`, in this order.
+    """Return the images of folders, files, `builtin`, `builtin:grey` or `builtin:NAME`, in order.
 
     Raises:
         ImageError: Nothing is found, a file cannot be read, or two images share a name.

@@ -2,7 +2,8 @@
 
 With the fit store it is enough to open a study again anywhere and to rebuild every view of it. A
 file of JSON lines, appended to; each says in `line` what it is: `study` (the header), `command`,
-`yardsticks`, `trial`, `end`. Where a kind comes twice, the later line counts.
+`yardsticks`, `trial`, `confirm`, `end`. Where a kind comes twice, the later line counts. A line
+`confirm` holds a header, yardsticks or a trial of the confirmation.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Command:
         started, ended: Seconds since 1970; `ended` is 0 if nobody wrote the end.
         status: `finished`, `interrupted` or `failed`; empty while it runs or if it was killed.
         trials: Names of the trials that it showed, in this order; None if nobody wrote the end.
+        confirmed: The same of the confirmation; None also if it showed none.
     """
 
     invocation: Invocation
@@ -43,6 +45,7 @@ class Command:
     ended: float = 0.0
     status: str = ""
     trials: tuple[str, ...] | None = None
+    confirmed: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class Entry:
         failures: Reason by key, for failed fits whose result is not stored.
         command: The `Invocation.id` of the command that finished it.
         at: When, in seconds since 1970.
+        more: True in a race that may give it further images.
     """
 
     name: str
@@ -68,6 +72,7 @@ class Entry:
     failures: Mapping[str, str] = field(default_factory=dict)
     command: str = ""
     at: float = 0.0
+    more: bool = False
 
 
 @dataclass
@@ -80,6 +85,7 @@ class Contents:
         commands: In the order in which they were given.
         trials: By name, in the order in which they were first finished.
         yardsticks: See `StudyResult`.
+        confirm: What it says of the confirmation, None if that has not begun.
         unreadable: Lines that a crash cut short, or that something else wrote.
     """
 
@@ -89,6 +95,7 @@ class Contents:
     commands: dict[str, Command] = field(default_factory=dict)
     trials: dict[str, Entry] = field(default_factory=dict)
     yardsticks: Yardsticks = field(default_factory=dict)
+    confirm: Contents | None = None
     unreadable: int = 0
 
     @property
@@ -174,8 +181,14 @@ def _take(line: Mapping[str, Any], contents: Contents) -> None:
     elif kind == "end":
         old = contents.commands[line["command"]]
         contents.commands[line["command"]] = replace(
-            old, ended=line["at"], status=line["status"], trials=tuple(line["trials"])
+            old,
+            ended=line["at"],
+            status=line["status"],
+            trials=tuple(line["trials"]),
+            confirmed=None if line["confirmed"] is None else tuple(line["confirmed"]),
         )
+    elif kind == "confirm":
+        _take_confirm(line["of"], contents)
     elif kind == "yardsticks":
         contents.yardsticks = {
             name: {(label, image): figures for label, image, figures in rows}
@@ -187,6 +200,28 @@ def _take(line: Mapping[str, Any], contents: Contents) -> None:
         contents.trials[line["name"]] = Entry(**own)
     else:
         raise KeyError(kind)
+
+
+def _take_confirm(line: Mapping[str, Any], contents: Contents) -> None:
+    if line["line"] != "study":
+        if contents.confirm is None:
+            raise KeyError(line["line"])
+        _take(line, contents.confirm)
+        return
+    old, new = contents.confirm, Contents(contents.path)
+    _take_header(line, new)
+    if old and old.header and new.header and _same_bench(old.header, new.header):
+        new.trials, new.yardsticks = old.trials, old.yardsticks
+    contents.confirm = new
+
+
+def _same_bench(one: Header, other: Header) -> bool:
+    """Say whether trials of one header are trials of the other: same images, seeds and conditions."""
+    first, second = (
+        (item.images, item.plan.profile.seeds, item.plan.conditions, item.plan.baseline.recipe)
+        for item in (one, other)
+    )
+    return first == second
 
 
 def _take_header(line: Mapping[str, Any], contents: Contents) -> None:
@@ -209,4 +244,5 @@ def header_from(line: Mapping[str, Any]) -> Header:
         device=line["device"],
         precision=line["precision"],
         folder=line["folder"],
+        looks=tuple(line["looks"]),
     )

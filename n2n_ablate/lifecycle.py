@@ -78,6 +78,14 @@ class Audience:
         """See `hookspecs.trial_finished`."""
         self._tell("trial_finished", result=result, so_far=so_far, subjects=subjects)
 
+    def contrasts_looked(self, so_far: StudyResult, images: int) -> None:
+        """See `hookspecs.contrasts_looked`."""
+        self._tell("contrasts_looked", so_far=so_far, images=images)
+
+    def confirmation_started(self, plan: Plan, fits: int, steps: int) -> None:
+        """See `hookspecs.confirmation_started`."""
+        self._tell("confirmation_started", plan=plan, fits=fits, steps=steps)
+
     def study_finished(self, result: StudyResult, status: str) -> None:
         """See `hookspecs.study_finished`. Returns when every listener has done its work."""
         self._tell("study_finished", result=result, status=status)

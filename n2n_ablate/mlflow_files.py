@@ -30,7 +30,7 @@ class RunFiles:
         registry: To draw and to measure samplers; without it neither is done.
 
     Attributes:
-        diagnoses: What was measured, by name of the trial.
+        diagnoses: What was measured, by name of the run.
     """
 
     def __init__(self, store: MlflowStore, output: Output, registry: Registry | None) -> None:
@@ -40,16 +40,17 @@ class RunFiles:
         self._registry = registry
         self._measured = Diagnoses(registry) if registry else None
 
-    def measure(self, result: TrialResult, subjects: Sequence[Subject]) -> None:
+    def measure(self, name: str, result: TrialResult, subjects: Sequence[Subject]) -> None:
         """Measure a trial's sampler: 0.1 to 0.2 s in this thread, and nothing the second time."""
         if self._measured is None or not subjects:  # images may be gone
             return
         with contextlib.suppress(AblateError):  # what cannot be measured may still be kept
-            self.diagnoses[result.trial.name] = self._measured.of(result.trial.recipe, subjects)
+            self.diagnoses[name] = self._measured.of(result.trial.recipe, subjects)
 
     def keep_trial(
         self,
         run: str,
+        name: str,
         plan: Plan,
         result: TrialResult,
         subjects: Sequence[Subject],
@@ -66,7 +67,7 @@ class RunFiles:
                 baseline=None if result.trial.role == BASELINE else baseline,
                 sampler=self._made("sampler", result.trial.recipe.parts["sampler"]),
                 noise=self._made("noise", plan.conditions[0].noise),
-                diagnoses=self.diagnoses.get(result.trial.name),
+                diagnoses=self.diagnoses.get(name),
             )
             self._store.keep_files(run, Path(folder))
 

@@ -20,7 +20,7 @@ from n2n_ablate.journal import Command
 from n2n_ablate.mlflow_files import RunFiles
 from n2n_ablate.mlflow_known import FITS, OUTCOME, PICTURES, TRIAL, Kept, Known, look
 from n2n_ablate.mlflow_store import NOTE, VIEW_TAG, MlflowStore, tracking_uri
-from n2n_ablate.mlflow_tags import run_tags
+from n2n_ablate.mlflow_tags import run_tags, summary_tags
 from n2n_ablate.output import Output
 from n2n_ablate.registry import Registry
 from n2n_ablate.results import StudyResult, TrialResult
@@ -66,6 +66,7 @@ class MlflowTracker:
         self.written: list[str] = []
         self._files = RunFiles(self.store, output, registry)
         self._baseline: TrialResult | None = None
+        self._images: tuple[str, ...] = ()
         self._summary = ""
         self._unsure = False  # whether the store heard all that it was told
         self._last_start = 0
@@ -100,7 +101,7 @@ class MlflowTracker:
         Raises:
             StoreError: The store cannot be opened.
         """
-        self._plan, self._invocation = plan, invocation
+        self._plan, self._running, self._invocation = plan, plan, invocation
         with self.store.explained():
             self._experiment = self.store.experiment(plan.study.name, f"**{plan.study.question}**")
             self.known = look(self.store, self._experiment, plan.key, ended)
@@ -131,8 +132,13 @@ class MlflowTracker:
         with self._surely():
             if result.trial.role == BASELINE:
                 self._baseline = result
-                self._arrange(tuple(dict.fromkeys(row.image for row in result.rows)))
+                self._arrange([row.image for row in result.rows])
             self._keep(given)
+
+    @hookimpl(specname="confirmation_started")
+    def confirm(self, plan: Plan) -> None:
+        """Keep the trials that follow as runs of the confirmation: their role is `confirm`."""
+        self._running, self._baseline = plan, None
 
     @hookimpl(specname="study_finished")
     def finish(self, result: StudyResult, status: str) -> None:
@@ -158,12 +164,8 @@ class MlflowTracker:
         key = record.summary_key(result, status)
         whole = {f"{key}-measured", *([] if self._files.diagnoses else [key])}
         if old is None or old.outcome not in whole:
-            start = int(1000 * command.started)
-            run = (
-                old.run
-                if old
-                else self._create("summary", "summary", start, {}, command.invocation)
-            )
+            start, about = int(1000 * command.started), command.invocation
+            run = old.run if old else self._create("summary", "summary", start, {}, about)
             self._fill(run, result, status, max(start, int(1000 * command.ended)))
             self.written.append("summary")
         if in_front:
@@ -208,7 +210,8 @@ class MlflowTracker:
             raise
 
     def _arrange(self, images: Sequence[str]) -> None:
-        tag = chart_view(self._plan, images)
+        self._images = tuple(dict.fromkeys([*self._images, *images]))
+        tag = chart_view(self._plan, self._images)
         self.store.client.set_experiment_tag(self._experiment, VIEW_TAG, tag)
 
     def _put_in_front(self, result: StudyResult) -> None:
@@ -216,17 +219,10 @@ class MlflowTracker:
         self.store.client.set_experiment_tag(self._experiment, NOTE, note)
 
     def _fill(self, run: str, result: StudyResult, status: str, end: int) -> None:
-        tags = {
-            "trials": str(len(result.trials)),
-            "fits": str(sum(len(item.rows) for item in result.trials)),
-            "failures": str(sum(item.failures for item in result.trials)),
-            "best": "; ".join(record.best(result)),
-            NOTE: trial_files.summary(result, self._files.diagnoses),
-            OUTCOME: record.summary_key(result, status)
-            + ("-measured" if self._files.diagnoses else ""),
-        }
+        found = self._files.diagnoses
+        tags = summary_tags(result, status, trial_files.summary(result, found), bool(found))
         self._files.keep_study(run, result)
-        self.store.log(run, tags={**tags, "status": status})
+        self.store.log(run, tags=tags)
         self.store.end(run, _ENDS.get(status, "FAILED"), end)
 
     def _fits(self, result: TrialResult) -> str:
@@ -238,15 +234,13 @@ class MlflowTracker:
         pictures = record.pictures(given.result, given.subjects)
         old = self.known.trials.get(fits)
         if not old or old.outcome != outcome or result.trial.role != "search":
-            self._files.measure(result, given.subjects)
+            self._files.measure(self._name(result), result, given.subjects)
         if old and old.outcome == outcome:
             if old.pictures and old.pictures != pictures:  # images have been found since
                 self._write_files(old.run, given)
-                found = record.diagnostics(
-                    self._plan, self._files.diagnoses.get(result.trial.name, {})
-                )
-                self.store.log(old.run, values=list(found), tags={PICTURES: pictures})
-                self.written.append(result.trial.name)
+                found = self._diagnosed(result)
+                self.store.log(old.run, values=found, tags={PICTURES: pictures})
+                self.written.append(self._name(result))
             return
         tags = {TRIAL: record.content_key(self._plan, result.trial), FITS: fits, OUTCOME: outcome}
         run = self._write(given, tags | ({PICTURES: pictures} if pictures else {}))
@@ -254,7 +248,7 @@ class MlflowTracker:
         for worse in [*self.known.halves.pop(fits, []), *([old.run] if old else [])]:
             self.store.client.delete_run(worse)
         self.known.trials[fits] = Kept(run, outcome, pictures)
-        self.written.append(result.trial.name)
+        self.written.append(self._name(result))
 
     def _write(self, given: _Given, tags: Mapping[str, str]) -> str:
         result, end = given.result, given.end
@@ -262,7 +256,8 @@ class MlflowTracker:
         start = max(self._last_start + 1, end - int(1000 * result.seconds))
         self._last_start, end = start, max(start, end)
         trial = result.trial
-        run = self._create(trial.name, trial.role, start, tags, given.invocation)
+        role = "confirm" if self._running.confirming else trial.role
+        run = self._create(self._name(result), role, start, tags, given.invocation)
         try:
             with self.store.explained():
                 self._fill_trial(run, given, (start, end))
@@ -279,10 +274,10 @@ class MlflowTracker:
         images = dict.fromkeys(row.image for row in result.rows)
         self.store.log(
             run,
-            params=record.parameters(self._plan, trial, images),
+            params=record.parameters(self._running, trial, images),
             values=[
                 *record.values(self._plan, result, self._baseline),
-                *record.diagnostics(self._plan, self._files.diagnoses.get(trial.name, {})),
+                *self._diagnosed(result),
             ],
             span=span,
         )
@@ -291,7 +286,15 @@ class MlflowTracker:
         self.store.end(run, "FAILED" if failed else "FINISHED", span[1])
 
     def _write_files(self, run: str, given: _Given) -> None:
-        self._files.keep_trial(run, self._plan, given.result, given.subjects, self._baseline)
+        result, name = given.result, self._name(given.result)
+        self._files.keep_trial(run, name, self._running, result, given.subjects, self._baseline)
+
+    def _diagnosed(self, result: TrialResult) -> list[record.Value]:
+        found = self._files.diagnoses.get(self._name(result), {})
+        return list(record.diagnostics(self._plan, found))
+
+    def _name(self, result: TrialResult) -> str:
+        return f"{result.trial.name} (confirm)" if self._running.confirming else result.trial.name
 
     def _create(
         self, name: str, role: str, start: int, tags: Mapping[str, str], about: Invocation

@@ -156,7 +156,8 @@ def outcome_key(result: TrialResult) -> str:
 
 def summary_key(result: StudyResult, status: str) -> str:
     """Return a hash of what a summary tells: of every outcome, and how the command ended."""
-    return _digest([status, *map(outcome_key, result.trials)])
+    later = result.confirmed.trials if result.confirmed else ()
+    return _digest([status, *map(outcome_key, (*result.trials, *later))])
 
 
 def _finals(

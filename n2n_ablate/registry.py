@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ class Entry:
         lines = (getattr(self.factory, "__doc__", None) or "").strip().splitlines()
         return lines[0] if lines else ""
 
-    @property
+    @cached_property  # every fit asks for them, and reading annotations is slow
     def parameters(self) -> tuple[space.Parameter, ...]:
         """The component's parameters, in order."""
         return space.parameters(self.factory)
@@ -50,19 +51,29 @@ class Listener:
 class Registry:
     """All components of the plugins given, the installed ones included unless `installed=False`.
 
+    Args:
+        plugins: Plugins that are there already.
+        installed: Load those that `discovery.find` finds.
+        plugins_dir: A further folder of plugin files.
+        local: In place of `./plugins`.
+
     Attributes:
         broken: Plugins that could not be loaded, with the reason.
         listeners: Plugins that want to hear what happens in a study.
     """
 
     def __init__(
-        self, *plugins: object, installed: bool = True, plugins_dir: Path | None = None
+        self,
+        *plugins: object,
+        installed: bool = True,
+        plugins_dir: Path | None = None,
+        local: Path = Path(discovery.LOCAL_FOLDER),
     ) -> None:
         self._entries: dict[tuple[str, str], Entry] = {}
         self._contested: dict[tuple[str, str], tuple[Entry, Entry]] = {}
         self.broken: list[Broken] = []
         self.listeners: list[Listener] = []
-        for found in discovery.find(plugins_dir) if installed else ():
+        for found in discovery.find(plugins_dir, local) if installed else ():
             self._load(found.origin, found.load)
         for plugin in plugins:
             name = getattr(plugin, "__name__", type(plugin).__name__)

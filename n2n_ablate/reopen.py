@@ -6,8 +6,8 @@ No image and no plugin has to be there: see `gallery` for the images that still 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from n2n_ablate.errors import StoreError
 from n2n_ablate.fit import FitResult
 from n2n_ablate.header import Header
 from n2n_ablate.journal import Command, Contents, Entry
+from n2n_ablate.looks import looks_of
 from n2n_ablate.output import Output
 from n2n_ablate.results import Row, StudyResult, TrialResult
 from n2n_ablate.store import FitStore
@@ -55,6 +56,8 @@ class Reopened:
         finished: By trial: the id of the command that finished it, and when, in seconds since 1970.
         lost: Fits whose results are lost.
         journal: What was read.
+        confirmation: The confirmation, opened alike; its result is also `result.confirmed`, its
+            header `header.confirmed`. None if there is none or it has not begun.
     """
 
     result: StudyResult
@@ -64,6 +67,7 @@ class Reopened:
     lost: tuple[Lost, ...]
     journal: Contents
     store: FitStore
+    confirmation: Reopened | None = None
 
     @property
     def plan(self) -> Plan:
@@ -101,6 +105,10 @@ class Reopened:
                 f"planned trials that are not finished: {', '.join(self.unfinished)}. "
                 "Running the study again goes on with them."
             )
+        if self.confirmation:
+            found += [f"confirmation: {text}" for text in self.confirmation.problems()]
+        elif self.plan.profile.confirm and not self.plan.confirming:
+            found.append("its confirmation has not begun. Running the study again goes on with it.")
         if self.journal.unreadable:
             found.append(
                 f"lines of '{self.journal.path}' that cannot be read: {self.journal.unreadable}. "
@@ -152,13 +160,33 @@ def opened(contents: Contents, root: Path) -> Reopened:
         )
         raise StoreError(msg)
     store = FitStore(Output(root, reading=True))
+    own = _stage(contents, header, contents.trials.values(), store)
+    later = contents.confirm
+    if later is None or later.header is None:
+        return own
+    # Of an earlier confirmation of another best trial there may be more.
+    planned = {trial.name for trial in later.header.plan.fixed}
+    entries = [entry for entry in later.trials.values() if entry.name in planned]
+    confirmation = _stage(later, later.header, entries, store)
+    return replace(
+        own,
+        result=own.result.with_confirmed(confirmation.result),
+        header=header.with_confirmed(later.header),
+        confirmation=confirmation,
+    )
+
+
+def _stage(
+    contents: Contents, header: Header, entries: Iterable[Entry], store: FitStore
+) -> Reopened:
     lost: list[Lost] = []
-    trials = [_trial(entry, header, store, lost) for entry in contents.trials.values()]
+    known = list(entries)
+    trials = tuple(_trial(entry, header, store, lost) for entry in known)
     return Reopened(
-        result=StudyResult(header.plan, tuple(trials), contents.yardsticks),
+        result=StudyResult(header.plan, trials, contents.yardsticks, looks_of(header, trials)),
         header=header,
         commands=tuple(contents.commands.values()),
-        finished={name: (entry.command, entry.at) for name, entry in contents.trials.items()},
+        finished={item.name: (item.command, item.at) for item in known if not item.more},
         lost=tuple(lost),
         journal=contents,
         store=store,
@@ -167,13 +195,15 @@ def opened(contents: Contents, root: Path) -> Reopened:
 
 def _trial(entry: Entry, header: Header, store: FitStore, lost: list[Lost]) -> TrialResult:
     plan = header.plan
+    # In a race a contrast that is settled gets no further images.
+    images = len(entry.fits) // (len(plan.conditions) * len(plan.profile.seeds))
     places = [
         (condition.label, mark.name, seed)
         for condition in plan.conditions
-        for mark in header.images
+        for mark in header.images[:images]
         for seed in plan.profile.seeds
     ]
-    if len(places) != len(entry.fits):
+    if len(places) != len(entry.fits) or (images < len(header.images) and not header.looks):
         msg = f"trial '{entry.name}' has {len(entry.fits)} fits, its journal says {len(places)}"
         raise StoreError(msg)
     rows = []

@@ -127,6 +127,7 @@ class Line:
         verdict: One word for declared contrasts, read off the interval; else empty.
         failures: Fits without a result.
         fits: All fits.
+        images: Images that it was given; in a race fewer than the baseline, once it is settled.
         seconds: Mean training time of a fit, with all workers busy.
         curve: Mean PSNR by step, for the sparkline.
     """
@@ -139,6 +140,7 @@ class Line:
     verdict: str = ""
     failures: int = 0
     fits: int = 0
+    images: int = 0
     seconds: float = 0.0
     curve: Sequence[float] = ()
 
@@ -165,6 +167,16 @@ class StudyResult:
     looks: Mapping[tuple[str, str], stats.Look] = field(default_factory=dict)
     confirmed: StudyResult | None = None
 
+    def with_confirmed(self, confirmed: StudyResult) -> StudyResult:
+        """Return this result with that of its confirmation."""
+        return replace(self, confirmed=confirmed)
+
+    @property
+    def failures(self) -> int:
+        """Fits without a result, those of the confirmation included."""
+        own = sum(item.failures for item in self.trials)
+        return own + (self.confirmed.failures if self.confirmed else 0)
+
     @property
     def baseline(self) -> TrialResult | None:
         """The baseline's result, None if it did not run."""
@@ -185,6 +197,7 @@ class StudyResult:
         """Return the table of a condition: best PSNR first, trials with failed fits last.
 
         A mean over the images that a trial survived says nothing beside a mean over all of them.
+        Where trials were given different images, in a race, the differences are ranked instead.
         """
         base = self._base(condition)
         asked = self.contrasts
@@ -199,9 +212,8 @@ class StudyResult:
         }
         lines = [self._line(item, condition, base, answers) for item in self.trials]
         lines += self._yardstick_lines(condition, base)
-        return sorted(
-            lines, key=lambda line: (line.failures > 0, -_or_lowest(line.figures["psnr"]))
-        )
+        given = {line.images for line in lines if line.images}
+        return sorted(lines, key=lambda line: _place(line, uneven=len(given) > 1))
 
     def gain(self, item: TrialResult, condition: str) -> stats.Difference | None:
         """Return one trial's difference from the baseline, not corrected for other contrasts."""
@@ -237,6 +249,7 @@ class StudyResult:
             verdict=difference.verdict(self.plan.study.margin) if asked and difference else "",
             failures=sum(bool(row.result.failure) for row in rows),
             fits=len(rows),
+            images=len({row.image for row in rows}),
             seconds=sum(row.result.seconds for row in rows) / max(1, len(rows)),
             curve=tuple(float(value) for value in item.curve("psnr", condition)[1]),
         )
@@ -254,5 +267,7 @@ class StudyResult:
             yield Line(name, "yardstick", {}, means, stats.paired(psnr, base))
 
 
-def _or_lowest(psnr: float) -> float:
-    return -math.inf if math.isnan(psnr) else psnr
+def _place(line: Line, *, uneven: bool) -> tuple[bool, float]:
+    gap = 0.0 if line.role == BASELINE else line.difference.mean if line.difference else math.nan
+    value = gap if uneven else line.figures["psnr"]
+    return line.failures > 0, math.inf if math.isnan(value) else -value

@@ -1,33 +1,32 @@
-"""Runs a study: trials into fits, fits into results. Holds the lock, the stores and the order."""
+"""Runs a study: its trials, then their confirmation. Keeps the order of events."""
 
 from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from n2n_ablate.bench import Bench
-from n2n_ablate.errors import AblateError, StoreError
+from n2n_ablate.errors import StoreError
 from n2n_ablate.execute import Executor, Local
-from n2n_ablate.fit import Fit, FitResult
-from n2n_ablate.header import header_of
+from n2n_ablate.header import Header, header_of
 from n2n_ablate.invocation import Invocation
 from n2n_ablate.journal_writer import Journal
 from n2n_ablate.lifecycle import Audience
 from n2n_ablate.output import Output
+from n2n_ablate.race import Race, run_race, sizes_for
 from n2n_ablate.registry import Registry
-from n2n_ablate.results import Row, StudyResult, TrialResult
+from n2n_ablate.results import StudyResult
+from n2n_ablate.searching import search_on
+from n2n_ablate.stage import Stage, score_of
 from n2n_ablate.store import FitStore
-from n2n_ablate.study import Plan, Trial
+from n2n_ablate.study import Plan, Trial, chosen, confirmation
+from n2n_ablate.trainer import Trainer
 
 if TYPE_CHECKING:
-    from n2n_ablate.search import Asked, Search
-
-_TRIES = 20  # places a search may name in vain before it is believed to have no other
+    from n2n_ablate.search import Search
 
 
 @dataclass
@@ -41,6 +40,9 @@ class Runner:
         search: The search, None for other designs.
         refit: Train again what is in the store.
         executor: Trains the fits, opened and closed by the caller; None to train in this process.
+        confirm_bench: What the contrasts are confirmed on, None for no confirmation.
+        race: Look at the contrasts while they run, those of the confirmation if there is one; None
+            to look once, at the end.
     """
 
     plan: Plan
@@ -52,161 +54,101 @@ class Runner:
     search: Search | None = None
     refit: bool = False
     executor: Executor | None = None
+    confirm_bench: Bench | None = None
+    race: Race | None = None
 
     def __post_init__(self) -> None:
-        self._executor = self.executor or Local(self.bench.machine)
-        self._store = FitStore(self.output)
+        self._begun = time.monotonic()
+        self._trainer = Trainer(
+            FitStore(self.output),
+            self.executor or Local(self.bench.machine),
+            self.audience,
+            refit=self.refit,
+        )
         self._journal = Journal(self.output, self.plan, self.bench.key)
-        self._done: list[TrialResult] = []
-        self.trained = 0
-        self._yardsticks: dict[str, dict[tuple[str, str], dict[str, float]]] = {}
+        raced = self.race is not None and self.confirm_bench is None
+        self._stage = Stage(
+            self.bench,
+            self._trainer,
+            self._journal.study,
+            self.audience,
+            sizes_for(len(self.bench.images)) if raced else (),
+        )
+        self._confirming: Stage | None = None
+        if self.race is not None and self.confirm_bench is not None:
+            sizes_for(len(self.confirm_bench.images))  # too few are told at once
 
     @property
     def result(self) -> StudyResult:
         """What is known so far."""
-        return StudyResult(self.plan, tuple(self._done), self._yardsticks)
+        found = self._stage.result
+        return found.with_confirmed(self._confirming.result) if self._confirming else found
+
+    @property
+    def header(self) -> Header:
+        """What the trials share, with that of the confirmation once it has begun."""
+        later = self._confirming
+        own = header_of(self.bench, self._stage.sizes)
+        return own.with_confirmed(header_of(later.bench, later.sizes)) if later else own
+
+    @property
+    def trained(self) -> int:
+        """How many fits were trained."""
+        return self._trainer.trained
 
     def run(self) -> StudyResult:
-        """Run every trial that the plan has budget for.
+        """Run every trial that the plan has budget for, and the confirmation if there is one.
 
         Raises:
             AblateError: A result cannot be stored.
             KeyboardInterrupt: The user stopped it; `result` holds what was finished.
         """
-        self._journal.begin(header_of(self.bench), self.invocation)
+        self._journal.begin(self.header, self.invocation)
         status = "failed"
         try:
-            steps = self.bench.steps(self.plan.baseline.recipe)
-            self.audience.study_started(self.plan, self.invocation, len(self.bench.subjects), steps)
-            self._yardsticks = self.bench.yardsticks()
-            self._journal.yardsticks(self._yardsticks)
-            if "nl-means" not in self._yardsticks:
+            fits, steps = self._stage.size
+            self.audience.study_started(self.plan, self.invocation, fits, steps)
+            self._stage.begin()
+            if "nl-means" not in self._stage.yardsticks:
                 self.audience.note("no row for nl-means: scikit-image is not installed")
-            fixed = list(self.plan.fixed)
-            for start in range(0, len(fixed), self._at_once):
-                self._run_trials(fixed[start : start + self._at_once])
+            self._run(self._stage)
             if self.search is not None:
-                self._run_search(self.search)
+                search_on(self._stage, self.search, self.registry)
+            if self.confirm_bench is not None:
+                self._confirm(self.confirm_bench)
             status = "finished"
         except KeyboardInterrupt:
             status = "interrupted"
             raise
         finally:
+            result = self.result
             with contextlib.suppress(StoreError):  # what ended the study is what the user must see
-                self._journal.end(status, [item.trial.name for item in self._done])
-            self.audience.study_finished(self.result, status)
-        return self.result
+                self._journal.end(status, result)
+            self.audience.study_finished(result, status)
+        return result
 
-    @property
-    def _at_once(self) -> int:
-        """How many trials to run together, so that every worker and every place in a stack is used."""
-        return max(1, math.ceil(self._executor.width / len(self.bench.subjects)))
+    def _run(self, stage: Stage) -> None:
+        if stage.sizes and self.race is not None:
+            run_race(stage, self.race, self._begun)
+        else:
+            stage.run_all()
 
-    def _run_search(self, search: Search) -> None:
-        for result in self._done:
-            search.know(result.trial.name, result.trial.values, _score(result))
-        wanted = self.plan.searched
-        for asked in search.finished()[:wanted]:
-            self._run_trials([self.plan.search_trial(asked.values, self.registry)])
-            wanted -= 1
-        while wanted > 0:
-            places: list[tuple[Asked, Trial]] = []
-            while len(places) < min(self._at_once, wanted):
-                found = self._ask(search, [trial for _, trial in places])
-                if found is None:
-                    break
-                places.append(found)
-            if not places:
-                self.audience.note("the search has tried every place that it can think of")
-                return
-            results = self._run_trials([trial for _, trial in places])
-            for (asked, _), result in zip(places, results, strict=True):
-                search.tell(asked, _score(result))
-            wanted -= len(places)
+    def _confirm(self, bench: Bench) -> None:
+        plan = confirmation(self.plan, chosen(self.plan, self._ranked()))
+        if not plan.contrasts:
+            self.audience.note("nothing to confirm: no contrast, and no trial above the baseline")
+            return
+        bench = bench.with_plan(plan)
+        sizes = sizes_for(len(bench.images)) if self.race is not None else ()
+        section = self._journal.confirmation(header_of(bench, sizes))
+        stage = Stage(bench, self._trainer, section, self.audience, sizes)
+        self._confirming = stage
+        self.audience.confirmation_started(plan, *stage.size)
+        stage.begin()
+        self._run(stage)
 
-    def _ask(self, search: Search, beside: Sequence[Trial]) -> tuple[Asked, Trial] | None:
-        """Ask for a place that was not tried before and can be tried; None if there seems to be none."""
-        known = {result.trial.recipe for result in self._done} | {trial.recipe for trial in beside}
-        for tried in range(_TRIES):
-            asked = search.ask(at_random=tried >= _TRIES // 4)
-            try:
-                trial = self.plan.search_trial(asked.values, self.registry)
-                self.bench.check(trial.recipe)
-            except AblateError as error:
-                self.audience.note(f"the search left out {dict(asked.values)}: {error}")
-                search.skip(asked)
-                continue
-            if trial.recipe not in known:
-                return asked, trial
-            search.skip(asked)
-        return None
-
-    def _run_trials(self, trials: Sequence[Trial]) -> list[TrialResult]:
-        jobs = [self.bench.fits(trial.recipe) for trial in trials]
-        wanted = {fit.key: fit for fits in jobs for fit in fits}
-        stored = {} if self.refit else self._stored(wanted)
-        results: dict[str, FitResult] = dict(stored)
-        for trial, fits in zip(trials, jobs, strict=True):
-            self.audience.trial_started(trial, len(fits), sum(fit.key in stored for fit in fits))
-        finished: list[TrialResult] = []
-        for result in self._arriving([fit for key, fit in wanted.items() if key not in stored]):
-            if result is not None:
-                results[result.key] = result
-            # In the order of the plan: whoever listens can count on the baseline being the first.
-            while len(finished) < len(trials):
-                fits = jobs[len(finished)]
-                if any(fit.key not in results for fit in fits):
-                    break
-                finished.append(self._finish(trials[len(finished)], fits, results, set(stored)))
-        return finished
-
-    def _stored(self, wanted: dict[str, Fit]) -> dict[str, FitResult]:
-        images = self.audience.wants_images
-        found = {key: self._store.load(key, with_image=images) for key in wanted}
-        for path in self._store.damaged:
-            self.audience.note(f"'{path}' is damaged; it was set aside and its fit is run again")
-        self._store.damaged.clear()
-        return {key: result for key, result in found.items() if result is not None}
-
-    def _arriving(self, fits: Sequence[Fit]) -> Iterator[FitResult | None]:
-        """Train fits and yield each result once it is safe on disk; first a None, for what is stored."""
-        yield None
-        for result in self._executor.run(fits, self.audience.point, self.audience.note):
-            if not result.passing:
-                self._store.save(result)
-                self.trained += 1
-            self.audience.fit_finished(result)
-            yield result
-
-    def _finish(
-        self, trial: Trial, fits: Sequence[Fit], results: dict[str, FitResult], reused: set[str]
-    ) -> TrialResult:
-        rows = [
-            Row(
-                subject.condition.label,
-                subject.image.name,
-                subject.seed,
-                results[fit.key],
-                fit.key in reused,
-            )
-            for subject, fit in zip(self.bench.subjects, fits, strict=True)
-        ]
-        whole = TrialResult(trial, tuple(rows))
-        # Images are for those who listen; a thousand trials need not keep them in memory.
-        kept = whole.light()
-        score = _score(kept)
-        self._journal.add(kept, score if math.isfinite(score) else None)
-        self._done.append(kept)
-        self.audience.trial_finished(whole, self.result, self.bench.subjects)
-        return kept
-
-
-def _score(result: TrialResult) -> float:
-    """Return what a search maximises, mean PSNR over conditions; NaN if any fit failed.
-
-    A trial that lost its hardest image would otherwise draw the search to where fits diverge.
-    """
-    if result.failures:
-        return math.nan
-    conditions = dict.fromkeys(row.condition for row in result.rows)
-    return float(np.mean([result.mean("psnr", condition) for condition in conditions]))
+    def _ranked(self) -> list[Trial]:
+        """Return the study's trials without a failure, best first."""
+        scores = [(score_of(item), item.trial) for item in self._stage.result.trials]
+        whole = [(score, trial) for score, trial in scores if math.isfinite(score)]
+        return [trial for _, trial in sorted(whole, key=lambda pair: -pair[0])]

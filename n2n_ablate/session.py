@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import importlib.util
 import platform
+import re
 import shlex
 import subprocess
 import sys
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 
-from n2n_ablate import __version__, fit, study
+from n2n_ablate import study
 from n2n_ablate.bench import Bench
 from n2n_ablate.errors import StoreError, StudyError, unsigned
+from n2n_ablate.execute import Choice, Executor
+from n2n_ablate.fit import Machine
+from n2n_ablate.held_out import require_held_out
 from n2n_ablate.invocation import Invocation
 from n2n_ablate.lifecycle import Audience
 from n2n_ablate.output import Output
+from n2n_ablate.race import Race
 from n2n_ablate.registry import Registry
 from n2n_ablate.runner import Runner
 from n2n_ablate.study import Plan
+from n2n_ablate.version import __version__
 
 TRACKING = ("mlflow", "none")
 
@@ -34,8 +40,9 @@ class Request:
 
     Attributes:
         study: Name or path of a study.
-        profile, settings, trials, seeds, images, crop: See `study.plan`.
+        profile, settings, trials, seeds, images, crop, confirm_images: See `study.plan`.
         device, precision: See `fit.machine`.
+        executor: What trains the fits.
         output: The output folder.
         plugins_dir: A further folder of plugin files.
     """
@@ -47,19 +54,28 @@ class Request:
     seeds: int | None = None
     images: Sequence[str] = ()
     crop: int | None = None
+    confirm_images: Sequence[str] = ()
     device: str = "auto"
     precision: str = "auto"
+    executor: Choice = field(default_factory=Choice)
     output: Path = Path("mlruns")
     plugins_dir: Path | None = None
 
 
 @dataclass(frozen=True)
 class Session:
-    """A request with everything decided and every image read. Nothing has been trained."""
+    """A request with everything decided and every image read. Nothing has been trained.
+
+    Attributes:
+        registry, plan, bench: What to do, with what, on what.
+        confirm_bench: What the contrasts are confirmed on, with a plan that does not know the best
+            of a search yet; None for no confirmation.
+    """
 
     registry: Registry
     plan: Plan
     bench: Bench
+    confirm_bench: Bench | None = None
 
     @property
     def lock_name(self) -> str:
@@ -84,12 +100,45 @@ def open_session(request: Request) -> Session:
         seeds=request.seeds,
         images=request.images,
         crop=request.crop,
+        confirm_images=request.confirm_images,
     )
-    machine = fit.machine(request.device, request.precision)
+    machine = request.executor.machine(request.device, request.precision)
     bench = Bench(plan, registry, machine)
     for trial in plan.fixed:
         bench.check(trial.recipe)
-    return Session(registry, plan, bench)
+    return Session(registry, plan, bench, _held_out_bench(plan, registry, machine))
+
+
+def _held_out_bench(plan: Plan, registry: Registry, machine: Machine) -> Bench | None:
+    """Return the bench of the confirmation: its images checked against those of the trials."""
+    if plan.profile.confirm is None:
+        return None
+    require_held_out(plan.profile.images, plan.profile.confirm.images)
+    later = study.confirmation(plan)
+    bench = Bench(later, registry, machine)
+    for trial in later.fixed:
+        bench.check(trial.recipe)
+    return bench
+
+
+def race_of(*, until_settled: bool, budget: str) -> Race | None:
+    """Return what `--until-settled` and `--budget` ask for, None for a single look at the end.
+
+    Raises:
+        StudyError: The budget is no time, or has no race to limit.
+    """
+    if budget and not until_settled:
+        msg = "--budget is for --until-settled: other studies run every trial. Give both."
+        raise StudyError(msg)
+    if not until_settled:
+        return None
+    if not budget:
+        return Race()
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", budget.strip())
+    if found is None or float(found[1]) <= 0:
+        msg = f"--budget '{budget}' must be a time such as 90s, 20m or 1.5h"
+        raise StudyError(msg)
+    return Race(float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]])
 
 
 def default_profile(asked: study.Study, device: str) -> str:
@@ -108,6 +157,8 @@ def open_runner(
     storage: str = "",
     fresh: bool = False,
     refit: bool = False,
+    executor: Executor | None = None,
+    race: Race | None = None,
 ) -> Runner:
     """Open the stores and return the runner. The caller holds the study's lock.
 
@@ -120,6 +171,8 @@ def open_runner(
         storage: Of the search, see `Search`.
         fresh: Begin a new search.
         refit: Train again what is in the store.
+        executor: Trains the fits. Whoever gives one opens and closes it.
+        race: Look at the contrasts while they run.
 
     Raises:
         AblateError: A store cannot be opened.
@@ -131,6 +184,13 @@ def open_runner(
         tracker = MlflowTracker(output, tracking_uri or None, session.registry)
     audience = _audience(session.registry, view, tracker)
     search = None
+    if race and session.plan.space and session.confirm_bench is None:
+        msg = (
+            f"--until-settled looks at declared contrasts while they run, and study "
+            f"'{session.plan.study.name}' is a search without a confirmation. Name images that it "
+            "does not see with --confirm-images, or add [confirm] to the study file."
+        )
+        raise StudyError(msg)
     if session.plan.space and session.plan.searched:
         for package in ("optuna", *(["cmaes"] if session.plan.study.strategy == "cma-es" else [])):
             if importlib.util.find_spec(package) is None:
@@ -154,6 +214,9 @@ def open_runner(
         invocation=_invocation(session),
         search=search,
         refit=refit,
+        executor=executor,
+        confirm_bench=session.confirm_bench,
+        race=race,
     )
 
 

@@ -9,7 +9,6 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -17,6 +16,7 @@ from safetensors.numpy import save
 
 from n2n_ablate.errors import StoreError
 from n2n_ablate.fit.job import FitResult
+from n2n_ablate.fit.parcel import apart, together
 from n2n_ablate.output import Output
 
 _IMAGE, _NONE = "denoised", ""
@@ -39,19 +39,8 @@ class FitStore:
         Raises:
             StoreError: The file cannot be written, for instance because the disk is full.
         """
-        arrays = {f"curve.{name}": values for name, values in result.curves.items()}
-        arrays["steps"] = result.steps
-        if result.denoised is not None:
-            arrays["denoised"] = result.denoised
-        # safetensors writes an array's memory as it lies, so it has to lie in C order.
-        tensors = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        about = {
-            "key": result.key,
-            "figures": result.figures,
-            "seconds": result.seconds,
-            "failure": result.failure,
-            "sums": _sums(tensors, result.figures),
-        }
+        about, tensors = apart(result)
+        about["sums"] = _sums(tensors, result.figures)
         path = self.path(result.key)
         try:
             path.parent.mkdir(exist_ok=True)
@@ -84,7 +73,7 @@ class FitStore:
         if not whole:
             self._set_aside(path)
             return None
-        return _result(about, tensors, with_image=with_image)
+        return together(about, tensors)
 
     def _set_aside(self, path: Path) -> None:
         with contextlib.suppress(OSError):
@@ -105,23 +94,6 @@ def write_whole(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             Path(name).unlink()
         raise
-
-
-def _result(about: Mapping[str, Any], tensors: Mapping[str, Any], *, with_image: bool) -> FitResult:
-    curves = {
-        name.removeprefix("curve."): values
-        for name, values in tensors.items()
-        if name.startswith("curve.")
-    }
-    return FitResult(
-        key=about["key"],
-        figures=about["figures"],
-        steps=tensors["steps"],
-        curves=curves,
-        denoised=tensors.get("denoised") if with_image else None,
-        seconds=about["seconds"],
-        failure=about["failure"],
-    )
 
 
 def _sums(tensors: Mapping[str, np.ndarray], figures: Mapping[str, float]) -> dict[str, str]:

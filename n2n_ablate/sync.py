@@ -70,7 +70,8 @@ def sync(
         study=study,
         profile=contents.profile,
         key=contents.key,
-        trials=len(found.result.trials),
+        trials=len(found.result.trials)
+        + (len(found.confirmation.result.trials) if found.confirmation else 0),
         written=len(tracker.written),
         repaired=tracker.known.repaired,
         problems=(*found.problems(), *problems),
@@ -84,25 +85,46 @@ def _write(
     last = list(commands.values())[-1] if commands else _nobody(found)
     over = {own for own, command in commands.items() if command.status or command is not last}
     tracker.open(found.plan, last.invocation, over)
-    seen = gallery(found.header, registry, images)
-    problems = [*seen.problems, *_not_drawn(found, registry)]
+    problems = _not_drawn(found, registry)
     if machines := sorted(set(tracker.known.running)):
         problems.append(
             f"{len(tracker.known.running)} runs are marked as running on {', '.join(machines)}: "
             "they are left alone"
         )
+    problems += _write_trials(found, tracker, registry, images, (commands, last))
+    if found.confirmation:
+        tracker.confirm(found.confirmation.plan)
+        later = _write_trials(found.confirmation, tracker, registry, images, (commands, last))
+        problems += [f"confirmation: {text}" for text in later]
+    trials = {item.trial.name: item for item in found.result.trials}
+    for command in commands.values():
+        _summarise(found, tracker, command, trials, in_front=command is last)
+    return problems
+
+
+def _write_trials(
+    found: Reopened,
+    tracker: MlflowTracker,
+    registry: Registry,
+    images: Sequence[str],
+    about: tuple[dict[str, Command], Command],
+) -> list[str]:
+    """Write the finished trials of a study, or of its confirmation, and say what was missing."""
+    seen = gallery(found.header, registry, images)
+    commands, last = about
     incomplete = {lost.trial for lost in found.lost}
     # A journal line that was damaged and written again stands at the end.
     for item in sorted(found.result.trials, key=lambda item: item.trial.role != BASELINE):
         if item.trial.name in incomplete and tracker.knows(item):
             continue  # it was written when its fits were still there
+        if item.trial.name not in found.finished:
+            continue  # a race that was stopped may give it further images
         own, at = found.finished[item.trial.name]
-        about = commands.get(own, last).invocation
-        tracker.trial(item, seen.subjects, invocation=about, at=at or None)
-    trials = {item.trial.name: item for item in found.result.trials}
-    for command in commands.values():
-        _summarise(found, tracker, command, trials, in_front=command is last)
-    return problems
+        invocation = commands.get(own, last).invocation
+        given = {row.image for row in item.rows}
+        subjects = [subject for subject in seen.subjects if subject.image.name in given]
+        tracker.trial(item, subjects, invocation=invocation, at=at or None)
+    return list(seen.problems)
 
 
 def _summarise(
@@ -116,7 +138,12 @@ def _summarise(
     """Write what a command showed at its end; a killed one would have shown all that is there."""
     names = trials if command.trials is None else command.trials
     shown = tuple(trials[name] for name in names if name in trials)
-    tracker.summary(command, replace(found.result, trials=shown), in_front=in_front)
+    confirmed = found.result.confirmed
+    if confirmed is not None and command.status:
+        own = [item for item in confirmed.trials if item.trial.name in (command.confirmed or ())]
+        confirmed = replace(confirmed, trials=tuple(own)) if own else None
+    result = replace(found.result, trials=shown, confirmed=confirmed)
+    tracker.summary(command, result, in_front=in_front)
 
 
 def _not_drawn(found: Reopened, registry: Registry) -> list[str]:

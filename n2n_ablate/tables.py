@@ -9,7 +9,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from n2n_ablate.answer import shown
+from n2n_ablate.answer import shown, signed
+from n2n_ablate.confirmed import pairs
 from n2n_ablate.registry import Entry, Registry
 from n2n_ablate.results import Line, StudyResult
 from n2n_ablate.stats import TWICE_THE_IMAGES, UNDECIDED
@@ -45,7 +46,11 @@ def study_table(result: StudyResult, condition: str, width: int) -> Table:
     table.add_column(key.rpartition(".")[2] or "trial", overflow="fold")
     table.add_column("PSNR dB", justify="right", no_wrap=True)
     table.add_column("against baseline", justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
+    if result.confirmed is None:  # else only what is confirmed has a word
+        table.add_column("verdict", no_wrap=True)
+    uneven = _uneven(result, condition)
+    if uneven:
+        table.add_column("images", justify="right", no_wrap=True)
     for metric in _beside(result):
         table.add_column(
             metric.upper() if metric == "ssim" else metric, justify="right", no_wrap=True
@@ -57,12 +62,56 @@ def study_table(result: StudyResult, condition: str, width: int) -> Table:
     for line in result.lines(condition):
         ranked = line.role not in ("yardstick", "reference")
         rank += ranked
-        cells = _cells(line, str(rank) if ranked else "", key, result)
+        cells = _cells(line, str(rank) if ranked else "", key, result, uneven=uneven)
         table.add_row(*cells[: len(table.columns)], style=_row_style(line))
     return table
 
 
-def _cells(line: Line, rank: str, key: str, result: StudyResult) -> list[Text | str]:
+def confirm_table(result: StudyResult, condition: str) -> Table:
+    """Return the table of a confirmation: what the trials said, what it said, what is left of it."""
+    key = _only_factor(result)
+    assert result.confirmed is not None
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title_justify="left")
+    table.add_column(key.rpartition(".")[2] or "trial", overflow="fold")
+    table.add_column("search" if result.plan.space else "trials", justify="right", no_wrap=True)
+    table.add_column("confirmed", justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("shrinkage", justify="right", no_wrap=True)
+    uneven = _uneven(result.confirmed, condition)
+    if uneven:
+        table.add_column("images", justify="right", no_wrap=True)
+    for pair in pairs(result, condition):
+        name = pair.name.removeprefix(f"{key}=") if key else pair.name
+        label = name.replace("(", " ").replace(")", "")
+        cells: list[Text | str] = [
+            Text(f"{label} (search's best)" if pair.best else label),
+            shown(pair.before),
+            shown(pair.after) or "no result",
+            Text(_MARK.get(pair.verdict, pair.verdict), style=_STYLE.get(pair.verdict, "")),
+            "" if pair.shrinkage is None else signed(pair.shrinkage),
+        ]
+        if uneven:
+            cells.append(str(pair.after.n) if pair.after else "")
+        table.add_row(*cells)
+    return table
+
+
+def confirm_legend(result: StudyResult, condition: str) -> list[str]:
+    """Return what a reader of the table of a confirmation has to know to read it right."""
+    if result.confirmed is None:
+        return []
+    before = "search" if result.plan.space else "trials"
+    told = legend(result.confirmed, condition)
+    return [*told, f"shrinkage: {before} minus confirmed; what was chosen for its lead loses some."]
+
+
+def _uneven(result: StudyResult, condition: str) -> bool:
+    return len({line.images for line in result.lines(condition) if line.images}) > 1
+
+
+def _cells(
+    line: Line, rank: str, key: str, result: StudyResult, *, uneven: bool
+) -> list[Text | str]:
     psnr = line.figures["psnr"]
     failed = f" ({line.failures}/{line.fits} failed)" if line.failures else ""
     verdict = _MARK.get(line.verdict, line.verdict)
@@ -71,7 +120,8 @@ def _cells(line: Line, rank: str, key: str, result: StudyResult) -> list[Text | 
         Text(_label(line, key, result) + failed),
         "failed" if math.isnan(psnr) else f"{psnr:.2f}",
         "baseline" if line.role == BASELINE else shown(line.difference),
-        Text(verdict, style=_STYLE.get(line.verdict, "")),
+        *([] if result.confirmed else [Text(verdict, style=_STYLE.get(line.verdict, ""))]),
+        *([str(line.images or "")] if uneven else []),
         *(_number(line.figures.get(metric, math.nan)) for metric in _beside(result)),
         f"{line.seconds:.1f}" if line.seconds else "",
         sparkline(line.curve),
@@ -104,12 +154,16 @@ def _row_style(line: Line) -> str:
 def legend(result: StudyResult, condition: str) -> list[str]:
     """Return what a reader of the table has to know to read it right."""
     lines = result.lines(condition)
+    if result.confirmed is not None:
+        return ["\u00b1: 95 % t interval over images. Words are given to what is confirmed."]
     asked = [line for line in lines if line.verdict]
     size, margin = len(result.plan.contrasts), result.plan.study.margin
     if not asked:
         return []
     wider = f"; with a verdict wider, so that all {size} hold at once" if size > 1 else ""
-    wider += ", at every look" if result.looks else ""
+    if result.looks:
+        looks = f"wider, to hold at every look{f' for all {size}' if size > 1 else ''}"
+        wider = f"; with a verdict {looks}"
     words = "better, worse: excludes 0"
     if margin > 0:
         words = f"equivalent: within \u00b1{margin:g} dB; {words}"
@@ -119,6 +173,11 @@ def legend(result: StudyResult, condition: str) -> list[str]:
         told.append(
             f"Twice the seeds would narrow these intervals by {account.twice_the_seeds:.0%}, "
             f"twice the images by {TWICE_THE_IMAGES:.0%}."
+        )
+    if result.looks and _uneven(result, condition):
+        told.append(
+            "Trials with fewer images were settled early: the interval holds, the mean tends to lie "
+            "too far out. Means of PSNR are over each trial's own images; differences are ranked."
         )
     return told
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL.Image import Image
 
-from n2n_ablate import figures, record
+from n2n_ablate import answer, confirmed, figures, record
 from n2n_ablate.answer import shown
 from n2n_ablate.bench import Subject
 from n2n_ablate.components import Noise, Sampler
@@ -136,9 +136,11 @@ def write_study(
     head += ["wins", "verdict", "failures", "fits", "seconds"]
     for label, slug in labels.items():
         name = "table.csv" if len(labels) == 1 else f"table.{slug}.csv"
-        _write_csv(
-            folder / name, head, (_cells(label, line, metrics) for line in result.lines(label))
-        )
+        tables = {name: result, f"confirmed.{name}": result.confirmed}
+        for file, own in tables.items():
+            if own is not None:
+                rows = (_cells(label, line, metrics) for line in own.lines(label))
+                _write_csv(folder / file, head, rows)
     if diagnoses:
         write_diagnostics(folder / "diagnostics.csv", diagnoses)
     if plan.study.text:
@@ -171,7 +173,20 @@ def summary(result: StudyResult, diagnoses: Mapping[str, ByCondition] | None = N
             rows.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
         scope = f"{condition.label}, {len(plan.profile.seeds)} seed(s), crop {plan.profile.crop or 'none'}"
         parts.append("\n".join([f"{scope}:", "", *rows]))
+        if result.confirmed:
+            parts.append(_confirmation(result, condition.label))
     return "\n\n".join(parts)
+
+
+def _confirmation(result: StudyResult, condition: str) -> str:
+    rows = ["Confirmed on images and seeds that no trial above saw:", ""]
+    rows += ["| trial | before | confirmed | verdict | shrinkage dB |", "|---|---|---|---|---|"]
+    for pair in confirmed.pairs(result, condition):
+        name = f"{pair.name} (the search's best)" if pair.best else pair.name
+        gone = "" if pair.shrinkage is None else answer.signed(pair.shrinkage)
+        cells = (name, shown(pair.before), shown(pair.after), pair.verdict, gone)
+        rows.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
+    return "\n".join(rows)
 
 
 def _leak_and_gap(found: Diagnosis | None) -> tuple[str, str]:

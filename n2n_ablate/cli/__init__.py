@@ -33,7 +33,7 @@ def _options(
     ] = False,
 ) -> None:
     if version:
-        from n2n_ablate import __version__
+        from n2n_ablate.version import __version__
 
         typer.echo(f"n2n-ablate {__version__}")
         raise typer.Exit

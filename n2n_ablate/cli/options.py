@@ -34,6 +34,14 @@ Crop = Annotated[
         help="Side of the centre crop in pixels; 0 for whole images.", rich_help_panel=_BUDGET
     ),
 ]
+ConfirmImages = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--confirm-images",
+        help="Confirm on these images, which no trial may have seen: as --images. May be repeated.",
+        rich_help_panel=_BUDGET,
+    ),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
@@ -46,6 +54,26 @@ Settings = Annotated[
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.", rich_help_panel=_WHERE)]
 Precision = Annotated[
     str, typer.Option(help="auto, fp32 (exact), tf32 or bf16.", rich_help_panel=_WHERE)
+]
+Executor = Annotated[
+    str,
+    typer.Option(help="local (this process) or ray (a cluster).", rich_help_panel=_WHERE),
+]
+Address = Annotated[
+    str,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="A running Ray cluster; without it one is started on this machine.",
+        rich_help_panel=_WHERE,
+    ),
+]
+GpusPerStack = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE",
+        help="On Ray: the share of a GPU that a stack of fits takes, e.g. 0.25.",
+        rich_help_panel=_WHERE,
+    ),
 ]
 Output = Annotated[
     Path, typer.Option(help="Folder for results, stores and pictures.", rich_help_panel=_WHERE)

@@ -10,6 +10,7 @@ from n2n_ablate.cli import options
 from n2n_ablate.cli.screen import results
 
 if TYPE_CHECKING:
+    from n2n_ablate.bench import Bench
     from n2n_ablate.estimate import Estimate
     from n2n_ablate.session import Session
 
@@ -21,6 +22,7 @@ def show(
     seeds: options.Seeds = None,
     images: options.Images = None,
     crop: options.Crop = None,
+    confirm_images: options.ConfirmImages = None,
     settings: options.Settings = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
@@ -48,19 +50,30 @@ def show(
             seeds=seeds,
             images=images or [],
             crop=crop,
+            confirm_images=confirm_images or [],
             device=device,
             precision=precision,
             plugins_dir=plugins_dir,
         )
     )
-    cost = estimate(session.plan, session.bench, FitStore(Output(output)))
+    store, later = FitStore(Output(output)), None
+    cost = estimate(session.plan, session.bench, store)
+    if session.confirm_bench is not None:
+        bench = session.confirm_bench
+        later = estimate(bench.plan, bench, store, more=_still_open(session))
     if as_json:
-        print(json.dumps(_to_json(session, cost), indent=2))  # noqa: T201
+        print(json.dumps(_to_json(session, cost, later), indent=2))  # noqa: T201
     else:
-        _print(session, cost)
+        _print(session, cost, later)
 
 
-def _print(session: Session, cost: Estimate) -> None:
+def _still_open(session: Session) -> int:
+    """Return how many of the search's best will be confirmed, at most."""
+    confirm = session.plan.profile.confirm
+    return confirm.top if confirm and session.plan.space else 0
+
+
+def _print(session: Session, cost: Estimate, later: Estimate | None) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -87,17 +100,51 @@ def _print(session: Session, cost: Estimate) -> None:
     out.print(
         f"noise: {conditions}; seeds: {len(plan.profile.seeds)}", markup=False, highlight=False
     )
-    stored = f", {cost.stored} of them stored already" if cost.stored else ""
     out.print(
-        f"{cost.trials} trials, {cost.fits} fits{stored}; about {duration(cost.seconds)} "
-        f"and {cost.memory / 1e9:.1f} GB on {bench.machine.name}, {bench.machine.precision}",
+        f"{_fits(cost)} and {cost.memory / 1e9:.1f} GB on {bench.machine.name}, "
+        f"{bench.machine.precision}",
         markup=False,
         highlight=False,
     )
+    if later is not None and session.confirm_bench is not None:
+        for line in _confirmation(session, session.confirm_bench, later):
+            out.print(line, markup=False, highlight=False)
+        total = duration(cost.seconds + later.seconds)
+        out.print(f"in all about {total}", markup=False, highlight=False)
 
 
-def _to_json(session: Session, cost: Estimate) -> dict[str, Any]:
-    plan = session.plan
+def _confirmation(session: Session, bench: Bench, cost: Estimate) -> list[str]:
+    names = [trial.name for trial in bench.plan.fixed]
+    if more := _still_open(session):
+        names.append("the search's best" if more == 1 else f"the search's best {more}")
+    seeds = ", ".join(map(str, bench.plan.profile.seeds))
+    return [
+        f"then confirmed: {', '.join(names)}",
+        f"on images: {', '.join(image.name for image in bench.images)}; seeds: {seeds}",
+        _fits(cost),
+    ]
+
+
+def _fits(cost: Estimate) -> str:
+    stored = f", {cost.stored} of them stored already" if cost.stored else ""
+    return f"{cost.trials} trials, {cost.fits} fits{stored}; about {duration(cost.seconds)}"
+
+
+def _to_json(session: Session, cost: Estimate, later: Estimate | None) -> dict[str, Any]:
+    plan, bench = session.plan, session.confirm_bench
+    confirmation = (
+        later
+        and bench
+        and {
+            "contrasts": list(bench.plan.contrasts),
+            "best_of_search": _still_open(session),
+            "images": [image.name for image in bench.images],
+            "seeds": list(bench.plan.profile.seeds),
+            "fits": later.fits,
+            "stored": later.stored,
+            "seconds": round(later.seconds, 1),
+        }
+    )
     return {
         "study": plan.study.name,
         "profile": plan.profile.name,
@@ -115,6 +162,7 @@ def _to_json(session: Session, cost: Estimate) -> dict[str, Any]:
         "stored": cost.stored,
         "seconds": round(cost.seconds, 1),
         "memory": cost.memory,
+        "confirmation": confirmation,
     }
 
 

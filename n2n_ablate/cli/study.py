@@ -19,6 +19,7 @@ from n2n_ablate.errors import unsigned
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from n2n_ablate.race import Race
     from n2n_ablate.results import StudyResult
     from n2n_ablate.runner import Runner
     from n2n_ablate.session import Request, Session
@@ -34,9 +35,13 @@ def run(
     seeds: options.Seeds = None,
     images: options.Images = None,
     crop: options.Crop = None,
+    confirm_images: options.ConfirmImages = None,
     settings: options.Settings = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
+    executor: options.Executor = "local",
+    address: options.Address = "",
+    gpus_per_stack: options.GpusPerStack = None,
     output: options.Output = Path("mlruns"),
     plugins_dir: options.PluginsDir = None,
     tracking: Annotated[
@@ -51,7 +56,22 @@ def run(
     storage: Annotated[
         str, typer.Option(help="Optuna storage (SQLAlchemy URL).", rich_help_panel="Where")
     ] = "",
+    budget: Annotated[
+        str,
+        typer.Option(
+            help="With --until-settled: begin no batch of images that would end later, e.g. 20m.",
+            rich_help_panel="Budget",
+        ),
+    ] = "",
     *,
+    until_settled: Annotated[
+        bool,
+        typer.Option(
+            "--until-settled",
+            help="Look at the contrasts after every batch of images; one that is settled gets no more.",
+            rich_help_panel="Budget",
+        ),
+    ] = False,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Start a new search; finished fits are reused.")
     ] = False,
@@ -67,9 +87,12 @@ def run(
         n2n-ablate study center-weight
 
         n2n-ablate study samplers --set sampler=mine --images photos/ --seeds 2
+
+        n2n-ablate study samplers --executor ray --address 10.0.0.1:6379 --gpus-per-stack 0.25
     """
+    from n2n_ablate.execute import Choice
     from n2n_ablate.output import Output
-    from n2n_ablate.session import Request, check_tracking, open_session
+    from n2n_ablate.session import Request, check_tracking, open_session, race_of
 
     request = Request(
         study=study,
@@ -79,13 +102,17 @@ def run(
         seeds=seeds,
         images=images or [],
         crop=crop,
+        confirm_images=confirm_images or [],
         device=device,
         precision=precision,
+        executor=Choice(executor, address, gpus_per_stack),
         output=output,
         plugins_dir=plugins_dir,
     )
     check_tracking(tracking)
-    signal.signal(signal.SIGTERM, _interrupt)
+    race = race_of(until_settled=until_settled, budget=budget)
+    request.executor.check()
+    _heed_signals()
     session = open_session(request)
     place = Output(output)
     busy = f"study '{session.plan.study.name}' is being run by another process in '{output}'. Wait, or use --output."
@@ -96,6 +123,7 @@ def run(
             place,
             (tracking, tracking_uri, storage),
             (fresh, refit, as_json, quiet),
+            race,
         )
     raise typer.Exit(code)
 
@@ -106,6 +134,7 @@ def _run_locked(
     place: object,
     stores: tuple[str, str, str],
     switches: tuple[bool, bool, bool, bool],
+    race: Race | None,
 ) -> int:
     from n2n_ablate.console import audience
     from n2n_ablate.output import Output
@@ -115,53 +144,65 @@ def _run_locked(
     tracking, tracking_uri, storage = stores
     fresh, refit, as_json, quiet = switches
     view = audience(messages(), quiet=quiet or as_json)
-    runner = open_runner(
-        session,
-        place,
-        view,
-        tracking=tracking,
-        tracking_uri=tracking_uri,
-        storage=storage,
-        fresh=fresh,
-        refit=refit,
-    )
-    if not (quiet or as_json):
-        view.note(session.plan.study.question)
-    try:
-        result = runner.run()
-    except KeyboardInterrupt:
-        view.close()
-        return _interrupted(runner, view.console)
-    finally:
-        view.close()
-        if runner.search is not None:
-            runner.search.close()
+    with request.executor.executor(session.bench.machine, session.registry) as executor:
+        runner = open_runner(
+            session,
+            place,
+            view,
+            tracking=tracking,
+            tracking_uri=tracking_uri,
+            storage=storage,
+            fresh=fresh,
+            refit=refit,
+            executor=executor,
+            race=race,
+        )
+        if not (quiet or as_json):
+            view.note(session.plan.study.question)
+        try:
+            result = runner.run()
+        except KeyboardInterrupt:
+            view.close()
+            return _interrupted(runner, view.console)
+        finally:
+            view.close()
+            if runner.search is not None:
+                runner.search.close()
     _print(result, runner, request, as_json=as_json, quiet=quiet)
-    return _FAILED_FITS if any(item.failures for item in result.trials) else 0
+    return _FAILED_FITS if result.failures else 0
 
 
 def _print(
     result: StudyResult, runner: Runner, request: Request, *, as_json: bool, quiet: bool
 ) -> None:
     from n2n_ablate import answer, export, tables
-    from n2n_ablate.header import header_of
 
-    out = results()
+    out, header = results(), runner.header
     if as_json:
-        print(json.dumps(export.to_json(result, header_of(runner.bench)), indent=2))  # noqa: T201
+        print(json.dumps(export.to_json(result, header), indent=2))  # noqa: T201
         return
     for condition in runner.plan.conditions:
+        label = condition.label
         out.print()
         changed = f" (with {', '.join(runner.plan.settings)})" if runner.plan.settings else ""
-        title = f"{runner.plan.study.name}: {condition.label}{changed}"
+        title = f"{runner.plan.study.name}: {label}{changed}"
         out.print(title, markup=False, highlight=False)
-        out.print(tables.study_table(result, condition.label, out.width))
-        for text in tables.legend(result, condition.label):
+        out.print(tables.study_table(result, label, out.width))
+        for text in tables.legend(result, label):
             out.print(text, markup=False, highlight=False, style="dim")
+        if result.confirmed is not None:
+            out.print()
+            out.print(f"{title}, confirmed on other images", markup=False, highlight=False)
+            out.print(tables.confirm_table(result, label))
+            for text in tables.confirm_legend(result, label):
+                out.print(text, markup=False, highlight=False, style="dim")
         for text in (
-            answer.sentence(result, header_of(runner.bench), condition.label),
-            answer.best_sentence(result, condition.label),
+            answer.sentence(result, header, label),
+            answer.best_sentence(result, label),
         ):
+            out.print(text, markup=False, highlight=False)
+    for text in (answer.search_best(result), answer.unconfirmed(result)):
+        if text:
             out.print(text, markup=False, highlight=False)
     if lost := answer.failures(result):
         out.print(lost, markup=False, highlight=False)
@@ -211,6 +252,14 @@ def _interrupted(runner: Runner, console: Console) -> int:
     return _INTERRUPTED
 
 
+def _heed_signals() -> None:
+    """End in order at the first SIGINT or SIGTERM, at once at the second."""
+    for kind in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(kind) != signal.SIG_IGN:  # what `nohup` ignores stays ignored
+            signal.signal(kind, _interrupt)
+
+
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     raise KeyboardInterrupt

@@ -9,5 +9,8 @@ from n2n_ablate.fit.job import FitResult as FitResult
 from n2n_ablate.fit.job import Point as Point
 from n2n_ablate.fit.memory import memory_of as memory_of
 from n2n_ablate.fit.memory import require_room as require_room
+from n2n_ablate.fit.order import Order as Order
+from n2n_ablate.fit.pool import failed as failed
 from n2n_ablate.fit.pool import fit_all as fit_all
+from n2n_ablate.fit.pool import stacks_of as stacks_of
 from n2n_ablate.fit.train import prepared as prepared

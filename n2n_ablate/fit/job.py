@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from n2n_ablate.components import Backbone, Estimator, Loss, Metric, Noise, Sampler, Training
+
+if TYPE_CHECKING:
+    from n2n_ablate.fit.order import Order
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +30,7 @@ class Fit:
         init_seed: Seeds the initial weights.
         rng: Makes the sampler's generator, at the start of its stream.
         kin: Fits of equal `kin` may be trained in one stack, if their shapes agree too.
+        order: What it was made from, so that another process can make it; None if nobody asked.
     """
 
     key: str
@@ -41,6 +46,7 @@ class Fit:
     init_seed: int
     rng: Callable[[], torch.Generator]
     kin: str = ""
+    order: Order | None = None
 
 
 @dataclass(frozen=True)

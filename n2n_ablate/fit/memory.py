@@ -50,13 +50,14 @@ def memory_of(fit: Fit, machine: Machine) -> Memory:
 
 
 def require_room(fit: Fit, machine: Machine) -> None:
-    """Check that a fit on a large image fits into the memory.
+    """Check that a fit on a large image fits into the memory, where that is this machine's.
 
     Raises:
         ImageError: It does not; the message says how much it takes and which crop would fit.
     """
     height, width = window_of(fit)
-    if height * width <= _SURE:
+    elsewhere = machine.type == "cuda" and not torch.cuda.is_available()
+    if height * width <= _SURE or elsewhere:
         return
     memory, free = memory_of(fit, machine), free_memory(machine)
     usable = _USABLE * free

@@ -127,7 +127,7 @@ class _Trainer:
             raise
         except Exception as error:  # noqa: BLE001  components are anybody's code, and memory may run out
             if len(stack) == 1:
-                return [_failed(stack[0], error)]
+                return [failed(stack[0], f"stopped with {type(error).__name__}: {_line(error)}")]
             if isinstance(error, torch.OutOfMemoryError):
                 self._shrink(len(stack))
         return self._in_parts(stack)
@@ -149,8 +149,8 @@ class _Trainer:
         )
 
 
-def _failed(fit: Fit, error: Exception) -> FitResult:
-    reason = str(error).splitlines()[0][:300] if str(error) else "no message"
+def failed(fit: Fit, reason: str) -> FitResult:
+    """Return the result of a fit that was lost to something that need not come again."""
     return FitResult(
         key=fit.key,
         figures={},
@@ -158,6 +158,10 @@ def _failed(fit: Fit, error: Exception) -> FitResult:
         curves={},
         denoised=None,
         seconds=0.0,
-        failure=f"stopped with {type(error).__name__}: {reason}",
+        failure=reason,
         passing=True,
     )
+
+
+def _line(error: Exception) -> str:
+    return str(error).splitlines()[0][:300] if str(error) else "no message"

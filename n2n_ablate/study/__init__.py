@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from n2n_ablate.study.confirm import chosen as chosen
+from n2n_ablate.study.confirm import confirmation as confirmation
 from n2n_ablate.study.find import find as find
 from n2n_ablate.study.find import known as known
 from n2n_ablate.study.find import shipped as shipped
 from n2n_ablate.study.model import BASELINE as BASELINE
 from n2n_ablate.study.model import DESIGNS as DESIGNS
 from n2n_ablate.study.model import Condition as Condition
+from n2n_ablate.study.model import Confirm as Confirm
 from n2n_ablate.study.model import Factor as Factor
 from n2n_ablate.study.model import Level as Level
 from n2n_ablate.study.model import Profile as Profile

@@ -62,6 +62,23 @@ class Condition:
 
 
 @dataclass(frozen=True)
+class Confirm:
+    """A second, smaller study of the same contrasts, on what the first one never saw.
+
+    Attributes:
+        images: Other pictures than the profile's, see `Profile.images`.
+        crop: Side of the centre crop in pixels, 0 for whole images; None for the profile's.
+        seeds: Other seeds than the profile's. Empty: as many as the profile has, and next to them.
+        top: After a search: how many of its best trials are confirmed beside the contrasts.
+    """
+
+    images: tuple[str, ...]
+    crop: int | None = None
+    seeds: tuple[int, ...] = ()
+    top: int = 1
+
+
+@dataclass(frozen=True)
 class Profile:
     """A named budget.
 
@@ -72,6 +89,7 @@ class Profile:
         seeds: One fit per image and seed.
         trials: Most trials, the baseline included; 0 for no limit.
         changes: Changes of the baseline, e.g. `training.steps`.
+        confirm: What follows when the trials are finished; None for nothing.
     """
 
     name: str
@@ -80,6 +98,7 @@ class Profile:
     seeds: tuple[int, ...] = (0,)
     trials: int = 0
     changes: Mapping[str, Value] = field(default_factory=dict)
+    confirm: Confirm | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from n2n_ablate.part import Part, Value
 from n2n_ablate.recipe import Recipe, canonical, resolved
 from n2n_ablate.registry import Registry
 from n2n_ablate.space import Domain
+from n2n_ablate.study.held_out import check_confirm, to_confirm
 from n2n_ablate.study.model import BASELINE, Condition, Factor, Level, Profile, Study, Trial, named
 from n2n_ablate.study.ranges import searched
 from n2n_ablate.study.settings import setting, sort_settings
@@ -33,6 +34,7 @@ class Plan:
         contrasts: Names of the trials whose difference from the baseline is the question.
         metrics: What is measured, by name.
         settings: What the user changed on the command line, as typed.
+        confirming: True if this is the plan of a confirmation, see `study.confirmation`.
     """
 
     study: Study
@@ -46,6 +48,7 @@ class Plan:
     contrasts: tuple[str, ...]
     metrics: Mapping[str, Part]
     settings: tuple[str, ...] = ()
+    confirming: bool = False
 
     @property
     def fixed(self) -> tuple[Trial, ...]:
@@ -98,6 +101,7 @@ def plan(
     seeds: int | None = None,
     images: Sequence[str] = (),
     crop: int | None = None,
+    confirm_images: Sequence[str] = (),
 ) -> Plan:
     """Decide everything that can be decided before the first image is read.
 
@@ -111,6 +115,7 @@ def plan(
         seeds: Number of seeds, instead of the profile's.
         images: Sources of images, instead of the profile's.
         crop: Side of the centre crop in pixels, 0 for whole images, instead of the profile's.
+        confirm_images: Sources of the images to confirm on, instead of the profile's.
 
     Raises:
         AblateError: Something in the file or the settings makes no sense; see the message.
@@ -131,7 +136,11 @@ def plan(
         seeds=chosen.seeds if seeds is None else tuple(range(seeds)),
         images=tuple(images) or chosen.images,
         crop=chosen.crop if crop is None else crop,
+        confirm=to_confirm(
+            chosen, seeds=seeds, crop=crop, images=bool(images), own=tuple(confirm_images)
+        ),
     )
+    check_confirm(study, chosen)
     as_written = _plan_from(study, registry, chosen, [], str(study.path))
     if not settings:
         return as_written

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from n2n_ablate.components import RECIPE_KINDS
-from n2n_ablate.errors import ParameterError, StudyError, nearest
+from n2n_ablate.errors import ParameterError, StudyError
 from n2n_ablate.part import Part, Scalar, Value, read_value
 from n2n_ablate.recipe import Recipe, missing_kinds
 from n2n_ablate.space import Choice, Domain, Range
@@ -18,12 +18,14 @@ from n2n_ablate.study.model import (
     DESIGNS,
     STRATEGIES,
     Condition,
+    Confirm,
     Factor,
     Level,
     Profile,
     Study,
     named,
 )
+from n2n_ablate.study.table import Table as _Table
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _KEYS = [
@@ -38,9 +40,11 @@ _KEYS = [
     "contrasts",
     "metrics",
     "search",
+    "confirm",
     "profiles",
 ]
-_PROFILE_KEYS = ["images", "crop", "seeds", "trials", "set"]
+_PROFILE_KEYS = ["images", "crop", "seeds", "trials", "set", "confirm"]
+_CONFIRM_KEYS = ["images", "crop", "seeds", "top"]
 _FACTOR_KEYS = ["levels", "low", "high", "log", "choices", "without"]
 
 
@@ -79,49 +83,6 @@ def parse(text: str, path: Path) -> Study:
         raise StudyError(msg) from error
 
 
-class _Table:
-    """A TOML table with a known set of keys; every reading is checked."""
-
-    def __init__(self, data: object, where: str, keys: list[str] | None = None) -> None:
-        if not isinstance(data, Mapping):
-            msg = f"'{where}' must be a table, got {data!r}"
-            raise StudyError(msg)
-        self.data = data
-        self.where = where
-        for key in data if keys is not None else ():
-            if keys is not None and key not in keys:
-                msg = f"unknown key '{self.at(key)}'. {nearest(key, keys)}"
-                raise StudyError(msg)
-
-    def at(self, key: str) -> str:
-        return f"{self.where}.{key}" if self.where else key
-
-    def get(self, key: str, kind: type, default: Any = None) -> Any:
-        """Return a value of the given type; without a default the key is required."""
-        if key not in self.data:
-            if default is None:
-                msg = f"'{self.at(key)}' is missing"
-                raise StudyError(msg)
-            return default
-        value = self.data[key]
-        if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if type(value) is not kind:
-            msg = f"'{self.at(key)}' must be of type {kind.__name__}, got {value!r}"
-            raise StudyError(msg)
-        return value
-
-    def table(self, key: str, keys: list[str] | None = None) -> _Table:
-        return _Table(self.data.get(key, {}), self.at(key), keys)
-
-    def choice(self, key: str, known: tuple[str, ...], default: str | None = None) -> str:
-        value = str(self.get(key, str, default))
-        if value not in known:
-            msg = f"'{self.at(key)}' cannot be '{value}'. {nearest(value, known)}"
-            raise StudyError(msg)
-        return value
-
-
 def _study(top: _Table, path: Path) -> Study:
     name = top.get("name", str)
     if not _NAME.fullmatch(name):
@@ -150,7 +111,7 @@ def _study(top: _Table, path: Path) -> Study:
         margin=_above_zero(top.get("margin", float, 0.05), "margin"),
         strategy=search.choice("strategy", STRATEGIES, "tpe"),
         startup=startup,
-        profiles=_each(top.table("profiles"), _profile) or _missing("profiles"),
+        profiles=_each(_with_confirm(top), _profile) or _missing("profiles"),
         path=path,
     )
 
@@ -248,25 +209,56 @@ def _contrast(top: _Table, item: object) -> str:
     return named(values)
 
 
+def _with_confirm(top: _Table) -> _Table:
+    """Return the profiles with what the study's own `[confirm]` says where they say nothing."""
+    shared = top.table("confirm", _CONFIRM_KEYS).data
+    found = {}
+    for key, own in top.table("profiles").data.items():
+        table = _Table(own, f"profiles.{key}")
+        said = table.table("confirm").data
+        both = {**shared, **said}
+        found[key] = {**table.data, **({"confirm": both} if both else {})}
+    return _Table(found, "profiles")
+
+
 def _profile(table: _Table, key: str) -> Profile:
     own = table.table(key, _PROFILE_KEYS)
     if not _NAME.fullmatch(key):
         msg = f"profile names are lowercase letters, digits, '-' and '_', got {key!r}"
         raise StudyError(msg)
-    seeds = tuple(own.get("seeds", list, [0]))
     crop, trials = own.get("crop", int, 0), own.get("trials", int, 0)
-    if not seeds or any(type(seed) is not int or seed < 0 for seed in seeds):
-        msg = f"'{own.at('seeds')}' must be a list of whole numbers from 0, got {list(seeds)}"
-        raise StudyError(msg)
     if crop < 0 or trials < 0:
         msg = f"'{own.where}': crop and trials must not be negative, got {crop} and {trials}"
         raise StudyError(msg)
     changes = own.table("set").data
     return Profile(
         name=key,
-        images=tuple(str(_scalar(item, own.at("images"))) for item in own.get("images", list)),
+        images=_sources(own),
         crop=crop,
-        seeds=seeds,
+        seeds=_seeds(own, [0]),
         trials=trials,
         changes={name: read_value(item, f"'{own.at('set')}'") for name, item in changes.items()},
+        confirm=_confirm(own.table("confirm", _CONFIRM_KEYS)) if "confirm" in own.data else None,
     )
+
+
+def _confirm(own: _Table) -> Confirm:
+    crop = own.get("crop", int) if "crop" in own.data else None
+    top = own.get("top", int, 1)
+    if (crop or 0) < 0 or top < 0:
+        msg = f"'{own.where}': crop and top must not be negative, got {crop} and {top}"
+        raise StudyError(msg)
+    return Confirm(_sources(own), crop, _seeds(own, []), top)
+
+
+def _sources(own: _Table) -> tuple[str, ...]:
+    return tuple(str(_scalar(item, own.at("images"))) for item in own.get("images", list))
+
+
+def _seeds(own: _Table, default: list[int]) -> tuple[int, ...]:
+    seeds = own.get("seeds", list, default)
+    wrong = any(type(seed) is not int or seed < 0 for seed in seeds)
+    if wrong or len(set(seeds)) < len(seeds) or ("seeds" in own.data and not seeds):
+        msg = f"'{own.at('seeds')}' must be a list of different whole numbers from 0, got {seeds}"
+        raise StudyError(msg)
+    return tuple(seeds)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from n2n_ablate.part import Part, Value, plain, read_value
 from n2n_ablate.recipe import Recipe
-from n2n_ablate.study.model import Condition, Profile, Trial
+from n2n_ablate.study.model import Condition, Confirm, Profile, Trial
 from n2n_ablate.study.plan import Plan
 from n2n_ablate.study.read import parse
 
@@ -27,6 +28,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
             "seeds": list(profile.seeds),
             "trials": profile.trials,
             "set": _plain(profile.changes),
+            "confirm": profile.confirm and asdict(profile.confirm),
         },
         "baseline": _trial_json(plan.baseline),
         "declared": [_trial_json(trial) for trial in plan.declared],
@@ -35,6 +37,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
         "contrasts": list(plan.contrasts),
         "metrics": {name: part.plain() for name, part in plan.metrics.items()},
         "whole": sorted(plan.whole),
+        "confirming": plan.confirming,
     }
 
 
@@ -47,7 +50,7 @@ def from_json(data: Mapping[str, Any]) -> Plan:
     """
     study = parse(data["file"], Path(data["path"]))
     profile = data["profile"]
-    searched = study.factors if study.design == "search" else ()
+    searched = study.factors if study.design == "search" and not data["confirming"] else ()
     return Plan(
         study=study,
         profile=Profile(
@@ -57,6 +60,7 @@ def from_json(data: Mapping[str, Any]) -> Plan:
             seeds=tuple(profile["seeds"]),
             trials=profile["trials"],
             changes=_values(profile["set"]),
+            confirm=_confirm(profile["confirm"]),
         ),
         baseline=_trial(data["baseline"]),
         declared=tuple(map(_trial, data["declared"])),
@@ -69,7 +73,14 @@ def from_json(data: Mapping[str, Any]) -> Plan:
         contrasts=tuple(data["contrasts"]),
         metrics={name: Part.read(part, name) for name, part in data["metrics"].items()},
         settings=tuple(data["settings"]),
+        confirming=data["confirming"],
     )
+
+
+def _confirm(data: Mapping[str, Any] | None) -> Confirm | None:
+    if data is None:
+        return None
+    return Confirm(tuple(data["images"]), data["crop"], tuple(data["seeds"]), data["top"])
 
 
 def _trial_json(trial: Trial) -> list[Any]:

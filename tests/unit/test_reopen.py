@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -248,7 +249,7 @@ def test_what_a_kill_left_is_opened_and_said(moved):
     assert "that cannot be read: 1." in told
     writer = Journal(Output(moved), found.plan, found.journal.key)
     writer.begin(found.header, found.commands[0].invocation)
-    writer.end("interrupted", ["baseline"])
+    writer.end("interrupted", replace(found.result, trials=found.result.trials[:1]))
     again = reopen.reopen(moved, "tiny")
     assert not again.journal.unreadable
     assert again.commands[-1].status == "interrupted"

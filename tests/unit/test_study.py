@@ -33,10 +33,13 @@ def test_shipped_studies_are_the_promised_ones():
 def test_center_weight_always_tries_the_declared_levels_and_then_searches(registry):
     planned = plan(read(shipped()["center-weight"]), registry)
     values = {t.recipe.parts["sampler"].parameters.get("center") for t in planned.fixed}
-    assert values >= {0.0, 0.01, 0.05, 0.2, 0.5}
+    assert values >= {0.0, 0.01, 0.2, 0.5}
     assert planned.contrasts == ("sampler.center=0", "sampler.center=0.2")
     assert planned.searched >= 3
-    assert len(planned.fixed) + planned.searched >= 10
+    # What a quick run may cost: 6 minutes for some 85 fits on two cores.
+    later = 2 + len(planned.contrasts), len(planned.profile.confirm.images)
+    fits = (len(planned.fixed) + planned.searched) * len(planned.profile.images)
+    assert fits + later[0] * later[1] <= 85
 
 
 def test_one_at_a_time_changes_one_factor(registry):

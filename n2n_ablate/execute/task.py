@@ -1,0 +1,151 @@
+"""Stacks and results on the way to workers and back: JSON and bytes, never pickled objects.
+
+Images travel by the hash of their content, plugins as source, components as recipes. The worker makes
+the same fits from them, and refuses where it could not.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+import torch
+from torch import Tensor
+
+from n2n_ablate.errors import AblateError, ExecutorError
+from n2n_ablate.execute import bundle
+from n2n_ablate.fit import Fit, FitResult, Machine, Order, fit_all
+from n2n_ablate.fit.parcel import apart, together
+from n2n_ablate.identity import ENGINE, Fingerprints, torch_version
+from n2n_ablate.registry import Registry
+from n2n_ablate.version import __version__
+
+_IMAGES = ("noisy", "clean")
+
+
+def versions() -> dict[str, str]:
+    """Return what must be equal on every machine, by name."""
+    return {"n2n-ablate": __version__, "its engine": str(ENGINE), "torch": torch_version()}
+
+
+def digest(image: Tensor) -> str:
+    """Return the name that an image travels under: the hash of its bytes."""
+    return hashlib.sha256(content(image)).hexdigest()
+
+
+def written(stack: Sequence[Fit], machine: Machine, prints: Fingerprints) -> bytes:
+    """Return a stack as JSON; its images are named by `digest`.
+
+    Raises:
+        ExecutorError: A fit does not say what it was made from.
+    """
+    fits = []
+    for fit in stack:
+        if fit.order is None or fit.clean is None:
+            msg = "only fits of a study can be trained by other processes"
+            raise ExecutorError(msg)
+        fits.append(
+            {
+                "key": fit.key,
+                "order": fit.order.to_json(),
+                "code": [[*place, code] for place, code in fit.order.code(prints).items()],
+                "shape": list(fit.noisy.shape),
+                "noisy": digest(fit.noisy),
+                "clean": digest(fit.clean),
+            }
+        )
+    return json.dumps({"versions": versions(), "machine": asdict(machine), "fits": fits}).encode()
+
+
+def train(task: bytes, plugins: bytes, *images: bytes) -> dict[str, Any]:
+    """Train a stack: what a worker does.
+
+    Args:
+        task: See `written`.
+        plugins: See `bundle.packed`.
+        images: In any order, float32 in the byte order of this machine.
+
+    Returns:
+        `results`, a list of pairs (see `packed`), and `notes`, a list of lines; or `refused`, a
+        sentence, if the fits would not be the same here.
+    """
+    told = json.loads(task)
+    try:
+        _compare(told["versions"])
+        registry, prints = _loaded(plugins)
+        by_name = {hashlib.sha256(image).hexdigest(): image for image in images}
+        if lost := {item[name] for item in told["fits"] for name in _IMAGES} - set(by_name):
+            msg = f"image {min(lost)[:16]} did not arrive whole"
+            raise ExecutorError(msg)
+        machine = Machine(**told["machine"])
+        fits = [_fit(item, machine, registry, prints, by_name) for item in told["fits"]]
+    except AblateError as error:
+        return {"refused": f"a worker on '{platform.node()}' refuses: {error}"}
+    notes: list[str] = []
+    results = [packed(result) for result in fit_all(fits, machine, note=notes.append)]
+    return {"results": results, "notes": notes}
+
+
+def packed(result: FitResult) -> tuple[str, bytes]:
+    """Return a result as JSON and the content of a safetensors file."""
+    about, arrays = apart(result)
+    return json.dumps(about), safetensors.numpy.save(arrays)
+
+
+def unpacked(about: str, content: bytes) -> FitResult:
+    """Return what `packed` was given."""
+    return together(json.loads(about), safetensors.numpy.load(content))
+
+
+_loaded = functools.lru_cache(maxsize=2)(bundle.unpacked)
+"""A worker serves many tasks of one study; its plugins are loaded once."""
+
+
+def _compare(theirs: dict[str, str]) -> None:
+    for name, version in versions().items():
+        if theirs.get(name) != version:
+            msg = (
+                f"{name} is {version} there and {theirs.get(name)} here. "
+                "Install the same versions on every machine."
+            )
+            raise ExecutorError(msg)
+
+
+def _fit(
+    item: dict[str, Any],
+    machine: Machine,
+    registry: Registry,
+    prints: Fingerprints,
+    images: dict[str, bytes],
+) -> Fit:
+    order = Order.from_json(item["order"])
+    for kind, name, theirs in item["code"]:
+        plugin, own = registry.get(kind, name).origin.plugin, prints.own(kind, name)
+        if own != theirs:
+            msg = (
+                f"the source of plugin '{plugin}' ({kind} '{name}') has the hash {own} there and "
+                f"{theirs} here. Install the same version on every machine."
+            )
+            raise ExecutorError(msg)
+    key = order.key(prints, machine.type, machine.precision)
+    if key != item["key"]:  # whatever the comparisons above do not know
+        msg = f"it would train another fit ({key} instead of {item['key']})"
+        raise ExecutorError(msg)
+    noisy, clean = (_tensor(images[item[name]], item["shape"]) for name in _IMAGES)
+    return order.fit(key, noisy, clean, order.components(registry))
+
+
+def content(image: Tensor) -> bytes:
+    """Return the bytes of an image, float32 in C order."""
+    return np.ascontiguousarray(image.float().numpy()).tobytes()
+
+
+def _tensor(content: bytes, shape: Sequence[int]) -> Tensor:
+    return torch.frombuffer(bytearray(content), dtype=torch.float32).reshape(*shape)

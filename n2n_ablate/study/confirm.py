@@ -1,0 +1,68 @@
+"""The plan of a confirmation: the contrasts, and the best of a search, on what nothing was chosen on. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from n2n_ablate.errors import StudyError
+from n2n_ablate.study.model import BASELINE, Trial
+from n2n_ablate.study.plan import Plan
+
+
+def confirmation(plan: Plan, best: Sequence[Trial] = ()) -> Plan:
+    """Return the plan of a study's confirmation.
+
+    Its trials are a baseline of its own, the contrasts that the study had budget for, and the best
+    of its search. All of them but the baseline are its contrasts, so that its intervals hold at
+    once. What the search chose was chosen on other images: given that, the family is fixed.
+
+    Args:
+        plan: The study's. Its profile says what to confirm on.
+        best: Trials of the search, see `chosen`; those that are contrasts already are left out.
+
+    Raises:
+        StudyError: The profile has no confirmation.
+    """
+    confirm = plan.profile.confirm
+    if confirm is None:
+        msg = f"profile '{plan.profile.name}' of study '{plan.study.name}' has no confirmation"
+        raise StudyError(msg)
+    asked = [trial for trial in plan.fixed if trial.name in plan.contrasts]
+    known = {plan.baseline.recipe, *(trial.recipe for trial in asked)}
+    found = [replace(trial, role="declared") for trial in best if trial.recipe not in known]
+    profile = replace(
+        plan.profile,
+        images=confirm.images,
+        crop=plan.profile.crop if confirm.crop is None else confirm.crop,
+        seeds=confirm.seeds,
+        trials=0,
+        confirm=None,
+    )
+    declared = (*asked, *found)
+    return replace(
+        plan,
+        profile=profile,
+        declared=declared,
+        references=(),
+        space={},
+        whole=frozenset(),
+        contrasts=tuple(trial.name for trial in declared),
+        confirming=True,
+    )
+
+
+def chosen(plan: Plan, ranked: Sequence[Trial]) -> tuple[Trial, ...]:
+    """Return the best of a search: the first trials that came out above the baseline.
+
+    Args:
+        plan: The study's; its profile says how many.
+        ranked: All trials of the study without a failure, best first.
+    """
+    confirm = plan.profile.confirm
+    if confirm is None or not plan.space:
+        return ()
+    own = [trial for trial in ranked if trial.role != "reference"]
+    names = [trial.role for trial in own]
+    above = own[: names.index(BASELINE)] if BASELINE in names else own
+    return tuple(above[: confirm.top])

@@ -1,0 +1,340 @@
+"""Search, then confirm: on other pictures and seeds, once, and only that is called a finding."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import drawn
+import pytest
+from PIL import Image as Pillow
+
+from n2n_ablate import answer, export, reopen, tables
+from n2n_ablate.errors import ImageError, StudyError
+from n2n_ablate.header import header_of
+from n2n_ablate.held_out import require_held_out
+from n2n_ablate.stats import family_level
+from n2n_ablate.study import chosen, confirmation, plan, read, shipped
+
+LABEL = "sigma 25"
+
+
+@pytest.fixture
+def home(folder):
+    drawn.prepare(folder, drawn.photo, held=6)
+    return folder
+
+
+def written(folder, **changes):
+    text = drawn.TEXT
+    for old, new in changes.values():
+        assert old in text
+        text = text.replace(old, new)
+    path = folder / "changed.toml"
+    path.write_text(text)
+    return read(path)
+
+
+# The study file and the command line.
+
+
+def test_a_profile_adds_to_what_the_study_says_of_its_confirmation(folder, registry):
+    shared = (
+        "[profiles.quick.confirm]",
+        '[confirm]\nimages = ["other"]\ntop = 2\n\n[profiles.quick.confirm]',
+    )
+    asked = written(folder, shared=shared)
+    assert asked.profiles["quick"].confirm.images == ("held",)
+    assert asked.profiles["quick"].confirm.top == 2
+    found = plan(asked, registry).profile.confirm
+    assert (found.crop, found.seeds) == (24, (1,))
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("seeds = [0]", "uses seed 0, which its trials use too. Seeds from 1 are free"),
+        ("seeds = [1, 1]", "must be a list of different whole numbers"),
+        ("top = -1", "must not be negative"),
+        ("tops = 1", r"unknown key 'profiles.quick.confirm.tops'. Did you mean 'top'"),
+        ("crop = 1.5", "must be of type int"),
+    ],
+)
+def test_a_mistake_in_a_confirmation_is_one_line(folder, registry, line, reason):
+    changed = ('images = ["held"]', f'images = ["held"]\n{line}')
+    with pytest.raises(StudyError, match=reason) as error:
+        plan(written(folder, changed=changed), registry)
+    assert "\n" not in str(error.value)
+    assert "changed.toml" in str(error.value)
+
+
+def test_top_is_for_searches(folder, registry):
+    changes = {
+        "design": ('design = "search"', 'design = "one-at-a-time"'),
+        "top": ('images = ["held"]', 'images = ["held"]\ntop = 2'),
+    }
+    with pytest.raises(StudyError, match="'top' is for searches; design 'one-at-a-time' has none"):
+        plan(written(folder, **changes), registry)
+
+
+def test_images_of_ones_own_need_held_out_images_of_ones_own(folder, registry):
+    asked = written(folder)
+    assert plan(asked, registry, images=["mine"]).profile.confirm is None
+    both = plan(asked, registry, images=["mine"], confirm_images=["others"], seeds=2, crop=16)
+    confirm = both.profile.confirm
+    assert (confirm.images, confirm.seeds, confirm.crop) == (("others",), (2, 3), 16)
+    none = written(folder, confirm=("[profiles.quick.confirm]\n" + 'images = ["held"]', ""))
+    assert plan(none, registry, confirm_images=["others"]).profile.confirm.top == 1
+
+
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_searches_that_ship_are_confirmed_on_other_seeds(name, registry):
+    asked = read(shipped()[name])
+    for profile in asked.profiles:
+        planned = plan(asked, registry, profile=profile)
+        if asked.design == "search":
+            assert planned.profile.confirm is not None
+            assert not set(planned.profile.confirm.seeds) & set(planned.profile.seeds)
+
+
+def test_the_search_that_ships_is_confirmed_on_other_pictures(registry):
+    profile = plan(read(shipped()["center-weight"]), registry).profile
+    assert len(profile.confirm.images) == 8
+    require_held_out(profile.images, profile.confirm.images)
+
+
+# Pictures.
+
+
+def test_the_same_picture_is_known_under_any_name(tmp_path, photo):
+    (tmp_path / "seen").mkdir()
+    (tmp_path / "held").mkdir()
+    path = photo(tmp_path / "seen" / "one.png", size=48)
+    photo(tmp_path / "held" / "one.png", size=48, seed=9)  # another picture of that name
+    sources = [str(tmp_path / "seen")], [str(tmp_path / "held")]
+    require_held_out(*sources)
+    picture = Pillow.open(path)
+    for name, again in {
+        "copy": picture,
+        "crop": picture.crop((7, 11, 40, 44)),
+        "grey": picture.resize(picture.size).convert("RGB"),
+    }.items():
+        again.save(tmp_path / "held" / f"{name}.png")
+        with pytest.raises(
+            ImageError, match=f"image '{name}' shows the same picture as 'one'"
+        ) as e:
+            require_held_out(*sources)
+        assert "\n" not in str(e.value)
+        (tmp_path / "held" / f"{name}.png").unlink()
+
+
+def test_two_crops_of_one_picture_are_no_two_images_of_a_confirmation(tmp_path, photo):
+    whole = Pillow.open(photo(tmp_path / "whole.png", size=64))
+    whole.crop((0, 0, 40, 40)).save(tmp_path / "left.png")
+    whole.crop((16, 16, 64, 64)).save(tmp_path / "right.png")
+    crops = [str(tmp_path / "left.png"), str(tmp_path / "right.png")]
+    photo(tmp_path / "seen.png", seed=3)
+    with pytest.raises(
+        ImageError, match="'right' shows the same picture as 'left' among its other"
+    ):
+        require_held_out([str(tmp_path / "seen.png")], crops)
+
+
+def test_a_source_of_both_is_refused_whatever_is_cropped():
+    with pytest.raises(
+        ImageError, match="'camera' shows the same picture as 'camera' among the im"
+    ):
+        require_held_out(["builtin:camera"], ["builtin:camera"])
+
+
+def test_a_study_whose_images_are_not_held_out_is_refused(home):
+    asked = Path("drawn.toml").read_text().replace('["held"]', '["held", "seen/02.png"]')
+    Path("held/02.png").unlink()
+    Path("drawn.toml").write_text(asked)
+    with pytest.raises(ImageError, match="'02' shows the same picture as '02' among the images of"):
+        drawn.opened()
+
+
+# The plan of a confirmation.
+
+
+def test_the_best_of_a_search_is_confirmed_beside_the_contrasts_and_nothing_twice(folder, registry):
+    planned = plan(written(folder), registry)
+    best = planned.search_trial({"sampler.center": 0.05}, registry)
+    later = confirmation(planned, (best,))
+    names = ("sampler.center=0.2", "sampler.center=0.1", "sampler.center=0.05")
+    assert later.contrasts == names
+    assert [trial.name for trial in later.fixed] == ["baseline", *names]
+    assert {trial.role for trial in later.declared} == {"declared"}
+    assert (later.confirming, later.searched, later.references) == (True, 0, ())
+    assert later.key != planned.key
+    again = confirmation(planned, (planned.declared[0], planned.baseline))
+    assert again.contrasts == names[:2]
+    ranked = [
+        planned.references[0],
+        best,
+        planned.declared[0],
+        planned.baseline,
+        planned.declared[1],
+    ]
+    assert chosen(planned, ranked) == (best,)
+    assert chosen(planned, [planned.baseline, best]) == ()
+
+
+# A whole run.
+
+
+@pytest.fixture(scope="module")
+def run_once(tmp_path_factory):
+    """A study that ran through, in a folder of its own."""
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        drawn.prepare(folder, drawn.photo, held=6)
+        runner = drawn.opened()
+        return folder, runner, runner.run()
+
+
+@pytest.fixture
+def finished(run_once, tmp_path, monkeypatch):
+    """The same with a copy of its folder, which a test may change."""
+    shutil.copytree(run_once[0], tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    return run_once[1:]
+
+
+def test_a_confirmation_shares_neither_images_nor_seeds_nor_noise(finished):
+    runner, result = finished
+    seen, held = runner.header, runner.header.confirmed
+    assert not {mark.digest for mark in seen.images} & {mark.digest for mark in held.images}
+    assert not set(seen.plan.profile.seeds) & set(held.plan.profile.seeds)
+    rows = [row for item in result.confirmed.trials for row in item.rows]
+    assert {row.seed for row in rows} == {1}
+    before = {row.result.key for item in result.trials for row in item.rows}
+    assert not before & {row.result.key for row in rows}
+
+
+def test_contrasts_and_best_are_compared_with_a_baseline_of_their_own(finished):
+    result = finished[1]
+    later = result.confirmed
+    assert later.baseline is not result.baseline
+    best = max(
+        (item for item in result.trials if item.trial.role in ("search", "declared")),
+        key=lambda item: item.mean("psnr", LABEL),
+    )
+    assert later.plan.contrasts[:2] == result.plan.contrasts
+    assert later.plan.contrasts[2:] == (best.trial.name,)
+    lines = {line.name: line for line in later.lines(LABEL)}
+    assert lines[best.trial.name].difference.level == family_level(3)
+    assert lines["sampler.center=0.2"].verdict == "worse"
+    assert lines["sampler.center=0.2"].difference.n == 6
+
+
+def test_the_answer_speaks_of_what_is_confirmed(finished):
+    runner, result = finished
+    told = answer.sentence(result, runner.header, LABEL)
+    assert told.startswith(
+        "Confirmed on images and seeds that the search never saw: against the baseline"
+    )
+    assert "0.2 is worse (" in told
+    assert "the search's best 0." in told
+    assert told.endswith("6 images of 24x24 pixels, 4 steps, 1 seed, sigma 25.")
+    assert answer.unconfirmed(result) == ""
+
+
+def test_the_second_table_says_what_is_left(finished):
+    from rich.console import Console
+
+    runner, result = finished
+    console = Console(width=80, file=io.StringIO())
+    console.print(tables.study_table(result, LABEL, 80))
+    assert "verdict" not in console.file.getvalue()
+    console.print(tables.confirm_table(result, LABEL))
+    text = console.file.getvalue()
+    for word in ("search", "confirmed", "shrinkage", "(search's best)", "worse"):
+        assert word in text
+    data = export.to_json(result, runner.header)
+    json.dumps(data, allow_nan=False)
+    pair = data["conditions"][0]["confirmed"][0]
+    assert pair["shrinkage"] == pytest.approx(pair["difference_before"] - pair["difference"])
+    assert data["confirmation"]["conditions"][0]["family"]["contrasts"] == 3
+    assert data["confirmation"]["fits"] == 4 * 6
+
+
+def test_a_confirmation_is_opened_again_from_disk(run_once, monkeypatch):
+    folder, runner, result = run_once
+    monkeypatch.chdir(folder)
+    found = reopen.reopen(Path("mlruns"), "drawn")
+    assert not found.problems()
+    assert found.header == runner.header
+    assert found.confirmation.plan == result.confirmed.plan
+    assert found.confirmation.header == header_of(
+        runner.confirm_bench.with_plan(result.confirmed.plan)
+    )
+    assert found.commands[-1].confirmed == tuple(x.trial.name for x in result.confirmed.trials)
+    assert export.to_json(found.result, found.header)["conditions"] == [
+        *export.to_json(result, runner.header)["conditions"]
+    ]
+    assert answer.sentence(found.result, found.header, LABEL) == answer.sentence(
+        result, runner.header, LABEL
+    )
+
+
+def test_the_same_command_again_trains_and_writes_nothing_new(run_once, monkeypatch):
+    monkeypatch.chdir(run_once[0])
+    path = next(Path("mlruns/studies/drawn").iterdir())
+    lines = path.read_text().count('"line": "trial"')
+    again = drawn.opened()
+    again.run()
+    assert again.trained == 0
+    assert path.read_text().count('"line": "trial"') == lines
+    assert path.read_text().count('"line": "confirm", "of": {"line": "study"') == 1
+
+
+@pytest.mark.parametrize(("confirming", "fits"), [(False, 9), (True, 0), (True, 8)])
+def test_a_study_that_is_stopped_anywhere_goes_on_as_if_it_had_not_been(
+    home, run_once, confirming, fits
+):
+    stopped = drawn.opened(view=drawn.Stops(confirming=confirming, fits=fits))
+    with pytest.raises(KeyboardInterrupt):
+        stopped.run()
+    left = reopen.reopen(Path("mlruns"), "drawn")
+    assert left.commands[-1].status == "interrupted"
+    assert bool(left.result.confirmed) is confirming
+    assert left.problems()
+    goes_on = drawn.opened()
+    result = goes_on.run()
+    _, undisturbed, expected = run_once
+    assert stopped.trained + goes_on.trained == undisturbed.trained
+    told = [export.to_json(r, x.header) for r, x in ((result, goes_on), (expected, undisturbed))]
+    assert told[0]["conditions"] == told[1]["conditions"]
+    assert told[0]["confirmation"]["conditions"] == told[1]["confirmation"]["conditions"]
+
+
+def test_a_larger_search_confirms_its_new_best_and_forgets_the_old_one(finished):
+    before = finished[1].confirmed.plan.contrasts
+    after = drawn.opened(trials=12).run().confirmed
+    found = reopen.reopen(Path("mlruns"), "drawn").result.confirmed
+    assert {item.trial.name for item in found.trials} == {x.trial.name for x in after.trials}
+    assert before[:2] == after.plan.contrasts[:2]
+
+
+def test_without_a_confirmation_a_hint_says_so(home):
+    runner = drawn.opened(images=["seen"])
+    result = runner.run()
+    assert result.confirmed is None
+    assert "--confirm-images" in answer.unconfirmed(result)
+    assert not answer.sentence(result, runner.header, LABEL).startswith("Confirmed")
+
+
+def test_failures_of_a_confirmation_count(finished):
+    result = finished[1]
+    assert result.failures == 0
+    keys = [row.result.key for item in result.confirmed.trials for row in item.rows]
+    for path in Path("mlruns/fits").glob("*/*"):
+        if path.stem == keys[0]:
+            path.unlink()
+    found = reopen.reopen(Path("mlruns"), "drawn")
+    assert found.result.failures == 1
+    assert found.problems()[0].startswith("confirmation: 1 of 24 fits have no stored result")
+    assert "1 of" in answer.failures(found.result)
