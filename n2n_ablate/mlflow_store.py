@@ -142,10 +142,10 @@ class MlflowStore:
                 os.environ.setdefault(name, value)
             from mlflow import MlflowClient
 
-            # Alembic tells every table that it makes, in the middle of a progress bar, and MLflow
-            # prints the traceback of what it raises anyway.
-            logging.getLogger("alembic").setLevel(logging.WARNING)
-            logging.getLogger("mlflow").setLevel(logging.CRITICAL)
+            # They tell every table that they make and every try that fails, in the middle of a
+            # progress bar, and print the traceback of what is raised anyway.
+            for name in ("alembic", "mlflow", "urllib3"):
+                logging.getLogger(name).setLevel(logging.CRITICAL)
             with self._opening(), self.explained():
                 client = cast("MlflowClient", _Asked(MlflowClient(self.uri, self.uri), self.asking))
                 client.search_experiments(max_results=1)  # only this opens the store
