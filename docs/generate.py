@@ -22,7 +22,7 @@ from typing import Any
 from unittest.mock import patch
 
 from n2n_ablate import errors, hookspecs, study
-from n2n_ablate.components import BOTH_WAYS, KINDS, PROTOCOLS
+from n2n_ablate.components import BOTH_WAYS, KINDS, PROTOCOLS, Watch
 from n2n_ablate.part import written
 from n2n_ablate.registry import Entry, Registry
 
@@ -124,10 +124,9 @@ def components() -> str:
     return "\n\n".join(sections)
 
 
-def protocol(kind: str) -> str:
-    """Return the Protocol of a kind as it stands in the code."""
-    name = PROTOCOLS[kind].__name__
-    return f'```python title="{name}"\n{inspect.getsource(PROTOCOLS[kind]).strip()}\n```'
+def protocol(shown: type) -> str:
+    """Return a Protocol as it stands in the code."""
+    return f'```python title="{shown.__name__}"\n{inspect.getsource(shown).strip()}\n```'
 
 
 def promises(kind: str) -> str:
@@ -154,6 +153,8 @@ def hooks() -> str:
         function = getattr(hookspecs, name)
         body, parts = _docstring(function)
         signature = f"def {name}{inspect.signature(function)}: ..."
+        if len(signature) > WIDTH:  # as ruff breaks it
+            signature = re.sub(r"\((.*)\) ->", r"(\n    \1\n) ->", signature)
         sections += [f"## {name}", told, body]
         sections += [f"```python\n{signature.replace(chr(39), '')}\n```"]
         sections += [f"- `{key}`: {text}" for key, text in parts.get("Args", {}).items()]
@@ -185,7 +186,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "hooks": hooks,
     "errors": error_classes,
     "studies": studies,
-    **{f"protocol-{kind}": partial(protocol, kind) for kind in KINDS},
+    **{f"protocol-{kind}": partial(protocol, PROTOCOLS[kind]) for kind in KINDS},
+    "protocol-watch": partial(protocol, Watch),
     **{f"promises-{kind}": partial(promises, kind) for kind in KINDS},
 }
 

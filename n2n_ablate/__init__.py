@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from n2n_ablate.components import Split as Split
     from n2n_ablate.components import Training as Training
     from n2n_ablate.components import Views as Views
+    from n2n_ablate.components import Watch as Watch
     from n2n_ablate.components import mse as mse
     from n2n_ablate.errors import AblateError as AblateError
     from n2n_ablate.errors import ImageError as ImageError
@@ -76,6 +77,7 @@ _HOME = {
     "Trial": "study",
     "TrialResult": "results",
     "Views": "components",
+    "Watch": "components",
     "hookimpl": "hookspecs",
     "mse": "components",
     "pixel_numbers": "kernels",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from n2n_ablate.effects import TOGETHER, EffectLine, effects
 from n2n_ablate.header import Header
 from n2n_ablate.results import Line, StudyResult
 from n2n_ablate.stats import UNDECIDED, VERDICTS, Difference, detectable, images_to_settle
@@ -35,11 +36,18 @@ def shown(difference: Difference | None) -> str:
 def best(result: StudyResult, condition: str) -> Line | None:
     """Return the line with the highest mean PSNR among the study's own trials without a failure."""
     own = [line for line in result.lines(condition) if line.role in _OWN]
-    return next((line for line in own if not line.failures), None)
+    whole = (line for line in own if not line.failures and math.isfinite(line.figures["psnr"]))
+    return next(whole, None)
 
 
-def scope(header: Header, condition: str) -> str:
-    """Return what an answer holds for: samplers rank differently at other sizes and budgets."""
+def scope(header: Header, condition: str, given: int = 0) -> str:
+    """Return what an answer holds for: samplers rank differently at other sizes and budgets.
+
+    Args:
+        header: What the trials share.
+        condition: Label of the noise.
+        given: Images that a race used, if not all.
+    """
     sizes = {image.shape[-2:] for image in header.images}
     heights, widths = zip(*sizes, strict=True)
     exact = f"{heights[0]}x{widths[0]} pixels"
@@ -48,6 +56,7 @@ def scope(header: Header, condition: str) -> str:
     each = f"{seeds} seeds" if seeds > 1 else "1 seed"
     count = len(header.images)
     images = f"{count} images" if count > 1 else "1 image"
+    images = f"{given} of {images}" if 0 < given < count else images
     return f"{images} of {size}, {header.steps} steps, {each}, {condition}"
 
 
@@ -70,11 +79,13 @@ def sentence(result: StudyResult, header: Header, condition: str) -> str:
 
 def _sentence(result: StudyResult, header: Header, condition: str, found: Sequence[str]) -> str:
     plan = result.plan
+    if plan.effects:
+        return f"{_effects(effects(result, condition), plan.study.margin)}; {scope(header, condition)}."
     lines = {line.name: line for line in result.lines(condition)}
     declared = [lines[name] for name in plan.contrasts if name in lines]
     asked = [line for line in declared if line.difference]
     lost = [line for line in declared if not line.difference and line.failures]
-    where = scope(header, condition)
+    where = scope(header, condition, max((line.images for line in lines.values()), default=0))
     if not asked and not lost:
         return f"No contrast has a result yet ({where})."
     base, margin = baseline_name(plan), plan.study.margin
@@ -169,6 +180,34 @@ def _verdict(line: Line, margin: float) -> str:
         return f"{line.verdict} ({shown(found)} dB)"
     more = found.caveat or _unsettled([found], margin)
     return f"{UNDECIDED} from it ({shown(found)} dB{f'; {more}' if more else ''})"
+
+
+def _effects(found: Sequence[EffectLine], margin: float) -> str:
+    """Return main effects with their numbers, then which pairs of changes do not add up."""
+    told = [_effect(line, margin) for line in found if line.effect.order == 1]
+    text = f"Averaged over the other factors, {_list(told)}" if told else ""
+    pairs = [line for line in found if line.effect.order > 1]
+    groups = []
+    for word in (*TOGETHER.values(), ""):
+        own = [line for line in pairs if line.verdict == word]
+        names = _list([f"{line.effect.name} ({shown(line.difference)} dB)" for line in own] or [""])
+        if own and word == UNDECIDED:
+            names = f"{len(own)} of {len(pairs)}"
+        said = word if word != UNDECIDED else f"{UNDECIDED} from additive"
+        groups += [f"{names} {'is' if len(own) == 1 else 'are'} {said or 'without result'}"] * any(
+            own
+        )
+    return "; ".join(
+        part for part in (text, f"of pairs, {_list(groups)}" if groups else "") if part
+    )
+
+
+def _effect(line: EffectLine, margin: float) -> str:
+    found = line.difference
+    if found is None:
+        return f"{line.effect.name} has no result that can be compared"
+    more = f"; {found.caveat or _unsettled([found], margin)}" if line.verdict == UNDECIDED else ""
+    return f"{line.effect.name} is {line.verdict} ({shown(found)} dB{more})"
 
 
 def _unsettled(found: Sequence[Difference], margin: float) -> str:

@@ -13,8 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from n2n_ablate.conformance import source_line
+from n2n_ablate.discovery import broken
 from n2n_ablate.errors import AblateError, ImageError, PluginError
-from n2n_ablate.fit import Fit, Machine, Order, prepared, require_room
+from n2n_ablate.fit import Fit, Machine, Order, first_cut, require_room
 from n2n_ablate.identity import Fingerprints, generator
 from n2n_ablate.images import Image, collect
 from n2n_ablate.recipe import Recipe
@@ -99,12 +101,12 @@ class Bench:
 
         Raises:
             ImageError: An image is too small for the sampler, or too large for the memory.
-            PluginError: A component fails.
+            PluginError: A component fails, or the views cannot be trained on.
         """
         by_shape = {subject.noisy.shape: subject for subject in self.subjects}
         for shape, fit in zip(by_shape, self.fits(recipe, list(by_shape.values())), strict=True):
             try:
-                prepared(fit, fit.noisy).draw(fit.noisy, fit.rng())(fit.noisy)
+                wrong = first_cut(fit)
                 require_room(fit, self.machine)
             except ImageError as error:
                 name = next(image.name for image in self.images if image.pixels.shape == shape)
@@ -113,9 +115,17 @@ class Bench:
             except AblateError:
                 raise
             except Exception as error:
-                sampler = recipe.parts["sampler"].name
-                msg = f"sampler '{sampler}' fails on an image of shape {tuple(shape)}: {error!r}"
-                raise PluginError(msg) from error
+                seen = f"fails on an image of shape {tuple(shape)}: {error!r}"
+                raise self._refused(recipe, seen, error) from error
+            if wrong:
+                raise self._refused(recipe, wrong)
+
+    def _refused(self, recipe: Recipe, seen: str, error: Exception | None = None) -> PluginError:
+        entry = self._registry.get("sampler", recipe.parts["sampler"].name)
+        place = broken(entry.origin, error).where if error else ""
+        if not place.rpartition(":")[2].isdigit():  # no line of its own: where it is defined
+            place = source_line(getattr(entry.factory, "draw", entry.factory), entry.origin)
+        return PluginError(f"sampler '{entry.name}' {seen} ({place})")
 
     def measure(self, denoised: Tensor, subject: Subject) -> dict[str, float]:
         """Return every metric of a denoised image, (1, c, h, w)."""

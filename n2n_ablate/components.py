@@ -51,6 +51,7 @@ class Sampler(Protocol):
     - `leaks = False`: True if some pixel's noise reaches more than one view, on purpose.
     - `consistent = True`: False if cutting the denoised image has no meaning (no consistency loss).
     - `keeps_flat = True`: False if the gray of a flat image changes.
+    - `made_for = None`: the `Noise` that it parts, where it parts the noise instead of the pixels.
     - `pairs = ((0, 1), (1, 0))`: which view is trained to predict which, the same at every step.
     - `at(step, steps) -> Sampler`: the sampler to use at this step, for schedules.
     - `prepare(noisy, noise) -> Sampler`: called once per fit with the noisy image, shape
@@ -157,8 +158,35 @@ class Training(Protocol):
 
 
 @runtime_checkable
+class Watch(Protocol):
+    """Looks at the denoised images of a stack of b fits while they train, and chooses among them."""
+
+    every: int
+    """How many steps lie between two looks; each takes a pass through the network."""
+
+    def see(self, step: int, denoised: Tensor) -> Tensor:
+        """Return for which fits to keep the present weights in place of those kept so far.
+
+        Every fit is judged by its own images alone. The first look must keep all of them.
+
+        Args:
+            step: Counted from 1, rising; the last step is always among them.
+            denoised: Images with the present weights, (b, c, h, w), not to be changed.
+
+        Returns:
+            Truth values, shape (b,), on the device of the images.
+        """
+        ...
+
+
+@runtime_checkable
 class Estimator(Protocol):
-    """How the denoised image is made from the weights that training went through."""
+    """How the denoised image is made from the weights that training went through.
+
+    Optional method: `watch(steps) -> Watch | None`, asked once per stack, for estimators that stop
+    early. Training goes on to the end, so that fits of a stack stay in step; the result is made
+    from the weights that the watch kept.
+    """
 
     def blend(self, step: int, steps: int) -> float:
         """Return how far the kept weights move to the current ones after `step`: 1 keeps the last."""

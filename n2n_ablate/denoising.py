@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from n2n_ablate import journal
+from n2n_ablate import reopen
+from n2n_ablate.best import choose
 from n2n_ablate.components import RECIPE_KINDS
-from n2n_ablate.errors import StoreError, StudyError, nearest
+from n2n_ablate.errors import StoreError, StudyError
 from n2n_ablate.fit import Fit, Machine, fit_all, prepared, require_room
 from n2n_ablate.fit.job import Listener
 from n2n_ablate.identity import generator, stream
@@ -18,7 +20,10 @@ from n2n_ablate.images import Image
 from n2n_ablate.part import Part
 from n2n_ablate.recipe import Recipe
 from n2n_ablate.registry import Registry
+from n2n_ablate.results import StudyResult
+from n2n_ablate.study import Trial
 from n2n_ablate.study.settings import setting
+from n2n_ablate.trial_names import meant
 
 OFFICIAL = Recipe(
     {
@@ -30,6 +35,21 @@ OFFICIAL = Recipe(
     }
 )
 """Zero-Shot Noise2Noise as published (Mansour and Heckel, 2023)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Denoised:
+    """A denoised image, and what can be said of it without a clean one.
+
+    Attributes:
+        image: Shape (1, c, h, w), in [0, 1].
+        figures: Metrics that need no clean image, the last `loss`, and what the estimator chose.
+        failed: What went wrong, by name, with metrics that could not be taken.
+    """
+
+    image: Tensor
+    figures: Mapping[str, float]
+    failed: Mapping[str, str]
 
 
 def choose_recipe(
@@ -45,7 +65,7 @@ def choose_recipe(
     Args:
         registry: The components.
         output: The output folder in which the study was run.
-        from_study: Take the trial with the highest mean PSNR of this study; references excluded.
+        from_study: Take the recipe of this study that `best` says to use.
         trial: Take this trial of the study instead.
         settings: Changes, see `study.plan`.
 
@@ -54,9 +74,9 @@ def choose_recipe(
     """
     name, recipe = "the official preset", OFFICIAL
     if from_study:
-        found = journal.find(output, from_study)[0]
-        chosen = _chosen(list(found.trials.values()), from_study, trial)
-        name, recipe = f"{chosen.name} of {from_study} ({found.profile})", chosen.recipe
+        found = reopen.reopen(output, from_study).result
+        chosen = _chosen(found, trial)
+        name, recipe = f"{chosen.name} of {from_study} ({found.plan.profile.name})", chosen.recipe
     elif trial:
         msg = "--trial needs --from-study: it names a trial of a study"
         raise StudyError(msg)
@@ -76,8 +96,8 @@ def denoise(
     *,
     seed: int = 0,
     listener: Listener | None = None,
-) -> Tensor:
-    """Train the recipe on one noisy image and return it denoised, (1, c, h, w), in [0, 1].
+) -> Denoised:
+    """Train the recipe on one noisy image and return it denoised.
 
     Raises:
         StudyError: The training diverged.
@@ -102,21 +122,30 @@ def denoise(
         hint = "" if result.passing else "Try a smaller rate: --set training.lr=0.0003"
         msg = f"the training {result.failure}. {hint}".rstrip()
         raise StudyError(msg)
-    return torch.from_numpy(result.denoised.astype("float32") / 65535)[None]
+    found = torch.from_numpy(result.denoised.astype("float32") / 65535)[None]
+    figures, failed = _without_truth(registry, found, image.pixels)
+    return Denoised(found, {**result.figures, **figures}, failed)
 
 
-def _chosen(entries: Sequence[journal.Entry], study: str, trial: str) -> journal.Entry:
-    if trial:
-        named = {entry.name: entry for entry in entries}
-        ending = [entry for entry in entries if entry.name.endswith(f"={trial}")]
-        if trial not in named and len(ending) == 1:
-            return ending[0]  # tables leave the name of the only factor out
-        if trial not in named:
-            msg = f"study '{study}' has no finished trial '{trial}'. {nearest(trial, named)}"
-            raise StoreError(msg)
-        return named[trial]
-    own = [entry for entry in entries if entry.role != "reference" and entry.psnr is not None]
-    if not own:
-        msg = f"study '{study}' has no finished trial yet. Run: n2n-ablate study {study}"
+def _without_truth(
+    registry: Registry, denoised: Tensor, noisy: Tensor
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Take every metric that needs no clean image, with its defaults; one that fails costs itself."""
+    figures, failed = {}, {}
+    for name in registry.names("metric"):
+        try:
+            metric = registry.build("metric", name, {})
+            if not getattr(metric, "full_reference", True):
+                figures[name] = float(metric.measure(denoised, noisy, noisy)[0])
+        except Exception as error:  # noqa: BLE001  anybody's code; the image is there already
+            failed[name] = f"{type(error).__name__}: {error}"
+    return figures, failed
+
+
+def _chosen(found: StudyResult, trial: str) -> Trial:
+    trials = {item.trial.name: item.trial for item in found.trials}
+    if not trials:
+        name = found.plan.study.name
+        msg = f"study '{name}' has no finished trial yet. Run: n2n-ablate study {name}"
         raise StoreError(msg)
-    return max(own, key=lambda entry: entry.psnr or 0.0)
+    return trials[meant(trial, found.plan, trials)] if trial else choose(found).trial

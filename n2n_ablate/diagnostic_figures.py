@@ -7,17 +7,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from n2n_ablate.diagnostics.relation import Point, loss_alone, relations
+from n2n_ablate.escape import for_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _MARKS = "osD^vP*X<>"
+_WIDTH = 4.6  # of a panel, in inches
 _LONGEST = 34  # letters of a name in the legend
 _MOST = 20  # trials or images that a legend can name
 
 
-def psnr_by_diagnostics(points: Sequence[Point], *, title: str = "") -> Figure:
+def psnr_by_diagnostics(
+    points: Sequence[Point], *, title: str = "", width: float = _WIDTH
+) -> Figure:
     """Draw PSNR against the size of the leak and against the gap; a colour per trial, a mark per image.
 
     Thin lines join the trials of one image: PSNR differs between images by more than between
@@ -26,8 +30,9 @@ def psnr_by_diagnostics(points: Sequence[Point], *, title: str = "") -> Figure:
     Args:
         points: See `relations`.
         title: Above everything.
+        width: Of a panel, in inches.
     """
-    figure, axes = _panels(2, title)
+    figure, axes = _panels(2, title, width)
     found = {item.what: item for item in relations(points) if not item.among}
     sizes = {"leak": "leak, size of the larger way", "gap": "gap in grey levels"}
     for place, (what, label) in enumerate(sizes.items()):
@@ -39,22 +44,27 @@ def psnr_by_diagnostics(points: Sequence[Point], *, title: str = "") -> Figure:
         axes[place].set_xlabel(label)
         rank = found[what].rank
         told = "cannot be told" if math.isnan(rank.value) else f"{rank.value:+.2f}"
-        axes[place].set_title(f"rank correlation within images: {told}", fontsize=10)
+        axes[place].set_title(f"rank correlation {told}", fontsize=10)
     axes[0].set_ylabel("PSNR in dB")
+    axes[1].label_outer()
     _legend(axes[1])
     return figure
 
 
 def psnr_by_loss(
-    finals: Mapping[str, Mapping[str, tuple[float, float]]], *, title: str = ""
+    finals: Mapping[str, Mapping[str, tuple[float, float]]],
+    *,
+    title: str = "",
+    width: float = _WIDTH,
 ) -> Figure:
     """Draw PSNR against the final training loss, as in `psnr_by_diagnostics`.
 
     Args:
         finals: See `loss_alone`.
         title: Above everything.
+        width: Of the panel, in inches.
     """
-    figure, (axes,) = _panels(1, title)
+    figure, (axes,) = _panels(1, title, width)
     dots = [
         (trial, image, loss, psnr)
         for trial, own in finals.items()
@@ -70,16 +80,16 @@ def psnr_by_loss(
     return figure
 
 
-def _panels(count: int, title: str) -> tuple[Figure, list[Axes]]:
+def _panels(count: int, title: str, each: float) -> tuple[Figure, list[Axes]]:
     # Not pyplot: it keeps global state, and a tracker may draw in a thread of its own.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    width = 4.6 * count + 2.5
+    width = each * count + 2.5
     figure = Figure(figsize=(width, 4.2), dpi=100)
     FigureCanvasAgg(figure)
     figure.subplots_adjust(0.65 / width, 0.13, 1 - 2.5 / width, 0.85, wspace=0.12)
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(for_figure(title), fontsize=11)
     axes = [figure.add_subplot(1, count, 1)]
     axes += [figure.add_subplot(1, count, place, sharey=axes[0]) for place in range(2, count + 1)]
     return figure, axes
@@ -105,7 +115,8 @@ def _scatter(axes: Axes, dots: Iterable[tuple[str, str, float, float]]) -> None:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+    short = for_figure(name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…")
+    return f" {short}" if short.startswith("_") else short  # matplotlib would leave it out
 
 
 def _legend(axes: Axes) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 from n2n_ablate import hookspecs
-from n2n_ablate.errors import PluginError
+from n2n_ablate.errors import PluginError, printable
 
 LOCAL_FOLDER = "plugins"
 LOCAL_ROAD, GIVEN_ROAD = f"./{LOCAL_FOLDER}", "--plugins-dir"
@@ -29,15 +29,17 @@ class Origin:
 
     Attributes:
         plugin: Its name: that of the entry point, or of the file without `.py`.
-        road: `package`, `checkout`, `./plugins` or `--plugins-dir`.
+        road: `package`, `checkout`, `./plugins`, `--plugins-dir` or `file`.
         file: Its source file, if it has one.
         version: Version of the distribution, empty for a single file.
+        distribution: Name of the distribution, likewise.
     """
 
     plugin: str
     road: str
     file: str = ""
     version: str = ""
+    distribution: str = ""
 
     def __str__(self) -> str:
         return f"{self.plugin} {self.version}".strip() if self.road == "package" else self.file
@@ -63,7 +65,11 @@ class Found:
     load: Callable[[], object]
 
 
-def find(plugins_dir: Path | None = None, local: Path = Path(LOCAL_FOLDER)) -> Iterator[Found]:
+def find(
+    plugins_dir: Path | None = None,
+    local: Path = Path(LOCAL_FOLDER),
+    file: Path | None = None,
+) -> Iterator[Found]:
     """Yield plugins in the order of the three roads: packages, `./plugins`, `--plugins-dir`.
 
     Where this is a checkout that is not installed, its own `plugins` folder comes before them.
@@ -72,12 +78,14 @@ def find(plugins_dir: Path | None = None, local: Path = Path(LOCAL_FOLDER)) -> I
 
     Args:
         plugins_dir: The folder of the third road.
+        file: A single plugin file, loaded last if it is on none of the roads.
         local: The folder of the second, where it is not that of the working folder.
+        file: A single plugin file, loaded last if it is on none of the roads.
 
     Raises:
         PluginError: `plugins_dir` is not a folder.
     """
-    if plugins_dir is not None and not plugins_dir.is_dir():
+    if plugins_dir is not None and not _is_folder(plugins_dir):
         msg = f"--plugins-dir: '{plugins_dir}' is not a folder. Give a folder with plugin files."
         raise PluginError(msg)
     seen: set[str] = set()
@@ -89,8 +97,8 @@ def find(plugins_dir: Path | None = None, local: Path = Path(LOCAL_FOLDER)) -> I
         spec = _spec_of(point)
         if spec and spec.startswith(os.sep):
             seen |= {str(Path(spec).resolve()), _digest(Path(spec))}
-        version = point.dist.version if point.dist else ""
-        yield Found(Origin(point.name, "package", spec, version), point.load)
+        version, name = (point.dist.version, point.dist.name) if point.dist else ("", "")
+        yield Found(Origin(point.name, "package", spec, version, name), point.load)
     roads: list[tuple[Path, str]] = []
     if not any(point.module.startswith(_OURS) for point in points):  # a checkout, not installed
         roads.append((Path(__file__).resolve().parents[1] / LOCAL_FOLDER, "checkout"))
@@ -100,13 +108,15 @@ def find(plugins_dir: Path | None = None, local: Path = Path(LOCAL_FOLDER)) -> I
     for folder, road in roads:
         if not folder.is_dir():
             continue
-        for file in sorted(folder.glob("*.py")):
-            marks = {str(file.resolve()), _digest(file)}
-            if file.name.startswith("_") or marks & seen:
+        for own in sorted(folder.glob("*.py")):
+            marks = {str(own.resolve()), _digest(own)}
+            if own.name.startswith("_") or marks & seen:
                 continue
             seen |= marks
             load = _load_of_ours if road == "checkout" else load_file
-            yield Found(Origin(file.stem, road, str(file)), partial(load, file))
+            yield Found(Origin(own.stem, road, str(own)), partial(load, own))
+    if file is not None and not {str(file.resolve()), _digest(file)} & seen:
+        yield Found(Origin(file.stem, "file", str(file)), partial(load_file, file))
 
 
 def _load_of_ours(file: Path) -> ModuleType:
@@ -152,11 +162,20 @@ def broken(origin: Origin, error: BaseException) -> Broken:
     lines = [
         frame.lineno for frame in frames if own and Path(frame.filename).name == Path(own).name
     ]
+    notes = getattr(error, "__notes__", [])
+    lines += [int(note.removeprefix("line ")) for note in notes if note.startswith("line ")]
     where = own or origin.plugin
-    reason = str(error) or "no message"
+    reason = (str(error).splitlines() or ["no message"])[0]
     if not isinstance(error, PluginError):
         reason = f"{type(error).__name__}: {reason}"
-    return Broken(origin, f"{where}:{lines[-1]}" if lines else where, reason.splitlines()[0])
+    return Broken(origin, f"{where}:{lines[-1]}" if lines else where, printable(reason))
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 def _spec_of(point: EntryPoint) -> str:

@@ -6,9 +6,18 @@ import difflib
 import re
 from collections.abc import Iterable
 
+_LONGEST = 1500  # characters of a message
+
 
 class AblateError(Exception):
-    """Root of all expected failures: what was given, why it is wrong, what would work."""
+    """Root of all expected failures: what was given, why it is wrong, what would work.
+
+    As text it is one printable line of bearable length, whatever was given: a file may hold
+    control characters that would do things to a terminal, or a value of a megabyte.
+    """
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class ParameterError(AblateError):
@@ -49,6 +58,15 @@ class ExecutorError(AblateError):
 
 class BusyError(AblateError):
     """Another process is running the same study."""
+
+
+def printable(text: str) -> str:
+    """Return a text as one line, with what cannot be printed escaped and a long middle left out."""
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST * 2 // 3]} [...] {text[-_LONGEST // 3 :]}"
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def nearest(given: str, known: Iterable[str]) -> str:

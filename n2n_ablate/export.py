@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from n2n_ablate import answer, confirmed, record, stats
+from n2n_ablate.compare import crossing, peak
+from n2n_ablate.effects import EffectLine, effects
 from n2n_ablate.header import Header
 from n2n_ablate.results import Line, StudyResult, TrialResult
 from n2n_ablate.study import BASELINE
@@ -62,6 +62,7 @@ def _condition(result: StudyResult, header: Header, label: str) -> dict[str, Any
         "family": {"contrasts": size, "level": stats.LEVEL, "each": stats.family_level(size)},
         "variance": _account(result.account(label)),
         "loss_as_guide": _guide(result, label),
+        "effects": [_effect(line) for line in effects(result, label)],
         "trials": [
             {
                 **_line(line, result.plan.study.margin),
@@ -85,6 +86,20 @@ def _pair_of(pair: confirmed.Pair) -> dict[str, Any]:
         "interval": after and _pair((after.low, after.high)),
         "verdict": pair.verdict or None,
         "shrinkage": pair.shrinkage,
+    }
+
+
+def _effect(line: EffectLine) -> dict[str, Any]:
+    gap = line.difference
+    return {
+        "name": line.effect.name,
+        "kind": "main" if line.effect.order == 1 else "interaction",
+        "difference": gap and gap.mean,
+        "interval": gap and _pair((gap.low, gap.high)),
+        "level": gap and gap.level,
+        "images": gap and gap.n,
+        "verdict": line.verdict or None,
+        "caveat": (gap and gap.caveat) or None,
     }
 
 
@@ -138,10 +153,9 @@ def _curve(
     item: TrialResult | None, baseline: TrialResult | None, label: str
 ) -> dict[str, Any] | None:
     """Return peak against final PSNR, and where the trial changes places with the baseline."""
-    own = record.curves(item, "psnr", label) if item else None
-    if own is None or not own.images:
+    if item is None or not record.curves(item, "psnr", label).images:
         return None
-    top = stats.peak(own.steps, np.array(list(own.images.values())))
+    top = peak(item, label)
     found: dict[str, Any] = {}
     if top is not None:
         found = {
@@ -150,12 +164,7 @@ def _curve(
             "gain_interval": _pair((top.low, top.high)),
             "gain_with_own_peaks": top.oracle,
         }
-    base = record.curves(baseline, "psnr", label) if baseline else None
-    if base is None or item is baseline or not np.array_equal(own.steps, base.steps):
-        return found
-    shared = [image for image in own.images if image in base.images]
-    gaps = [own.images[image] - base.images[image] for image in shared]
-    cross = stats.crossing(own.steps, np.array(gaps)) if shared else None
+    cross = crossing(item, baseline, label) if baseline else None
     if cross is not None and cross.step is not None:
         found["changes_places"] = {
             "step": cross.step,

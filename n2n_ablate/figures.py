@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from n2n_ablate.escape import for_figure
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -112,16 +114,16 @@ def _panels(sight: Sight, size: str) -> list[tuple[str, Image.Image | None, str]
     before = f"{psnr(noisy, clean):.2f} dB" if noisy is not None and clean is not None else ""
     after = f"{sight.psnr:.2f} dB" if sight.psnr is not None else ""
     failure = sight.failure if denoised is None else ""
-    error = None if denoised is None or clean is None else _error(denoised, clean)
+    error = None if denoised is None or clean is None else error_map(denoised, clean)
     gone = "image not found"
     return [
-        (f"noisy  {before}", None if noisy is None else _photo(noisy), gone),
+        (f"noisy  {before}", None if noisy is None else photo(noisy), gone),
         (
             f"denoised  {after}",
-            None if denoised is None else _photo(denoised),
+            None if denoised is None else photo(denoised),
             failure or "no result",
         ),
-        (f"clean  {size}", None if clean is None else _photo(clean), gone),
+        (f"clean  {size}", None if clean is None else photo(clean), gone),
         ("error", error, failure or gone),
     ]
 
@@ -158,17 +160,17 @@ def curves(panels: Mapping[str, Curves], *, title: str = "") -> Figure:
     FigureCanvasAgg(figure)
     # Fixed margins: the layout engines need longer than everything else together.
     figure.subplots_adjust(0.65 / width, 0.13, 1 - 0.15 / width, 0.85, wspace=0.18)
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(for_figure(title), fontsize=11)
     for place, (label, own) in enumerate(panels.items()):
         axes = figure.add_subplot(1, len(panels), place + 1)
         colours = [f"C{place}" for place in range(1, 10)]
         for number, (image, values) in enumerate(own.images.items()):
-            known = image if len(own.images) <= len(colours) else None
+            known = for_figure(image) if len(own.images) <= len(colours) else None
             axes.plot(own.steps, values, lw=0.9, alpha=0.8, color=colours[number % 9], label=known)
         if own.baseline is not None:
             axes.plot(*own.baseline, lw=1.6, ls="--", color="0.45", label="baseline, mean")
         axes.plot(own.steps, own.mean, lw=2.6, color="black", label="mean")
-        axes.set_title(label, fontsize=10)
+        axes.set_title(for_figure(label), fontsize=10)
         axes.set_xlabel("step")
         axes.set_ylabel("PSNR in dB")
         axes.grid(alpha=0.25)
@@ -194,14 +196,16 @@ def fitting(text: str, width: int, size: int = 12) -> str:
     return f"{text}…"
 
 
-def _photo(pixels: np.ndarray) -> Image.Image:
+def photo(pixels: np.ndarray) -> Image.Image:
+    """Return an image (c, h, w), 0 black and 1 white, as 8-bit RGB."""
     samples = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
     return Image.fromarray(samples[0] if len(samples) == 1 else samples.transpose(1, 2, 0)).convert(
         "RGB"
     )
 
 
-def _error(denoised: np.ndarray, clean: np.ndarray) -> Image.Image:
+def error_map(denoised: np.ndarray, clean: np.ndarray) -> Image.Image:
+    """Return the size of the error in colours, from 0 to `LARGEST_ERROR`."""
     size = np.abs(np.clip(denoised, 0, 1) - clean).mean(axis=0) / LARGEST_ERROR
     return Image.fromarray(_colours()[np.rint(np.clip(size, 0, 1) * 255).astype(np.uint8)])
 

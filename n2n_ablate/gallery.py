@@ -86,11 +86,11 @@ def _read(source: str, folder: str, reasons: list[str]) -> Iterator[Image]:
     elsewhere = Path(folder) / source
     try:
         files = images.files_of(elsewhere if folder and not Path(source).exists() else Path(source))
-    except AblateError as error:
+    except (AblateError, OSError, ValueError) as error:
         reasons.append(str(error))
         return
     for file in files:
         try:
-            yield images.read(file)
+            yield from images.pages(file)
         except AblateError as error:
             reasons.append(str(error))

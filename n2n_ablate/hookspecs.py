@@ -10,6 +10,8 @@ may do what it likes; what it does wrong never costs a study its results.
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -270,7 +272,7 @@ def managed(plugin: object, name: str) -> pluggy.PluginManager:
         manager.register(plugin, name=name)
         manager.check_pending()  # without this a misspelt hook is silently ignored
     except pluggy.PluginValidationError as error:
-        raise PluginError(_invalid(str(error))) from None
+        raise _invalid(plugin, str(error)) from None
     if not manager.get_hookcallers(plugin):
         msg = f"it implements no hook. Mark a function with @hookimpl: {', '.join(_every())}"
         raise PluginError(msg)
@@ -281,14 +283,22 @@ def _every() -> list[str]:
     return [*HOOK_OF.values(), *LIFE_CYCLE]
 
 
-def _invalid(told: str) -> str:
-    """Say in one line what pluggy says in several."""
-    if unknown := re.match(r"unknown hook '(\w+)'", told):
-        return f"unknown hook '{unknown[1]}'. {nearest(unknown[1], _every())}"
-    hook = re.search(r"hook '(\w+)'", told)
+def _invalid(plugin: object, told: str) -> PluginError:
+    """Say in one line what pluggy says in several, and note the line of the hook."""
+    found = re.search(r"hook '(\w+)'", told)
+    name = found[1] if found else ""
     arguments = re.search(r"Argument\(s\) \{'(\w+)'", told)
-    if hook and arguments:
-        known = getattr(sys.modules[__name__], hook[1]).__code__
+    if told.startswith("unknown hook"):
+        error = PluginError(f"unknown hook '{name}'. {nearest(name, _every())}")
+    elif arguments:
+        known = getattr(sys.modules[__name__], name).__code__
         names = known.co_varnames[: known.co_argcount]
-        return f"hook '{hook[1]}' has no argument '{arguments[1]}'. {nearest(arguments[1], names)}"
-    return " ".join(told.split())
+        hint = nearest(arguments[1], names)
+        error = PluginError(f"hook '{name}' has no argument '{arguments[1]}'. {hint}")
+    else:
+        error = PluginError(" ".join(told.split()))
+    with contextlib.suppress(AttributeError, OSError, TypeError, StopIteration):
+        lines, start = inspect.getsourcelines(getattr(plugin, name))
+        offset = next(at for at, line in enumerate(lines) if line.lstrip().startswith("def "))
+        error.add_note(f"line {start + offset}")
+    return error

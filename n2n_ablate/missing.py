@@ -7,7 +7,7 @@ _PACKAGES = {
         name: name
         for name in (
             *("torch", "numpy", "scipy", "pluggy", "typer", "rich", "filelock", "safetensors"),
-            *("optuna", "cmaes", "mlflow", "matplotlib", "tifffile"),
+            *("optuna", "cmaes", "mlflow", "matplotlib", "tifffile", "jinja2"),
         )
     },
     "PIL": "pillow",

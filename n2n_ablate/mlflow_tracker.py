@@ -76,8 +76,7 @@ class MlflowTracker:
         """Open the store, look which trials it has, end what dead processes left running.
 
         Raises:
-            AwayError: The store does not answer; it may be called again.
-            StoreError: The store cannot be opened.
+            AwayError: As `trial`.
         """
         self.open(plan, invocation)
         with self._surely():
@@ -124,8 +123,8 @@ class MlflowTracker:
             at: When it was finished, in seconds since 1970; by default now.
 
         Raises:
-            AwayError: The store does not answer; it may be called again.
-            StoreError: The store does not take it.
+            AwayError: The store does not answer; this may be called again.
+            StoreError: The store will not take it.
         """
         end = _now() if at is None else int(1000 * at)
         given = _Given(result, subjects, invocation or self._invocation, end)
@@ -179,9 +178,9 @@ class MlflowTracker:
     def later(self) -> str:
         """See `background.Outside`."""
         output = self._output.root
-        where = [] if output == Path("mlruns").resolve() else ["--output", str(output)]
-        asked = ["--tracking-uri", self.store.uri] if self._asked else []
-        words = ["n2n-ablate", "sync", self._plan.study.name, *where, *asked]
+        words = ["n2n-ablate", "sync", self._plan.study.name]
+        words += [] if output == Path("mlruns").resolve() else ["--output", str(output)]
+        words += ["--tracking-uri", self.store.uri] if self._asked else []
         return f"the same command, or {unsigned(shlex.join(words))}, writes the rest"
 
     def unanswered(self) -> float:
@@ -255,8 +254,7 @@ class MlflowTracker:
         # Training time as duration; but MLflow sorts by start, so never before an earlier trial.
         start = max(self._last_start + 1, end - int(1000 * result.seconds))
         self._last_start, end = start, max(start, end)
-        trial = result.trial
-        role = "confirm" if self._running.confirming else trial.role
+        role = "confirm" if self._running.confirming else result.trial.role
         run = self._create(self._name(result), role, start, tags, given.invocation)
         try:
             with self.store.explained():
@@ -270,15 +268,12 @@ class MlflowTracker:
         return run
 
     def _fill_trial(self, run: str, given: _Given, span: tuple[int, int]) -> None:
-        result, trial = given.result, given.result.trial
+        result = given.result
         images = dict.fromkeys(row.image for row in result.rows)
         self.store.log(
             run,
-            params=record.parameters(self._running, trial, images),
-            values=[
-                *record.values(self._plan, result, self._baseline),
-                *self._diagnosed(result),
-            ],
+            params=record.parameters(self._running, result.trial, images),
+            values=[*record.values(self._plan, result, self._baseline), *self._diagnosed(result)],
             span=span,
         )
         self._write_files(run, given)

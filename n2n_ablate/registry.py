@@ -11,6 +11,7 @@ from typing import Any
 
 from n2n_ablate import discovery, hookspecs, space
 from n2n_ablate.components import KINDS
+from n2n_ablate.conformance import require_methods
 from n2n_ablate.discovery import Broken, Origin
 from n2n_ablate.errors import AblateError, PluginError, UnknownComponentError, nearest
 from n2n_ablate.part import Part
@@ -68,12 +69,13 @@ class Registry:
         installed: bool = True,
         plugins_dir: Path | None = None,
         local: Path = Path(discovery.LOCAL_FOLDER),
+        file: Path | None = None,
     ) -> None:
         self._entries: dict[tuple[str, str], Entry] = {}
         self._contested: dict[tuple[str, str], tuple[Entry, Entry]] = {}
         self.broken: list[Broken] = []
         self.listeners: list[Listener] = []
-        for found in discovery.find(plugins_dir, local) if installed else ():
+        for found in discovery.find(plugins_dir, local, file) if installed else ():
             self._load(found.origin, found.load)
         for plugin in plugins:
             name = getattr(plugin, "__name__", type(plugin).__name__)
@@ -87,6 +89,18 @@ class Registry:
     def contested(self) -> list[str]:
         """One sentence per name that two plugins claim. Such a name cannot be used."""
         return [_contest(first, second) for first, second in self._contested.values()]
+
+    def add(self, entry: Entry) -> None:
+        """Take a component over from another registry."""
+        self._claim(entry)
+
+    def claims(self, name: str = "", origin: str = "") -> list[str]:
+        """Return the sentence of every contested name that is this one, or claimed by this origin."""
+        return [
+            _contest(*both)
+            for (_, own), both in self._contested.items()
+            if name == own or origin in {str(entry.origin) for entry in both}
+        ]
 
     def names(self, kind: str) -> list[str]:
         """Return the names registered for a kind."""
@@ -105,8 +119,7 @@ class Registry:
         if (kind, name) not in self._entries:
             msg = f"no {kind} is called '{name}'. {nearest(name, self.names(kind))}"
             if self.broken:
-                named = (f"plugin '{item.origin.plugin}' ({item.where})" for item in self.broken)
-                msg += f" Not loaded: {', '.join(named)}; see `n2n-ablate plugins`."
+                msg += f" Not loaded: {'; '.join(map(str, self.broken))}."
             raise UnknownComponentError(msg)
         return self._entries[kind, name]
 
@@ -116,12 +129,14 @@ class Registry:
         Raises:
             UnknownComponentError: See `get`.
             ParameterError: An unknown parameter or a wrong value.
-            PluginError: The component's own code fails.
+            PluginError: The component's own code fails, or lacks what its kind has to have.
         """
         entry = self.get(kind, name)
         owner = f"{kind} '{name}'"
         try:
-            return space.build(entry.factory, self._made(entry, given, owner), owner)
+            made = space.build(entry.factory, self._made(entry, given, owner), owner)
+            require_methods(kind, made, owner, entry.origin)
+            return made
         except AblateError:
             raise
         except Exception as error:
@@ -189,7 +204,7 @@ class Registry:
         try:
             plugin = load()
             hooks = _collect(plugin, origin, collected)
-        except (KeyboardInterrupt, GeneratorExit):
+        except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  a plugin may even call sys.exit
             self.broken.append(discovery.broken(origin, error))

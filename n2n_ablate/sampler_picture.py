@@ -1,60 +1,19 @@
-"""Draws what a sampler cuts. It asks the views' gradients, so any plugin's sampler can be drawn."""
+"""Draws what a sampler cuts, as a picture."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-import torch
 from PIL import Image, ImageDraw
-from torch import Tensor
 
-from n2n_ablate.components import Noise, Sampler, is_fixed, pairs_of
+from n2n_ablate.anatomy import Anatomy, Box, anatomy, box_of
+from n2n_ablate.components import Noise, Sampler
 from n2n_ablate.figures import FAINT, INK, PAPER, fitting, font
-
-SIDES = (12, 24)
-"""Sides of the probe image in pixels; the second for samplers that need more than 12."""
 
 FIRST, SECOND = (31, 119, 180), (255, 127, 14)
 _PANEL, _GAP, _LABEL, _HEAD, _FOOT = 300, 22, 22, 28, 26
 _FAINTEST = 0.3  # a pixel of weight 0.005 must still be seen to be used
 
 Colour = tuple[int, int, int]
-Box = tuple[int, int, int, int]
-
-
-@dataclass(frozen=True, eq=False)
-class Anatomy:
-    """Where the two views of a pair come from.
-
-    Attributes:
-        side: Of the probe image, in pixels.
-        names: Of the two views.
-        total: Weight of every pixel in all of a view, shape (2, side, side).
-        cell: Weight of every pixel in one pixel of a view, near the middle; same shape.
-        fixed: False if another draw looks different.
-    """
-
-    side: int
-    names: tuple[str, str]
-    total: np.ndarray
-    cell: np.ndarray
-    fixed: bool
-
-
-def anatomy(sampler: Sampler, noise: Noise | None = None) -> Anatomy:
-    """Find out which pixels feed which view, by gradients on an image of random grays.
-
-    Raises:
-        Exception: Whatever the sampler raises on images of both sizes in `SIDES`.
-    """
-    for side in SIDES:
-        try:
-            return _anatomy(sampler, side, noise)
-        except Exception:  # a plugin may raise anything; a larger image may suit it
-            if side == SIDES[-1]:
-                raise
-    raise AssertionError
 
 
 def sampler_picture(
@@ -76,7 +35,7 @@ def sampler_picture(
         )
         draw.text((_GAP, _HEAD + 6), reason, INK, font(12))
         return picture.crop((0, 0, picture.width, _HEAD + _FOOT))
-    box = _box(found.cell)
+    box = box_of(found.cell)
     _draw_map(draw, found, box)
     for place, colour in enumerate((FIRST, SECOND)):
         x = _GAP + (place + 1) * (_PANEL + _GAP)
@@ -84,47 +43,6 @@ def sampler_picture(
         _draw_cell(draw, found.cell[place], box, colour, (x, _HEAD + _LABEL))
     _draw_key(draw, found)
     return picture
-
-
-def _anatomy(sampler: Sampler, side: int, noise: Noise | None) -> Anatomy:
-    rng = torch.Generator().manual_seed(0)
-    image = torch.rand(1, 1, side, side, generator=rng)
-    prepare = getattr(sampler, "prepare", None)
-    if prepare is not None:
-        sampler = prepare(image, noise)
-    split = sampler.draw(image, rng)
-    with torch.enable_grad():
-        image = image.requires_grad_()
-        views = split(image)
-        pair = pairs_of(sampler)[0]
-        chosen = [views[place] for place in pair]
-        total = [_weights(view.sum(), image) for view in chosen]
-        cell = [
-            _weights(view[0, 0, view.shape[2] // 2, view.shape[3] // 2], image) for view in chosen
-        ]
-    many = f" of {len(views)}" if len(views) > 2 else ""
-    names = [
-        f"view {place + 1}{many} ({view.shape[3]}x{view.shape[2]})"
-        for place, view in zip(pair, chosen, strict=True)
-    ]
-    return Anatomy(side, (names[0], names[1]), np.stack(total), np.stack(cell), is_fixed(sampler))
-
-
-def _weights(value: Tensor, image: Tensor) -> np.ndarray:
-    if not value.requires_grad:  # a view that is made of something else than this image
-        return np.zeros(image.shape[-2:], np.float32)
-    (gradient,) = torch.autograd.grad(value, image, retain_graph=True, allow_unused=True)
-    return np.zeros(image.shape[-2:], np.float32) if gradient is None else gradient[0, 0].numpy()
-
-
-def _box(cell: np.ndarray) -> Box:
-    """Return the smallest square around all weights, as (top, left, bottom, right)."""
-    rows, columns = np.nonzero(cell.any(axis=0))
-    if not len(rows):
-        return 0, 0, 1, 1
-    side = max(np.ptp(rows), np.ptp(columns)) + 1
-    top, left = (min(int(at.min()), cell.shape[-1] - side) for at in (rows, columns))
-    return top, left, top + side, left + side
 
 
 def _shade(colour: Colour, share: float) -> Colour:

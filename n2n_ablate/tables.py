@@ -15,6 +15,7 @@ from n2n_ablate.registry import Entry, Registry
 from n2n_ablate.results import Line, StudyResult
 from n2n_ablate.stats import TWICE_THE_IMAGES, UNDECIDED
 from n2n_ablate.study import BASELINE
+from n2n_ablate.trial_names import label, only_factor
 
 _BARS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
 _STYLE = {"better": "green", "worse": "red", "equivalent": "cyan", UNDECIDED: "dim"}
@@ -40,7 +41,7 @@ def study_table(result: StudyResult, condition: str, width: int) -> Table:
         condition: Label of the noise.
         width: Columns of the terminal; the curve is left out where it would not fit.
     """
-    key = _only_factor(result)
+    key = only_factor(result.plan)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title_justify="left")
     table.add_column("#", justify="right")
     table.add_column(key.rpartition(".")[2] or "trial", overflow="fold")
@@ -62,14 +63,14 @@ def study_table(result: StudyResult, condition: str, width: int) -> Table:
     for line in result.lines(condition):
         ranked = line.role not in ("yardstick", "reference")
         rank += ranked
-        cells = _cells(line, str(rank) if ranked else "", key, result, uneven=uneven)
+        cells = _cells(line, str(rank) if ranked else "", result, uneven=uneven)
         table.add_row(*cells[: len(table.columns)], style=_row_style(line))
     return table
 
 
 def confirm_table(result: StudyResult, condition: str) -> Table:
     """Return the table of a confirmation: what the trials said, what it said, what is left of it."""
-    key = _only_factor(result)
+    key = only_factor(result.plan)
     assert result.confirmed is not None
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title_justify="left")
     table.add_column(key.rpartition(".")[2] or "trial", overflow="fold")
@@ -81,10 +82,9 @@ def confirm_table(result: StudyResult, condition: str) -> Table:
     if uneven:
         table.add_column("images", justify="right", no_wrap=True)
     for pair in pairs(result, condition):
-        name = pair.name.removeprefix(f"{key}=") if key else pair.name
-        label = name.replace("(", " ").replace(")", "")
+        name = label(pair.name, "", result.plan)
         cells: list[Text | str] = [
-            Text(f"{label} (search's best)" if pair.best else label),
+            Text(f"{name} (search's best)" if pair.best else name),
             shown(pair.before),
             shown(pair.after) or "no result",
             Text(_MARK.get(pair.verdict, pair.verdict), style=_STYLE.get(pair.verdict, "")),
@@ -109,15 +109,13 @@ def _uneven(result: StudyResult, condition: str) -> bool:
     return len({line.images for line in result.lines(condition) if line.images}) > 1
 
 
-def _cells(
-    line: Line, rank: str, key: str, result: StudyResult, *, uneven: bool
-) -> list[Text | str]:
+def _cells(line: Line, rank: str, result: StudyResult, *, uneven: bool) -> list[Text | str]:
     psnr = line.figures["psnr"]
     failed = f" ({line.failures}/{line.fits} failed)" if line.failures else ""
     verdict = _MARK.get(line.verdict, line.verdict)
     return [
         rank,
-        Text(_label(line, key, result) + failed),
+        Text(label(line.name, line.role, result.plan) + failed),
         "failed" if math.isnan(psnr) else f"{psnr:.2f}",
         "baseline" if line.role == BASELINE else shown(line.difference),
         *([] if result.confirmed else [Text(verdict, style=_STYLE.get(line.verdict, ""))]),
@@ -134,15 +132,6 @@ def _beside(result: StudyResult) -> list[str]:
 
 def _number(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.3f}"
-
-
-def _label(line: Line, key: str, result: StudyResult) -> str:
-    if line.role == BASELINE:
-        values = result.plan.baseline.values
-        return str(values.get(key, BASELINE)) if key else BASELINE
-    # Spaces instead of brackets let a long name break between words.
-    name = line.name.removeprefix(f"{key}=") if key else line.name
-    return name.replace("(", " ").replace(")", "")
 
 
 def _row_style(line: Line) -> str:
@@ -186,11 +175,6 @@ def _narrow(result: StudyResult, key: str) -> int:
     """Return the width from which the curves have a place beside the names."""
     names = [item.trial.name.removeprefix(f"{key}=") for item in result.trials]
     return 65 + max([10, *map(len, names)])
-
-
-def _only_factor(result: StudyResult) -> str:
-    keys = [factor.key for factor in result.plan.study.factors]
-    return keys[0] if len(keys) == 1 else ""
 
 
 def components_table(entries: Sequence[Entry]) -> Table:

@@ -17,6 +17,7 @@ from n2n_ablate.bench import Subject
 from n2n_ablate.components import Noise, Sampler
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics.words import clear_leak, flat, signed
+from n2n_ablate.escape import for_markdown
 from n2n_ablate.figures import Sight
 from n2n_ablate.results import Line, Row, StudyResult, TrialResult
 from n2n_ablate.sampler_picture import sampler_picture
@@ -73,33 +74,23 @@ def write_trial(
 
 
 def write_fits(path: Path, plan: Plan, result: TrialResult) -> None:
-    """Write one row per fit, tidy: every number of the trial, for anybody's own statistics."""
-    metrics = list(
-        dict.fromkeys([*plan.metrics, *(k for r in result.rows for k in r.result.figures)])
-    )
-    head = [
-        "study",
-        "trial",
-        "role",
-        "condition",
-        "image",
-        "seed",
-        *metrics,
-        "seconds",
-        "failure",
-        "fit",
-    ]
-    own = [plan.study.name, result.trial.name, result.trial.role]
-    rows = (
-        [
-            *own,
-            *(row.condition, row.image, row.seed),
+    """Write one row per fit, see `fit_rows`."""
+    _write_csv(path, *fit_rows(plan, [result]))
+
+
+def fit_rows(plan: Plan, trials: Sequence[TrialResult]) -> tuple[list[str], list[Sequence[object]]]:
+    """Return titles and one row per fit, tidy: every number, for anybody's own statistics."""
+    rows = [(item.trial, row) for item in trials for row in item.rows]
+    metrics = list(dict.fromkeys([*plan.metrics, *(k for _, r in rows for k in r.result.figures)]))
+    head = ["study", "trial", "role", "condition", "image", "seed"]
+    return [*head, *metrics, "seconds", "failure", "fit"], [
+        (
+            *(plan.study.name, trial.name, trial.role, row.condition, row.image, row.seed),
             *(row.result.figures.get(name, "") for name in metrics),
             *(row.result.seconds, row.result.failure, row.result.key),
-        ]
-        for row in result.rows
-    )
-    _write_csv(path, head, rows)
+        )
+        for trial, row in rows
+    ]
 
 
 def write_diagnostics(path: Path, diagnoses: Mapping[str, ByCondition]) -> None:
@@ -154,7 +145,7 @@ def summary(result: StudyResult, diagnoses: Mapping[str, ByCondition] | None = N
     """
     known = diagnoses or {}
     plan = result.plan
-    parts = [f"**{plan.study.question}**"]
+    parts = [f"**{for_markdown(plan.study.question)}**"]
     for condition in plan.conditions:
         rows = [
             "| trial | PSNR dB | difference from baseline | verdict | leak | gap | fits |",
@@ -170,8 +161,8 @@ def summary(result: StudyResult, diagnoses: Mapping[str, ByCondition] | None = N
                 *_leak_and_gap(known.get(line.name, {}).get(condition.label)),
                 f"{line.fits}{failed}",
             )
-            rows.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
-        scope = f"{condition.label}, {len(plan.profile.seeds)} seed(s), crop {plan.profile.crop or 'none'}"
+            rows.append(f"| {' | '.join(map(for_markdown, cells))} |")
+        scope = f"{for_markdown(condition.label)}, {len(plan.profile.seeds)} seed(s), crop {plan.profile.crop or 'none'}"
         parts.append("\n".join([f"{scope}:", "", *rows]))
         if result.confirmed:
             parts.append(_confirmation(result, condition.label))

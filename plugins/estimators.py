@@ -1,14 +1,16 @@
-"""Estimators: the last weights, means of them, and means over turned and mirrored images."""
+"""Estimators: the last weights, means of them or over turned images, and early stopping."""
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from n2n_ablate import Component, Estimator, Range, Register, Split, hookimpl
+from n2n_ablate import Component, Estimator, Range, Register, Split, Watch, hookimpl
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,11 @@ class Flips:
         """See `n2n_ablate.Estimator.blend`."""
         return self.estimator.blend(step, steps)
 
+    def watch(self, steps: int) -> Watch | None:
+        """See `n2n_ablate.Estimator`; that of the inner estimator, if it has one."""
+        inner = getattr(self.estimator, "watch", None)
+        return inner(steps) if inner is not None else None
+
     def estimate(self, denoise: Split, noisy: Tensor) -> Tensor:
         """See `n2n_ablate.Estimator.estimate`."""
         total = torch.zeros_like(noisy)
@@ -98,6 +105,77 @@ class Flips:
         return total / 8
 
 
+@dataclass(frozen=True)
+class WindowedVariance:
+    """Early stopping without a clean image: the weights where the output moved least.
+
+    Windowed moving variance of the denoised image, of Wang et al. (Early Stopping for Deep Image
+    Prior, 2023): the variance over the last looks, mean over pixels. It is high while the image
+    forms, low where it is done, and rises again when noise is learned. The result is that at the
+    end of the window with the least variance; once `patience` steps have brought no lower one, it
+    is settled. Made for a constant learning rate: where the rate falls, images move less for that
+    reason alone, and the end may win (`training.decay = 1.0` keeps the rate).
+
+    Training itself is not changed and goes on to the end. The step is recorded as `chosen_step`.
+
+    Args:
+        window: Steps that a window spans.
+        patience: Steps without a lower variance after which nothing is chosen any more.
+        every: Steps between two looks. Each look takes a pass through the network.
+        estimator: Whose images are looked at. In a study file a name or a table.
+    """
+
+    window: Annotated[int, Range(2, 100_000)] = 100
+    patience: Annotated[int, Range(1, 1_000_000)] = 1000
+    every: Annotated[int, Range(1, 10_000)] = 10
+    estimator: Annotated[Estimator, Component("estimator")] = Last()
+
+    def blend(self, step: int, steps: int) -> float:
+        """See `n2n_ablate.Estimator.blend`."""
+        return self.estimator.blend(step, steps)
+
+    def estimate(self, denoise: Split, noisy: Tensor) -> Tensor:
+        """See `n2n_ablate.Estimator.estimate`."""
+        return self.estimator.estimate(denoise, noisy)
+
+    def watch(self, steps: int) -> Watch:
+        """See `n2n_ablate.Estimator`."""
+        return _LeastVariance(max(2, self.window // self.every), self.patience, self.every)
+
+
+class _LeastVariance:
+    def __init__(self, looks: int, patience: int, every: int) -> None:
+        self.every = every
+        self._patience = patience
+        self._seen: deque[Tensor] = deque(maxlen=looks)
+        self._least: Tensor | None = None
+        self._at: Tensor | None = None
+
+    def see(self, step: int, denoised: Tensor) -> Tensor:
+        """See `n2n_ablate.Watch.see`."""
+        self._seen.append(denoised.detach().float().clone())
+        if self._least is None or self._at is None:
+            self._least = torch.full_like(denoised[:, 0, 0, 0], torch.inf, dtype=torch.float32)
+            self._at = torch.zeros_like(self._least)
+        if len(self._seen) < (self._seen.maxlen or 0):
+            self._at = torch.full_like(self._at, step)
+            return torch.ones_like(self._at, dtype=torch.bool)  # no window yet: the newest
+        variance = _variance(list(self._seen))
+        lower = (variance < self._least) & (step - self._at <= self._patience)
+        self._least = torch.where(lower, variance, self._least)
+        self._at = torch.where(lower, float(step), self._at)
+        return lower
+
+
+def _variance(images: Sequence[Tensor]) -> Tensor:
+    """Return the variance over images (b, c, h, w) at each pixel, mean over pixels: (b,)."""
+    mean = sum(images[1:], images[0]) / len(images)
+    total = torch.zeros_like(mean)
+    for image in images:
+        total += (image - mean).square()
+    return total.mean(dim=(1, 2, 3)) / len(images)
+
+
 @hookimpl
 def register_estimators(register: Register) -> None:
     """Register the estimators of this file."""
@@ -105,3 +183,4 @@ def register_estimators(register: Register) -> None:
     register("weight-ema", WeightEma)
     register("tail-mean", TailMean)
     register("flips", Flips)
+    register("windowed-variance", WindowedVariance)

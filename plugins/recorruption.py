@@ -44,6 +44,11 @@ class Recorruption:
     keeps_flat: ClassVar[bool] = False
     pairs: ClassVar[Pairs] = ((0, 1),)
 
+    @property
+    def made_for(self) -> Noise:
+        """See `n2n_ablate.Sampler`."""
+        return Gaussian(sigma=self.sigma or 25.0, clip=False)
+
     def prepare(self, noisy: Tensor, noise: Noise | None) -> Recorruption:
         """See `n2n_ablate.Sampler`."""
         if self.sigma:

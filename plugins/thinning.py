@@ -37,6 +37,11 @@ class PoissonThinning:
     consistent: ClassVar[bool] = False
     keeps_flat: ClassVar[bool] = False
 
+    @property
+    def made_for(self) -> Noise:
+        """See `n2n_ablate.Sampler`."""
+        return Poisson(lam=self.lam or 100.0)
+
     def prepare(self, noisy: Tensor, noise: Noise | None) -> Counted:
         """See `n2n_ablate.Sampler`."""
         lam = self.lam

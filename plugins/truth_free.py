@@ -6,6 +6,7 @@ nothing about the others. Read them together.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -14,23 +15,20 @@ from torch import Tensor
 
 from n2n_ablate import Range, Register, hookimpl
 
-_LAGS = tuple(
-    (down, right)
-    for down in range(4)
-    for right in range(-3, 4)
-    if (down, right) > (0, 0)  # the other half of the plane is its mirror image
-)
-"""Shifts in pixels, up to three each way."""
-
 
 @dataclass(frozen=True)
 class ResidualWhiteness:
-    """Largest correlation of the residual with itself, shifted by up to 3 pixels; 0 is white.
+    """Largest correlation of the residual with itself, shifted by a few pixels; 0 is white.
 
     White noise has none; lost detail and left-over structure do. For noise that is itself
     correlated the right value is that of the noise. A residual without any variation gives 1.
     After the whiteness tests of signal processing (Box and Jenkins, 1970).
+
+    Args:
+        lags: Largest shift in pixels, each way.
     """
+
+    lags: Annotated[int, Range(1, 16)] = 3
 
     higher_is_better: ClassVar[bool] = False
     full_reference: ClassVar[bool] = False
@@ -42,8 +40,10 @@ class ResidualWhiteness:
         variance = residual.square().mean(dim=(1, 2, 3))
         h, w = residual.shape[-2:]
         found = []
-        for down, right in _LAGS:
-            if down >= h or abs(right) >= w:
+        shifts = itertools.product(range(self.lags + 1), range(-self.lags, self.lags + 1))
+        for down, right in shifts:
+            # The other half of the plane is its mirror image.
+            if (down, right) <= (0, 0) or down >= h or abs(right) >= w:
                 continue
             left = max(0, -right)
             here = residual[..., : h - down, left : w - max(0, right)]

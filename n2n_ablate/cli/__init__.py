@@ -40,7 +40,21 @@ def _options(
 
 
 def _register() -> None:
-    from n2n_ablate.cli import denoise, diagnose, plan, plugins, studies, study, sync, ui
+    from n2n_ablate.cli import (
+        best,
+        check,
+        compare,
+        denoise,
+        diagnose,
+        new,
+        plan,
+        plugins,
+        report,
+        studies,
+        study,
+        sync,
+        ui,
+    )
 
     app.command("study", rich_help_panel="Studies")(study.run)
     app.command("plan", rich_help_panel="Studies")(plan.show)
@@ -48,8 +62,13 @@ def _register() -> None:
     app.command("diagnose", rich_help_panel="Studies")(diagnose.run)
     app.command("sync", rich_help_panel="Studies")(sync.run)
     app.command("ui", rich_help_panel="Studies")(ui.ui)
+    app.command("report", rich_help_panel="Results")(report.run)
+    app.command("compare", rich_help_panel="Results")(compare.run)
+    app.command("best", rich_help_panel="Results")(best.run)
     app.command("denoise", rich_help_panel="Images")(denoise.run)
     app.command("plugins", rich_help_panel="Plugins")(plugins.show)
+    app.command("new", rich_help_panel="Plugins")(new.run)
+    app.command("check", rich_help_panel="Plugins")(check.run)
 
 
 _register()

@@ -15,7 +15,10 @@ def run(
     image: Annotated[Path, typer.Argument(help="A noisy image: grey or RGB, 8 or 16 bits.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the denoised image.")],
     from_study: Annotated[
-        str, typer.Option(help="Use the best recipe of a study that was run here.", metavar="STUDY")
+        str,
+        typer.Option(
+            help="Use the recipe of this study that the command best prints.", metavar="STUDY"
+        ),
     ] = "",
     trial: Annotated[str, typer.Option(help="With --from-study: use this trial's recipe.")] = "",
     settings: Annotated[
@@ -34,7 +37,7 @@ def run(
     *,
     quiet: options.Quiet = False,
 ) -> None:
-    """Denoise one image, without any clean one, with the official or a study's best recipe.
+    """Denoise one image, without any clean one, with the official recipe or a study's.
 
     Example:
         n2n-ablate denoise noisy.png -o clean.png --from-study center-weight
@@ -62,7 +65,7 @@ def run(
         *columns, TimeRemainingColumn(), console=console, transient=True, disable=quiet
     ) as bar:
         task = bar.add_task("training", total=None)
-        denoised = denoise(
+        found = denoise(
             noisy,
             recipe,
             registry,
@@ -70,9 +73,13 @@ def run(
             seed=seed,
             listener=lambda point: bar.update(task, completed=point.step, total=point.steps),
         )
-    images.write(out, denoised, bits=bits)
+    images.write(out, found.image, bits=bits)
     if not quiet:
-        h, w = denoised.shape[-2:]
+        h, w = found.image.shape[-2:]
         steps = recipe.parts["training"].parameters.get("steps")
         told = f"{out}: {h}x{w}, {bits} bits, by {name} ({recipe.parts['sampler']}, {steps} steps)"
         console.print(told, markup=False, highlight=False, soft_wrap=True)
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in found.figures.items())
+        console.print(f"without a clean image: {figures}", markup=False, highlight=False)
+        for name, why in found.failed.items():
+            console.print(f"metric '{name}' failed: {why}", markup=False, highlight=False)

@@ -12,6 +12,18 @@ _BUDGET, _WHERE = "Budget", "Where"
 Study = Annotated[
     str, typer.Argument(help="Name of a study, or a study file (TOML).", metavar="STUDY")
 ]
+Finished = Annotated[str, typer.Argument(help="Name of a study that was run.", metavar="STUDY")]
+Ran = Annotated[
+    str, typer.Option("--profile", help="The last run with this profile; by default the last run.")
+]
+FoundImages = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--images",
+        help="Where the images are now: a folder or a file. They are known by their pixels. "
+        "May be repeated.",
+    ),
+]
 Profile = Annotated[
     str,
     typer.Option(help="Budget from the study file, e.g. quick or paper.", rich_help_panel=_BUDGET),

@@ -94,6 +94,9 @@ def _print(session: Session, cost: Estimate, later: Estimate | None) -> None:
     dropped = 1 + len(plan.declared) + len(plan.references) - len(plan.fixed)
     if dropped:
         out.print(f"{dropped} more are declared, but the limit is {plan.profile.trials} trials.")
+    if plan.effects:
+        effects = ", ".join(effect.name for effect in plan.effects)
+        out.print(f"effects: {effects}", markup=False, highlight=False)
     images = ", ".join(image.name for image in bench.images)
     conditions = "; ".join(condition.label for condition in plan.conditions)
     out.print(f"images: {images}", markup=False, highlight=False)
@@ -155,6 +158,7 @@ def _to_json(session: Session, cost: Estimate, later: Estimate | None) -> dict[s
         ],
         "searched": plan.searched,
         "contrasts": list(plan.contrasts),
+        "effects": [effect.name for effect in plan.effects],
         "images": [image.name for image in session.bench.images],
         "conditions": [condition.label for condition in plan.conditions],
         "seeds": list(plan.profile.seeds),

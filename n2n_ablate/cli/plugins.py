@@ -10,10 +10,13 @@ import typer
 from n2n_ablate.cli import options
 from n2n_ablate.cli.screen import messages, results
 from n2n_ablate.components import KINDS
-from n2n_ablate.errors import StudyError, nearest
+from n2n_ablate.errors import PluginError, StudyError, UnknownComponentError, nearest
 
 
 def show(
+    name: Annotated[
+        str, typer.Argument(help="Show this component in full.", metavar="[NAME]")
+    ] = "",
     kind: Annotated[str, typer.Option(help=f"One of {', '.join(KINDS)}.")] = "",
     plugins_dir: options.PluginsDir = None,
     *,
@@ -21,18 +24,32 @@ def show(
 ) -> None:
     """List every component: what it does, its parameters, and which plugin it comes from.
 
-    A plugin that cannot be loaded is named with file and line; it stops only a study that needs it.
+    With a name: one component in full, a sampler also drawn. A plugin that cannot be loaded is
+    named with file and line; it stops only a study that needs it.
+
+    Examples:
+        n2n-ablate plugins --kind sampler
+
+        n2n-ablate plugins diagonal
     """
     if kind and kind not in KINDS:
         msg = f"no kind is called '{kind}'. {nearest(kind, KINDS)}"
         raise StudyError(msg)
-    from n2n_ablate import tables
+    from n2n_ablate import component_page, tables
     from n2n_ablate.registry import Registry
 
     registry = Registry(plugins_dir=plugins_dir)
-    entries = [entry for entry in registry if kind in ("", entry.kind)]
+    entries = [entry for entry in registry if kind in ("", entry.kind) and name in ("", entry.name)]
+    if name and not entries:
+        raise _unknown(name, kind, registry)
     if as_json:
         print(json.dumps(_to_json(registry, entries), indent=2))  # noqa: T201
+        return
+    if name:
+        for place, entry in enumerate(entries):
+            if place:
+                results().print()
+            results().print(component_page.page(entry, registry), highlight=False)
         return
     results().print(tables.components_table(entries))
     for listener in registry.listeners if not kind else ():
@@ -42,36 +59,22 @@ def show(
         messages().print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _to_json(registry: Any, entries: list[Any]) -> dict[str, Any]:
-    from n2n_ablate.part import plain
-    from n2n_ablate.space import Choice, Range
+def _unknown(name: str, kind: str, registry: Any) -> PluginError | UnknownComponentError:
+    if claims := registry.claims(name=name):
+        return PluginError(" ".join(claims))
+    known = {entry.name for entry in registry if kind in ("", entry.kind)}
+    hint = nearest(name, known).partition("Known:")[0]
+    msg = f"no {kind or 'component'} is called '{name}'. {hint}See `n2n-ablate plugins`."
+    if registry.broken:
+        msg += f" Not loaded: {'; '.join(map(str, registry.broken))}."
+    return UnknownComponentError(msg)
 
-    def domain(item: Any) -> Any:
-        if isinstance(item, Range):
-            return {"low": item.low, "high": item.high, "log": item.log}
-        return {"choices": list(item.values)} if isinstance(item, Choice) else None
+
+def _to_json(registry: Any, entries: list[Any]) -> dict[str, Any]:
+    from n2n_ablate.component_page import to_json
 
     return {
-        "components": [
-            {
-                "kind": entry.kind,
-                "name": entry.name,
-                "summary": entry.summary,
-                "plugin": entry.origin.plugin,
-                "origin": str(entry.origin),
-                "file": entry.origin.file,
-                "parameters": [
-                    {
-                        "name": item.name,
-                        "type": item.type_name,
-                        "default": plain(registry.data(item, item.default)),
-                        "domain": domain(item.domain),
-                    }
-                    for item in entry.parameters
-                ],
-            }
-            for entry in entries
-        ],
+        "components": [to_json(entry, registry) for entry in entries],
         "listeners": [
             {
                 "plugin": item.origin.plugin,

@@ -175,7 +175,7 @@ def _run_locked(
 def _print(
     result: StudyResult, runner: Runner, request: Request, *, as_json: bool, quiet: bool
 ) -> None:
-    from n2n_ablate import answer, export, tables
+    from n2n_ablate import answer, effects_table, export, tables
 
     out, header = results(), runner.header
     if as_json:
@@ -190,6 +190,10 @@ def _print(
         out.print(tables.study_table(result, label, out.width))
         for text in tables.legend(result, label):
             out.print(text, markup=False, highlight=False, style="dim")
+        if runner.plan.effects:
+            out.print(effects_table.effects_table(result, label))
+            for text in effects_table.legend(result):
+                out.print(text, markup=False, highlight=False, style="dim")
         if result.confirmed is not None:
             out.print()
             out.print(f"{title}, confirmed on other images", markup=False, highlight=False)
@@ -216,12 +220,15 @@ def _print(
 def _next(runner: Runner, request: Request) -> list[str]:
     name = runner.plan.study.name
     where = [] if request.output == Path("mlruns") else ["--output", str(request.output)]
-    commands = [("browse the curves and pictures", ["ui", name, *where])]
+    commands = [
+        ("one page with answer, figures and methods", ["report", name, *where]),
+        ("browse the curves and pictures", ["ui", name, *where]),
+    ]
     if runner.search is not None:
         more = ["--trials", str(runner.plan.profile.trials * 2)]
         commands.append(("search on", [*_without_trials(_going_on(sys.argv[1:])), *more]))
     denoise = ["denoise", "noisy.png", "-o", "clean.png", "--from-study", name, *where]
-    commands.append(("use the best recipe", denoise))
+    commands.append(("use the recipe that best prints", denoise))
     return [f"{unsigned(shlex.join(['n2n-ablate', *words]))}    {what}" for what, words in commands]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from n2n_ablate.fit.device import Machine as Machine
 from n2n_ablate.fit.device import machine as machine
+from n2n_ablate.fit.first_cut import first_cut as first_cut
 from n2n_ablate.fit.job import Fit as Fit
 from n2n_ablate.fit.job import FitResult as FitResult
 from n2n_ablate.fit.job import Point as Point

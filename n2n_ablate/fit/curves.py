@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -73,8 +73,14 @@ class Curves:
             return False
         return bool(_bad(self._values["loss"][-1]).all())
 
-    def results(self, seconds: float) -> list[FitResult]:
-        """Return one result per fit; `seconds` is the time of the stack."""
+    def results(self, seconds: float, beside: Mapping[str, Tensor]) -> list[FitResult]:
+        """Return one result per fit.
+
+        Args:
+            seconds: The time of the stack.
+            beside: Figures without a curve, by name: one number per fit, shape (b,).
+        """
+        more = {name: values.tolist() for name, values in beside.items()}
         curves = {
             name: torch.stack(values).float().cpu().numpy() for name, values in self._values.items()
         }
@@ -91,7 +97,10 @@ class Curves:
             found.append(
                 FitResult(
                     key=fit.key,
-                    figures={name: float(values[-1]) for name, values in own.items()},
+                    figures={
+                        **{name: float(values[-1]) for name, values in own.items()},
+                        **{name: values[place] for name, values in more.items()},
+                    },
                     steps=np.array(self._steps, dtype=np.int32),
                     curves=own,
                     denoised=None if failure else _to_uint16(images[place]),

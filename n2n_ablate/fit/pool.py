@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import gc
 import math
+import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -127,7 +129,8 @@ class _Trainer:
             raise
         except Exception as error:  # noqa: BLE001  components are anybody's code, and memory may run out
             if len(stack) == 1:
-                return [failed(stack[0], f"stopped with {type(error).__name__}: {_line(error)}")]
+                seen = f"{type(error).__name__}: {_line(error)}{_place(stack[0], error)}"
+                return [failed(stack[0], f"stopped with {seen}")]
             if isinstance(error, torch.OutOfMemoryError):
                 self._shrink(len(stack))
         return self._in_parts(stack)
@@ -165,3 +168,12 @@ def failed(fit: Fit, reason: str) -> FitResult:
 
 def _line(error: Exception) -> str:
     return str(error).splitlines()[0][:300] if str(error) else "no message"
+
+
+def _place(fit: Fit, error: Exception) -> str:
+    """Return where in the code of a component an error arose, if it did there."""
+    parts = (fit.sampler, fit.backbone, fit.loss, fit.training, fit.estimator)
+    files = {getattr(sys.modules.get(type(part).__module__), "__file__", None) for part in parts}
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f"{frame.filename}:{frame.lineno}" for frame in frames if frame.filename in files]
+    return f" ({own[-1]})" if own else ""

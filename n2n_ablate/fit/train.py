@@ -18,6 +18,7 @@ from n2n_ablate.fit.job import Fit, FitResult, Listener
 from n2n_ablate.fit.networks import Forward, Networks
 from n2n_ablate.fit.replay import Replay
 from n2n_ablate.fit.tiles import in_tiles
+from n2n_ablate.fit.watching import CHOSEN_STEP, Watching
 from n2n_ablate.fit.weights import Optimizers
 from n2n_ablate.fit.window import Windows, window_of
 
@@ -88,13 +89,14 @@ def train(
             if stopped():
                 raise Cancelled
             loss = stack.step(step)
+            stack.look(step + 1)
             if step + 1 in curves.at:
                 curves.add(step + 1, loss, stack.estimate(exact=step + 1 == stack.steps))
                 if curves.hopeless():
                     break
     finally:
         stack.close()
-    return curves.results(time.perf_counter() - start)
+    return curves.results(time.perf_counter() - start, stack.chosen)
 
 
 class _Stack:
@@ -110,6 +112,7 @@ class _Stack:
         modules = [_build(fit, device) for fit in fits]
         self._networks = Networks(modules, channels, machine.precision, first.backbone)
         self._kept = self._networks.weights.detach().clone() if _averages(fits) else None
+        self._watching = Watching.of(first.estimator, self.steps, self._networks.weights)
         self._windows = Windows(fits, self.noisy)
         samplers = [prepared(fit, self.noisy[i : i + 1]) for i, fit in enumerate(fits)]
         rngs = [fit.rng() for fit in fits]
@@ -146,6 +149,18 @@ class _Stack:
         self._blend(step)
         return loss
 
+    @torch.no_grad()
+    def look(self, step: int) -> None:
+        """Let the estimator's watch look at the images after `step`, counted from 1, if it is due."""
+        if self._watching is not None and self._watching.due(step, self.steps):
+            weights = self._present()
+            self._watching.look(step, lambda: self._denoised(weights, exact=False), weights)
+
+    @property
+    def chosen(self) -> dict[str, Tensor]:
+        """What to record of the watch's choice, by name: one number per fit."""
+        return {} if self._watching is None else {CHOSEN_STEP: self._watching.steps}
+
     def close(self) -> None:
         """Let go of the recording: it and the stack hold each other, and with them the memory."""
         self._replay = None
@@ -171,11 +186,17 @@ class _Stack:
 
     @torch.no_grad()
     def estimate(self, *, exact: bool) -> Tensor:
-        """Denoise the noisy images with the weights as they are now.
+        """Denoise the noisy images with the weights as they are now, or at the end as chosen.
 
         Only the result has to be exact; a point on the way may cost no more than a step.
         """
-        weights = self._networks.weights.detach() if self._kept is None else self._kept
+        chosen = self._watching if exact else None
+        return self._denoised(self._present() if chosen is None else chosen.weights, exact=exact)
+
+    def _present(self) -> Tensor:
+        return self._networks.weights.detach() if self._kept is None else self._kept
+
+    def _denoised(self, weights: Tensor, *, exact: bool) -> Tensor:
         forward = self._networks.forward(weights, "fp32" if exact else self._networks.precision)
         first = self.fits[0]
         return first.estimator.estimate(_split(in_tiles(forward, first.backbone)), self.noisy)

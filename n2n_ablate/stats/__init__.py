@@ -11,6 +11,7 @@ from n2n_ablate.stats.differences import (
     t_critical,
     t_interval,
 )
+from n2n_ablate.stats.effects import effect
 from n2n_ablate.stats.family import family, family_level, holm
 from n2n_ablate.stats.permutation import SignFlip, sign_flip
 from n2n_ablate.stats.power import detectable, images_for, images_to_settle, power
@@ -40,6 +41,7 @@ __all__ = [
     "bca",
     "crossing",
     "detectable",
+    "effect",
     "family",
     "family_level",
     "holm",

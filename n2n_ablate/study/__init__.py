@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from n2n_ablate.study.confirm import chosen as chosen
 from n2n_ablate.study.confirm import confirmation as confirmation
+from n2n_ablate.study.designs import Effect as Effect
 from n2n_ablate.study.find import find as find
 from n2n_ablate.study.find import known as known
 from n2n_ablate.study.find import shipped as shipped

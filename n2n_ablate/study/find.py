@@ -30,8 +30,12 @@ def find(name: str) -> Path:
     """
     given = Path(name)
     if given.suffix == ".toml" or "/" in name:
-        if given.is_file():
-            return given
+        try:
+            if given.is_file():
+                return given
+        except (OSError, ValueError) as error:
+            msg = f"study file '{name}' cannot be read: {getattr(error, 'strerror', '') or error}"
+            raise StudyError(msg) from error
         msg = f"study file '{name}' does not exist."
         raise StudyError(msg)
     every = known()

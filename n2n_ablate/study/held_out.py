@@ -47,6 +47,9 @@ def check_confirm(study: Study, profile: Profile) -> None:
             f"{where} uses seed {shared[0]}, which its trials use too. Seeds from {free} are free."
         )
         raise StudyError(msg)
+    if study.design == "factorial":
+        msg = f"{where}: a factorial has effects, no contrasts to confirm. Give it more images instead"
+        raise StudyError(msg)
     if study.design != "search" and profile.confirm.top > 1:
         msg = f"{where}: 'top' is for searches; design '{study.design}' has none"
         raise StudyError(msg)

@@ -11,7 +11,7 @@ from n2n_ablate.recipe import Recipe
 from n2n_ablate.space import Domain
 
 BASELINE = "baseline"
-DESIGNS = ("search", "grid", "one-at-a-time", "leave-one-out")
+DESIGNS = ("search", "factorial", "grid", "one-at-a-time", "leave-one-out")
 STRATEGIES = ("tpe", "gp", "cma-es", "random")
 
 
@@ -114,8 +114,8 @@ class Study:
         factors: What is varied.
         references: Recipes outside the factors that give the table a scale, by name.
         contrasts: Names of the trials whose difference from the baseline is the question. Empty:
-            all declared trials.
-        metrics: Names of the metrics; `psnr`, which decides, is always among them.
+            all declared trials. Of a factorial: its effects, by what they change.
+        metrics: What is measured, by what tables call it; `psnr`, which decides, is the first.
         margin: Differences within +- this many dB count as equivalent.
         strategy: Search strategy, one of `STRATEGIES`.
         startup: Random trials before the search strategy takes over.
@@ -132,7 +132,7 @@ class Study:
     factors: tuple[Factor, ...]
     references: Mapping[str, Mapping[str, Value]]
     contrasts: tuple[str, ...]
-    metrics: tuple[str, ...]
+    metrics: Mapping[str, Part]
     margin: float
     strategy: str
     startup: int

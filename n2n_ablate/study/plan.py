@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from n2n_ablate.errors import AblateError, StudyError, nearest
 from n2n_ablate.part import Part, Value
-from n2n_ablate.recipe import Recipe, canonical, resolved
+from n2n_ablate.recipe import canonical, resolved
 from n2n_ablate.registry import Registry
 from n2n_ablate.space import Domain
+from n2n_ablate.study import limits
+from n2n_ablate.study.designs import Effect, changed, declare, place
 from n2n_ablate.study.held_out import check_confirm, to_confirm
-from n2n_ablate.study.model import BASELINE, Condition, Factor, Level, Profile, Study, Trial, named
+from n2n_ablate.study.model import BASELINE, Condition, Factor, Profile, Study, Trial, named
 from n2n_ablate.study.ranges import searched
 from n2n_ablate.study.settings import setting, sort_settings
 
@@ -35,6 +36,7 @@ class Plan:
         metrics: What is measured, by name.
         settings: What the user changed on the command line, as typed.
         confirming: True if this is the plan of a confirmation, see `study.confirmation`.
+        effects: Of a factorial design, in place of contrasts.
     """
 
     study: Study
@@ -49,6 +51,7 @@ class Plan:
     metrics: Mapping[str, Part]
     settings: tuple[str, ...] = ()
     confirming: bool = False
+    effects: tuple[Effect, ...] = ()
 
     @property
     def fixed(self) -> tuple[Trial, ...]:
@@ -127,8 +130,8 @@ def plan(
     if crop is not None and crop < 0:
         msg = f"--crop must not be negative, got {crop}"
         raise StudyError(msg)
-    if seeds is not None and seeds < 1:
-        msg = f"--seeds must be at least 1, got {seeds}"
+    if seeds is not None and not 1 <= seeds <= limits.MOST_SEEDS:
+        msg = f"--seeds must be from 1 to {limits.MOST_SEEDS}, got {seeds}"
         raise StudyError(msg)
     chosen = replace(
         chosen,
@@ -186,11 +189,11 @@ def _plan(
     for key, value in sorted(changes.items(), key=lambda item: "." in item[0]):
         start = start.replace(key, value)
     baseline = Trial(
-        BASELINE, BASELINE, start.resolved(registry), _place(start.resolved(registry), factors)
+        BASELINE, BASELINE, start.resolved(registry), place(start.resolved(registry), factors)
     )
-    declared = _declared(study.design, factors, baseline, registry)
+    declared, effects = declare(study, factors, baseline, registry)
     references = tuple(
-        Trial(name, "reference", _changed(start, values, registry))
+        Trial(name, "reference", changed(start, values, registry))
         for name, values in study.references.items()
     )
     space, whole = searched(study, factors, baseline, registry)
@@ -202,7 +205,7 @@ def _plan(
     if study.design == "search" and not profile.trials:
         msg = f"profile '{profile.name}' needs 'trials': how many a search may run, the declared included"
         raise StudyError(msg)
-    for name in study.contrasts:
+    for name in () if effects else study.contrasts:
         if name not in names:
             msg = f"contrast '{name}' is not among the declared trials. {nearest(name, names)}"
             raise StudyError(msg)
@@ -215,47 +218,10 @@ def _plan(
         space=space,
         whole=whole,
         conditions=tuple(_condition(item, noise, registry) for item in study.conditions),
-        contrasts=study.contrasts or tuple(names),
-        metrics={name: resolved(registry, "metric", Part(name)) for name in study.metrics},
+        contrasts=() if effects else study.contrasts or tuple(names),
+        metrics={name: resolved(registry, "metric", part) for name, part in study.metrics.items()},
+        effects=effects,
     )
-
-
-def _place(recipe: Recipe, factors: Sequence[Factor]) -> dict[str, Value]:
-    flat = recipe.flat()
-    return {factor.key: flat[factor.key] for factor in factors if factor.key in flat}
-
-
-def _declared(
-    design: str, factors: Sequence[Factor], baseline: Trial, registry: Registry
-) -> tuple[Trial, ...]:
-    for factor in factors:
-        if design != "search" and not factor.levels:
-            msg = f"factor '{factor.key}' has no levels; design '{design}' needs some"
-            raise StudyError(msg)
-    if design == "grid":
-        levels = [[(factor.key, level) for level in factor.levels] for factor in factors]
-        chosen: Iterable[tuple[tuple[str, Level], ...]] = itertools.product(*levels)
-    else:  # the others change one factor at a time; what differs is what the levels mean
-        chosen = [((factor.key, level),) for factor in factors for level in factor.levels]
-    found: dict[Recipe, Trial] = {baseline.recipe: baseline}
-    for combination in chosen:
-        recipe = baseline.recipe
-        name = named(dict(combination))
-        for key, level in combination:
-            try:
-                recipe = _changed(recipe, level.changes(key), registry)
-            except AblateError as error:
-                msg = f"trial '{name}': {error}"
-                raise type(error)(msg) from error
-        place = _place(recipe, factors)
-        found.setdefault(recipe, Trial(name, "declared", recipe, place))
-    return tuple(found.values())[1:]
-
-
-def _changed(recipe: Recipe, changes: Mapping[str, object], registry: Registry) -> Recipe:
-    for key, value in changes.items():
-        recipe = recipe.replace(key, value)
-    return recipe.resolved(registry)
 
 
 def _condition(condition: Condition, noise: Mapping[str, Value], registry: Registry) -> Condition:

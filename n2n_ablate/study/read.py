@@ -14,6 +14,7 @@ from n2n_ablate.errors import ParameterError, StudyError
 from n2n_ablate.part import Part, Scalar, Value, read_value
 from n2n_ablate.recipe import Recipe, missing_kinds
 from n2n_ablate.space import Choice, Domain, Range
+from n2n_ablate.study import limits
 from n2n_ablate.study.model import (
     DESIGNS,
     STRATEGIES,
@@ -55,6 +56,9 @@ def read(path: Path) -> Study:
         StudyError: The file cannot be read or says something that makes no sense.
     """
     try:
+        if path.stat().st_size > limits.MOST_BYTES:
+            msg = f"{path}: has more than {limits.MOST_BYTES:,} bytes, which is no study file"
+            raise StudyError(msg)
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         msg = f"{path}: cannot be read: {error.strerror}"
@@ -73,10 +77,11 @@ def parse(text: str, path: Path) -> Study:
     """
     try:
         data = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of 5000 digits is a ValueError
         msg = f"{path}: is not valid TOML: {str(error) or 'nested too deeply'}"
         raise StudyError(msg) from error
     try:
+        limits.check(data)
         return replace(_study(_Table(data, "", _KEYS), path), text=text)
     except (StudyError, ParameterError) as error:
         msg = f"{path}: {error}"
@@ -97,6 +102,10 @@ def _study(top: _Table, path: Path) -> Study:
     if design == "search" and not any(factor.domain for factor in factors):
         msg = "design 'search' needs a factor with a range: { low = 0.0, high = 0.5 }"
         raise StudyError(msg)
+    for key, value in top.table("factors").data.items() if design == "leave-one-out" else ():
+        if not (isinstance(value, Mapping) and set(value) == {"without"}):
+            msg = f"factor '{key}': design 'leave-one-out' wants {{ without = ... }}, what switches it off"
+            raise StudyError(msg)
     startup = search.get("startup", int, 4)
     return Study(
         name=name,
@@ -116,12 +125,23 @@ def _study(top: _Table, path: Path) -> Study:
     )
 
 
-def _metrics(names: list[object]) -> tuple[str, ...]:
-    words = [name for name in names if isinstance(name, str)]
-    if len(words) < len(names):
-        msg = f"'metrics' must be a list of names, got {names!r}"
-        raise StudyError(msg)
-    return tuple(dict.fromkeys(["psnr", *words]))
+def _metrics(items: list[object]) -> dict[str, Part]:
+    """Return metrics by label: the name, with its parameters where a name comes twice."""
+    parts = [Part("psnr")]
+    for item in items:
+        part = Part.read(item, "'metrics'")
+        if part.name == "psnr" and part.parameters:
+            msg = f"'metrics': psnr decides and has no parameters, got {item!r}"
+            raise StudyError(msg)
+        parts += [part] if part not in parts else []
+    names = [part.name for part in parts]
+    return {
+        # Trackers take few characters in the name of a metric.
+        part.name
+        if names.count(part.name) == 1
+        else re.sub(r"\W+", "-", str(part)).strip("-"): part
+        for part in parts
+    }
 
 
 def _missing(key: str) -> Any:
@@ -259,6 +279,6 @@ def _seeds(own: _Table, default: list[int]) -> tuple[int, ...]:
     seeds = own.get("seeds", list, default)
     wrong = any(type(seed) is not int or seed < 0 for seed in seeds)
     if wrong or len(set(seeds)) < len(seeds) or ("seeds" in own.data and not seeds):
-        msg = f"'{own.at('seeds')}' must be a list of different whole numbers from 0, got {seeds}"
+        msg = f"'{own.at('seeds')}' must be a list of whole numbers from 0, each once, got {seeds}"
         raise StudyError(msg)
     return tuple(seeds)

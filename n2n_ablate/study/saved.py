@@ -9,6 +9,7 @@ from typing import Any
 
 from n2n_ablate.part import Part, Value, plain, read_value
 from n2n_ablate.recipe import Recipe
+from n2n_ablate.study.designs import Effect
 from n2n_ablate.study.model import Condition, Confirm, Profile, Trial
 from n2n_ablate.study.plan import Plan
 from n2n_ablate.study.read import parse
@@ -38,6 +39,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
         "metrics": {name: part.plain() for name, part in plan.metrics.items()},
         "whole": sorted(plan.whole),
         "confirming": plan.confirming,
+        "effects": [[own.name, own.order, own.plus, own.minus] for own in plan.effects],
     }
 
 
@@ -74,6 +76,10 @@ def from_json(data: Mapping[str, Any]) -> Plan:
         metrics={name: Part.read(part, name) for name, part in data["metrics"].items()},
         settings=tuple(data["settings"]),
         confirming=data["confirming"],
+        effects=tuple(
+            Effect(name, order, tuple(plus), tuple(minus))
+            for name, order, plus, minus in data["effects"]
+        ),
     )
 
 

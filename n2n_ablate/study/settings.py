@@ -10,6 +10,7 @@ from dataclasses import replace
 from n2n_ablate.components import RECIPE_KINDS
 from n2n_ablate.errors import StudyError, nearest
 from n2n_ablate.part import Part, Scalar, Value, read_value
+from n2n_ablate.study import limits
 from n2n_ablate.study.model import Factor, Level, Study
 
 
@@ -30,7 +31,9 @@ def setting(text: str) -> tuple[str, Value]:
             f"--set '{text}': no slot is called '{kind}'. {nearest(kind, (*RECIPE_KINDS, 'noise'))}"
         )
         raise StudyError(msg)
-    return key, _value(text, value)
+    read = _value(text, value)
+    limits.check({key: read}, "--set")
+    return key, read
 
 
 _PART = re.compile(r"([^()=,\s]+)\s*(?:\((.*)\))?")
@@ -60,7 +63,7 @@ def _value(text: str, value: str) -> Value:
     if value[0] in "[{":  # a list or a component with parameters, as in a study file
         try:
             return read_value(tomllib.loads(f"value = {value}")["value"], f"--set '{text}'")
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:
             msg = f"--set '{text}': '{value}' is not valid TOML: {error}"
             raise StudyError(msg) from error
     return _scalar(value)

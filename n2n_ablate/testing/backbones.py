@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
 
-from n2n_ablate.testing.samplers import picture
+from n2n_ablate.testing.promise import alike, farthest, on_gpu, picture, require, shape_of
 
 
 class BackboneContract:
@@ -29,33 +30,66 @@ class BackboneContract:
         return network
 
     def test_output_has_the_shape_of_the_input(self) -> None:
-        """Gray and colour, odd and unequal sides, one image or several: same shape out as in."""
-        for channels in (1, 3):
+        """One, three or four channels, odd and unequal sides, one image or several: same shape out as in."""
+        for channels in (1, 3, 4):
             network = self.build(channels)
             for more in ((0, 0), (1, 0), (0, 5), (3, 7)):
                 image = picture(2, channels, self.smallest + more[0], self.smallest + more[1])
-                assert network(image).shape == image.shape
+                denoised = network(image.clone())
+                seen = f"images of {shape_of(image)} became {shape_of(denoised)}"
+                require(denoised.shape == image.shape, seen)
 
     def test_same_seed_same_weights(self) -> None:
         """Trials share initial weights: they depend on the seed of the global generator alone."""
-        first, second = self.build(3), self.build(3)
-        for one, other in zip(first.parameters(), second.parameters(), strict=True):
-            assert torch.equal(one, other)
+        first, second = self.build(3).state_dict(), self.build(3).state_dict()
+        for name, weight in first.items():
+            require(alike(weight, second[name]), f"'{name}' differs between two builds of one seed")
 
     def test_same_image_same_output(self) -> None:
         """A network is a function of its image: no randomness, no memory of other images."""
         network, image = self.build(3), picture(1, 3, 16, 16)
-        expected = network(image)
+        expected = network(image.clone())
         network(picture(1, 3, 16, 16, seed=1))
-        assert torch.equal(network(image), expected)
+        require(alike(network(image.clone()), expected), "a second pass gave another output")
+
+    def test_images_do_not_see_each_other(self) -> None:
+        """An image is denoised alike alone and among others: no normalisation over the batch."""
+        network = self.build(3)
+        images = torch.cat([picture(1, 3, 16, 16, seed=seed) for seed in range(3)])
+        together, alone = network(images.clone())[:1], network(images[:1].clone())
+        far = farthest(together, alone)
+        seen = f"beside two others its output differs by up to {far:.3g}"
+        require(torch.allclose(together, alone, atol=1e-5), seen)
+
+    def test_image_is_left_alone(self) -> None:
+        """A network does not write into the image that it denoises."""
+        image = picture(1, 3, 16, 16)
+        before = image.clone()
+        self.build(3)(image)
+        require(alike(image, before), "the image changed while it was denoised")
 
     def test_gradients_reach_every_weight(self) -> None:
         """No weight is left untrained."""
         network = self.build(3)
         network(picture(1, 3, 16, 16)).square().sum().backward()
-        for weight in network.parameters():
-            assert weight.grad is not None
-            assert weight.grad.any()
+        for name, weight in network.named_parameters():
+            require(weight.grad is not None, f"'{name}' has no gradient")
+            require(weight.grad is not None and weight.grad.any(), f"the gradient of '{name}' is 0")
+
+    def test_networks_can_be_stacked(self) -> None:
+        """Many networks run as one (`torch.func.vmap`): no step depends on values of the image."""
+        networks = [self.build(3, seed) for seed in range(2)]
+        images = torch.stack([picture(1, 3, 16, 16, seed=seed) for seed in range(2)])
+        weights, buffers = stack_module_state(networks)
+
+        def one(weights: Any, buffers: Any, image: Tensor) -> Tensor:
+            return functional_call(networks[0], (weights, buffers), (image,))
+
+        together = vmap(one)(weights, buffers, images.clone())
+        alone = torch.stack([net(image) for net, image in zip(networks, images, strict=True)])
+        far = farthest(together, alone)
+        seen = f"as one stack the outputs differ by up to {far:.3g}"
+        require(torch.allclose(together, alone, atol=1e-4), seen)
 
     def test_halo_is_true(self) -> None:
         """Who declares `halo` uses no pixel farther away: tiles then have no seam."""
@@ -64,8 +98,18 @@ class BackboneContract:
             side = 2 * halo + 9
             middle = side // 2
             image = picture(1, 3, side, side).requires_grad_()
-            self.build(3)(image)[..., middle, middle].sum().backward()
+            self.build(3)(image * 1)[..., middle, middle].sum().backward()
             assert image.grad is not None
-            near = slice(middle - halo, middle + halo + 1)
-            image.grad[..., near, near] = 0
-            assert not image.grad.any()
+            rows, columns = image.grad.abs().sum(dim=(0, 1)).nonzero().T
+            reach = int(max((rows - middle).abs().max(), (columns - middle).abs().max()))
+            require(reach <= halo, f"halo = {halo}, but a pixel {reach} away is used")
+
+    def test_it_runs_on_a_gpu(self) -> None:
+        """A network whose weights are on a GPU makes no tensor on the CPU."""
+
+        def work(device: torch.device) -> None:
+            with device:
+                network = self.build(3)
+            network(torch.full((1, 3, 16, 16), 0.5, device=device))
+
+        on_gpu(work)

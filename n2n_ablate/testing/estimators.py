@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from n2n_ablate.components import Views
-from n2n_ablate.testing.samplers import picture
+from n2n_ablate.testing.promise import alike, farthest, on_gpu, picture, require, shape_of
 
 
 class EstimatorContract:
@@ -23,7 +23,9 @@ class EstimatorContract:
     def test_weights_move_by_a_share(self) -> None:
         """At every step the kept weights move to the present ones by a share above 0, at most 1."""
         for steps in (1, 7, 300):
-            assert all(0 < self.estimator.blend(step, steps) <= 1 for step in range(steps))
+            for step in range(steps):
+                share = self.estimator.blend(step, steps)
+                require(0 < share <= 1, f"a share of {share} at step {step} of {steps}")
 
     def test_initial_weights_never_count(self) -> None:
         """After the last step nothing is left of the weights before the first one."""
@@ -31,22 +33,74 @@ class EstimatorContract:
             left = 1.0
             for step in range(steps):
                 left *= 1 - self.estimator.blend(step, steps)
-            assert left == 0
+            require(left == 0, f"a share of {left:.3g} is left after {steps} steps")
 
     def test_a_perfect_denoiser_stays_perfect(self) -> None:
         """If denoising changes nothing, the estimate is the noisy image: any size, any channels."""
-        for shape in ((2, 3, 8, 8), (1, 1, 7, 9)):
+        for shape in ((2, 3, 8, 8), (1, 1, 7, 9), (1, 4, 5, 8)):
             noisy = picture(*shape)
-            torch.testing.assert_close(self.estimator.estimate(_same, noisy), noisy)
+            found = self.estimator.estimate(_same, noisy.clone())
+            seen = f"images of {shape_of(noisy)} became {shape_of(found)}"
+            require(found.shape == noisy.shape, seen)
+            far = farthest(found, noisy)
+            require(far < 1e-5, f"the estimate differs by up to {far:.3g}")
+
+    def test_images_do_not_see_each_other(self) -> None:
+        """An image of a stack is estimated as it is alone."""
+        noisy = picture(2, 3, 8, 8)
+        together = self.estimator.estimate(_shifted, noisy.clone())[:1]
+        alone = self.estimator.estimate(_shifted, noisy[:1].clone())
+        far = farthest(together, alone)
+        require(far < 1e-5, f"beside another its estimate differs by up to {far:.3g}")
 
     def test_noisy_image_is_left_alone(self) -> None:
         """Estimating changes neither the noisy image nor what the denoiser returned."""
         noisy, denoised = picture(1, 3, 8, 8), picture(1, 3, 8, 8, seed=1)
         before = noisy.clone(), denoised.clone()
         self.estimator.estimate(lambda *images: tuple(denoised for _ in images), noisy)
-        assert torch.equal(noisy, before[0])
-        assert torch.equal(denoised, before[1])
+        require(alike(noisy, before[0]), "the noisy image changed")
+        require(alike(denoised, before[1]), "what the denoiser returned was written into")
+
+    def test_it_runs_on_a_gpu(self) -> None:
+        """Images on a GPU are estimated there."""
+        on_gpu(
+            lambda device: self.estimator.estimate(
+                _same, torch.full((1, 3, 8, 8), 0.5, device=device)
+            )
+        )
+
+    def test_a_watch_judges_every_fit_by_its_own_images(self) -> None:
+        """A watch, if there is one, keeps all at its first look, and chooses for each fit alone."""
+        if self._watch() is None:
+            return
+        fits = [picture(1, 3, 8, 8, seed=seed) for seed in (1, 2)]
+        moves = [
+            [picture(1, 3, 8, 8, seed=10 * fit + look) for look in range(40)] for fit in (1, 2)
+        ]
+        shown = [
+            [image + 0.2 * (fit + 1) * move for move in own]
+            for fit, (image, own) in enumerate(zip(fits, moves, strict=True))
+        ]
+        together, first, second = self._watch(), self._watch(), self._watch()
+        for look, (one, two) in enumerate(zip(*shown, strict=True), 1):
+            step = look * together.every
+            both = torch.cat([one, two])
+            before = both.clone()
+            keep = together.see(step, both)
+            alone = torch.cat([first.see(step, one), second.see(step, two)])
+            assert keep.dtype == torch.bool
+            assert keep.tolist() == alone.tolist()
+            assert torch.equal(both, before)
+            assert look > 1 or keep.all()
+
+    def _watch(self) -> Any:
+        watch = getattr(self.estimator, "watch", None)
+        return watch(1000) if watch is not None else None
 
 
 def _same(*images: Tensor) -> Views:
     return images
+
+
+def _shifted(*images: Tensor) -> Views:
+    return tuple(image.square() for image in images)

@@ -8,24 +8,32 @@ import torch
 from torch import Tensor, nn
 
 from n2n_ablate.components import BOTH_WAYS, Pairs, Split, Views
-from n2n_ablate.testing.samplers import picture
+from n2n_ablate.errors import ParameterError
+from n2n_ablate.testing.promise import alike, on_gpu, picture, require, shape_of, values_of
+
+_AROUND: Pairs = ((0, 1), (1, 2), (2, 3), (3, 0))
 
 
 class ToyScene:
-    """A scene of b small networks, cut into even and odd columns (or, redrawn, rows).
+    """A scene of b small networks, cut into even and odd columns (or, redrawn, the reverse).
 
     Args:
         noisy: The noisy images, (b, c, h, w).
-        consistent: See `n2n_ablate.Scene`.
+        consistent: See `n2n_ablate.Scene`. If False, cutting anything but `noisy` is an error.
+        progress: See `n2n_ablate.Scene`.
+        views: How many views; 2 train both ways, more in a ring.
     """
 
-    pairs: Pairs = BOTH_WAYS
-    progress: float = 0.0
-
-    def __init__(self, noisy: Tensor, *, consistent: bool = True) -> None:
+    def __init__(
+        self, noisy: Tensor, *, consistent: bool = True, progress: float = 0.0, views: int = 2
+    ) -> None:
         self.noisy = noisy
         self.consistent = consistent
-        with torch.random.fork_rng(devices=[]):
+        self.progress = progress
+        self.pairs = BOTH_WAYS if views == 2 else (*_AROUND[: views - 1], (views - 1, 0))
+        self.cut_denoised = False
+        self._count = views
+        with torch.random.fork_rng(devices=[]), noisy.device:
             torch.manual_seed(0)
             self.networks = nn.ModuleList(_network(noisy.shape[1]) for _ in noisy)
 
@@ -35,11 +43,12 @@ class ToyScene:
 
     def views(self, image: Tensor) -> Views:
         """See `n2n_ablate.Scene.views`."""
-        return image[..., 0::2], image[..., 1::2]
+        self.cut_denoised = self.cut_denoised or image.requires_grad
+        return tuple(image[..., place :: self._count] for place in range(self._count))
 
     def redraw(self) -> Split:
         """See `n2n_ablate.Scene.redraw`."""
-        return lambda image: (image[..., 1::2], image[..., 0::2])
+        return lambda image: self.views(image)[::-1]
 
     def _denoise(self, image: Tensor) -> Tensor:
         each = zip(self.networks, image.split(1), strict=True)
@@ -51,48 +60,89 @@ class LossContract:
 
     Attributes:
         loss: The loss under test.
-        consistent: False tests it as samplers use it that cannot cut a denoised image.
     """
 
     loss: ClassVar[Any]
-    consistent: ClassVar[bool] = True
-
-    def scene(self, noisy: Tensor) -> ToyScene:
-        """Return a scene to score."""
-        return ToyScene(noisy, consistent=self.consistent)
 
     def test_one_finite_value_per_fit(self) -> None:
         """A stack of b fits gives b finite values."""
-        values = self.loss(self.scene(picture(3, 1, 8, 8)))
-        assert values.shape == (3,)
-        assert values.isfinite().all()
+        values = self.loss(ToyScene(picture(3, 1, 8, 8)))
+        seen = f"a stack of 3 fits gave {shape_of(values)}"
+        require(isinstance(values, Tensor) and values.shape == (3,), seen)
+        require(values.isfinite().all(), f"it gave {values_of(values)}")
+
+    def test_any_image_can_be_scored(self) -> None:
+        """One, three or four channels, odd and unequal sides work."""
+        for shape in ((2, 1, 7, 8), (2, 3, 9, 12), (2, 4, 8, 16)):
+            values = self.loss(ToyScene(picture(*shape)))
+            require(values.isfinite().all(), f"images of {shape} gave {values_of(values)}")
+
+    def test_any_number_of_views_can_be_scored(self) -> None:
+        """Samplers may make more than two views: the loss follows the scene's `pairs`."""
+        for count in (3, 4):
+            values = self.loss(ToyScene(picture(2, 1, 8, 24), views=count))
+            seen = f"{count} views gave {values_of(values)}"
+            require(values.isfinite().all(), seen)
+
+    def test_every_moment_can_be_scored(self) -> None:
+        """From the first step to the last, as the scene's `progress` tells it, values are finite."""
+        for progress in (0.0, 0.25, 0.5, 0.75, 0.999):
+            values = self.loss(ToyScene(picture(2, 1, 8, 8), progress=progress))
+            require(values.isfinite().all(), f"at {progress:.0%} it gave {values_of(values)}")
+
+    def test_consistent_is_heeded(self) -> None:
+        """Where the scene says that it has no meaning (`consistent`), no denoised image is cut."""
+        scene = ToyScene(picture(2, 1, 8, 8), consistent=False)
+        try:
+            self.loss(scene)
+        except ParameterError:  # a loss of nothing but consistency may say so
+            return
+        require(not scene.cut_denoised, "a denoised image was cut although consistent is False")
 
     def test_gradients_reach_every_kernel(self) -> None:
         """No kernel of any fit is left untrained. A bias may be: shifts can cancel out of a loss."""
-        scene = self.scene(picture(2, 1, 8, 8))
+        scene = ToyScene(picture(2, 1, 8, 8))
         self.loss(scene).sum().backward()
-        for weight in scene.networks.parameters():
+        for name, weight in scene.networks.named_parameters():
             if weight.dim() > 1:
-                assert weight.grad is not None
-                assert weight.grad.any()
+                reached = weight.grad is not None and weight.grad.any()
+                require(bool(reached), f"the kernels of '{name}' have no gradient")
 
     def test_fits_do_not_see_each_other(self) -> None:
         """The value of one fit has no gradient in the weights of another."""
-        scene = self.scene(picture(2, 1, 8, 8))
-        self.loss(scene)[0].backward()
+        scene = ToyScene(picture(2, 1, 8, 8))
+        self.loss(scene).flatten()[0].backward()
         for weight in scene.networks[1].parameters():
-            assert weight.grad is None or not weight.grad.any()
+            alone = weight.grad is None or not weight.grad.any()
+            require(alone, "the first value has a gradient in the second network")
 
     def test_training_lowers_it(self) -> None:
         """Fifty steps of Adam bring the loss of every fit down."""
-        scene = self.scene(picture(2, 1, 8, 8))
+        scene = ToyScene(picture(2, 1, 8, 8))
         optimizer = torch.optim.Adam(scene.networks.parameters(), lr=1e-2)
         before = self.loss(scene).detach()
         for _ in range(50):
             optimizer.zero_grad()
             self.loss(scene).sum().backward()
             optimizer.step()
-        assert (self.loss(scene) < before).all()
+        after = self.loss(scene).detach()
+        seen = f"from {before.tolist()} to {after.tolist()} after 50 steps"
+        require((after < before).all(), seen)
+
+    def test_noisy_image_is_left_alone(self) -> None:
+        """Scoring does not write into the noisy image."""
+        noisy = picture(2, 1, 8, 8)
+        before = noisy.clone()
+        self.loss(ToyScene(noisy))
+        require(alike(noisy, before), "the noisy image changed while it was scored")
+
+    def test_it_scores_on_a_gpu(self) -> None:
+        """Images on a GPU are scored there."""
+
+        def work(device: torch.device) -> None:
+            self.loss(ToyScene(torch.full((2, 1, 8, 8), 0.5, device=device)))
+
+        on_gpu(work)
 
 
 def _network(channels: int) -> nn.Sequential:

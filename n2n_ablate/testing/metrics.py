@@ -5,52 +5,82 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
+from torch import Tensor
 
-from n2n_ablate.testing.samplers import picture
+from n2n_ablate.testing.promise import alike, on_gpu, picture, require, shape_of, values_of
 
 
 class MetricContract:
     """The promises of a metric, as tests.
 
     Attributes:
-        metric: The metric under test.
-        full_reference: Whether it compares with the clean image, which is then the best result.
+        metric: The metric under test. Without `full_reference = False` it compares with the clean
+            image, which is then the best result.
     """
 
     metric: ClassVar[Any]
-    full_reference: ClassVar[bool] = True
+
+    @property
+    def full_reference(self) -> bool:
+        """Whether the metric compares with the clean image."""
+        return bool(getattr(self.metric, "full_reference", True))
 
     def test_one_finite_value_per_image(self) -> None:
-        """Images (b, c, h, w), gray or colour, odd sides included, give b finite values."""
-        for channels in (1, 3):
+        """Images with one, three or four channels, odd sides included, give one finite value each."""
+        for channels in (1, 3, 4):
             clean = picture(2, channels, 17, 24)
             noisy = picture(2, channels, 17, 24, seed=1)
-            values = self.metric.measure(noisy, clean, noisy)
-            assert values.shape == (2,)
-            assert values.isfinite().all()
+            values = self.metric.measure(noisy.clone(), clean, noisy.clone())
+            seen = f"2 images gave {shape_of(values)}"
+            require(isinstance(values, Tensor) and values.shape == (2,), seen)
+            require(values.isfinite().all(), f"it gave {values_of(values)}")
 
     def test_clean_image_is_the_best(self) -> None:
-        """The clean image itself scores a finite value that nothing worse beats."""
+        """The clean image scores a finite value that nothing worse beats, unless `full_reference` is False."""
         if self.full_reference:
             clean, noisy = picture(1, 3, 24, 24), picture(1, 3, 24, 24, seed=1)
-            best = self.metric.measure(clean, clean, noisy)
-            worse = self.metric.measure((clean + noisy) / 2, clean, noisy)
+            best = self.metric.measure(clean.clone(), clean.clone(), noisy.clone())
+            worse = self.metric.measure((clean + noisy) / 2, clean.clone(), noisy.clone())
             sign = 1 if getattr(self.metric, "higher_is_better", True) else -1
-            assert best.isfinite().all()
-            assert sign * best > sign * worse
+            require(best.isfinite().all(), f"the clean image scores {float(best):g}")
+            seen = f"the clean image scores {float(best):.4g}, a worse one {float(worse):.4g}"
+            require(sign * best > sign * worse, f"{seen} with higher_is_better = {sign > 0}")
+
+    def test_who_needs_no_reference_has_none(self) -> None:
+        """Who declares `full_reference = False` gives the same value whatever the clean image is."""
+        if not self.full_reference:
+            denoised, noisy = picture(1, 3, 24, 24), picture(1, 3, 24, 24, seed=1)
+            values = [
+                self.metric.measure(denoised.clone(), picture(1, 3, 24, 24, seed=seed), noisy)
+                for seed in (2, 3)
+            ]
+            seen = (
+                f"{float(values[0]):.4g} with one clean image, {float(values[1]):.4g} with another"
+            )
+            require(alike(*values), seen)
 
     def test_images_do_not_see_each_other(self) -> None:
         """The value of an image does not depend on the others in its stack."""
         clean, noisy = picture(3, 3, 24, 24), picture(3, 3, 24, 24, seed=1)
-        together = self.metric.measure(noisy, clean, noisy)
+        together = self.metric.measure(noisy.clone(), clean.clone(), noisy.clone())
         for place in range(3):
             one = slice(place, place + 1)
-            alone = self.metric.measure(noisy[one], clean[one], noisy[one])
-            torch.testing.assert_close(alone, together[one])
+            alone = self.metric.measure(noisy[one].clone(), clean[one].clone(), noisy[one].clone())
+            seen = f"{float(alone):.6g} alone, {float(together[place]):.6g} in a stack of 3"
+            require(torch.allclose(alone, together[one], rtol=1e-4, atol=1e-5), seen)
 
     def test_images_are_left_alone(self) -> None:
         """Measuring changes none of the images."""
         images = [picture(1, 3, 24, 24, seed=seed) for seed in range(3)]
         before = [image.clone() for image in images]
         self.metric.measure(*images)
-        assert all(map(torch.equal, images, before))
+        for name, image, old in zip(("denoised", "clean", "noisy"), images, before, strict=True):
+            require(alike(image, old), f"the {name} image changed")
+
+    def test_it_measures_on_a_gpu(self) -> None:
+        """Images on a GPU are measured there."""
+        on_gpu(
+            lambda device: self.metric.measure(
+                *(torch.full((1, 3, 24, 24), gray, device=device) for gray in (0.4, 0.5, 0.6))
+            )
+        )

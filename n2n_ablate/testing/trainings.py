@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from n2n_ablate.testing.promise import alike, farthest, require, rng
 
 
 class TrainingContract:
@@ -19,34 +21,60 @@ class TrainingContract:
 
     def test_it_has_at_least_one_step(self) -> None:
         """The number of steps is a whole number above 0."""
-        assert type(self.training.steps) is int
-        assert self.training.steps > 0
+        steps = self.training.steps
+        require(type(steps) is int and steps > 0, f"steps is {steps!r}")
 
     def test_every_rate_is_positive_and_finite(self) -> None:
         """Every step has a learning rate above 0."""
-        steps = self.training.steps
-        for step in {0, 1, steps // 3, steps // 2, steps - 1}:
-            assert 0 < self.training.rate(min(step, steps - 1)) < float("inf")
+        steps = max(1, int(self.training.steps))
+        for step in sorted({0, min(1, steps - 1), steps // 3, steps // 2, steps - 1}):
+            rate = self.training.rate(step)
+            require(0 < rate < float("inf"), f"a rate of {rate} at step {step} of {steps}")
 
     def test_the_optimiser_moves_every_weight(self) -> None:
         """One step along a gradient changes all weights that it was given."""
         layer = nn.Conv2d(1, 2, 3)
         before = [weight.detach().clone() for weight in layer.parameters()]
-        optimizer = self.training.optimizer(layer.parameters())
-        for group in optimizer.param_groups:
-            group["lr"] = self.training.rate(0)
+        optimizer = self._ready(layer.parameters())
         loss = [(weight**2).sum() + weight.sum() for weight in layer.parameters()]
         torch.stack(loss).sum().backward()
         optimizer.step()
         for weight, old in zip(layer.parameters(), before, strict=True):
-            assert (weight != old).all()
+            still = int((weight == old).sum())
+            require(not still, f"{still} of {old.numel()} weights of one layer did not move")
 
     def test_optimisers_are_independent(self) -> None:
         """Every fit has its own optimiser: a step of one leaves the weights of another alone."""
         first, second = nn.Conv2d(1, 1, 1), nn.Conv2d(1, 1, 1)
         own, other = (self.training.optimizer(layer.parameters()) for layer in (first, second))
-        assert own is not other
+        require(own is not other, "two fits were given one optimiser")
         before = [weight.detach().clone() for weight in second.parameters()]
         first(torch.ones(1, 1, 2, 2)).sum().backward()
         own.step()
-        assert all(map(torch.equal, second.parameters(), before))
+        still = all(map(alike, second.parameters(), before))
+        require(still, "a step of one fit moved the weights of another")
+
+    def test_elementwise_is_true(self) -> None:
+        """Who declares `elementwise` moves two sets of weights together as each of them alone."""
+        if getattr(self.training, "elementwise", False):
+            together = self._trained(0, 1)
+            alone = (*self._trained(0), *self._trained(1))
+            far = max(map(farthest, together, alone))
+            require(far < 1e-7, f"elementwise = True, but together weights end {far:.3g} elsewhere")
+
+    def _ready(self, weights: Any) -> torch.optim.Optimizer:
+        optimizer: torch.optim.Optimizer = self.training.optimizer(weights)
+        for group in optimizer.param_groups:
+            group["lr"] = self.training.rate(0)
+        return optimizer
+
+    def _trained(self, *seeds: int) -> tuple[Tensor, ...]:
+        weights = [nn.Parameter(torch.randn(8, generator=rng(seed))) for seed in seeds]
+        optimizer = self._ready(weights)
+        for _ in range(3):
+            optimizer.zero_grad()
+            # Of very different size, so that whoever looks at a norm over both is found out.
+            loss = [10.0**seed * (own**3).sum() for own, seed in zip(weights, seeds, strict=True)]
+            torch.stack(loss).sum().backward()
+            optimizer.step()
+        return tuple(weight.detach() for weight in weights)

@@ -2,21 +2,13 @@
 
 from n2n_ablate.registry import Registry
 from n2n_ablate.testing import SamplerContract, name_of, settings_of
-from n2n_ablate_plugins.noises import Gaussian, Poisson
 
-# What samplers that part the noise itself are made for, of the strength that they were told.
-NOISES = {
-    "poisson-thinning": lambda sampler: Poisson(lam=sampler.lam or 100.0),
-    "recorruption": lambda sampler: Gaussian(sigma=sampler.sigma or 25.0, clip=False),
-}
 SAMPLERS = [entry for entry in Registry() if entry.kind == "sampler"]
 
 for entry in SAMPLERS:
     for setting in settings_of(entry.factory):
         name = f"Test_{name_of(entry.name, setting)}"
         body = {"sampler": entry.factory(**setting), "__test__": True}
-        if entry.name in NOISES:
-            body["noise"] = NOISES[entry.name](body["sampler"])
         globals()[name] = type(name, (SamplerContract,), body)
 
 

@@ -115,9 +115,9 @@ def test_a_server_that_is_killed_and_started_again_lacks_nothing(home, mlflow_se
 def dying_after(server, sign, monkeypatch):
     """Kill the server when a line with a sign is printed; start it again before the study ends."""
     from n2n_ablate.console import Plain
-    from n2n_ablate.runner import Runner
+    from n2n_ablate.trainer import Trainer
 
-    seen, note, search = [], Plain.note, Runner._arriving
+    seen, note, train = [], Plain.note, Trainer.train
 
     def dying(view, message):
         note(view, message)
@@ -125,14 +125,14 @@ def dying_after(server, sign, monkeypatch):
             seen.append(message)
             server.kill()
 
-    def late(runner, fits):
-        yield from search(runner, fits)
+    def late(trainer, fits):
+        yield from train(trainer, fits)
         if seen and server._process.poll() is not None:
             time.sleep(3)  # the tracker meets a dead server
             server.start()
 
     monkeypatch.setattr(Plain, "note", dying)
-    monkeypatch.setattr(Runner, "_arriving", late)
+    monkeypatch.setattr(Trainer, "train", late)
     return seen
 
 

@@ -68,6 +68,7 @@ def check_server(server, base, folder):
     (child,) = children_of(server.pid)
     check_link(base, link)
     check_runs(base)
+    check_nobody_else_gets_in(base)
     port = base.rpartition(":")[2]
     assert f"port {port} is taken" in run("ui", "--port", port, folder=folder, **NARROW).stderr
     remote = run("ui", "tiny", folder=folder, **NARROW, MLFLOW_TRACKING_URI=base)
@@ -75,6 +76,22 @@ def check_server(server, base, folder):
     wrong = run("ui", "tinny", folder=folder, **NARROW, MLFLOW_TRACKING_URI=base)
     assert "no study called 'tinny' was run here. Did you mean 'tiny'?" in wrong.stderr
     return child
+
+
+def check_nobody_else_gets_in(base):
+    """Only the loopback listens, and a page of another site cannot talk to it by a name of its own."""
+    port = int(base.rpartition(":")[2])
+    tables = [Path(f"/proc/net/{name}") for name in ("tcp", "tcp6")]
+    rows = [line.split() for path in tables if path.is_file() for line in path.open()][1:]
+    listening = {row[1] for row in rows if row[1].endswith(f":{port:04X}") and row[3] == "0A"}
+    assert listening == {f"0100007F:{port:04X}"}
+    for host in ("evil.example", "evil.example:80"):
+        asked = urllib.request.Request(f"{base}/api/2.0/mlflow/experiments/search", b"{}")
+        asked.add_header("Content-Type", "application/json")
+        asked.add_header("Host", host)
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(asked, timeout=30)
+        assert refused.value.code == 403
 
 
 def check_link(base, link):

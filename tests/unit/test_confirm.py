@@ -54,7 +54,7 @@ def test_a_profile_adds_to_what_the_study_says_of_its_confirmation(folder, regis
     ("line", "reason"),
     [
         ("seeds = [0]", "uses seed 0, which its trials use too. Seeds from 1 are free"),
-        ("seeds = [1, 1]", "must be a list of different whole numbers"),
+        ("seeds = [1, 1]", "must be a list of whole numbers from 0, each once"),
         ("top = -1", "must not be negative"),
         ("tops = 1", r"unknown key 'profiles.quick.confirm.tops'. Did you mean 'top'"),
         ("crop = 1.5", "must be of type int"),
@@ -338,3 +338,28 @@ def test_failures_of_a_confirmation_count(finished):
     assert found.result.failures == 1
     assert found.problems()[0].startswith("confirmation: 1 of 24 fits have no stored result")
     assert "1 of" in answer.failures(found.result)
+
+
+def test_runs_of_a_confirmation_have_that_role_and_are_written_once(finished, registry):
+    from n2n_ablate import journal
+    from n2n_ablate.mlflow_store import MlflowStore, tracking_uri
+    from n2n_ablate.output import Output
+    from n2n_ablate.sync import sync
+
+    output = Output(Path("mlruns"))
+    (contents,) = journal.find(output.root, "drawn")
+    first = sync(contents, output, registry)
+    assert first.trials == len(finished[1].trials) + len(finished[1].confirmed.trials)
+    store = MlflowStore(output, tracking_uri(output.root, None))
+    runs = list(store.runs(store.experiment_id("drawn"), ""))
+    roles = [run.data.tags["role"] for run in runs]
+    assert roles.count("confirm") == len(finished[1].confirmed.trials) == 4
+    assert roles.count("baseline") == roles.count("summary") == 1
+    names = {run.info.run_name for run in runs if run.data.tags["role"] == "confirm"}
+    assert {"baseline (confirm)", "sampler.center=0.2 (confirm)"} <= names
+    (summary,) = (run for run in runs if run.data.tags["role"] == "summary")
+    assert "Confirmed on images and seeds" in summary.data.tags["mlflow.note.content"]
+    confirmed = next(run for run in runs if run.info.run_name == "sampler.center=0.2 (confirm)")
+    assert confirmed.data.params["seeds"] == "1"
+    assert confirmed.data.metrics["psnr_gain"] == pytest.approx(-1, abs=0.05)
+    assert sync(contents, output, registry).written == 0

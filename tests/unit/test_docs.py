@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from n2n_ablate import fit, images, study, testing
+from n2n_ablate import fit, images, scaffold, study, templates, testing
 from n2n_ablate.components import KINDS, PROTOCOLS
 from n2n_ablate.denoising import choose_recipe, denoise
 from n2n_ablate.recipe import Part, Recipe
@@ -24,16 +24,6 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
 PAGES += sorted(DOCS.rglob("*.md"))
-CONTRACTS = {
-    "sampler": testing.SamplerContract,
-    "noise": testing.NoiseContract,
-    "loss": testing.LossContract,
-    "backbone": testing.BackboneContract,
-    "metric": testing.MetricContract,
-    "training": testing.TrainingContract,
-    "estimator": testing.EstimatorContract,
-}
-
 _BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -249,7 +239,7 @@ def test_every_plugin_keeps_its_promises(block, folder):
         assert entry.summary
         component = entry.factory()
         assert isinstance(component, PROTOCOLS[entry.kind])
-        keep(CONTRACTS[entry.kind], **{entry.kind: component})
+        keep(testing.CONTRACTS[entry.kind], **{entry.kind: component})
 
 
 @pytest.mark.parametrize("block", TESTS, ids=str)
@@ -285,7 +275,7 @@ def test_all_kinds_work_together_in_the_engine(desk):
             "estimator": Part("mirrored"),
         }
     ).resolved(registry)
-    denoised = denoise(noisy, recipe, registry, fit.machine("cpu", "fp32"))
+    denoised = denoise(noisy, recipe, registry, fit.machine("cpu", "fp32")).image
     assert denoised.shape == clean.pixels.shape
 
 
@@ -337,3 +327,17 @@ def test_every_dependency_has_its_sentence():
     for wanted in [*project["dependencies"], *project["optional-dependencies"]["dev"]]:
         name = re.match(r"[\w-]+", wanted)[0]
         assert f"- `{name}`: " in text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_page_has_every_promise_of_the_kit(kind):
+    text = (DOCS / "plugins" / f"{kind}.md").read_text(encoding="utf-8")
+    listed = text.partition("<!-- generated: promises-")[2].partition("<!-- /generated -->")[0]
+    told = [line.removeprefix("- ") for line in listed.splitlines() if line.startswith("- ")]
+    assert told == [item.sentence for item in testing.promises_of(testing.CONTRACTS[kind])]
+
+
+def test_the_page_shows_the_sampler_that_new_writes():
+    (block,) = [own for own in PLUGINS if own.title == "plugins/my_pair.py"]
+    wanted = scaffold.names("sampler", "my-pair")
+    assert block.text == wanted.fill(templates.SAMPLER)

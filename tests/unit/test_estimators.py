@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from n2n_ablate.testing import picture
-from n2n_ablate_plugins.estimators import Flips, Last, TailMean, WeightEma
+from n2n_ablate_plugins.estimators import Flips, Last, TailMean, WeightEma, WindowedVariance
 
 
 def kept(estimator, weights):
@@ -55,3 +55,39 @@ def test_flips_of_the_identity_give_the_image_back():
 
 def test_flips_use_the_weights_of_their_estimator():
     assert Flips(WeightEma(decay=0.9)).blend(500, 1000) == pytest.approx(0.1)
+
+
+def flat(*values):
+    """Images of one value each, shape (b, 1, 2, 2)."""
+    return torch.tensor(values)[:, None, None, None].expand(-1, 1, 2, 2).clone()
+
+
+def test_windowed_variance_worked_by_hand():
+    watch = WindowedVariance(window=20, every=10).watch(100)
+    kept = [
+        watch.see(step, flat(value)).item()
+        for step, value in ((10, 0.0), (20, 4.0), (30, 6.0), (40, 7.0), (50, 9.0), (60, 9.5))
+    ]
+    # variances of neighbours: 4, 1, 1/4, 1, 1/16; the first look has no window yet
+    assert kept == [True, True, True, True, False, True]
+
+
+def test_windowed_variance_is_settled_after_its_patience():
+    values = (0.0, 1.0, 4.0, 8.0, 8.0)
+    looks = list(zip(range(10, 60, 10), values, strict=True))
+    patient = WindowedVariance(window=20, every=10, patience=30).watch(50)
+    hasty = WindowedVariance(window=20, every=10, patience=20).watch(50)
+    assert [patient.see(step, flat(value)).item() for step, value in looks][-1]
+    assert not [hasty.see(step, flat(value)).item() for step, value in looks][-1]
+
+
+def test_fits_of_a_batch_are_judged_apart():
+    watch = WindowedVariance(window=20, every=10).watch(100)
+    watch.see(10, flat(0.0, 0.0))
+    watch.see(20, flat(1.0, 1.0))
+    assert watch.see(30, flat(1.5, 3.0)).tolist() == [True, False]
+
+
+def test_flips_watch_what_their_estimator_watches():
+    assert Flips().watch(100) is None
+    assert Flips(WindowedVariance(every=7)).watch(100).every == 7

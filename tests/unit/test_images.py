@@ -81,7 +81,6 @@ def bad_files(folder):
     (folder / "cut.png").write_bytes(photo.read_bytes()[:-30])
     (folder / "text.png").write_text("this is no image")
     (folder / "empty.png").write_bytes(b"")
-    (folder / "renamed.tif").write_bytes(photo.read_bytes())
     tifffile.imwrite(folder / "nan.tif", np.full((9, 9), np.nan, np.float32))
     tifffile.imwrite(folder / "scale.tif", np.full((9, 9), 900.0, np.float32))
     tifffile.imwrite(folder / "signed.tif", np.full((9, 9), -5, np.int32))
@@ -100,7 +99,6 @@ def bad_files(folder):
         ("cut.png", "cannot be read as an image"),
         ("text.png", "cannot be read as an image"),
         ("empty.png", "cannot be read as an image"),
-        ("renamed.tif", "cannot be read as an image"),
         ("missing.png", "does not exist"),
         ("nan.tif", "not finite"),
         ("scale.tif", "scale them to 0 to 1"),

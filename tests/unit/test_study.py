@@ -20,7 +20,7 @@ def test_every_shipped_study_can_be_planned(name, registry):
     for profile in study.profiles:
         planned = plan(study, registry, profile=profile)
         assert planned.fixed[0].name == "baseline"
-        assert planned.contrasts
+        assert planned.contrasts or planned.effects
         names = [trial.name for trial in planned.fixed]
         assert len(set(names)) == len(names)
 
@@ -214,3 +214,25 @@ def test_a_profile_holds_for_a_component_that_is_set(tiny, registry):
 def test_unknown_profile_suggests_the_nearest(tiny, registry):
     with pytest.raises(StudyError, match="Did you mean 'quick'"):
         plan(read(tiny), registry, profile="quik")
+
+
+def test_metrics_take_parameters_and_a_name_that_comes_twice_says_them(tiny, registry):
+    given = 'metrics = ["ssim", "psnr", { name = "whiteness", lags = 5 }, "whiteness", "ssim"]'
+    metrics = plan(read(write(tiny, given + tiny.read_text())), registry).metrics
+    assert list(metrics) == ["psnr", "ssim", "whiteness-lags-5", "whiteness"]
+    assert metrics["whiteness-lags-5"].parameters == {"lags": 5}
+    assert metrics["whiteness"].parameters == {"lags": 3}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("[3]", "'metrics' must be a name or"),
+        ('[{ name = "psnr", peak = 2 }]', "psnr decides and has no parameters"),
+        ('[{ name = "whiteness", lag = 2 }]', "has no parameter 'lag'. Did you mean 'lags'"),
+        ('["whitenes"]', "Did you mean 'whiteness'"),
+    ],
+)
+def test_a_wrong_metric_is_named(tiny, registry, given, said):
+    with pytest.raises(AblateError, match=said):
+        plan(read(write(tiny, f"metrics = {given}\n{tiny.read_text()}")), registry)

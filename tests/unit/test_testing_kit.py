@@ -1,12 +1,19 @@
 """The sampler kit itself: every promise, broken on purpose, is caught by its own test alone."""
 
 import random
+from pathlib import Path
 
 import pytest
 import torch
 
 from n2n_ablate import Range
-from n2n_ablate.testing import SamplerContract, name_of, settings_of
+from n2n_ablate.testing import (
+    CONTRACTS,
+    broken_promises,
+    name_of,
+    promises_of,
+    settings_of,
+)
 from n2n_ablate_plugins.noises import Gaussian
 from n2n_ablate_plugins.zs_n2n import EdgeWeighted
 
@@ -73,13 +80,13 @@ class NotFixed(Good):
 
     def draw(self, image, rng):
         flags = torch.randint(2, (image.shape[-2] // 2, 1), generator=rng) == 1
-        return lambda image: swapped(flags, image)
+        return lambda image: swapped(flags.to(image.device), image)
 
 
 class Elsewhere(Good):
     def draw(self, image, rng):
         flags = torch.tensor([[random.random() < 0.5] for _ in range(image.shape[-2] // 2)])
-        return lambda image: swapped(flags, image)
+        return lambda image: swapped(flags.to(image.device), image)
 
 
 class Reseeds(Good):
@@ -142,34 +149,49 @@ class TwiceTheSame:
     keeps_flat = False
 
     def draw(self, image, rng):
-        fresh = 0.1 * torch.randn(image.shape, generator=rng)
+        fresh = (0.1 * torch.randn(image.shape, generator=rng)).to(image.device)
         return lambda image: (image + fresh, image + 2 * fresh)
 
 
-def broken_promises(sampler):
-    contract = type(
-        "Contract",
-        (SamplerContract,),
-        {"sampler": sampler, "noise": getattr(sampler, "made_for", None)},
-    )()
-    failed = []
-    for name in dir(contract):
-        if name.startswith("test_"):
-            try:
-                getattr(contract, name)()
-            except Exception:  # noqa: BLE001  a broken sampler may fail in any way
-                failed.append(name)
-    return failed
+class Pepper(Good):
+    """Not finite where a noisy value lies below 0, which picture values never do."""
+
+    def cut(self, image):
+        return tuple(torch.where(view < 0, torch.nan, view) for view in rows(image))
+
+
+class SameView(Good):
+    pairs = ((0, 0), (1, 1))
+
+
+class NeedlesslyInconsistent(Good):
+    consistent = False
+
+
+class OnTheCpu(Good):
+    """A mask on the CPU meets the image, wherever that is."""
+
+    def draw(self, image, rng):
+        flags = torch.randint(2, (image.shape[-2] // 2, 1), generator=rng) == 1
+        return lambda image: swapped(flags, image)
+
+
+def broken(sampler):
+    return [item.promise.name for item in broken_promises("sampler", sampler)]
 
 
 def test_a_good_sampler_passes():
-    assert broken_promises(Good()) == []
+    assert broken(Good()) == []
 
 
 @pytest.mark.parametrize(
     ("sampler", "promise"),
     [
         (OtherType(), "test_views_match"),
+        (Pepper(), "test_views_are_finite"),
+        (SameView(), "test_declared_pairs_exist"),
+        (NeedlesslyInconsistent(), "test_a_declared_inconsistency_is_real"),
+        (OnTheCpu(), "test_it_cuts_on_a_gpu"),
         (OddHeight(), "test_any_size_can_be_cut"),
         (ThreeChannels(), "test_any_number_of_channels_can_be_cut"),
         (Brighter(), "test_flat_stays_flat"),
@@ -179,7 +201,7 @@ def test_a_good_sampler_passes():
         (FalseWarning(), "test_a_declared_leak_is_real"),
         (NotFixed(), "test_fixed_is_true"),
         (Elsewhere(), "test_all_randomness_comes_from_rng"),
-        (Reseeds(), "test_global_generator_is_left_alone"),
+        (Reseeds(), "test_global_generators_are_left_alone"),
         (Writes(), "test_input_is_left_alone"),
         (WritesWhileDrawing(), "test_input_is_left_alone"),
         (Detached(), "test_gradients_pass_through_every_view"),
@@ -188,11 +210,11 @@ def test_a_good_sampler_passes():
     ],
 )
 def test_each_broken_promise_fails_its_own_test_alone(sampler, promise):
-    assert broken_promises(sampler) == [promise]
+    assert broken(sampler) == [promise]
 
 
 def test_views_kept_from_the_first_image_are_caught():
-    assert "test_a_split_can_be_applied_again" in broken_promises(Cached())
+    assert "test_a_split_can_be_applied_again" in broken(Cached())
 
 
 class Warned(Chooses):
@@ -206,19 +228,42 @@ class Recorrupts(Good):
     keeps_flat = False
 
     def draw(self, image, rng):
-        added = 0.1 * torch.randn(image.shape, generator=rng)
+        added = (0.1 * torch.randn(image.shape, generator=rng)).to(image.device)
         return lambda image: (image + added, image - added)
 
 
 @pytest.mark.parametrize("sampler", [Warned(), Recorrupts()], ids=lambda item: type(item).__name__)
 def test_dependence_of_noise_counts_not_that_of_pixels(sampler):
-    assert broken_promises(sampler) == []
+    assert broken(sampler) == []
 
 
 def test_every_promise_has_a_sampler_that_breaks_it():
     (mark,) = test_each_broken_promise_fails_its_own_test_alone.pytestmark
-    broken = {promise for _, promise in mark.args[1]}
-    assert broken == {name for name in dir(SamplerContract) if name.startswith("test_")}
+    assert {promise for _, promise in mark.args[1]} == names("sampler")
+
+
+def names(kind):
+    return {promise.name for promise in promises_of(CONTRACTS[kind])}
+
+
+@pytest.mark.parametrize("kind", CONTRACTS)
+def test_every_promise_is_one_sentence(kind):
+    for promise in promises_of(CONTRACTS[kind]):
+        assert promise.sentence.endswith("."), promise.name
+        assert promise.sentence[0].isupper()
+
+
+def test_what_was_seen_is_told_with_file_and_line():
+    (found,) = broken_promises("sampler", Brighter())
+    assert found.seen == "a flat image of 0.3333 gives a view with values from 0.3367 to 0.3367"
+    file, line = found.where.rsplit(":", 1)
+    assert file.endswith("test_testing_kit.py")
+    assert "def draw" in Path(__file__).read_text().splitlines()[int(line) - 1]
+
+
+def test_the_global_generator_at_fault_is_named():
+    (found,) = broken_promises("sampler", Elsewhere())
+    assert "global generator of Python" in found.seen
 
 
 def test_settings_are_the_defaults_and_both_ends_of_every_parameter():

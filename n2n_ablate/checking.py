@@ -1,0 +1,153 @@
+"""Runs the test kit over components from outside, with a time limit on every promise."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from n2n_ablate.errors import PluginError
+
+LIMIT = 10.0
+"""Seconds that one promise at one setting may take."""
+
+_CHILD = "from n2n_ablate.testing.child import main; main()"
+_FRAME = re.compile(r'^  File "(.+)", line (\d+) in ', re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Broken:
+    """What was seen instead of what is promised, at one setting, and where in the source."""
+
+    setting: str
+    seen: str
+    where: str = ""
+
+
+@dataclass
+class Outcome:
+    """What became of one promise: kept, broken, or (None) not tried, because an earlier one hung."""
+
+    name: str
+    sentence: str
+    kept: bool | None = None
+    broken: list[Broken] = field(default_factory=list)
+
+
+@dataclass
+class Checked:
+    """One component and its promises.
+
+    Attributes:
+        kind, name, origin, file: Which component.
+        settings: At which settings it was tried: `defaults`, `chance=0`.
+        promises: In the order of the contract.
+    """
+
+    kind: str
+    name: str
+    origin: str
+    file: str
+    settings: list[str]
+    promises: list[Outcome]
+
+    @property
+    def kept(self) -> bool:
+        """Whether every promise was tried and kept."""
+        return all(item.kept for item in self.promises)
+
+
+def check(target: str, plugins_dir: Path | None = None, limit: float = LIMIT) -> Iterator[Checked]:
+    """Check a component, a file or a package; yield each component when all of it has been tried.
+
+    Raises:
+        PluginError: There is nothing to check, or it cannot be loaded.
+    """
+    skip = 0
+    count = 1
+    while skip < count:
+        for count, component in _run(target, plugins_dir, limit, skip):  # noqa: B007
+            skip += 1
+            yield component
+
+
+def _run(
+    target: str, plugins_dir: Path | None, limit: float, skip: int
+) -> Iterator[tuple[int, Checked]]:
+    asked = {
+        "target": target,
+        "plugins_dir": str(plugins_dir) if plugins_dir else None,
+        "limit": limit,
+        "skip": skip,
+    }
+    words = [sys.executable, "-c", _CHILD, json.dumps(asked)]
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said,
+        subprocess.Popen(words, stdout=subprocess.PIPE, stderr=said, text=True) as child,
+    ):
+        assert child.stdout is not None
+        try:
+            yield from _listen(child, child.stdout, said, limit, target)
+        finally:
+            child.kill()
+
+
+def _listen(
+    child: subprocess.Popen[str], lines: IO[str], said: IO[str], limit: float, target: str
+) -> Iterator[tuple[int, Checked]]:
+    count = 0
+    component: Checked | None = None
+    now: tuple[str, str] = ("", "")
+    for line in lines:
+        event: dict[str, Any] = json.loads(line)
+        match event.pop("event"):
+            case "error":
+                raise PluginError(event["message"])
+            case "found":
+                count = event["count"]
+            case "component":
+                if component is not None:
+                    yield count, component
+                outcomes = [Outcome(**item) for item in event.pop("promises")]
+                component = Checked(**event, promises=outcomes)
+            case "promise":
+                now = event["name"], event["setting"]
+            case "outcome":
+                assert component is not None
+                outcome = next(item for item in component.promises if item.name == event["name"])
+                outcome.broken = [Broken(**item) for item in event["broken"]]
+                outcome.kept = not outcome.broken
+            case "end":
+                assert component is not None
+                yield count, component
+                return
+    seen, where = _end(child.wait(), said, limit, component.file if component else target)
+    if component is None:
+        place = f" ({where})" if where else ""
+        msg = f"'{target}' cannot be loaded: {seen}{place}"
+        raise PluginError(msg)
+    outcome = next(item for item in component.promises if item.name == now[0])
+    outcome.broken, outcome.kept = [Broken(now[1], seen, where)], False
+    yield count, component
+
+
+def _end(status: int, said: IO[str], limit: float, file: str) -> tuple[str, str]:
+    """Say how a process ended that did not end by itself, and at which line of the file."""
+    said.seek(0)
+    text = said.read()
+    own = [
+        f"{name}:{line}"
+        for name, line in _FRAME.findall(text)
+        if file and Path(name).name == Path(file).name
+    ]
+    where = own[0].replace(f"{Path.cwd()}/", "") if own else ""
+    if "Timeout (" in text:
+        return f"it did not come to an end within {limit:g} s", where
+    last = text.strip().splitlines()[-1:] or [""]
+    return f"it ended the process with status {status} {last[0]}".strip(), where

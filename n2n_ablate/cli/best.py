@@ -1,0 +1,66 @@
+"""`n2n-ablate best`: the recipe of a study to use, and what supports it."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+from pathlib import Path
+
+from n2n_ablate.cli import options
+from n2n_ablate.cli.screen import messages, results
+
+
+def run(
+    study: options.Finished,
+    profile: options.Ran = "",
+    output: options.Output = Path("mlruns"),
+    *,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Print the recipe of a study to use: the baseline, unless a trial is better beyond doubt.
+
+    What is printed is the baseline of a study file. The same recipe is taken by
+    denoise --from-study.
+
+    Example:
+        n2n-ablate best samplers
+    """
+    from n2n_ablate import reopen
+    from n2n_ablate.best import choose, toml
+    from n2n_ablate.errors import StoreError
+
+    found = reopen.reopen(output, study, profile)
+    if not found.result.trials:
+        msg = f"study '{study}' has no finished trial yet. Run: n2n-ablate study {study}"
+        raise StoreError(msg)
+    chosen = choose(found.result)
+    where = [] if output == Path("mlruns") else ["--output", str(output)]
+    if profile:
+        where += ["--profile", profile]
+    words = ["denoise", "noisy.png", "-o", "clean.png", "--from-study", study, *where]
+    command = shlex.join(["n2n-ablate", *words])
+    if as_json:
+        data = {
+            "study": study,
+            "profile": found.plan.profile.name,
+            "trial": chosen.trial.name,
+            "support": chosen.support,
+            "psnr": chosen.psnr if math.isfinite(chosen.psnr) else None,
+            "highest": chosen.highest or None,
+            "reasons": list(chosen.reasons),
+            "recipe": chosen.trial.recipe.to_json(),
+            "command": command,
+        }
+        print(json.dumps(data, indent=2, allow_nan=False))  # noqa: T201
+        return
+    psnr = f", {chosen.psnr:.2f} dB" if math.isfinite(chosen.psnr) else ""
+    out = results()
+    for text in (f"{chosen.trial.name}{psnr}", *chosen.reasons):
+        out.print(f"# {' '.join(text.split())}", markup=False, highlight=False, soft_wrap=True)
+    out.print(toml(chosen.trial.recipe), markup=False, highlight=False, soft_wrap=True)
+    if not quiet:
+        out.print(f"# {command}", markup=False, highlight=False, soft_wrap=True)
+    for problem in () if quiet else found.problems():
+        messages().print(f"note: {problem}", markup=False, highlight=False, soft_wrap=True)

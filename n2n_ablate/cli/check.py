@@ -1,0 +1,98 @@
+"""`n2n-ablate check`: does a component keep the promises of its kind?"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from n2n_ablate import checking
+from n2n_ablate.cli import options
+from n2n_ablate.cli.screen import messages, results
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def run(
+    target: Annotated[
+        str,
+        typer.Argument(
+            help="A component's name, a plugin file (.py), or an installed package.",
+            metavar="NAME|FILE|PACKAGE",
+        ),
+    ],
+    plugins_dir: options.PluginsDir = None,
+    limit: Annotated[
+        float, typer.Option(min=0.1, help="Seconds that one promise may take at one setting.")
+    ] = checking.LIMIT,
+    *,
+    as_json: options.Json = False,
+) -> None:
+    """Try the promises of a component, one by one, at its defaults and both ends of every range.
+
+    Exits with 1 if one is broken, and says what was seen, in which file and line. Needs no pytest.
+
+    Examples:
+        n2n-ablate check my-pair
+
+        n2n-ablate check plugins/my_pair.py
+    """
+    found = []
+    out = results()
+    waiting = messages().status(f"checking {target} ...") if not as_json else None
+    if waiting:
+        waiting.start()
+    try:
+        for component in checking.check(target, plugins_dir, limit):
+            found.append(component)
+            if not as_json:
+                _print(component, out)
+    finally:
+        if waiting:
+            waiting.stop()
+    kept = all(component.kept for component in found)
+    if as_json:
+        told = {
+            "kept": kept,
+            "components": [
+                {**dataclasses.asdict(item), "kept": item.kept, "file": item.file} for item in found
+            ],
+        }
+        print(json.dumps(told, indent=2))  # noqa: T201
+    raise typer.Exit(0 if kept else 1)
+
+
+def _print(component: checking.Checked, out: Console) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    utf = "utf" in (out.encoding or "").lower()
+    marks = {
+        True: Text("\u2713" if utf else "ok", "green"),
+        False: Text("\u2717" if utf else "NO", "bold red"),
+    }
+    title = Text.assemble((f"{component.kind} {component.name}", "bold"), f" ({component.origin})")
+    if len(component.settings) > 1:
+        title.append(f" at {', '.join(component.settings)}", "dim")
+    out.print(title)
+    lines = Table.grid(padding=(0, 1), pad_edge=True)
+    for promise in component.promises:
+        if promise.kept is None:
+            continue
+        lines.add_row(marks[promise.kept], Text(promise.sentence))
+        for broken in promise.broken:
+            place = f" ({broken.where})" if broken.where else ""
+            setting = f"{broken.setting}: " if len(component.settings) > 1 else ""
+            lines.add_row("", Text(f"{setting}{broken.seen}{place}", "red"))
+    out.print(lines)
+    count = len(component.promises)
+    broken_ones = sum(item.kept is False for item in component.promises)
+    left = sum(item.kept is None for item in component.promises)
+    if component.kept:
+        out.print(Text(f"All {count} promises are kept.\n", "green"))
+    else:
+        untried = f", {left} not tried" if left else ""
+        out.print(Text(f"{broken_ones} of {count} promises broken{untried}.\n", "bold red"))

@@ -1,0 +1,62 @@
+"""`n2n-ablate new`: a component that works, to be edited."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from n2n_ablate.cli.screen import messages, results
+from n2n_ablate.components import KINDS
+from n2n_ablate.errors import PluginError
+
+
+def run(
+    kind: Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}.", metavar="KIND")],
+    name: Annotated[
+        str, typer.Argument(help="Lowercase words joined by hyphens, e.g. my-pair.", metavar="NAME")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Where to write it: ./plugins for a file, here for a package."),
+    ] = None,
+    *,
+    package: Annotated[
+        bool, typer.Option("--package", help="Write a package that pip can install, with a test.")
+    ] = False,
+) -> None:
+    """Write a new component: a complete plugin of its kind that works, with three lines to edit.
+
+    Nothing that is there is written over.
+
+    Examples:
+        n2n-ablate new sampler my-pair
+
+        n2n-ablate new noise my-noise --package
+    """
+    from n2n_ablate import scaffold, templates
+    from n2n_ablate.registry import Registry
+
+    wanted = scaffold.names(kind, name)
+    registry = Registry()
+    if name in registry.names(kind):
+        msg = f"a {kind} called '{name}' comes from {registry.get(kind, name).origin}. Choose another name."
+        raise PluginError(msg)
+    written = (scaffold.new_package if package else scaffold.new_file)(wanted, output)
+    target = str(written) if output is not None or package else name
+    if package:
+        edit = next(written.glob("src/*.py"))
+        commands = [f"pip install -e {shlex.quote(str(written))}", f"n2n-ablate check {name}"]
+    else:
+        edit = written
+        commands = [f"n2n-ablate check {shlex.quote(target)}"]
+        more = f" --plugins-dir {shlex.quote(str(output))}" if output is not None else ""
+        if use := templates.USE[kind]:
+            commands.append(wanted.fill(use) + more)
+    results().print(str(written), markup=False, highlight=False, soft_wrap=True)
+    said = messages()
+    said.print(f"It works as it is. Edit the three marked lines of {edit}, then:", markup=False)
+    for line in commands:
+        said.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,79 @@
+"""`n2n-ablate report`: a study that was run, as a page, as text, or as tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from n2n_ablate.cli import options
+from n2n_ablate.cli.screen import messages
+from n2n_ablate.errors import StoreError
+
+
+def run(
+    study: options.Finished,
+    kind: Annotated[
+        str, typer.Option("--format", "-f", help="html, md, latex, csv (a row per fit) or json.")
+    ] = "html",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="File to write. Without it, html goes to reports/ in the output folder and the "
+            "other formats are printed.",
+        ),
+    ] = None,
+    profile: options.Ran = "",
+    images: options.FoundImages = None,
+    output: options.Output = Path("mlruns"),
+    plugins_dir: options.PluginsDir = None,
+    *,
+    diagnostics: Annotated[
+        bool,
+        typer.Option(
+            "--diagnostics/--no-diagnostics",
+            help="Measure leak, bias and gap of every sampler, which takes seconds for each.",
+        ),
+    ] = True,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write the report of a study: answer, tables, figures, images, methods; train nothing.
+
+    The page is one file that needs no network: send it to whoever asked.
+
+    Examples:
+        n2n-ablate report center-weight
+
+        n2n-ablate report center-weight --format latex -o table.tex
+    """
+    from n2n_ablate import reopen
+    from n2n_ablate.registry import Registry
+    from n2n_ablate.report.write import check_format, written
+
+    check_format(kind)
+    found = reopen.reopen(output, study, profile)
+    registry = Registry(plugins_dir=plugins_dir)
+    with messages().status("writing the report; measuring samplers takes longest"):
+        text, problems = written(found, kind, registry, images or [], diagnostics=diagnostics)
+    if out is None and kind == "html":
+        out = output / "reports" / f"{study}.html"
+    if out is None:
+        print(text, end="")  # noqa: T201
+    else:
+        _save(out, text)
+    for problem in () if quiet else problems:
+        messages().print(f"note: {problem}", markup=False, highlight=False, soft_wrap=True)
+    if out is not None:
+        print(out)  # noqa: T201
+
+
+def _save(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        msg = f"the report '{path}' cannot be written: {error.strerror}. Use -o FILE."
+        raise StoreError(msg) from error

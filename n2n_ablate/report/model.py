@@ -1,0 +1,234 @@
+"""What a report says, before anybody writes it: answers, tables, evidence, in the order of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from n2n_ablate import answer, stats, tables
+from n2n_ablate.compare import Comparison, compare
+from n2n_ablate.diagnostics import Diagnosis
+from n2n_ablate.diagnostics.relation import LossAlone, Relation, loss_alone, relations
+from n2n_ablate.errors import AblateError
+from n2n_ablate.gallery import Gallery
+from n2n_ablate.header import Header
+from n2n_ablate.registry import Registry
+from n2n_ablate.reopen import Reopened
+from n2n_ablate.report import methods
+from n2n_ablate.results import Line, StudyResult, TrialResult
+from n2n_ablate.study import BASELINE, Condition
+from n2n_ablate.trial_diagnostics import Diagnoses, finals, points
+from n2n_ablate.trial_names import label
+
+_OWN = (BASELINE, "declared", "search")
+
+
+@dataclass(frozen=True, eq=False)
+class Confirmed:
+    """A contrast as the study found it, and again on images that nothing was chosen on.
+
+    Attributes:
+        name: As tables print it.
+        searched, confirmed: Differences from the baseline.
+        verdict: Of the confirmation; only this one is a finding.
+    """
+
+    name: str
+    searched: stats.Difference | None
+    confirmed: stats.Difference | None
+    verdict: str
+
+    @property
+    def shrinkage(self) -> float | None:
+        """By how many dB the difference is closer to zero, or beyond it, than the study said."""
+        if self.searched is None or self.confirmed is None:
+            return None
+        sign = 1 if self.searched.mean >= 0 else -1
+        return sign * (self.searched.mean - self.confirmed.mean)
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """Everything about one condition.
+
+    Attributes:
+        condition: The noise.
+        answer, highest: In one sentence each.
+        lines: Of the table, best first.
+        legend: How to read it.
+        names: What tables print, by name of the trial.
+        contrasts: Every declared contrast in full.
+        account: Where the uncertainty comes from.
+        diagnoses: Of samplers, by name of the trial; empty without images.
+        relations: How PSNR goes with leak and gap.
+        loss: What choosing by the loss alone would have cost; None where losses differ in kind.
+        confirmed: Empty if the study was not confirmed.
+        scope_confirmed: What the confirmation holds for.
+    """
+
+    condition: Condition
+    answer: str
+    highest: str
+    lines: Sequence[Line]
+    legend: Sequence[str]
+    names: Mapping[str, str]
+    contrasts: Sequence[Comparison]
+    account: stats.Account
+    diagnoses: Mapping[str, Diagnosis]
+    relations: Sequence[Relation]
+    loss: LossAlone | None
+    confirmed: Sequence[Confirmed] = ()
+    scope_confirmed: str = ""
+
+    @property
+    def trained(self) -> list[Line]:
+        """The lines of trials, without those that need no training."""
+        return [line for line in self.lines if line.role != "yardstick"]
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """A study as a reader wants it.
+
+    Attributes:
+        found: The study as it was left.
+        gallery: Its images, as far as they are there; None if nobody looked for them.
+        sections: One per condition.
+        problems: One sentence for everything that is missing.
+        failures: One sentence per fit without a result.
+        methods: The paragraph for a paper.
+        facts: What the methods rest on, name and value.
+    """
+
+    found: Reopened
+    gallery: Gallery | None
+    sections: Sequence[Section]
+    problems: Sequence[str]
+    failures: Sequence[str]
+    methods: str
+    facts: Sequence[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def result(self) -> StudyResult:
+        """What the study found."""
+        return self.found.result
+
+    @property
+    def header(self) -> Header:
+        """What all trials share."""
+        return self.found.header
+
+
+def build(
+    found: Reopened, gallery: Gallery | None = None, registry: Registry | None = None
+) -> Report:
+    """Gather a report from a study that was opened again.
+
+    Args:
+        found: The study.
+        gallery: Its images. Without them nothing is measured of samplers.
+        registry: For the samplers.
+    """
+    problems = [*found.problems(), *(gallery.problems if gallery else [])]
+    measured: dict[str, Mapping[str, Diagnosis]] = {}
+    if gallery is not None and registry is not None and gallery.subjects:
+        measured, more = _measured(found.result, gallery, registry)
+        problems += more
+    return Report(
+        found=found,
+        gallery=gallery,
+        sections=[_section(found, item, measured) for item in found.plan.conditions],
+        problems=problems,
+        failures=failures(found.result),
+        methods=methods.paragraph(found),
+        facts=methods.facts(found),
+    )
+
+
+def failures(result: StudyResult) -> list[str]:
+    """Return one sentence per fit without a result."""
+    return [
+        f"{item.trial.name}, {row.condition}, {row.image}, seed {row.seed}: {row.result.failure}"
+        for item in result.trials
+        for row in item.rows
+        if row.result.failure
+    ]
+
+
+def _measured(
+    result: StudyResult, gallery: Gallery, registry: Registry
+) -> tuple[dict[str, Mapping[str, Diagnosis]], list[str]]:
+    diagnoses, problems = Diagnoses(registry), []
+    found: dict[str, Mapping[str, Diagnosis]] = {}
+    for item in result.trials:
+        try:
+            found[item.trial.name] = diagnoses.of(item.trial.recipe, gallery.subjects)
+        except AblateError as error:
+            problems.append(f"the sampler of {item.trial.name} is not measured: {error}")
+    return found, list(dict.fromkeys(problems))
+
+
+def _section(
+    found: Reopened, condition: Condition, measured: Mapping[str, Mapping[str, Diagnosis]]
+) -> Section:
+    result, here = found.result, condition.label
+    lines = result.lines(here)
+    if result.confirmed is not None:  # then only what is confirmed has a word
+        lines = [replace(line, verdict="") for line in lines]
+    base = result.baseline
+    losses = {item.trial.recipe.parts["loss"] for item in result.trials if item.trial.role in _OWN}
+    own = [item for item in result.trials if item.trial.role in _OWN]
+    return Section(
+        condition=condition,
+        answer=answer.sentence(result, found.header, here),
+        highest=answer.best_sentence(result, here),
+        lines=lines,
+        legend=tables.legend(result, here),
+        names={line.name: label(line.name, line.role, result.plan) for line in lines},
+        contrasts=[compare(result, item, base, here) for item in result.contrasts] if base else [],
+        account=result.account(here),
+        diagnoses={name: own[here] for name, own in measured.items() if here in own},
+        relations=relations(points(result, measured, here)) if measured else [],
+        loss=loss_alone(finals(StudyResult(result.plan, tuple(own)), here))
+        if len(losses) == 1
+        else None,
+        confirmed=_confirmed(result, here),
+        scope_confirmed=_scope(result.confirmed, here),
+    )
+
+
+def _confirmed(result: StudyResult, condition: str) -> list[Confirmed]:
+    if result.confirmed is None:
+        return []
+    before = {line.name: line for line in result.lines(condition)}
+    return [
+        Confirmed(
+            label(line.name, line.role, result.plan),
+            before[line.name].difference if line.name in before else None,
+            line.difference,
+            line.verdict,
+        )
+        for line in result.confirmed.lines(condition)
+        if line.role not in (BASELINE, "yardstick")
+    ]
+
+
+def _scope(confirmed: StudyResult | None, condition: str) -> str:
+    if confirmed is None:
+        return ""
+    rows = [row for item in confirmed.trials for row in item.rows if row.condition == condition]
+    images, seeds = ({getattr(row, what) for row in rows} for what in ("image", "seed"))
+    return (
+        f"{len(images)} image{'s' * (len(images) != 1)} ({', '.join(sorted(images))}), "
+        f"{len(seeds)} seed{'s' * (len(seeds) != 1)}, {condition}"
+    )
+
+
+def arms(result: StudyResult, condition: str, most: int) -> list[TrialResult]:
+    """Return the trials worth a curve or a picture: baseline, contrasts, the highest, references."""
+    by_name = {item.trial.name: item for item in result.trials}
+    best = answer.best(result, condition)
+    chosen = [result.baseline, *result.contrasts, by_name.get(best.name) if best else None]
+    chosen += [item for item in result.trials if item.trial.role == "reference"]
+    chosen += [item for item in result.trials if item.trial.role == "declared"]
+    return list(dict.fromkeys(item for item in chosen if item is not None))[:most]

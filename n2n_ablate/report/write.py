@@ -1,0 +1,80 @@
+"""Writes a study that was run in any of the formats of a report."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+
+from n2n_ablate import export
+from n2n_ablate.errors import StudyError
+from n2n_ablate.gallery import gallery
+from n2n_ablate.registry import Registry
+from n2n_ablate.reopen import Reopened
+from n2n_ablate.report.latex import latex
+from n2n_ablate.report.markdown import markdown
+from n2n_ablate.report.model import build
+from n2n_ablate.report.page import page
+from n2n_ablate.trial_files import fit_rows
+
+FORMATS = ("html", "md", "latex", "csv", "json")
+
+
+def check_format(kind: str) -> None:
+    """Check that there is such a format before anything is read for it.
+
+    Raises:
+        StudyError: There is not.
+    """
+    if kind not in FORMATS:
+        msg = f"--format cannot be '{kind}'. Use {', '.join(FORMATS[:-1])} or {FORMATS[-1]}."
+        raise StudyError(msg)
+
+
+def written(
+    found: Reopened,
+    kind: str,
+    registry: Registry,
+    images: Sequence[str] = (),
+    *,
+    diagnostics: bool = True,
+) -> tuple[str, tuple[str, ...]]:
+    """Return the report, and a sentence for everything that is missing in it.
+
+    Args:
+        found: The study.
+        kind: One of `FORMATS`.
+        registry: Makes the noisy images again, draws and measures the samplers.
+        images: Where to look for the images first, see `gallery`.
+        diagnostics: Measure the samplers, which takes seconds for each.
+
+    Raises:
+        StudyError: There is no such format.
+    """
+    check_format(kind)
+    if kind == "csv":
+        return _fits(found), tuple(found.problems())
+    if kind == "json":
+        data = export.to_json(found.result, found.header)
+        return json.dumps(data, indent=2, allow_nan=False) + "\n", tuple(found.problems())
+    if kind == "latex":
+        report = build(found)
+        return latex(report), tuple(report.problems)
+    report = build(
+        found,
+        gallery(found.header, registry, images),
+        registry if diagnostics else None,
+    )
+    text = page(report, registry) if kind == "html" else markdown(report)
+    return text, tuple(report.problems)
+
+
+def _fits(found: Reopened) -> str:
+    """Return one row per fit, tidy."""
+    head, rows = fit_rows(found.plan, found.result.trials)
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows(rows)
+    return buffer.getvalue()

@@ -1,0 +1,130 @@
+"""How a design turns the levels of the factors into trials and, of a factorial, into effects. Pure."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from n2n_ablate.errors import AblateError, StudyError, nearest
+from n2n_ablate.part import Value
+from n2n_ablate.recipe import Recipe
+from n2n_ablate.registry import Registry
+from n2n_ablate.study import limits
+from n2n_ablate.study.model import Factor, Level, Study, Trial, named
+
+Change: TypeAlias = tuple[str, Level]
+"""A factor's key and one of its levels."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What one change is worth over all cells of a factorial, or two together beyond their sum.
+
+    Attributes:
+        name: `sampler=stripe`, or `sampler=stripe x loss.symmetric=false`.
+        order: 1 for a main effect, 2 for an interaction.
+        plus, minus: Names of the trials; the effect is `order` times the difference of their means.
+    """
+
+    name: str
+    order: int
+    plus: tuple[str, ...]
+    minus: tuple[str, ...]
+
+
+def declare(
+    study: Study, factors: Sequence[Factor], baseline: Trial, registry: Registry
+) -> tuple[tuple[Trial, ...], tuple[Effect, ...]]:
+    """Return the declared trials of a design, without the baseline, and a factorial's effects.
+
+    Raises:
+        AblateError: A factor without levels, or a combination that cannot be built.
+    """
+    for factor in factors:
+        if study.design != "search" and not factor.levels:
+            msg = f"factor '{factor.key}' has no levels; design '{study.design}' needs some"
+            raise StudyError(msg)
+    found: dict[Recipe, Trial] = {baseline.recipe: baseline}
+
+    def trial(combination: Sequence[Change]) -> Trial:
+        name = named(dict(combination))
+        recipe = baseline.recipe
+        for key, level in combination:
+            try:
+                recipe = changed(recipe, level.changes(key), registry)
+            except AblateError as error:
+                msg = f"trial '{name}': {error}"
+                raise type(error)(msg) from error
+        own = Trial(name, "declared", recipe, place(recipe, factors))
+        return found.setdefault(recipe, own)
+
+    every = [[(factor.key, level) for level in factor.levels] for factor in factors]
+    together = study.design in ("grid", "factorial")
+    if together and math.prod(map(len, every)) > limits.MOST_TRIALS:
+        msg = f"'factors' combine to more than {limits.MOST_TRIALS:,} trials"
+        raise StudyError(msg)
+    effects: tuple[Effect, ...] = ()
+    if study.design == "factorial":
+        # A level that is the baseline's is that cell already.
+        new = [[change for change in own if trial([change]) is not baseline] for own in every]
+        axes = [own for own in new if own]
+        cells = {
+            levels: trial([own[at - 1] for own, at in zip(axes, levels, strict=True) if at]).name
+            for levels in itertools.product(*(range(len(own) + 1) for own in axes))
+        }
+        effects = _chosen(study, tuple(_effects(cells, axes)))
+    elif study.design == "grid":
+        for combination in itertools.product(*every):
+            trial(combination)
+    else:  # the others change one factor at a time; what differs is what the levels mean
+        for change in itertools.chain(*every):
+            trial([change])
+    return tuple(found.values())[1:], effects
+
+
+def changed(recipe: Recipe, changes: Mapping[str, object], registry: Registry) -> Recipe:
+    """Return a recipe with changes, every parameter written out."""
+    for key, value in changes.items():
+        recipe = recipe.replace(key, value)
+    return recipe.resolved(registry)
+
+
+def place(recipe: Recipe, factors: Sequence[Factor]) -> dict[str, Value]:
+    """Return where a recipe lies among the factors."""
+    flat = recipe.flat()
+    return {factor.key: flat[factor.key] for factor in factors if factor.key in flat}
+
+
+def _effects(
+    cells: Mapping[tuple[int, ...], str], axes: Sequence[Sequence[Change]]
+) -> Iterable[Effect]:
+    """Yield main effects, then interactions of two factors; each against the baseline's levels.
+
+    Args:
+        cells: Name of the trial by level of each factor, 0 for the baseline's.
+        axes: The other levels of each factor.
+    """
+    for order in (1, 2):
+        for chosen in itertools.combinations(range(len(axes)), order):
+            for levels in itertools.product(*(range(1, len(axes[axis]) + 1) for axis in chosen)):
+                signed: dict[int, list[str]] = {1: [], -1: []}
+                for cell, trial in cells.items():
+                    own = [cell[axis] for axis in chosen]
+                    if all(at in (0, to) for at, to in zip(own, levels, strict=True)):
+                        signed[(-1) ** own.count(0)].append(trial)
+                changes = [axes[axis][to - 1] for axis, to in zip(chosen, levels, strict=True)]
+                name = " x ".join(named(dict([change])) for change in changes)
+                yield Effect(name, order, tuple(signed[1]), tuple(signed[-1]))
+
+
+def _chosen(study: Study, effects: tuple[Effect, ...]) -> tuple[Effect, ...]:
+    """Return the effects that the study declares as contrasts; all of them if it declares none."""
+    names = {effect.name.replace(" x ", ", "): effect for effect in effects}
+    for name in study.contrasts:
+        if name not in names:
+            msg = f"contrast '{name}' is no effect of this factorial. {nearest(name, names)}"
+            raise StudyError(msg)
+    return tuple(names[name] for name in study.contrasts) or effects

@@ -1,0 +1,65 @@
+"""What a study file may hold at all: printable text, finite sizes. Checked before anything is read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+from n2n_ablate.errors import StudyError, printable
+
+MOST_BYTES = 1_000_000
+MOST_TRIALS = 100_000
+MOST_SEEDS = 10_000
+_DEEPEST = 20
+_LONGEST = 1000  # characters of a name or a sentence
+_LARGEST = 2**63 - 1  # whole numbers that files and databases hold
+
+
+def check(data: object, where: str = "") -> None:
+    """Check everything inside plain data.
+
+    Names and sentences end up in tables, file names, databases and web pages, so they have to be
+    one line of printable text.
+
+    Args:
+        data: What a TOML file holds, or a part of it.
+        where: How to call it in a message, e.g. `--set`.
+
+    Raises:
+        StudyError: Something is nested too deeply, too long, too large, NaN or not printable.
+    """
+    for path, value in _walk(data, where, 0):
+        reason = _wrong(value)
+        if reason:
+            msg = f"'{path}' {reason}"
+            raise StudyError(msg)
+
+
+def _walk(value: object, path: str, depth: int) -> Iterator[tuple[str, object]]:
+    if depth > _DEEPEST:
+        msg = f"'{path[:80]}...' is nested more than {_DEEPEST} levels deep"
+        raise StudyError(msg)
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if reason := _wrong(key):
+                msg = f"a key of '{path}' {reason}" if path else f"a key {reason}"
+                raise StudyError(msg)
+            yield from _walk(item, f"{path}.{key}" if path else str(key), depth + 1)
+    elif isinstance(value, list | tuple):
+        for place, item in enumerate(value):
+            yield from _walk(item, f"{path}[{place}]", depth + 1)
+    else:
+        yield path, value
+
+
+def _wrong(value: object) -> str:
+    if isinstance(value, str):
+        if len(value) > _LONGEST:
+            return f"has {len(value)} characters, at most {_LONGEST} can be used"
+        if not value.isprintable():
+            return f"must be one line of printable text, got '{printable(value)}'"
+    elif isinstance(value, float) and math.isnan(value):
+        return "must be a number, got nan"
+    elif isinstance(value, int) and abs(value) > _LARGEST:
+        return "is a number of too many digits"
+    return ""

@@ -1,0 +1,144 @@
+"""Checks components in a process of its own, so that one that hangs or crashes takes nothing down.
+
+    python -c 'from n2n_ablate.testing.child import main; main()' '{"target": "my-pair", ...}'
+
+Writes one JSON object per line to stdout. What a plugin prints goes to stderr.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from n2n_ablate.errors import AblateError, PluginError, UnknownComponentError, nearest
+from n2n_ablate.registry import Entry, Registry
+from n2n_ablate.testing.contracts import CONTRACTS, broken_promise
+from n2n_ablate.testing.promise import promises_of
+from n2n_ablate.testing.settings import name_of, settings_of
+
+MADE = "It can be made with its defaults and at both ends of every range."
+"""What is promised of every component before the promises of its kind."""
+
+
+def main() -> None:
+    """Check what the first argument says and tell what is found."""
+    asked = json.loads(sys.argv[1])
+    lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # a plugin that prints must not be taken for a finding
+
+    def tell(**event: Any) -> None:
+        lines.write(json.dumps(event) + "\n")
+        lines.flush()
+
+    torch.set_num_threads(1)
+    _wind(asked["limit"])
+    try:
+        entries = chosen(asked["target"], asked["plugins_dir"])
+        tell(event="found", count=len(entries))
+        for entry in entries[asked["skip"] :]:
+            check(entry, asked["limit"], tell)
+        tell(event="end")
+    except AblateError as error:
+        tell(event="error", message=str(error))
+    faulthandler.cancel_dump_traceback_later()
+
+
+def chosen(target: str, plugins_dir: str | None = None) -> list[Entry]:
+    """Return the components that a name, a file or a distribution stands for.
+
+    Raises:
+        PluginError: A plugin among them cannot be loaded, or claims a name that is taken.
+        UnknownComponentError: It is none of the three.
+    """
+    path = Path(target)
+    is_file = path.suffix == ".py"
+    if is_file and not path.is_file():
+        msg = f"there is no file '{target}'. Give the name of a component, a plugin file or a package."
+        raise PluginError(msg)
+    registry = Registry(
+        plugins_dir=Path(plugins_dir) if plugins_dir else None, file=path if is_file else None
+    )
+
+    def own(origin: Any) -> bool:
+        if is_file:
+            return bool(origin.file) and Path(origin.file).resolve() == path.resolve()
+        return bool(origin.distribution) and _plain(origin.distribution) == _plain(target)
+
+    found = [] if is_file else [entry for entry in registry if entry.name == target]
+    claims = [] if is_file else registry.claims(name=target)
+    if not found and not claims:
+        found = [entry for entry in registry if own(entry.origin)]
+        if wrong := [str(item) for item in registry.broken if own(item.origin)]:
+            raise PluginError("; ".join(wrong))
+        claims = registry.claims(origin=target) if is_file else []
+    if claims:
+        raise PluginError(" ".join(claims))
+    if not found and is_file:
+        msg = f"'{target}' registers nothing that an installed plugin does not register already"
+        raise PluginError(msg)
+    if not found:
+        known = {entry.name for entry in registry} | {item.origin.distribution for item in registry}
+        hint = nearest(target, known - {""}).partition("Known:")[0]
+        msg = f"no component, file or package is called '{target}'. {hint}See `n2n-ablate plugins`."
+        if registry.broken:
+            msg += f" Not loaded: {'; '.join(map(str, registry.broken))}."
+        raise UnknownComponentError(msg)
+    return found
+
+
+def check(entry: Entry, limit: float, tell: Callable[..., None]) -> None:
+    """Try every promise of a component at all of its settings and tell what is found."""
+    settings = list(settings_of(entry.factory))
+    labels = [name_of("", setting)[1:-1] or "defaults" for setting in settings]
+    promises = promises_of(CONTRACTS[entry.kind])
+    tell(
+        event="component",
+        kind=entry.kind,
+        name=entry.name,
+        origin=str(entry.origin),
+        file=entry.origin.file,
+        settings=labels,
+        promises=[{"name": "made", "sentence": MADE}]
+        + [
+            {"name": item.name.removeprefix("test_"), "sentence": item.sentence}
+            for item in promises
+        ],
+    )
+    registry = Registry(installed=False)
+    registry.add(entry)
+    made: dict[str, Any] = {}
+    tell(event="promise", name="made", setting="")
+    _wind(limit)
+    broken = []
+    for label, setting in zip(labels, settings, strict=True):
+        try:
+            made[label] = registry.build(entry.kind, entry.name, setting)
+        except AblateError as error:
+            broken.append({"setting": label, "seen": str(error), "where": ""})
+    tell(event="outcome", name="made", broken=broken)
+    for promise in promises if made else ():
+        broken = []
+        name = promise.name.removeprefix("test_")
+        for label, component in made.items():
+            tell(event="promise", name=name, setting=label)
+            _wind(limit)
+            if found := broken_promise(entry.kind, component, promise):
+                broken.append({"setting": label, "seen": found.seen, "where": found.where})
+        tell(event="outcome", name=name, broken=broken)
+
+
+def _wind(limit: float) -> None:
+    # Kept by a thread that needs no lock of Python's: it fires even in a loop of C code.
+    faulthandler.dump_traceback_later(limit, exit=True)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

@@ -1,0 +1,101 @@
+"""The contract of each kind, and checking a component against it without pytest."""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from n2n_ablate.testing.backbones import BackboneContract
+from n2n_ablate.testing.estimators import EstimatorContract
+from n2n_ablate.testing.losses import LossContract
+from n2n_ablate.testing.metrics import MetricContract
+from n2n_ablate.testing.noises import NoiseContract
+from n2n_ablate.testing.promise import BrokenPromiseError, Promise, promises_of
+from n2n_ablate.testing.samplers import SamplerContract
+from n2n_ablate.testing.trainings import TrainingContract
+
+CONTRACTS: dict[str, type] = {
+    "noise": NoiseContract,
+    "sampler": SamplerContract,
+    "backbone": BackboneContract,
+    "loss": LossContract,
+    "training": TrainingContract,
+    "estimator": EstimatorContract,
+    "metric": MetricContract,
+}
+"""By kind."""
+
+_MAIN = {
+    "noise": "apply",
+    "sampler": "draw",
+    "backbone": "build",
+    "loss": "__call__",
+    "training": "optimizer",
+    "estimator": "estimate",
+    "metric": "measure",
+}
+"""The method to point at when a promise is broken without an error in the component's own code."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A promise that a component does not keep.
+
+    Attributes:
+        promise: Which.
+        seen: What was seen instead.
+        where: File and line of the component's code, as far as they can be told.
+    """
+
+    promise: Promise
+    seen: str
+    where: str
+
+
+def broken_promise(kind: str, component: Any, promise: Promise) -> Broken | None:
+    """Try one promise; return what is wrong, None if it is kept."""
+    case = type("Case", (CONTRACTS[kind],), {kind: component})()
+    try:
+        getattr(case, promise.name)()
+    except BrokenPromiseError as error:
+        return Broken(promise, str(error), where(kind, component, error))
+    except Exception as error:  # noqa: BLE001  a component may raise anything
+        first = (str(error) or "no message").strip().splitlines()[0]
+        seen = f"{type(error).__name__}: {first}"
+        return Broken(promise, seen, where(kind, component, error))
+    return None
+
+
+def broken_promises(kind: str, component: Any) -> Iterator[Broken]:
+    """Try every promise of a kind and yield those that the component does not keep."""
+    for promise in promises_of(CONTRACTS[kind]):
+        if found := broken_promise(kind, component, promise):
+            yield found
+
+
+def where(kind: str, component: Any, error: BaseException | None = None) -> str:
+    """Return file and line: of the error if it came from the component's file, else of its method."""
+    factory = component if inspect.isfunction(component) else type(component)
+    try:
+        file = inspect.getsourcefile(factory) or ""
+    except TypeError:
+        return ""
+    frames = traceback.extract_tb(error.__traceback__) if error else []
+    lines = [frame.lineno for frame in frames if frame.filename == file]
+    if lines:
+        return f"{shown(file)}:{lines[-1]}"
+    try:
+        line = inspect.getsourcelines(getattr(factory, _MAIN[kind], factory))[1]
+    except (OSError, TypeError):
+        return shown(file)
+    return f"{shown(file)}:{line}"
+
+
+def shown(file: str) -> str:
+    """Return a path as short as it can be written: from the working folder if it lies there."""
+    path = Path(file)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file

@@ -1,0 +1,183 @@
+"""Plugins that are broken on purpose: each is named with file, line and promise; the rest works."""
+
+import json
+
+import pytest
+from program import here
+
+from n2n_ablate.errors import PluginError
+from n2n_ablate.testing import child
+
+SAMPLER = '''\
+import random
+import torch
+from n2n_ablate import hookimpl
+
+
+class Mine:
+    """A sampler of a test."""
+
+    {declares}
+
+    def draw(self, image, rng):
+        {draw}
+        return lambda image: {views}
+
+
+@hookimpl
+def register_samplers(register):
+    register("mine", Mine)
+'''
+ROWS = "(image[..., 0:-1:2, :], image[..., 1::2, :])"
+DRAW = 12  # the line of `draw` that changes
+
+
+def sampler(declares="pass", draw="pass", views=ROWS):
+    return SAMPLER.format(declares=declares, draw=draw, views=views)
+
+
+GOOD = sampler()
+NOT_LOADED = {
+    "import": (
+        "x = 1\n" + GOOD.replace("random", "nothing_of_this_name"),
+        2,
+        "ModuleNotFoundError",
+    ),
+    "syntax": (GOOD.replace("def draw(", "def draw)"), 11, "syntax error"),
+    "hook-argument": (GOOD.replace("(register):", "(registry):"), 17, "'registry'"),
+    "misspelt": (
+        GOOD.replace("def register_s", "def registre_s"),
+        17,
+        "Did you mean 'register_samplers'",
+    ),
+    "raising": (
+        GOOD.replace('    register("mine"', '    1 / 0\n    register("mine"'),
+        18,
+        "ZeroDivisionError",
+    ),
+}
+BROKEN = {
+    "nan": (sampler(views=ROWS.replace("[...", "[...", 1)[:-1] + " * float('nan'))"), "views_are_finite", "not finite"),
+    "global": (sampler(draw="shift = random.randrange(2)", views="(image.roll(shift, 2)[..., 0:-1:2, :], image.roll(shift, 2)[..., 1::2, :])"), "all_randomness_comes_from_rng", "generator of Python"),
+    "writes": (sampler(draw="image.mul_(2)"), "input_is_left_alone", "image changed"),
+    "raises": (sampler(draw="1 / 0"), "views_match", "ZeroDivisionError"),
+    "leaks": (sampler(declares="leaks = True"), "a_declared_leak_is_real", "leaks = True"),
+    "fixed": (sampler(declares="fixed = True", draw="shift = int(torch.randint(2, (), generator=rng))", views="(image.roll(shift, 2)[..., 0:-1:2, :], image.roll(shift, 2)[..., 1::2, :])"), "fixed_is_true", "fixed = True"),
+    "pairs": (sampler(declares="pairs = ((0, 2), (2, 0))"), "declared_pairs_exist", "(0, 2) of 2 views"),
+}  # fmt: skip
+
+
+def put(folder, text, name="mine"):
+    place = folder / "plugins"
+    place.mkdir(exist_ok=True)
+    (place / f"{name}.py").write_text(text)
+
+
+def study(folder, *words):
+    return here(
+        *("study", "loss-parts", *words, "--crop", "24", "--images", "builtin:coffee"),
+        *("--set", "training.steps=2", "--tracking", "none"),
+        folder=folder,
+    )
+
+
+@pytest.mark.parametrize("case", NOT_LOADED)
+def test_what_cannot_be_loaded_is_named_with_its_line_and_the_rest_is_listed(case, tmp_path):
+    text, line, reason = NOT_LOADED[case]
+    put(tmp_path, text)
+    listed = here("plugins", "--json", folder=tmp_path)
+    assert listed.returncode == 0
+    told = json.loads(listed.stdout)
+    (broken,) = told["broken"]
+    assert broken["where"].endswith(f"plugins/mine.py:{line}")
+    assert reason in broken["why"]
+    assert len(told["components"]) > 50
+    needed = study(tmp_path, "--set", "sampler=mine")
+    assert needed.returncode == 1
+    assert f"plugins/mine.py:{line}" in needed.stderr
+    assert reason in needed.stderr
+
+
+def test_a_study_that_needs_none_of_them_runs(tmp_path, tiny):
+    for case, (text, *_) in NOT_LOADED.items():
+        put(tmp_path, text, case.replace("-", "_"))
+    done = here(
+        *("study", tiny, "--trials", "1", "--tracking", "none", "--images", "builtin:coffee"),
+        folder=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    shown = here("plugins", folder=tmp_path)
+    assert shown.returncode == 0
+    assert shown.stderr.count("not loaded: plugin") == len(NOT_LOADED)
+
+
+def test_a_name_that_two_claim_is_unusable_and_both_are_named(tmp_path):
+    put(tmp_path, GOOD, "one")
+    put(tmp_path, GOOD + "\n# another file\n", "two")
+    for done in (
+        here("plugins", "mine", folder=tmp_path),
+        study(tmp_path, "--set", "sampler=mine"),
+    ):
+        assert done.returncode == 1
+        assert "twice, by 'plugins/one.py' and by 'plugins/two.py'" in done.stderr
+    assert here("plugins", "diagonal", folder=tmp_path).returncode == 0
+
+
+def checked(target, monkeypatch):
+    """Return the broken promises of a plugin, by name, as the checking process tells them."""
+    monkeypatch.setattr(child, "_wind", lambda limit: None)
+    found = {}
+
+    def tell(event, **told):
+        if event == "outcome" and told["broken"]:
+            found[told["name"]] = told["broken"][0]
+
+    for entry in child.chosen(target):
+        child.check(entry, 10, tell)
+    return found
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_promise_is_named_with_what_was_seen_file_and_line(case, tmp_path, monkeypatch):
+    text, promise, seen = BROKEN[case]
+    put(tmp_path, text)
+    monkeypatch.chdir(tmp_path)
+    found = checked("mine", monkeypatch)
+    assert seen in found[promise]["seen"]
+    line = DRAW if case == "raises" else DRAW - 1
+    assert found[promise]["where"] == f"plugins/mine.py:{line}"
+
+
+def test_what_cannot_be_checked_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    put(tmp_path, NOT_LOADED["syntax"][0])
+    with pytest.raises(PluginError, match=r"plugins/mine.py:11.*syntax error"):
+        child.chosen("plugins/mine.py")
+    put(tmp_path, GOOD.replace('"mine"', '"diagonal"'))
+    with pytest.raises(PluginError, match=r"'diagonal' is registered twice.*plugins/mine.py"):
+        child.chosen("plugins/mine.py")
+    with pytest.raises(PluginError, match=r"there is no file 'other\.py'"):
+        child.chosen("other.py")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (BROKEN["nan"][0], "cuts into a view with"),
+        (BROKEN["writes"][0], "writes into the image"),
+        (BROKEN["raises"][0], "ZeroDivisionError"),
+        (BROKEN["pairs"][0], "a pair of the views 0 and 2, but its split returns 2"),
+        (sampler(views="image"), "must cut into a tuple of views"),
+        (sampler(draw="return None"), "must return a function"),
+        (GOOD.replace("(self, image, rng)", "(self, image)"), "draw(image) is called as draw(image, rng)"),
+        (GOOD.replace("def draw", "def drow"), "has no draw(image, rng), which every sampler needs"),
+    ],
+    ids=lambda item: item[:20] if len(item) < 80 else "",
+)  # fmt: skip
+def test_a_study_refuses_such_a_sampler_before_it_trains(text, reason, tmp_path):
+    put(tmp_path, text)
+    done = study(tmp_path, "--set", "sampler=mine")
+    assert done.returncode == 1
+    assert "sampler 'mine'" in done.stderr
+    assert reason in done.stderr
+    assert "plugins/mine.py:" in done.stderr

@@ -1,0 +1,206 @@
+"""One contrast in full, and which recipe to use: figures by hand, words that claim no more."""
+
+import json
+import math
+import tomllib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from n2n_ablate import study
+from n2n_ablate.best import choose, toml
+from n2n_ablate.cli import app
+from n2n_ablate.compare import compare, sentences
+from n2n_ablate.denoising import choose_recipe
+from n2n_ablate.errors import StoreError
+from n2n_ablate.fit import FitResult
+from n2n_ablate.part import Part
+from n2n_ablate.recipe import Recipe
+from n2n_ablate.results import Row, StudyResult, TrialResult
+from n2n_ablate.stats import t_critical
+from n2n_ablate.study import Trial
+from n2n_ablate.trial_names import meant
+
+HERE = "sigma 25"
+STEPS = np.array([1, 2, 3])
+
+
+@pytest.fixture
+def plan(tiny, registry):
+    return study.plan(study.read(tiny), registry)
+
+
+def trial(known, psnrs, *, lost=()):
+    """A trial with one seed; its curve climbs in a straight line."""
+    rows = []
+    for place, psnr in enumerate(psnrs):
+        failed = place in lost
+        curve = np.array([psnr - 2, psnr - 1, psnr])
+        result = FitResult(
+            str(place),
+            {} if failed else {"psnr": psnr, "ssim": 0.5, "loss": 0.1},
+            STEPS,
+            {} if failed else {"psnr": curve},
+            None,
+            1.0,
+            failure="lost" if failed else "",
+        )
+        rows.append(Row(HERE, f"image {place}", 0, result))
+    return TrialResult(known, tuple(rows))
+
+
+@pytest.fixture
+def made(plan):
+    """Baseline, the declared contrast, the reference, and one of a search."""
+
+    def make(base, contrast, searched=None, **lost):
+        one = Trial("sampler.center=0.4", "search", plan.baseline.recipe, {"sampler.center": 0.4})
+        trials = [
+            trial(plan.baseline, base),
+            trial(plan.declared[0], contrast, **lost),
+            trial(plan.references[0], [value + 3 for value in base]),
+        ]
+        if searched:
+            trials.append(trial(one, searched))
+        return StudyResult(plan, tuple(trials))
+
+    return make
+
+
+BASE = [20.0, 25.0, 30.0]
+WORSE = [19.0, 24.1, 28.9]
+BETTER = [21.0, 25.9, 31.1]
+
+
+def test_a_declared_contrast_keeps_its_word_both_ways(made):
+    result = made(BASE, WORSE)
+    base, contrast, _ = result.trials
+    found = compare(result, contrast, base, HERE)
+    gaps = np.array(WORSE) - np.array(BASE)
+    half = t_critical(0.95, 3) * gaps.std(ddof=1) / math.sqrt(3)
+    assert found.declared
+    assert found.difference.mean == pytest.approx(gaps.mean())
+    assert found.difference.half_width == pytest.approx(half)
+    assert found.verdict == "worse"
+    turned = compare(result, base, contrast, HERE)
+    assert turned.verdict == "better"
+    assert turned.difference.low == pytest.approx(-found.difference.high)
+    assert turned.images["image 0"] == (20.0, 19.0)
+
+
+def test_a_pair_that_was_not_declared_gets_an_interval_and_no_word(made):
+    result = made(BASE, WORSE)
+    _, contrast, reference = result.trials
+    found = compare(result, reference, contrast, HERE)
+    assert not found.declared
+    assert found.verdict == ""
+    told = " ".join(sentences(found, 0.05))
+    assert "No verdict: the study did not declare this contrast" in told
+    assert "igher on 3, lower on 0 of 3" in told
+    assert "can give no less than 0.25" in told
+    assert "PSNR is highest at the last step" in told
+    assert "not estimable" in told
+    assert "They do not change places" in told
+
+
+def test_trials_that_share_no_image_are_not_compared(made):
+    result = made(BASE, WORSE, lost=(0, 1, 2))
+    found = compare(result, result.trials[1], result.trials[0], HERE)
+    assert found.difference is None
+    assert sentences(found, 0.05) == [
+        "No image has a result of both trials, so there is nothing to compare."
+    ]
+
+
+@pytest.mark.parametrize("given", ["0.2", "sampler.center=0.2", "SAMPLER.CENTER=0.2"])
+def test_a_trial_is_found_as_tables_print_it(plan, given):
+    names = ["baseline", "sampler.center=0.2", "diagonal"]
+    assert meant(given, plan, names) == "sampler.center=0.2"
+    assert meant("0.01", plan, names) == "baseline"
+    assert meant("Baseline", plan, names) == "baseline"
+
+
+def test_a_trial_that_is_not_there_is_suggested(plan):
+    with pytest.raises(StoreError, match="Did you mean 'diagonal'"):
+        meant("diagnal", plan, ["baseline", "diagonal"])
+
+
+def test_a_name_that_two_trials_share_is_refused(plan):
+    with pytest.raises(StoreError, match="Give the whole name"):
+        meant("0.2", plan, ["x=0.2", "y=0.2"])
+
+
+def test_the_baseline_stays_unless_a_trial_is_better_beyond_doubt(made):
+    chosen = choose(made(BASE, WORSE, searched=[23.0, 28.0, 33.0]))
+    assert (chosen.trial.name, chosen.support) == ("baseline", "baseline")
+    assert chosen.highest == "sampler.center=0.4"
+    assert any("the best of a search, so optimistic" in text for text in chosen.reasons)
+    assert any("--trial 'sampler.center=0.4'" in text for text in chosen.reasons)
+
+
+def test_a_declared_contrast_that_is_better_is_used(made):
+    chosen = choose(made(BASE, BETTER))
+    assert (chosen.trial.name, chosen.support) == ("sampler.center=0.2", "declared")
+    assert "not tried again on other images" in chosen.reasons[0]
+
+
+def test_confirmation_decides_where_there_is_one(made):
+    shrunk = made(BASE, [20.5, 24.9, 30.0])
+    unsure = choose(replace(made(BASE, BETTER), confirmed=shrunk))
+    assert (unsure.trial.name, unsure.support) == ("baseline", "baseline")
+    sure = choose(replace(made(BASE, BETTER), confirmed=made(BASE, BETTER)))
+    assert (sure.trial.name, sure.support) == ("sampler.center=0.2", "confirmed")
+
+
+def test_a_trial_that_lost_a_fit_is_not_used(made):
+    chosen = choose(made(BASE, BETTER, lost=(1,)))
+    assert chosen.trial.name == "baseline"
+
+
+def test_nothing_but_failures_leaves_the_baseline_and_says_so(plan):
+    lost = StudyResult(plan, (trial(plan.baseline, BASE, lost=(0, 1, 2)),))
+    chosen = choose(lost)
+    assert chosen.trial.name == "baseline"
+    assert math.isnan(chosen.psnr)
+    assert "No trial has all its results" in chosen.reasons[0]
+
+
+def test_a_recipe_can_be_put_into_a_study_file():
+    recipe = Recipe(
+        {
+            "sampler": Part(
+                "schedule",
+                {"first": Part("stripe", {"axis": 'r"o\\ws'}), "steps": (1, 2), "rate": 1e-05},
+            ),
+            "loss": Part("l1", {"fast": True}),
+        }
+    )
+    read = tomllib.loads(toml(recipe))["baseline"]
+    assert Recipe.from_json(read) == recipe
+
+
+def call(*words):
+    done = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+    assert done.exit_code == 0
+    return done.stdout
+
+
+def test_best_and_denoise_agree_and_the_recipe_reads_back(tmp_path, tiny, registry):
+    out = tmp_path / "out"
+    call("study", tiny, "--tracking", "none", "--output", out, "--trials", 3, "--crop", 16, "-q")
+    text = call("best", "tiny", "--output", out)
+    recipe = Recipe.from_json(tomllib.loads(text)["baseline"])
+    name, used = choose_recipe(registry, output=out, from_study="tiny")
+    assert used == recipe
+    data = json.loads(call("best", "tiny", "--output", out, "--json"))
+    assert name == f"{data['trial']} of tiny (quick)"
+    assert Recipe.from_json(data["recipe"]) == recipe
+    assert f"--from-study tiny --output {out}" in data["command"]
+    both = json.loads(call("compare", "tiny", "diagonal", "--output", out, "--json"))
+    assert both[0]["second"] == "baseline"
+    assert not both[0]["declared"]
+    shown = call("compare", "tiny", "0.2", "0.01", "--output", out)
+    assert "0.2 against baseline" in " ".join(shown.split())
+    assert "Declared by the study" in shown

@@ -1,0 +1,82 @@
+"""One component in full: everything that is known, in the terminal and as JSON."""
+
+import io
+import json
+
+import pytest
+from program import here
+
+from n2n_ablate import component_page
+from n2n_ablate.components import KINDS
+
+
+def test_json_has_every_component_in_full(registry):
+    for entry in registry:
+        told = component_page.to_json(entry, registry)
+        json.dumps(told)
+        assert told["kind"] in KINDS
+        assert told["summary"]
+        assert told["description"].startswith(told["summary"])
+        assert told["package"] == "n2n-ablate"
+        assert told["version"]
+        assert told["source"].rpartition(":")[2].isdigit()
+        assert set(told["declares"]) == set(component_page.ASSUMED[entry.kind])
+        for parameter in told["parameters"]:
+            assert parameter["meaning"], f"{entry.kind} {entry.name}: {parameter['name']}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "cited"),
+    [
+        ("sampler", "diagonal", ["Mansour and Heckel, 2023"]),
+        ("sampler", "random-neighbor", ["Huang et al., 2021"]),
+        ("sampler", "stripe", ["N2N reproduction note"]),
+        ("sampler", "recorruption", ["Pang et al., 2021", "Monroy et al., 2025"]),
+    ],
+)
+def test_the_sources_of_a_docstring_are_found(kind, name, cited, registry):
+    assert set(cited) <= set(component_page.references(registry.get(kind, name)))
+
+
+def test_a_sampler_is_drawn_with_its_weights(folder):
+    shown = here("plugins", "diagonal", folder=folder).stdout
+    assert "2 1 2 1 2 1 2 1 2 1 2 1" in shown
+    assert "1 2 1 2 1 2 1 2 1 2 1 2" in shown
+    assert "1: feeds view 1 (6x6). 2: feeds view 2 (6x6)." in shown
+    assert "0.5    ." in shown
+    assert "fixed = true, leaks = false" in shown
+    assert "Mansour and Heckel, 2023" in shown
+
+
+def test_a_pixel_of_both_views_is_marked(folder):
+    shown = here("plugins", "three-by-three", folder=folder).stdout
+    assert "1 121 1 121" in shown
+    assert "12: feeds both, 16 of 144 pixels." in shown
+    assert "0 to 0.5" in shown
+    assert "Weight of the centre pixel" in shown
+
+
+def test_every_sampler_can_be_shown(registry):
+    from rich.console import Console
+
+    for entry in registry:
+        if entry.kind == "sampler":
+            console = Console(width=80, record=True, file=io.StringIO())
+            console.print(component_page.page(entry, registry))
+            assert "cannot be" not in console.export_text(), entry.name
+
+
+def test_a_name_of_several_kinds_shows_all_and_an_unknown_one_the_nearest(folder):
+    told = json.loads(here("plugins", "zs-acl", "--json", folder=folder).stdout)
+    assert {item["kind"] for item in told["components"]} == {"backbone"}
+    (folder / "plugins").mkdir()
+    (folder / "plugins" / "one.py").write_text(
+        "from n2n_ablate import hookimpl\n\n\nclass Zs:\n    '''A loss.'''\n\n"
+        "    def __call__(self, scene):\n        return scene.noisy.mean(dim=(1, 2, 3))\n\n\n"
+        "@hookimpl\ndef register_losses(register):\n    register('zs-acl', Zs)\n"
+    )
+    told = json.loads(here("plugins", "zs-acl", "--json", folder=folder).stdout)
+    assert {item["kind"] for item in told["components"]} == {"backbone", "loss"}
+    unknown = here("plugins", "diagonl", folder=folder)
+    assert unknown.returncode == 1
+    assert "no component is called 'diagonl'. Did you mean 'diagonal'?" in unknown.stderr

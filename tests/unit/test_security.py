@@ -1,0 +1,233 @@
+"""What the program never does: run code from files, report to anybody, write where it was not asked to."""
+
+import ast
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from n2n_ablate import record
+from n2n_ablate.errors import StudyError
+from n2n_ablate.escape import for_markdown
+from n2n_ablate.figures import Curves, curves
+from n2n_ablate.output import Output
+from n2n_ablate.study.read import parse
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = [
+    path
+    for folder in ("n2n_ablate", "plugins", "benchmarks", "docs")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+]
+MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal", "joblib", "yaml"}
+CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "torch.hub.load"}
+PROOFS = {"torch.load": ("weights_only", True)}
+BANNED = {"shell": True, "allow_pickle": True, "trust_remote_code": True}
+
+
+def dangers(source):
+    """Name everything in a source that runs code from data, or listens to the world."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names if alias.name.split(".")[0] in MODULES]
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in MODULES:
+            found.append(node.module)
+        elif isinstance(node, ast.Constant) and node.value in ("0.0.0.0", "::"):
+            found.append(node.value)
+        elif isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            given = {item.arg: getattr(item.value, "value", ...) for item in node.keywords}
+            if name in CALLS:
+                found.append(name)
+            if name in PROOFS and given.get(PROOFS[name][0]) is not PROOFS[name][1]:
+                found.append(name)
+            found += [key for key, value in BANNED.items() if given.get(key, False) is not False]
+    return found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_source_of_ours_runs_code_from_data(path):
+    assert not dangers(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import pickle",
+        "import yaml",
+        "from cloudpickle import loads",
+        "eval('1')",
+        "exec(text)",
+        "torch.load(file)",
+        "torch.load(file, weights_only=False)",
+        "numpy.load(file, allow_pickle=True)",
+        "subprocess.run(text, shell=True)",
+        "subprocess.run(text, shell=maybe)",
+        "os.system('ls')",
+        "server.bind(('0.0.0.0', 80))",
+    ],
+)
+def test_the_search_for_such_code_finds_it(source):
+    assert dangers(source)
+    assert not dangers("torch.load(file, weights_only=True); subprocess.run(words, shell=False)")
+
+
+# Telemetry
+
+GUARD = """
+import json, sys
+asked = []
+
+def watch(event, arguments):
+    if event == "socket.connect":
+        address = arguments[1]
+        if isinstance(address, tuple) and not str(address[0]).startswith(("127.", "::1", "localhost")):
+            asked.append(str(address))
+    elif event == "socket.getaddrinfo":
+        if arguments[0] not in (None, "", "localhost", "127.0.0.1", "::1"):
+            asked.append(str(arguments[0]))
+
+sys.addaudithook(watch)
+"""
+REPORT = """
+import threading, time
+time.sleep(0.2)
+print(json.dumps(asked))
+"""
+REPORTING = ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK", "RAY_USAGE_STATS_ENABLED", "CI")
+
+
+def watched(code, folder):
+    """Run code in a process of its own, as a user who has set nothing; return whom it talked to."""
+    clean = {name: value for name, value in os.environ.items() if name not in REPORTING}
+    clean.pop("PYTEST_CURRENT_TEST", None)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", GUARD + code + REPORT],
+        cwd=folder,
+        env=clean | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=170,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_the_guard_sees_who_is_called(folder):
+    code = """
+import socket
+for where in (("192.0.2.1", 9), ("127.0.0.1", 9)):
+    with socket.socket() as one:
+        one.settimeout(0.01)
+        try:
+            one.connect(where)
+        except OSError:
+            pass
+"""
+    assert watched(code, folder) == ["('192.0.2.1', 9)"]
+
+
+HOSTILE = [
+    "../../up",
+    "/etc/passwd",
+    "a/b",
+    "..",
+    "<img src=x onerror=alert(1)>",
+    "$\\frac{$",
+    "|x|",
+]
+
+
+def test_a_study_calls_nobody_and_writes_only_where_it_should(folder, tiny, tiny_text, photo):
+    """With MLflow, a search, names that want to get out, and pictures of all of it."""
+    label = json.dumps(" ".join(HOSTILE))
+    text = tiny_text.replace('label = "sigma 25"', f"label = {label}")
+    tiny.write_text(text.replace("diagonal = {", f'"{HOSTILE[0]}" = {{'))
+    (folder / "in").mkdir()
+    work = folder / "in" / "work"
+    work.mkdir()
+    photo(work / "-..- $x$ <b>.png")
+    code = f"""
+sys.argv = ["n2n-ablate", "study", {str(tiny)!r}, "--images", {str(work)!r}, "--trials", "2",
+            "--set", "training.steps=2", "--output", "out", "--quiet", "--device", "cpu"]
+from n2n_ablate.cli import main
+import io, contextlib
+with contextlib.redirect_stdout(io.StringIO()):
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code, end.code
+from mlflow.telemetry.utils import is_telemetry_disabled
+assert is_telemetry_disabled()
+"""
+    before = {path for path in folder.rglob("*") if work not in path.parents}
+    assert watched(code, work) == []
+    after = {path for path in folder.rglob("*") if path.is_file()} - before
+    out = {path for path in after if (work / "out") in path.parents}
+    assert after - out == {work / "-..- $x$ <b>.png"}
+    assert {"curves.png", "table.csv", "contact_sheet.png"} <= {path.name for path in out}
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="pip install 'n2n-ablate[ray]'")
+def test_ray_reports_to_nobody(folder):
+    code = """
+import n2n_ablate.execute.ray
+from ray._common.usage import usage_lib
+assert not usage_lib.usage_stats_enabled()
+"""
+    assert watched(code, folder) == []
+
+
+# Names and paths
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.text(max_size=20) | st.sampled_from(HOSTILE), max_size=8, unique=True))
+def test_no_name_leads_out_of_a_folder(names):
+    found = record.slugs(names)
+    assert len(set(found.values())) == len(names)
+    for slug in found.values():
+        assert Path("a", slug).parent == Path("a")
+        assert slug not in (".", "..")
+        assert not set(slug) & set("/\\\0\n")
+
+
+@pytest.mark.parametrize("name", [*HOSTILE, "", ".hidden", "UP", "x" * 65, "a b", "a\\b"])
+def test_a_study_or_a_profile_cannot_be_called_so(tiny, tiny_text, name):
+    quoted = json.dumps(name)
+    with pytest.raises(StudyError, match="lowercase"):
+        parse(tiny_text.replace('name = "tiny"', f"name = {quoted}"), tiny)
+    with pytest.raises(StudyError, match="lowercase"):
+        parse(tiny_text.replace("[profiles.quick]", f"[profiles.{quoted}]"), tiny)
+
+
+def test_locks_and_stores_lie_in_the_output_folder(folder):
+    output = Output(folder / "out")
+    with output.lock("tiny-0123456789", "busy"):
+        pass
+    assert {path.name for path in folder.iterdir()} == {"out"}
+
+
+# What is shown
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")
+@pytest.mark.parametrize("text", [*HOSTILE, "$x$", "$$", "\\$", "a_b^c"])
+def test_a_figure_shows_a_name_as_it_is(text):
+    import numpy as np
+
+    own = Curves(np.arange(2), np.arange(2.0), {text: np.arange(2.0)})
+    figure = curves({text: own}, title=text)
+    figure.canvas.draw()
+
+
+def test_markdown_shows_a_name_as_it_is():
+    assert for_markdown("a|b <b> [x](y) `c`") == r"a\|b \<b\> \[x\](y) \`c\`"
