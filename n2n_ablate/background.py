@@ -20,9 +20,8 @@ _QUIET = 5.0  # seconds after which it says what it waits for
 class Outside(Protocol):
     """What a listener says of the store outside that it writes to."""
 
-    @property
     def later(self) -> str:
-        """What will write what could not be written now, as a sentence without its full stop."""
+        """Return what will write what could not be written now, without a full stop."""
         ...
 
     def unanswered(self) -> float:
@@ -75,7 +74,7 @@ class Background:
             pass  # the study is over; only its view was waited for
         if self._lacking or not self._done.is_set():
             self._over = True
-            later = f": {self._outside.later}" if self._outside else ""
+            later = f": {self._outside.later()}" if self._outside else ""
             self._complain(f"{self._name} is not complete, the results are kept{later}")
 
     def _stuck(self) -> bool:

@@ -174,7 +174,6 @@ class MlflowTracker:
         """Say whether there is a whole run of these fits, whatever they gave."""
         return self._fits(result) in self.known.trials
 
-    @property
     def later(self) -> str:
         """See `background.Outside`."""
         output = self._output.root
@@ -259,7 +258,7 @@ class MlflowTracker:
         try:
             with self.store.explained():
                 self._fill_trial(run, given, (start, end))
-        except AwayError:  # nor would it hear of the end
+        except AwayError:  # it would not hear of the end either
             raise
         except BaseException:
             with contextlib.suppress(Exception):

@@ -85,4 +85,5 @@ def running(folder, database):
     try:
         yield server
     finally:
-        server.kill()
+        with contextlib.suppress(ProcessLookupError):  # a test may have killed it
+            server.kill()
