@@ -51,6 +51,12 @@ class Bench:
             name: registry.build("metric", part.name, part.parameters)
             for name, part in plan.metrics.items()
         }
+        self._noises = {
+            condition.label: registry.build(
+                "noise", condition.noise.name, condition.noise.parameters
+            )
+            for condition in plan.conditions
+        }
         self.subjects = [
             Subject(condition, image, seed, noisy_image(registry, condition, image, seed))
             for condition in plan.conditions
@@ -97,8 +103,8 @@ class Bench:
             ImageError: An image is too small for the sampler, or too large for the memory.
             PluginError: A component fails, or the views cannot be trained on.
         """
-        by_shape = {fit.noisy.shape: fit for fit in self.fits(recipe)}
-        for shape, fit in by_shape.items():
+        by_shape = {subject.noisy.shape: subject for subject in self.subjects}
+        for shape, fit in zip(by_shape, self.fits(recipe, list(by_shape.values())), strict=True):
             try:
                 wrong = first_cut(fit)
                 require_room(fit, self.machine)
@@ -152,12 +158,11 @@ class Bench:
     def _fit(self, recipe: Recipe, parts: Mapping[str, object], subject: Subject) -> Fit:
         noise = subject.condition.noise
         order = Order(recipe, noise, self.plan.metrics, subject.seed, subject.image.digest)
-        made = self._registry.build("noise", noise.name, noise.parameters)
         return order.fit(
             order.key(self._prints, self.machine.type, self.machine.precision),
             subject.noisy,
             subject.image.pixels,
-            {**parts, "noise": made, "metrics": self._metrics},
+            {**parts, "noise": self._noises[subject.condition.label], "metrics": self._metrics},
         )
 
 

@@ -47,6 +47,10 @@ class StoreError(AblateError):
     """An output folder or a store that cannot be read or written."""
 
 
+class AwayError(StoreError):
+    """A store that does not answer now, and may answer later."""
+
+
 class ExecutorError(AblateError):
     """Workers that cannot be started, reached, or trusted to do what this process would do."""
 

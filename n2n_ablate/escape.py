@@ -17,4 +17,5 @@ def for_markdown(text: str) -> str:
 
 def unsigned(text: str) -> str:
     """Return a text without the user names and passwords of addresses in it, for screens."""
-    return re.sub(r"//[^/@\s]*@", "//***@", text)
+    text = re.sub(r"//[^\s'\"]*@", "//***@", text)
+    return re.sub(r"(?i)(password|passwd|pwd|token)=[^&\s'\"]+", r"\1=***", text)

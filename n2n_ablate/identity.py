@@ -38,6 +38,7 @@ class Fingerprints:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._known: dict[tuple[str, str], str] = {}
+        self._last: tuple[tuple[object, ...], dict[str, dict[str, object]]] = ((None,) * 3, {})
 
     def own(self, kind: str, name: str) -> str:
         """Return the hash of the code of one component."""
@@ -83,13 +84,9 @@ class Fingerprints:
             precision: `fp32`, `tf32` or `bf16`.
             metrics: What is measured.
         """
-        parts = dict(recipe.parts) | {f"metric:{name}": part for name, part in metrics.items()}
-        if noise is not None:
-            parts["noise"] = noise
         everything = {
             "image": image_digest,
-            "parts": {kind: part.plain() for kind, part in parts.items()},
-            "code": {kind: self.of(kind.partition(":")[0], part) for kind, part in parts.items()},
+            **self._content(recipe, noise, metrics),
             "seed": seed,
             "engine": ENGINE,
             "torch": torch_version(),
@@ -97,6 +94,24 @@ class Fingerprints:
             "precision": precision,
         }
         return hashlib.sha256(canonical(everything).encode()).hexdigest()[:32]
+
+    def _content(
+        self, recipe: Recipe, noise: Part | None, metrics: Mapping[str, Part]
+    ) -> dict[str, dict[str, object]]:
+        """Return parameters and code of all components; once for fits of one recipe in a row."""
+        about = (recipe, noise, metrics)
+        last, content = self._last
+        if not all(new is old for new, old in zip(about, last, strict=True)):
+            parts = dict(recipe.parts) | {f"metric:{name}": part for name, part in metrics.items()}
+            if noise is not None:
+                parts["noise"] = noise
+            plain: dict[str, object] = {kind: part.plain() for kind, part in parts.items()}
+            code: dict[str, object] = {
+                kind: self.of(kind.partition(":")[0], part) for kind, part in parts.items()
+            }
+            content = {"parts": plain, "code": code}
+            self._last = about, content
+        return content
 
 
 def torch_version() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import dataclass
 
 
@@ -24,3 +25,18 @@ class Invocation:
     precision: str
     versions: dict[str, str]
     commit: str = ""
+
+
+def commit() -> str:
+    """Return the commit of the repository that the working folder belongs to, empty if none."""
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import queue
+import functools
 import threading
 import traceback
 from collections.abc import Callable, Sequence
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from n2n_ablate import discovery, hookspecs
+from n2n_ablate.background import Background, Outside
 from n2n_ablate.bench import Subject
 from n2n_ablate.discovery import Origin
 from n2n_ablate.errors import AblateError
@@ -44,11 +45,17 @@ class Audience:
         Args:
             listener: What has the hooks.
             name: What it is called when it fails.
-            background: Run it in a thread of its own, so that training never waits for it. Whoever
-                calls `study_finished` waits until it has done everything.
+            background: Run it in a thread of its own, so that training never waits for it; it gets
+                trials without their images. Whoever calls `study_finished` waits until it has done
+                everything, see `Background`.
         """
         own = Listener(Origin(name, _OWN), listener, ())
-        self._members.append(_Background(own, self.note) if background else _Member(own))
+        self._members.append(_Apart(own, self.note) if background else _Member(own))
+
+    @property
+    def wants_images(self) -> bool:
+        """Say whether a plugin hears of finished trials, which it does with their images."""
+        return any(member.hears("trial_finished") for member in self._members if member.foreign)
 
     def study_started(self, plan: Plan, invocation: Invocation, fits: int, steps: int) -> None:
         """See `hookspecs.study_started`."""
@@ -105,6 +112,15 @@ class _Member:
         self._lock = threading.RLock()  # a hook may itself give rise to a note
         self._broken = False
 
+    @property
+    def foreign(self) -> bool:
+        """Say whether it is somebody's plugin, not a part of the program."""
+        return self._origin.road != _OWN
+
+    def hears(self, hook: str) -> bool:
+        """Say whether it has this hook."""
+        return hook in self._hooks
+
     def call(self, hook: str, given: dict[str, Any]) -> str:
         """Call a hook; return in one line why it failed, empty if it did not."""
         if hook not in self._hooks:
@@ -113,11 +129,14 @@ class _Member:
             if self._broken:
                 return ""
             try:
-                getattr(self._manager.hook, hook)(**given)
+                self._hear(hook, given)
             except (Exception, SystemExit) as error:  # noqa: BLE001  listening must never cost results
                 self._broken = True
                 return self._told(error, hook)
         return ""
+
+    def _hear(self, hook: str, given: dict[str, Any]) -> None:
+        getattr(self._manager.hook, hook)(**given)
 
     def _told(self, error: BaseException, hook: str) -> str:
         if self._origin.road == _OWN:
@@ -136,27 +155,20 @@ class _Member:
         )
 
 
-class _Background(_Member):
-    """A listener in a thread of its own. What it has not yet heard when it fails is dropped."""
+class _Apart(_Member):
+    """A listener in a thread of its own."""
 
     def __init__(self, listener: Listener, complain: Callable[[str], None]) -> None:
         super().__init__(listener)
-        self._complain = complain
-        self._waiting: queue.SimpleQueue[tuple[str, dict[str, Any]] | None] = queue.SimpleQueue()
-        name = listener.origin.plugin
-        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
-        self._thread.start()
+        outside = listener.plugin if isinstance(listener.plugin, Outside) else None
+        self._jobs = Background(listener.origin.plugin, complain, outside)
 
     def call(self, hook: str, given: dict[str, Any]) -> str:
         """Put a call in the queue; after the last, wait until the queue is empty."""
         if hook in self._hooks:
-            self._waiting.put((hook, given))
+            if isinstance(result := given.get("result"), TrialResult):
+                given = given | {"result": result.light()}  # an outage must not fill the memory
+            self._jobs.put(functools.partial(self._hear, hook, given))
         if hook == hookspecs.STUDY_FINISHED:
-            self._waiting.put(None)
-            self._thread.join()
+            self._jobs.finish()
         return ""
-
-    def _work(self) -> None:
-        while (job := self._waiting.get()) is not None:
-            if problem := super().call(*job):
-                self._complain(problem)

@@ -13,6 +13,7 @@ _PACKAGES = {
     "PIL": "pillow",
     "skimage": "scikit-image",
     "png": "pypng",
+    "psycopg": "psycopg[binary]",
 }
 """Name of the package by name of the module, for everything that this program may import."""
 

@@ -59,7 +59,11 @@ class Known:
 
 
 def look(
-    store: MlflowStore, experiment: str, plan: str, ended: AbstractSet[str] = frozenset()
+    store: MlflowStore,
+    experiment: str,
+    plan: str,
+    ended: AbstractSet[str] = frozenset(),
+    own: str = "",
 ) -> Known:
     """Look through all runs of a plan, and end those whose process is gone.
 
@@ -68,10 +72,13 @@ def look(
         experiment: Id of the study's experiment.
         plan: Key of the plan.
         ended: Ids of invocations that are known to be over, wherever they ran.
+        own: Id of a run that is being written by whoever asks.
     """
     known = Known()
     for run in list(store.runs(experiment, f"tags.`{PLAN}` = '{plan}'")):
         tags = run.data.tags
+        if run.info.run_id == own:
+            continue
         if run.info.status == "RUNNING":
             if not _is_dead(tags) and tags.get("invocation") not in ended:
                 known.running.append(tags.get(HOST, "another machine"))
@@ -79,6 +86,9 @@ def look(
             store.end(run.info.run_id, "KILLED")
             known.repaired += 1
         _sort_in(run, known)
+    for fits in known.halves.keys() & known.trials.keys():
+        for run_id in known.halves.pop(fits):
+            store.client.delete_run(run_id)
     return known
 
 

@@ -6,13 +6,17 @@ import contextlib
 import importlib.util
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from typing import TYPE_CHECKING, Any, cast
 
-from n2n_ablate.errors import StoreError
+import sqlalchemy
+from sqlalchemy.exc import OperationalError
+
+from n2n_ablate.errors import AwayError, StoreError
 from n2n_ablate.escape import unsigned
+from n2n_ablate.mlflow_address import DATABASE, database_file, is_server
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -21,59 +25,42 @@ if TYPE_CHECKING:
     from n2n_ablate.output import Output
     from n2n_ablate.record import Value
 
-DATABASE = "mlflow.db"
 NOTE = "mlflow.note.content"
 """The tag that MLflow shows as a description."""
 
-_VIEW = "n2n"
-VIEW_TAG = f"mlflow.sharedViewState.{_VIEW}"
-"""The tag of an experiment that keeps an arrangement of its chart page, see `chart_view`."""
-
 _MOST_VALUES, _MOST_ENTRIES, _LONGEST = 1000, 100, 5000  # per request, and characters of one entry
 _PAGE = 1000  # runs per request
+_MAY_PASS = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
 
 # Without these a server that is down blocks a call for four minutes, and importing mlflow reports
 # the use of it to its makers, and servers are announced on stdout, in the middle of JSON.
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
-    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
 
-def tracking_uri(root: Path, explicit: str | None = None) -> str:
-    """Return where runs are kept: as given, else `MLFLOW_TRACKING_URI`, else in the output folder."""
-    asked = explicit or os.environ.get("MLFLOW_TRACKING_URI", "").strip()
-    # Otherwise a folder called `100%20` would be another one, and `what?` would be cut short.
-    file = str(root.resolve() / DATABASE).replace("%", "%25").replace("?", "%3F")
-    return asked or f"sqlite:///{file}"
+class _Asked:
+    """A client whose requests are marked while they are under way."""
 
+    def __init__(
+        self, client: object, asking: Callable[[], contextlib.AbstractContextManager[None]]
+    ) -> None:
+        self._client = client
+        self._asking = asking
 
-def database_file(uri: str) -> Path | None:
-    """Return the file of an SQLite store, None for other stores."""
-    path = uri.removeprefix("sqlite:///")
-    return None if path == uri else Path(unquote(path.partition("?")[0]))
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._client, name)
 
+        def ask(*args: Any, **kwargs: Any) -> Any:
+            with self._asking():
+                return method(*args, **kwargs)
 
-def is_server(uri: str) -> bool:
-    """Say whether runs are kept by a server, which then also decides where files go."""
-    return uri.startswith(("http://", "https://"))
-
-
-def chart_link(base_url: str, experiment_id: str, *, arranged: bool = True) -> str:
-    """Return the page that shows an experiment's curves. Without the queries MLflow opens another.
-
-    Args:
-        base_url: Where MLflow's pages are served.
-        experiment_id: Of the study.
-        arranged: Ask for the arrangement of `chart_view`; the experiment must have it.
-    """
-    page = f"/#/experiments/{experiment_id}/runs"
-    view = f"&viewStateShareKey={_VIEW}" if arranged else ""
-    return f"{base_url.rstrip('/')}{page}?workflowType=machine_learning&compareRunsMode=CHART{view}"
+        return ask
 
 
 class MlflowStore:
@@ -94,6 +81,21 @@ class MlflowStore:
         self.uri = uri
         self._output = output
         self._client: MlflowClient | None = None
+        self._asked = 0.0
+
+    def unanswered(self) -> float:
+        """Return how many seconds ago the present request was sent, 0 if there is none."""
+        asked = self._asked
+        return time.monotonic() - asked if asked else 0.0
+
+    @contextlib.contextmanager
+    def asking(self) -> Iterator[None]:
+        """Mark a request, see `unanswered`."""
+        self._asked = time.monotonic()
+        try:
+            yield
+        finally:
+            self._asked = 0.0
 
     @property
     def client(self) -> MlflowClient:
@@ -107,12 +109,13 @@ class MlflowStore:
                 os.environ.setdefault(name, value)
             from mlflow import MlflowClient
 
-            # Alembic tells every table that it makes, in the middle of a progress bar.
-            logging.getLogger("alembic").setLevel(logging.WARNING)
-            logging.getLogger("mlflow").setLevel(logging.WARNING)
-            with self._output.opening(), self.explained():
+            # They tell every table that they make and every try that fails, in the middle of a
+            # progress bar, and print the traceback of what is raised anyway.
+            for name in ("alembic", "mlflow", "urllib3"):
+                logging.getLogger(name).setLevel(logging.CRITICAL)
+            with self._opening(), self.explained():
                 self._make()
-                client = MlflowClient(self.uri, registry_uri=self.uri)
+                client = cast("MlflowClient", _Asked(MlflowClient(self.uri, self.uri), self.asking))
                 client.search_experiments(max_results=1)  # only this opens the store
             self._client = client
         return self._client
@@ -123,6 +126,8 @@ class MlflowStore:
         MLflow makes its tables one by one, and never again opens what a crash left of them.
         """
         file = database_file(self.uri)
+        if file is None:
+            self._reach()
         if file is None or file.exists():
             return
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
@@ -134,6 +139,12 @@ class MlflowStore:
         home = (self._output.root / "artifacts").as_uri()
         SqlAlchemyStore(f"{path}.new{question}{options}", home).engine.dispose()
         file.with_name(f"{file.name}.new").replace(file)
+
+    def _reach(self) -> None:
+        """Knock at a database server: MLflow itself goes on trying for minutes when it is down."""
+        if self.uri.startswith(("postgresql", "mysql", "mssql")):
+            engine = sqlalchemy.create_engine(self.uri, poolclass=sqlalchemy.NullPool)
+            engine.connect().close()
 
     def experiment_id(self, name: str) -> str | None:
         """Return the id of an experiment, None if there is none."""
@@ -214,6 +225,13 @@ class MlflowStore:
         self._send(run, "params", entries, _MOST_ENTRIES)
         self._send(run, "tags", labels, _MOST_ENTRIES)
 
+    def keep_files(self, run: str, folder: Path) -> None:
+        """Keep everything in a folder with a run, at the same relative paths."""
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+            inside = file.relative_to(folder).parent.as_posix()
+            # One by one, so that a server that hangs is told from one that has much to do.
+            self.client.log_artifact(run, str(file), None if inside == "." else inside)
+
     def end(self, run: str, status: str, at: int | None = None) -> None:
         """End a run: `FINISHED`, `FAILED` or `KILLED`."""
         self.client.set_terminated(run, status, at)
@@ -228,16 +246,23 @@ class MlflowStore:
         """Turn every way in which a store or a server can fail into one line.
 
         Raises:
-            StoreError: See above.
+            AwayError: The same may work later: a server is down, a database is locked.
+            StoreError: It will not.
         """
         from mlflow.exceptions import MlflowException
 
         try:
             yield
-        except (MlflowException, ImportError, OSError) as error:
-            reason = unsigned(str(error).splitlines()[0])[:300]
-            msg = f"MLflow's store '{unsigned(self.uri)}' cannot be used: {reason}"
-            raise StoreError(msg) from error
+        except (MlflowException, ImportError, OSError, OperationalError) as error:
+            msg = f"MLflow's store '{unsigned(self.uri)}' cannot be used: {_reason(error)}"
+            code = getattr(error, "error_code", "")
+            away = code in _MAY_PASS if code else isinstance(error, OSError | OperationalError)
+            raise (AwayError if away else StoreError)(msg) from error
+
+    def _opening(self) -> contextlib.AbstractContextManager[object]:
+        if is_server(self.uri):
+            return contextlib.nullcontext()
+        return self._output.opening(database_file(self.uri))
 
     def _check_home(self, location: str, name: str) -> None:
         from mlflow.utils.file_utils import local_file_uri_to_path
@@ -255,3 +280,12 @@ class MlflowStore:
             f"folder moved? Delete '{own / DATABASE}' and give: n2n-ablate sync (nothing is trained)."
         )
         raise StoreError(msg)
+
+
+def _reason(error: BaseException) -> str:
+    """Return why a request failed, without the many words around a server that is down."""
+    text = unsigned(str(error).splitlines()[0] if str(error) else type(error).__name__)
+    for sign, told in (("Connection refused", "connection refused"), ("timed out", "no answer")):
+        if sign in text:
+            return told
+    return text[:300]

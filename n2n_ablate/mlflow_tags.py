@@ -6,8 +6,11 @@ import getpass
 import os
 import socket
 
+from n2n_ablate import record
 from n2n_ablate.invocation import Invocation
-from n2n_ablate.mlflow_known import HOST, PID, PLAN
+from n2n_ablate.mlflow_known import HOST, OUTCOME, PID, PLAN
+from n2n_ablate.mlflow_store import NOTE
+from n2n_ablate.results import StudyResult
 from n2n_ablate.study import BASELINE, Plan
 
 # MLflow's own colours come from the runs' numbers, and two of ten are often alike.
@@ -45,6 +48,26 @@ def run_tags(plan: Plan, about: Invocation, role: str, *, place: int) -> dict[st
     if about.commit:
         tags["mlflow.source.git.commit"] = about.commit
     return tags | {f"version.{key}": value for key, value in about.versions.items()}
+
+
+def summary_tags(result: StudyResult, status: str, note: str, measured: bool) -> dict[str, str]:
+    """Return the tags that a summary has when all of its files are there.
+
+    Args:
+        result: What it tells.
+        status: How the command ended.
+        note: Its table.
+        measured: Whether samplers were measured for it.
+    """
+    return {
+        "trials": str(len(result.trials)),
+        "fits": str(sum(len(item.rows) for item in result.trials)),
+        "failures": str(result.failures),
+        "best": "; ".join(record.best(result)),
+        NOTE: note,
+        OUTCOME: record.summary_key(result, status) + ("-measured" if measured else ""),
+        "status": status,
+    }
 
 
 def _colour(role: str, place: int) -> str:

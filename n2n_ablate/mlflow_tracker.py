@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
+import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from n2n_ablate import record, trial_files
 from n2n_ablate.bench import Subject
 from n2n_ablate.chart_view import chart_view
-from n2n_ablate.errors import AblateError
+from n2n_ablate.errors import AwayError
+from n2n_ablate.escape import unsigned
 from n2n_ablate.hookspecs import hookimpl
 from n2n_ablate.invocation import Invocation
 from n2n_ablate.journal import Command
+from n2n_ablate.mlflow_address import VIEW_TAG, tracking_uri
+from n2n_ablate.mlflow_files import RunFiles
 from n2n_ablate.mlflow_known import FITS, OUTCOME, PICTURES, TRIAL, Kept, Known, look
-from n2n_ablate.mlflow_store import NOTE, VIEW_TAG, MlflowStore, tracking_uri
-from n2n_ablate.mlflow_tags import run_tags
+from n2n_ablate.mlflow_store import NOTE, MlflowStore
+from n2n_ablate.mlflow_tags import run_tags, summary_tags
 from n2n_ablate.output import Output
-from n2n_ablate.part import Part
 from n2n_ablate.registry import Registry
 from n2n_ablate.results import StudyResult, TrialResult
 from n2n_ablate.study import BASELINE, Plan
-from n2n_ablate.trial_diagnostics import ByCondition, Diagnoses
 
 _ENDS = {"finished": "FINISHED", "interrupted": "KILLED", "killed": "KILLED"}
 
@@ -49,8 +49,7 @@ class MlflowTracker:
     Args:
         output: The output folder, home of the store unless another is named.
         uri: An MLflow tracking URI; by default `MLFLOW_TRACKING_URI`, else the output folder's.
-        registry: To draw and to measure samplers; without it runs have neither picture nor
-            diagnostics.
+        registry: To draw and to measure samplers.
 
     Attributes:
         known: What the store has; see `open`.
@@ -64,14 +63,14 @@ class MlflowTracker:
         self, output: Output, uri: str | None = None, registry: Registry | None = None
     ) -> None:
         self.store = MlflowStore(output, tracking_uri(output.root, uri))
+        self._output, self._asked = output, bool(uri)
         self.known = Known()
         self.written: list[str] = []
-        self._registry = registry
-        self._measured = Diagnoses(registry) if registry else None
-        self._diagnoses: dict[str, ByCondition] = {}
+        self._files = RunFiles(self.store, output, registry)
         self._baseline: TrialResult | None = None
-        self._early: list[_Given] = []
         self._images: tuple[str, ...] = ()
+        self._summary = ""
+        self._unsure = False  # whether the store heard all that it was told
         self._last_start = 0
 
     @hookimpl(specname="study_started")
@@ -79,11 +78,16 @@ class MlflowTracker:
         """Open the store, look which trials it has, end what dead processes left running.
 
         Raises:
-            StoreError: The store cannot be opened.
+            AwayError: As `trial`.
         """
         self.open(plan, invocation)
-        self._summary = self._create("summary", "summary", _now(), {}, invocation)
-        self._arrange(())
+        with self._surely():
+            if old := self.known.summaries.get(invocation.id):  # of an attempt before this one
+                self._summary = old.run
+                self.store.client.update_run(old.run, status="RUNNING")
+            else:
+                self._summary = self._create("summary", "summary", _now(), {}, invocation)
+            self._arrange(())
 
     def open(
         self, plan: Plan, invocation: Invocation, ended: AbstractSet[str] = frozenset()
@@ -99,8 +103,9 @@ class MlflowTracker:
             StoreError: The store cannot be opened.
         """
         self._plan, self._running, self._invocation = plan, plan, invocation
-        self._experiment = self.store.experiment(plan.study.name, f"**{plan.study.question}**")
-        self.known = look(self.store, self._experiment, plan.key, ended)
+        with self.store.explained():
+            self._experiment = self.store.experiment(plan.study.name, f"**{plan.study.question}**")
+            self.known = look(self.store, self._experiment, plan.key, ended)
 
     @hookimpl(specname="trial_finished")
     def trial(
@@ -111,37 +116,41 @@ class MlflowTracker:
         invocation: Invocation | None = None,
         at: float | None = None,
     ) -> None:
-        """Keep a trial as a run, unless it is there. Trials before the baseline wait for it.
+        """Keep a trial as a run, unless it is there. The baseline comes before all others.
 
         Args:
-            result: With its denoised images.
+            result: Its denoised images are read from the fit store if it has none.
             subjects: The noisy images of its fits. Where one is missing its pictures say so.
             invocation: Which command finished it; by default the one that was opened.
             at: When it was finished, in seconds since 1970; by default now.
+
+        Raises:
+            AwayError: The store does not answer; this may be called again.
+            StoreError: The store will not take it.
         """
         end = _now() if at is None else int(1000 * at)
         given = _Given(result, subjects, invocation or self._invocation, end)
-        if self._baseline is None and result.trial.role != BASELINE:
-            self._early.append(given)
-            return
-        if result.trial.role == BASELINE:
-            self._baseline = result
-            self._arrange([row.image for row in result.rows])
-        self._keep(given)
-        self.keep_early()
+        with self._surely():
+            if result.trial.role == BASELINE:
+                self._baseline = result
+                self._arrange([row.image for row in result.rows])
+            self._keep(given)
 
     @hookimpl(specname="confirmation_started")
     def confirm(self, plan: Plan) -> None:
         """Keep the trials that follow as runs of the confirmation: their role is `confirm`."""
-        self.keep_early()
         self._running, self._baseline = plan, None
 
     @hookimpl(specname="study_finished")
     def finish(self, result: StudyResult, status: str) -> None:
-        """Write the tables and end the run of this invocation."""
-        self.keep_early()
-        self._fill(self._summary, result, status, _now())
-        self._put_in_front(result)
+        """Write the tables and end the run of this invocation.
+
+        Raises:
+            AwayError: As `trial`.
+        """
+        with self._surely():
+            self._fill(self._summary, result, status, _now())
+            self._put_in_front(result)
 
     def summary(self, command: Command, result: StudyResult, *, in_front: bool) -> None:
         """Keep the summary of a command that is over, unless it is there.
@@ -154,7 +163,7 @@ class MlflowTracker:
         status = command.status or "killed"
         old = self.known.summaries.get(command.invocation.id)
         key = record.summary_key(result, status)
-        whole = {f"{key}-measured", *([] if self._diagnoses else [key])}
+        whole = {f"{key}-measured", *([] if self._files.diagnoses else [key])}
         if old is None or old.outcome not in whole:
             start, about = int(1000 * command.started), command.invocation
             run = old.run if old else self._create("summary", "summary", start, {}, about)
@@ -167,19 +176,38 @@ class MlflowTracker:
         """Say whether there is a whole run of these fits, whatever they gave."""
         return self._fits(result) in self.known.trials
 
-    def keep_early(self) -> None:
-        """Keep the trials that wait for a baseline, whether it came or not."""
-        waiting, self._early = self._early, []
-        for given in waiting:
-            self._keep(given)
+    def later(self) -> str:
+        """See `background.Outside`."""
+        output = self._output.root
+        words = ["n2n-ablate", "sync", self._plan.study.name]
+        words += [] if output == Path("mlruns").resolve() else ["--output", str(output)]
+        words += ["--tracking-uri", self.store.uri] if self._asked else []
+        return f"the same command, or {unsigned(shlex.join(words))}, writes the rest"
 
-    def experiment_id(self, study: str) -> str | None:
-        """Return the id of a study's experiment, None if there is none.
+    def unanswered(self) -> float:
+        """See `background.Outside`."""
+        return self.store.unanswered()
 
-        Raises:
-            StoreError: The store cannot be opened.
+    @contextlib.contextmanager
+    def _surely(self) -> Iterator[None]:
+        """Say why the store fails; the next time, look first what it did take.
+
+        An answer that did not arrive leaves open whether the request did.
         """
-        return self.store.experiment_id(study)
+        try:
+            with self.store.explained():
+                if self._unsure:
+                    known = look(self.store, self._experiment, self._plan.key, own=self._summary)
+                    self.known, self._unsure = known, False
+                yield
+        except AwayError:
+            self._unsure = True
+            raise
+        except BaseException:
+            if self._summary:  # nobody will call again
+                with contextlib.suppress(Exception):
+                    self.store.end(self._summary, "KILLED")
+            raise
 
     def _arrange(self, images: Sequence[str]) -> None:
         self._images = tuple(dict.fromkeys([*self._images, *images]))
@@ -187,22 +215,14 @@ class MlflowTracker:
         self.store.client.set_experiment_tag(self._experiment, VIEW_TAG, tag)
 
     def _put_in_front(self, result: StudyResult) -> None:
-        note = trial_files.summary(result, self._diagnoses)[:5000]
+        note = trial_files.summary(result, self._files.diagnoses)[:5000]
         self.store.client.set_experiment_tag(self._experiment, NOTE, note)
 
     def _fill(self, run: str, result: StudyResult, status: str, end: int) -> None:
-        tags = {
-            "trials": str(len(result.trials)),
-            "fits": str(sum(len(item.rows) for item in result.trials)),
-            "failures": str(result.failures),
-            "best": "; ".join(record.best(result)),
-            NOTE: trial_files.summary(result, self._diagnoses),
-            OUTCOME: record.summary_key(result, status) + ("-measured" if self._diagnoses else ""),
-        }
-        with tempfile.TemporaryDirectory() as folder:
-            trial_files.write_study(Path(folder), result, self._diagnoses)
-            self.store.client.log_artifacts(run, folder)
-        self.store.log(run, tags={**tags, "status": status})
+        found = self._files.diagnoses
+        tags = summary_tags(result, status, trial_files.summary(result, found), bool(found))
+        self._files.keep_study(run, result)
+        self.store.log(run, tags=tags)
         self.store.end(run, _ENDS.get(status, "FAILED"), end)
 
     def _fits(self, result: TrialResult) -> str:
@@ -214,12 +234,12 @@ class MlflowTracker:
         pictures = record.pictures(given.result, given.subjects)
         old = self.known.trials.get(fits)
         if not old or old.outcome != outcome or result.trial.role != "search":
-            self._measure(result, given.subjects)
+            self._files.measure(self._name(result), result, given.subjects)
         if old and old.outcome == outcome:
             if old.pictures and old.pictures != pictures:  # images have been found since
                 self._write_files(old.run, given)
-                found = record.diagnostics(self._plan, self._diagnoses.get(self._name(result), {}))
-                self.store.log(old.run, values=list(found), tags={PICTURES: pictures})
+                found = self._diagnosed(result)
+                self.store.log(old.run, values=found, tags={PICTURES: pictures})
                 self.written.append(self._name(result))
             return
         tags = {TRIAL: record.content_key(self._plan, result.trial), FITS: fits, OUTCOME: outcome}
@@ -238,55 +258,38 @@ class MlflowTracker:
         role = "confirm" if self._running.confirming else result.trial.role
         run = self._create(self._name(result), role, start, tags, given.invocation)
         try:
-            images = dict.fromkeys(row.image for row in result.rows)
-            self.store.log(
-                run,
-                params=record.parameters(self._running, result.trial, images),
-                values=[
-                    *record.values(self._plan, result, self._baseline),
-                    *record.diagnostics(self._plan, self._diagnoses.get(self._name(result), {})),
-                ],
-                span=(start, end),
-            )
-            self._write_files(run, given)
-            failed = result.failures == len(result.rows)
-            self.store.end(run, "FAILED" if failed else "FINISHED", end)
-        except BaseException:
-            with contextlib.suppress(Exception):
-                self.store.end(run, "KILLED")  # so that it is written again next time
+            with self.store.explained():
+                self._fill_trial(run, given, (start, end))
+        except BaseException as error:
+            if not isinstance(error, AwayError):  # it would not hear of the end either
+                with contextlib.suppress(Exception):
+                    self.store.end(run, "KILLED")  # so that it is written again next time
             raise
         return run
 
-    def _write_files(self, run: str, given: _Given) -> None:
+    def _fill_trial(self, run: str, given: _Given, span: tuple[int, int]) -> None:
         result = given.result
-        baseline = None if result.trial.role == BASELINE else self._baseline
-        with tempfile.TemporaryDirectory() as folder:
-            trial_files.write_trial(
-                Path(folder),
-                self._running,
-                result,
-                given.subjects,
-                baseline=baseline,
-                sampler=self._made("sampler", result.trial.recipe.parts["sampler"]),
-                noise=self._made("noise", self._plan.conditions[0].noise),
-                diagnoses=self._diagnoses.get(self._name(result)),
-            )
-            self.store.client.log_artifacts(run, folder)
+        images = dict.fromkeys(row.image for row in result.rows)
+        self.store.log(
+            run,
+            params=record.parameters(self._running, result.trial, images),
+            values=[*record.values(self._plan, result, self._baseline), *self._diagnosed(result)],
+            span=span,
+        )
+        self._write_files(run, given)
+        failed = result.failures == len(result.rows)
+        self.store.end(run, "FAILED" if failed else "FINISHED", span[1])
 
-    def _measure(self, result: TrialResult, subjects: Sequence[Subject]) -> None:
-        """Measure a trial's sampler: 0.1 to 0.2 s in this thread, and nothing the second time."""
-        if self._measured is None or not subjects:  # images may be gone
-            return
-        with contextlib.suppress(AblateError):  # what cannot be measured may still be kept
-            self._diagnoses[self._name(result)] = self._measured.of(result.trial.recipe, subjects)
+    def _write_files(self, run: str, given: _Given) -> None:
+        own, name = given.result, self._name(given.result)
+        self._files.keep_trial(run, name, self._running, own, given.subjects, self._baseline)
+
+    def _diagnosed(self, result: TrialResult) -> list[record.Value]:
+        found = self._files.diagnoses.get(self._name(result), {})
+        return list(record.diagnostics(self._plan, found))
 
     def _name(self, result: TrialResult) -> str:
         return f"{result.trial.name} (confirm)" if self._running.confirming else result.trial.name
-
-    def _made(self, kind: str, part: Part) -> Any:
-        with contextlib.suppress(AblateError):  # its plugin may be gone; its results are not
-            return self._registry and self._registry.build(kind, part.name, part.parameters)
-        return None
 
     def _create(
         self, name: str, role: str, start: int, tags: Mapping[str, str], about: Invocation

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,6 +59,15 @@ class Output:
         finally:
             lock.release()
 
-    def opening(self) -> FileLock:
-        """Return the lock to hold while a database is opened: two first openings can break it."""
+    def opening(self, file: Path | None = None) -> FileLock:
+        """Return the lock to hold while a database is opened: two first openings can break it.
+
+        Args:
+            file: Of the database. One outside the output folder has its lock beside it, for the
+                processes that use it from other output folders.
+        """
+        if file is not None and not file.resolve().is_relative_to(self.root):
+            folder = file.resolve().parent
+            if os.access(folder, os.W_OK):
+                return FileLock(folder / f".{file.name}.lock")
         return FileLock(self.root / "locks" / "stores.lock")

@@ -81,9 +81,7 @@ class Reopened:
 
     def with_images(self, item: TrialResult) -> TrialResult:
         """Return a trial with its denoised images, read from the store."""
-        return replace(
-            item, rows=tuple(replace(r, result=self._whole(r.result)) for r in item.rows)
-        )
+        return item.with_images(lambda key: self.store.load(key, with_image=True))
 
     def denoised(self, row: Row) -> np.ndarray | None:
         """Return the denoised image of a fit, float32 (c, h, w) from 0 to 1; None if it has none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -58,6 +58,21 @@ class TrialResult:
     def reused(self) -> int:
         """Fits that were in the store before."""
         return sum(row.reused for row in self.rows)
+
+    def light(self) -> TrialResult:
+        """Return it without denoised images, which the fit store has."""
+        rows = (replace(row, result=replace(row.result, denoised=None)) for row in self.rows)
+        return replace(self, rows=tuple(rows))
+
+    def with_images(self, load: Callable[[str], FitResult | None]) -> TrialResult:
+        """Return it with its denoised images, as far as `load` finds results by their keys."""
+
+        def whole(result: FitResult) -> FitResult:
+            there = result.failure or result.denoised is not None
+            return result if there else load(result.key) or result
+
+        rows = (replace(row, result=whole(row.result)) for row in self.rows)
+        return replace(self, rows=tuple(rows))
 
     def by_image(self, metric: str, condition: str) -> dict[str, float]:
         """Return the value of a metric per image, averaged over seeds; failed fits are left out.

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import math
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import optuna
@@ -16,14 +15,11 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
-from sqlalchemy.exc import SQLAlchemyError
 
-from n2n_ablate.errors import StoreError
-from n2n_ablate.escape import unsigned
 from n2n_ablate.output import Output
 from n2n_ablate.part import Value
+from n2n_ablate.search_database import SearchDatabase
 from n2n_ablate.space import Choice, Domain
 from n2n_ablate.strategies import BESIDE, strategy
 from n2n_ablate.study import Plan
@@ -40,20 +36,11 @@ class Asked:
     values: Mapping[str, Value]
 
 
-@contextlib.contextmanager
-def _explained() -> Iterator[None]:
-    """Turn what a database raises (it is full, locked, gone) into one line."""
-    try:
-        yield
-    except (SQLAlchemyError, StorageInternalError) as error:
-        cause = error.__cause__ if isinstance(error, StorageInternalError) else error
-        reason = str(cause or error).splitlines()[0]
-        msg = f"the search cannot be kept: {reason}"
-        raise StoreError(msg) from error
-
-
 class Search:
     """One search: goes on where an earlier one with the same plan stopped, unless `fresh`.
+
+    On PostgreSQL the search is everybody's who uses the database, one process at a time. In other
+    databases every output folder has its own, because only the folder's lock keeps processes apart.
 
     Args:
         plan: Gives the space, the strategy and the identity of the search.
@@ -61,56 +48,62 @@ class Search:
         key: Identity of the search; the plan's if empty.
         storage: An SQLAlchemy URL; `optuna.db` in the output folder if empty.
         fresh: Start a new search beside the old one.
+        note: Told when the storage is away and waited for.
 
     Raises:
-        StoreError: The storage cannot be opened; later, from every method, that it cannot be used.
+        StoreError: The storage cannot be opened.
+        BusyError: Another process owns the search.
     """
 
     def __init__(
-        self, plan: Plan, output: Output, *, key: str = "", storage: str = "", fresh: bool = False
+        self,
+        plan: Plan,
+        output: Output,
+        *,
+        key: str = "",
+        storage: str = "",
+        fresh: bool = False,
+        note: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._plan = plan
+        self._database = SearchDatabase(storage, output, note)
+        self._storage = self._database.storage
         self._key = key or plan.key
-        if storage:
-            # The lock is the output folder's, so a shared database must keep folders apart.
+        if storage and not self._database.shared:
             home = f"{platform.node()}/{output.root}"
             self._key += f"-{hashlib.sha256(home.encode()).hexdigest()[:6]}"
         self._space = {
             key: _distribution(domain, whole=key in plan.whole)
             for key, domain in plan.space.items()
         }
-        url = storage or f"sqlite:///{output.root / 'optuna.db'}"
+        busy = f"study '{plan.study.name}' is being run by {{owner}}, with the same search storage."
         try:
-            with output.opening():
-                self._storage = optuna.storages.RDBStorage(url)
-                name = self._name(fresh=fresh)
-                self._study = optuna.create_study(
-                    study_name=name,
-                    storage=self._storage,
-                    direction="maximize",
-                    load_if_exists=True,
-                )
-        except Exception as error:  # SQLAlchemy and every driver have families of their own
-            reason = str(error).splitlines()[0]
-            msg = f"the search storage '{url}' cannot be opened: {reason}"
-            raise StoreError(unsigned(msg)) from error
-        # Nobody else may hold this search, so whoever was running these trials is gone.
-        running = self._study.get_trials(states=(TrialState.RUNNING,))
-        self._interrupted = [_asked(t) for t in running if set(t.params) == set(self._space)]
+            self._database.hold(self._stem, f"{busy} Wait, or use another --storage.")
+            self._study = self._database.call(lambda: self._opened(fresh=fresh))
+            # Nobody else may hold this search, so whoever was running these trials is gone.
+            running = self._database.call(self._running)
+        except BaseException:
+            self._database.close()
+            raise
+        self._interrupted = [_asked(trial) for trial in running]
+        self._handed = {asked.number for asked in self._interrupted}
 
     @property
     def name(self) -> str:
         """Name of the Optuna study."""
         return str(self._study.study_name)
 
-    @_explained()
+    def close(self) -> None:
+        """Let go of the database, so that another process may go on."""
+        self._database.close()
+
     def finished(self) -> list[Asked]:
         """Return the trials that the strategy chose and that have ended, failed ones too, in order."""
-        ended = self._study.get_trials(states=(TrialState.COMPLETE, TrialState.FAIL))
+        states = (TrialState.COMPLETE, TrialState.FAIL)
+        ended = self._database.call(lambda: self._study.get_trials(states=states))
         own = [trial for trial in ended if not {_DECLARED, _SKIPPED} & set(trial.user_attrs)]
         return [_asked(trial) for trial in own]
 
-    @_explained()
     def know(self, name: str, values: Mapping[str, Value], score: float) -> None:
         """Tell the strategy about a declared trial, once."""
         inside = set(values) == set(self._space) and all(
@@ -118,18 +111,20 @@ class Search:
         )
         if not inside or not math.isfinite(score):
             return
-        known = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        if any(trial.user_attrs.get(_DECLARED) == name for trial in known):
-            return
         trial = optuna.trial.create_trial(
             params=dict(values),
             distributions=self._space,
             value=score,
             user_attrs={_DECLARED: name, BESIDE: "declared"},
         )
-        self._study.add_trial(trial)
 
-    @_explained()
+        def add() -> None:
+            known = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+            if not any(one.user_attrs.get(_DECLARED) == name for one in known):
+                self._study.add_trial(trial)
+
+        self._database.call(add)
+
     def ask(self, *, at_random: bool = False) -> Asked:
         """Return the next place to try, or any place if the strategy keeps to what it knows.
 
@@ -138,6 +133,45 @@ class Search:
         """
         if self._interrupted:
             return self._interrupted.pop(0)
+        asked = self._database.call(lambda: self._ask(at_random=at_random))
+        self._handed.add(asked.number)
+        return asked
+
+    def skip(self, asked: Asked) -> None:
+        """Set aside a place that need not or cannot be tried; it is no trial of the study."""
+
+        def mark() -> None:
+            trial = self._study.get_trials(deepcopy=False)[asked.number]
+            if not trial.state.is_finished():
+                self._storage.set_trial_user_attr(trial._trial_id, _SKIPPED, value=True)
+
+        self._database.call(mark)
+        self.tell(asked, None)
+
+    def tell(self, asked: Asked, score: float | None) -> None:
+        """Report the score of an asked trial, None (or NaN) if it failed."""
+        failed = score is None or not math.isfinite(score)
+        told = {"state": TrialState.FAIL} if failed else {"values": score}
+        # After an outage nobody knows whether the first attempt was heard.
+        self._database.call(lambda: self._study.tell(asked.number, skip_if_finished=True, **told))
+
+    def _opened(self, *, fresh: bool) -> optuna.Study:
+        return optuna.create_study(
+            study_name=self._name(fresh=fresh),
+            storage=self._storage,
+            direction="maximize",
+            load_if_exists=True,
+        )
+
+    def _running(self) -> list[optuna.trial.FrozenTrial]:
+        found = self._study.get_trials(states=(TrialState.RUNNING,))
+        return [trial for trial in found if set(trial.params) == set(self._space)]
+
+    def _ask(self, *, at_random: bool) -> Asked:
+        if self._database.broke:  # an outage may have cost the answer, but not the trial
+            lost = [trial for trial in self._running() if trial.number not in self._handed]
+            if lost:
+                return _asked(lost[0])
         seed = hashlib.sha256(f"{self.name}/{len(self._study.get_trials(deepcopy=False))}".encode())
         number = int.from_bytes(seed.digest()[:4], "big")
         chosen = "random" if at_random else self._plan.study.strategy
@@ -148,23 +182,12 @@ class Search:
             trial.set_user_attr(BESIDE, "at random")
         return Asked(trial.number, dict(trial.params))
 
-    @_explained()
-    def skip(self, asked: Asked) -> None:
-        """Set aside a place that need not or cannot be tried; it is no trial of the study."""
-        trial = self._study.get_trials(deepcopy=False)[asked.number]
-        self._storage.set_trial_user_attr(trial._trial_id, _SKIPPED, value=True)
-        self._study.tell(asked.number, state=TrialState.FAIL)
-
-    @_explained()
-    def tell(self, asked: Asked, score: float | None) -> None:
-        """Report the score of an asked trial, None (or NaN) if it failed."""
-        if score is None or not math.isfinite(score):
-            self._study.tell(asked.number, state=TrialState.FAIL)
-        else:
-            self._study.tell(asked.number, score)
+    @property
+    def _stem(self) -> str:
+        return f"{self._plan.study.name}/{self._plan.profile.name}/{self._key}"
 
     def _name(self, *, fresh: bool) -> str:
-        stem = f"{self._plan.study.name}/{self._plan.profile.name}/{self._key}"
+        stem = self._stem
         names = [
             name for name in optuna.get_all_study_names(self._storage) if name.startswith(stem)
         ]

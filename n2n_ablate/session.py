@@ -6,7 +6,6 @@ import importlib.util
 import platform
 import re
 import shlex
-import subprocess
 import sys
 import uuid
 from collections.abc import Sequence
@@ -19,10 +18,11 @@ import torch
 from n2n_ablate import study
 from n2n_ablate.bench import Bench
 from n2n_ablate.errors import StoreError, StudyError
+from n2n_ablate.escape import unsigned
 from n2n_ablate.execute import Choice, Executor
 from n2n_ablate.fit import Machine
 from n2n_ablate.held_out import require_held_out
-from n2n_ablate.invocation import Invocation
+from n2n_ablate.invocation import Invocation, commit
 from n2n_ablate.lifecycle import Audience
 from n2n_ablate.output import Output
 from n2n_ablate.race import Race
@@ -177,6 +177,12 @@ def open_runner(
     Raises:
         AblateError: A store cannot be opened.
     """
+    tracker = None
+    if tracking == "mlflow":
+        from n2n_ablate.mlflow_tracker import MlflowTracker
+
+        tracker = MlflowTracker(output, tracking_uri or None, session.registry)
+    audience = _audience(session.registry, view, tracker)
     search = None
     if race and session.plan.effects:
         msg = (
@@ -196,18 +202,20 @@ def open_runner(
                 raise StudyError(_no_search(session.plan, package))
         from n2n_ablate.search import Search
 
-        search = Search(session.plan, output, key=session.bench.key, storage=storage, fresh=fresh)
-    tracker = None
-    if tracking == "mlflow":
-        from n2n_ablate.mlflow_tracker import MlflowTracker
-
-        tracker = MlflowTracker(output, tracking_uri or None, session.registry)
+        search = Search(
+            session.plan,
+            output,
+            key=session.bench.key,
+            storage=storage,
+            fresh=fresh,
+            note=audience.note,
+        )
     return Runner(
         plan=session.plan,
         registry=session.registry,
         bench=session.bench,
         output=output,
-        audience=_audience(session.registry, view, tracker),
+        audience=audience,
         invocation=_invocation(session),
         search=search,
         refit=refit,
@@ -273,21 +281,7 @@ def _invocation(session: Session) -> Invocation:
     for entry in session.registry:
         if entry.origin.version and not str(entry.factory.__module__).startswith("n2n_ablate"):
             versions[entry.origin.plugin] = entry.origin.version
-    command = shlex.join(["n2n-ablate", *sys.argv[1:]])
+    command = unsigned(shlex.join(["n2n-ablate", *sys.argv[1:]]))
     return Invocation(
-        uuid.uuid4().hex[:12], command, machine.name, machine.precision, versions, _commit()
+        uuid.uuid4().hex[:12], command, machine.name, machine.precision, versions, commit()
     )
-
-
-def _commit() -> str:
-    try:
-        done = subprocess.run(
-            ["git", "rev-parse", "--short=12", "HEAD"],
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

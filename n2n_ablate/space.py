@@ -7,6 +7,7 @@ parameter may be a component itself, or a list; as data such a component is a `P
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import math
 import typing
@@ -145,6 +146,7 @@ class Parameter:
         return value
 
 
+@functools.cache  # thousands of fits ask for those of the same few components
 def parameters(factory: Callable[..., Any]) -> tuple[Parameter, ...]:
     """List the parameters of a component class, in the order of its fields or signature.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -151,8 +151,7 @@ class Stage:
         ]
         whole = TrialResult(trial, tuple(rows))
         # Images are for those who listen; a thousand trials need not keep them in memory.
-        light = tuple(replace(row, result=replace(row.result, denoised=None)) for row in rows)
-        kept = TrialResult(trial, light)
+        kept = whole.light()
         score = score_of(kept)
         self.journal.add(kept, score if math.isfinite(score) else None, more=more)
         self._done[trial.name] = kept

@@ -19,6 +19,8 @@ from n2n_ablate.fit.job import FitResult
 from n2n_ablate.fit.parcel import apart, together
 from n2n_ablate.output import Output
 
+_IMAGE, _NONE = "denoised", ""
+
 
 class FitStore:
     """Results of fits by key."""
@@ -38,7 +40,7 @@ class FitStore:
             StoreError: The file cannot be written, for instance because the disk is full.
         """
         about, tensors = apart(result)
-        about["sum"] = _checksum(tensors, result.figures)
+        about["sums"] = _sums(tensors, result.figures)
         path = self.path(result.key)
         try:
             path.parent.mkdir(exist_ok=True)
@@ -51,13 +53,16 @@ class FitStore:
         """Return a stored result, or None if the fit has to be run.
 
         A damaged file is renamed to end in `.damaged`, listed in `damaged`, and counts as missing.
+        What is not asked for is not read and not checked: the image is most of the file.
         """
         path = self.path(key)
         try:
             with safe_open(path, "numpy") as file:
                 about = json.loads(file.metadata()["fit"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            whole = about["key"] == key and about["sum"] == _checksum(tensors, about["figures"])
+                wanted = [name for name in file.keys() if with_image or name != _IMAGE]  # noqa: SIM118
+                tensors = {name: file.get_tensor(name) for name in wanted}
+            sums = about["sums"] if with_image else about["sums"] | {_IMAGE: _NONE}
+            whole = about["key"] == key and sums == _sums(tensors, about["figures"])
         except FileNotFoundError:
             return None
         except (SafetensorError, ValueError, KeyError, TypeError):
@@ -68,8 +73,6 @@ class FitStore:
         if not whole:
             self._set_aside(path)
             return None
-        if not with_image:
-            tensors.pop("denoised", None)
         return together(about, tensors)
 
     def _set_aside(self, path: Path) -> None:
@@ -91,6 +94,13 @@ def write_whole(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             Path(name).unlink()
         raise
+
+
+def _sums(tensors: Mapping[str, np.ndarray], figures: Mapping[str, float]) -> dict[str, str]:
+    """Return one checksum for the image and one for everything else."""
+    rest = {name: array for name, array in tensors.items() if name != _IMAGE}
+    image = {name: array for name, array in tensors.items() if name == _IMAGE}
+    return {"rest": _checksum(rest, figures), _IMAGE: _checksum(image, {}) if image else _NONE}
 
 
 def _checksum(tensors: Mapping[str, np.ndarray], figures: Mapping[str, float]) -> str:

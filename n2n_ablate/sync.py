@@ -14,6 +14,7 @@ from n2n_ablate.output import Output
 from n2n_ablate.registry import Registry
 from n2n_ablate.reopen import Reopened
 from n2n_ablate.results import TrialResult
+from n2n_ablate.study import BASELINE
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,8 @@ def _write_trials(
     seen = gallery(found.header, registry, images)
     commands, last = about
     incomplete = {lost.trial for lost in found.lost}
-    for item in found.result.trials:
+    # A journal line that was damaged and written again stands at the end.
+    for item in sorted(found.result.trials, key=lambda item: item.trial.role != BASELINE):
         if item.trial.name in incomplete and tracker.knows(item):
             continue  # it was written when its fits were still there
         if item.trial.name not in found.finished:
@@ -121,8 +123,7 @@ def _write_trials(
         invocation = commands.get(own, last).invocation
         given = {row.image for row in item.rows}
         subjects = [subject for subject in seen.subjects if subject.image.name in given]
-        tracker.trial(found.with_images(item), subjects, invocation=invocation, at=at or None)
-    tracker.keep_early()
+        tracker.trial(item, subjects, invocation=invocation, at=at or None)
     return list(seen.problems)
 
 

@@ -35,9 +35,10 @@ class Trainer:
     seconds: float = 0.0
 
     def stored(self, wanted: Mapping[str, Fit]) -> dict[str, FitResult]:
-        """Return the results that are there, with their images."""
+        """Return the results that are there, with their images if a plugin wants to see them."""
         keys = [key for key in wanted if not self.refit or key in self.fresh]
-        found = {key: self.store.load(key, with_image=True) for key in keys}
+        images = self.audience.wants_images
+        found = {key: self.store.load(key, with_image=images) for key in keys}
         for path in self.store.damaged:
             self.audience.note(f"'{path}' is damaged; it was set aside and its fit is run again")
         self.store.damaged.clear()

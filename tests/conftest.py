@@ -5,7 +5,9 @@ import os
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ.pop("MLFLOW_TRACKING_URI", None)  # tests never write to the store of whoever runs them
 
+import mlflow_server as mlflow_servers
 import numpy as np
+import postgres as postgres_servers
 import pytest
 import torch
 from PIL import Image as Pillow
@@ -57,6 +59,21 @@ def registry():
     from n2n_ablate.registry import Registry
 
     return Registry()
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """PostgreSQL's server, running."""
+    with postgres_servers.running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(postgres, tmp_path_factory):
+    """MLflow's server with PostgreSQL behind it, running."""
+    database = postgres.create("mlflow")
+    with mlflow_servers.running(tmp_path_factory.mktemp("server"), database) as server:
+        yield server
 
 
 @pytest.fixture

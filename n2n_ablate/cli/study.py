@@ -14,6 +14,7 @@ import typer
 
 from n2n_ablate.cli import options
 from n2n_ablate.cli.screen import messages, results
+from n2n_ablate.escape import unsigned
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -165,6 +166,8 @@ def _run_locked(
             return _interrupted(runner, view.console)
         finally:
             view.close()
+            if runner.search is not None:
+                runner.search.close()
     _print(result, runner, request, as_json=as_json, quiet=quiet)
     return _FAILED_FITS if result.failures else 0
 
@@ -224,7 +227,7 @@ def _next(runner: Runner, request: Request) -> list[str]:
         commands.append(("search on", [*_without_trials(_going_on(sys.argv[1:])), *more]))
     denoise = ["denoise", "noisy.png", "-o", "clean.png", "--from-study", name, *where]
     commands.append(("use the recipe that best prints", denoise))
-    return [f"{shlex.join(['n2n-ablate', *words])}    {what}" for what, words in commands]
+    return [f"{unsigned(shlex.join(['n2n-ablate', *words]))}    {what}" for what, words in commands]
 
 
 def _going_on(words: list[str]) -> list[str]:
@@ -246,7 +249,7 @@ def _interrupted(runner: Runner, console: Console) -> int:
     console.print(
         f"stopped: {trials} trials are finished and {runner.trained} fits were trained; all are kept. "
         "This goes on:\n"
-        f"  {shlex.join(['n2n-ablate', *_going_on(sys.argv[1:])])}",
+        f"  {unsigned(shlex.join(['n2n-ablate', *_going_on(sys.argv[1:])]))}",
         markup=False,
         highlight=False,
         soft_wrap=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from torch import Tensor
@@ -74,14 +74,13 @@ class Order:
             clean: The clean image, same shape.
             components: See `components`.
         """
-        plain = self.recipe.to_json()
         return Fit(
             key=key,
             noisy=noisy,
             clean=clean,
             init_seed=stream("weights", self.image, self.seed),
             rng=partial(generator, "sampler", self.image, self.seed),
-            kin=canonical({kind: plain[kind] for kind in ("backbone", "loss", "estimator")}),
+            kin=_kin(self.recipe),
             order=self,
             **components,
         )
@@ -106,3 +105,9 @@ class Order:
             seed=int(data["seed"]),
             image=str(data["image"]),
         )
+
+
+@lru_cache(maxsize=16)  # it is the same for all fits of a recipe
+def _kin(recipe: Recipe) -> str:
+    plain = recipe.to_json()
+    return canonical({kind: plain[kind] for kind in ("backbone", "loss", "estimator")})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 from scipy import optimize, stats
@@ -44,12 +45,16 @@ def detectable(difference: Difference, *, chance: float = POWER) -> float | None
     """
     if not math.isfinite(difference.half_width):
         return None
-    n, critical = difference.n, difference.critical
+    return _effect(difference.n, difference.critical, chance) * difference.sd
+
+
+@functools.cache  # it is the same for all contrasts of a study
+def _effect(n: int, critical: float, chance: float) -> float:
     high = 2.0
     while power(high, n, critical) < chance:
         high *= 2
-    effect = optimize.brentq(lambda effect: power(effect, n, critical) - chance, 0, high, xtol=1e-6)
-    return float(effect) * difference.sd
+    found = optimize.brentq(lambda effect: power(effect, n, critical) - chance, 0, high, xtol=1e-6)
+    return float(found)
 
 
 def images_for(sd: float, half_width: float, level: float = LEVEL) -> int:

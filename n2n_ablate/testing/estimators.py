@@ -88,10 +88,13 @@ class EstimatorContract:
             before = both.clone()
             keep = together.see(step, both)
             alone = torch.cat([first.see(step, one), second.see(step, two)])
-            assert keep.dtype == torch.bool
-            assert keep.tolist() == alone.tolist()
-            assert torch.equal(both, before)
-            assert look > 1 or keep.all()
+            require(keep.dtype == torch.bool, f"it answers with values of type {keep.dtype}")
+            require(
+                keep.tolist() == alone.tolist(),
+                f"at look {look} it keeps {keep.tolist()} of two fits, but {alone.tolist()} alone",
+            )
+            require(alike(both, before), "it writes into the images that it looks at")
+            require(look > 1 or bool(keep.all()), "the first look does not keep all fits")
 
     def _watch(self) -> Any:
         watch = getattr(self.estimator, "watch", None)

@@ -16,7 +16,8 @@ from program import command, here
 from n2n_ablate import mlflow_store, reopen
 from n2n_ablate.errors import StoreError
 from n2n_ablate.images import write
-from n2n_ablate.mlflow_store import MlflowStore, database_file, tracking_uri
+from n2n_ablate.mlflow_address import database_file, tracking_uri
+from n2n_ablate.mlflow_store import MlflowStore
 from n2n_ablate.output import Output
 from n2n_ablate.registry import Registry
 from n2n_ablate.sync import sync

@@ -343,7 +343,8 @@ def test_failures_of_a_confirmation_count(finished):
 @pytest.mark.filterwarnings("ignore")  # mlflow's imports warn about their own imports
 def test_runs_of_a_confirmation_have_that_role_and_are_written_once(home, registry):
     from n2n_ablate import journal
-    from n2n_ablate.mlflow_store import MlflowStore, tracking_uri
+    from n2n_ablate.mlflow_address import tracking_uri
+    from n2n_ablate.mlflow_store import MlflowStore
     from n2n_ablate.output import Output
     from n2n_ablate.sync import sync
 

@@ -77,7 +77,7 @@ def test_a_study_goes_on_when_there_is_room_again(tiny, disk):
 def test_a_search_that_cannot_be_written_is_one_line(tiny, disk):
     runner = runner_of(tiny, disk, 4)
     disk.fill(but=0)
-    with pytest.raises(StoreError, match=r"the search cannot be kept: .*full"):
+    with pytest.raises(StoreError, match=r"cannot be used: .*full"):
         runner.search.ask()
     disk.make_room()
     assert runner.search.ask().values

@@ -296,6 +296,29 @@ class WeightsOnCpu(GoodEstimator):
         return denoise(noisy)[0] * torch.ones(noisy.shape[-1], device="cpu")
 
 
+class KeepsBest:
+    """Looks for the darkest image of the whole stack, not of each fit."""
+
+    every = 10
+
+    def __init__(self):
+        self.darkest = None
+
+    def see(self, step, denoised):
+        level = denoised.mean().expand(len(denoised))
+        if self.darkest is None:
+            self.darkest = level
+            return torch.ones(len(denoised), dtype=torch.bool)
+        keep = level < self.darkest
+        self.darkest = torch.minimum(level, self.darkest)
+        return keep
+
+
+class WatchesTheStack(GoodEstimator):
+    def watch(self, steps):
+        return KeepsBest()
+
+
 class GoodMetric:
     higher_is_better = False
 
@@ -381,6 +404,7 @@ CASES = {
         (Averages, "test_images_do_not_see_each_other"),
         (ClampsInPlace, "test_noisy_image_is_left_alone"),
         (WeightsOnCpu, "test_it_runs_on_a_gpu"),
+        (WatchesTheStack, "test_a_watch_judges_every_fit_by_its_own_images"),
     ],
     "metric": [
         (ThreeChannels, "test_one_finite_value_per_image"),

@@ -208,7 +208,10 @@ def test_a_listener_of_ours_that_fails_is_told_by_its_name():
     audience.point(POINT)
     audience.point(POINT)
     audience.study_finished(None, "finished")
-    assert ear.notes() == ["tracking stopped, the results are kept: the server is gone"]
+    assert ear.notes() == [
+        "tracking stopped, the study goes on: the server is gone",
+        "tracking is not complete, the results are kept",
+    ]
 
 
 def test_a_listener_in_the_background_is_heard_out_before_the_study_ends():

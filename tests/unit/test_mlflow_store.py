@@ -6,7 +6,8 @@ import sqlite3
 import pytest
 
 from n2n_ablate.errors import StoreError
-from n2n_ablate.mlflow_store import MlflowStore, chart_link, database_file, tracking_uri
+from n2n_ablate.mlflow_address import chart_link, database_file, tracking_uri
+from n2n_ablate.mlflow_store import MlflowStore
 from n2n_ablate.output import Output
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's imports warn about their own imports

@@ -159,5 +159,5 @@ def test_values_are_short_numbers(planned, tmp_path):
 
 
 def test_a_storage_that_cannot_be_opened_is_named(planned, tmp_path):
-    with pytest.raises(StoreError, match="the search storage 'nonsense' cannot be opened"):
+    with pytest.raises(StoreError, match="the search storage 'nonsense' cannot be used: Could not"):
         Search(planned, Output(tmp_path), storage="nonsense")

@@ -70,10 +70,22 @@ def test_a_damaged_file_is_set_aside_and_counts_as_missing(store, damage):
     else:
         content = bytearray(b"not a result at all")
     path.write_bytes(content)
-    assert store.load(KEY) is None
+    assert store.load(KEY, with_image=damage == "flip") is None  # the last bytes are the image's
     assert store.damaged == [path]
     assert path.with_suffix(".damaged").exists()
     assert not path.exists()
+
+
+def test_an_image_that_is_damaged_does_not_cost_the_figures(store):
+    store.save(result())
+    path = store.path(KEY)
+    content = bytearray(path.read_bytes())
+    content[-7] ^= 1
+    path.write_bytes(content)
+    assert store.load(KEY).figures == result().figures
+    content[content.index(b"27.125")] ^= 1
+    path.write_bytes(content)
+    assert store.load(KEY) is None
 
 
 def test_a_file_under_another_name_is_not_believed(store):

@@ -1,0 +1,44 @@
+"""Where MLflow keeps runs: a database file, a database server, or a server of MLflow's own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import unquote
+
+DATABASE = "mlflow.db"
+_VIEW = "n2n"
+VIEW_TAG = f"mlflow.sharedViewState.{_VIEW}"
+"""The tag of an experiment that keeps an arrangement of its chart page, see `chart_view`."""
+
+
+def tracking_uri(root: Path, explicit: str | None = None) -> str:
+    """Return where runs are kept: as given, else `MLFLOW_TRACKING_URI`, else in the output folder."""
+    asked = explicit or os.environ.get("MLFLOW_TRACKING_URI", "").strip()
+    # Otherwise a folder called `100%20` would be another one, and `what?` would be cut short.
+    file = str(root.resolve() / DATABASE).replace("%", "%25").replace("?", "%3F")
+    return asked or f"sqlite:///{file}"
+
+
+def database_file(uri: str) -> Path | None:
+    """Return the file of an SQLite store, None for other stores."""
+    path = uri.removeprefix("sqlite:///")
+    return None if path == uri else Path(unquote(path.partition("?")[0]))
+
+
+def is_server(uri: str) -> bool:
+    """Say whether runs are kept by a server, which then also decides where files go."""
+    return uri.startswith(("http://", "https://"))
+
+
+def chart_link(base_url: str, experiment_id: str, *, arranged: bool = True) -> str:
+    """Return the page that shows an experiment's curves. Without the queries MLflow opens another.
+
+    Args:
+        base_url: Where MLflow's pages are served.
+        experiment_id: Of the study.
+        arranged: Ask for the arrangement of `chart_view`; the experiment must have it.
+    """
+    page = f"/#/experiments/{experiment_id}/runs"
+    view = f"&viewStateShareKey={_VIEW}" if arranged else ""
+    return f"{base_url.rstrip('/')}{page}?workflowType=machine_learning&compareRunsMode=CHART{view}"

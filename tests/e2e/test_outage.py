@@ -1,0 +1,289 @@
+"""Stores that fail while a study runs: it loses nothing, waits for nobody, and is made whole later."""
+
+import functools
+import os
+import sqlite3
+import subprocess
+import threading
+import time
+import uuid
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from program import command, here
+
+from n2n_ablate import background, search_database
+from n2n_ablate.console import Plain
+from n2n_ablate.images import write
+from n2n_ablate.mlflow_store import MlflowStore
+from n2n_ablate.mlflow_tracker import MlflowTracker
+from n2n_ablate.output import Output
+from n2n_ablate.trainer import Trainer
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's imports warn about their own imports
+
+STUDY = """
+name = "outage"
+question = "Which centre?"
+design = "one-at-a-time"
+
+[baseline]
+sampler = { name = "three-by-three", center = 0.01 }
+backbone = { name = "zs-n2n", width = 8 }
+loss = "residual-consistency"
+training = "adam"
+
+[[conditions]]
+noise = { name = "gaussian", sigma = 25.0 }
+label = "sigma 25"
+
+[factors]
+"sampler.center" = [0.0, 0.2]
+
+[profiles.quick]
+images = ["photos"]
+crop = 20
+set = { "training.steps" = 4 }
+"""
+SEARCH = (
+    STUDY.replace('"one-at-a-time"', '"search"')
+    .replace("[0.0, 0.2]", "{ low = 0.0, high = 0.5 }")
+    .replace("crop = 20", "crop = 20\ntrials = 5")
+    + "[search]\nstartup = 1\n"
+)
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A folder with a study and its image."""
+    (tmp_path / "photos").mkdir()
+    pixels = torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(1))
+    write(tmp_path / "photos" / "one.png", pixels)
+    (tmp_path / "outage.toml").write_text(STUDY)
+    (tmp_path / "search.toml").write_text(SEARCH)
+    return tmp_path
+
+
+def runs_in(uri, root, study="outage"):
+    """Return name and status of all runs of the study."""
+    store = MlflowStore(Output(root), uri)
+    experiment = store.experiment_id(study)
+    found = store.runs(experiment, "") if experiment else ()
+    return sorted((run.info.run_name, run.info.status) for run in found)
+
+
+TRIALS = ("baseline", "sampler.center=0", "sampler.center=0.2")
+WHOLE = [(name, "FINISHED") for name in (*TRIALS, "summary")]
+
+
+def spoken(done):
+    """Return what was said, but for the line that only a slow machine hears."""
+    said = done.stderr.splitlines()
+    return [line for line in said if line != "tracking is not done yet; Ctrl-C leaves the rest"]
+
+
+LEFT = "tracking is not complete, the results are kept"
+
+
+def track(home, uri, *more, study="outage.toml"):
+    begun = time.monotonic()
+    done = here("study", study, "--tracking-uri", uri, "--quiet", *more, folder=home)
+    assert done.returncode == 0, done.stderr
+    return done, time.monotonic() - begun
+
+
+def test_a_server_that_is_not_there_costs_a_line_and_seconds(home):
+    plain = here("study", "outage.toml", "--tracking", "none", "--quiet", folder=home)
+    done, took = track(home, "http://me:secret@127.0.0.1:9")
+    assert done.stdout == plain.stdout
+    assert took < 40  # most of it the import of MLflow on a busy machine
+    hidden = "http://***@127.0.0.1:9"
+    assert spoken(done) == [
+        f"tracking waits, the study goes on: MLflow's store '{hidden}' cannot be used: connection refused",
+        f"{LEFT}: the same command, or n2n-ablate sync outage --tracking-uri {hidden}, writes the rest",
+    ]
+
+
+@pytest.mark.postgres
+def test_a_server_that_is_killed_and_started_again_lacks_nothing(home, mlflow_server, monkeypatch):
+    mlflow_server.forget()
+    monkeypatch.setattr(background, "_FIRST_PAUSE", 0.2)
+    said = dying_after_the_baseline(mlflow_server, monkeypatch)
+    done = here("study", "outage.toml", "--tracking-uri", mlflow_server.url, folder=home)
+    assert done.returncode == 0, done.stderr
+    told = [line for line in said if line.startswith("tracking")]
+    assert told[0].startswith("tracking waits, the study goes on: ")
+    assert told[-1] == "tracking goes on"
+    assert runs_in(mlflow_server.url, home / "mlruns") == WHOLE
+    again = here("sync", "--tracking-uri", mlflow_server.url, folder=home)
+    assert again.stdout == "outage (quick): 3 trials, 0 runs written\n"
+
+
+def dying_after_the_baseline(server, monkeypatch):
+    """Kill the server before it is told the second trial; start it again when that was noticed.
+
+    Returns what is said.
+    """
+    said, killed = [], []
+    note, train, trial = Plain.note, Trainer.train, MlflowTracker.trial
+
+    @functools.wraps(note)  # by its marks it is known as a hook
+    def listening(view, message):
+        said.append(message)
+        note(view, message)
+
+    @functools.wraps(trial)
+    def killing(tracker, result, subjects, **more):
+        if tracker.written == ["baseline"] and not killed:
+            killed.append(True)
+            server.kill()
+        trial(tracker, result, subjects, **more)
+
+    def waiting(trainer, fits):
+        yield from train(trainer, fits)
+        wait_for(lambda: any(line.startswith("tracking waits") for line in said))
+        server.start()
+
+    monkeypatch.setattr(MlflowTracker, "trial", killing)
+    monkeypatch.setattr(Plain, "note", listening)
+    monkeypatch.setattr(Trainer, "train", waiting)
+    return said
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 100
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.postgres
+def test_a_server_that_hangs_is_left_and_synced_later(home, mlflow_server, monkeypatch):
+    mlflow_server.forget()
+    monkeypatch.setattr(background, "_PATIENCE", 1.0)
+    with mlflow_server.held_up():
+        done, took = track(home, mlflow_server.url)
+    assert took < 40
+    assert spoken(done)[-1].startswith(LEFT)
+    late = here("sync", "--tracking-uri", mlflow_server.url, folder=home)
+    assert late.returncode == 0, late.stderr
+    assert runs_in(mlflow_server.url, home / "mlruns") == WHOLE
+
+
+@pytest.mark.postgres
+def test_the_same_command_completes_what_the_server_did_not_hear(home, mlflow_server):
+    mlflow_server.forget()
+    track(home, "http://127.0.0.1:9")
+    done, _ = track(home, mlflow_server.url)
+    assert spoken(done) == []
+    assert runs_in(mlflow_server.url, home / "mlruns") == WHOLE
+
+
+@contextmanager
+def locked(files, seconds):
+    """Keep other processes from databases for a while, as a program does that forgets to commit."""
+    held = []
+    for file in files:
+        held.append(sqlite3.connect(file, isolation_level=None, check_same_thread=False))
+        held[-1].execute("begin exclusive")
+
+    def let_go():
+        for connection in held:
+            connection.execute("rollback")
+            connection.close()
+
+    timer = threading.Timer(seconds, let_go)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.join()
+
+
+@pytest.mark.parametrize(
+    "seconds", [6, pytest.param(30, marks=[pytest.mark.slow, pytest.mark.timeout(300)])]
+)
+def test_databases_that_another_program_locks_are_waited_for(home, seconds):
+    environment = {"MLFLOW_TRACKING_URI": ""}
+    first = here("study", "search.toml", "--trials", 2, "--quiet", folder=home, **environment)
+    assert first.returncode == 0, first.stderr
+    files = [home / "mlruns" / name for name in ("optuna.db", "mlflow.db")]
+    begun = time.monotonic()
+    with locked(files, seconds):
+        done = here("study", "search.toml", "--quiet", folder=home)
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - begun > seconds
+    assert "optuna.db' does not answer: waiting up to 60 s" in done.stderr
+    assert "Traceback" not in done.stderr
+    names = {name for name, status in runs_in(f"sqlite:///{files[1]}", home / "mlruns")}
+    statuses = {status for _, status in runs_in(f"sqlite:///{files[1]}", home / "mlruns")}
+    assert len(names) == 6  # five trials and the summaries
+    assert statuses == {"FINISHED"}
+
+
+def test_a_search_storage_that_stays_locked_ends_the_study_and_loses_nothing(home, monkeypatch):
+    first = here("study", "search.toml", "--trials", 2, "--tracking", "none", folder=home)
+    assert first.returncode == 0, first.stderr
+    monkeypatch.setattr(search_database, "_PATIENCE", 0.5)
+    with locked([home / "mlruns" / "optuna.db"], 8):
+        done = here("study", "search.toml", "--tracking", "none", "--quiet", folder=home)
+    assert done.returncode == 1
+    assert "Finished fits are kept; the same command goes on" in done.stderr.splitlines()[-1]
+    again = here("study", "search.toml", "--tracking", "none", "--quiet", folder=home)
+    assert again.returncode == 0, again.stderr
+
+
+@pytest.mark.parametrize("shared", ["beside", "in the output folder"])
+def test_several_studies_at_once_do_not_break_a_fresh_store(home, shared):
+    for number in range(3):
+        text = STUDY.replace('"outage"', f'"study-{number}"')
+        (home / f"study-{number}.toml").write_text(text)
+    uri = f"sqlite:///{home / 'team.db'}" if shared == "beside" else ""
+    outputs = [f"out-{number}" if uri else "mlruns" for number in range(3)]
+    running = [
+        subprocess.Popen(
+            command("study", f"study-{number}.toml", "--quiet", "--output", output)
+            + (["--tracking-uri", uri] if uri else []),
+            cwd=home,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number, output in enumerate(outputs)
+    ]
+    for process in running:
+        process.stdout, process.stderr = process.communicate(timeout=170)
+        assert (process.returncode, spoken(process)) == (0, [])
+    for number, output in enumerate(outputs):
+        store = uri or f"sqlite:///{home / 'mlruns' / 'mlflow.db'}"
+        assert runs_in(store, home / output, f"study-{number}") == WHOLE
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("shared", ["folder", "search"])
+def test_two_coordinators_of_one_study_do_not_both_run(home, postgres, shared):
+    storage = postgres.create(uuid.uuid4().hex)
+    words = ["study", "search.toml", "--tracking", "none", "--quiet", "--storage", storage]
+    words += ["--set", "training.steps=3000"]
+    folder = home / "mlruns" / "fits"
+    with subprocess.Popen(
+        command(*words), cwd=home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as first:
+        try:
+            wait_for(lambda: list(folder.glob("*/*.safetensors")) or first.poll() is not None)
+            assert first.poll() is None
+            more = ["--output", "elsewhere"] if shared == "search" else []
+            second = here(*words, *more, folder=home)
+        finally:
+            first.kill()
+    assert second.returncode == 1
+    assert "study 'outage' is being run by " in second.stderr
+    assert f"process {first.pid} on" in second.stderr or shared == "folder"
+    assert "secret" not in second.stderr
+    assert Path(home / "mlruns" / "studies").is_dir()
+    # The lock dies with its owner.
+    third = here(*words, *more, "--trials", 1, folder=home)
+    assert third.returncode == 0, third.stderr

@@ -1,0 +1,158 @@
+"""Work in a thread of its own: in order, over outages, and never waited for without an end."""
+
+import _thread
+import threading
+import time
+
+import pytest
+
+from n2n_ablate import background
+from n2n_ablate.background import Background
+from n2n_ablate.errors import AwayError
+
+
+class Store:
+    """A store outside that does what a test wants."""
+
+    def __init__(self):
+        self.away = False
+        self.since = 0.0
+        self.kept = []
+
+    def later(self):
+        return "n2n-ablate sync writes the rest"
+
+    def unanswered(self):
+        return self.since
+
+    def keep(self, what):
+        def job():
+            if self.away:
+                raise AwayError("the server is down")
+            self.kept.append(what)
+
+        return job
+
+
+@pytest.fixture
+def store():
+    return Store()
+
+
+@pytest.fixture
+def said():
+    return []
+
+
+@pytest.fixture
+def work(store, said, monkeypatch):
+    monkeypatch.setattr(background, "_FIRST_PAUSE", 0.02)
+    return Background("tracking", said.append, store)
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_everything_is_done_in_order_before_it_is_finished(work, store, said):
+    for number in range(50):
+        work.put(store.keep(number))
+    work.finish()
+    assert store.kept == list(range(50))
+    assert said == []
+
+
+def test_an_outage_is_said_once_and_costs_nothing_but_time(work, store, said):
+    work.put(store.keep("before"))
+    wait_for(lambda: store.kept)
+    store.away = True
+    work.put(store.keep("meanwhile"))
+    work.put(store.keep("later"))
+    wait_for(lambda: said)
+    time.sleep(0.1)  # several tries
+    assert said == ["tracking waits, the study goes on: the server is down"]
+    store.away = False
+    work.finish()
+    assert store.kept == ["before", "meanwhile", "later"]
+    assert said[1:] == ["tracking goes on"]
+
+
+def test_what_is_still_away_at_the_end_is_given_up_with_a_way_out(work, store, said, monkeypatch):
+    monkeypatch.setattr(background, "_FIRST_PAUSE", 30.0)
+    store.away = True
+    work.put(store.keep("one"))
+    work.put(store.keep("two"))
+    wait_for(lambda: said)
+    begun = time.monotonic()
+    work.finish()
+    assert time.monotonic() - begun < 5  # the end does not wait for the pause between two tries
+    assert said[1:] == [
+        "tracking is not complete, the results are kept: n2n-ablate sync writes the rest"
+    ]
+    store.away = False
+    assert store.kept == []
+
+
+def test_the_end_has_one_more_try(work, store, said, monkeypatch):
+    monkeypatch.setattr(background, "_FIRST_PAUSE", 30.0)
+    store.away = True
+    work.put(store.keep("one"))
+    wait_for(lambda: said)
+    store.away = False
+    work.finish()
+    assert store.kept == ["one"]
+    assert said[1:] == ["tracking goes on"]
+
+
+def test_a_server_that_hangs_is_not_waited_for(work, store, said):
+    hung = threading.Event()
+    work.put(lambda: hung.wait(60))
+    store.since = 11.0
+    begun = time.monotonic()
+    work.finish()
+    assert time.monotonic() - begun < 5
+    assert said == [
+        "tracking is not complete, the results are kept: n2n-ablate sync writes the rest"
+    ]
+    work.put(store.keep("late"))
+    hung.set()
+    assert work._done.wait(20)
+    assert store.kept == []  # whoever was given up does not begin anew
+
+
+def test_a_slow_end_is_said_and_bounded(work, said, monkeypatch):
+    monkeypatch.setattr(background, "_QUIET", 0.1)
+    monkeypatch.setattr(background, "_LONGEST_END", 0.5)
+    hung = threading.Event()
+    work.put(lambda: hung.wait(60))
+    work.finish()
+    hung.set()
+    assert said[0] == "tracking is not done yet; Ctrl-C leaves the rest"
+    assert said[1].startswith("tracking is not complete")
+
+
+def test_ctrl_c_ends_the_waiting_and_not_the_study(work, said):
+    hung = threading.Event()
+    work.put(lambda: hung.wait(60))
+    timer = threading.Timer(0.3, _thread.interrupt_main)
+    timer.start()
+    begun = time.monotonic()
+    work.finish()
+    timer.join()
+    hung.set()
+    assert time.monotonic() - begun < 5
+    assert said[0].startswith("tracking is not complete, the results are kept")
+
+
+def test_an_error_that_will_not_pass_ends_it_at_once(work, store, said):
+    work.put(lambda: 1 / 0)
+    work.put(store.keep("after"))
+    work.finish()
+    assert store.kept == []
+    assert said == [
+        "tracking stopped, the study goes on: division by zero",
+        "tracking is not complete, the results are kept: n2n-ablate sync writes the rest",
+    ]
