@@ -36,7 +36,7 @@ docs: .venv/installed-docs
 	@touch $@
 
 .venv/installed-dev: .venv/installed pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[dev,ray]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev,ray,postgres]'
 	@touch $@
 
 .venv/installed-docs: .venv/installed pyproject.toml

@@ -163,8 +163,10 @@ class MlflowTracker:
         status = command.status or "killed"
         old = self.known.summaries.get(command.invocation.id)
         key = record.summary_key(result, status)
-        whole = {f"{key}-measured", *([] if self._files.diagnoses else [key])}
-        if old is None or old.outcome not in whole:
+        if not old or old.outcome not in {
+            f"{key}-measured",
+            key if not self._files.diagnoses else "",
+        }:
             start, about = int(1000 * command.started), command.invocation
             run = old.run if old else self._create("summary", "summary", start, {}, about)
             self._fill(run, result, status, max(start, int(1000 * command.ended)))
@@ -180,8 +182,8 @@ class MlflowTracker:
         """See `background.Outside`."""
         output = self._output.root
         words = ["n2n-ablate", "sync", self._plan.study.name]
-        words += [] if output == Path("mlruns").resolve() else ["--output", str(output)]
-        words += ["--tracking-uri", self.store.uri] if self._asked else []
+        words += ["--output", str(output)] * (output != Path("mlruns").resolve())
+        words += ["--tracking-uri", self.store.uri] * self._asked
         return f"the same command, or {unsigned(shlex.join(words))}, writes the rest"
 
     def unanswered(self) -> float:

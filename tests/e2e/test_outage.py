@@ -4,6 +4,7 @@ import functools
 import os
 import sqlite3
 import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from program import command, here
+from program import command, here, run
 
 from n2n_ablate import background, search_database
 from n2n_ablate.console import Plain
@@ -97,7 +98,7 @@ def track(home, uri, *more, study="outage.toml"):
 def test_a_server_that_is_not_there_costs_a_line_and_seconds(home):
     plain = here("study", "outage.toml", "--tracking", "none", "--quiet", folder=home)
     done, took = track(home, "http://me:secret@127.0.0.1:9")
-    assert done.stdout == plain.stdout
+    assert done.stdout.startswith(plain.stdout)
     assert took < 40  # most of it the import of MLflow on a busy machine
     hidden = "http://***@127.0.0.1:9"
     assert spoken(done) == [
@@ -159,13 +160,21 @@ def wait_for(condition):
         time.sleep(0.05)
 
 
+def impatient(*words):
+    """A process of its own, or its thread would go on beside what comes later."""
+    code = "from n2n_ablate import background; background._PATIENCE = 1.0; "
+    return [sys.executable, "-c", f"{code}from n2n_ablate.cli import main; main()", *words]
+
+
 @pytest.mark.postgres
-def test_a_server_that_hangs_is_left_and_synced_later(home, mlflow_server, monkeypatch):
+def test_a_server_that_hangs_is_left_and_synced_later(home, mlflow_server):
     mlflow_server.forget()
-    monkeypatch.setattr(background, "_PATIENCE", 1.0)
+    words = ["study", "outage.toml", "--quiet", "--tracking-uri", mlflow_server.url]
     with mlflow_server.held_up():
-        done, took = track(home, mlflow_server.url)
-    assert took < 40
+        begun = time.monotonic()
+        done = run(*words, folder=home, start=impatient)
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - begun < 60
     assert spoken(done)[-1].startswith(LEFT)
     late = here("sync", "--tracking-uri", mlflow_server.url, folder=home)
     assert late.returncode == 0, late.stderr
@@ -235,7 +244,9 @@ def test_a_search_storage_that_stays_locked_ends_the_study_and_loses_nothing(hom
     assert again.returncode == 0, again.stderr
 
 
-@pytest.mark.parametrize("shared", ["beside", "in the output folder"])
+@pytest.mark.parametrize(
+    "shared", [pytest.param("beside", marks=pytest.mark.slow), "in the output folder"]
+)
 def test_several_studies_at_once_do_not_break_a_fresh_store(home, shared):
     for number in range(3):
         text = STUDY.replace('"outage"', f'"study-{number}"')
