@@ -30,6 +30,7 @@ class Comparison:
         crossing: Where they change places; None if their curves cannot be compared.
         account: Where the uncertainty comes from.
         names: What tables print, by name of the trial.
+        confirmed: The same of the confirmation, which then has the word; None without one.
     """
 
     condition: str
@@ -43,6 +44,7 @@ class Comparison:
     crossing: stats.Crossing | None
     account: stats.Account
     names: Mapping[str, str]
+    confirmed: Comparison | None = None
 
     def called(self, name: str) -> str:
         """Return what to call a trial in a sentence."""
@@ -61,6 +63,7 @@ def compare(
     names = dict.fromkeys([*one, *two])
     difference, verdict = _declared(result, first, second, condition)
     declared = _asked(result, first, second) or _asked(result, second, first)
+    later = _later(result, first, second, condition)
     return Comparison(
         condition=condition,
         first=first.trial.name,
@@ -68,7 +71,7 @@ def compare(
         images={name: (one.get(name, math.nan), two.get(name, math.nan)) for name in names},
         difference=difference or stats.paired(one, two),
         declared=declared,
-        verdict=verdict,
+        verdict="" if result.confirmed else verdict,
         peaks=(peak(first, condition), peak(second, condition)),
         crossing=crossing(first, second, condition),
         account=stats.account(
@@ -78,6 +81,7 @@ def compare(
             item.trial.name: label(item.trial.name, item.trial.role, result.plan)
             for item in (first, second)
         },
+        confirmed=later,
     )
 
 
@@ -114,6 +118,10 @@ def sentences(found: Comparison, margin: float) -> list[str]:
     told += [text for text in map(_peak, called, found.peaks) if text]
     told.append(_crossing(found))
     told.append(f"Uncertainty: {found.account.advice}.")
+    if found.confirmed is not None and found.confirmed.difference is not None:
+        told.append(
+            f"Confirmed on other images: {_headline(found.confirmed, found.confirmed.difference)}"
+        )
     return told
 
 
@@ -182,6 +190,19 @@ def _crossing(found: Comparison) -> str:
         return "They do not change places during training."
     sure = "" if found.crossing.certain else ", but that they do is not certain"
     return f"They change places at {told_crossing(found.crossing).replace('?', '')}{sure}."
+
+
+def _later(
+    result: StudyResult, first: TrialResult, second: TrialResult, condition: str
+) -> Comparison | None:
+    """Compare what the confirmation found of the same trials."""
+    if result.confirmed is None:
+        return None
+    there = {item.trial.name: item for item in result.confirmed.trials}
+    pair = (there.get(first.trial.name), there.get(second.trial.name))
+    if pair[0] is None or pair[1] is None:
+        return None
+    return compare(result.confirmed, pair[0], pair[1], condition)
 
 
 def _asked(result: StudyResult, first: TrialResult, second: TrialResult) -> bool:

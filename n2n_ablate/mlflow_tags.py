@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import socket
+import time
 
 from n2n_ablate import record
 from n2n_ablate.invocation import Invocation
@@ -19,6 +20,11 @@ _COLOURS = (
     *("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#17becf", "#e377c2", "#8c564b"),
     *("#bcbd22", "#0b5394", "#45818e", "#a64d79", "#38761d", "#e0a030", "#674ea7", "#990000"),
 )
+
+
+def now() -> int:
+    """Return the time in milliseconds since 1970, as MLflow counts it."""
+    return int(1000 * time.time())
 
 
 def run_tags(plan: Plan, about: Invocation, role: str, *, place: int) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from n2n_ablate.mlflow_address import VIEW_TAG, tracking_uri
 from n2n_ablate.mlflow_files import RunFiles
 from n2n_ablate.mlflow_known import FITS, OUTCOME, PICTURES, TRIAL, Kept, Known, look
 from n2n_ablate.mlflow_store import NOTE, MlflowStore
-from n2n_ablate.mlflow_tags import run_tags, summary_tags
+from n2n_ablate.mlflow_tags import now, run_tags, summary_tags
 from n2n_ablate.output import Output
 from n2n_ablate.registry import Registry
 from n2n_ablate.results import StudyResult, TrialResult
@@ -86,7 +85,7 @@ class MlflowTracker:
                 self._summary = old.run
                 self.store.client.update_run(old.run, status="RUNNING")
             else:
-                self._summary = self._create("summary", "summary", _now(), {}, invocation)
+                self._summary = self._create("summary", "summary", now(), {}, invocation)
             self._arrange(())
 
     def open(
@@ -128,7 +127,7 @@ class MlflowTracker:
             AwayError: The store does not answer; this may be called again.
             StoreError: The store will not take it.
         """
-        end = _now() if at is None else int(1000 * at)
+        end = now() if at is None else int(1000 * at)
         given = _Given(result, subjects, invocation or self._invocation, end)
         with self._surely():
             if result.trial.role == BASELINE:
@@ -149,7 +148,7 @@ class MlflowTracker:
             AwayError: As `trial`.
         """
         with self._surely():
-            self._fill(self._summary, result, status, _now())
+            self._fill(self._summary, result, status, now())
             self._put_in_front(result)
 
     def summary(self, command: Command, result: StudyResult, *, in_front: bool) -> None:
@@ -163,10 +162,7 @@ class MlflowTracker:
         status = command.status or "killed"
         old = self.known.summaries.get(command.invocation.id)
         key = record.summary_key(result, status)
-        if not old or old.outcome not in {
-            f"{key}-measured",
-            key if not self._files.diagnoses else "",
-        }:
+        if not old or old.outcome not in {f"{key}-measured", "" if self._files.diagnoses else key}:
             start, about = int(1000 * command.started), command.invocation
             run = old.run if old else self._create("summary", "summary", start, {}, about)
             self._fill(run, result, status, max(start, int(1000 * command.ended)))
@@ -298,7 +294,3 @@ class MlflowTracker:
     ) -> str:
         own = run_tags(self._plan, about, role, place=len(self.known.trials))
         return self.store.create(self._experiment, name, start, {**tags, **own})
-
-
-def _now() -> int:  # in milliseconds
-    return int(1000 * time.time())

@@ -85,6 +85,7 @@ def _table(found: Comparison) -> Table:
 def _plain(found: Comparison) -> dict[str, Any]:
     gap, cross = found.difference, found.crossing
     return {
+        "confirmed": found.confirmed and _plain(found.confirmed),
         "condition": found.condition,
         "first": found.first,
         "second": found.second,

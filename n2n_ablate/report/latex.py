@@ -33,7 +33,7 @@ _SIGNS = {
     "\u25bc": r"$\blacktriangledown$",
     "\u2248": r"$\approx$",
 }
-_WORDS = ("trial", "verdict", "finding")  # columns that hold words, not numbers
+_WORDS = ("trial", "effect", "verdict", "finding")  # columns that hold words, not numbers
 _HEAD = "% Needs \\usepackage{booktabs}, \\usepackage{amssymb} and \\usepackage[T1]{fontenc}.\n"
 
 
@@ -42,6 +42,8 @@ def latex(report: Report) -> str:
     tables = []
     for number, section in enumerate(report.sections, start=1):
         tables.append(_results(report, section, number))
+        if section.effects:
+            tables.append(_effects(report, section, number))
         if section.confirmed:
             tables.append(_confirmation(report, section, number))
     return _HEAD + "\n".join(tables)
@@ -67,6 +69,16 @@ def _results(report: Report, section: Section, number: int) -> str:
         text += f" Fits without a result: {lost}."
     label = f"tab:{plan.study.name}-{number}"
     return _table(words.results_head(result), (ruled, below), text, label)
+
+
+def _effects(report: Report, section: Section, number: int) -> str:
+    rows = [words.effect_row(line) for line in section.effects]
+    text = (
+        f"{report.found.plan.study.question} Effects of the factors over "
+        f"{scope(report.header, section.condition.label)}, in dB. {' '.join(section.effects_legend)}"
+    )
+    label = f"tab:{report.found.plan.study.name}-{number}-effects"
+    return _table(words.EFFECTS, (rows, []), text, label)
 
 
 def _confirmation(report: Report, section: Section, number: int) -> str:

@@ -54,6 +54,10 @@ def _section(report: Report, section: Section) -> Iterable[str]:
     )
     if section.legend:
         yield escaped(" ".join(section.legend))
+    if section.effects:
+        yield "### Effects of the factors"
+        yield _table(words.EFFECTS, [words.effect_row(line) for line in section.effects])
+        yield escaped(" ".join(section.effects_legend))
     if section.contrasts:
         yield "### Beside the verdicts"
         yield _table(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from n2n_ablate import answer, stats, tables
+from n2n_ablate import answer, effects_table, stats, tables
 from n2n_ablate.compare import Comparison, compare
 from n2n_ablate.confirmed import Pair, pairs
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics.relation import LossAlone, Relation, loss_alone, relations
+from n2n_ablate.effects import EffectLine, effects
 from n2n_ablate.errors import AblateError
 from n2n_ablate.gallery import Gallery
 from n2n_ablate.header import Header
@@ -39,6 +40,8 @@ class Section:
         diagnoses: Of samplers, by name of the trial; empty without images.
         relations: How PSNR goes with leak and gap.
         loss: What choosing by the loss alone would have cost; None where losses differ in kind.
+        effects: Of a factorial study.
+        effects_legend: How to read them.
         confirmed: What the trials said and what the confirmation said; empty without one.
         confirm_legend: How to read that.
         scope_confirmed: What the confirmation holds for.
@@ -55,6 +58,8 @@ class Section:
     diagnoses: Mapping[str, Diagnosis]
     relations: Sequence[Relation]
     loss: LossAlone | None
+    effects: Sequence[EffectLine] = ()
+    effects_legend: Sequence[str] = ()
     confirmed: Sequence[Pair] = ()
     confirm_legend: Sequence[str] = ()
     scope_confirmed: str = ""
@@ -173,6 +178,8 @@ def _section(
         loss=loss_alone(finals(StudyResult(result.plan, tuple(own)), here))
         if len(losses) == 1
         else None,
+        effects=effects(result, here),
+        effects_legend=effects_table.legend(result) if result.plan.effects else [],
         confirmed=pairs(result, here),
         confirm_legend=tables.confirm_legend(result, here),
         scope_confirmed=answer.scope(later, here) if later else "",

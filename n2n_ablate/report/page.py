@@ -50,6 +50,7 @@ class View:
     section: Section
     results: Table
     evidence: Table | None
+    effects: Table | None
     confirmation: Table | None
     diagnostics: Table | None
     figures: dict[str, Figure] = field(default_factory=dict)
@@ -101,6 +102,7 @@ def _view(report: Report, section: Section, slug: str) -> View:
         evidence=_table(
             words.EVIDENCE, [words.evidence_row(item, section) for item in section.contrasts]
         ),
+        effects=_table(words.EFFECTS, [words.effect_row(line) for line in section.effects]),
         confirmation=Table(
             words.CONFIRMATION,
             [
@@ -148,10 +150,18 @@ def _forest(report: Report, section: Section, slug: str) -> Figure | None:
         return None
     chart = charts.forest(section.trained, section.names, margin)
     text = (
-        "Paired difference in PSNR of every trial from the baseline, with its interval over images. "
-        f"Filled: declared contrasts, with their verdicts; the band is \u00b1{margin:g} dB."
+        "Paired difference in PSNR of every trial from the baseline, with its interval over images"
     )
-    return Figure([inline(chart, f"forest-{slug}", text)], text)
+    parts = [chart]
+    later = report.result.confirmed
+    lines = later.lines(section.condition.label) if later else []
+    if lines := [line for line in lines if line.role != "yardstick"]:
+        parts.append(charts.forest(lines, section.names, margin))
+        text += "; then of what was confirmed, on other images. Filled: confirmed"
+    else:
+        text += ". Filled: declared contrasts"
+    text += f", with their verdicts; the band is \u00b1{margin:g} dB."
+    return Figure([inline(part, f"forest-{slug}-{n}", text) for n, part in enumerate(parts)], text)
 
 
 def _response(report: Report, section: Section, slug: str) -> Figure | None:
@@ -162,10 +172,11 @@ def _response(report: Report, section: Section, slug: str) -> Figure | None:
     base = [responses.place(plan.baseline.values.get(key)) for key in keys]
     if len(keys) == 1:
         curve = responses.curve(result, keys[0], here)
+        declared = "" if result.confirmed else " Filled: declared contrasts."
         chart = responses.response(lines, keys[0], base[0], plan.study.margin, curve)
         text = (
             f"Difference from the baseline (diamond) against {keys[0]}, with intervals over "
-            f"images. Filled: declared contrasts.{_told(curve)}"
+            f"images.{declared}{_told(curve)}"
         )
     else:
         place = (base[0], base[1]) if base[0] is not None and base[1] is not None else None

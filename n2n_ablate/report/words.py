@@ -11,6 +11,7 @@ from n2n_ablate.compare import Comparison, told_crossing
 from n2n_ablate.confirmed import Pair
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics import words as diagnosed
+from n2n_ablate.effects import EffectLine
 from n2n_ablate.report.model import Section
 from n2n_ablate.results import Line, StudyResult
 from n2n_ablate.study import BASELINE
@@ -36,7 +37,7 @@ def interval(gap: stats.Difference | None) -> str:
 
 def verdict(word: str) -> str:
     """Return a verdict with its sign."""
-    return f"{MARKS[word]} {word}" if word else ""
+    return f"{MARKS.get(word, '')} {word}".strip()
 
 
 def psnr(line: Line) -> str:
@@ -52,7 +53,8 @@ def others(result: StudyResult) -> list[str]:
 def results_head(result: StudyResult) -> list[str]:
     """Return the titles of the table of results."""
     more = [name.upper() if name == "ssim" else name for name in others(result)]
-    return ["trial", "PSNR in dB", "against baseline", "interval", "verdict", *more, "fits"]
+    word = ["verdict"] if result.confirmed is None else []  # else only what is confirmed has one
+    return ["trial", "PSNR in dB", "against baseline", "interval", *word, *more, "fits"]
 
 
 def results_row(line: Line, section: Section, result: StudyResult) -> list[str]:
@@ -67,7 +69,7 @@ def results_row(line: Line, section: Section, result: StudyResult) -> list[str]:
         psnr(line),
         "" if line.role == BASELINE or gap is None else signed(gap.mean),
         "" if line.role == BASELINE else interval(gap),
-        verdict(line.verdict),
+        *([verdict(line.verdict)] if result.confirmed is None else []),
         *(number(line.figures.get(name, math.nan), 3) for name in others(result)),
         f"{line.fits}{failed}" if line.fits else "",
     ]
@@ -95,6 +97,16 @@ def evidence_row(found: Comparison, section: Section) -> list[str]:
         _peak(top),
         "no" if places else told_crossing(found.crossing),
     ]
+
+
+EFFECTS = ("effect", "difference", "interval", "verdict")
+
+
+def effect_row(line: EffectLine) -> list[str]:
+    """Return an effect of a factorial study."""
+    gap = line.difference
+    told = verdict(line.verdict)
+    return [line.effect.name, signed(gap.mean) if gap else "a cell is missing", interval(gap), told]
 
 
 DIAGNOSTICS = ("trial", "leak", "back", "bias", "view noise", "gap", "warning")
