@@ -162,7 +162,8 @@ class MlflowTracker:
         status = command.status or "killed"
         old = self.known.summaries.get(command.invocation.id)
         key = record.summary_key(result, status)
-        if not old or old.outcome not in {f"{key}-measured", "" if self._files.diagnoses else key}:
+        whole = {f"{key}-measured"} if self._files.diagnoses else {f"{key}-measured", key}
+        if not old or old.outcome not in whole:
             start, about = int(1000 * command.started), command.invocation
             run = old.run if old else self._create("summary", "summary", start, {}, about)
             self._fill(run, result, status, max(start, int(1000 * command.ended)))

@@ -28,7 +28,12 @@ class MlflowServer:
         self._folder, self._database = Path(folder), database
         self._process = None
 
+    @property
+    def runs(self):
+        return self._process is not None and self._process.poll() is None
+
     def start(self):
+        assert not self.runs, "a second one would fail, and the first would answer for it"
         words = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--workers", "1"]
         words += ["--port", str(self.port), "--backend-store-uri", self._database]
         words += ["--serve-artifacts", "--artifacts-destination", str(self._folder / "artifacts")]
