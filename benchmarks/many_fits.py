@@ -109,9 +109,10 @@ def start(folder: Path, trials: int | None) -> dict[str, float]:
     clock = Clock()
     from rich.console import Console
 
-    from n2n_ablate import answer, console, tables
-    from n2n_ablate.header import header_of
     from n2n_ablate.output import Output
+    from n2n_ablate.results import answer
+    from n2n_ablate.results.header import header_of
+    from n2n_ablate.screen import console, tables
     from n2n_ablate.session import open_runner
 
     session = opened(folder, trials)
@@ -134,7 +135,7 @@ def start(folder: Path, trials: int | None) -> dict[str, float]:
 
 def reopened(folder: Path) -> dict[str, float]:
     """Open the study from disk, as the commands do that show what was found."""
-    from n2n_ablate import reopen
+    from n2n_ablate.journal import reopen
 
     clock = Clock()
     found = reopen.reopen(folder / "out", "many")

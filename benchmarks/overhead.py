@@ -81,12 +81,15 @@ class Clocks:
 
 def watched() -> Clocks:
     """Put clocks around everything that is not training."""
-    from n2n_ablate import console, lifecycle, results, trial_files
     from n2n_ablate.bench import Bench
-    from n2n_ablate.journal_writer import Journal
-    from n2n_ablate.mlflow_tracker import MlflowTracker
-    from n2n_ablate.search import Search
+    from n2n_ablate.journal.writer import Journal
+    from n2n_ablate.results import trials as results
+    from n2n_ablate.running import lifecycle
+    from n2n_ablate.screen import console
+    from n2n_ablate.search.search import Search
     from n2n_ablate.store import FitStore
+    from n2n_ablate.tracking import trial_files
+    from n2n_ablate.tracking.tracker import MlflowTracker
 
     clocks = Clocks()
     clocks.watch("fit store", FitStore, "save", "load")
@@ -108,9 +111,10 @@ def one(tracking: str, trials: int, steps: int, folder: Path) -> dict[str, objec
     begun = time.perf_counter()
     from rich.console import Console
 
-    from n2n_ablate import console, export
-    from n2n_ablate.header import header_of
     from n2n_ablate.output import Output
+    from n2n_ablate.results import export
+    from n2n_ablate.results.header import header_of
+    from n2n_ablate.screen import console
     from n2n_ablate.session import Request, open_runner, open_session
 
     clocks = watched()

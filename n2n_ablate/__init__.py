@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from n2n_ablate.fit import Point as Point
     from n2n_ablate.hookspecs import Register as Register
     from n2n_ablate.hookspecs import hookimpl as hookimpl
-    from n2n_ablate.invocation import Invocation as Invocation
+    from n2n_ablate.journal.invocation import Invocation as Invocation
     from n2n_ablate.kernels import KernelSplit as KernelSplit
     from n2n_ablate.kernels import PixelSplit as PixelSplit
     from n2n_ablate.kernels import pixel_numbers as pixel_numbers
@@ -56,7 +56,7 @@ _HOME = {
     "Estimator": "components",
     "FitResult": "fit",
     "ImageError": "errors",
-    "Invocation": "invocation",
+    "Invocation": "journal.invocation",
     "KernelSplit": "kernels",
     "Loss": "components",
     "Metric": "components",

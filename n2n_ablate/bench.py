@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from n2n_ablate.conformance import source_line
-from n2n_ablate.discovery import broken
 from n2n_ablate.errors import AblateError, ImageError, PluginError
 from n2n_ablate.fit import Fit, Machine, Order, first_cut, require_room
 from n2n_ablate.identity import Fingerprints, generator
 from n2n_ablate.images import Image, collect
 from n2n_ablate.recipe import Recipe
 from n2n_ablate.registry import Registry
+from n2n_ablate.registry.conformance import source_line
+from n2n_ablate.registry.discovery import broken
 from n2n_ablate.study import Condition, Plan
 
 

@@ -9,21 +9,21 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from n2n_ablate import reopen
-from n2n_ablate.best import choose
 from n2n_ablate.components import RECIPE_KINDS
 from n2n_ablate.errors import StoreError, StudyError
 from n2n_ablate.fit import Fit, Machine, fit_all, prepared, require_room
 from n2n_ablate.fit.job import Listener
 from n2n_ablate.identity import generator, stream
 from n2n_ablate.images import Image
+from n2n_ablate.journal import reopen
 from n2n_ablate.part import Part
 from n2n_ablate.recipe import Recipe
 from n2n_ablate.registry import Registry
 from n2n_ablate.results import StudyResult
+from n2n_ablate.results.best import choose
+from n2n_ablate.results.names import meant
 from n2n_ablate.study import Trial
 from n2n_ablate.study.settings import setting
-from n2n_ablate.trial_names import meant
 
 OFFICIAL = Recipe(
     {

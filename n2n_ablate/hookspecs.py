@@ -18,7 +18,7 @@ import pluggy
 if TYPE_CHECKING:  # what the records are made of lies above; a hook only names them
     from n2n_ablate.bench import Subject
     from n2n_ablate.fit import FitResult, Point
-    from n2n_ablate.invocation import Invocation
+    from n2n_ablate.journal.invocation import Invocation
     from n2n_ablate.results import StudyResult, TrialResult
     from n2n_ablate.study import Plan, Trial
 

@@ -21,13 +21,13 @@ from n2n_ablate.errors import StoreError, StudyError
 from n2n_ablate.escape import unsigned
 from n2n_ablate.execute import Choice, Executor
 from n2n_ablate.fit import Machine
-from n2n_ablate.held_out import require_held_out
-from n2n_ablate.invocation import Invocation, commit
-from n2n_ablate.lifecycle import Audience
+from n2n_ablate.images.held_out import require_held_out
+from n2n_ablate.journal.invocation import Invocation, commit
 from n2n_ablate.output import Output
-from n2n_ablate.race import Race
 from n2n_ablate.registry import Registry
-from n2n_ablate.runner import Runner
+from n2n_ablate.running.lifecycle import Audience
+from n2n_ablate.running.race import Race
+from n2n_ablate.running.runner import Runner
 from n2n_ablate.study import Plan
 from n2n_ablate.version import __version__
 
@@ -179,7 +179,7 @@ def open_runner(
     """
     tracker = None
     if tracking == "mlflow":
-        from n2n_ablate.mlflow_tracker import MlflowTracker
+        from n2n_ablate.tracking.tracker import MlflowTracker
 
         tracker = MlflowTracker(output, tracking_uri or None, session.registry)
     audience = _audience(session.registry, view, tracker)
@@ -200,7 +200,7 @@ def open_runner(
         for package in ("optuna", *(["cmaes"] if session.plan.study.strategy == "cma-es" else [])):
             if importlib.util.find_spec(package) is None:
                 raise StudyError(_no_search(session.plan, package))
-        from n2n_ablate.search import Search
+        from n2n_ablate.search.search import Search
 
         search = Search(
             session.plan,

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from n2n_ablate import reopen
-from n2n_ablate.gallery import gallery
-from n2n_ablate.invocation import Invocation
-from n2n_ablate.journal import Command, Contents
-from n2n_ablate.mlflow_tracker import MlflowTracker
+from n2n_ablate.journal import reopen
+from n2n_ablate.journal.contents import Command, Contents
+from n2n_ablate.journal.gallery import gallery
+from n2n_ablate.journal.invocation import Invocation
+from n2n_ablate.journal.reopen import Reopened
 from n2n_ablate.output import Output
 from n2n_ablate.registry import Registry
-from n2n_ablate.reopen import Reopened
 from n2n_ablate.results import TrialResult
 from n2n_ablate.study import BASELINE
+from n2n_ablate.tracking.tracker import MlflowTracker
 
 
 @dataclass(frozen=True)

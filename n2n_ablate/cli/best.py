@@ -27,9 +27,9 @@ def run(
     Example:
         n2n-ablate best samplers
     """
-    from n2n_ablate import reopen
-    from n2n_ablate.best import choose, toml
     from n2n_ablate.errors import StoreError
+    from n2n_ablate.journal import reopen
+    from n2n_ablate.results.best import choose, toml
 
     found = reopen.reopen(output, study, profile)
     if not found.result.trials:

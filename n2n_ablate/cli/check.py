@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from n2n_ablate import checking
+from n2n_ablate.authoring import checking
 from n2n_ablate.cli import options
 from n2n_ablate.cli.screen import messages, results
 

@@ -15,7 +15,7 @@ from n2n_ablate.cli.screen import messages, results
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from n2n_ablate.compare import Comparison
+    from n2n_ablate.results.compare import Comparison
 
 
 def run(
@@ -35,10 +35,10 @@ def run(
     Example:
         n2n-ablate compare center-weight 0.2 baseline
     """
-    from n2n_ablate import reopen
-    from n2n_ablate.compare import compare, sentences
     from n2n_ablate.errors import StoreError
-    from n2n_ablate.trial_names import meant
+    from n2n_ablate.journal import reopen
+    from n2n_ablate.results.compare import compare, sentences
+    from n2n_ablate.results.names import meant
 
     found = reopen.reopen(output, study, profile)
     trials = {item.trial.name: item for item in found.result.trials}
@@ -69,7 +69,7 @@ def _table(found: Comparison) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from n2n_ablate.answer import signed
+    from n2n_ablate.results.answer import signed
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("PSNR dB", overflow="fold")

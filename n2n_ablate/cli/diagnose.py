@@ -106,8 +106,8 @@ def _of_study(
             f"--study brings its own samplers and noise, got {what} too. Use --set to change them."
         )
         raise StudyError(msg)
+    from n2n_ablate.results.diagnoses import Diagnoses
     from n2n_ablate.session import Request, open_session
-    from n2n_ablate.trial_diagnostics import Diagnoses
 
     session = open_session(
         Request(
@@ -231,7 +231,7 @@ def _measured(registry: Registry, part: Part, noise: Noise, probes: Sequence[Pro
 
 
 def _print(condition: str, found: Mapping[str, Diagnosis]) -> None:
-    from n2n_ablate.diagnosis_table import diagnosis_table, legend, remarks
+    from n2n_ablate.screen.diagnosis import diagnosis_table, legend, remarks
 
     out = results()
     out.print(condition, markup=False, highlight=False)

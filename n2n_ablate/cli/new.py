@@ -36,7 +36,7 @@ def run(
 
         n2n-ablate new noise my-noise --package
     """
-    from n2n_ablate import scaffold, templates
+    from n2n_ablate.authoring import scaffold, templates
     from n2n_ablate.registry import Registry
 
     wanted = scaffold.names(kind, name)

@@ -49,7 +49,7 @@ def run(
 
         n2n-ablate report center-weight --format latex -o table.tex
     """
-    from n2n_ablate import reopen
+    from n2n_ablate.journal import reopen
     from n2n_ablate.registry import Registry
     from n2n_ablate.report.write import check_format, written
 

@@ -19,9 +19,9 @@ from n2n_ablate.escape import unsigned
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from n2n_ablate.race import Race
     from n2n_ablate.results import StudyResult
-    from n2n_ablate.runner import Runner
+    from n2n_ablate.running.race import Race
+    from n2n_ablate.running.runner import Runner
     from n2n_ablate.session import Request, Session
 
 _FAILED_FITS = 3
@@ -136,8 +136,8 @@ def _run_locked(
     switches: tuple[bool, bool, bool, bool],
     race: Race | None,
 ) -> int:
-    from n2n_ablate.console import audience
     from n2n_ablate.output import Output
+    from n2n_ablate.screen.console import audience
     from n2n_ablate.session import open_runner
 
     assert isinstance(place, Output)
@@ -175,7 +175,9 @@ def _run_locked(
 def _print(
     result: StudyResult, runner: Runner, request: Request, *, as_json: bool, quiet: bool
 ) -> None:
-    from n2n_ablate import answer, effects_table, export, tables
+    from n2n_ablate.results import answer, export
+    from n2n_ablate.screen import effects as effects_table
+    from n2n_ablate.screen import tables
 
     out, header = results(), runner.header
     if as_json:

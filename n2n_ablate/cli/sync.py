@@ -14,7 +14,7 @@ from n2n_ablate.cli.screen import messages, results
 from n2n_ablate.errors import BusyError, StoreError
 
 if TYPE_CHECKING:
-    from n2n_ablate.journal import Contents
+    from n2n_ablate.journal.contents import Contents
     from n2n_ablate.sync import Synced
 
 _MISTAKE = 1
@@ -86,7 +86,7 @@ def _journals(output: Path, study: str, profile: str) -> list[Contents]:
     Raises:
         StoreError: There is none.
     """
-    from n2n_ablate import reopen
+    from n2n_ablate.journal import reopen
 
     found = list(reopen.every(output, study, profile))
     if found:

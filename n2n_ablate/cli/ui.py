@@ -24,7 +24,7 @@ from n2n_ablate.cli import options
 from n2n_ablate.cli.screen import messages, results
 from n2n_ablate.errors import AblateError, BusyError, StoreError, nearest
 from n2n_ablate.escape import unsigned
-from n2n_ablate.mlflow_address import VIEW_TAG, chart_link, database_file, is_server, tracking_uri
+from n2n_ablate.tracking.address import VIEW_TAG, chart_link, database_file, is_server, tracking_uri
 
 _HOST, _FIRST_PORT = "127.0.0.1", 5000
 _PATIENCE = 120.0  # seconds; a busy machine needs 26 where a quiet one needs 5

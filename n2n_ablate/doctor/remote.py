@@ -9,7 +9,7 @@ from pathlib import Path
 
 from n2n_ablate.doctor.finding import BROKEN, NOTE, OK, Finding
 from n2n_ablate.escape import unsigned
-from n2n_ablate.mlflow_address import is_server, tracking_uri
+from n2n_ablate.tracking.address import is_server, tracking_uri
 
 _PATIENCE = 5.0  # seconds for a server
 

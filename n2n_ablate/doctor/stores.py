@@ -64,7 +64,7 @@ def fits(root: Path) -> Iterator[Finding]:
 
 def journals(root: Path) -> Iterator[Finding]:
     """Read every journal."""
-    from n2n_ablate import journal
+    from n2n_ablate.journal import contents as journal
 
     if not (root / "studies").is_dir():
         return

@@ -7,10 +7,10 @@ import os
 import tempfile
 from pathlib import Path
 
-from n2n_ablate.discovery import GIVEN_ROAD, LOCAL_ROAD, OFF_SWITCH
 from n2n_ablate.errors import ExecutorError
 from n2n_ablate.identity import Fingerprints
 from n2n_ablate.registry import Registry
+from n2n_ablate.registry.discovery import GIVEN_ROAD, LOCAL_ROAD, OFF_SWITCH
 
 _FOLDERS = {LOCAL_ROAD: "local", GIVEN_ROAD: "given"}
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from n2n_ablate.errors import ImageError, nearest
 from n2n_ablate.images.decode import decode
 from n2n_ablate.images.pixels import to_pixels
+from n2n_ablate.images.shipped import COLOUR, GREY
 from n2n_ablate.images.write import SUFFIXES, check_writable, write
-from n2n_ablate.shipped_images import COLOUR, GREY
 
 __all__ = [
     "BUILTIN",

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from n2n_ablate import record, stats
-from n2n_ablate.answer import shown
-from n2n_ablate.compare import gaps
+from n2n_ablate import stats
 from n2n_ablate.report.svg import plain
 from n2n_ablate.results import Line, TrialResult
+from n2n_ablate.results.answer import shown
+from n2n_ablate.results.compare import gaps
+from n2n_ablate.results.curves import image_curves
 from n2n_ablate.study import BASELINE
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def curves(arms: Mapping[str, TrialResult], condition: str) -> Figure | None:
     """Draw mean PSNR by step of some trials; None if none has a curve."""
     figure, axes = panel(width=3.95, height=3.3)
     for place, (name, item) in enumerate(arms.items()):
-        own = record.curves(item, "psnr", condition)
+        own = image_curves(item, "psnr", condition)
         if own.images:
             colour, dashes = (ARMS[place - 1], "-") if place else ("black", "--")
             axes.plot(own.steps, own.mean, dashes, lw=1.6, color=colour, label=plain(short(name)))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from n2n_ablate.answer import scope
 from n2n_ablate.report import words
 from n2n_ablate.report.methods import intervals
 from n2n_ablate.report.model import Report, Section
+from n2n_ablate.results.answer import scope
 
 _SIGNS = {
     "\\": r"\textbackslash{}",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from n2n_ablate import stats
-from n2n_ablate.answer import baseline_name
-from n2n_ablate.reopen import Reopened
+from n2n_ablate.journal.reopen import Reopened
+from n2n_ablate.results.answer import baseline_name
 from n2n_ablate.study import Plan
 
 _DESIGN = {

@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from n2n_ablate import answer, effects_table, stats, tables
-from n2n_ablate.compare import Comparison, compare
-from n2n_ablate.confirmed import Pair, pairs
+from n2n_ablate import stats
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics.relation import LossAlone, Relation, loss_alone, relations
-from n2n_ablate.effects import EffectLine, effects
 from n2n_ablate.errors import AblateError
-from n2n_ablate.gallery import Gallery
-from n2n_ablate.header import Header
+from n2n_ablate.journal.gallery import Gallery
+from n2n_ablate.journal.reopen import Reopened
 from n2n_ablate.registry import Registry
-from n2n_ablate.reopen import Reopened
 from n2n_ablate.report import methods
-from n2n_ablate.results import Line, StudyResult, TrialResult
+from n2n_ablate.results import Line, StudyResult, TrialResult, answer
+from n2n_ablate.results.compare import Comparison, compare
+from n2n_ablate.results.confirmed import Pair, pairs
+from n2n_ablate.results.diagnoses import Diagnoses, finals, points
+from n2n_ablate.results.effects import EffectLine, effects
+from n2n_ablate.results.header import Header
+from n2n_ablate.results.names import label
+from n2n_ablate.screen import effects as effects_table
+from n2n_ablate.screen import tables
 from n2n_ablate.study import BASELINE, Condition
-from n2n_ablate.trial_diagnostics import Diagnoses, finals, points
-from n2n_ablate.trial_names import label
 
 _OWN = (BASELINE, "declared", "search")
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL.Image import Image
 
-from n2n_ablate import figures
-from n2n_ablate.figures import LARGEST_ERROR
+from n2n_ablate.pictures import figures
+from n2n_ablate.pictures.figures import LARGEST_ERROR
 from n2n_ablate.report.model import Report, Section, arms
 from n2n_ablate.report.svg import data_png
 from n2n_ablate.results import TrialResult

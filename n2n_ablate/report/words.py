@@ -6,16 +6,16 @@ import math
 from collections.abc import Sequence
 
 from n2n_ablate import stats
-from n2n_ablate.answer import signed
-from n2n_ablate.compare import Comparison, told_crossing
-from n2n_ablate.confirmed import Pair
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics import words as diagnosed
-from n2n_ablate.effects import EffectLine
 from n2n_ablate.report.model import Section
 from n2n_ablate.results import Line, StudyResult
+from n2n_ablate.results.answer import signed
+from n2n_ablate.results.compare import Comparison, told_crossing
+from n2n_ablate.results.confirmed import Pair
+from n2n_ablate.results.effects import EffectLine
+from n2n_ablate.results.names import label
 from n2n_ablate.study import BASELINE
-from n2n_ablate.trial_names import label
 
 MARKS = {"better": "▲", "worse": "▼", "equivalent": "≈", stats.UNDECIDED: "?"}
 """One sign per verdict, so that a table in black and white can be read at a glance."""

@@ -7,11 +7,11 @@ import sys
 import pytest
 from rich.console import Console
 
-from n2n_ablate import reopen
-from n2n_ablate.console import Silent
+from n2n_ablate.journal import reopen
 from n2n_ablate.output import Output
 from n2n_ablate.registry import Registry
 from n2n_ablate.report.write import written
+from n2n_ablate.screen.console import Silent
 from n2n_ablate.session import Request, open_runner, open_session
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

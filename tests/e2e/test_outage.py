@@ -15,13 +15,14 @@ import pytest
 import torch
 from program import command, here, run
 
-from n2n_ablate import background, search_database
-from n2n_ablate.console import Plain
 from n2n_ablate.images import write
-from n2n_ablate.mlflow_store import MlflowStore
-from n2n_ablate.mlflow_tracker import MlflowTracker
 from n2n_ablate.output import Output
-from n2n_ablate.trainer import Trainer
+from n2n_ablate.running import background
+from n2n_ablate.running.trainer import Trainer
+from n2n_ablate.screen.console import Plain
+from n2n_ablate.search import database as search_database
+from n2n_ablate.tracking.store import MlflowStore
+from n2n_ablate.tracking.tracker import MlflowTracker
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's imports warn about their own imports
 

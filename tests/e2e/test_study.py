@@ -11,7 +11,7 @@ import pytest
 import torch
 from program import command, here, run
 
-from n2n_ablate import journal
+from n2n_ablate.journal import contents as journal
 from n2n_ablate.output import Output
 
 ROW_PAIR = '''

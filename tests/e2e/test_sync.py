@@ -13,14 +13,15 @@ import pytest
 import torch
 from program import command, here
 
-from n2n_ablate import mlflow_store, reopen
 from n2n_ablate.errors import StoreError
 from n2n_ablate.images import write
-from n2n_ablate.mlflow_address import database_file, tracking_uri
-from n2n_ablate.mlflow_store import MlflowStore
+from n2n_ablate.journal import reopen
 from n2n_ablate.output import Output
 from n2n_ablate.registry import Registry
 from n2n_ablate.sync import sync
+from n2n_ablate.tracking import store as mlflow_store
+from n2n_ablate.tracking.address import database_file, tracking_uri
+from n2n_ablate.tracking.store import MlflowStore
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's imports warn about their own imports
 

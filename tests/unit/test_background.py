@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from n2n_ablate import background
-from n2n_ablate.background import Background
 from n2n_ablate.errors import AwayError
+from n2n_ablate.running import background
+from n2n_ablate.running.background import Background
 
 
 class Store:

@@ -10,18 +10,18 @@ import pytest
 from typer.testing import CliRunner
 
 from n2n_ablate import study
-from n2n_ablate.best import choose, toml
 from n2n_ablate.cli import app
-from n2n_ablate.compare import compare, sentences
 from n2n_ablate.denoising import choose_recipe
 from n2n_ablate.errors import StoreError
 from n2n_ablate.fit import FitResult
 from n2n_ablate.part import Part
 from n2n_ablate.recipe import Recipe
 from n2n_ablate.results import Row, StudyResult, TrialResult
+from n2n_ablate.results.best import choose, toml
+from n2n_ablate.results.compare import compare, sentences
+from n2n_ablate.results.names import meant
 from n2n_ablate.stats import t_critical
 from n2n_ablate.study import Trial
-from n2n_ablate.trial_names import meant
 
 HERE = "sigma 25"
 STEPS = np.array([1, 2, 3])

@@ -6,7 +6,7 @@ import json
 import pytest
 from program import here
 
-from n2n_ablate import component_page
+from n2n_ablate.authoring import component_page
 from n2n_ablate.components import KINDS
 
 

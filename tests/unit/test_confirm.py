@@ -9,10 +9,12 @@ import drawn
 import pytest
 from PIL import Image as Pillow
 
-from n2n_ablate import answer, export, reopen, tables
 from n2n_ablate.errors import ImageError, StudyError
-from n2n_ablate.header import header_of
-from n2n_ablate.held_out import require_held_out
+from n2n_ablate.images.held_out import require_held_out
+from n2n_ablate.journal import reopen
+from n2n_ablate.results import answer, export
+from n2n_ablate.results.header import header_of
+from n2n_ablate.screen import tables
 from n2n_ablate.stats import family_level
 from n2n_ablate.study import chosen, confirmation, plan, read, shipped
 
@@ -342,11 +344,11 @@ def test_failures_of_a_confirmation_count(finished):
 
 @pytest.mark.filterwarnings("ignore")  # mlflow's imports warn about their own imports
 def test_runs_of_a_confirmation_have_that_role_and_are_written_once(home, registry):
-    from n2n_ablate import journal
-    from n2n_ablate.mlflow_address import tracking_uri
-    from n2n_ablate.mlflow_store import MlflowStore
+    from n2n_ablate.journal import contents as journal
     from n2n_ablate.output import Output
     from n2n_ablate.sync import sync
+    from n2n_ablate.tracking.address import tracking_uri
+    from n2n_ablate.tracking.store import MlflowStore
 
     result = drawn.opened(trials=2).run()  # few: every run costs pictures and a database
     output = Output(Path("mlruns"))

@@ -6,10 +6,10 @@ import subprocess
 import pytest
 from rich.console import Console
 
-from n2n_ablate import answer
-from n2n_ablate.console import Silent
 from n2n_ablate.errors import StoreError
 from n2n_ablate.output import Output
+from n2n_ablate.results import answer
+from n2n_ablate.screen.console import Silent
 from n2n_ablate.session import Request, open_runner, open_session
 
 SIZE = 2 << 20

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from n2n_ablate import fit, images, scaffold, study, templates, testing
+from n2n_ablate import fit, images, study, testing
+from n2n_ablate.authoring import scaffold, templates
 from n2n_ablate.components import KINDS, PROTOCOLS
 from n2n_ablate.denoising import choose_recipe, denoise
 from n2n_ablate.recipe import Part, Recipe

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from n2n_ablate import figures
-from n2n_ablate.figures import Curves, Sight
-from n2n_ablate.sampler_picture import FIRST, anatomy, sampler_picture
+from n2n_ablate.pictures import figures
+from n2n_ablate.pictures.figures import Curves, Sight
+from n2n_ablate.pictures.sampler import FIRST, anatomy, sampler_picture
 from n2n_ablate_plugins.noises import Gaussian, Poisson
 
 

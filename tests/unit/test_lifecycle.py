@@ -10,9 +10,9 @@ import pytest
 from n2n_ablate import hookimpl, hookspecs
 from n2n_ablate.errors import StoreError
 from n2n_ablate.fit import Point
-from n2n_ablate.lifecycle import Audience
 from n2n_ablate.output import Output
 from n2n_ablate.registry import Registry
+from n2n_ablate.running.lifecycle import Audience
 from n2n_ablate.session import Request, open_runner, open_session
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "plugins" / "hooks.md"

@@ -6,9 +6,9 @@ import sqlite3
 import pytest
 
 from n2n_ablate.errors import StoreError
-from n2n_ablate.mlflow_address import chart_link, database_file, tracking_uri
-from n2n_ablate.mlflow_store import MlflowStore
 from n2n_ablate.output import Output
+from n2n_ablate.tracking.address import chart_link, database_file, tracking_uri
+from n2n_ablate.tracking.store import MlflowStore
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's imports warn about their own imports
 

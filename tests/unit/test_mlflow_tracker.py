@@ -18,13 +18,13 @@ from n2n_ablate import study as studies
 from n2n_ablate.bench import Subject
 from n2n_ablate.fit import FitResult
 from n2n_ablate.images import Image
-from n2n_ablate.invocation import Invocation
-from n2n_ablate.lifecycle import Audience
-from n2n_ablate.mlflow_address import database_file, tracking_uri
-from n2n_ablate.mlflow_tracker import MlflowTracker
+from n2n_ablate.journal.invocation import Invocation
 from n2n_ablate.output import Output
 from n2n_ablate.recipe import Recipe
 from n2n_ablate.results import Row, StudyResult, TrialResult
+from n2n_ablate.running.lifecycle import Audience
+from n2n_ablate.tracking.address import database_file, tracking_uri
+from n2n_ablate.tracking.tracker import MlflowTracker
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's imports warn about their own imports
 

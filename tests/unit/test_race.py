@@ -7,9 +7,11 @@ from pathlib import Path
 import drawn
 import pytest
 
-from n2n_ablate import answer, export, reopen, tables
 from n2n_ablate.errors import StudyError
-from n2n_ablate.race import Race, sizes_for
+from n2n_ablate.journal import reopen
+from n2n_ablate.results import answer, export
+from n2n_ablate.running.race import Race, sizes_for
+from n2n_ablate.screen import tables
 from n2n_ablate.session import race_of
 
 LABEL = "sigma 25"

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from n2n_ablate.diagnostic_figures import psnr_by_diagnostics, psnr_by_loss
 from n2n_ablate.diagnostics.relation import (
     Point,
     loss_alone,
@@ -14,6 +13,7 @@ from n2n_ablate.diagnostics.relation import (
     relation,
     relations,
 )
+from n2n_ablate.pictures.diagnostics import psnr_by_diagnostics, psnr_by_loss
 
 IMAGES = [f"image-{place}" for place in range(6)]
 

@@ -11,13 +11,16 @@ import torch
 from PIL import Image as Pillow
 from rich.console import Console
 
-from n2n_ablate import answer, journal, reopen, study
-from n2n_ablate.console import Silent
+from n2n_ablate import study
 from n2n_ablate.errors import StoreError
-from n2n_ablate.gallery import gallery
-from n2n_ablate.journal_writer import Journal
+from n2n_ablate.journal import contents as journal
+from n2n_ablate.journal import reopen
+from n2n_ablate.journal.gallery import gallery
+from n2n_ablate.journal.writer import Journal
 from n2n_ablate.output import Output
 from n2n_ablate.registry import Registry
+from n2n_ablate.results import answer
+from n2n_ablate.screen.console import Silent
 from n2n_ablate.session import Request, open_runner, open_session
 from n2n_ablate.study import saved
 

@@ -14,11 +14,10 @@ from PIL import Image as Pillow
 from rich.console import Console
 from typer.testing import CliRunner
 
-from n2n_ablate import reopen
 from n2n_ablate.cli import app
-from n2n_ablate.console import Silent
 from n2n_ablate.errors import AblateError, StudyError
-from n2n_ablate.gallery import gallery
+from n2n_ablate.journal import reopen
+from n2n_ablate.journal.gallery import gallery
 from n2n_ablate.output import Output
 from n2n_ablate.report.latex import escaped as tex
 from n2n_ablate.report.latex import latex
@@ -28,6 +27,7 @@ from n2n_ablate.report.model import build
 from n2n_ablate.report.page import page
 from n2n_ablate.report.write import FORMATS, written
 from n2n_ablate.results import StudyResult
+from n2n_ablate.screen.console import Silent
 from n2n_ablate.session import Request, open_runner, open_session
 
 NASTY = "<script>alert(1)</script> & 50_% $x$"

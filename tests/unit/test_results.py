@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from n2n_ablate import answer, export, fit, stats, tables
+from n2n_ablate import fit, stats
 from n2n_ablate.bench import Bench
-from n2n_ablate.console import Live, Plain, summary
 from n2n_ablate.fit import FitResult, Point
-from n2n_ablate.header import header_of
-from n2n_ablate.invocation import Invocation
-from n2n_ablate.lifecycle import Audience
-from n2n_ablate.results import Row, StudyResult, TrialResult
+from n2n_ablate.journal.invocation import Invocation
+from n2n_ablate.results import Row, StudyResult, TrialResult, answer, export
+from n2n_ablate.results.header import header_of
+from n2n_ablate.running.lifecycle import Audience
+from n2n_ablate.screen import tables
+from n2n_ablate.screen.console import Live, Plain, summary
 from n2n_ablate.study import plan, read
 
 MACHINE = fit.Machine("cpu", "fp32", 1, 1, "test")

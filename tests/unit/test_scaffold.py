@@ -8,7 +8,7 @@ import tomllib
 import pytest
 from program import here
 
-from n2n_ablate import scaffold, templates
+from n2n_ablate.authoring import scaffold, templates
 from n2n_ablate.components import KINDS
 from n2n_ablate.errors import PluginError
 from n2n_ablate.registry import Registry

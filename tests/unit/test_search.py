@@ -4,8 +4,8 @@ import pytest
 
 from n2n_ablate.errors import StoreError, StudyError
 from n2n_ablate.output import Output
-from n2n_ablate.search import Search
-from n2n_ablate.strategies import BESIDE
+from n2n_ablate.search.search import Search
+from n2n_ablate.search.strategies import BESIDE
 from n2n_ablate.study import plan, read
 from n2n_ablate.study.model import STRATEGIES
 

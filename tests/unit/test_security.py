@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from n2n_ablate import record
 from n2n_ablate.errors import StoreError, StudyError
 from n2n_ablate.escape import for_markdown
-from n2n_ablate.figures import Curves, curves
 from n2n_ablate.output import Output
+from n2n_ablate.pictures.figures import Curves, curves
 from n2n_ablate.study import plan
 from n2n_ablate.study.read import parse
+from n2n_ablate.tracking import record
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [
@@ -235,7 +235,7 @@ def test_markdown_shows_a_name_as_it_is():
 
 
 def test_a_password_is_never_shown(tiny, tiny_text, folder, registry):
-    from n2n_ablate.search import Search
+    from n2n_ablate.search.search import Search
 
     asked = plan(parse(tiny_text, tiny), registry)
     url = "nonsense://me:secret@127.0.0.1/x"

@@ -15,7 +15,7 @@ from n2n_ablate.errors import PluginError
 from n2n_ablate.recipe import Part
 from n2n_ablate.registry import Registry
 from n2n_ablate.results import Row, StudyResult, TrialResult
-from n2n_ablate.trial_diagnostics import Diagnoses, finals, points, probes_of
+from n2n_ablate.results.diagnoses import Diagnoses, finals, points, probes_of
 
 
 class Broken:

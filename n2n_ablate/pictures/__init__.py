@@ -1,0 +1,1 @@
+"""Pictures: strips of images, what samplers cut, curves, diagnostics."""

@@ -1,0 +1,277 @@
+"""Puts results into words: the answer with its scope."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from n2n_ablate.results.effects import TOGETHER, EffectLine, effects
+from n2n_ablate.results.header import Header
+from n2n_ablate.results.trials import Line, StudyResult
+from n2n_ablate.stats import UNDECIDED, VERDICTS, Difference, detectable, images_to_settle
+from n2n_ablate.study import BASELINE, Plan
+
+_OWN = (BASELINE, "declared", "search")
+_FEW = 3  # contrasts that a sentence can carry with their numbers; the table has them all
+_PLENTY = 1000  # images; a count beyond says no more
+_MINUS = "\u2212"
+_FOUND = "the search's best "
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """Return `+0.12` or, with a real minus sign, the negative; never a negative zero."""
+    text = f"{value:+.{digits}f}"
+    return text.replace("-", "+" if float(text) == 0 else _MINUS)
+
+
+def shown(difference: Difference | None) -> str:
+    """Return `-0.50 +- 0.22` in print; what takes the interval's place where there is none."""
+    if difference is None:
+        return ""
+    if not math.isfinite(difference.half_width):
+        return f"{signed(difference.mean)} ({'n=1' if difference.n == 1 else 'all equal'})"
+    return f"{signed(difference.mean)} \u00b1 {difference.half_width:.2f}"
+
+
+def best(result: StudyResult, condition: str) -> Line | None:
+    """Return the line with the highest mean PSNR among the study's own trials without a failure."""
+    own = [line for line in result.lines(condition) if line.role in _OWN]
+    whole = (line for line in own if not line.failures and math.isfinite(line.figures["psnr"]))
+    return next(whole, None)
+
+
+def scope(header: Header, condition: str, given: int = 0) -> str:
+    """Return what an answer holds for: samplers rank differently at other sizes and budgets.
+
+    Args:
+        header: What the trials share.
+        condition: Label of the noise.
+        given: Images that a race used, if not all.
+    """
+    sizes = {image.shape[-2:] for image in header.images}
+    heights, widths = zip(*sizes, strict=True)
+    exact = f"{heights[0]}x{widths[0]} pixels"
+    size = exact if len(sizes) == 1 else f"{min(heights)}x{min(widths)} pixels and larger"
+    seeds = len(header.plan.profile.seeds)
+    each = f"{seeds} seeds" if seeds > 1 else "1 seed"
+    count = len(header.images)
+    images = f"{count} images" if count > 1 else "1 image"
+    images = f"{given} of {images}" if 0 < given < count else images
+    return f"{images} of {size}, {header.steps} steps, {each}, {condition}"
+
+
+def sentence(result: StudyResult, header: Header, condition: str) -> str:
+    """Return one plain sentence that answers the study's question under a condition.
+
+    Where there is a confirmation it speaks of that alone: only what is confirmed is a finding.
+    """
+    if result.confirmed is not None and header.confirmed is not None:
+        found = [
+            name for name in result.confirmed.plan.contrasts if name not in result.plan.contrasts
+        ]
+        told = _sentence(result.confirmed, header.confirmed, condition, found)
+        never = "images and seeds that " + ("the search" if result.plan.space else "no trial")
+        return f"Confirmed on {never} never saw: {told[0].lower()}{told[1:]}".replace(
+            "no trial never", "no trial ever"
+        )
+    return _sentence(result, header, condition, ())
+
+
+def _sentence(result: StudyResult, header: Header, condition: str, found: Sequence[str]) -> str:
+    plan = result.plan
+    if plan.effects:
+        return f"{_effects(effects(result, condition), plan.study.margin)}; {scope(header, condition)}."
+    lines = {line.name: line for line in result.lines(condition)}
+    declared = [lines[name] for name in plan.contrasts if name in lines]
+    asked = [line for line in declared if line.difference]
+    lost = [line for line in declared if not line.difference and line.failures]
+    where = scope(header, condition, max((line.images for line in lines.values()), default=0))
+    if not asked and not lost:
+        return f"No contrast has a result yet ({where})."
+    base, margin = baseline_name(plan), plan.study.margin
+    names = {
+        line.name: f"{_FOUND if line.name in found else ''}{_short(line.name, plan)}"
+        for line in declared
+    }
+    if len(asked) <= _FEW + len(found):
+        told = [
+            f"{names[line.name]} is {_verdict(line, margin)}{_after(result, line, condition)}"
+            for line in asked
+        ]
+    else:
+        told = [_grouped(asked, plan, names)]
+    told += [f"{names[line.name]} has no result that can be compared" for line in lost]
+    return f"Against the baseline ({base}), {_list(told)}; {where}."
+
+
+def _after(result: StudyResult, line: Line, condition: str) -> str:
+    """Return after how many images a race settled a contrast, or left it open."""
+    look = result.looks.get((condition, line.name))
+    if look is None:
+        return ""
+    seen = look.difference.n + look.difference.lost
+    return f", settled after {seen} images" if look.settled else f", open after {seen} images"
+
+
+def best_sentence(result: StudyResult, condition: str) -> str:
+    """Return which trial came out highest, and what that is worth."""
+    line = best(result, condition)
+    if line is None:
+        return "No trial has all its results: every one lost a fit."
+    text = f"Highest mean PSNR: {line.name} with {line.figures['psnr']:.2f} dB"
+    if line.difference is None:
+        return f"{text}; no trial beat the baseline's mean."
+    told = f"{text}, {shown(line.difference)} dB against the baseline"
+    if line.role == "search":
+        told += " (the best of a search, so optimistic)"
+    return f"{told}."
+
+
+def unconfirmed(result: StudyResult) -> str:
+    """Return a hint that the best of a search is unconfirmed; empty if there is nothing to say."""
+    plan = result.plan
+    if not plan.space or plan.profile.confirm is not None or result.confirmed is not None:
+        return ""
+    return (
+        "The search is not confirmed: --confirm-images, or [confirm] in the study file, tries its "
+        "best again on images that it did not see."
+    )
+
+
+def search_best(result: StudyResult) -> str:
+    """Return what became of a search's best in the confirmation; empty if that is plain to see."""
+    later = result.confirmed
+    if later is None or not result.plan.space:
+        return ""
+    if any(name not in result.plan.contrasts for name in later.plan.contrasts):
+        return ""
+    confirm = result.plan.profile.confirm
+    if confirm is None or not confirm.top:
+        return ""
+    leaders = [best(result, condition.label) for condition in result.plan.conditions]
+    if any(line and line.name in result.plan.contrasts for line in leaders):
+        return "The search's best is one of the declared contrasts, so it is not confirmed twice."
+    return "The search found nothing above the baseline, so no trial of its own was confirmed."
+
+
+def failures(result: StudyResult) -> str:
+    """Return how many fits failed and why, empty if none did."""
+    trials = [*result.trials, *(result.confirmed.trials if result.confirmed else ())]
+    lost = [row for item in trials for row in item.rows if row.result.failure]
+    if not lost:
+        return ""
+    first = lost[0]
+    total = sum(len(item.rows) for item in trials)
+    return (
+        f"{len(lost)} of {total} fits failed; their images are left out of the trial's figures. "
+        f"First: {first.image}, seed {first.seed}: {first.result.failure}"
+    )
+
+
+def reused(result: StudyResult) -> str:
+    """Return how many fits were in the store before, by whatever study; empty if none were."""
+    count = sum(item.reused for item in result.trials)
+    total = sum(len(item.rows) for item in result.trials)
+    return f"{count} of {total} fits were in the store and not trained again." if count else ""
+
+
+def baseline_name(plan: Plan) -> str:
+    """Return the baseline by its place among the factors, e.g. `sampler.center=0.01`."""
+    values = plan.baseline.values
+    return ", ".join(f"{key}={value}" for key, value in values.items()) or BASELINE
+
+
+def _verdict(line: Line, margin: float) -> str:
+    found = line.difference
+    if line.verdict != UNDECIDED or found is None:
+        return f"{line.verdict} ({shown(found)} dB)"
+    more = found.caveat or _unsettled([found], margin)
+    return f"{UNDECIDED} from it ({shown(found)} dB{f'; {more}' if more else ''})"
+
+
+def _effects(found: Sequence[EffectLine], margin: float) -> str:
+    """Return main effects with their numbers, then which pairs of changes do not add up."""
+    told = [_effect(line, margin) for line in found if line.effect.order == 1]
+    text = f"Averaged over the other factors, {_list(told)}" if told else ""
+    pairs = [line for line in found if line.effect.order > 1]
+    groups = []
+    for word in (*TOGETHER.values(), ""):
+        own = [line for line in pairs if line.verdict == word]
+        names = _list([f"{line.effect.name} ({shown(line.difference)} dB)" for line in own] or [""])
+        if own and word == UNDECIDED:
+            names = f"{len(own)} of {len(pairs)}"
+        said = word if word != UNDECIDED else f"{UNDECIDED} from additive"
+        groups += [f"{names} {'is' if len(own) == 1 else 'are'} {said or 'without result'}"] * any(
+            own
+        )
+    return "; ".join(
+        part for part in (text, f"of pairs, {_list(groups)}" if groups else "") if part
+    )
+
+
+def _effect(line: EffectLine, margin: float) -> str:
+    found = line.difference
+    if found is None:
+        return f"{line.effect.name} has no result that can be compared"
+    more = f"; {found.caveat or _unsettled([found], margin)}" if line.verdict == UNDECIDED else ""
+    return f"{line.effect.name} is {line.verdict} ({shown(found)} dB{more})"
+
+
+def _unsettled(found: Sequence[Difference], margin: float) -> str:
+    """Return what difference the study could have seen, and how many images would settle it."""
+    seen = [value for value in map(detectable, found) if value is not None]
+    ranges = [span for item in found if (span := images_to_settle(item, margin))]
+    parts = []
+    if seen:
+        least, most = min(seen), max(seen)
+        exact = f"{most:.2f}" if len(seen) == 1 else f"{least:.2f} to {most:.2f}"
+        parts.append(f"{exact} dB would have been seen")
+    if ranges:
+        fewest, most_images = (end(span[i] for span in ranges) for i, end in ((0, min), (1, max)))
+        parts.append(
+            f"{_count(fewest, most_images)} would settle {'it' if len(found) == 1 else 'them'}"
+        )
+    return ", ".join(parts)
+
+
+def _count(few: int, many: int) -> str:
+    if few > _PLENTY:
+        return f"more than {_PLENTY} images"
+    if many > _PLENTY:
+        return f"{_rounded(few)} to over {_PLENTY} images"
+    ends = sorted({_rounded(few), _rounded(many)})
+    return f"{' to '.join(map(str, ends))} images"
+
+
+def _rounded(count: int) -> int:
+    """Return a count with two digits that mean something."""
+    scale = 10 ** max(0, len(str(count)) - 2)
+    return int(math.ceil(count / scale) * scale)
+
+
+def _grouped(asked: Sequence[Line], plan: Plan, names: Mapping[str, str]) -> str:
+    groups = []
+    for verdict in VERDICTS:
+        own = [line for line in asked if line.verdict == verdict]
+        if not own:
+            continue
+        verb = "is" if len(own) == 1 else "are"
+        text = f"{_list([names[line.name] for line in own])} {verb} {verdict}"
+        if verdict == UNDECIDED:
+            known = [(line, line.difference) for line in own if line.difference]
+            open_ = [gap for _, gap in known if not gap.caveat]
+            more = [_unsettled(open_, plan.study.margin)] if open_ else []
+            more += [f"{names[line.name]}: {gap.caveat}" for line, gap in known if gap.caveat]
+            text += f" ({'; '.join(part for part in more if part)})" if any(more) else ""
+        groups.append(text)
+    return "; ".join(groups)
+
+
+def _short(name: str, plan: Plan) -> str:
+    keys = {factor.key for factor in plan.study.factors}
+    key, equals, value = name.partition("=")
+    return value if equals and len(keys) == 1 and key in keys else name
+
+
+def _list(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

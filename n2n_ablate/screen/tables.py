@@ -1,0 +1,204 @@
+"""Draws tables with rich. Computes nothing: see `results` and `answer`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from n2n_ablate.registry import Entry, Registry
+from n2n_ablate.results import Line, StudyResult
+from n2n_ablate.results.answer import shown, signed
+from n2n_ablate.results.confirmed import pairs
+from n2n_ablate.results.names import label, only_factor
+from n2n_ablate.stats import TWICE_THE_IMAGES, UNDECIDED
+from n2n_ablate.study import BASELINE
+
+_BARS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
+_STYLE = {"better": "green", "worse": "red", "equivalent": "cyan", UNDECIDED: "dim"}
+_MARK = {UNDECIDED: "unclear"}
+
+
+def sparkline(values: Sequence[float], width: int = 10) -> str:
+    """Return a curve as a row of bars, from its lowest to its highest value."""
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite:
+        return ""
+    low, high = min(finite), max(finite)
+    picks = [values[round(i * (len(values) - 1) / max(1, width - 1))] for i in range(width)]
+    scale = (len(_BARS) - 1) / (high - low) if high > low else 0
+    return "".join(_BARS[round((v - low) * scale)] if math.isfinite(v) else " " for v in picks)
+
+
+def study_table(result: StudyResult, condition: str, width: int) -> Table:
+    """Return the table of a condition: the study's trials ranked, yardsticks and references among them.
+
+    Args:
+        result: What was found.
+        condition: Label of the noise.
+        width: Columns of the terminal; the curve is left out where it would not fit.
+    """
+    key = only_factor(result.plan)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title_justify="left")
+    table.add_column("#", justify="right")
+    table.add_column(key.rpartition(".")[2] or "trial", overflow="fold")
+    table.add_column("PSNR dB", justify="right", no_wrap=True)
+    table.add_column("against baseline", justify="right", no_wrap=True)
+    if result.confirmed is None:  # else only what is confirmed has a word
+        table.add_column("verdict", no_wrap=True)
+    uneven = _uneven(result, condition)
+    if uneven:
+        table.add_column("images", justify="right", no_wrap=True)
+    for metric in _beside(result):
+        table.add_column(
+            metric.upper() if metric == "ssim" else metric, justify="right", no_wrap=True
+        )
+    table.add_column("s/fit", justify="right", no_wrap=True)
+    if width >= _narrow(result, key):
+        table.add_column("PSNR by step", no_wrap=True)
+    rank = 0
+    for line in result.lines(condition):
+        ranked = line.role not in ("yardstick", "reference")
+        rank += ranked
+        cells = _cells(line, str(rank) if ranked else "", result, uneven=uneven)
+        table.add_row(*cells[: len(table.columns)], style=_row_style(line))
+    return table
+
+
+def confirm_table(result: StudyResult, condition: str) -> Table:
+    """Return the table of a confirmation: what the trials said, what it said, what is left of it."""
+    key = only_factor(result.plan)
+    assert result.confirmed is not None
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title_justify="left")
+    table.add_column(key.rpartition(".")[2] or "trial", overflow="fold")
+    table.add_column("search" if result.plan.space else "trials", justify="right", no_wrap=True)
+    table.add_column("confirmed", justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("shrinkage", justify="right", no_wrap=True)
+    uneven = _uneven(result.confirmed, condition)
+    if uneven:
+        table.add_column("images", justify="right", no_wrap=True)
+    for pair in pairs(result, condition):
+        name = label(pair.name, "", result.plan)
+        cells: list[Text | str] = [
+            Text(f"{name} (search's best)" if pair.best else name),
+            shown(pair.before),
+            shown(pair.after) or "no result",
+            Text(_MARK.get(pair.verdict, pair.verdict), style=_STYLE.get(pair.verdict, "")),
+            "" if pair.shrinkage is None else signed(pair.shrinkage),
+        ]
+        if uneven:
+            cells.append(str(pair.after.n) if pair.after else "")
+        table.add_row(*cells)
+    return table
+
+
+def confirm_legend(result: StudyResult, condition: str) -> list[str]:
+    """Return what a reader of the table of a confirmation has to know to read it right."""
+    if result.confirmed is None:
+        return []
+    before = "search" if result.plan.space else "trials"
+    told = legend(result.confirmed, condition)
+    return [*told, f"shrinkage: {before} minus confirmed; what was chosen for its lead loses some."]
+
+
+def _uneven(result: StudyResult, condition: str) -> bool:
+    return len({line.images for line in result.lines(condition) if line.images}) > 1
+
+
+def _cells(line: Line, rank: str, result: StudyResult, *, uneven: bool) -> list[Text | str]:
+    psnr = line.figures["psnr"]
+    failed = f" ({line.failures}/{line.fits} failed)" if line.failures else ""
+    verdict = _MARK.get(line.verdict, line.verdict)
+    return [
+        rank,
+        Text(label(line.name, line.role, result.plan) + failed),
+        "failed" if math.isnan(psnr) else f"{psnr:.2f}",
+        "baseline" if line.role == BASELINE else shown(line.difference),
+        *([] if result.confirmed else [Text(verdict, style=_STYLE.get(line.verdict, ""))]),
+        *([str(line.images or "")] if uneven else []),
+        *(_number(line.figures.get(metric, math.nan)) for metric in _beside(result)),
+        f"{line.seconds:.1f}" if line.seconds else "",
+        sparkline(line.curve),
+    ]
+
+
+def _beside(result: StudyResult) -> list[str]:
+    return [name for name in result.plan.metrics if name != "psnr"]
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.3f}"
+
+
+def _row_style(line: Line) -> str:
+    if line.role == BASELINE:
+        return "bold"
+    return "dim" if line.role in ("yardstick", "reference") else ""
+
+
+def legend(result: StudyResult, condition: str) -> list[str]:
+    """Return what a reader of the table has to know to read it right."""
+    lines = result.lines(condition)
+    if result.confirmed is not None:
+        return ["\u00b1: 95 % t interval over images. Words are given to what is confirmed."]
+    asked = [line for line in lines if line.verdict]
+    size, margin = len(result.plan.contrasts), result.plan.study.margin
+    if not asked:
+        return []
+    wider = f"; with a verdict wider, so that all {size} hold at once" if size > 1 else ""
+    if result.looks:
+        looks = f"wider, to hold at every look{f' for all {size}' if size > 1 else ''}"
+        wider = f"; with a verdict {looks}"
+    words = "better, worse: excludes 0"
+    if margin > 0:
+        words = f"equivalent: within \u00b1{margin:g} dB; {words}"
+    told = [f"\u00b1: 95 % t interval over images{wider}.", f"{words}; unclear: neither."]
+    account = result.account(condition)
+    if account.estimable and any(line.verdict == UNDECIDED for line in asked):
+        told.append(
+            f"Twice the seeds would narrow these intervals by {account.twice_the_seeds:.0%}, "
+            f"twice the images by {TWICE_THE_IMAGES:.0%}."
+        )
+    if result.looks and _uneven(result, condition):
+        told.append(
+            "Trials with fewer images were settled early: the interval holds, the mean tends to lie "
+            "too far out. Means of PSNR are over each trial's own images; differences are ranked."
+        )
+    return told
+
+
+def _narrow(result: StudyResult, key: str) -> int:
+    """Return the width from which the curves have a place beside the names."""
+    names = [item.trial.name.removeprefix(f"{key}=") for item in result.trials]
+    return 65 + max([10, *map(len, names)])
+
+
+def components_table(entries: Sequence[Entry]) -> Table:
+    """Return the list of components: kind, name, parameters with defaults and ranges, origin."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for title in ("kind", "name", "what it does"):
+        table.add_column(title, overflow="fold", no_wrap=title == "kind")
+    table.add_column("parameter = default (range)", overflow="fold")
+    table.add_column("from", overflow="fold")
+    for entry in entries:
+        parameters = [
+            f"{item.name} = {item.default}{f' ({item.domain})' if item.domain else ''}"
+            for item in entry.parameters
+        ]
+        table.add_row(
+            entry.kind,
+            entry.name,
+            Text(entry.summary),
+            Text("\n".join(parameters)),
+            Text(str(entry.origin)),
+        )
+    return table
+
+
+def problems(registry: Registry) -> list[str]:
+    """Return one line per plugin that could not be loaded and per contested name."""
+    return [f"not loaded: {item}" for item in registry.broken] + registry.contested

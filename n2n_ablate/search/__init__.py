@@ -1,0 +1,1 @@
+"""Search: what chooses the next trial, and where it is remembered."""

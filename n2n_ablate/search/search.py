@@ -1,0 +1,212 @@
+"""Chooses the next trial. Optuna's storage holds the search, no more."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import TrialState
+
+from n2n_ablate.output import Output
+from n2n_ablate.part import Value
+from n2n_ablate.search.database import SearchDatabase
+from n2n_ablate.search.strategies import BESIDE, strategy
+from n2n_ablate.space import Choice, Domain
+from n2n_ablate.study import Plan
+
+_DECLARED, _SKIPPED = "declared", "skipped"
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A place in the search space that the strategy wants to know."""
+
+    number: int
+    values: Mapping[str, Value]
+
+
+class Search:
+    """One search: goes on where an earlier one with the same plan stopped, unless `fresh`.
+
+    On PostgreSQL the search is everybody's who uses the database, one process at a time. In other
+    databases every output folder has its own, because only the folder's lock keeps processes apart.
+
+    Args:
+        plan: Gives the space, the strategy and the identity of the search.
+        output: Where the default storage is.
+        key: Identity of the search; the plan's if empty.
+        storage: An SQLAlchemy URL; `optuna.db` in the output folder if empty.
+        fresh: Start a new search beside the old one.
+        note: Told when the storage is away and waited for.
+
+    Raises:
+        StoreError: The storage cannot be opened.
+        BusyError: Another process owns the search.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        output: Output,
+        *,
+        key: str = "",
+        storage: str = "",
+        fresh: bool = False,
+        note: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._plan = plan
+        self._database = SearchDatabase(storage, output, note)
+        self._storage = self._database.storage
+        self._key = key or plan.key
+        if storage and not self._database.shared:
+            home = f"{platform.node()}/{output.root}"
+            self._key += f"-{hashlib.sha256(home.encode()).hexdigest()[:6]}"
+        self._space = {
+            key: _distribution(domain, whole=key in plan.whole)
+            for key, domain in plan.space.items()
+        }
+        busy = f"study '{plan.study.name}' is being run by {{owner}}, with the same search storage."
+        try:
+            self._database.hold(self._stem, f"{busy} Wait, or use another --storage.")
+            self._study = self._database.call(lambda: self._opened(fresh=fresh))
+            # Nobody else may hold this search, so whoever was running these trials is gone.
+            running = self._database.call(self._running)
+        except BaseException:
+            self._database.close()
+            raise
+        self._interrupted = [_asked(trial) for trial in running]
+        self._handed = {asked.number for asked in self._interrupted}
+
+    @property
+    def name(self) -> str:
+        """Name of the Optuna study."""
+        return str(self._study.study_name)
+
+    def close(self) -> None:
+        """Let go of the database, so that another process may go on."""
+        self._database.close()
+
+    def finished(self) -> list[Asked]:
+        """Return the trials that the strategy chose and that have ended, failed ones too, in order."""
+        states = (TrialState.COMPLETE, TrialState.FAIL)
+        ended = self._database.call(lambda: self._study.get_trials(states=states))
+        own = [trial for trial in ended if not {_DECLARED, _SKIPPED} & set(trial.user_attrs)]
+        return [_asked(trial) for trial in own]
+
+    def know(self, name: str, values: Mapping[str, Value], score: float) -> None:
+        """Tell the strategy about a declared trial, once."""
+        inside = set(values) == set(self._space) and all(
+            values[key] in domain for key, domain in self._plan.space.items()
+        )
+        if not inside or not math.isfinite(score):
+            return
+        trial = optuna.trial.create_trial(
+            params=dict(values),
+            distributions=self._space,
+            value=score,
+            user_attrs={_DECLARED: name, BESIDE: "declared"},
+        )
+
+        def add() -> None:
+            known = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+            if not any(one.user_attrs.get(_DECLARED) == name for one in known):
+                self._study.add_trial(trial)
+
+        self._database.call(add)
+
+    def ask(self, *, at_random: bool = False) -> Asked:
+        """Return the next place to try, or any place if the strategy keeps to what it knows.
+
+        The strategy is seeded by the search and the number of trials in it: a search that was
+        interrupted goes on as if it had not been.
+        """
+        if self._interrupted:
+            return self._interrupted.pop(0)
+        asked = self._database.call(lambda: self._ask(at_random=at_random))
+        self._handed.add(asked.number)
+        return asked
+
+    def skip(self, asked: Asked) -> None:
+        """Set aside a place that need not or cannot be tried; it is no trial of the study."""
+
+        def mark() -> None:
+            trial = self._study.get_trials(deepcopy=False)[asked.number]
+            if not trial.state.is_finished():
+                self._storage.set_trial_user_attr(trial._trial_id, _SKIPPED, value=True)
+
+        self._database.call(mark)
+        self.tell(asked, None)
+
+    def tell(self, asked: Asked, score: float | None) -> None:
+        """Report the score of an asked trial, None (or NaN) if it failed."""
+        failed = score is None or not math.isfinite(score)
+        told = {"state": TrialState.FAIL} if failed else {"values": score}
+        # After an outage nobody knows whether the first attempt was heard.
+        self._database.call(lambda: self._study.tell(asked.number, skip_if_finished=True, **told))
+
+    def _opened(self, *, fresh: bool) -> optuna.Study:
+        return optuna.create_study(
+            study_name=self._name(fresh=fresh),
+            storage=self._storage,
+            direction="maximize",
+            load_if_exists=True,
+        )
+
+    def _running(self) -> list[optuna.trial.FrozenTrial]:
+        found = self._study.get_trials(states=(TrialState.RUNNING,))
+        return [trial for trial in found if set(trial.params) == set(self._space)]
+
+    def _ask(self, *, at_random: bool) -> Asked:
+        if self._database.broke:  # an outage may have cost the answer, but not the trial
+            lost = [trial for trial in self._running() if trial.number not in self._handed]
+            if lost:
+                return _asked(lost[0])
+        seed = hashlib.sha256(f"{self.name}/{len(self._study.get_trials(deepcopy=False))}".encode())
+        number = int.from_bytes(seed.digest()[:4], "big")
+        chosen = "random" if at_random else self._plan.study.strategy
+        startup = self._plan.study.startup
+        self._study.sampler = strategy(chosen, number, self._space, startup=startup)
+        trial = self._study.ask(fixed_distributions=self._space)
+        if at_random:
+            trial.set_user_attr(BESIDE, "at random")
+        return Asked(trial.number, dict(trial.params))
+
+    @property
+    def _stem(self) -> str:
+        return f"{self._plan.study.name}/{self._plan.profile.name}/{self._key}"
+
+    def _name(self, *, fresh: bool) -> str:
+        stem = self._stem
+        names = [
+            name for name in optuna.get_all_study_names(self._storage) if name.startswith(stem)
+        ]
+        latest = max((int(name.rpartition("#")[2]) for name in names if "#" in name), default=0)
+        return f"{stem}#{latest + 1}" if fresh or not latest else f"{stem}#{latest}"
+
+
+def _asked(trial: optuna.trial.FrozenTrial) -> Asked:
+    return Asked(trial.number, dict(trial.params))
+
+
+def _distribution(domain: Domain, *, whole: bool) -> BaseDistribution:
+    if isinstance(domain, Choice):
+        return CategoricalDistribution(list(domain.values))
+    if whole:
+        return IntDistribution(int(domain.low), int(domain.high), log=domain.log)
+    if domain.log:
+        return FloatDistribution(domain.low, domain.high, log=True)
+    # A grid finer than anyone can measure keeps the numbers in the tables short.
+    step = 10.0 ** math.floor(math.log10(max(domain.high - domain.low, 1e-12) / 200))
+    even = math.isclose(math.remainder(domain.high - domain.low, step), 0, abs_tol=step * 1e-6)
+    return FloatDistribution(domain.low, domain.high, step=step if even else None)

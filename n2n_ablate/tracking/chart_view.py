@@ -1,0 +1,114 @@
+"""Arranges MLflow's chart page: all runs shown, best first, and the answer above the details. Pure.
+
+By default MLflow hides all but ten runs, the baseline among the hidden ones, and sorts charts by
+the alphabet. A page that somebody has arranged can be shared: it is kept in a tag of the
+experiment, and a link names it. This writes such a tag.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from n2n_ablate.study import Plan
+from n2n_ablate.tracking import record
+
+_MOST_RUNS = 100  # in one chart
+_MOST_IMAGES = 60  # a chart each; more would only slow the page down
+_LINE = {
+    "lineSmoothness": 0,
+    "xAxisScaleType": "linear",
+    "scaleType": "linear",
+    "range": {},
+    "xAxisKey": "step",
+    "selectedXAxisMetricKey": "",
+    "yAxisKey": "metric",
+    "yAxisExpressions": [],
+    "ignoreOutliers": False,
+    "useGlobalXaxisKey": True,
+    "useGlobalLineSmoothing": True,
+}
+
+Card = dict[str, Any]
+
+
+def chart_view(plan: Plan, images: Sequence[str] = ()) -> str:
+    """Return the value of the tag.
+
+    Args:
+        plan: The study's plan.
+        images: Names of the images that have curves of their own.
+    """
+    cards: list[Card] = []
+    sections: list[dict[str, Any]] = []
+    for title, own in _sections(plan, images):
+        key = f"section-{len(sections)}"
+        cards += [
+            {**card, "metricSectionId": key, "uuid": f"{key}-{n}"} for n, card in enumerate(own)
+        ]
+        sections.append(
+            {"uuid": key, "name": title, "display": True, "isReordered": False, "deleted": False}
+        )
+    state = {
+        "runsHiddenMode": "SHOW_ALL",
+        "compareRunCharts": cards,
+        "compareRunSections": sections,
+        "isAccordionReordered": True,
+        "orderByKey": f"metrics.`psnr{next(iter(record.suffixes(plan).values()))}`",
+        "orderByAsc": False,
+    }
+    packed = zlib.compress(json.dumps(state, separators=(",", ":")).encode(), 9)
+    return f"deflate;{base64.b64encode(packed).decode()}"
+
+
+def _sections(plan: Plan, images: Sequence[str]) -> Iterator[tuple[str, list[Card]]]:
+    suffixes = record.suffixes(plan)
+    keys = [factor.key for factor in plan.study.factors]
+    for label, suffix in suffixes.items():
+        cards = [_line(f"psnr{suffix}"), _bar(f"psnr_gain{suffix}")]
+        cards += [_scatter(key, f"psnr{suffix}") for key in keys if _is_number(plan, key)]
+        if len(keys) > 1:
+            cards.append(_card("PARALLEL", selectedParams=keys, selectedMetrics=[f"psnr{suffix}"]))
+        rest = [name for name in plan.metrics if name != "psnr"]
+        yield label, [*cards, *(_line(f"{name}{suffix}") for name in rest)]
+    for label, suffix in suffixes.items():
+        title = "Sampler, untrained" if len(suffixes) == 1 else f"Sampler, untrained: {label}"
+        figures = [f"diagnostic.{name}{suffix}" for name in ("leak", "gap")]
+        yield (
+            title,
+            [_scatter(name, f"psnr{suffix}", kind="METRIC") for name in figures]
+            + [_bar(name) for name in figures],
+        )
+    names = list(record.slugs(images).values())[:_MOST_IMAGES]
+    for label, suffix in suffixes.items() if names else ():
+        title = "Each image" if len(suffixes) == 1 else f"Each image: {label}"
+        yield title, [_line(f"psnr{suffix}.{name}") for name in names]
+    training = [_line(f"loss{suffix}") for suffix in suffixes.values()]
+    spread = [_bar(f"psnr_std{suffix}") for suffix in suffixes.values()]
+    yield "Training", [*training, *spread, _bar("seconds"), _bar("failures")]
+
+
+def _is_number(plan: Plan, key: str) -> bool:
+    value = plan.baseline.recipe.flat().get(key)
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _card(kind: str, **own: object) -> Card:
+    common = {"deleted": False, "isGenerated": False, "runsCountToCompare": _MOST_RUNS}
+    return {"type": kind, **common, **own}
+
+
+def _line(metric: str) -> Card:
+    return _card("LINE", metricKey=metric, selectedMetricKeys=[metric], displayName=metric, **_LINE)
+
+
+def _bar(metric: str) -> Card:
+    return _card("BAR", metricKey=metric, displayName=metric)
+
+
+def _scatter(key: str, metric: str, kind: str = "PARAM") -> Card:
+    x, y = {"key": key, "type": kind}, {"key": metric, "type": "METRIC"}
+    return _card("SCATTER", xaxis=x, yaxis=y)

@@ -1,0 +1,123 @@
+"""What MLflow already has of a study, and which of it was left half written by a process that is gone."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+    from n2n_ablate.tracking.store import MlflowStore
+
+PLAN, TRIAL, FITS, OUTCOME = "n2n.plan", "n2n.trial", "n2n.fits", "n2n.outcome"
+"""Tags by which a run is known again: the study, the trial, its fits, and what they gave."""
+PICTURES = "n2n.pictures"
+"""The tag of a run whose pictures are not complete, because images were not there: `3 of 8`."""
+HOST, PID = "n2n.host", "n2n.pid"
+"""Tags that say which process writes a run."""
+
+_WHOLE = ("FINISHED", "FAILED")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A run that is there.
+
+    Attributes:
+        run: Its id.
+        outcome: See `record.outcome_key`; empty for a summary that was never written whole.
+        pictures: See `PICTURES`; empty if nothing is missing.
+    """
+
+    run: str
+    outcome: str
+    pictures: str = ""
+
+
+@dataclass
+class Known:
+    """The runs of one plan.
+
+    Attributes:
+        trials: Those that are whole, by `FITS`.
+        halves: Ids of those that are not, by `FITS`. They may go once the whole one is there.
+        summaries: By invocation.
+        repaired: How many a dead process had left running; they are ended now.
+        running: Machines on which, for all that is known, somebody is still writing.
+    """
+
+    trials: dict[str, Kept] = field(default_factory=dict)
+    halves: dict[str, list[str]] = field(default_factory=dict)
+    summaries: dict[str, Kept] = field(default_factory=dict)
+    repaired: int = 0
+    running: list[str] = field(default_factory=list)
+
+
+def look(
+    store: MlflowStore,
+    experiment: str,
+    plan: str,
+    ended: AbstractSet[str] = frozenset(),
+    own: str = "",
+) -> Known:
+    """Look through all runs of a plan, and end those whose process is gone.
+
+    Args:
+        store: The store.
+        experiment: Id of the study's experiment.
+        plan: Key of the plan.
+        ended: Ids of invocations that are known to be over, wherever they ran.
+        own: Id of a run that is being written by whoever asks.
+    """
+    known = Known()
+    for run in list(store.runs(experiment, f"tags.`{PLAN}` = '{plan}'")):
+        tags = run.data.tags
+        if run.info.run_id == own:
+            continue
+        if run.info.status == "RUNNING":
+            if not _is_dead(tags) and tags.get("invocation") not in ended:
+                known.running.append(tags.get(HOST, "another machine"))
+                continue
+            store.end(run.info.run_id, "KILLED")
+            known.repaired += 1
+        _sort_in(run, known)
+    for fits in known.halves.keys() & known.trials.keys():
+        for run_id in known.halves.pop(fits):
+            store.client.delete_run(run_id)
+    return known
+
+
+def _sort_in(run: Run, known: Known) -> None:
+    tags, own = run.data.tags, run.info.run_id
+    if tags.get("role") == "summary":
+        outcome = tags.get(OUTCOME, "") if "status" in tags else ""
+        known.summaries[tags.get("invocation", "")] = Kept(own, outcome)
+    elif FITS not in tags:
+        return
+    elif run.info.status in _WHOLE:
+        pictures = tags.get(PICTURES, "")
+        known.trials[tags[FITS]] = Kept(own, tags.get(OUTCOME, ""), pictures)
+    else:
+        known.halves.setdefault(tags[FITS], []).append(own)
+
+
+def _is_dead(tags: Mapping[str, str]) -> bool:
+    """Say whether a run's process is gone. Nobody can know that of another machine."""
+    pid = tags.get(PID, "")
+    here = tags.get(HOST) == socket.gethostname() and os.name == "posix"
+    if not here or not pid.isdigit():
+        return False
+    if int(pid) == os.getpid():
+        return True  # one process runs a study at a time, so it is an earlier run of ours
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):  # it exists, but belongs to somebody else
+        return False
+    return False

@@ -1,0 +1,159 @@
+"""What a tracker keeps of a trial: parameters, figures and points of curves by name. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from n2n_ablate import stats
+from n2n_ablate.bench import Subject
+from n2n_ablate.diagnostics import Diagnosis
+from n2n_ablate.diagnostics.words import flat
+from n2n_ablate.recipe import canonical
+from n2n_ablate.results import StudyResult, TrialResult, answer
+from n2n_ablate.results.curves import image_curves
+from n2n_ablate.study import Plan, Trial
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value of one curve.
+
+    Attributes:
+        name: Of the curve.
+        step: Counted from 1; 0 for what belongs to no step.
+        value: Always finite.
+        progress: Share of the training that was done, from 0 to 1.
+    """
+
+    name: str
+    step: int
+    value: float
+    progress: float = 1.0
+
+
+def slugs(names: Iterable[str]) -> dict[str, str]:
+    """Return a form of every name that files and metrics may have; different for different names."""
+    found: dict[str, str] = {}
+    for name in names:
+        plain = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:100] or "unnamed"
+        taken, slug, count = set(found.values()), plain, 1
+        while slug in taken:
+            count += 1
+            slug = f"{plain}-{count}"
+        found[name] = slug
+    return found
+
+
+def suffixes(plan: Plan) -> dict[str, str]:
+    """Return what the names of a condition's metrics end in: nothing if there is only one."""
+    labels = [condition.label for condition in plan.conditions]
+    return {label: "" if len(labels) == 1 else f".{slug}" for label, slug in slugs(labels).items()}
+
+
+def parameters(plan: Plan, trial: Trial, images: Iterable[str]) -> dict[str, str]:
+    """Return everything that was chosen, flat: `sampler`, `sampler.center`, `noise`, `seeds`, ..."""
+    flat = {key: str(value) for key, value in trial.recipe.flat().items()}
+    labels = slugs(condition.label for condition in plan.conditions)
+    for condition in plan.conditions:
+        name = "noise" if len(labels) == 1 else f"noise.{labels[condition.label]}"
+        flat[name] = str(condition.noise)
+    flat["images"] = ", ".join(images)
+    flat["seeds"] = ", ".join(map(str, plan.profile.seeds))
+    flat["crop"] = str(plan.profile.crop or "whole images")
+    return flat
+
+
+def values(plan: Plan, result: TrialResult, baseline: TrialResult | None) -> list[Value]:
+    """Return every finite value of a trial: final figures, mean curves, one PSNR curve per image.
+
+    Args:
+        plan: The study's plan.
+        result: The trial.
+        baseline: What `psnr_gain` is measured from, paired by image.
+    """
+    found: list[Value] = []
+    details: list[Value] = []
+    for label, suffix in suffixes(plan).items():
+        for metric in dict.fromkeys([*plan.metrics, "loss"]):
+            own = image_curves(result, metric, label)
+            found += _points(f"{metric}{suffix}", own.steps, own.mean)
+            if metric == "psnr":
+                found += _finals(result, baseline, label, suffix)
+                names = slugs(own.images)
+                for image, curve in own.images.items():
+                    details += _points(f"psnr{suffix}.{names[image]}", own.steps, curve)
+    found += [Value("seconds", 0, result.seconds), Value("failures", 0, float(result.failures))]
+    found += details  # MLflow lists them in this order
+    return [item for item in found if np.isfinite(item.value)]
+
+
+def diagnostics(plan: Plan, diagnoses: Mapping[str, Diagnosis]) -> list[Value]:
+    """Return what was measured of a trial's sampler, `diagnostic.leak` and so on, by condition."""
+    found = [
+        Value(f"diagnostic.{name}{suffix}", 0, value)
+        for label, suffix in suffixes(plan).items()
+        if label in diagnoses
+        for name, value in flat(diagnoses[label].total).items()
+    ]
+    return [item for item in found if np.isfinite(item.value)]
+
+
+def content_key(plan: Plan, trial: Trial) -> str:
+    """Return the identity of a trial in its study."""
+    return _digest([plan.key, canonical(trial.recipe.to_json())])
+
+
+def fits_key(result: TrialResult) -> str:
+    """Return the identity of a trial's fits: another device or changed code gives another."""
+    return _digest(sorted(row.result.key for row in result.rows))
+
+
+def outcome_key(result: TrialResult) -> str:
+    """Return a hash of what the fits gave: a repetition that gave something else has another."""
+    rows = sorted(result.rows, key=lambda row: row.result.key)
+    return _digest(
+        canonical([r.result.key, dict(r.result.figures), r.result.failure]) for r in rows
+    )
+
+
+def summary_key(result: StudyResult, status: str) -> str:
+    """Return a hash of what a summary tells: of every outcome, and how the command ended."""
+    later = result.confirmed.trials if result.confirmed else ()
+    return _digest([status, *map(outcome_key, (*result.trials, *later))])
+
+
+def _finals(
+    result: TrialResult, baseline: TrialResult | None, label: str, suffix: str
+) -> Iterator[Value]:
+    psnr = result.by_image("psnr", label)
+    if len(psnr) > 1:
+        yield Value(f"psnr_std{suffix}", 0, float(np.std(list(psnr.values()), ddof=1)))
+    gain = stats.paired(psnr, baseline.by_image("psnr", label)) if baseline else None
+    if gain is not None:
+        yield Value(f"psnr_gain{suffix}", 0, gain.mean)
+
+
+def _points(name: str, steps: np.ndarray, curve: np.ndarray) -> Iterator[Value]:
+    for step, value in zip(steps, curve, strict=True):
+        yield Value(name, int(step), float(value), float(step / steps[-1]))
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def best(result: StudyResult) -> list[str]:
+    """Return the names of the trials with the highest mean PSNR, one per condition, each once."""
+    lines = [answer.best(result, condition.label) for condition in result.plan.conditions]
+    return list(dict.fromkeys(line.name for line in lines if line is not None))
+
+
+def pictures(result: TrialResult, subjects: Sequence[Subject]) -> str:
+    """Return how many of the noisy images are there, empty if all are."""
+    whole, there = len(result.rows), len(subjects)
+    return "" if there >= whole else f"{there} of {whole}"

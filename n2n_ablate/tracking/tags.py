@@ -1,0 +1,89 @@
+"""The tags of a run: whose it is, how it came about, and which colour it has in the charts."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import time
+
+from n2n_ablate.journal.invocation import Invocation
+from n2n_ablate.results import StudyResult
+from n2n_ablate.study import BASELINE, Plan
+from n2n_ablate.tracking import record
+from n2n_ablate.tracking.known import HOST, OUTCOME, PID, PLAN
+from n2n_ablate.tracking.store import NOTE
+
+# MLflow's own colours come from the runs' numbers, and two of ten are often alike.
+_INK, _FAINT = "#1b1b1b", "#c8c8c8"
+_COLOURS = (
+    *("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#17becf", "#e377c2", "#8c564b"),
+    *("#bcbd22", "#0b5394", "#45818e", "#a64d79", "#38761d", "#e0a030", "#674ea7", "#990000"),
+)
+
+
+def now() -> int:
+    """Return the time in milliseconds since 1970, as MLflow counts it."""
+    return int(1000 * time.time())
+
+
+def run_tags(plan: Plan, about: Invocation, role: str, *, place: int) -> dict[str, str]:
+    """Return the tags that every run of a study has.
+
+    Args:
+        plan: The study's plan.
+        about: The command that the run's results come from.
+        role: Of the trial, or `summary`.
+        place: Among the trials, for the colour.
+    """
+    tags = {
+        "study": plan.study.name,
+        "profile": plan.profile.name,
+        "role": role,
+        "invocation": about.id,
+        "device": about.device,
+        "precision": about.precision,
+        PLAN: plan.key,
+        HOST: socket.gethostname(),
+        PID: str(os.getpid()),
+        "mlflow.source.name": about.command,
+        "mlflow.source.type": "LOCAL",
+        "mlflow.user": _user(),
+        "mlflow.runColor": _colour(role, place),
+    }
+    if about.commit:
+        tags["mlflow.source.git.commit"] = about.commit
+    return tags | {f"version.{key}": value for key, value in about.versions.items()}
+
+
+def summary_tags(result: StudyResult, status: str, note: str, measured: bool) -> dict[str, str]:
+    """Return the tags that a summary has when all of its files are there.
+
+    Args:
+        result: What it tells.
+        status: How the command ended.
+        note: Its table.
+        measured: Whether samplers were measured for it.
+    """
+    return {
+        "trials": str(len(result.trials)),
+        "fits": str(sum(len(item.rows) for item in result.trials)),
+        "failures": str(result.failures),
+        "best": "; ".join(record.best(result)),
+        NOTE: note,
+        OUTCOME: record.summary_key(result, status) + ("-measured" if measured else ""),
+        "status": status,
+    }
+
+
+def _colour(role: str, place: int) -> str:
+    if role in (BASELINE, "summary"):
+        return _INK if role == BASELINE else _FAINT
+    return _COLOURS[place % len(_COLOURS)]
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run under a number without a name
+        return "unknown"

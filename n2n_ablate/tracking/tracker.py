@@ -1,0 +1,297 @@
+"""Shows studies in MLflow: one flat run per trial, one summary per run of the command."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from pathlib import Path
+
+from n2n_ablate.bench import Subject
+from n2n_ablate.errors import AwayError
+from n2n_ablate.escape import unsigned
+from n2n_ablate.hookspecs import hookimpl
+from n2n_ablate.journal.contents import Command
+from n2n_ablate.journal.invocation import Invocation
+from n2n_ablate.output import Output
+from n2n_ablate.registry import Registry
+from n2n_ablate.results import StudyResult, TrialResult
+from n2n_ablate.study import BASELINE, Plan
+from n2n_ablate.tracking import record, trial_files
+from n2n_ablate.tracking.address import VIEW_TAG, tracking_uri
+from n2n_ablate.tracking.chart_view import chart_view
+from n2n_ablate.tracking.known import FITS, OUTCOME, PICTURES, TRIAL, Kept, Known, look
+from n2n_ablate.tracking.run_files import RunFiles
+from n2n_ablate.tracking.store import NOTE, MlflowStore
+from n2n_ablate.tracking.tags import now, run_tags, summary_tags
+
+_ENDS = {"finished": "FINISHED", "interrupted": "KILLED", "killed": "KILLED"}
+
+
+@dataclass(frozen=True, eq=False)
+class _Given:
+    """A trial to be kept: of which command, and when it was finished, in milliseconds."""
+
+    result: TrialResult
+    subjects: Sequence[Subject]
+    invocation: Invocation
+    end: int
+
+
+class MlflowTracker:
+    """Keeps trials as runs of the study's experiment, by life-cycle hooks like any plugin's.
+
+    Trials that are there already are left alone, so a study can be repeated as often as one likes.
+
+    Args:
+        output: The output folder, home of the store unless another is named.
+        uri: An MLflow tracking URI; by default `MLFLOW_TRACKING_URI`, else the output folder's.
+        registry: To draw and to measure samplers.
+
+    Attributes:
+        known: What the store has; see `open`.
+        written: Names of the runs that were written or completed.
+
+    Raises:
+        StoreError: MLflow is not installed.
+    """
+
+    def __init__(
+        self, output: Output, uri: str | None = None, registry: Registry | None = None
+    ) -> None:
+        self.store = MlflowStore(output, tracking_uri(output.root, uri))
+        self._output, self._asked = output, bool(uri)
+        self.known = Known()
+        self.written: list[str] = []
+        self._files = RunFiles(self.store, output, registry)
+        self._baseline: TrialResult | None = None
+        self._images: tuple[str, ...] = ()
+        self._summary = ""
+        self._unsure = False  # whether the store heard all that it was told
+        self._last_start = 0
+
+    @hookimpl(specname="study_started")
+    def start(self, plan: Plan, invocation: Invocation) -> None:
+        """Open the store, look which trials it has, end what dead processes left running.
+
+        Raises:
+            AwayError: As `trial`.
+        """
+        self.open(plan, invocation)
+        with self._surely():
+            if old := self.known.summaries.get(invocation.id):  # of an attempt before this one
+                self._summary = old.run
+                self.store.client.update_run(old.run, status="RUNNING")
+            else:
+                self._summary = self._create("summary", "summary", now(), {}, invocation)
+            self._arrange(())
+
+    def open(
+        self, plan: Plan, invocation: Invocation, ended: AbstractSet[str] = frozenset()
+    ) -> None:
+        """Open the store without beginning a summary: for what was not tracked when it happened.
+
+        Args:
+            plan: The study's plan.
+            invocation: Whose trials follow, unless they say otherwise.
+            ended: Ids of invocations that are known to be over.
+
+        Raises:
+            StoreError: The store cannot be opened.
+        """
+        self._plan, self._running, self._invocation = plan, plan, invocation
+        with self.store.explained():
+            self._experiment = self.store.experiment(plan.study.name, f"**{plan.study.question}**")
+            self.known = look(self.store, self._experiment, plan.key, ended)
+
+    @hookimpl(specname="trial_finished")
+    def trial(
+        self,
+        result: TrialResult,
+        subjects: Sequence[Subject],
+        *,
+        invocation: Invocation | None = None,
+        at: float | None = None,
+    ) -> None:
+        """Keep a trial as a run, unless it is there. The baseline comes before all others.
+
+        Args:
+            result: Its denoised images are read from the fit store if it has none.
+            subjects: The noisy images of its fits. Where one is missing its pictures say so.
+            invocation: Which command finished it; by default the one that was opened.
+            at: When it was finished, in seconds since 1970; by default now.
+
+        Raises:
+            AwayError: The store does not answer; this may be called again.
+            StoreError: The store will not take it.
+        """
+        end = now() if at is None else int(1000 * at)
+        given = _Given(result, subjects, invocation or self._invocation, end)
+        with self._surely():
+            if result.trial.role == BASELINE:
+                self._baseline = result
+                self._arrange([row.image for row in result.rows])
+            self._keep(given)
+
+    @hookimpl(specname="confirmation_started")
+    def confirm(self, plan: Plan) -> None:
+        """Keep the trials that follow as runs of the confirmation: their role is `confirm`."""
+        self._running, self._baseline = plan, None
+
+    @hookimpl(specname="study_finished")
+    def finish(self, result: StudyResult, status: str) -> None:
+        """Write the tables and end the run of this invocation.
+
+        Raises:
+            AwayError: As `trial`.
+        """
+        with self._surely():
+            self._fill(self._summary, result, status, now())
+            self._put_in_front(result)
+
+    def summary(self, command: Command, result: StudyResult, *, in_front: bool) -> None:
+        """Keep the summary of a command that is over, unless it is there.
+
+        Args:
+            command: It may have been killed, and then has no status.
+            result: What it showed.
+            in_front: Show its table on the experiment's page.
+        """
+        status = command.status or "killed"
+        old = self.known.summaries.get(command.invocation.id)
+        key = record.summary_key(result, status)
+        whole = {f"{key}-measured"} if self._files.diagnoses else {f"{key}-measured", key}
+        if not old or old.outcome not in whole:
+            start, about = int(1000 * command.started), command.invocation
+            run = old.run if old else self._create("summary", "summary", start, {}, about)
+            self._fill(run, result, status, max(start, int(1000 * command.ended)))
+            self.written.append("summary")
+        if in_front:
+            self._put_in_front(result)
+
+    def knows(self, result: TrialResult) -> bool:
+        """Say whether there is a whole run of these fits, whatever they gave."""
+        return self._fits(result) in self.known.trials
+
+    def later(self) -> str:
+        """See `background.Outside`."""
+        output = self._output.root
+        words = ["n2n-ablate", "sync", self._plan.study.name]
+        words += ["--output", str(output)] * (output != Path("mlruns").resolve())
+        words += ["--tracking-uri", self.store.uri] * self._asked
+        return f"the same command, or {unsigned(shlex.join(words))}, writes the rest"
+
+    def unanswered(self) -> float:
+        """See `background.Outside`."""
+        return self.store.unanswered()
+
+    @contextlib.contextmanager
+    def _surely(self) -> Iterator[None]:
+        """Say why the store fails; the next time, look first what it did take.
+
+        An answer that did not arrive leaves open whether the request did.
+        """
+        try:
+            with self.store.explained():
+                if self._unsure:
+                    known = look(self.store, self._experiment, self._plan.key, own=self._summary)
+                    self.known, self._unsure = known, False
+                yield
+        except AwayError:
+            self._unsure = True
+            raise
+        except BaseException:
+            if self._summary:  # nobody will call again
+                with contextlib.suppress(Exception):
+                    self.store.end(self._summary, "KILLED")
+            raise
+
+    def _arrange(self, images: Sequence[str]) -> None:
+        self._images = tuple(dict.fromkeys([*self._images, *images]))
+        tag = chart_view(self._plan, self._images)
+        self.store.client.set_experiment_tag(self._experiment, VIEW_TAG, tag)
+
+    def _put_in_front(self, result: StudyResult) -> None:
+        note = trial_files.summary(result, self._files.diagnoses)[:5000]
+        self.store.client.set_experiment_tag(self._experiment, NOTE, note)
+
+    def _fill(self, run: str, result: StudyResult, status: str, end: int) -> None:
+        found = self._files.diagnoses
+        tags = summary_tags(result, status, trial_files.summary(result, found), bool(found))
+        self._files.keep_study(run, result)
+        self.store.log(run, tags=tags)
+        self.store.end(run, _ENDS.get(status, "FAILED"), end)
+
+    def _fits(self, result: TrialResult) -> str:
+        return f"{record.content_key(self._plan, result.trial)}-{record.fits_key(result)}"
+
+    def _keep(self, given: _Given) -> None:
+        result = given.result
+        fits, outcome = self._fits(result), record.outcome_key(result)
+        pictures = record.pictures(given.result, given.subjects)
+        old = self.known.trials.get(fits)
+        if not old or old.outcome != outcome or result.trial.role != "search":
+            self._files.measure(self._name(result), result, given.subjects)
+        if old and old.outcome == outcome:
+            if old.pictures and old.pictures != pictures:  # images have been found since
+                self._write_files(old.run, given)
+                found = self._diagnosed(result)
+                self.store.log(old.run, values=found, tags={PICTURES: pictures})
+                self.written.append(self._name(result))
+            return
+        tags = {TRIAL: record.content_key(self._plan, result.trial), FITS: fits, OUTCOME: outcome}
+        run = self._write(given, tags | ({PICTURES: pictures} if pictures else {}))
+        # Runs of the same fits: they gave something else, or were never written whole.
+        for worse in [*self.known.halves.pop(fits, []), *([old.run] if old else [])]:
+            self.store.client.delete_run(worse)
+        self.known.trials[fits] = Kept(run, outcome, pictures)
+        self.written.append(self._name(result))
+
+    def _write(self, given: _Given, tags: Mapping[str, str]) -> str:
+        result, end = given.result, given.end
+        # Training time as duration; but MLflow sorts by start, so never before an earlier trial.
+        start = max(self._last_start + 1, end - int(1000 * result.seconds))
+        self._last_start, end = start, max(start, end)
+        role = "confirm" if self._running.confirming else result.trial.role
+        run = self._create(self._name(result), role, start, tags, given.invocation)
+        try:
+            with self.store.explained():
+                self._fill_trial(run, given, (start, end))
+        except BaseException as error:
+            if not isinstance(error, AwayError):  # it would not hear of the end either
+                with contextlib.suppress(Exception):
+                    self.store.end(run, "KILLED")  # so that it is written again next time
+            raise
+        return run
+
+    def _fill_trial(self, run: str, given: _Given, span: tuple[int, int]) -> None:
+        result = given.result
+        images = dict.fromkeys(row.image for row in result.rows)
+        self.store.log(
+            run,
+            params=record.parameters(self._running, result.trial, images),
+            values=[*record.values(self._plan, result, self._baseline), *self._diagnosed(result)],
+            span=span,
+        )
+        self._write_files(run, given)
+        failed = result.failures == len(result.rows)
+        self.store.end(run, "FAILED" if failed else "FINISHED", span[1])
+
+    def _write_files(self, run: str, given: _Given) -> None:
+        own, name = given.result, self._name(given.result)
+        self._files.keep_trial(run, name, self._running, own, given.subjects, self._baseline)
+
+    def _diagnosed(self, result: TrialResult) -> list[record.Value]:
+        found = self._files.diagnoses.get(self._name(result), {})
+        return list(record.diagnostics(self._plan, found))
+
+    def _name(self, result: TrialResult) -> str:
+        return f"{result.trial.name} (confirm)" if self._running.confirming else result.trial.name
+
+    def _create(
+        self, name: str, role: str, start: int, tags: Mapping[str, str], about: Invocation
+    ) -> str:
+        own = run_tags(self._plan, about, role, place=len(self.known.trials))
+        return self.store.create(self._experiment, name, start, {**tags, **own})
