@@ -167,7 +167,7 @@ def open_runner(
         output: The output folder.
         view: Shows what happens: it implements life-cycle hooks, like any plugin.
         tracking: `mlflow` or `none`.
-        tracking_uri: See `mlflow_store.tracking_uri`.
+        tracking_uri: See `tracking.address.tracking_uri`.
         storage: Of the search, see `Search`.
         fresh: Begin a new search.
         refit: Train again what is in the store.

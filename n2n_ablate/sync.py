@@ -52,7 +52,7 @@ def sync(
         contents: The journal.
         output: The output folder.
         registry: Makes the noisy images again and draws the samplers.
-        uri: See `mlflow_store.tracking_uri`.
+        uri: See `tracking.address.tracking_uri`.
         images: Where to look for the images first, see `gallery`.
 
     Raises:

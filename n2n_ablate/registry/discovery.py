@@ -101,7 +101,7 @@ def find(
         yield Found(Origin(point.name, "package", spec, version, name), point.load)
     roads: list[tuple[Path, str]] = []
     if not any(point.module.startswith(_OURS) for point in points):  # a checkout, not installed
-        roads.append((Path(__file__).resolve().parents[1] / LOCAL_FOLDER, "checkout"))
+        roads.append((Path(__file__).resolve().parents[2] / LOCAL_FOLDER, "checkout"))
     roads.append((local, LOCAL_ROAD))
     if plugins_dir is not None:
         roads.append((plugins_dir, GIVEN_ROAD))
