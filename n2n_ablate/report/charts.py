@@ -73,14 +73,24 @@ def forest(lines: Sequence[Line], names: Mapping[str, str], margin: float) -> Fi
 
 
 def curves(arms: Mapping[str, TrialResult], condition: str) -> Figure | None:
-    """Draw mean PSNR by step of some trials; None if none has a curve."""
+    """Draw mean PSNR by step of some trials, on the images that all of them have; None without."""
+    own = {name: image_curves(item, "psnr", condition) for name, item in arms.items()}
+    drawn = [item for item in own.values() if item.images]
+    shared = (
+        [image for image in drawn[0].images if all(image in x.images for x in drawn)]
+        if drawn
+        else []
+    )
+    if not shared:
+        return None
     figure, axes = panel(width=3.95, height=3.3)
-    for place, (name, item) in enumerate(arms.items()):
-        own = image_curves(item, "psnr", condition)
-        if own.images:
+    for place, (name, item) in enumerate(own.items()):
+        if item.images:
             colour, dashes = (ARMS[place - 1], "-") if place else ("black", "--")
-            axes.plot(own.steps, own.mean, dashes, lw=1.6, color=colour, label=plain(short(name)))
-    return _finished(axes, figure, "mean PSNR in dB", legend=True)
+            mean = np.mean([item.images[image] for image in shared], axis=0)
+            axes.plot(item.steps, mean, dashes, lw=1.6, color=colour, label=plain(short(name)))
+    count = f"{len(shared)} image{'s' * (len(shared) > 1)}"
+    return _finished(axes, figure, f"mean PSNR in dB, {count}", legend=True)
 
 
 def gains(arms: Mapping[str, TrialResult], baseline: TrialResult, condition: str) -> Figure | None:

@@ -94,7 +94,7 @@ def _view(report: Report, section: Section, slug: str) -> View:
         slug=slug,
         section=section,
         results=Table(
-            words.results_head(result),
+            words.results_head(section, result),
             [
                 (_style(line.role, line.verdict), words.results_row(line, section, result))
                 for line in section.lines
@@ -105,9 +105,9 @@ def _view(report: Report, section: Section, slug: str) -> View:
         ),
         effects=_table(words.EFFECTS, [words.effect_row(line) for line in section.effects]),
         confirmation=Table(
-            words.CONFIRMATION,
+            words.confirmation_head(section),
             [
-                (_style("", item.verdict), words.confirmation_row(item, result))
+                (_style("", item.verdict), words.confirmation_row(item, section, result))
                 for item in section.confirmed
             ],
         )
@@ -122,7 +122,7 @@ def _view(report: Report, section: Section, slug: str) -> View:
         ),
         figures=_figures(report, section, slug),
         strips=strips,
-        strips_caption=panels.caption(strips, report.found.plan.profile.seeds[0]),
+        strips_caption=panels.caption(report, strips),
     )
 
 
@@ -206,7 +206,7 @@ def _told(fitted: Response | Surface | None) -> str:
 
 
 def _curves(report: Report, section: Section, slug: str) -> Figure | None:
-    result, here = report.result, section.condition.label
+    result, here = report.deciding, section.condition.label
     chosen = {
         section.names.get(item.trial.name, item.trial.name): item
         for item in arms(result, here, _CURVES)
@@ -214,12 +214,13 @@ def _curves(report: Report, section: Section, slug: str) -> Figure | None:
     drawn = [charts.curves(chosen, here)]
     if result.baseline is not None:
         drawn.append(charts.gains(chosen, result.baseline, here))
+    of = " in the confirmation" if report.result.confirmed else ""
     texts = (
-        "Mean PSNR by training step",
+        f"Mean PSNR by training step{of}",
         "difference from the baseline with the 95 % band over images at each step",
     )
     parts = [
-        inline(chart, f"curves-{place}-{slug}", text)
+        inline(chart, f"curves-{place}-{slug}", text[0].upper() + text[1:])
         for place, (chart, text) in enumerate(zip(drawn, texts, strict=False))
         if chart is not None
     ]
@@ -235,7 +236,7 @@ def _diagnostics(report: Report, section: Section, slug: str) -> Figure | None:
         return None
     text = (
         "PSNR against leak and gap: a dot per trial and image, a line per image. Only dots on one "
-        "line can be compared."
+        f"line can be compared.{_not_confirmed(report)}"
     )
     chart = diagnostic_figures.psnr_by_diagnostics(dots, width=_WIDTH)
     return Figure([inline(chart, f"diagnostics-{slug}", text)], text)
@@ -248,8 +249,15 @@ def _loss(report: Report, section: Section, slug: str) -> Figure | None:
     kept = {line.name for line in section.lines if line.role != "reference"}
     shown = {name: values for name, values in own.items() if name in kept}
     chart = diagnostic_figures.psnr_by_loss(shown, width=1.4 * _WIDTH)
-    text = "PSNR against the final training loss: a dot per trial and image, a line per image."
+    text = (
+        "PSNR against the final training loss: a dot per trial and image, a line per image."
+        f"{_not_confirmed(report)}"
+    )
     return Figure([inline(chart, f"loss-{slug}", text)], text)
+
+
+def _not_confirmed(report: Report) -> str:
+    return " Of the trials, not of the confirmation." if report.result.confirmed else ""
 
 
 def _samplers(report: Report, registry: Registry | None) -> list[tuple[str, str]]:
