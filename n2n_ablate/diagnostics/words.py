@@ -38,6 +38,10 @@ def concerns(found: Diagnosis) -> list[Concern]:
     total = found.total
     if not total.sigma > 0:
         return [Concern("", "there is no noise here, so leak and view noise have no meaning.")]
+    if not all(math.isfinite(item.value) for item in total.noise):
+        return [
+            Concern("", "a view holds values that are no numbers: nothing can be measured of it.")
+        ]
     if clear_leak(total, both_ways=found.both_ways):
         told.append(Concern("leak", _leak(found)))
     elif found.declared:

@@ -26,7 +26,7 @@ def sampler_picture(
     On the left all pixels of a small image: blue ones feed the first view, orange ones the second,
     divided ones both. To the right the weights behind one pixel of each view, framed on the left.
     """
-    head = _HEAD if title else 0
+    head = _HEAD if title else _GAP // 2
     size = (3 * _PANEL + 4 * _GAP, head + _LABEL + _PANEL + 2 * _LINE + _GAP)
     picture = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(picture)

@@ -33,13 +33,16 @@ _LONGEST = 38  # letters of a name beside an axis
 SIZE = 9.5
 
 
-def forest(lines: Sequence[Line], names: Mapping[str, str], margin: float) -> Figure:
+def forest(
+    lines: Sequence[Line], names: Mapping[str, str], margin: float, title: str = ""
+) -> Figure:
     """Draw the difference of every trial from the baseline with its interval.
 
     Args:
         lines: Of a table, yardsticks left out.
         names: How to call them.
         margin: In dB: the band of what counts as equivalent.
+        title: Above it, where there is more than one.
     """
     drawn = [line for line in lines if line.difference or line.role == BASELINE]
     figure, axes = panel(width=6.4, height=0.9 + 0.27 * len(drawn))
@@ -69,6 +72,7 @@ def forest(lines: Sequence[Line], names: Mapping[str, str], margin: float) -> Fi
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", alpha=0.25)
     axes.set_xlabel("difference from the baseline in dB")
+    axes.set_title(title, fontsize=SIZE + 0.5, loc="left")
     return figure
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 
 import jinja2
@@ -149,15 +149,16 @@ def _forest(report: Report, section: Section, slug: str) -> Figure | None:
     margin = report.found.plan.study.margin
     if not any(line.difference for line in section.trained):
         return None
-    chart = charts.forest(section.trained, section.names, margin)
+    later = report.result.confirmed
+    first = "trials" if later else ""
+    chart = charts.forest(section.trained, section.names, margin, first)
     text = (
         "Paired difference in PSNR of every trial from the baseline, with its interval over images"
     )
     parts = [chart]
-    later = report.result.confirmed
     lines = later.lines(section.condition.label) if later else []
     if lines := [line for line in lines if line.role != "yardstick"]:
-        parts.append(charts.forest(lines, section.names, margin))
+        parts.append(charts.forest(lines, section.names, margin, "confirmation"))
         text += "; then of what was confirmed, on other images. Filled: confirmed"
     else:
         text += ". Filled: declared contrasts"
@@ -177,7 +178,7 @@ def _response(report: Report, section: Section, slug: str) -> Figure | None:
         chart = responses.response(lines, keys[0], base[0], plan.study.margin, curve)
         text = (
             f"Difference from the baseline (diamond) against {keys[0]}, with intervals over "
-            f"images.{declared}{_told(curve)}"
+            f"images.{declared}{_told(curve)}{_not_confirmed(report)}"
         )
     else:
         place = (base[0], base[1]) if base[0] is not None and base[1] is not None else None
@@ -185,7 +186,7 @@ def _response(report: Report, section: Section, slug: str) -> Figure | None:
         chart = responses.surface(lines, (keys[0], keys[1]), place, sheet)
         text = (
             f"Mean difference from the baseline (diamond) in dB over {keys[0]} and {keys[1]}; "
-            f"intervals stand in the table.{_told(sheet)}"
+            f"intervals stand in the table.{_told(sheet)}{_not_confirmed(report)}"
         )
     return Figure([inline(chart, f"response-{slug}", text)], text)
 
@@ -238,6 +239,7 @@ def _diagnostics(report: Report, section: Section, slug: str) -> Figure | None:
         "PSNR against leak and gap: a dot per trial and image, a line per image. Only dots on one "
         f"line can be compared.{_not_confirmed(report)}"
     )
+    dots = [replace(dot, trial=section.names.get(dot.trial, dot.trial)) for dot in dots]
     chart = diagnostic_figures.psnr_by_diagnostics(dots, width=_WIDTH)
     return Figure([inline(chart, f"diagnostics-{slug}", text)], text)
 
@@ -247,7 +249,7 @@ def _loss(report: Report, section: Section, slug: str) -> Figure | None:
         return None
     own = finals(report.result, section.condition.label)
     kept = {line.name for line in section.lines if line.role != "reference"}
-    shown = {name: values for name, values in own.items() if name in kept}
+    shown = {section.names[name]: values for name, values in own.items() if name in kept}
     chart = diagnostic_figures.psnr_by_loss(shown, width=1.4 * _WIDTH)
     text = (
         "PSNR against the final training loss: a dot per trial and image, a line per image."

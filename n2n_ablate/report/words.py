@@ -126,7 +126,7 @@ def diagnostics_row(name: str, found: Diagnosis) -> list[str]:
         diagnosed.signed(total.leak.value),
         diagnosed.signed(total.back.value) if found.both_ways else "",
         diagnosed.signed(total.bias.value, 1),
-        " ".join(f"{item.value:.2f}" for item in total.noise) if total.sigma else "",
+        " ".join(filter(None, (number(item.value) for item in total.noise))) if total.sigma else "",
         number(total.gap.value, 1),
         " ".join(item.word for item in diagnosed.concerns(found) if item.word),
     ]
