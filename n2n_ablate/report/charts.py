@@ -49,24 +49,10 @@ def forest(
     axes.axvspan(-margin, margin, color=GREY, alpha=0.18, lw=0)
     axes.axvline(0, color="black", lw=0.8)
     for place, line in enumerate(drawn):
-        gap = line.difference
-        if gap is None:
+        if line.difference is None:
             axes.plot([0], [place], marker="D", ms=6, mfc="none", mec="black")
-            continue
-        colour = OF_VERDICT.get(line.verdict, GREY)
-        reach = gap.half_width if math.isfinite(gap.half_width) else 0.0
-        face = colour if line.verdict else "none"
-        mark = "s" if line.role == "reference" else "o"
-        wide = 2.2 if line.verdict else 1.2
-        axes.plot([gap.mean - reach, gap.mean + reach], [place, place], color=colour, lw=wide)
-        axes.plot([gap.mean], [place], marker=mark, ms=6, mec=colour, mfc=face, ls="")
-        axes.annotate(
-            plain(f"{shown(gap)}  {line.verdict}".rstrip()),
-            (1.02, place),
-            xycoords=("axes fraction", "data"),
-            va="center",
-            fontsize=SIZE - 0.5,
-        )
+        else:
+            _difference(axes, place, line, line.difference)
     axes.set_yticks(range(len(drawn)), [plain(short(names[line.name])) for line in drawn])
     axes.set_ylim(len(drawn) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
@@ -74,6 +60,23 @@ def forest(
     axes.set_xlabel("difference from the baseline in dB")
     axes.set_title(title, fontsize=SIZE + 0.5, loc="left")
     return figure
+
+
+def _difference(axes: Axes, place: int, line: Line, gap: stats.Difference) -> None:
+    colour = OF_VERDICT.get(line.verdict, GREY)
+    reach = gap.half_width if math.isfinite(gap.half_width) else 0.0
+    face = colour if line.verdict else "none"
+    mark = "s" if line.role == "reference" else "o"
+    wide = 2.2 if line.verdict else 1.2
+    axes.plot([gap.mean - reach, gap.mean + reach], [place, place], color=colour, lw=wide)
+    axes.plot([gap.mean], [place], marker=mark, ms=6, mec=colour, mfc=face, ls="")
+    axes.annotate(
+        plain(f"{shown(gap)}  {line.verdict}".rstrip()),
+        (1.02, place),
+        xycoords=("axes fraction", "data"),
+        va="center",
+        fontsize=SIZE - 0.5,
+    )
 
 
 def curves(arms: Mapping[str, TrialResult], condition: str) -> Figure | None:

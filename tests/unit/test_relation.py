@@ -189,7 +189,7 @@ def test_figures_have_a_dot_per_trial_and_image():
         dots = [len(item.get_offsets()) for item in axes.collections]
         assert sum(dots) == len(own)
         assert len(axes.lines) == len(IMAGES)
-    assert "-1.00" in figure.axes[0].get_title()
+    assert "\u22121.00" in figure.axes[0].get_title()
     assert all(x >= 0 for item in figure.axes[0].collections for x, _ in item.get_offsets())
     figure = psnr_by_loss(finals([3, 2, 1, 0]))
     assert sum(len(item.get_offsets()) for item in figure.axes[0].collections) == 24
