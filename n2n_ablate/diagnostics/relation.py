@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.stats import rankdata
 
-LEVEL = 0.95
-_FEWEST = 3  # trials for a rank correlation; images for an interval
-_ROUGH = 24  # images from which a bootstrap interval covers about what it promises
-_RESAMPLES = 4000
+from n2n_ablate import stats
+
+_FEWEST = 3  # trials whose ranks say anything
 
 
 @dataclass(frozen=True)
@@ -35,11 +34,11 @@ class Point:
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean over images with its percentile bootstrap interval (95 %).
+    """A mean over images with its 95 % t interval.
 
     Attributes:
         value: NaN if no image gives a value.
-        low, high: Of the interval; NaN with fewer than three images.
+        low, high: Of the interval; NaN where there is none: one image, or the same value on all.
         images: How many gave a value.
     """
 
@@ -50,8 +49,16 @@ class Mean:
 
     @property
     def sign(self) -> int:
-        """1 or -1 if the interval excludes 0, else 0."""
+        """1 or -1 if the interval excludes 0, else 0; without an interval 0."""
         return int(self.low > 0) - int(self.high < 0)
+
+    @property
+    def same(self) -> bool:
+        """True if all of several images give the same value, so that there is no interval."""
+        return self.images > 1 and math.isnan(self.low)
+
+
+_NONE = Mean(math.nan, math.nan, math.nan, 0)
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,12 @@ class Relation:
                 f"How PSNR goes with {self.what}{among} cannot be told: it takes {_FEWEST} trials "
                 f"that differ in both, and there are {self.trials} trials."
             )
+        if self.rank.same:
+            return (
+                f"On each of the {self.rank.images} images the rank correlation of PSNR with {self.what}"
+                f"{among} is {_plain(self.rank.value)} over {self.trials} trials; equal values give no "
+                "interval."
+            )
         about = f"{_interval(self.rank, 'mean rank correlation')}; {self.trials} trials"
         if self.rank.sign == 0:
             return f"Whether PSNR goes up or down with {self.what}{among} is not clear ({about})."
@@ -94,17 +107,45 @@ class LossAlone:
     """What choosing a trial by its final training loss, without clean images, would have cost.
 
     Attributes:
-        tau: Kendall's tau-b of loss and PSNR over trials, image by image; 1 if the lower loss always
-            has the higher PSNR.
-        lost: dB between the best trial of an image and the one with the lowest loss on it.
-        trials: How many trials were compared.
-        by_image: tau and loss in dB of each image.
+        ranking: By the loss against by PSNR, see `stats.ranking`; None if there is nothing to rank.
+        trials: How many have a loss and a PSNR on some image.
+        samplers: Different samplers among them, or settings of one: each cuts other views, so that
+            the loss measures something else.
     """
 
-    tau: Mean
-    lost: Mean
+    ranking: stats.Ranking | None
     trials: int
-    by_image: Mapping[str, tuple[float, float]]
+    samplers: int = 1
+
+    @property
+    def tau(self) -> Mean:
+        """Kendall's tau-b of low loss and high PSNR over trials, image by image, and the mean.
+
+        Of no image where two trials are all there is: they can only agree or disagree.
+        """
+        found = self.ranking
+        if found is None or found.trials < _FEWEST:
+            return _NONE
+        images = found.images if math.isfinite(found.tau) else 0
+        return Mean(found.tau, found.tau_low, found.tau_high, images)
+
+    @property
+    def lost(self) -> Mean:
+        """The dB between the best trial of an image and the one with the lowest loss on it."""
+        found = self.ranking
+        if found is None:
+            return _NONE
+        return Mean(found.cost, found.cost_low, found.cost_high, found.images)
+
+    @property
+    def caveat(self) -> str:
+        """Why the losses may have no common scale; empty if all trials have one sampler."""
+        if self.samplers < 2:
+            return ""
+        return (
+            "The trials differ in their samplers or in a sampler's parameters, so their losses measure "
+            "different things: that alone can make the loss rank wrong."
+        )
 
     @property
     def sentence(self) -> str:
@@ -114,19 +155,12 @@ class LossAlone:
                 f"Whether the training loss ranks trials as PSNR does cannot be told from {self.trials} "
                 "trials."
             )
-        told = {
-            1: "The trial with the lower training loss tends to have the higher PSNR",
-            -1: "The trial with the lower training loss tends to have the lower PSNR",
-            0: "Whether the lower training loss has the higher or the lower PSNR is not clear",
-        }
-        ends = ""
-        if not math.isnan(self.lost.low):
-            ends = f" (95 % interval {_plain(self.lost.low)} to {_plain(self.lost.high)})"
-        return (
-            f"{told[self.tau.sign]} ({_interval(self.tau, 'mean Kendall tau')}; {self.trials} trials). "
+        ends = "" if math.isnan(self.lost.low) else f" (95 % interval {_ends(self.lost)})"
+        cost = (
             f"Choosing each image's trial by the loss alone would have cost {_plain(self.lost.value)} dB "
             f"on average{ends}."
         )
+        return " ".join(filter(None, (_told(self.tau, self.trials), cost, self.caveat)))
 
 
 def relations(points: Sequence[Point]) -> list[Relation]:
@@ -163,61 +197,68 @@ def relation(points: Sequence[Point], what: str, *, among: str = "") -> Relation
     return Relation(what, mean_over_images(ranks), len(trials), among)
 
 
-def loss_alone(finals: Mapping[str, Mapping[str, tuple[float, float]]]) -> LossAlone:
+def loss_alone(
+    finals: Mapping[str, Mapping[str, tuple[float, float]]], *, samplers: int = 1
+) -> LossAlone:
     """Tell what the self-supervised loss alone is worth for choosing among trials.
 
     Args:
-        finals: Final training loss and PSNR by trial, then by image. On each image the trials that
-            have both are compared.
+        finals: Final training loss and PSNR by trial, then by image. Trials that have both on no
+            image are left out, then images that a trial lost.
+        samplers: Different samplers among the trials.
     """
-    images = dict.fromkeys(image for own in finals.values() for image in own)
-    by_image = {}
-    for image in images:
-        pairs = [own[image] for own in finals.values() if image in own]
-        pairs = [pair for pair in pairs if all(map(math.isfinite, pair))]
-        if len(pairs) < _FEWEST:
-            continue
-        loss, psnr = np.array(pairs).T
-        tau = float(stats.kendalltau(-loss, psnr).statistic)  # NaN if all are equal in one
-        by_image[image] = (tau, float(psnr.max() - psnr[loss.argmin()]))
-    return LossAlone(
-        tau=mean_over_images([tau for tau, _ in by_image.values()]),
-        lost=mean_over_images([lost for _, lost in by_image.values()]),
-        trials=len(finals),
-        by_image=by_image,
-    )
+    whole = {
+        trial: {image: pair for image, pair in own.items() if all(map(math.isfinite, pair))}
+        for trial, own in finals.items()
+    }
+    kept = [own for own in whole.values() if own]
+    guides = [{image: -loss for image, (loss, _) in own.items()} for own in kept]
+    truths = [{image: psnr for image, (_, psnr) in own.items()} for own in kept]
+    return LossAlone(stats.ranking(guides, truths), len(kept), samplers)
 
 
 def mean_over_images(values: Sequence[float]) -> Mean:
-    """Return the mean of one value per image with a bootstrap interval; NaN values are left out."""
-    kept = np.array([value for value in values if not math.isnan(value)])
-    if not len(kept):
-        return Mean(math.nan, math.nan, math.nan, 0)
-    if len(kept) < _FEWEST:
-        return Mean(float(kept.mean()), math.nan, math.nan, len(kept))
-    picks = np.random.default_rng(0).integers(len(kept), size=(_RESAMPLES, len(kept)))
-    low, high = np.quantile(kept[picks].mean(axis=1), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Mean(float(kept.mean()), float(low), float(high), len(kept))
+    """Return the mean of one rank correlation per image with its t interval; NaN is left out."""
+    kept = [value for value in values if not math.isnan(value)]
+    if not kept:
+        return _NONE
+    mean, low, high = stats.t_interval(kept)
+    if not math.isfinite(low):
+        return Mean(mean, math.nan, math.nan, len(kept))
+    return Mean(mean, max(-1.0, low), min(1.0, high), len(kept))
 
 
 def _spearman(pairs: Sequence[tuple[float, float]]) -> float:
     if len(pairs) < _FEWEST:
         return math.nan
-    first, second = (stats.rankdata(values) for values in zip(*pairs, strict=True))
+    first, second = (rankdata(values) for values in zip(*pairs, strict=True))
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return math.nan
     return float(np.corrcoef(first, second)[0, 1])
 
 
+def _told(tau: Mean, trials: int) -> str:
+    if tau.same:
+        return (
+            f"On each of the {tau.images} images Kendall's tau of low training loss and high PSNR is "
+            f"{_plain(tau.value)} over {trials} trials; equal values give no interval."
+        )
+    told = {
+        1: "The trial with the lower training loss tends to have the higher PSNR",
+        -1: "The trial with the lower training loss tends to have the lower PSNR",
+        0: "Whether the lower training loss has the higher or the lower PSNR is not clear",
+    }
+    return f"{told[tau.sign]} ({_interval(tau, 'mean Kendall tau')}; {trials} trials)."
+
+
 def _interval(mean: Mean, what: str) -> str:
-    images = f"{mean.images} images" if mean.images > 1 else "1 image"
     if math.isnan(mean.low):
-        return f"{what} {_plain(mean.value)}, {images}, no interval"
-    rough = ", rough with so few" if mean.images < _ROUGH else ""
-    return (
-        f"{what} {_plain(mean.value)}, 95 % interval {_plain(mean.low)} to {_plain(mean.high)}, "
-        f"bootstrap over {images}{rough}"
-    )
+        return f"{what} {_plain(mean.value)}, 1 image, no interval"
+    return f"{what} {_plain(mean.value)}, 95 % t interval {_ends(mean)} over {mean.images} images"
+
+
+def _ends(mean: Mean) -> str:
+    return f"{_plain(mean.low)} to {_plain(mean.high)}"
 
 
 def _plain(value: float) -> str:

@@ -38,6 +38,10 @@ def concerns(found: Diagnosis) -> list[Concern]:
     total = found.total
     if not total.sigma > 0:
         return [Concern("", "there is no noise here, so leak and view noise have no meaning.")]
+    if not all(math.isfinite(item.value) for item in total.noise):
+        return [
+            Concern("", "a view holds values that are no numbers: nothing can be measured of it.")
+        ]
     if clear_leak(total, both_ways=found.both_ways):
         told.append(Concern("leak", _leak(found)))
     elif found.declared:
@@ -114,7 +118,10 @@ def _leak(found: Diagnosis) -> str:
     share = f"keeps {worst:.2f} of" if worst > 0 else f"turns round {-worst:.2f} of"
     told = f"leak {_ways(found)}: the best guess of one view from the other {share} its noise."
     if not found.declared:
-        told += " None is declared: noise is correlated over pixels, or the sampler shares it after all."
+        told += (
+            " None is declared: noise that is clipped, correlated over pixels or of another strength in "
+            "other parts of the scene can do that, or the sampler shares noise after all."
+        )
     return told
 
 

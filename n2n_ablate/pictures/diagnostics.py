@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from n2n_ablate.diagnostics.relation import Point, loss_alone, relations
+from n2n_ablate.diagnostics.words import signed
 from n2n_ablate.escape import for_figure
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 _MARKS = "osD^vP*X<>"
 _WIDTH = 4.6  # of a panel, in inches
-_LONGEST = 34  # letters of a name in the legend
+_LONGEST = 30  # letters of a name in the legend
 _MOST = 20  # trials or images that a legend can name
 
 
@@ -43,7 +44,7 @@ def psnr_by_diagnostics(
         _scatter(axes[place], dots)
         axes[place].set_xlabel(label)
         rank = found[what].rank
-        told = "cannot be told" if math.isnan(rank.value) else f"{rank.value:+.2f}"
+        told = signed(rank.value) or "cannot be told"
         axes[place].set_title(f"rank correlation {told}", fontsize=10)
     axes[0].set_ylabel("PSNR in dB")
     axes[1].label_outer()
@@ -73,9 +74,8 @@ def psnr_by_loss(
     _scatter(axes, dots)
     axes.set_xlabel("final training loss")
     axes.set_ylabel("PSNR in dB")
-    tau = loss_alone(finals).tau.value
-    told = "cannot be told" if math.isnan(tau) else f"{tau:+.2f}"
-    axes.set_title(f"Kendall's tau within images, 1 if loss ranks right: {told}", fontsize=10)
+    told = signed(loss_alone(finals).tau.value) or "cannot be told"
+    axes.set_title(f"tau of low loss and high PSNR {told}", fontsize=10)
     _legend(axes)
     return figure
 
@@ -121,4 +121,6 @@ def _short(name: str) -> str:
 
 def _legend(axes: Axes) -> None:
     if axes.collections:
-        axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0)
+        axes.legend(
+            fontsize=9, frameon=False, loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0
+        )

@@ -10,7 +10,9 @@ from n2n_ablate.pictures.anatomy import Anatomy, Box, anatomy, box_of
 from n2n_ablate.pictures.figures import FAINT, INK, PAPER, fitting, font
 
 FIRST, SECOND = (31, 119, 180), (255, 127, 14)
-_PANEL, _GAP, _LABEL, _HEAD, _FOOT = 300, 22, 22, 28, 26
+_PANEL, _GAP, _LABEL, _HEAD, _LINE = 300, 22, 28, 30, 26
+_TEXT, _SMALLEST, _LARGEST = 18, 14, 22  # a page shows the picture at two thirds of its size
+_SWATCH = 14
 _FAINTEST = 0.3  # a pixel of weight 0.005 must still be seen to be used
 
 Colour = tuple[int, int, int]
@@ -24,24 +26,27 @@ def sampler_picture(
     On the left all pixels of a small image: blue ones feed the first view, orange ones the second,
     divided ones both. To the right the weights behind one pixel of each view, framed on the left.
     """
-    picture = Image.new("RGB", (3 * _PANEL + 4 * _GAP, _HEAD + _LABEL + _PANEL + _FOOT), PAPER)
+    head = _HEAD if title else _GAP // 2
+    size = (3 * _PANEL + 4 * _GAP, head + _LABEL + _PANEL + 2 * _LINE + _GAP)
+    picture = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(picture)
-    draw.text((_GAP, 7), fitting(title, picture.width - 2 * _GAP, 15), INK, font(15))
+    draw.text((_GAP, 4), fitting(title, picture.width - 2 * _GAP, _TEXT), INK, font(_TEXT))
     try:
         found = anatomy(sampler, noise)
     except Exception as error:  # noqa: BLE001  a plugin may raise anything; a picture is worth no trial
-        reason = fitting(
-            f"cannot be drawn: {str(error) or type(error).__name__}", picture.width - 2 * _GAP
-        )
-        draw.text((_GAP, _HEAD + 6), reason, INK, font(12))
-        return picture.crop((0, 0, picture.width, _HEAD + _FOOT))
-    box = box_of(found.cell)
-    _draw_map(draw, found, box)
+        reason = f"cannot be drawn: {str(error) or type(error).__name__}"
+        reason = fitting(reason, picture.width - 2 * _GAP, _TEXT)
+        draw.text((_GAP, head + 2), reason, INK, font(_TEXT))
+        return picture.crop((0, 0, picture.width, head + _LABEL))
+    box, top = box_of(found.cell), head + _LABEL
+    draw.text((_GAP, head + 2), f"{found.side}x{found.side} pixels of the image", INK, font(_TEXT))
+    _draw_map(draw, found, box, top)
     for place, colour in enumerate((FIRST, SECOND)):
         x = _GAP + (place + 1) * (_PANEL + _GAP)
-        draw.text((x, _HEAD + 3), f"behind one pixel of {found.names[place]}", INK, font(12))
-        _draw_cell(draw, found.cell[place], box, colour, (x, _HEAD + _LABEL))
-    _draw_key(draw, found)
+        short = found.names[place].partition(" of ")[0].partition(" (")[0]  # the key has the whole
+        draw.text((x, head + 2), f"behind one pixel of {short}", INK, font(_TEXT))
+        _draw_cell(draw, found.cell[place], box, colour, (x, top))
+    _draw_key(draw, found, top + _PANEL + _GAP // 2)
     return picture
 
 
@@ -52,10 +57,8 @@ def _shade(colour: Colour, share: float) -> Colour:
     return red, green, blue
 
 
-def _draw_map(draw: ImageDraw.ImageDraw, found: Anatomy, box: Box) -> None:
-    draw.text((_GAP, _HEAD + 3), f"{found.side}x{found.side} pixels of the image", INK, font(12))
-    size = _PANEL // found.side
-    top, left = _HEAD + _LABEL, _GAP
+def _draw_map(draw: ImageDraw.ImageDraw, found: Anatomy, box: Box, top: int) -> None:
+    size, left = _PANEL // found.side, _GAP
     largest = float(np.abs(found.total).max()) or 1.0
     for row in range(found.side):
         for column in range(found.side):
@@ -80,30 +83,31 @@ def _draw_cell(
     for row, weights in enumerate(part):
         for column, weight in enumerate(map(float, weights)):
             x, y = at[0] + column * size, at[1] + row * size
-            draw.rectangle(
-                (x, y, x + size, y + size), _shade(colour, weight / largest), (205, 205, 205)
-            )
-            if weight and size >= 30:
-                middle = (x + size // 2, y + size // 2)
-                draw.text(middle, f"{weight:.3g}", INK, font(min(20, size // 4)), anchor="mm")
+            shade = _shade(colour, weight / largest)
+            draw.rectangle((x, y, x + size, y + size), shade, (205, 205, 205))
+            text, letters = f"{weight:.3g}", font(min(_LARGEST, max(_SMALLEST, size // 4)))
+            if weight and letters.getlength(text) <= size - 4:
+                ink = PAPER if sum(shade) < 3 * 128 else INK
+                draw.text((x + size // 2, y + size // 2), text, ink, letters, anchor="mm")
 
 
-def _draw_key(draw: ImageDraw.ImageDraw, found: Anatomy) -> None:
+def _draw_key(draw: ImageDraw.ImageDraw, found: Anatomy, y: int) -> None:
     both = int(((found.total[0] != 0) & (found.total[1] != 0)).sum())
-    noise = "  (their noise reaches both)" if both else ""
-    entries = [
-        (FIRST, f"feeds {found.names[0]}"),
-        (SECOND, f"feeds {found.names[1]}"),
-        (FAINT, f"feeds both: {both} of {found.side**2} pixels{noise}"),
-    ]
-    x, y = _GAP, _HEAD + _LABEL + _PANEL + 8
-    for colour, text in entries:
-        draw.rectangle((x, y, x + 11, y + 11), colour if colour != FAINT else FIRST)
-        if colour == FAINT:
-            draw.polygon(((x + 11, y), (x + 11, y + 11), (x, y + 11)), SECOND)
-        draw.text((x + 17, y - 2), text, INK, font(12))
-        x += 17 + int(font(12).getlength(text)) + 24
-    if not found.total.any():
-        draw.text((x, y - 2), "its views do not follow from single pixels", FAINT, font(12))
-    elif not found.fixed:
-        draw.text((x, y - 2), "one draw of many", FAINT, font(12))
+    noise = " (their noise reaches both)" if both else ""
+    x = _draw_entry(draw, (_GAP, y), FIRST, f"feeds {found.names[0]}")
+    _draw_entry(draw, (x, y), SECOND, f"feeds {found.names[1]}")
+    text = f"feeds both: {both} of {found.side**2} pixels{noise}"
+    x = _draw_entry(draw, (_GAP, y + _LINE), FIRST, text)
+    right, bottom = _GAP + _SWATCH, y + _LINE + 4 + _SWATCH
+    draw.polygon(((right, bottom - _SWATCH), (right, bottom), (_GAP, bottom)), SECOND)
+    note = "" if found.fixed else "one draw of many"
+    note = note if found.total.any() else "its views do not follow from single pixels"
+    draw.text((x, y + _LINE), note, FAINT, font(_TEXT))
+
+
+def _draw_entry(draw: ImageDraw.ImageDraw, at: tuple[int, int], colour: Colour, text: str) -> int:
+    """Draw a square and what it means; return where the next entry can start."""
+    x, y = at
+    draw.rectangle((x, y + 4, x + _SWATCH, y + 4 + _SWATCH), colour)
+    draw.text((x + _SWATCH + 8, y), text, INK, font(_TEXT))
+    return x + _SWATCH + 8 + int(font(_TEXT).getlength(text)) + 28

@@ -33,54 +33,71 @@ _LONGEST = 38  # letters of a name beside an axis
 SIZE = 9.5
 
 
-def forest(lines: Sequence[Line], names: Mapping[str, str], margin: float) -> Figure:
+def forest(
+    lines: Sequence[Line], names: Mapping[str, str], margin: float, title: str = ""
+) -> Figure:
     """Draw the difference of every trial from the baseline with its interval.
 
     Args:
         lines: Of a table, yardsticks left out.
         names: How to call them.
         margin: In dB: the band of what counts as equivalent.
+        title: Above it, where there is more than one.
     """
     drawn = [line for line in lines if line.difference or line.role == BASELINE]
     figure, axes = panel(width=6.4, height=0.9 + 0.27 * len(drawn))
     axes.axvspan(-margin, margin, color=GREY, alpha=0.18, lw=0)
     axes.axvline(0, color="black", lw=0.8)
     for place, line in enumerate(drawn):
-        gap = line.difference
-        if gap is None:
+        if line.difference is None:
             axes.plot([0], [place], marker="D", ms=6, mfc="none", mec="black")
-            continue
-        colour = OF_VERDICT.get(line.verdict, GREY)
-        reach = gap.half_width if math.isfinite(gap.half_width) else 0.0
-        face = colour if line.verdict else "none"
-        mark = "s" if line.role == "reference" else "o"
-        wide = 2.2 if line.verdict else 1.2
-        axes.plot([gap.mean - reach, gap.mean + reach], [place, place], color=colour, lw=wide)
-        axes.plot([gap.mean], [place], marker=mark, ms=6, mec=colour, mfc=face, ls="")
-        axes.annotate(
-            plain(f"{shown(gap)}  {line.verdict}".rstrip()),
-            (1.02, place),
-            xycoords=("axes fraction", "data"),
-            va="center",
-            fontsize=SIZE - 0.5,
-        )
+        else:
+            _difference(axes, place, line, line.difference)
     axes.set_yticks(range(len(drawn)), [plain(short(names[line.name])) for line in drawn])
     axes.set_ylim(len(drawn) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", alpha=0.25)
     axes.set_xlabel("difference from the baseline in dB")
+    axes.set_title(title, fontsize=SIZE + 0.5, loc="left")
     return figure
 
 
+def _difference(axes: Axes, place: int, line: Line, gap: stats.Difference) -> None:
+    colour = OF_VERDICT.get(line.verdict, GREY)
+    reach = gap.half_width if math.isfinite(gap.half_width) else 0.0
+    face = colour if line.verdict else "none"
+    mark = "s" if line.role == "reference" else "o"
+    wide = 2.2 if line.verdict else 1.2
+    axes.plot([gap.mean - reach, gap.mean + reach], [place, place], color=colour, lw=wide)
+    axes.plot([gap.mean], [place], marker=mark, ms=6, mec=colour, mfc=face, ls="")
+    axes.annotate(
+        plain(f"{shown(gap)}  {line.verdict}".rstrip()),
+        (1.02, place),
+        xycoords=("axes fraction", "data"),
+        va="center",
+        fontsize=SIZE - 0.5,
+    )
+
+
 def curves(arms: Mapping[str, TrialResult], condition: str) -> Figure | None:
-    """Draw mean PSNR by step of some trials; None if none has a curve."""
+    """Draw mean PSNR by step of some trials, on the images that all of them have; None without."""
+    own = {name: image_curves(item, "psnr", condition) for name, item in arms.items()}
+    drawn = [item for item in own.values() if item.images]
+    shared = (
+        [image for image in drawn[0].images if all(image in x.images for x in drawn)]
+        if drawn
+        else []
+    )
+    if not shared:
+        return None
     figure, axes = panel(width=3.95, height=3.3)
-    for place, (name, item) in enumerate(arms.items()):
-        own = image_curves(item, "psnr", condition)
-        if own.images:
+    for place, (name, item) in enumerate(own.items()):
+        if item.images:
             colour, dashes = (ARMS[place - 1], "-") if place else ("black", "--")
-            axes.plot(own.steps, own.mean, dashes, lw=1.6, color=colour, label=plain(short(name)))
-    return _finished(axes, figure, "mean PSNR in dB", legend=True)
+            mean = np.mean([item.images[image] for image in shared], axis=0)
+            axes.plot(item.steps, mean, dashes, lw=1.6, color=colour, label=plain(short(name)))
+    count = f"{len(shared)} image{'s' * (len(shared) > 1)}"
+    return _finished(axes, figure, f"mean PSNR in dB, {count}", legend=True)
 
 
 def gains(arms: Mapping[str, TrialResult], baseline: TrialResult, condition: str) -> Figure | None:

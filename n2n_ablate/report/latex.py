@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from n2n_ablate.report import words
-from n2n_ablate.report.methods import intervals
 from n2n_ablate.report.model import Report, Section
 from n2n_ablate.results.answer import scope
 
@@ -62,13 +61,12 @@ def _results(report: Report, section: Section, number: int) -> str:
     below = [row for row, apart in zip(rows, references, strict=True) if apart]
     text = (
         f"{plan.study.question} Mean PSNR over {scope(report.header, section.condition.label)}; "
-        f"differences from the baseline are paired by image; {intervals(plan)}. Equivalent: within "
-        f"\u00b1{plan.study.margin:g} dB."
+        f"differences from the baseline are paired by image. {' '.join(section.legend)}"
     )
     if lost := sum(line.failures for line in section.lines):
         text += f" Fits without a result: {lost}."
     label = f"tab:{plan.study.name}-{number}"
-    return _table(words.results_head(result), (ruled, below), text, label)
+    return _table(words.results_head(section, result), (ruled, below), text, label)
 
 
 def _effects(report: Report, section: Section, number: int) -> str:
@@ -82,13 +80,13 @@ def _effects(report: Report, section: Section, number: int) -> str:
 
 
 def _confirmation(report: Report, section: Section, number: int) -> str:
-    rows = [words.confirmation_row(item, report.result) for item in section.confirmed]
+    rows = [words.confirmation_row(item, section, report.result) for item in section.confirmed]
     text = (
         f"{report.found.plan.study.question} Confirmation on {section.scope_confirmed}; differences "
         f"from the baseline in dB. {' '.join(section.confirm_legend)}"
     )
     label = f"tab:{report.found.plan.study.name}-{number}-confirmed"
-    return _table(words.CONFIRMATION, (rows, []), text, label)
+    return _table(words.confirmation_head(section), (rows, []), text, label)
 
 
 def _table(

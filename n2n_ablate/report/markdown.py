@@ -44,12 +44,12 @@ def _section(report: Report, section: Section) -> Iterable[str]:
     yield escaped(section.highest)
     if section.confirmed:
         yield "### Confirmation"
-        rows = [words.confirmation_row(item, result) for item in section.confirmed]
-        yield _table(words.CONFIRMATION, rows)
+        rows = [words.confirmation_row(item, section, result) for item in section.confirmed]
+        yield _table(words.confirmation_head(section), rows)
         yield escaped(" ".join([f"{section.scope_confirmed}.", *section.confirm_legend]))
         yield "### Trials"
     yield _table(
-        words.results_head(result),
+        words.results_head(section, result),
         [words.results_row(line, section, result) for line in section.lines],
     )
     if section.legend:
@@ -59,7 +59,7 @@ def _section(report: Report, section: Section) -> Iterable[str]:
         yield _table(words.EFFECTS, [words.effect_row(line) for line in section.effects])
         yield escaped(" ".join(section.effects_legend))
     if section.contrasts:
-        yield "### Beside the verdicts"
+        yield f"### Beside the verdicts{' of the confirmation' if section.confirmed else ''}"
         yield _table(
             words.EVIDENCE, [words.evidence_row(item, section) for item in section.contrasts]
         )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from n2n_ablate import stats
 from n2n_ablate.journal.reopen import Reopened
+from n2n_ablate.results import StudyResult
 from n2n_ablate.results.answer import baseline_name
+from n2n_ablate.results.header import Header
 from n2n_ablate.study import Plan
 
 _DESIGN = {
     "search": "a search over {factors}",
+    "factorial": "a factorial of {factors}",
     "grid": "a grid over {factors}",
     "one-at-a-time": "one factor changed at a time ({factors})",
     "leave-one-out": "one part left out at a time ({factors})",
@@ -16,33 +19,25 @@ _DESIGN = {
 
 
 def paragraph(found: Reopened) -> str:
-    """Return what was done, as the methods section of a paper tells it."""
-    plan, header = found.plan, found.header
-    sizes = sorted({image.shape for image in header.images})
-    shapes = " and ".join(f"{w}x{h} pixels, {_channels(c)}" for c, h, w in sizes[:3])
-    more = f" and {len(sizes) - 3} further sizes" if len(sizes) > 3 else ""
-    cut = " (centre crops)" if plan.profile.crop else ""
-    noises = "; ".join(f"{item.label}: {item.noise}" for item in plan.conditions)
-    trials = len(found.result.trials)
-    fits = sum(len(item.rows) for item in found.result.trials)
-    failed = sum(item.failures for item in found.result.trials)
-    return " ".join(
-        [
-            (
-                f"The design was {_design(plan)}, with {baseline_name(plan)} as the baseline: {trials} "
-                f"trials. Every trial was trained on {_count(len(header.images), 'image')} of "
-                f"{shapes}{more}{cut}, with {_count(len(plan.profile.seeds), 'seed')}: {fits} fits, of "
-                f"which {failed or 'none'} failed. The baseline trains for {header.steps} steps."
-            ),
-            (
-                f"Noise ({noises}) was drawn once for each image and seed, and noisy images, initial "
-                "weights and random numbers were the same for all trials."
-            ),
-            f"{_metrics(plan)} were measured against the clean image.",
-            _statistics(plan, bool(found.result.looks)),
-            *_confirmation(found),
-        ]
-    )
+    """Return what was done, as the methods section of a paper tells it.
+
+    How verdicts were reached is told of the stage that gave them: the confirmation where there is
+    one, else the trials.
+    """
+    plan, header, result = found.plan, found.header, found.result
+    later, confirmed = header.confirmed, result.confirmed
+    parts = [
+        (
+            f"The design was {_design(plan)}, with {baseline_name(plan)} as the baseline: "
+            f"{_count(len(result.trials), 'trial')}. {_trained(header, result)} The baseline trains for "
+            f"{header.steps} steps."
+        ),
+        _noise(plan),
+    ]
+    if later is not None and confirmed is not None:
+        parts.append(_confirmation(plan, later, confirmed))
+    parts.append(f"{_metrics(plan)} were measured against the clean image.")
+    return " ".join([*parts, _statistics(result, header)])
 
 
 def facts(found: Reopened) -> list[tuple[str, str]]:
@@ -50,12 +45,14 @@ def facts(found: Reopened) -> list[tuple[str, str]]:
     plan, header = found.plan, found.header
     told = [
         ("study", f"{plan.study.name}, profile {plan.profile.name}"),
-        ("images", ", ".join(image.name for image in header.images)),
-        ("seeds", ", ".join(map(str, plan.profile.seeds))),
+        *_material(header, ""),
         *((f"noise, {item.label}", str(item.noise)) for item in plan.conditions),
         *((kind, str(part)) for kind, part in plan.baseline.recipe.parts.items()),
         ("contrasts", ", ".join(plan.contrasts) or "none declared"),
     ]
+    if header.confirmed is not None:
+        told += _material(header.confirmed, "confirmation, ")
+        told.append(("confirmation, contrasts", ", ".join(header.confirmed.plan.contrasts)))
     commands = found.commands
     for number, command in enumerate(commands, start=1):
         place = "command" if len(commands) == 1 else f"command {number} of {len(commands)}"
@@ -67,49 +64,114 @@ def facts(found: Reopened) -> list[tuple[str, str]]:
         versions = ", ".join(f"{name} {number}" for name, number in last.versions.items())
         told.append(("versions", versions))
         told.append(("commit", last.commit or "not in a git repository"))
-    seconds = sum(item.seconds for item in found.result.trials)
-    told.append(("training time", f"{seconds / 60:.1f} minutes over all fits"))
+    told.append(("training time", _time(found.result)))
     told.append(("journal", found.journal.path.name))
     return told
 
 
-def intervals(plan: Plan) -> str:
-    """Return how the intervals of declared contrasts are made, in a few words."""
-    size = len(plan.contrasts)
-    if size <= 1:
-        return f"{100 * stats.LEVEL:g} % t interval over images"
-    each = 100 * stats.family_level(size)
+def intervals(result: StudyResult, header: Header) -> str:
+    """Return how the intervals that give words are made, in a few words.
+
+    Args:
+        result: Of the stage that gives them.
+        header: Of the same stage.
+    """
+    plan, level = result.plan, f"{100 * stats.LEVEL:g} %"
+    what = "effects" if plan.effects else "contrasts"
+    size = len(plan.effects or plan.contrasts)
+    each = f"{100 * stats.family_level(size):.4g} %"
+    where = "under each condition " if len(plan.conditions) > 1 else ""
+    if not header.looks:
+        if size <= 1:
+            return f"{level} t intervals over images"
+        others = "" if plan.effects or plan.confirming else f"; {level} for others"
+        return (
+            f"t intervals over images, {each} each for the {size} {what}, so that {where}all of these "
+            f"hold at once at {level} (Bonferroni){others}"
+        )
+    family = f"{each} each for the {size} {what}, " if size > 1 else ""
+    whole = f"all of these at all looks {where}" if size > 1 else f"those at all looks {where}"
     return (
-        f"t intervals over images, {each:.4g} % each for the {size} declared contrasts, so that all "
-        f"hold at once at {100 * stats.LEVEL:g} % (Bonferroni); {100 * stats.LEVEL:g} % for others"
+        f"repeated confidence intervals over images (Jennison and Turnbull, 1989) for looks after "
+        f"{_listed(list(map(str, header.looks)))} images, {family}so that {whole}hold at once at {level}; "
+        "the allowed error is spent as the square of the share of images (Kim and DeMets, 1987), and "
+        "the critical values are those of the t statistic"
     )
 
 
-def _statistics(plan: Plan, looked: bool) -> str:
-    looks = " They hold at every look that was taken while the study ran." if looked else ""
+def _statistics(result: StudyResult, header: Header) -> str:
+    plan, confirmed = result.plan, result.confirmed is not None
+    deciding = (result.confirmed or result, header.confirmed or header)
+    of = "Intervals of the confirmation" if confirmed else "Intervals"
+    what = "A declared contrast"
+    rest = "Other trials get no such word."
+    if confirmed:
+        what = "What was confirmed"
+    if plan.effects:
+        what = "An effect"
+        rest = "Of an interaction the words are additive, above the sum or below the sum."
     return (
         "The unit is the image: seeds were averaged within an image, and trials were compared with "
-        f"the baseline by paired differences. Intervals are {intervals(plan)}.{looks} A declared "
-        f"contrast is called equivalent if its interval lies within \u00b1{plan.study.margin:g} dB, "
-        "else better or worse if it excludes zero, else not distinguishable. Other trials get no "
-        "such word. An image on which a trial lost a fit is left out of its comparison."
+        f"the baseline by paired differences. {of} are {intervals(*deciding)}. {what} is called "
+        f"equivalent if its interval lies within \u00b1{plan.study.margin:g} dB, else better or worse if "
+        f"it excludes zero, else {stats.UNDECIDED}. {rest} An image on which a trial lost a fit is left "
+        "out of its comparison."
     )
 
 
-def _confirmation(found: Reopened) -> list[str]:
-    later = found.header.confirmed
-    if later is None:
-        return []
-    names = ", ".join(image.name for image in later.images)
-    seeds = ", ".join(map(str, later.plan.profile.seeds))
-    what = " and the best of the search" if found.plan.space else ""
+def _confirmation(plan: Plan, later: Header, confirmed: StudyResult) -> str:
+    found = [name for name in later.plan.contrasts if name not in plan.contrasts]
+    declared = len(later.plan.contrasts) - len(found)
+    what = ["the baseline"]
+    what += [_count(declared, "declared contrast")] if declared else []
+    what += [
+        f"the {len(found)} best of the search" if len(found) > 1 else "the best of the search"
+    ] * (len(found) > 0)
+    return (
+        f"For the confirmation {_listed(what)} were trained again on images and with seeds that nothing "
+        f"was chosen on. {_trained(later, confirmed)} Only what this confirmation bears out is a finding."
+    )
+
+
+def _trained(header: Header, result: StudyResult) -> str:
+    """Return on what the trials of a stage were trained, and how many fits that made."""
+    plan = header.plan
+    sizes = sorted({image.shape for image in header.images})
+    shapes = " and ".join(f"{w}x{h} pixels, {_channels(c)}" for c, h, w in sizes[:3])
+    more = f" and {len(sizes) - 3} further sizes" if len(sizes) > 3 else ""
+    cut = " (centre crops)" if plan.profile.crop else ""
+    fits = sum(len(item.rows) for item in result.trials)
+    failed = sum(item.failures for item in result.trials)
+    most = "Every trial was trained on"
+    if header.looks:
+        most = "Batch by batch, until it had a word, a contrast was trained on up to"
+    images, seeds = _count(len(header.images), "image"), _count(len(plan.profile.seeds), "seed")
+    return (
+        f"{most} {images} of {shapes}{more}{cut}, with {seeds}: {_count(fits, 'fit')}, of which "
+        f"{failed or 'none'} failed."
+    )
+
+
+def _noise(plan: Plan) -> str:
+    noises = "; ".join(f"{item.label}: {item.noise}" for item in plan.conditions)
+    return (
+        f"Noise ({noises}) was drawn once for each image and seed, and noisy images, initial weights "
+        "and random numbers were the same for all trials."
+    )
+
+
+def _material(header: Header, place: str) -> list[tuple[str, str]]:
     return [
-        (
-            f"The declared contrasts{what} were then tried again on images and with seeds that nothing "
-            f"was chosen on ({names}; seed{'s' * (len(later.plan.profile.seeds) != 1)} {seeds}): only "
-            "what this confirmation bears out is a finding."
-        )
+        (f"{place}images", ", ".join(image.name for image in header.images)),
+        (f"{place}seeds", ", ".join(map(str, header.plan.profile.seeds))),
     ]
+
+
+def _time(result: StudyResult) -> str:
+    stages = [result, *([result.confirmed] if result.confirmed else [])]
+    minutes = [sum(item.seconds for item in stage.trials) / 60 for stage in stages]
+    of = f", {minutes[1]:.1f} of them for the confirmation" if len(minutes) > 1 else ""
+    return f"{sum(minutes):.1f} minutes over all fits{of}"
 
 
 def _design(plan: Plan) -> str:
@@ -122,7 +184,10 @@ def _design(plan: Plan) -> str:
 
 
 def _metrics(plan: Plan) -> str:
-    names = [name.upper() if name in ("psnr", "ssim") else name for name in plan.metrics]
+    return _listed([name.upper() if name in ("psnr", "ssim") else name for name in plan.metrics])
+
+
+def _listed(names: list[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 

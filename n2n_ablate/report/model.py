@@ -7,24 +7,21 @@ from dataclasses import dataclass, field, replace
 
 from n2n_ablate import stats
 from n2n_ablate.diagnostics import Diagnosis
-from n2n_ablate.diagnostics.relation import LossAlone, Relation, loss_alone, relations
+from n2n_ablate.diagnostics.relation import LossAlone, Relation, relations
 from n2n_ablate.errors import AblateError
 from n2n_ablate.journal.gallery import Gallery
 from n2n_ablate.journal.reopen import Reopened
 from n2n_ablate.registry import Registry
-from n2n_ablate.report import methods
+from n2n_ablate.report import legends, methods
 from n2n_ablate.results import Line, StudyResult, TrialResult, answer
 from n2n_ablate.results.compare import Comparison, compare
 from n2n_ablate.results.confirmed import Pair, pairs
-from n2n_ablate.results.diagnoses import Diagnoses, finals, points
+from n2n_ablate.results.diagnoses import Diagnoses, points
 from n2n_ablate.results.effects import EffectLine, effects
+from n2n_ablate.results.guide import loss_as_guide
 from n2n_ablate.results.header import Header
 from n2n_ablate.results.names import label
-from n2n_ablate.screen import effects as effects_table
-from n2n_ablate.screen import tables
-from n2n_ablate.study import BASELINE, Condition
-
-_OWN = (BASELINE, "declared", "search")
+from n2n_ablate.study import Condition
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +34,9 @@ class Section:
         lines: Of the table, best first.
         legend: How to read it.
         names: What tables print, by name of the trial.
-        contrasts: Every declared contrast in full.
-        account: Where the uncertainty comes from.
+        contrasts: Every contrast in full, of the stage that gives the words: the confirmation where
+            there is one, else the trials.
+        account: Where the uncertainty of that stage comes from.
         diagnoses: Of samplers, by name of the trial; empty without images.
         relations: How PSNR goes with leak and gap.
         loss: What choosing by the loss alone would have cost; None where losses differ in kind.
@@ -79,6 +77,7 @@ class Report:
     Attributes:
         found: The study as it was left.
         gallery: Its images, as far as they are there; None if nobody looked for them.
+        later: The images of its confirmation, likewise.
         sections: One per condition.
         problems: One sentence for everything that is missing.
         failures: One sentence per fit without a result.
@@ -93,6 +92,7 @@ class Report:
     failures: Sequence[str]
     methods: str
     facts: Sequence[tuple[str, str]] = field(default_factory=list)
+    later: Gallery | None = None
 
     @property
     def result(self) -> StudyResult:
@@ -104,9 +104,17 @@ class Report:
         """What all trials share."""
         return self.found.header
 
+    @property
+    def deciding(self) -> StudyResult:
+        """The stage that gives the words: the confirmation where there is one."""
+        return self.result.confirmed or self.result
+
 
 def build(
-    found: Reopened, gallery: Gallery | None = None, registry: Registry | None = None
+    found: Reopened,
+    gallery: Gallery | None = None,
+    registry: Registry | None = None,
+    later: Gallery | None = None,
 ) -> Report:
     """Gather a report from a study that was opened again.
 
@@ -114,8 +122,10 @@ def build(
         found: The study.
         gallery: Its images. Without them nothing is measured of samplers.
         registry: For the samplers.
+        later: The images of its confirmation.
     """
     problems = [*found.problems(), *(gallery.problems if gallery else [])]
+    problems += [f"confirmation: {text}" for text in (later.problems if later else [])]
     measured: dict[str, Mapping[str, Diagnosis]] = {}
     if gallery is not None and registry is not None and gallery.subjects:
         measured, more = _measured(found.result, gallery, registry)
@@ -128,6 +138,7 @@ def build(
         failures=failures(found.result),
         methods=methods.paragraph(found),
         facts=methods.facts(found),
+        later=later,
     )
 
 
@@ -159,33 +170,38 @@ def _section(
     found: Reopened, condition: Condition, measured: Mapping[str, Mapping[str, Diagnosis]]
 ) -> Section:
     result, here = found.result, condition.label
+    deciding, later = result.confirmed or result, found.header.confirmed
     lines = result.lines(here)
     if result.confirmed is not None:  # then only what is confirmed has a word
         lines = [replace(line, verdict="") for line in lines]
-    base, later = result.baseline, found.header.confirmed
-    losses = {item.trial.recipe.parts["loss"] for item in result.trials if item.trial.role in _OWN}
-    own = [item for item in result.trials if item.trial.role in _OWN]
+    confirmed = pairs(result, here)
     beside = (answer.search_best(result), answer.unconfirmed(result))
     return Section(
         condition=condition,
         answer=answer.sentence(result, found.header, here),
         highest=" ".join(filter(None, (answer.best_sentence(result, here), *beside))),
         lines=lines,
-        legend=tables.legend(result, here),
-        names={line.name: label(line.name, line.role, result.plan) for line in lines},
-        contrasts=[compare(result, item, base, here) for item in result.contrasts] if base else [],
-        account=result.account(here),
+        legend=legends.of_trials(result, lines),
+        names={
+            line.name: label(line.name, line.role, result.plan)
+            for line in (*lines, *(deciding.lines(here) if result.confirmed else ()))
+        },
+        contrasts=_contrasts(deciding, here),
+        account=deciding.account(here),
         diagnoses={name: own[here] for name, own in measured.items() if here in own},
         relations=relations(points(result, measured, here)) if measured else [],
-        loss=loss_alone(finals(StudyResult(result.plan, tuple(own)), here))
-        if len(losses) == 1
-        else None,
+        loss=loss_as_guide(result, here),
         effects=effects(result, here),
-        effects_legend=effects_table.legend(result) if result.plan.effects else [],
-        confirmed=pairs(result, here),
-        confirm_legend=tables.confirm_legend(result, here),
+        effects_legend=legends.of_effects(result),
+        confirmed=confirmed,
+        confirm_legend=legends.of_confirmation(result, confirmed),
         scope_confirmed=answer.scope(later, here) if later else "",
     )
+
+
+def _contrasts(result: StudyResult, condition: str) -> list[Comparison]:
+    base = result.baseline
+    return [compare(result, item, base, condition) for item in result.contrasts] if base else []
 
 
 def arms(result: StudyResult, condition: str, most: int) -> list[TrialResult]:

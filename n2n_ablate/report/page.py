@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 
 import jinja2
@@ -94,7 +94,7 @@ def _view(report: Report, section: Section, slug: str) -> View:
         slug=slug,
         section=section,
         results=Table(
-            words.results_head(result),
+            words.results_head(section, result),
             [
                 (_style(line.role, line.verdict), words.results_row(line, section, result))
                 for line in section.lines
@@ -105,9 +105,9 @@ def _view(report: Report, section: Section, slug: str) -> View:
         ),
         effects=_table(words.EFFECTS, [words.effect_row(line) for line in section.effects]),
         confirmation=Table(
-            words.CONFIRMATION,
+            words.confirmation_head(section),
             [
-                (_style("", item.verdict), words.confirmation_row(item, result))
+                (_style("", item.verdict), words.confirmation_row(item, section, result))
                 for item in section.confirmed
             ],
         )
@@ -122,7 +122,7 @@ def _view(report: Report, section: Section, slug: str) -> View:
         ),
         figures=_figures(report, section, slug),
         strips=strips,
-        strips_caption=panels.caption(strips, report.found.plan.profile.seeds[0]),
+        strips_caption=panels.caption(report, strips),
     )
 
 
@@ -149,15 +149,16 @@ def _forest(report: Report, section: Section, slug: str) -> Figure | None:
     margin = report.found.plan.study.margin
     if not any(line.difference for line in section.trained):
         return None
-    chart = charts.forest(section.trained, section.names, margin)
+    later = report.result.confirmed
+    first = "trials" if later else ""
+    chart = charts.forest(section.trained, section.names, margin, first)
     text = (
         "Paired difference in PSNR of every trial from the baseline, with its interval over images"
     )
     parts = [chart]
-    later = report.result.confirmed
     lines = later.lines(section.condition.label) if later else []
     if lines := [line for line in lines if line.role != "yardstick"]:
-        parts.append(charts.forest(lines, section.names, margin))
+        parts.append(charts.forest(lines, section.names, margin, "confirmation"))
         text += "; then of what was confirmed, on other images. Filled: confirmed"
     else:
         text += ". Filled: declared contrasts"
@@ -177,7 +178,7 @@ def _response(report: Report, section: Section, slug: str) -> Figure | None:
         chart = responses.response(lines, keys[0], base[0], plan.study.margin, curve)
         text = (
             f"Difference from the baseline (diamond) against {keys[0]}, with intervals over "
-            f"images.{declared}{_told(curve)}"
+            f"images.{declared}{_told(curve)}{_not_confirmed(report)}"
         )
     else:
         place = (base[0], base[1]) if base[0] is not None and base[1] is not None else None
@@ -185,7 +186,7 @@ def _response(report: Report, section: Section, slug: str) -> Figure | None:
         chart = responses.surface(lines, (keys[0], keys[1]), place, sheet)
         text = (
             f"Mean difference from the baseline (diamond) in dB over {keys[0]} and {keys[1]}; "
-            f"intervals stand in the table.{_told(sheet)}"
+            f"intervals stand in the table.{_told(sheet)}{_not_confirmed(report)}"
         )
     return Figure([inline(chart, f"response-{slug}", text)], text)
 
@@ -206,7 +207,7 @@ def _told(fitted: Response | Surface | None) -> str:
 
 
 def _curves(report: Report, section: Section, slug: str) -> Figure | None:
-    result, here = report.result, section.condition.label
+    result, here = report.deciding, section.condition.label
     chosen = {
         section.names.get(item.trial.name, item.trial.name): item
         for item in arms(result, here, _CURVES)
@@ -214,12 +215,13 @@ def _curves(report: Report, section: Section, slug: str) -> Figure | None:
     drawn = [charts.curves(chosen, here)]
     if result.baseline is not None:
         drawn.append(charts.gains(chosen, result.baseline, here))
+    of = " in the confirmation" if report.result.confirmed else ""
     texts = (
-        "Mean PSNR by training step",
+        f"Mean PSNR by training step{of}",
         "difference from the baseline with the 95 % band over images at each step",
     )
     parts = [
-        inline(chart, f"curves-{place}-{slug}", text)
+        inline(chart, f"curves-{place}-{slug}", text[0].upper() + text[1:])
         for place, (chart, text) in enumerate(zip(drawn, texts, strict=False))
         if chart is not None
     ]
@@ -235,8 +237,9 @@ def _diagnostics(report: Report, section: Section, slug: str) -> Figure | None:
         return None
     text = (
         "PSNR against leak and gap: a dot per trial and image, a line per image. Only dots on one "
-        "line can be compared."
+        f"line can be compared.{_not_confirmed(report)}"
     )
+    dots = [replace(dot, trial=section.names.get(dot.trial, dot.trial)) for dot in dots]
     chart = diagnostic_figures.psnr_by_diagnostics(dots, width=_WIDTH)
     return Figure([inline(chart, f"diagnostics-{slug}", text)], text)
 
@@ -246,10 +249,17 @@ def _loss(report: Report, section: Section, slug: str) -> Figure | None:
         return None
     own = finals(report.result, section.condition.label)
     kept = {line.name for line in section.lines if line.role != "reference"}
-    shown = {name: values for name, values in own.items() if name in kept}
+    shown = {section.names[name]: values for name, values in own.items() if name in kept}
     chart = diagnostic_figures.psnr_by_loss(shown, width=1.4 * _WIDTH)
-    text = "PSNR against the final training loss: a dot per trial and image, a line per image."
+    text = (
+        "PSNR against the final training loss: a dot per trial and image, a line per image."
+        f"{_not_confirmed(report)}"
+    )
     return Figure([inline(chart, f"loss-{slug}", text)], text)
+
+
+def _not_confirmed(report: Report) -> str:
+    return " Of the trials, not of the confirmation." if report.result.confirmed else ""
 
 
 def _samplers(report: Report, registry: Registry | None) -> list[tuple[str, str]]:

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from PIL.Image import Image
 
+from n2n_ablate.journal.gallery import Gallery
 from n2n_ablate.pictures import figures
 from n2n_ablate.pictures.figures import LARGEST_ERROR
 from n2n_ablate.report.model import Report, Section, arms
 from n2n_ablate.report.svg import data_png
-from n2n_ablate.results import TrialResult
+from n2n_ablate.results import StudyResult, TrialResult
+from n2n_ablate.results.header import Header
 
 _ARMS, _SIDE = 4, 256
 
@@ -45,39 +47,65 @@ class Strip:
     trials: Sequence[tuple[Panel, Panel]]
 
 
+@dataclass(frozen=True, eq=False)
+class _Stage:
+    """What the strips are cut from: the trials, or their confirmation."""
+
+    result: StudyResult
+    header: Header
+    gallery: Gallery
+
+    @property
+    def seed(self) -> int:
+        return self.result.plan.profile.seeds[0]
+
+
+def _stage(report: Report) -> _Stage | None:
+    """Return the stage that gives the words if its images are there, else the trials."""
+    later, header = report.result.confirmed, report.header.confirmed
+    if later and header and report.later and report.later.clean:
+        return _Stage(later, header, report.later)
+    if report.gallery is None or not report.gallery.clean:
+        return None
+    return _Stage(report.result, report.header, report.gallery)
+
+
 def strips(report: Report, section: Section) -> list[Strip]:
     """Return the strips of a condition, at most three; none where no clean image is there."""
-    if report.gallery is None or not report.gallery.clean:
+    stage = _stage(report)
+    if stage is None:
         return []
-    here = section.condition.label
-    chosen = arms(report.result, here, _ARMS)
+    chosen = arms(stage.result, section.condition.label, _ARMS)
     return [
-        _strip(report, section, image, why, chosen)
-        for image, why in _images(report, section)
-        if image in report.gallery.clean
+        _strip(report, section, stage, image, why, chosen)
+        for image, why in _images(stage, section)
+        if image in stage.gallery.clean
     ]
 
 
-def caption(found: Sequence[Strip], seed: int) -> str:
+def caption(report: Report, found: Sequence[Strip]) -> str:
     """Return what to know of the panels."""
+    stage = _stage(report)
+    if stage is None:
+        return ""
     small = any(panel.width > _SIDE for strip in found for panel in strip.given)
     shrunk = f" Longer sides are shrunk to {_SIDE} pixels." if small else ""
+    of = ""
+    if report.result.confirmed:
+        of = " of the confirmation" if stage.header is report.header.confirmed else " of the trials"
     return (
-        f"Denoised images and the size of their error, black for 0 to yellow for {LARGEST_ERROR} "
-        f"and more (white is 1); seed {seed}, PSNR of that fit.{shrunk}"
+        f"Denoised images{of} and the size of their error, black for 0 to yellow for {LARGEST_ERROR} "
+        f"and more (white is 1); seed {stage.seed}, PSNR of that fit.{shrunk}"
     )
 
 
-def _images(report: Report, section: Section) -> list[tuple[str, str]]:
+def _images(stage: _Stage, section: Section) -> list[tuple[str, str]]:
     """Return the images on which the first contrast gains most, in the middle, and least."""
-    first = next((item for item in section.contrasts if item.difference), None)
-    if first is None:
-        return [(mark.name, "") for mark in report.header.images[:3]]
-    gaps = {
-        name: one - two for name, (one, two) in first.images.items() if math.isfinite(one - two)
-    }
+    first, gaps = _gaps(stage, section)
+    if not gaps:
+        return [(mark.name, "") for mark in stage.header.images[:3]]
     order = sorted(gaps, key=lambda name: -gaps[name])
-    name = section.names.get(first.first, first.first)
+    name = section.names.get(first, first)
     words = {0: "highest", len(order) // 2: "middle", len(order) - 1: "lowest"}
     return [
         (order[at], f"{word} of {len(order)} differences of {name} from the baseline")
@@ -87,17 +115,33 @@ def _images(report: Report, section: Section) -> list[tuple[str, str]]:
     ]
 
 
+def _gaps(stage: _Stage, section: Section) -> tuple[str, dict[str, float]]:
+    """Return name and differences by image of the first contrast that has any."""
+    base = stage.result.baseline
+    second = base.by_image("psnr", section.condition.label) if base else {}
+    for item in stage.result.contrasts:
+        first = item.by_image("psnr", section.condition.label)
+        gaps = {name: value - second[name] for name, value in first.items() if name in second}
+        if gaps := {name: gap for name, gap in gaps.items() if math.isfinite(gap)}:
+            return item.trial.name, gaps
+    return "", {}
+
+
 def _strip(
-    report: Report, section: Section, image: str, why: str, chosen: Sequence[TrialResult]
+    report: Report,
+    section: Section,
+    stage: _Stage,
+    image: str,
+    why: str,
+    chosen: Sequence[TrialResult],
 ) -> Strip:
-    assert report.gallery is not None
-    here, seed = section.condition.label, report.found.plan.profile.seeds[0]
-    clean = report.gallery.clean[image].pixels[0].numpy()
+    here = section.condition.label
+    clean = stage.gallery.clean[image].pixels[0].numpy()
     subject = next(
         (
             item
-            for item in report.gallery.subjects
-            if (item.condition.label, item.image.name, item.seed) == (here, image, seed)
+            for item in stage.gallery.subjects
+            if (item.condition.label, item.image.name, item.seed) == (here, image, stage.seed)
         ),
         None,
     )
@@ -105,15 +149,19 @@ def _strip(
     if subject is not None:
         pixels = subject.noisy[0].numpy()
         noisy = _panel(f"noisy, {figures.psnr(pixels, clean):.2f} dB", figures.photo(pixels))
-    trials = [_outcome(report, section, item, image, clean) for item in chosen]
+    place = (here, image, stage.seed)
+    trials = [_outcome(report, section, item, place, clean) for item in chosen]
     return Strip(image, why, (noisy, _panel("clean", figures.photo(clean))), trials)
 
 
 def _outcome(
-    report: Report, section: Section, item: TrialResult, image: str, clean: np.ndarray
+    report: Report,
+    section: Section,
+    item: TrialResult,
+    place: tuple[str, str, int],
+    clean: np.ndarray,
 ) -> tuple[Panel, Panel]:
     name = section.names.get(item.trial.name, item.trial.name)
-    place = (section.condition.label, image, report.found.plan.profile.seeds[0])
     rows = [row for row in item.rows if (row.condition, row.image, row.seed) == place]
     denoised = report.found.denoised(rows[0]) if rows else None
     if denoised is None or rows[0].result.failure:

@@ -116,9 +116,7 @@ def surface(
     most = max(map(abs, values), default=0.0) or 1.0
     if fitted is not None:
         inside = np.ma.masked_where(~fitted.inside, fitted.mean).T
-        axes.contourf(
-            *fitted.grids, inside, levels=12, alpha=0.75, cmap=_COLOURS, vmin=-most, vmax=most
-        )
+        axes.contourf(*fitted.grids, inside, levels=12, cmap=_COLOURS, vmin=-most, vmax=most)
         if bounded(fitted):
             near = np.where(fitted.inside & fitted.near_best, 1.0, 0.0).T
             axes.contour(*fitted.grids, near, levels=[0.5], colors=["black"], linestyles="dashed")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _BLACK = re.compile(r"(stroke|fill): #000000")
 _WHITE = re.compile(r"fill: #ffffff")
+_WIDTH = re.compile(r'width="([\d.]+)pt"')
+_WIDE = 360.0  # in points; what is wider is not shrunk to a telephone, where nobody could read it
 _NUMBERED = re.compile(r'<g id="[A-Za-z0-9.]+_\d+"')
 
 
@@ -57,7 +59,11 @@ def inline(figure: Figure, name: str, description: str) -> Markup:
     text = text[text.index("<svg") :]
     text = _WHITE.sub("fill: none", _NUMBERED.sub("<g", text))
     text = _BLACK.sub(r"\1: currentColor", text)
-    label = Markup('<svg role="img" aria-label="{}"').format(description)
+    width = _WIDTH.search(text)
+    wide = bool(width and float(width[1]) > _WIDE)
+    label = Markup('<svg role="img"{} aria-label="{}"').format(
+        Markup(' class="wide"') if wide else "", description
+    )
     return Markup(text.replace("<svg", label, 1))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from n2n_ablate import stats
 from n2n_ablate.diagnostics import Diagnosis
@@ -50,11 +50,12 @@ def others(result: StudyResult) -> list[str]:
     return [name for name in result.plan.metrics if name != "psnr"]
 
 
-def results_head(result: StudyResult) -> list[str]:
+def results_head(section: Section, result: StudyResult) -> list[str]:
     """Return the titles of the table of results."""
     more = [name.upper() if name == "ssim" else name for name in others(result)]
     word = ["verdict"] if result.confirmed is None else []  # else only what is confirmed has one
-    return ["trial", "PSNR in dB", "against baseline", "interval", *word, *more, "fits"]
+    count = ["images"] if _uneven(line.images for line in section.lines) else []
+    return ["trial", "PSNR in dB", "against baseline", "interval", *word, *count, *more, "fits"]
 
 
 def results_row(line: Line, section: Section, result: StudyResult) -> list[str]:
@@ -70,9 +71,14 @@ def results_row(line: Line, section: Section, result: StudyResult) -> list[str]:
         "" if line.role == BASELINE or gap is None else signed(gap.mean),
         "" if line.role == BASELINE else interval(gap),
         *([verdict(line.verdict)] if result.confirmed is None else []),
+        *([str(line.images or "")] if _uneven(item.images for item in section.lines) else []),
         *(number(line.figures.get(name, math.nan), 3) for name in others(result)),
         f"{line.fits}{failed}" if line.fits else "",
     ]
+
+
+def _uneven(counts: Iterable[int]) -> bool:
+    return len({count for count in counts if count}) > 1
 
 
 EVIDENCE = (
@@ -120,16 +126,19 @@ def diagnostics_row(name: str, found: Diagnosis) -> list[str]:
         diagnosed.signed(total.leak.value),
         diagnosed.signed(total.back.value) if found.both_ways else "",
         diagnosed.signed(total.bias.value, 1),
-        " ".join(f"{item.value:.2f}" for item in total.noise) if total.sigma else "",
+        " ".join(filter(None, (number(item.value) for item in total.noise))) if total.sigma else "",
         number(total.gap.value, 1),
         " ".join(item.word for item in diagnosed.concerns(found) if item.word),
     ]
 
 
-CONFIRMATION = ("trial", "before", "confirmed", "interval", "verdict", "shrinkage")
+def confirmation_head(section: Section) -> list[str]:
+    """Return the titles of the table of a confirmation."""
+    count = ["images"] if _raced(section) else []
+    return ["trial", "before", "confirmed", "interval", "verdict", *count, "shrinkage"]
 
 
-def confirmation_row(found: Pair, result: StudyResult) -> list[str]:
+def confirmation_row(found: Pair, section: Section, result: StudyResult) -> list[str]:
     """Return a contrast before and after confirmation."""
     name = label(found.name, "", result.plan)
     return [
@@ -138,8 +147,13 @@ def confirmation_row(found: Pair, result: StudyResult) -> list[str]:
         signed(found.after.mean) if found.after else "no result",
         interval(found.after),
         verdict(found.verdict),
+        *([str(found.after.n) if found.after else ""] if _raced(section) else []),
         "" if found.shrinkage is None else signed(found.shrinkage),
     ]
+
+
+def _raced(section: Section) -> bool:
+    return _uneven(pair.after.n for pair in section.confirmed if pair.after)
 
 
 def diagnosis_notes(section: Section) -> Sequence[str]:

@@ -61,20 +61,26 @@ def written(
     if kind == "latex":
         report = build(found)
         return latex(report), tuple(report.problems)
+    later = found.header.confirmed
     report = build(
         found,
         gallery(found.header, registry, images),
         registry if diagnostics else None,
+        gallery(later, registry, images) if later else None,
     )
     text = page(report, registry) if kind == "html" else markdown(report)
     return text, tuple(report.problems)
 
 
 def _fits(found: Reopened) -> str:
-    """Return one row per fit, tidy."""
-    head, rows = fit_rows(found.plan, found.result.trials)
+    """Return one row per fit, tidy; `stage` says whether it is one of the confirmation."""
+    confirmed = found.result.confirmed
+    stages = {"trials": found.result.trials, "confirmation": confirmed.trials if confirmed else ()}
+    trials = [item for own in stages.values() for item in own]
+    (study, *head), rows = fit_rows(found.plan, trials)
+    names = [name for name, own in stages.items() for item in own for _ in item.rows]
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(head)
-    writer.writerows(rows)
+    writer.writerow((study, "stage", *head))
+    writer.writerows((row[0], name, *row[1:]) for name, row in zip(names, rows, strict=True))
     return buffer.getvalue()

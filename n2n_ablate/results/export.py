@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from n2n_ablate import stats
@@ -11,11 +11,9 @@ from n2n_ablate.results import answer, confirmed
 from n2n_ablate.results.compare import crossing, peak
 from n2n_ablate.results.curves import image_curves
 from n2n_ablate.results.effects import EffectLine, effects
+from n2n_ablate.results.guide import loss_as_guide
 from n2n_ablate.results.header import Header
 from n2n_ablate.results.trials import Line, StudyResult, TrialResult
-from n2n_ablate.study import BASELINE
-
-_OWN = (BASELINE, "declared", "search")
 
 
 def to_json(result: StudyResult, header: Header) -> dict[str, Any]:
@@ -193,13 +191,10 @@ def _account(account: stats.Account) -> dict[str, Any]:
 
 def _guide(result: StudyResult, label: str) -> dict[str, Any] | None:
     """Return how well the training loss ranks the trials; None where their losses differ in kind."""
-    own = [item for item in result.trials if item.trial.role in _OWN]
-    if len({item.trial.recipe.parts["loss"] for item in own}) != 1:
+    guide = loss_as_guide(result, label)
+    if guide is None or guide.ranking is None:
         return None
-    losses = [_negative(item.by_image("loss", label)) for item in own]
-    found = stats.ranking(losses, [item.by_image("psnr", label) for item in own])
-    if found is None:
-        return None
+    found = guide.ranking
     return {
         "trials": found.trials,
         "images": found.images,
@@ -208,11 +203,8 @@ def _guide(result: StudyResult, label: str) -> dict[str, Any] | None:
         "tau_of_means": _number(found.overall),
         "cost": _number(found.cost),
         "cost_interval": _pair((found.cost_low, found.cost_high)),
+        "caveat": guide.caveat or None,
     }
-
-
-def _negative(values: Mapping[str, float]) -> dict[str, float]:
-    return {name: -value for name, value in values.items()}
 
 
 def _number(value: float) -> float | None:

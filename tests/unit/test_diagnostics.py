@@ -14,6 +14,7 @@ from n2n_ablate.diagnostics.words import clear_leak, concerns, signed, to_json
 from n2n_ablate.errors import ImageError
 from n2n_ablate_plugins.noises import Gaussian, Poisson
 from n2n_ablate_plugins.pooling import AvgStochasticPool, MaxAvgPool, MaxStochasticPool
+from n2n_ablate_plugins.recorruption import Recorruption
 from n2n_ablate_plugins.stripe import Stripe
 from n2n_ablate_plugins.three_by_three import ThreeByThree
 from n2n_ablate_plugins.zs_n2n import Diagonal, EdgeWeighted
@@ -354,6 +355,12 @@ def test_warnings_say_what_was_measured():
     assert "turns round 0.3" in negative
     undeclared = concerns(diagnose(Diagonal(), Rows()))[0].sentence
     assert "None is declared" in undeclared
+    # What adds noise of known strength is right for that noise, and clipping changes it.
+    clipped = Recorruption().prepare(PHOTO[0].clean, Gaussian(SIGMA))
+    assert (
+        "noise that is clipped" in concerns(diagnose(clipped, Gaussian(SIGMA), PHOTO))[0].sentence
+    )
+    assert concerns(diagnose(clipped, WHITE, PHOTO)) == []
     assert concerns(diagnose(Diagonal(), WHITE, PHOTO)) == []
 
 

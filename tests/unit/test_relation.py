@@ -14,6 +14,7 @@ from n2n_ablate.diagnostics.relation import (
     relations,
 )
 from n2n_ablate.pictures.diagnostics import psnr_by_diagnostics, psnr_by_loss
+from n2n_ablate.stats import ranking
 
 IMAGES = [f"image-{place}" for place in range(6)]
 
@@ -28,12 +29,29 @@ def points(psnr, leaks, gaps, images=IMAGES):
 
 
 def test_psnr_that_falls_with_leak_is_told():
-    found = relation(points(lambda t, i: -t, [0, 0.1, -0.3, 0.9], [5, 4, 6, 5]), "leak")
-    assert (found.rank.value, found.rank.low, found.rank.high) == pytest.approx((-1, -1, -1))
+    # On one image two neighbours change places: Spearman -0.8 there, -1 on the other five.
+    swapped = points(
+        lambda t, i: -[0, 1, 3, 2][t] if i == 0 else -t, [0, 0.1, -0.3, 0.9], [5, 4, 6, 5]
+    )
+    found = relation(swapped, "leak")
+    ranks = [-0.8, -1, -1, -1, -1, -1]
+    ends = stats.t.interval(0.95, 5, np.mean(ranks), stats.sem(ranks))
+    assert (found.rank.value, found.rank.high) == pytest.approx((np.mean(ranks), ends[1]))
+    assert found.rank.low == -1  # no correlation lies beyond
     assert found.rank.images == 6
     assert found.sentence.startswith("On the same image, trials with more leak tend to have lower")
     assert "need not be the cause" in found.sentence
-    assert "rough with so few" in found.sentence
+    assert "95 % t interval \u22121.00 to \u22120.88 over 6 images" in found.sentence
+
+
+def test_equal_values_on_all_images_have_no_interval():
+    found = relation(points(lambda t, i: -t, [0, 0.1, -0.3, 0.9], [5, 4, 6, 5]), "leak")
+    assert (found.rank.value, found.rank.sign, found.rank.same) == (pytest.approx(-1), 0, True)
+    assert math.isnan(found.rank.low)
+    assert found.sentence == (
+        "On each of the 6 images the rank correlation of PSNR with leak is \u22121.00 over 4 trials; "
+        "equal values give no interval."
+    )
 
 
 def test_the_rank_correlation_is_the_mean_of_spearmans_within_images():
@@ -88,13 +106,23 @@ def test_gap_is_looked_at_where_no_leak_hides_it():
     assert "among trials without a clear leak" in found[2].sentence
 
 
-def test_the_bootstrap_covers_about_as_often_as_it_says():
+@pytest.mark.parametrize("trials", [4, 8])
+def test_six_images_find_a_tendency_where_there_is_none_no_more_often_than_allowed(trials):
     rng = np.random.default_rng(0)
-    hits = [
-        mean.low <= 0.3 <= mean.high
-        for mean in (mean_over_images(list(0.3 + rng.normal(size=24))) for _ in range(150))
+    gaps, draws = np.arange(trials), 400
+    ranks = [
+        [stats.spearmanr(gaps, rng.normal(size=trials)).statistic for _ in IMAGES]
+        for _ in range(draws)
     ]
-    assert np.mean(hits) > 0.85
+    false = np.mean([mean_over_images(own).sign != 0 for own in ranks])
+    assert false < 0.05 + 3 * math.sqrt(0.05 * 0.95 / draws)
+
+
+def test_the_interval_of_six_images_covers_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    means = [mean_over_images(list(0.2 + 0.1 * rng.normal(size=6))) for _ in range(400)]
+    covered = np.mean([mean.low <= 0.2 <= mean.high for mean in means])
+    assert abs(covered - 0.95) < 3 * math.sqrt(0.05 * 0.95 / 400)
 
 
 def finals(order):
@@ -108,19 +136,39 @@ def finals(order):
 @pytest.mark.parametrize(
     ("order", "tau", "lost", "words"),
     [
-        ([3, 2, 1, 0], 1, 0, "tends to have the higher PSNR"),
-        ([0, 1, 2, 3], -1, 3, "tends to have the lower PSNR"),
-        ([1, 0, 3, 2], -1 / 3, 2, "tends to have the lower PSNR"),
+        ([3, 2, 1, 0], 1, 0, "low training loss and high PSNR is 1.00 over 4 trials"),
+        ([0, 1, 2, 3], -1, 3, "low training loss and high PSNR is \u22121.00 over 4 trials"),
+        ([1, 0, 3, 2], -1 / 3, 2, "low training loss and high PSNR is \u22120.33 over 4 trials"),
     ],
 )
 def test_the_loss_alone(order, tau, lost, words):
     found = loss_alone(finals(order))
     assert found.tau.value == pytest.approx(tau)
     assert found.lost.value == pytest.approx(lost)
-    assert found.by_image["image-0"] == pytest.approx((tau, lost))
     assert (found.tau.images, found.trials) == (6, 4)
     assert words in found.sentence
+    assert "tends to" not in found.sentence  # all images are alike, so there is no interval
     assert f"would have cost {lost:.2f} dB on average" in found.sentence
+
+
+def test_the_loss_alone_is_told_with_the_interval_of_the_ranking():
+    own = finals([3, 2, 1, 0])
+    own["trial-0"]["image-0"] = (0.005, 20.0)  # the worst trial has the lowest loss here
+    found = loss_alone(own)
+    guides = [{image: -loss for image, (loss, _) in each.items()} for each in own.values()]
+    truths = [{image: psnr for image, (_, psnr) in each.items()} for each in own.values()]
+    same = ranking(guides, truths)
+    assert found.ranking == same
+    assert (found.tau.low, found.tau.high) == (same.tau_low, 1)
+    assert "The trial with the lower training loss tends to have the higher PSNR" in found.sentence
+    assert "would have cost 0.50 dB on average (95 % interval 0.00 to" in found.sentence
+
+
+def test_losses_of_different_samplers_come_with_a_caveat():
+    assert loss_alone(finals([3, 2, 1, 0])).caveat == ""
+    found = loss_alone(finals([3, 2, 1, 0]), samplers=4)
+    assert "differ in their samplers" in found.sentence
+    assert found.sentence.endswith("that alone can make the loss rank wrong.")
 
 
 def test_the_loss_alone_needs_trials():
@@ -129,7 +177,9 @@ def test_the_loss_alone_needs_trials():
     assert "cannot be told" in found.sentence
     mixed = finals([2, 1, 0])
     mixed["trial-0"]["image-0"] = (math.nan, 20.0)
-    assert "image-0" not in loss_alone(mixed).by_image
+    assert loss_alone(mixed).ranking.images == 5
+    mixed["broken"] = dict.fromkeys(IMAGES, (math.nan, math.nan))
+    assert (loss_alone(mixed).trials, loss_alone(mixed).ranking.images) == (3, 5)
 
 
 def test_figures_have_a_dot_per_trial_and_image():
@@ -139,7 +189,7 @@ def test_figures_have_a_dot_per_trial_and_image():
         dots = [len(item.get_offsets()) for item in axes.collections]
         assert sum(dots) == len(own)
         assert len(axes.lines) == len(IMAGES)
-    assert "-1.00" in figure.axes[0].get_title()
+    assert "\u22121.00" in figure.axes[0].get_title()
     assert all(x >= 0 for item in figure.axes[0].collections for x, _ in item.get_offsets())
     figure = psnr_by_loss(finals([3, 2, 1, 0]))
     assert sum(len(item.get_offsets()) for item in figure.axes[0].collections) == 24

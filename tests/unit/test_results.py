@@ -239,6 +239,7 @@ def test_plain_data_says_how_well_the_loss_would_have_chosen(bench, seeded):
     assert (guide["trials"], guide["images"]) == (2, 2)
     assert guide["tau"] is None  # all losses are equal here
     assert guide["cost"] == 0  # of equals the first, which is the better one
+    assert "differ in their samplers" in guide["caveat"]  # 0.01 and 0.2 cut other views
 
 
 def test_the_legend_explains_interval_and_words(bench, seeded):

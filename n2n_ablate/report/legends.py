@@ -1,0 +1,100 @@
+"""How to read the tables of a report, whose intervals are given by both ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from n2n_ablate import stats
+from n2n_ablate.results import Line, StudyResult
+from n2n_ablate.results.confirmed import Pair
+
+_EARLY = (
+    "Trials with fewer images were settled early: the interval holds, the mean tends to lie too far "
+    "out."
+)
+
+
+def of_trials(result: StudyResult, lines: Sequence[Line]) -> list[str]:
+    """Return how to read the table of the trials of a condition."""
+    known = [(line, line.difference.level) for line in lines if line.difference]
+    if not known:
+        return []
+    asked = {level for line, level in known if _is_contrast(result, line)}
+    others = {level for line, level in known if not _is_contrast(result, line)}
+    told = [f"Interval: {_intervals(result, asked, others)}."]
+    if result.confirmed is not None:
+        return [*told, "Words are given to what is confirmed."]
+    if not any(line.verdict for line in lines):
+        return told
+    told.append(words(result.plan.study.margin))
+    return [*told, *_raced(result, (line.images for line in lines))]
+
+
+def of_effects(result: StudyResult) -> list[str]:
+    """Return how to read the table of effects; empty for studies without."""
+    plan = result.plan
+    if not plan.effects:
+        return []
+    each = stats.family_level(len(plan.effects))
+    told = [
+        "Effect: change from the baseline's level, averaged over the levels of the other factors.",
+        f"Interval: {_percents({each})} t interval over images{_at_once(len(plan.effects), 'effects')}.",
+        words(plan.study.margin),
+    ]
+    if any(effect.order > 1 for effect in plan.effects):
+        told.append("a x b: what both give together beyond the sum of each; additive: nothing.")
+    return told
+
+
+def of_confirmation(result: StudyResult, pairs: Sequence[Pair]) -> list[str]:
+    """Return how to read the table of a confirmation; empty without one."""
+    later = result.confirmed
+    if later is None:
+        return []
+    levels = {pair.after.level for pair in pairs if pair.after}
+    told = [f"Interval: of the confirmation; {_intervals(later, levels, set())}."] if levels else []
+    told += [words(result.plan.study.margin), *_raced(later, (p.after.n for p in pairs if p.after))]
+    before = "the search" if result.plan.space else "the trials"
+    told.append(
+        f"Before: mean difference in {before}. Shrinkage: before less confirmed; what was chosen for "
+        "its lead loses some."
+    )
+    return told
+
+
+def words(margin: float) -> str:
+    """Return what the words of a verdict mean."""
+    equal = f"equivalent: within \u00b1{margin:g} dB; " if margin > 0 else ""
+    return f"Verdict: {equal}better, worse: excludes 0; {stats.UNDECIDED}: neither."
+
+
+def _is_contrast(result: StudyResult, line: Line) -> bool:
+    return line.role == "declared" and line.name in result.plan.contrasts
+
+
+def _intervals(result: StudyResult, asked: set[float], others: set[float]) -> str:
+    """Return the levels of a table's intervals: of the contrasts, and of what is none."""
+    plain = f"{_percents(others)} t interval over images"
+    if not asked or (asked == others and not result.looks):
+        return plain if others else f"{_percents(asked)} t interval over images"
+    kind = "repeated interval" if result.looks else "t interval"
+    looks = "at every look" if result.looks else ""
+    text = f"{_percents(asked)} {kind} over images"
+    text += " for the contrasts" if others else ""
+    text += _at_once(len(result.plan.contrasts), "contrasts", looks)
+    return f"{text}; {_percents(others)} t interval for others" if others else text
+
+
+def _at_once(size: int, what: str, looks: str = "") -> str:
+    if size > 1:
+        every = f", {looks}" if looks else ""
+        return f", so that all {size} {what} hold at once{every}, at {_percents({stats.LEVEL})}"
+    return f", which holds {looks}" if looks else ""
+
+
+def _raced(result: StudyResult, images: Iterable[int]) -> list[str]:
+    return [_EARLY] if result.looks and len({count for count in images if count}) > 1 else []
+
+
+def _percents(levels: set[float]) -> str:
+    return " and ".join(f"{100 * level:.4g} %" for level in sorted(levels))
