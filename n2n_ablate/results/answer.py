@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from n2n_ablate.results.effects import TOGETHER, EffectLine, effects
 from n2n_ablate.results.header import Header
-from n2n_ablate.results.trials import Line, StudyResult
+from n2n_ablate.results.leading import leader, shared_images, shared_means
+from n2n_ablate.results.trials import Line, StudyResult, TrialResult
 from n2n_ablate.stats import UNDECIDED, VERDICTS, Difference, detectable, images_to_settle
 from n2n_ablate.study import BASELINE, Plan
 
@@ -34,10 +35,23 @@ def shown(difference: Difference | None) -> str:
 
 
 def best(result: StudyResult, condition: str) -> Line | None:
-    """Return the line with the highest mean PSNR among the study's own trials without a failure."""
-    own = [line for line in result.lines(condition) if line.role in _OWN]
-    whole = (line for line in own if not line.failures and math.isfinite(line.figures["psnr"]))
-    return next(whole, None)
+    """Return the line with the highest mean PSNR among the study's own trials without a failure.
+
+    The means are over the images that all of these have, see `shared_means`.
+    """
+    name = leader(_whole(result, condition), [condition])
+    return next((line for line in result.lines(condition) if line.name == name), None)
+
+
+def _whole(result: StudyResult, condition: str) -> list[TrialResult]:
+    """Return the study's own trials that lost no fit under a condition."""
+    return [
+        item
+        for item in result.trials
+        if item.trial.role in _OWN
+        and math.isfinite(item.mean("psnr", condition))
+        and not any(row.result.failure for row in item.rows if row.condition == condition)
+    ]
 
 
 def scope(header: Header, condition: str, given: int = 0) -> str:
@@ -109,8 +123,10 @@ def _after(result: StudyResult, line: Line, condition: str) -> str:
     look = result.looks.get((condition, line.name))
     if look is None:
         return ""
-    seen = look.difference.n + look.difference.lost
-    return f", settled after {seen} images" if look.settled else f", open after {seen} images"
+    if not look.settled:
+        return f", open after {line.images} images"
+    gap = look.difference
+    return f", settled after {gap.n + gap.lost + gap.other_lost} images"
 
 
 def best_sentence(result: StudyResult, condition: str) -> str:
@@ -118,10 +134,16 @@ def best_sentence(result: StudyResult, condition: str) -> str:
     line = best(result, condition)
     if line is None:
         return "No trial has all its results: every one lost a fit."
-    text = f"Highest mean PSNR: {line.name} with {line.figures['psnr']:.2f} dB"
-    if line.difference is None:
+    whole = _whole(result, condition)
+    mean = shared_means(whole, [condition])[line.name]
+    shared, given = len(shared_images(whole, condition)), line.difference
+    uneven = any(len(item.by_image("psnr", condition)) > shared for item in whole)
+    where = f" over the {shared} images that all trials have" if uneven else ""
+    text = f"Highest mean PSNR{where}: {line.name} with {mean:.2f} dB"
+    if given is None:
         return f"{text}; no trial beat the baseline's mean."
-    told = f"{text}, {shown(line.difference)} dB against the baseline"
+    own = f" over its {given.n}" if uneven and given.n > shared else ""
+    told = f"{text}, {shown(given)} dB against the baseline{own}"
     if line.role == "search":
         told += " (the best of a search, so optimistic)"
     return f"{told}."

@@ -17,9 +17,11 @@ from n2n_ablate.fit import FitResult
 from n2n_ablate.part import Part
 from n2n_ablate.recipe import Recipe
 from n2n_ablate.results import Row, StudyResult, TrialResult
+from n2n_ablate.results.answer import shown
 from n2n_ablate.results.best import choose, toml
 from n2n_ablate.results.compare import compare, sentences
 from n2n_ablate.results.names import meant
+from n2n_ablate.screen.console import summary
 from n2n_ablate.stats import t_critical
 from n2n_ablate.study import Trial
 
@@ -152,6 +154,45 @@ def test_confirmation_decides_where_there_is_one(made):
     assert (unsure.trial.name, unsure.support) == ("baseline", "baseline")
     sure = choose(replace(made(BASE, BETTER), confirmed=made(BASE, BETTER)))
     assert (sure.trial.name, sure.support) == ("sampler.center=0.2", "confirmed")
+
+
+def test_figures_are_those_of_the_stage_that_decides(made):
+    easy = [value + 5 for value in BASE]
+    later = made(easy, [value + 5 for value in BETTER])
+    sure = choose(replace(made(BASE, BETTER), confirmed=later))
+    assert sure.psnr == pytest.approx(np.mean(BETTER) + 5)
+    assert sure.images == 3
+    stays = choose(replace(made(BASE, BETTER), confirmed=made(easy, easy)))
+    assert stays.psnr == pytest.approx(np.mean(BASE) + 5)
+
+
+def test_the_highest_that_is_passed_over_has_the_word_and_interval_of_the_judge(made):
+    # The plain interval of two contrasts excludes 0, the one that is read for the word does not.
+    gains = [0.3, 0.4, 0.6]
+    higher = [value + gain for value, gain in zip(BASE, gains, strict=True)]
+    result = made(BASE, higher)
+    names = ("sampler.center=0.2", "another")
+    result = replace(result, plan=replace(result.plan, contrasts=names))
+    (line,) = (item for item in result.lines(HERE) if item.name == names[0])
+    chosen = choose(result)
+    assert (chosen.trial.name, chosen.highest) == ("baseline", names[0])
+    assert (
+        f"it is not distinguishable from the baseline under {HERE} ({shown(line.difference)} dB)"
+        in chosen.reasons[1]
+    )
+    assert f"({shown(line.difference)})" in summary(result.trials[1], result)
+    small = [value + gain for value, gain in zip(BASE, (0.01, 0.012, 0.011), strict=True)]
+    equal = choose(replace(made(BASE, higher), confirmed=made(BASE, small)))
+    assert f"confirmed, it is equivalent to the baseline under {HERE} (+0.01" in equal.reasons[1]
+    assert "the highest mean of the study's own trials" in equal.reasons[1]
+
+
+def test_a_trial_that_lost_a_fit_of_the_confirmation_is_not_used(made):
+    later = made([*BASE, 20.0], [*BETTER, 0.0], lost=(3,))
+    base = later.trials[0]
+    lost_too = TrialResult(base.trial, tuple(row for row in base.rows if row.image != "image 3"))
+    later = replace(later, trials=(lost_too, *later.trials[1:]))
+    assert choose(replace(made(BASE, BETTER), confirmed=later)).trial.name == "baseline"
 
 
 def test_a_trial_that_lost_a_fit_is_not_used(made):
