@@ -88,6 +88,7 @@ def _pair_of(pair: confirmed.Pair) -> dict[str, Any]:
         "interval": after and _pair((after.low, after.high)),
         "verdict": pair.verdict or None,
         "shrinkage": pair.shrinkage,
+        "shrinkage_interval": _pair(pair.shrinkage_interval),
     }
 
 
