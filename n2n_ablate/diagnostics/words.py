@@ -114,7 +114,10 @@ def _leak(found: Diagnosis) -> str:
     share = f"keeps {worst:.2f} of" if worst > 0 else f"turns round {-worst:.2f} of"
     told = f"leak {_ways(found)}: the best guess of one view from the other {share} its noise."
     if not found.declared:
-        told += " None is declared: noise is correlated over pixels, or the sampler shares it after all."
+        told += (
+            " None is declared. Causes: noise that is correlated over pixels, that is clipped or "
+            "depends on the image otherwise, or a sampler that shares it after all."
+        )
     return told
 
 

@@ -163,7 +163,7 @@ def _curve(
     if top is not None:
         found = {
             "peak_step": top.step,
-            "gain_at_peak": top.gain,
+            "gain_at_peak": _number(top.gain),
             "gain_interval": _pair((top.low, top.high)),
             "gain_with_own_peaks": top.oracle,
         }

@@ -14,6 +14,7 @@ from n2n_ablate.diagnostics.words import clear_leak, concerns, signed, to_json
 from n2n_ablate.errors import ImageError
 from n2n_ablate_plugins.noises import Gaussian, Poisson
 from n2n_ablate_plugins.pooling import AvgStochasticPool, MaxAvgPool, MaxStochasticPool
+from n2n_ablate_plugins.recorruption import Recorruption
 from n2n_ablate_plugins.stripe import Stripe
 from n2n_ablate_plugins.three_by_three import ThreeByThree
 from n2n_ablate_plugins.zs_n2n import Diagonal, EdgeWeighted
@@ -353,7 +354,15 @@ def test_warnings_say_what_was_measured():
     assert "\u22120.3" in negative
     assert "turns round 0.3" in negative
     undeclared = concerns(diagnose(Diagonal(), Rows()))[0].sentence
-    assert "None is declared" in undeclared
+    assert "None is declared. Causes: noise that is correlated over pixels" in undeclared
+    # Gaussian noise of known strength is what this sampler works for; clipped it is neither.
+    clean = [Probe("dark and bright", torch.rand(1, 1, 64, 64).round())]
+    bent = {
+        item.word: item.sentence
+        for item in concerns(diagnose(Recorruption(), Gaussian(SIGMA), clean))
+    }
+    assert "that is clipped or depends on the image" in bent["leak"]
+    assert concerns(diagnose(Recorruption(), WHITE, clean)) == []
     assert concerns(diagnose(Diagonal(), WHITE, PHOTO)) == []
 
 
