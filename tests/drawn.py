@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,11 @@ def drawn(fit):
         psnr -= 1
     elif centre > 0.01:  # whatever the search finds
         psnr += 0.3 + centre
+    return given(fit, psnr)
+
+
+def given(fit, psnr):
+    """Return what a fit gives that ends with this PSNR."""
     return FitResult(
         key=fit.key,
         figures={"psnr": psnr, "ssim": 0.5, "loss": 0.1},
@@ -74,20 +80,31 @@ def drawn(fit):
     )
 
 
+def failed(fit):
+    """Return what a fit gives that diverged."""
+    lost = {"figures": {}, "curves": {}, "failure": "the loss is not a number at step 3"}
+    return replace(drawn(fit), **lost)
+
+
 class Drawn:
-    """An executor that trains nothing."""
+    """An executor that trains nothing.
+
+    Args:
+        seconds: That a fit takes.
+        result: What a fit gives.
+    """
 
     width = 2
 
-    def __init__(self, seconds=0.0):
-        self.seconds = seconds
+    def __init__(self, seconds=0.0, result=drawn):
+        self.seconds, self.result = seconds, result
         self.keys = []
 
     def run(self, fits, listener, note):
         for fit in fits:
             time.sleep(self.seconds)
             self.keys.append(fit.key)
-            yield drawn(fit)
+            yield self.result(fit)
 
     def __enter__(self):
         return self
@@ -142,6 +159,19 @@ def prepare(folder: Path, photo, *, seen=4, held=12, text=TEXT):
         for place in range(count):
             photo(folder / name / f"{place:02d}.png", seed=start + place)
     (folder / "drawn.toml").write_text(text)
+
+
+def without_a_search():
+    """The text of the same study with both contrasts alone, on its own images."""
+    text = TEXT.replace('design = "search"', 'design = "one-at-a-time"')
+    text = text.partition("[profiles.quick.confirm]")[0].replace("trials = 7", "")
+    return text.replace("{ low = 0.0, high = 0.5, levels = [0.2, 0.1] }", "[0.2, 0.1]")
+
+
+def places():
+    """Place of every image of the study in this folder, by `float(fit.noisy.sum())`."""
+    session = open_session(Request(study="drawn.toml", precision="fp32"))
+    return {float(item.noisy.sum()): place for place, item in enumerate(session.bench.subjects)}
 
 
 def opened(*, view=None, executor=None, race=None, refit=False, **asked):

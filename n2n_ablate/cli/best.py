@@ -48,6 +48,7 @@ def run(
             "trial": chosen.trial.name,
             "support": chosen.support,
             "psnr": chosen.psnr if math.isfinite(chosen.psnr) else None,
+            "images": chosen.images,
             "highest": chosen.highest or None,
             "reasons": list(chosen.reasons),
             "recipe": chosen.trial.recipe.to_json(),
@@ -55,7 +56,11 @@ def run(
         }
         print(json.dumps(data, indent=2, allow_nan=False))  # noqa: T201
         return
-    psnr = f", {chosen.psnr:.2f} dB" if math.isfinite(chosen.psnr) else ""
+    psnr = ""
+    if math.isfinite(chosen.psnr):
+        over = f"{chosen.images} images" if chosen.images > 1 else "1 image"
+        psnr = f", {chosen.psnr:.2f} dB over {over}"
+        psnr += " of the confirmation" if found.result.confirmed else ""
     out = results()
     for text in (f"{chosen.trial.name}{psnr}", *chosen.reasons):
         out.print(f"# {' '.join(text.split())}", markup=False, highlight=False, soft_wrap=True)

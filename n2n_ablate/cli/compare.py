@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from n2n_ablate.results.compare import Comparison
+    from n2n_ablate.stats import Peak
 
 
 def run(
@@ -95,10 +96,7 @@ def _plain(found: Comparison) -> dict[str, Any]:
         "interval": [gap.low, gap.high] if gap and math.isfinite(gap.half_width) else None,
         "level": gap and gap.level,
         "caveat": (gap and gap.caveat) or None,
-        "peaks": [
-            item and {"step": item.step, "gain": item.gain, "interval": _ends(item.low, item.high)}
-            for item in found.peaks
-        ],
+        "peaks": [item and _peak(item) for item in found.peaks],
         "changes_places": {"step": cross.step, "interval": [cross.low, cross.high]}
         if cross and cross.step is not None
         else None,
@@ -108,6 +106,11 @@ def _plain(found: Comparison) -> dict[str, Any]:
             for name, both in found.images.items()
         },
     }
+
+
+def _peak(found: Peak) -> dict[str, Any]:
+    gain = found.gain if math.isfinite(found.gain) else None
+    return {"step": found.step, "gain": gain, "interval": _ends(found.low, found.high)}
 
 
 def _ends(low: float, high: float) -> list[float] | None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from n2n_ablate.bench import Bench
     from n2n_ablate.estimate import Estimate
     from n2n_ablate.session import Session
+    from n2n_ablate.study import Plan
 
 
 def show(
@@ -100,9 +101,7 @@ def _print(session: Session, cost: Estimate, later: Estimate | None) -> None:
     images = ", ".join(image.name for image in bench.images)
     conditions = "; ".join(condition.label for condition in plan.conditions)
     out.print(f"images: {images}", markup=False, highlight=False)
-    out.print(
-        f"noise: {conditions}; seeds: {len(plan.profile.seeds)}", markup=False, highlight=False
-    )
+    out.print(f"noise: {conditions}; {_seeds(plan)}", markup=False, highlight=False)
     out.print(
         f"{_fits(cost)} and {cost.memory / 1e9:.1f} GB on {bench.machine.name}, "
         f"{bench.machine.precision}",
@@ -120,12 +119,17 @@ def _confirmation(session: Session, bench: Bench, cost: Estimate) -> list[str]:
     names = [trial.name for trial in bench.plan.fixed]
     if more := _still_open(session):
         names.append("the search's best" if more == 1 else f"the search's best {more}")
-    seeds = ", ".join(map(str, bench.plan.profile.seeds))
     return [
         f"then confirmed: {', '.join(names)}",
-        f"on images: {', '.join(image.name for image in bench.images)}; seeds: {seeds}",
+        f"on images: {', '.join(image.name for image in bench.images)}; {_seeds(bench.plan)}",
         _fits(cost),
     ]
+
+
+def _seeds(plan: Plan) -> str:
+    """Return the seeds by their numbers: how many there are would read as if it were one of them."""
+    seeds = plan.profile.seeds
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
 
 
 def _fits(cost: Estimate) -> str:

@@ -169,7 +169,9 @@ def diagnosis_notes(section: Section) -> Sequence[str]:
 def _peak(found: stats.Peak | None) -> str:
     if found is None:
         return ""
-    if found.gain == found.oracle == 0:
+    if found.oracle == 0:
         return "none: still rising"
+    if math.isnan(found.gain):
+        return f"step {found.step}; one image: no other to choose by"
     ends = f", {signed(found.low)} to {signed(found.high)}" if math.isfinite(found.low) else ""
     return f"{signed(found.gain)} dB at step {found.step}{ends}"

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 
 from n2n_ablate.results.effects import TOGETHER, EffectLine, effects
 from n2n_ablate.results.header import Header
-from n2n_ablate.results.trials import Line, StudyResult
-from n2n_ablate.stats import UNDECIDED, VERDICTS, Difference, detectable, images_to_settle
+from n2n_ablate.results.leading import leader, shared_images, shared_means
+from n2n_ablate.results.settling import caveats, ends, listed, shared_caveat, unsettled
+from n2n_ablate.results.trials import Line, StudyResult, TrialResult
+from n2n_ablate.stats import UNDECIDED, VERDICTS, Difference
 from n2n_ablate.study import BASELINE, Plan
 
 _OWN = (BASELINE, "declared", "search")
 _FEW = 3  # contrasts that a sentence can carry with their numbers; the table has them all
-_PLENTY = 1000  # images; a count beyond says no more
 _MINUS = "\u2212"
 _FOUND = "the search's best "
 
@@ -34,10 +35,23 @@ def shown(difference: Difference | None) -> str:
 
 
 def best(result: StudyResult, condition: str) -> Line | None:
-    """Return the line with the highest mean PSNR among the study's own trials without a failure."""
-    own = [line for line in result.lines(condition) if line.role in _OWN]
-    whole = (line for line in own if not line.failures and math.isfinite(line.figures["psnr"]))
-    return next(whole, None)
+    """Return the line with the highest mean PSNR among the study's own trials without a failure.
+
+    The means are over the images that all of these have, see `shared_means`.
+    """
+    name = leader(_whole(result, condition), [condition])
+    return next((line for line in result.lines(condition) if line.name == name), None)
+
+
+def _whole(result: StudyResult, condition: str) -> list[TrialResult]:
+    """Return the study's own trials that lost no fit under a condition."""
+    return [
+        item
+        for item in result.trials
+        if item.trial.role in _OWN
+        and math.isfinite(item.mean("psnr", condition))
+        and not any(row.result.failure for row in item.rows if row.condition == condition)
+    ]
 
 
 def scope(header: Header, condition: str, given: int = 0) -> str:
@@ -93,15 +107,18 @@ def _sentence(result: StudyResult, header: Header, condition: str, found: Sequen
         line.name: f"{_FOUND if line.name in found else ''}{_short(line.name, plan)}"
         for line in declared
     }
+    once = ""
     if len(asked) <= _FEW + len(found):
+        once = shared_caveat(line.difference for line in asked)
         told = [
-            f"{names[line.name]} is {_verdict(line, margin)}{_after(result, line, condition)}"
+            f"{names[line.name]} is {_verdict(line, margin, once)}{_after(result, line, condition)}"
             for line in asked
         ]
     else:
         told = [_grouped(asked, plan, names)]
     told += [f"{names[line.name]} has no result that can be compared" for line in lost]
-    return f"Against the baseline ({base}), {_list(told)}; {where}."
+    where = f"{once}; {where}" if once else where
+    return f"Against the baseline ({base}), {listed(told)}; {where}."
 
 
 def _after(result: StudyResult, line: Line, condition: str) -> str:
@@ -109,8 +126,10 @@ def _after(result: StudyResult, line: Line, condition: str) -> str:
     look = result.looks.get((condition, line.name))
     if look is None:
         return ""
-    seen = look.difference.n + look.difference.lost
-    return f", settled after {seen} images" if look.settled else f", open after {seen} images"
+    if not look.settled:
+        return f", open after {line.images} images"
+    gap = look.difference
+    return f", settled after {gap.n + gap.lost + gap.other_lost} images"
 
 
 def best_sentence(result: StudyResult, condition: str) -> str:
@@ -118,10 +137,16 @@ def best_sentence(result: StudyResult, condition: str) -> str:
     line = best(result, condition)
     if line is None:
         return "No trial has all its results: every one lost a fit."
-    text = f"Highest mean PSNR: {line.name} with {line.figures['psnr']:.2f} dB"
-    if line.difference is None:
+    whole = _whole(result, condition)
+    mean = shared_means(whole, [condition])[line.name]
+    shared, given = len(shared_images(whole, condition)), line.difference
+    uneven = any(len(item.by_image("psnr", condition)) > shared for item in whole)
+    where = f" over the {shared} images that all trials have" if uneven else ""
+    text = f"Highest mean PSNR{where}: {line.name} with {mean:.2f} dB"
+    if given is None:
         return f"{text}; no trial beat the baseline's mean."
-    told = f"{text}, {shown(line.difference)} dB against the baseline"
+    own = f" over its {given.n}" if uneven and given.n > shared else ""
+    told = f"{text}, {shown(given)} dB against the baseline{own}"
     if line.role == "search":
         told += " (the best of a search, so optimistic)"
     return f"{told}."
@@ -181,97 +206,76 @@ def baseline_name(plan: Plan) -> str:
     return ", ".join(f"{key}={value}" for key, value in values.items()) or BASELINE
 
 
-def _verdict(line: Line, margin: float) -> str:
+def _verdict(line: Line, margin: float, known: str) -> str:
     found = line.difference
     if line.verdict != UNDECIDED or found is None:
         return f"{line.verdict} ({shown(found)} dB)"
-    more = found.caveat or _unsettled([found], margin)
-    return f"{UNDECIDED} from it ({shown(found)} dB{f'; {more}' if more else ''})"
+    return f"{UNDECIDED} from it ({shown(found)} dB{_open(found, margin, known)})"
+
+
+def _open(found: Difference, margin: float, known: str) -> str:
+    """Return why there is no word, unless that is `known`, or what would give one."""
+    more = "" if known else found.caveat or unsettled({"": found}, margin)
+    return f"; {more}" if more else ""
 
 
 def _effects(found: Sequence[EffectLine], margin: float) -> str:
     """Return main effects with their numbers, then which pairs of changes do not add up."""
-    told = [_effect(line, margin) for line in found if line.effect.order == 1]
-    text = f"Averaged over the other factors, {_list(told)}" if told else ""
+    once = shared_caveat(line.difference for line in found)
+    told = [_effect(line, margin, once) for line in found if line.effect.order == 1]
+    text = f"Averaged over the other factors, {listed(told)}" if told else ""
     pairs = [line for line in found if line.effect.order > 1]
     groups = []
     for word in (*TOGETHER.values(), ""):
         own = [line for line in pairs if line.verdict == word]
-        names = _list([f"{line.effect.name} ({shown(line.difference)} dB)" for line in own] or [""])
+        names = listed(
+            [f"{line.effect.name} ({shown(line.difference)} dB)" for line in own] or [""]
+        )
         if own and word == UNDECIDED:
             names = f"{len(own)} of {len(pairs)}"
         said = word if word != UNDECIDED else f"{UNDECIDED} from additive"
         groups += [f"{names} {'is' if len(own) == 1 else 'are'} {said or 'without result'}"] * any(
             own
         )
-    return "; ".join(
-        part for part in (text, f"of pairs, {_list(groups)}" if groups else "") if part
-    )
+    parts = (text, f"of pairs, {listed(groups)}" if groups else "", once)
+    return "; ".join(filter(None, parts))
 
 
-def _effect(line: EffectLine, margin: float) -> str:
+def _effect(line: EffectLine, margin: float, known: str) -> str:
     found = line.difference
     if found is None:
         return f"{line.effect.name} has no result that can be compared"
-    more = f"; {found.caveat or _unsettled([found], margin)}" if line.verdict == UNDECIDED else ""
+    more = _open(found, margin, known) if line.verdict == UNDECIDED else ""
     return f"{line.effect.name} is {line.verdict} ({shown(found)} dB{more})"
 
 
-def _unsettled(found: Sequence[Difference], margin: float) -> str:
-    """Return what difference the study could have seen, and how many images would settle it."""
-    seen = [value for value in map(detectable, found) if value is not None]
-    ranges = [span for item in found if (span := images_to_settle(item, margin))]
-    parts = []
-    if seen:
-        least, most = min(seen), max(seen)
-        exact = f"{most:.2f}" if len(seen) == 1 else f"{least:.2f} to {most:.2f}"
-        parts.append(f"{exact} dB would have been seen")
-    if ranges:
-        fewest, most_images = (end(span[i] for span in ranges) for i, end in ((0, min), (1, max)))
-        parts.append(
-            f"{_count(fewest, most_images)} would settle {'it' if len(found) == 1 else 'them'}"
-        )
-    return ", ".join(parts)
-
-
-def _count(few: int, many: int) -> str:
-    if few > _PLENTY:
-        return f"more than {_PLENTY} images"
-    if many > _PLENTY:
-        return f"{_rounded(few)} to over {_PLENTY} images"
-    ends = sorted({_rounded(few), _rounded(many)})
-    return f"{' to '.join(map(str, ends))} images"
-
-
-def _rounded(count: int) -> int:
-    """Return a count with two digits that mean something."""
-    scale = 10 ** max(0, len(str(count)) - 2)
-    return int(math.ceil(count / scale) * scale)
-
-
 def _grouped(asked: Sequence[Line], plan: Plan, names: Mapping[str, str]) -> str:
+    """Return many contrasts by their words, with the numbers of the outermost where they are many."""
     groups = []
     for verdict in VERDICTS:
-        own = [line for line in asked if line.verdict == verdict]
+        own = {names[x.name]: x.difference for x in asked if x.verdict == verdict and x.difference}
         if not own:
             continue
         verb = "is" if len(own) == 1 else "are"
-        text = f"{_list([names[line.name] for line in own])} {verb} {verdict}"
         if verdict == UNDECIDED:
-            known = [(line, line.difference) for line in own if line.difference]
-            open_ = [gap for _, gap in known if not gap.caveat]
-            more = [_unsettled(open_, plan.study.margin)] if open_ else []
-            more += [f"{names[line.name]}: {gap.caveat}" for line, gap in known if gap.caveat]
-            text += f" ({'; '.join(part for part in more if part)})" if any(more) else ""
-        groups.append(text)
+            open_ = {name: gap for name, gap in own.items() if not gap.caveat}
+            more = [unsettled(open_, plan.study.margin), *caveats(own)]
+            told = f"({'; '.join(filter(None, more))})" if any(more) else ""
+            groups.append(f"{listed([*own])} {verb} {verdict} {told}".rstrip())
+        elif len(own) <= _FEW:
+            each = [f"{name} ({shown(gap)} dB)" for name, gap in own.items()]
+            groups.append(f"{listed(each)} {verb} {verdict}")
+        else:
+            means = {name: gap.mean for name, gap in own.items()}
+            groups.append(f"{listed([*own])} {verb} {verdict} ({ends(means, _dB)})")
     return "; ".join(groups)
+
+
+def _dB(value: float) -> str:
+    return f"{signed(value)} dB"
 
 
 def _short(name: str, plan: Plan) -> str:
     keys = {factor.key for factor in plan.study.factors}
     key, equals, value = name.partition("=")
     return value if equals and len(keys) == 1 and key in keys else name
-
-
-def _list(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,10 +12,13 @@ import numpy as np
 from n2n_ablate.part import Part, Value
 from n2n_ablate.recipe import Recipe
 from n2n_ablate.results.answer import baseline_name, shown
+from n2n_ablate.results.leading import leader
 from n2n_ablate.results.trials import StudyResult, TrialResult
+from n2n_ablate.stats import UNDECIDED, paired
 from n2n_ablate.study import BASELINE, Trial
 
 _OWN = (BASELINE, "declared", "search")
+_JOINED = {"better": "than", "worse": "than", "equivalent": "to", UNDECIDED: "from"}
 
 
 @dataclass(frozen=True)
@@ -24,15 +27,19 @@ class Choice:
 
     Attributes:
         trial: With its recipe, every parameter written out.
-        psnr: Its mean over images and conditions; NaN without a result.
+        psnr: Its mean over images and conditions, those of the confirmation where there is one;
+            NaN without a result.
+        images: That this mean is over, under each condition.
         support: `confirmed` on images that nothing was chosen on, `declared` beforehand and better,
             or `baseline`.
         reasons: Why this one, and what else might have been taken, a sentence each.
-        highest: Name of the trial with the highest mean, which need not be the one to use.
+        highest: Name of the trial with the highest mean in the study's own trials, which need not
+            be the one to use.
     """
 
     trial: Trial
     psnr: float
+    images: int
     support: str
     reasons: tuple[str, ...]
     highest: str = ""
@@ -41,28 +48,39 @@ class Choice:
 def choose(result: StudyResult) -> Choice:
     """Return the recipe to use.
 
-    It is the trial with the highest mean PSNR among those that are *better* than the baseline under
-    some condition and *worse* under none. Where the study was confirmed on other images, the
-    confirmation says what is better, else the verdicts of the declared contrasts. Without such a
-    trial it is the baseline: the highest of several means is partly luck, and what cannot be told
-    from the baseline is no reason to leave it.
+    Candidates are trials that are *better* than the baseline under some condition and *worse* under
+    none. Where the study was confirmed on other images, the confirmation says what is better, else
+    the verdicts of the declared contrasts. Of several candidates it is the one with the highest
+    mean PSNR there, on the images that all of them have: a race gives them different ones. Without
+    a candidate it is the baseline: the highest of several means is partly luck, and what cannot be
+    told from the baseline is no reason to leave it.
     """
     confirmed = result.confirmed
     judge = confirmed or result
-    whole = {item.trial.name: item for item in result.trials if item.trial.role in _OWN}
-    means = {name: _mean(item) for name, item in whole.items() if not item.failures}
-    highest = max(means, key=lambda name: means[name], default="")
-    better = [name for name in _better(judge) if name in means]
-    if better:
-        name = max(better, key=lambda name: means[name])
+    conditions = [condition.label for condition in result.plan.conditions]
+    whole = {
+        item.trial.name: item
+        for item in result.trials
+        if item.trial.role in _OWN and not item.failures
+    }
+    highest = leader(list(whole.values()), conditions)
+    words = _better(judge)
+    better = {
+        item.trial.name: item
+        for item in judge.trials
+        if item.trial.name in words and item.trial.name in whole and not item.failures
+    }
+    name = leader(list(better.values()), conditions)
+    if name:
         support = "confirmed" if confirmed else "declared"
-        why = _supported(judge, name, support)
-        if highest not in (name, BASELINE, ""):
-            why.append(_passed_over(result, highest))
-        return Choice(whole[name].trial, means[name], support, tuple(why), highest)
-    mean = means.get(BASELINE, math.nan)
-    why = _no_better(result, highest)
-    return Choice(result.plan.baseline, mean, BASELINE, tuple(why), highest)
+        why = [*_supported(judge, name, support), *_rivals(better, name, conditions)]
+        if highest not in (*better, BASELINE, ""):
+            why.append(_passed_over(result, judge, highest))
+        mean, images = _mean(better[name], conditions)
+        return Choice(whole[name].trial, mean, images, support, tuple(why), highest)
+    mean, images = _mean(judge.baseline or result.baseline, conditions)
+    why = _no_better(result, judge, highest)
+    return Choice(result.plan.baseline, mean, images, BASELINE, tuple(why), highest)
 
 
 def toml(recipe: Recipe) -> str:
@@ -85,50 +103,83 @@ def _supported(judge: StudyResult, name: str, support: str) -> list[str]:
         "confirmed": "confirmed on images and seeds that it was not chosen on",
         "declared": "declared before the study ran; not tried again on other images",
     }
-    found = [
-        f"{line.verdict} than the baseline under {condition.label} ({shown(line.difference)} dB)"
-        if line.verdict == "better"
-        else f"{line.verdict} under {condition.label} ({shown(line.difference)} dB)"
+    return [f"{name} is {'; '.join(_words(judge, name))}; {basis[support]}."]
+
+
+def _words(judge: StudyResult, name: str) -> list[str]:
+    """Return the words on a contrast with the intervals that they are read off, by condition."""
+    return [
+        f"{line.verdict} {_JOINED[line.verdict]} the baseline under {condition.label} "
+        f"({shown(line.difference)} dB)"
         for condition in judge.plan.conditions
         for line in judge.lines(condition.label)
         if line.name == name and line.verdict
     ]
-    return [f"{name} is {'; '.join(found)}; {basis[support]}."]
 
 
-def _no_better(result: StudyResult, highest: str) -> list[str]:
+def _rivals(
+    better: Mapping[str, TrialResult], chosen: str, conditions: Sequence[str]
+) -> Iterator[str]:
+    """Tell of the other trials that are better, and how far the chosen one is ahead of each."""
+    for name, item in better.items():
+        ahead = [
+            f"{shown(gap)} dB on the {_images(gap.n)} that both have under {condition}"
+            for condition in conditions
+            if name != chosen
+            and (
+                gap := paired(*(own.by_image("psnr", condition) for own in (better[chosen], item)))
+            )
+        ]
+        if ahead:
+            yield (
+                f"{name} is better than the baseline too; against it {chosen} has "
+                f"{', '.join(ahead)} (plain 95 % interval)."
+            )
+
+
+def _no_better(result: StudyResult, judge: StudyResult, highest: str) -> list[str]:
     if not highest:
         return ["No trial has all its results, so nothing speaks against the baseline."]
     what = "confirmed" if result.confirmed else "declared"
     own = baseline_name(result.plan)
     told = [f"No {what} contrast is better than the baseline ({own}) beyond doubt, so it stays."]
-    base = result.baseline
+    base = judge.baseline
     if base is not None and base.failures:
         told.append(f"But the baseline lost {base.failures} of its {len(base.rows)} fits.")
     if highest != BASELINE:
-        told.append(_passed_over(result, highest))
+        told.append(_passed_over(result, judge, highest))
     return told
 
 
-def _passed_over(result: StudyResult, name: str) -> str:
+def _passed_over(result: StudyResult, judge: StudyResult, name: str) -> str:
+    """Say what is known of the trial with the highest mean, from the stage that has the word."""
     item = next(item for item in result.trials if item.trial.name == name)
-    gaps = ", ".join(
-        f"{shown(gap)} dB under {condition.label}"
-        for condition in result.plan.conditions
-        if (gap := result.gain(item, condition.label)) is not None
-    )
-    why = (
-        "the best of a search, so optimistic"
-        if item.trial.role == "search"
-        else "which is not better beyond doubt"
-    )
-    more = f" against the baseline: {gaps}," if gaps else ","
-    return f"{name} has the highest mean{more} {why}. --trial '{name}' takes it all the same."
+    words = _words(judge, name)
+    if words:
+        why = f"{'confirmed, ' if result.confirmed else ''}it is {'; '.join(words)}"
+    else:
+        gaps = ", ".join(
+            f"{shown(gap)} dB under {condition.label}"
+            for condition in result.plan.conditions
+            if (gap := result.gain(item, condition.label)) is not None
+        )
+        search = item.trial.role == "search"
+        why = f"{gaps}, " if gaps else ""
+        why += "the best of a search, so optimistic" if search else "no contrast that has a verdict"
+    where = "of the study's own trials" if result.confirmed else "of all trials"
+    return f"{name} has the highest mean {where}: {why}. --trial '{name}' takes it all the same."
 
 
-def _mean(item: TrialResult) -> float:
-    conditions: Sequence[str] = list(dict.fromkeys(row.condition for row in item.rows))
-    return float(np.mean([item.mean("psnr", condition) for condition in conditions]))
+def _mean(item: TrialResult | None, conditions: Sequence[str]) -> tuple[float, int]:
+    """Return a trial's mean PSNR and the images that it is over; NaN if it lost a fit."""
+    if item is None or item.failures:
+        return math.nan, 0
+    images = min(len(item.by_image("psnr", condition)) for condition in conditions)
+    return float(np.mean([item.mean("psnr", condition) for condition in conditions])), images
+
+
+def _images(count: int) -> str:
+    return f"{count} images" if count > 1 else "1 image"
 
 
 def _written(value: Value) -> str:

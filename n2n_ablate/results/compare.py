@@ -119,10 +119,11 @@ def sentences(found: Comparison, margin: float) -> list[str]:
     told += [text for text in map(_peak, called, found.peaks) if text]
     told.append(_crossing(found))
     told.append(f"Uncertainty: {found.account.advice}.")
-    if found.confirmed is not None and found.confirmed.difference is not None:
-        told.append(
-            f"Confirmed on other images: {_headline(found.confirmed, found.confirmed.difference)}"
-        )
+    later = found.confirmed
+    if later is not None and later.difference is not None:
+        told.append(f"Confirmed on other images: {_headline(later, later.difference)}")
+        if later.declared:
+            told.append(_could_see(later.difference, margin))
     return told
 
 
@@ -154,30 +155,40 @@ def _words(found: Comparison, gap: stats.Difference, margin: float) -> list[str]
         f"p {flips.p:.2g}, where so many images can give no less than {flips.smallest:.2g}."
     )
     told = [first[0].upper() + first[1:]]
-    if not found.declared:
+    chosen = found.confirmed is not None and found.confirmed.declared
+    if found.declared:
+        told.append(f"Declared by the study. {_could_see(gap, margin)}")
+    elif chosen:
+        told.append(
+            "Chosen by the search on these images, so the word is its confirmation's alone."
+        )
+    else:
         told.append(
             "No verdict: the study did not declare this contrast. A pair that is picked after the "
             "results are known differs by luck too, and this interval does not allow for it."
-        )
-    elif found.verdict:
-        seen = stats.detectable(gap)
-        told.append(
-            f"Declared by the study; margin \u00b1{margin:g} dB"
-            + (f"; {seen:.2f} dB would have been seen." if seen is not None else ".")
         )
     if gap.caveat and math.isfinite(gap.half_width):
         told.append(f"Note: {gap.caveat}.")
     return told
 
 
+def _could_see(gap: stats.Difference, margin: float) -> str:
+    seen = stats.detectable(gap)
+    more = f"; {seen:.2f} dB would have been seen" if seen is not None else ""
+    return f"Margin \u00b1{margin:g} dB{more}."
+
+
 def _peak(name: str, found: stats.Peak | None) -> str:
     if found is None:
         return ""
-    ends = ""
-    if math.isfinite(found.low):
-        ends = f" ({signed(found.low)} to {signed(found.high)})"
-    if found.gain == found.oracle == 0:
+    if found.oracle == 0:
         return f"{name}: PSNR is highest at the last step, on every image."
+    if math.isnan(found.gain):
+        return (
+            f"{name}: PSNR peaks at step {found.step}, {found.oracle:.2f} dB above the last; one "
+            "image, so there is no other to choose that step by."
+        )
+    ends = f" ({signed(found.low)} to {signed(found.high)})" if math.isfinite(found.low) else ""
     return (
         f"{name}: mean PSNR peaks at step {found.step}; stopping at the peak of the other images "
         f"would have gained {signed(found.gain)} dB{ends}."

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+from n2n_ablate.results.answer import signed
 from n2n_ablate.results.trials import Line, StudyResult
-from n2n_ablate.stats import Difference
+from n2n_ablate.stats import Difference, welch_interval
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,26 @@ class Pair:
 
     @property
     def shrinkage(self) -> float | None:
-        """How much of the difference is gone: before minus after, in dB. None if one is missing."""
+        """How much of the difference is gone, in dB: below 0 if it grew. None if one is missing.
+
+        It is counted in the direction that the difference had before, so that a loss that shrinks
+        is positive too. Both means are of different images: see `shrinkage_interval`.
+        """
+        found = self._shrinkage()
+        return found[0] if found else None
+
+    @property
+    def shrinkage_interval(self) -> tuple[float, float] | None:
+        """Ends of its plain 95 % interval (Welch); None where a stage has one image or no spread."""
+        found = self._shrinkage()
+        return found[1:] if found and math.isfinite(found[1]) else None
+
+    def _shrinkage(self) -> tuple[float, float, float] | None:
         if self.before is None or self.after is None:
             return None
-        return self.before.mean - self.after.mean
+        gap, low, high = welch_interval(self.before.gaps, self.after.gaps)
+        up = self.before.mean > 0 or (self.before.mean == 0 and self.after.mean > 0)
+        return (gap, low, high) if up else (-gap, -high, -low)
 
 
 def pairs(result: StudyResult, condition: str) -> list[Pair]:
@@ -59,3 +77,11 @@ def pairs(result: StudyResult, condition: str) -> list[Pair]:
 
 def _by_name(result: StudyResult, condition: str) -> dict[str, Line]:
     return {line.name: line for line in result.lines(condition) if line.role != "yardstick"}
+
+
+def told_shrinkage(pair: Pair) -> str:
+    """Return `+0.31 \u00b1 0.20` in print, empty without both results."""
+    if pair.shrinkage is None:
+        return ""
+    ends = pair.shrinkage_interval
+    return signed(pair.shrinkage) + (f" \u00b1 {(ends[1] - ends[0]) / 2:.2f}" if ends else "")

@@ -86,6 +86,7 @@ def _pair_of(pair: confirmed.Pair) -> dict[str, Any]:
         "interval": after and _pair((after.low, after.high)),
         "verdict": pair.verdict or None,
         "shrinkage": pair.shrinkage,
+        "shrinkage_interval": _pair(pair.shrinkage_interval),
     }
 
 
@@ -160,7 +161,7 @@ def _curve(
     if top is not None:
         found = {
             "peak_step": top.step,
-            "gain_at_peak": top.gain,
+            "gain_at_peak": _number(top.gain),
             "gain_interval": _pair((top.low, top.high)),
             "gain_with_own_peaks": top.oracle,
         }

@@ -58,9 +58,11 @@ def _last(
         own, other = (_of(values, names[:size]) for values in (first, second))
         look = looks.look(number, own, other, margin=margin, before=before)
         before.append(look.difference.n if look else 0)
-        if look is not None and (last is None or math.isfinite(look.difference.critical)):
-            last = look
-        if last is not None and last.settled:
+        if look is None:
+            continue
+        if last is None or math.isfinite(look.difference.critical):
+            last = look  # else the batch brought no image that both have: the word is the same
+        if last.settled:
             break
     return last
 

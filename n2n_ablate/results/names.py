@@ -27,8 +27,9 @@ def label(name: str, role: str, plan: Plan) -> str:
 def meant(given: str, plan: Plan, names: Iterable[str]) -> str:
     """Return the name of the trial that a user means.
 
-    A trial is found by its name, by what tables print for it, by the end of its name after `=`, and
-    whatever the case of the letters, as long as no other trial could be meant.
+    A trial is found by its name, by what tables print for it, by the end of its name after `=`, by
+    the first words of either, and whatever the case of the letters, as long as no other trial could
+    be meant. Part of a word is no beginning: 0.1 does not mean 0.15.
 
     Args:
         given: As typed.
@@ -48,14 +49,20 @@ def meant(given: str, plan: Plan, names: Iterable[str]) -> str:
     for found in (
         [name for name, own in forms.items() if wanted in map(_folded, own)],
         [name for name in known if _folded(name).endswith(f"={wanted}")],
+        [name for name, own in forms.items() if any(_begins(form, wanted) for form in own)],
     ):
         if len(found) == 1:
             return found[0]
         if found:
             msg = f"'{given}' may be any of these trials: {', '.join(found)}. Give the whole name."
             raise StoreError(msg)
-    msg = f"study '{plan.study.name}' has no finished trial '{given}'. {nearest(given, known)}"
+    shown = {BASELINE} & {*known} | {label(name, "", plan) for name in known if name != BASELINE}
+    msg = f"study '{plan.study.name}' has no finished trial '{given}'. {nearest(given, shown)}"
     raise StoreError(msg)
+
+
+def _begins(form: str, wanted: str) -> bool:
+    return _folded(form).startswith((f"{wanted} ", f"{wanted}, "))
 
 
 def _folded(text: str) -> str:

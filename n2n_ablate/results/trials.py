@@ -199,27 +199,26 @@ class StudyResult:
         A mean over the images that a trial survived says nothing beside a mean over all of them.
         Where trials were given different images, in a race, the differences are ranked instead.
         """
-        base = self._base(condition)
-        asked = self.contrasts
-        firsts = [item.by_image("psnr", condition) for item in asked]
-        names = [item.trial.name for item in asked]
-        size = len(self.plan.contrasts)  # of the family as declared, finished or not
-        answers = dict(zip(names, stats.family(firsts, base, size=size), strict=True))
-        answers |= {
-            name: look.difference
-            for (label, name), look in self.looks.items()
-            if label == condition
-        }
-        lines = [self._line(item, condition, base, answers) for item in self.trials]
-        lines += self._yardstick_lines(condition, base)
+        lines = [self._line(item, condition) for item in self.trials]
+        lines += self._yardstick_lines(condition, self._base(condition))
         given = {line.images for line in lines if line.images}
         return sorted(lines, key=lambda line: _place(line, uneven=len(given) > 1))
 
     def gain(self, item: TrialResult, condition: str) -> stats.Difference | None:
-        """Return one trial's difference from the baseline, not corrected for other contrasts."""
+        """Return one trial's difference from the baseline, None for the baseline itself.
+
+        A contrast has the interval that its word is read off: of its family as declared, finished
+        or not, or of the last look at it. Any other trial has a plain one.
+        """
         if item.trial.role == BASELINE:
             return None
-        return stats.paired(item.by_image("psnr", condition), self._base(condition))
+        size = 1
+        if self._is_contrast(item):
+            if (look := self.looks.get((condition, item.trial.name))) is not None:
+                return look.difference
+            size = len(self.plan.contrasts)
+        own, base = item.by_image("psnr", condition), self._base(condition)
+        return stats.family([own], base, size=size)[0]
 
     def _is_contrast(self, item: TrialResult) -> bool:
         # A search may come back to a declared place; what it chose gets no verdict.
@@ -228,24 +227,17 @@ class StudyResult:
     def _base(self, condition: str) -> dict[str, float]:
         return self.baseline.by_image("psnr", condition) if self.baseline else {}
 
-    def _line(
-        self,
-        item: TrialResult,
-        condition: str,
-        base: Mapping[str, float],
-        answers: Mapping[str, stats.Difference | None],
-    ) -> Line:
+    def _line(self, item: TrialResult, condition: str) -> Line:
         trial = item.trial
-        own = item.by_image("psnr", condition)
         asked = self._is_contrast(item)
-        difference = (answers.get(trial.name) if asked else None) or stats.paired(own, base)
+        difference = self.gain(item, condition)
         rows = [row for row in item.rows if row.condition == condition]
         return Line(
             name=trial.name,
             role=trial.role,
             values=trial.values,
             figures={name: item.mean(name, condition) for name in self.plan.metrics},
-            difference=None if trial.role == BASELINE else difference,
+            difference=difference,
             verdict=difference.verdict(self.plan.study.margin) if asked and difference else "",
             failures=sum(bool(row.result.failure) for row in rows),
             fits=len(rows),

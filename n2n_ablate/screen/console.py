@@ -68,10 +68,11 @@ class Plain(Silent):
     @hookimpl
     def contrasts_looked(self, so_far: StudyResult, images: int) -> None:
         """See `hookspecs.contrasts_looked`."""
+        given = {item.trial.name: len({row.image for row in item.rows}) for item in so_far.trials}
         told = [
             f"{name} is {look.verdict if look.settled else 'open'} ({shown(look.difference)} dB)"
             for (_, name), look in so_far.looks.items()
-            if look.difference.n + look.difference.lost >= images
+            if given[name] >= images  # the others were settled before
         ]
         self.note(f"after {images} images: {'; '.join(told)}")
 

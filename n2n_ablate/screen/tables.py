@@ -11,10 +11,10 @@ from rich.text import Text
 
 from n2n_ablate.registry import Entry, Registry
 from n2n_ablate.results import Line, StudyResult
-from n2n_ablate.results.answer import shown, signed
-from n2n_ablate.results.confirmed import pairs
+from n2n_ablate.results.answer import shown
+from n2n_ablate.results.confirmed import Pair, pairs, told_shrinkage
 from n2n_ablate.results.names import label, only_factor
-from n2n_ablate.stats import TWICE_THE_IMAGES, UNDECIDED
+from n2n_ablate.stats import TWICE_THE_IMAGES, UNDECIDED, family_level
 from n2n_ablate.study import BASELINE
 
 _BARS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
@@ -88,7 +88,7 @@ def confirm_table(result: StudyResult, condition: str) -> Table:
             shown(pair.before),
             shown(pair.after) or "no result",
             Text(_MARK.get(pair.verdict, pair.verdict), style=_STYLE.get(pair.verdict, "")),
-            "" if pair.shrinkage is None else signed(pair.shrinkage),
+            told_shrinkage(pair),
         ]
         if uneven:
             cells.append(str(pair.after.n) if pair.after else "")
@@ -100,9 +100,44 @@ def confirm_legend(result: StudyResult, condition: str) -> list[str]:
     """Return what a reader of the table of a confirmation has to know to read it right."""
     if result.confirmed is None:
         return []
-    before = "search" if result.plan.space else "trials"
-    told = legend(result.confirmed, condition)
-    return [*told, f"shrinkage: {before} minus confirmed; what was chosen for its lead loses some."]
+    found = pairs(result, condition)
+    told = _how_to_read(result.confirmed, condition)
+    if told:
+        before = "search" if result.plan.space else "trials"
+        told = [
+            f"\u00b1 confirmed: t interval over images, {_at_once(result.confirmed)}.",
+            f"\u00b1 {before}: {_levels(found)}.",
+            *told,
+        ]
+    return [
+        *told,
+        "shrinkage: how much smaller the difference came out; \u00b1 95 % (Welch), as images",
+        "and seeds are others. What was chosen for its lead loses some.",
+    ]
+
+
+def _levels(found: Sequence[Pair]) -> str:
+    """Return at which level a study's own trials gave the intervals of what was confirmed later."""
+    own = {pair.best: pair.before.level for pair in found if pair.before}
+    each = [
+        f"{_percent(level)}{' for its best' if best and len(set(own.values())) > 1 else ''}"
+        for best, level in sorted(own.items())
+    ]
+    return ", ".join(dict.fromkeys(each)) or "no result"
+
+
+def _at_once(result: StudyResult) -> str:
+    """Return the level of intervals with a verdict, and what they promise together."""
+    size = len(result.plan.contrasts)
+    level = _percent(family_level(size))
+    every = f"for all {size}" if size > 1 else ""
+    if result.looks:
+        return f"{level}, to hold at every look {every}".rstrip()
+    return f"{level}, so that all {size} hold at once" if size > 1 else level
+
+
+def _percent(level: float) -> str:
+    return f"{100 * level:.3g} %"
 
 
 def _uneven(result: StudyResult, condition: str) -> bool:
@@ -142,21 +177,25 @@ def _row_style(line: Line) -> str:
 
 def legend(result: StudyResult, condition: str) -> list[str]:
     """Return what a reader of the table has to know to read it right."""
-    lines = result.lines(condition)
+    size = len(result.plan.contrasts)
+    plain = "\u00b1: 95 % t interval over images"
     if result.confirmed is not None:
-        return ["\u00b1: 95 % t interval over images. Words are given to what is confirmed."]
-    asked = [line for line in lines if line.verdict]
-    size, margin = len(result.plan.contrasts), result.plan.study.margin
+        declared = f"; declared contrasts {_percent(family_level(size))}" if size > 1 else ""
+        return [f"{plain}{declared}.", "Words are given to what is confirmed."]
+    told = _how_to_read(result, condition)
+    wider = f"; with a verdict {_at_once(result)}" if size > 1 or result.looks else ""
+    return [f"{plain}{wider}.", *told] if told else []
+
+
+def _how_to_read(result: StudyResult, condition: str) -> list[str]:
+    """Return what words mean, what would narrow open intervals and what a race does to means."""
+    asked = [line for line in result.lines(condition) if line.verdict]
     if not asked:
         return []
-    wider = f"; with a verdict wider, so that all {size} hold at once" if size > 1 else ""
-    if result.looks:
-        looks = f"wider, to hold at every look{f' for all {size}' if size > 1 else ''}"
-        wider = f"; with a verdict {looks}"
-    words = "better, worse: excludes 0"
+    words, margin = "better, worse: excludes 0", result.plan.study.margin
     if margin > 0:
         words = f"equivalent: within \u00b1{margin:g} dB; {words}"
-    told = [f"\u00b1: 95 % t interval over images{wider}.", f"{words}; unclear: neither."]
+    told = [f"{words}; unclear: neither."]
     account = result.account(condition)
     if account.estimable and any(line.verdict == UNDECIDED for line in asked):
         told.append(

@@ -10,6 +10,7 @@ from n2n_ablate.stats.differences import (
     paired,
     t_critical,
     t_interval,
+    welch_interval,
 )
 from n2n_ablate.stats.effects import effect
 from n2n_ablate.stats.family import family, family_level, holm
@@ -57,4 +58,5 @@ __all__ = [
     "surface",
     "t_critical",
     "t_interval",
+    "welch_interval",
 ]

@@ -5,6 +5,7 @@ The unit is the image here too. Every band is the t interval over images at one 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,8 +21,9 @@ class Peak:
     Attributes:
         step: Where the mean curve peaks.
         gain: What stopping at the peak of the *other* images' mean curve would have gained over
-            the final value, mean over images: nobody knows the peak of an image beforehand.
-        low, high: Ends of its t interval over images; infinite with one image.
+            the final value, mean over images: nobody knows the peak of an image beforehand. NaN
+            with one image, which has no other to choose by.
+        low, high: Ends of its t interval over images; infinite if they show no spread.
         oracle: The same with each image stopped at its own peak, never negative: an upper bound.
     """
 
@@ -37,7 +39,8 @@ class Crossing:
     """Whether and where two trials change places.
 
     Attributes:
-        step: Where the mean difference has its last zero, None if it never changes its sign.
+        step: Where the mean difference has its last zero between signs that differ, None if it
+            never changes its sign: to touch zero and turn back is no change of places.
         low, high: First and last step of the stretch around it where the band holds zero; a 95 %
             interval of the step. None with `step`.
         certain: True if the band excludes zero before and after the stretch, on opposite sides.
@@ -67,12 +70,14 @@ def peak(
     if n == 0:
         return None
     total = good.sum(axis=0)
-    # With one image there are no others: its own peak is all there is.
-    others = (total - good) if n > 1 else good
-    chosen = np.take_along_axis(good, others.argmax(axis=1)[:, None], axis=1)[:, 0]
-    gain, low, high = t_interval(list(chosen - good[:, -1]), level)
+    step = int(steps[int(total.argmax())])
     oracle = float((good.max(axis=1) - good[:, -1]).mean())
-    return Peak(int(steps[int(total.argmax())]), gain, low, high, oracle)
+    if n == 1:
+        return Peak(step, math.nan, -math.inf, math.inf, oracle)
+    others = (total - good).argmax(axis=1)
+    chosen = np.take_along_axis(good, others[:, None], axis=1)[:, 0]
+    gain, low, high = t_interval(list(chosen - good[:, -1]), level)
+    return Peak(step, gain, low, high, oracle)
 
 
 def band(gaps: np.ndarray, *, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -111,10 +116,11 @@ def crossing(
     if len(good) == 0:
         return None
     mean, low, high = band(good, level=level)
-    changes = np.flatnonzero(np.sign(mean[:-1]) * np.sign(mean[1:]) < 0)
+    signed = np.flatnonzero(mean)  # a mean of exactly zero is on neither side
+    changes = np.flatnonzero(np.diff(np.sign(mean[signed])))
     if len(changes) == 0:
         return Crossing(None, None, None, certain=False)
-    at = int(changes[-1])
+    at = int(signed[changes[-1] + 1]) - 1  # the last point before the new sign
     part = mean[at] / (mean[at] - mean[at + 1])
     step = float(steps[at] + part * (steps[at + 1] - steps[at]))
     side = np.where(low > 0, 1, np.where(high < 0, -1, 0))

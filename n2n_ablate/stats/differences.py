@@ -177,5 +177,29 @@ def t_interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, fl
     return found.mean, found.low, found.high
 
 
+def welch_interval(
+    first: Sequence[float], second: Sequence[float], level: float = LEVEL
+) -> tuple[float, float, float]:
+    """Return mean(first) - mean(second) and both ends of its interval, for different images.
+
+    Welch's t interval (1947): the spreads may differ. Infinite where either has a single value, or
+    neither shows any spread.
+
+    Args:
+        first: One value per image.
+        second: One value per image, of other images.
+        level: Coverage.
+    """
+    gap = float(np.mean(first) - np.mean(second))
+    if min(len(first), len(second)) < 2:
+        return gap, -math.inf, math.inf
+    one, two = (float(np.var(values, ddof=1)) / len(values) for values in (first, second))
+    if math.sqrt(one + two) <= _ROUNDING * max(1.0, *map(abs, (*first, *second))):
+        return gap, -math.inf, math.inf
+    df = (one + two) ** 2 / (one**2 / (len(first) - 1) + two**2 / (len(second) - 1))
+    half = float(stats.t.isf((1 - level) / 2, df)) * math.sqrt(one + two)
+    return gap, gap - half, gap + half
+
+
 def _images(count: int) -> str:
     return f"{count} images" if count > 1 else "1 image"

@@ -80,7 +80,7 @@ def images_for(sd: float, half_width: float, level: float = LEVEL) -> int:
 
 
 def images_to_settle(difference: Difference, margin: float) -> tuple[int, int] | None:
-    """Return between how many images would settle a contrast, whatever its true difference is.
+    """Return between how many images would settle an open contrast, whatever its true difference is.
 
     An interval no wider than the margin (half-width margin / 2) either excludes zero or lies
     within +- margin, so it always gives a word. The spread that it takes is known from a few
@@ -91,7 +91,8 @@ def images_to_settle(difference: Difference, margin: float) -> tuple[int, int] |
         margin: In units of the metric.
 
     Returns:
-        Fewest and most, images of this study included; None without spread or with no margin.
+        Fewest and most, images of this study included: one more than those at least, which left it
+        open. None without spread or with no margin.
     """
     if not difference.has_spread or margin <= 0:
         return None
@@ -101,4 +102,4 @@ def images_to_settle(difference: Difference, margin: float) -> tuple[int, int] |
         images_for(difference.sd * math.sqrt(df / end), margin / 2, difference.level)
         for end in ends
     )
-    return few, many
+    return max(few, difference.n + 1), max(many, difference.n + 1)

@@ -104,8 +104,12 @@ class Response:
             f"{low:.3g} to {high:.3g}" if low < high else f"{low:.3g}"
             for low, high in self.stretches
         ]
-        edge = ", and more may lie beyond the range tried" if self.at_edge else ""
-        return f"highest at {self.best:.3g}; {' and '.join(parts)} cannot be told from it{edge}"
+        edge = "more may lie beyond the range tried" if self.at_edge else ""
+        if parts == [f"{self.best:.3g}"]:
+            beyond = f"; {edge}" if edge else ""
+            return f"highest at {self.best:.3g}, and everywhere else is lower beyond doubt{beyond}"
+        beyond = f", and {edge}" if edge else ""
+        return f"highest at {self.best:.3g}; {' and '.join(parts)} cannot be told from it{beyond}"
 
 
 def response(

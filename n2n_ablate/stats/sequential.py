@@ -91,7 +91,8 @@ class Looks:
             second: The same of the trial that it is compared with.
             margin: Differences within +- margin are equivalent.
             before: Images that both trials had at each earlier look, where that was not as
-                planned; e.g. because fits failed.
+                planned; e.g. because fits failed. A look that had no more images than the one
+                before it spent no error and does not count.
 
         Returns:
             None if no image is in both. If there are no more images than at the look before, or
@@ -112,12 +113,13 @@ class Looks:
         return Look(number, difference, difference.verdict(margin), number == len(self.sizes))
 
     def _critical_now(self, earlier: tuple[int, ...], n: int, *, last: bool) -> float:
-        earlier = tuple(size for size in earlier if size >= 2)
+        earlier = _rising(earlier)
         if n < 2 or n > self.sizes[-1] or (earlier and n <= earlier[-1]):
             return math.inf
-        if (*earlier, n) == self.sizes[: len(earlier) + 1]:
+        sizes = (*earlier, n)
+        if sizes == self.sizes[: len(sizes)] and last == (len(sizes) == len(self.sizes)):
             return self.critical[len(earlier)]
-        return self._critical((*earlier, n), last=last)[-1]
+        return self._critical(sizes, last=last)[-1]
 
     def _critical(self, sizes: tuple[int, ...], *, last: bool) -> tuple[float, ...]:
         alpha = 1 - family_level(self.contrasts, self.level)
@@ -125,3 +127,12 @@ class Looks:
         if last:  # what is left is spent even where images were lost
             spent[-1] = alpha
         return critical_values(sizes, tuple(spent))
+
+
+def _rising(sizes: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the sizes of the looks that saw something new and had an interval."""
+    found: list[int] = []
+    for size in sizes:
+        if size > (found[-1] if found else 1):
+            found.append(size)
+    return tuple(found)

@@ -19,7 +19,7 @@ from n2n_ablate.escape import for_markdown
 from n2n_ablate.pictures import figures
 from n2n_ablate.pictures.figures import Sight
 from n2n_ablate.pictures.sampler import sampler_picture
-from n2n_ablate.results import Line, Row, StudyResult, TrialResult, answer, confirmed
+from n2n_ablate.results import Line, Row, StudyResult, TrialResult, confirmed
 from n2n_ablate.results.answer import shown
 from n2n_ablate.results.curves import image_curves
 from n2n_ablate.results.diagnoses import ByCondition
@@ -173,10 +173,10 @@ def summary(result: StudyResult, diagnoses: Mapping[str, ByCondition] | None = N
 
 def _confirmation(result: StudyResult, condition: str) -> str:
     rows = ["Confirmed on images and seeds that no trial above saw:", ""]
-    rows += ["| trial | before | confirmed | verdict | shrinkage dB |", "|---|---|---|---|---|"]
+    rows += ["| trial | before | confirmed | verdict | shrinkage |", "|---|---|---|---|---|"]
     for pair in confirmed.pairs(result, condition):
         name = f"{pair.name} (the search's best)" if pair.best else pair.name
-        gone = "" if pair.shrinkage is None else answer.signed(pair.shrinkage)
+        gone = confirmed.told_shrinkage(pair)
         cells = (name, shown(pair.before), shown(pair.after), pair.verdict, gone)
         rows.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
     return "\n".join(rows)

@@ -17,9 +17,11 @@ from n2n_ablate.fit import FitResult
 from n2n_ablate.part import Part
 from n2n_ablate.recipe import Recipe
 from n2n_ablate.results import Row, StudyResult, TrialResult
+from n2n_ablate.results.answer import shown
 from n2n_ablate.results.best import choose, toml
 from n2n_ablate.results.compare import compare, sentences
 from n2n_ablate.results.names import meant
+from n2n_ablate.screen.console import summary
 from n2n_ablate.stats import t_critical
 from n2n_ablate.study import Trial
 
@@ -105,6 +107,45 @@ def test_a_pair_that_was_not_declared_gets_an_interval_and_no_word(made):
     assert "They do not change places" in told
 
 
+def test_a_confirmed_contrast_is_told_with_margin_and_what_could_be_seen(made):
+    result = replace(made(BASE, WORSE), confirmed=made(BASE, [19.5, 24.4, 29.6]))
+    base, contrast, _ = result.trials
+    told = sentences(compare(result, contrast, base, HERE), 0.05)
+    assert "Declared by the study. Margin \u00b10.05 dB; 0." in told[2]
+    assert told[2].endswith("dB would have been seen.")
+    assert told[-2].startswith("Confirmed on other images: ")
+    assert told[-2].endswith(": worse.")
+    assert told[-1].startswith("Margin \u00b10.05 dB; 0.")
+
+
+def test_what_a_search_chose_has_the_word_of_its_confirmation_alone(made):
+    result = made(BASE, WORSE, searched=BETTER)
+    best = result.trials[3]
+    later = replace(best.trial, role="declared")
+    plan = replace(result.plan, contrasts=(best.trial.name,))
+    confirmed = StudyResult(plan, (result.trials[0], trial(later, BETTER)))
+    told = sentences(
+        compare(replace(result, confirmed=confirmed), best, result.trials[0], HERE), 0.05
+    )
+    assert "No verdict" not in " ".join(told)
+    assert "so the word is its confirmation's alone" in told[2]
+    assert ": better." in told[-2]
+
+
+def test_one_image_has_no_other_to_choose_a_step_by(made):
+    result = made([20.0], [19.0])
+    falls = {"psnr": np.array([18.0, 19.5, 19.0])}
+    (row,) = result.trials[1].rows
+    early = replace(row, result=replace(row.result, curves=falls))
+    contrast = replace(result.trials[1], rows=(early,))
+    told = sentences(compare(result, contrast, result.trials[0], HERE), 0.05)
+    assert (
+        "0.2: PSNR peaks at step 2, 0.50 dB above the last; one image, so there is no other to "
+        "choose that step by." in told
+    )
+    assert not any("peak of the other images" in text for text in told)
+
+
 def test_trials_that_share_no_image_are_not_compared(made):
     result = made(BASE, WORSE, lost=(0, 1, 2))
     found = compare(result, result.trials[1], result.trials[0], HERE)
@@ -120,6 +161,20 @@ def test_a_trial_is_found_as_tables_print_it(plan, given):
     assert meant(given, plan, names) == "sampler.center=0.2"
     assert meant("0.01", plan, names) == "baseline"
     assert meant("Baseline", plan, names) == "baseline"
+
+
+def test_a_trial_is_found_by_its_first_words(plan):
+    names = ["baseline", "sampler=three-by-three(center=0.01)", "sampler=diagonal"]
+    keys = replace(plan.study.factors[0], key="sampler")
+    plan = replace(plan, study=replace(plan.study, factors=(keys,)))
+    assert meant("three-by-three", plan, names) == names[1]
+    two = [*names, "sampler=three-by-three(center=0.2)"]
+    with pytest.raises(StoreError, match="may be any of these trials"):
+        meant("three-by-three", plan, two)
+    with pytest.raises(StoreError, match=r"Did you mean 'three-by-three center=0\.01'\?"):
+        meant("three-by-three center=0.1", plan, names)
+    with pytest.raises(StoreError, match="has no finished trial"):
+        meant("0.1", plan, ["baseline", "sampler.center=0.15"])  # part of a number is no beginning
 
 
 def test_a_trial_that_is_not_there_is_suggested(plan):
@@ -152,6 +207,45 @@ def test_confirmation_decides_where_there_is_one(made):
     assert (unsure.trial.name, unsure.support) == ("baseline", "baseline")
     sure = choose(replace(made(BASE, BETTER), confirmed=made(BASE, BETTER)))
     assert (sure.trial.name, sure.support) == ("sampler.center=0.2", "confirmed")
+
+
+def test_figures_are_those_of_the_stage_that_decides(made):
+    easy = [value + 5 for value in BASE]
+    later = made(easy, [value + 5 for value in BETTER])
+    sure = choose(replace(made(BASE, BETTER), confirmed=later))
+    assert sure.psnr == pytest.approx(np.mean(BETTER) + 5)
+    assert sure.images == 3
+    stays = choose(replace(made(BASE, BETTER), confirmed=made(easy, easy)))
+    assert stays.psnr == pytest.approx(np.mean(BASE) + 5)
+
+
+def test_the_highest_that_is_passed_over_has_the_word_and_interval_of_the_judge(made):
+    # The plain interval of two contrasts excludes 0, the one that is read for the word does not.
+    gains = [0.3, 0.4, 0.6]
+    higher = [value + gain for value, gain in zip(BASE, gains, strict=True)]
+    result = made(BASE, higher)
+    names = ("sampler.center=0.2", "another")
+    result = replace(result, plan=replace(result.plan, contrasts=names))
+    (line,) = (item for item in result.lines(HERE) if item.name == names[0])
+    chosen = choose(result)
+    assert (chosen.trial.name, chosen.highest) == ("baseline", names[0])
+    assert (
+        f"it is not distinguishable from the baseline under {HERE} ({shown(line.difference)} dB)"
+        in chosen.reasons[1]
+    )
+    assert f"({shown(line.difference)})" in summary(result.trials[1], result)
+    small = [value + gain for value, gain in zip(BASE, (0.01, 0.012, 0.011), strict=True)]
+    equal = choose(replace(made(BASE, higher), confirmed=made(BASE, small)))
+    assert f"confirmed, it is equivalent to the baseline under {HERE} (+0.01" in equal.reasons[1]
+    assert "the highest mean of the study's own trials" in equal.reasons[1]
+
+
+def test_a_trial_that_lost_a_fit_of_the_confirmation_is_not_used(made):
+    later = made([*BASE, 20.0], [*BETTER, 0.0], lost=(3,))
+    base = later.trials[0]
+    lost_too = TrialResult(base.trial, tuple(row for row in base.rows if row.image != "image 3"))
+    later = replace(later, trials=(lost_too, *later.trials[1:]))
+    assert choose(replace(made(BASE, BETTER), confirmed=later)).trial.name == "baseline"
 
 
 def test_a_trial_that_lost_a_fit_is_not_used(made):

@@ -12,10 +12,10 @@ from PIL import Image as Pillow
 from n2n_ablate.errors import ImageError, StudyError
 from n2n_ablate.images.held_out import require_held_out
 from n2n_ablate.journal import reopen
-from n2n_ablate.results import answer, export
+from n2n_ablate.results import answer, confirmed, export
 from n2n_ablate.results.header import header_of
 from n2n_ablate.screen import tables
-from n2n_ablate.stats import family_level
+from n2n_ablate.stats import family_level, paired, t_critical
 from n2n_ablate.study import chosen, confirmation, plan, read, shipped
 
 LABEL = "sigma 25"
@@ -258,9 +258,53 @@ def test_the_second_table_says_what_is_left(finished):
     data = export.to_json(result, runner.header)
     json.dumps(data, allow_nan=False)
     pair = data["conditions"][0]["confirmed"][0]
-    assert pair["shrinkage"] == pytest.approx(pair["difference_before"] - pair["difference"])
+    before, after = pair["difference_before"], pair["difference"]
+    assert before < 0
+    assert pair["shrinkage"] == pytest.approx(
+        after - before
+    )  # of a loss: it is smaller than it was
+    assert pair["shrinkage_interval"][0] < pair["shrinkage"] < pair["shrinkage_interval"][1]
     assert data["confirmation"]["conditions"][0]["family"]["contrasts"] == 3
     assert data["confirmation"]["fits"] == 4 * 6
+
+
+def test_the_legends_state_the_level_of_every_interval(finished):
+    result = finished[1]
+    (trials, _), told = tables.legend(result, LABEL), tables.confirm_legend(result, LABEL)
+    lines = {line.name: line for line in result.lines(LABEL)}
+    assert lines["sampler.center=0.2"].difference.level == 0.975
+    assert trials == "\u00b1: 95 % t interval over images; declared contrasts 97.5 %."
+    assert told[0] == (
+        "\u00b1 confirmed: t interval over images, 98.3 %, so that all 3 hold at once."
+    )
+    assert told[1] == "\u00b1 search: 97.5 %, 95 % for its best."
+    assert max(map(len, [trials, *told])) <= 80
+
+
+def change(before, after):
+    differences = (
+        paired(dict(enumerate(values)), dict.fromkeys(range(9), 0.0)) for values in (before, after)
+    )
+    return confirmed.Pair("x", False, *differences, "")
+
+
+def test_shrinkage_is_counted_in_the_direction_of_the_difference():
+    grown = change([-0.03, -0.04, -0.02], [-0.07, -0.08, -0.06])
+    assert grown.shrinkage == pytest.approx(-0.04)
+    gone = change([0.5, 0.6, 0.4], [0.0, 0.1, -0.1])
+    assert gone.shrinkage == pytest.approx(0.5)
+    # Equal spread 0.1 on 3 and 3 images: a pooled t interval with four degrees of freedom.
+    half = t_critical(0.95, 5) * 0.1 * (2 / 3) ** 0.5
+    assert gone.shrinkage_interval == pytest.approx((0.5 - half, 0.5 + half))
+    assert confirmed.told_shrinkage(gone) == f"+0.50 \u00b1 {half:.2f}"
+    turned = change([-0.5, -0.6, -0.4], [0.0, 0.1, -0.1])
+    assert turned.shrinkage_interval == pytest.approx(gone.shrinkage_interval)
+    assert change([0.0], [0.07]).shrinkage == pytest.approx(-0.07)
+    assert change([0.0], [-0.07]).shrinkage == pytest.approx(-0.07)
+    one = change([0.5], [0.1, 0.2])
+    assert one.shrinkage_interval is None
+    assert confirmed.told_shrinkage(one) == "+0.35"
+    assert confirmed.told_shrinkage(confirmed.Pair("x", False, None, None, "")) == ""
 
 
 def test_a_confirmation_is_opened_again_from_disk(run_once, monkeypatch):

@@ -5,16 +5,31 @@ import shutil
 from pathlib import Path
 
 import drawn
+import numpy as np
 import pytest
+from rich.console import Console
 
 from n2n_ablate.errors import StudyError
 from n2n_ablate.journal import reopen
 from n2n_ablate.results import answer, export
+from n2n_ablate.results.best import choose
 from n2n_ablate.running.race import Race, sizes_for
 from n2n_ablate.screen import tables
+from n2n_ablate.screen.console import Plain
 from n2n_ablate.session import race_of
 
 LABEL = "sigma 25"
+
+
+class Told(Plain):
+    """What a log of the race holds."""
+
+    def __init__(self):
+        super().__init__(Console(file=io.StringIO(), width=200))
+
+    @property
+    def text(self):
+        return self.console.file.getvalue()
 
 
 @pytest.fixture
@@ -74,8 +89,6 @@ def test_intervals_of_a_race_are_wider_than_those_of_one_look(run_once):
 
 
 def test_table_and_sentence_say_what_was_settled_and_what_is_open(raced):
-    from rich.console import Console
-
     runner, result = raced
     told = answer.sentence(result, runner.header, LABEL)
     assert "0.2 is worse" in told
@@ -134,10 +147,7 @@ def test_without_a_race_no_look_is_spent(run_once):
 
 
 def test_a_study_without_a_search_races_on_its_own_images(folder):
-    text = drawn.TEXT.replace('design = "search"', 'design = "one-at-a-time"')
-    text = text.partition("[profiles.quick.confirm]")[0].replace("trials = 7", "")
-    text = text.replace("{ low = 0.0, high = 0.5, levels = [0.2, 0.1] }", "[0.2, 0.1]")
-    drawn.prepare(folder, drawn.photo, seen=9, held=1, text=text)
+    drawn.prepare(folder, drawn.photo, seen=9, held=1, text=drawn.without_a_search())
     runner = drawn.opened(race=Race())
     result = runner.run()
     assert runner.header.looks == (4, 6, 9)
@@ -150,6 +160,52 @@ def test_a_study_without_a_search_races_on_its_own_images(folder):
     found = reopen.reopen(Path("mlruns"), "drawn")
     assert found.result.looks == result.looks
     assert not found.problems()
+
+
+@pytest.mark.parametrize("failing", ["sampler.center=0.1", "baseline"])
+def test_a_batch_without_a_usable_image_is_no_look(folder, failing):
+    drawn.prepare(folder, drawn.photo, seen=12, held=1, text=drawn.without_a_search())
+    centre = {"baseline": 0.01, "sampler.center=0.1": 0.1}[failing]
+    place = drawn.places()
+
+    def result(fit):
+        lost = (
+            place[float(fit.noisy.sum())] in (4, 5)
+            and getattr(fit.sampler, "center", None) == centre
+        )
+        return drawn.failed(fit) if lost else drawn.drawn(fit)
+
+    view = Told()
+    runner = drawn.opened(race=Race(), executor=drawn.Drawn(result=result), view=view)
+    look = runner.run().looks[LABEL, "sampler.center=0.1"]
+    assert (look.number, look.last, look.difference.n) == (4, True, 10)
+    assert "after 6 images: sampler.center=0.1 is open" in view.text
+    found = reopen.reopen(Path("mlruns"), "drawn")
+    assert found.result.looks[LABEL, "sampler.center=0.1"] == look
+    assert "open after 12 images" in answer.sentence(found.result, found.header, LABEL)
+
+
+def test_the_best_of_a_race_is_best_on_the_images_that_all_have(folder):
+    drawn.prepare(folder, drawn.photo, seen=12, held=1, text=drawn.without_a_search())
+    place, spread = drawn.places(), np.random.default_rng(0).normal(size=12)
+
+    def result(fit):
+        """0.2 is 1 dB better and settled on four hard images, 0.1 is 0.3 better and needs more."""
+        at, centre = place[float(fit.noisy.sum())], getattr(fit.sampler, "center", 0)
+        gain = {0.2: 1 + 0.02 * spread[at], 0.1: 0.3 + 0.25 * spread[at]}.get(centre, 0)
+        return drawn.given(fit, (24 if at < 4 else 32) + gain)
+
+    result = drawn.opened(race=Race(), executor=drawn.Drawn(result=result)).run()
+    assert given(result)["sampler.center=0.2"] < given(result)["sampler.center=0.1"]
+    found = choose(result)
+    assert (found.trial.name, found.highest) == ("sampler.center=0.2", "sampler.center=0.2")
+    assert (found.images, found.psnr) == (4, pytest.approx(25, abs=0.05))
+    assert found.reasons[1].startswith(
+        "sampler.center=0.1 is better than the baseline too; against it sampler.center=0.2 has +0."
+    )
+    assert "on the 4 images that both have" in found.reasons[1]
+    told = answer.best_sentence(result, LABEL)
+    assert "over the 4 images that all trials have: sampler.center=0.2 with 25.0" in told
 
 
 def test_a_race_needs_declared_contrasts_that_run(home):

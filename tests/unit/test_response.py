@@ -90,7 +90,16 @@ def test_a_best_place_at_the_end_may_lie_beyond_it():
     found = response(PLACES, arms(PLACES, lambda x: -2 * x), arms([0], lambda x: x)[0])
     assert found.best == 0
     assert found.at_edge
-    assert found.words.endswith("and more may lie beyond the range tried")
+    assert found.words.endswith("more may lie beyond the range tried")
+
+
+def test_a_best_that_can_be_told_from_all_others_is_not_told_from_itself():
+    steep = arms(PLACES, lambda x: -200 * x)
+    found = response(PLACES, steep, steep[0])
+    assert found.stretches == ((0.0, 0.0),)
+    assert found.words == (
+        "highest at 0, and everywhere else is lower beyond doubt; more may lie beyond the range tried"
+    )
 
 
 def test_a_logarithmic_parameter_is_smoothed_on_its_own_scale():

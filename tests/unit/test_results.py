@@ -164,20 +164,46 @@ def test_a_contrast_that_lost_images_is_not_called_better(bench):
     assert line.verdict == "not distinguishable"
 
 
-def test_many_contrasts_are_grouped_and_caveats_are_named(bench):
-    plan = bench.plan
-    spread = {"base": [26.0, 28.0], "tie": [26.0, 28.0], "a": [25.9, 28.02], "b": [26.2, 28.0]}
-    names = [name for name in spread if name != "base"] + ["c"]
-    spread["c"] = [25.0, 27.02]
-    trials = [trial(plan.baseline, spread["base"])]
-    trials += [trial(dataclasses.replace(plan.fixed[1], name=name), spread[name]) for name in names]
-    many = StudyResult(dataclasses.replace(plan, contrasts=tuple(names)), tuple(trials))
-    told = answer.sentence(many, header_of(bench), "sigma 25")
-    assert "c is worse; tie, a and b are not distinguishable (" in told
-    assert "dB would have been seen" in told
-    assert "would settle them" in told
+@pytest.fixture
+def many(bench):
+    """Make a study of several contrasts from the PSNR of each on the images."""
+
+    def make(base, **contrasts):
+        plan = bench.plan
+        trials = [trial(plan.baseline, base)]
+        trials += [
+            trial(dataclasses.replace(plan.fixed[1], name=name), values)
+            for name, values in contrasts.items()
+        ]
+        own = dataclasses.replace(plan, contrasts=tuple(contrasts))
+        return StudyResult(own, tuple(trials))
+
+    return make
+
+
+def test_many_contrasts_are_grouped_and_caveats_are_named(bench, many):
+    result = many([26.0, 28.0], tie=[26.0, 28.0], a=[25.9, 28.02], b=[26.2, 28.0], c=[25.0, 27.02])
+    told = answer.sentence(result, header_of(bench), "sigma 25")
+    assert "c (\u22120.99 \u00b1 0.51 dB) is worse; tie, a and b are not distinguishable (" in told
+    assert "3.92 dB for a to 6.53 dB for b would have been seen" in told
+    assert "for b would settle them" in told
     assert "tie: no difference on any image" in told
-    assert "all 4 hold at once" in tables.legend(many, "sigma 25")[0]
+    assert "all 4 hold at once" in tables.legend(result, "sigma 25")[0]
+
+
+def test_a_large_group_tells_its_smallest_and_its_largest_difference(bench, many):
+    gains = {"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0}
+    result = many([26.0, 28.0], **{n: [26.0 + g, 28.001 + g] for n, g in gains.items()})
+    told = answer.sentence(result, header_of(bench), "sigma 25")
+    assert "a, b, c and d are better (+1.00 dB for a to +4.00 dB for d); 2 images" in told
+
+
+@pytest.mark.parametrize("count", [2, 3, 8])
+def test_one_image_is_said_once_however_many_contrasts(bench, many, count):
+    result = many([26.0], **{f"arm {n}": [25.0 + n] for n in range(count)})
+    told = answer.sentence(result, header_of(bench), "sigma 25")
+    assert told.count("one image gives no interval") == 1
+    assert told.count("arm 1") == 1
 
 
 def test_the_last_look_of_a_race_decides(bench):

@@ -121,6 +121,15 @@ def test_a_look_without_new_images_settles_nothing():
     assert not single.settled
 
 
+def test_a_look_without_new_images_spends_nothing_and_the_race_goes_on():
+    looks = Looks((4, 6, 8))
+    arm, base = named(np.arange(6)), named([0.0] * 6)
+    (_, expected) = critical_values((4, 6), (0.05 * (4 / 8) ** 2, 0.05))
+    for before in ((4, 4), (0, 1, 4, 4)):
+        found = looks.look(3, arm, base, margin=0.05, before=before)
+        assert found.difference.critical == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("sizes", [(), (1, 4), (4, 4), (8, 4)])
 def test_looks_that_do_not_rise_are_refused(sizes):
     with pytest.raises(ValueError, match="sizes must rise"):

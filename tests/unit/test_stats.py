@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
@@ -17,6 +17,7 @@ from n2n_ablate.stats import (
     paired,
     t_critical,
     t_interval,
+    welch_interval,
 )
 
 numbers = st.floats(-50, 50).map(lambda value: round(value, 6))
@@ -48,6 +49,21 @@ def test_a_case_worked_by_hand():
     assert found.effect == 2
     assert found.half_width == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)
     assert (found.wins, found.losses, found.ties) == (3, 0, 0)
+
+
+@given(gaps, gaps)
+def test_the_interval_for_other_images_is_that_of_scipy(first, second):
+    mean, low, high = welch_interval(first, second)
+    assert mean == pytest.approx(np.mean(first) - np.mean(second))
+    if max(np.std(first), np.std(second)) < 1e-6:
+        assert (low, high) == (-math.inf, math.inf)
+    assume(min(np.std(first), np.std(second)) > 1e-6)  # scipy warns that it may be imprecise
+    expected = scipy_stats.ttest_ind(first, second, equal_var=False).confidence_interval()
+    assert (low, high) == pytest.approx(tuple(expected))
+
+
+def test_one_image_gives_no_interval_beside_others():
+    assert welch_interval([1.0], [0.0, 0.5]) == (0.75, -math.inf, math.inf)
 
 
 @given(st.lists(st.tuples(numbers, numbers), min_size=3, max_size=12))

@@ -150,6 +150,16 @@ def test_the_range_of_images_is_worked_by_hand():
     assert few < images_for(0.1, 0.025) < many
 
 
+def test_what_left_a_contrast_open_would_not_settle_it():
+    # sd .06 on 24 images, so half-width .0253: the low end of the range alone would be below 24
+    pattern = np.array([-1.0, 1.0] * 12)
+    found = difference(0.0251 + 0.06 * pattern / np.std(pattern, ddof=1))
+    assert found.verdict(0.05) == "not distinguishable"
+    few, many = images_to_settle(found, 0.05)
+    assert images_for(0.06 * math.sqrt(23 / 32.007), 0.025) <= 24
+    assert few == 25 < many
+
+
 @given(st.floats(-1, 1), st.floats(0.001, 0.5))
 def test_an_interval_as_wide_as_the_margin_always_gives_a_word(mean, margin):
     pattern = np.array([-1.0, 1.0, -1.0, 1.0])
@@ -319,6 +329,25 @@ def test_two_trials_change_places():
     assert not never.certain
 
 
+@pytest.mark.parametrize(
+    ("means", "step"),
+    [
+        ([-1, 0, 1, 2], 200),
+        ([-1, 0, 0, 1], 300),
+        ([0, -1, 0, 1], 300),
+        ([-1, 1, 0, -1], 300),
+        ([-1, 0, -1, -2], None),
+        ([-1, -1, 0, 0], None),
+        ([0, 0, 0, 0], None),
+    ],
+)
+def test_a_change_of_places_through_an_exact_zero_is_seen(means, step):
+    spread = np.array([[-1.0], [0.0], [1.0]]) * 0.1
+    found = crossing([100, 200, 300, 400], spread + np.array(means, dtype=float))
+    assert found.step == step
+    assert step is None or found.low <= step <= found.high
+
+
 def test_the_interval_of_a_crossing_holds_it_as_often_as_it_says():
     rng = np.random.default_rng(11)
     steps = np.arange(0, 101)
@@ -334,7 +363,8 @@ def test_curves_without_ground():
     assert peak([1, 2], np.array([[math.nan, 1.0]])) is None
     assert crossing([1, 2], np.empty((0, 2))) is None
     one = peak([1, 2], np.array([[2.0, 1.0]]))
-    assert one.gain == 1
+    assert math.isnan(one.gain)  # there is no other image to choose the step by
+    assert (one.step, one.oracle) == (1, 1)
     assert math.isinf(one.low)
     alone = crossing([1, 2], np.array([[-1.0, 1.0]]))
     assert (alone.step, alone.certain) == (1.5, False)
