@@ -63,9 +63,10 @@ def sync(
     busy = f"study '{study}' is being run by another process in '{output.root}'. Sync it later."
     with output.lock(f"{study}-{contents.key}", busy):
         found = reopen.opened(contents, output.root)
-        tracker = MlflowTracker(output, uri or None, registry)
+        lacking: list[str] = []
+        tracker = MlflowTracker(output, uri or None, registry, lacking.append)
         with tracker.store.explained():
-            problems = _write(found, tracker, registry, images)
+            problems = _write(found, tracker, registry, images) + lacking
     return Synced(
         study=study,
         profile=contents.profile,

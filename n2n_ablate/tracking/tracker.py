@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +49,7 @@ class MlflowTracker:
         output: The output folder, home of the store unless another is named.
         uri: An MLflow tracking URI; by default `MLFLOW_TRACKING_URI`, else the output folder's.
         registry: To draw and to measure samplers.
+        note: Told what is missing in the runs.
 
     Attributes:
         known: What the store has; see `open`.
@@ -59,13 +60,17 @@ class MlflowTracker:
     """
 
     def __init__(
-        self, output: Output, uri: str | None = None, registry: Registry | None = None
+        self,
+        output: Output,
+        uri: str | None = None,
+        registry: Registry | None = None,
+        note: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.store = MlflowStore(output, tracking_uri(output.root, uri))
         self._output, self._asked = output, bool(uri)
         self.known = Known()
         self.written: list[str] = []
-        self._files = RunFiles(self.store, output, registry)
+        self._files = RunFiles(self.store, output, registry, note)
         self._baseline: TrialResult | None = None
         self._images: tuple[str, ...] = ()
         self._summary = ""

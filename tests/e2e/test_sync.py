@@ -245,6 +245,22 @@ def test_fits_that_are_lost_are_said_and_do_not_spoil_a_run_that_is_there(copy):
     )
 
 
+def test_a_stored_image_that_is_damaged_costs_its_picture_and_is_said(copy):
+    root = copy("damaged")
+    found = reopen.reopen(root, "grid")
+    path = found.store.path(found.result.trials[1].rows[0].result.key)
+    content = bytearray(path.read_bytes())
+    content[-7] ^= 1  # the last bytes are the image's
+    path.write_bytes(content)
+    done = bring(root)
+    (problem,) = done.problems
+    assert problem.startswith(f"stored images that are damaged and left out: '{path}'. Delete")
+    runs = told(root)
+    assert {one["status"] for one in runs.values()} == {"FINISHED"}
+    assert runs[found.result.trials[1].trial.name]["curves"]["psnr.one"]
+    assert path.exists()
+
+
 def test_more_runs_than_one_page_are_all_seen(copy, monkeypatch):
     root = copy("pages")
     bring(root)
