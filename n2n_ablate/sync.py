@@ -84,8 +84,7 @@ def _write(
 ) -> list[str]:
     commands = {command.invocation.id: command for command in found.commands}
     last = list(commands.values())[-1] if commands else _nobody(found)
-    over = {own for own, command in commands.items() if command.status or command is not last}
-    tracker.open(found.plan, last.invocation, over)
+    tracker.open(found.plan, last.invocation)
     problems = _not_drawn(found, registry)
     if machines := sorted(set(tracker.known.running)):
         problems.append(

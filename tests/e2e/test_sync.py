@@ -183,7 +183,9 @@ def test_a_sync_that_was_killed_is_completed_and_leaves_no_run_running(home, cop
     assert {one["status"] for one in found.values()} == {"FINISHED"}
 
 
-def test_a_study_that_was_killed_while_it_was_tracked_is_repaired(home, copy):
+@pytest.mark.parametrize("tag", ["n2n.pid", "n2n.host"])
+def test_a_study_that_was_killed_while_it_was_tracked_is_repaired(home, copy, tag):
+    """Its process is gone; or its machine has another name now, as a container has."""
     root = copy("killed")
     (journal,) = (root / "studies" / "grid").iterdir()
     lines = journal.read_text().splitlines(keepends=True)
@@ -195,7 +197,8 @@ def test_a_study_that_was_killed_while_it_was_tracked_is_repaired(home, copy):
     gone.wait()
     for name in ("summary", "baseline"):  # as kill -9 leaves them
         store.client.update_run(before[name]["id"], status="RUNNING")
-        store.client.set_tag(before[name]["id"], "n2n.pid", str(gone.pid))
+        left = {"n2n.pid": str(gone.pid), "n2n.host": "0123456789ab"}[tag]
+        store.client.set_tag(before[name]["id"], tag, left)
     store.client.delete_tag(before["summary"]["id"], "status")
     assert bring(root).repaired == 2
     after = told(root)
