@@ -13,7 +13,7 @@ from n2n_ablate.errors import BusyError, StoreError
 from n2n_ablate.fit import FitResult
 from n2n_ablate.fit.parcel import apart
 from n2n_ablate.identity import Fingerprints, stream
-from n2n_ablate.output import Output
+from n2n_ablate.output import FOLDERS, Output
 from n2n_ablate.recipe import Part, Recipe, source_digest
 from n2n_ablate.store import FitStore, write_whole
 
@@ -184,11 +184,31 @@ def test_a_crash_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_read_only_folder_is_named(tmp_path):
-    tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
-    with pytest.raises(StoreError, match="cannot be written"):
-        Output(tmp_path / "out")
+READ_ONLY = stat.S_IRUSR | stat.S_IXUSR
+
+
+def test_a_read_only_folder_is_named(mortal):
+    mortal.chmod(READ_ONLY)
+    with pytest.raises(StoreError, match="/out' cannot be written: Permission denied"):
+        Output(mortal / "out")
+
+
+@pytest.mark.parametrize("name", ["", *FOLDERS])
+def test_a_read_only_folder_in_an_output_folder_is_named_at_the_start(mortal, name):
+    Output(mortal / "out")
+    (mortal / "out" / name).chmod(READ_ONLY)
+    told = f"'{mortal / 'out' / name}'( in the output folder)? cannot be written: Permission denied"
+    with pytest.raises(StoreError, match=told):
+        Output(mortal / "out")
+    Output(mortal / "out", reading=True)
+
+
+def test_a_lock_that_cannot_be_taken_is_named(mortal):
+    output = Output(mortal / "out")
+    (mortal / "out" / "locks").chmod(READ_ONLY)
+    for lock in (output.lock("study", "busy"), output.opening()):
+        with pytest.raises(StoreError, match=r"lock '.*\.lock' cannot be taken: Permission"), lock:
+            pass
 
 
 def test_an_output_that_is_a_file_is_named(tmp_path):
