@@ -265,6 +265,18 @@ def test_what_a_kill_left_is_opened_and_said(moved):
     assert len(again.result.trials) == 2
 
 
+@pytest.mark.parametrize("key", ["../../../../etc/passwd", "AB" * 16, "ab" * 17, "", 1, None])
+def test_a_journal_cannot_name_other_files_as_fits(moved, key):
+    path = journal.find(moved, "tiny")[0].path
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    spoilt = next(line for line in lines if line.get("name") == "diagonal")
+    spoilt["fits"][1] = key
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    found = reopen.reopen(moved, "tiny")
+    assert found.journal.unreadable == 1
+    assert found.unfinished == ("diagonal",)
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
