@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from n2n_ablate.components import Noise, Sampler
+from n2n_ablate.errors import FOREIGN
 from n2n_ablate.pictures.anatomy import Anatomy, Box, anatomy, box_of
 from n2n_ablate.pictures.figures import FAINT, INK, PAPER, fitting, font
 
@@ -29,7 +30,7 @@ def sampler_picture(
     draw.text((_GAP, 7), fitting(title, picture.width - 2 * _GAP, 15), INK, font(15))
     try:
         found = anatomy(sampler, noise)
-    except Exception as error:  # noqa: BLE001  a plugin may raise anything; a picture is worth no trial
+    except FOREIGN as error:  # a plugin may raise anything; a picture is worth no trial
         reason = fitting(
             f"cannot be drawn: {str(error) or type(error).__name__}", picture.width - 2 * _GAP
         )
