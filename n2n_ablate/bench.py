@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from n2n_ablate.errors import AblateError, ImageError, PluginError
+from n2n_ablate.errors import FOREIGN, AblateError, ImageError, PluginError
 from n2n_ablate.fit import Fit, Machine, Order, first_cut, require_room
 from n2n_ablate.identity import Fingerprints, generator
 from n2n_ablate.images import Image, collect
@@ -114,13 +114,15 @@ class Bench:
                 raise ImageError(msg) from error
             except AblateError:
                 raise
-            except Exception as error:
+            except FOREIGN as error:
                 seen = f"fails on an image of shape {tuple(shape)}: {error!r}"
                 raise self._refused(recipe, seen, error) from error
             if wrong:
                 raise self._refused(recipe, wrong)
 
-    def _refused(self, recipe: Recipe, seen: str, error: Exception | None = None) -> PluginError:
+    def _refused(
+        self, recipe: Recipe, seen: str, error: BaseException | None = None
+    ) -> PluginError:
         entry = self._registry.get("sampler", recipe.parts["sampler"].name)
         place = broken(entry.origin, error).where if error else ""
         if not place.rpartition(":")[2].isdigit():  # no line of its own: where it is defined
@@ -177,7 +179,7 @@ def noisy_image(registry: Registry, condition: Condition, image: Image, seed: in
     before = image.pixels.clone()
     try:
         noisy = noise.apply(image.pixels, generator("noise", image.digest, seed))
-    except Exception as error:
+    except FOREIGN as error:
         msg = f"noise '{condition.noise.name}' fails on image '{image.name}': {error!r}"
         raise PluginError(msg) from error
     whole = isinstance(noisy, Tensor) and noisy.shape == before.shape

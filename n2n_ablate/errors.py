@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable
 
 _LONGEST = 1500  # characters of a message
+FOREIGN = (Exception, SystemExit)
+"""What a plugin may raise: it may even call `sys.exit`. Ctrl-C is not among it."""
 
 
 class AblateError(Exception):

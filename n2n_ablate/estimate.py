@@ -12,7 +12,7 @@ from torch import nn
 
 from n2n_ablate.bench import Bench
 from n2n_ablate.components import Training
-from n2n_ablate.errors import PluginError
+from n2n_ablate.errors import FOREIGN, PluginError
 from n2n_ablate.fit import Fit, Machine, memory_of
 from n2n_ablate.fit.device import arithmetic
 from n2n_ablate.fit.train import train
@@ -104,7 +104,7 @@ def seconds_per_step(fits: list[Fit], machine: Machine) -> float:
         _timed(sample, machine, _WARM)  # the first pass also chooses and builds the kernels
         short = _timed(sample, machine, _WARM)
         long = _timed(sample, machine, _WARM + _TIMED)
-    except Exception as error:
+    except FOREIGN as error:
         msg = f"a component fails in training: {type(error).__name__}: {error}"
         raise PluginError(msg) from error
     return max(1e-6, (long - short) / _TIMED / len(sample))

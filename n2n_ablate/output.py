@@ -12,6 +12,9 @@ from filelock import FileLock, Timeout
 
 from n2n_ablate.errors import BusyError, StoreError
 
+FOLDERS = ("fits", "studies", "artifacts", "locks")
+"""What an output folder holds beside databases."""
+
 
 class Output:
     """The output folder: fits, journals, artifacts and locks. Everything in it can be made again.
@@ -21,7 +24,8 @@ class Output:
         reading: Only look at it: nothing is made, and it need not be writable.
 
     Raises:
-        StoreError: It cannot be made or written to, or, for reading, is not there.
+        StoreError: It, or a folder in it, cannot be made or written to, or, for reading, it is not
+            there.
     """
 
     def __init__(self, root: Path, *, reading: bool = False) -> None:
@@ -31,15 +35,16 @@ class Output:
                 msg = f"there is no output folder '{root}'. Name one with --output DIR."
                 raise StoreError(msg)
             return
+        what = f"the output folder '{root}'"
         try:
-            for name in ("fits", "studies", "artifacts", "locks"):
+            for name in FOLDERS:
                 (self.root / name).mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.root / "fits"):
-                pass
+            try_to_write(self.root)
+            for name in FOLDERS:
+                what = f"'{root / name}' in the output folder"
+                try_to_write(self.root / name)
         except OSError as error:
-            msg = (
-                f"the output folder '{root}' cannot be written: {error.strerror}. Use --output DIR."
-            )
+            msg = f"{what} cannot be written: {error.strerror}. Use --output DIR."
             raise StoreError(msg) from error
 
     @contextlib.contextmanager
@@ -48,10 +53,12 @@ class Output:
 
         Raises:
             BusyError: Another process holds it; `busy` is the message.
+            StoreError: The disk does not take it: it is full, read-only, or has no locks.
         """
         lock = FileLock(self.root / "locks" / f"{name}.lock")
         try:
-            lock.acquire(timeout=0)
+            with _explained(lock):
+                lock.acquire(timeout=0)
         except Timeout:
             raise BusyError(busy) from None
         try:
@@ -59,15 +66,49 @@ class Output:
         finally:
             lock.release()
 
-    def opening(self, file: Path | None = None) -> FileLock:
-        """Return the lock to hold while a database is opened: two first openings can break it.
+    @contextlib.contextmanager
+    def opening(self, file: Path | None = None) -> Iterator[None]:
+        """Hold the lock for opening a database: two first openings at once can break it.
 
         Args:
             file: Of the database. One outside the output folder has its lock beside it, for the
                 processes that use it from other output folders.
+
+        Raises:
+            StoreError: As `lock`.
         """
+        lock = FileLock(self.root / "locks" / "stores.lock")
         if file is not None and not file.resolve().is_relative_to(self.root):
             folder = file.resolve().parent
             if os.access(folder, os.W_OK):
-                return FileLock(folder / f".{file.name}.lock")
-        return FileLock(self.root / "locks" / "stores.lock")
+                lock = FileLock(folder / f".{file.name}.lock")
+        with _explained(lock):
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def try_to_write(folder: Path) -> None:
+    """Make a file in a folder, and remove it.
+
+    Raises:
+        OSError: That is not possible.
+    """
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
+@contextlib.contextmanager
+def _explained(lock: FileLock) -> Iterator[None]:
+    try:
+        yield
+    except Timeout:  # an OSError too
+        raise
+    except (OSError, NotImplementedError) as error:
+        why = getattr(error, "strerror", None) or "this disk has no locks"
+        msg = (
+            f"the lock '{lock.lock_file}' cannot be taken: {why}. Use --output DIR on another disk."
+        )
+        raise StoreError(msg) from error

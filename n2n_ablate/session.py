@@ -177,12 +177,14 @@ def open_runner(
     Raises:
         AblateError: A store cannot be opened.
     """
-    tracker = None
+    audience = Audience()
+    audience.join(view, "the live view")
     if tracking == "mlflow":
         from n2n_ablate.tracking.tracker import MlflowTracker
 
-        tracker = MlflowTracker(output, tracking_uri or None, session.registry)
-    audience = _audience(session.registry, view, tracker)
+        tracker = MlflowTracker(output, tracking_uri or None, session.registry, audience.note)
+        audience.join(tracker, "tracking", background=True)
+    _let_plugins_join(audience, session.registry)
     search = None
     if race and session.plan.effects:
         msg = (
@@ -253,17 +255,12 @@ def check_tracking(kind: str) -> None:
         raise StoreError(msg)
 
 
-def _audience(registry: Registry, view: object, tracker: object | None) -> Audience:
-    """Return who is told, in this order: the view, tracking, plugins as they were found."""
-    audience = Audience()
-    audience.join(view, "the live view")
-    if tracker is not None:
-        audience.join(tracker, "tracking", background=True)
+def _let_plugins_join(audience: Audience, registry: Registry) -> None:
+    """Add the plugins that listen, as they were found; whoever is there hears of the broken ones."""
     for listener in registry.listeners:
         audience.add(listener)
     for item in registry.broken:
         audience.note(f"not loaded: {item}")
-    return audience
 
 
 def _invocation(session: Session) -> Invocation:

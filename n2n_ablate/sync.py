@@ -63,9 +63,10 @@ def sync(
     busy = f"study '{study}' is being run by another process in '{output.root}'. Sync it later."
     with output.lock(f"{study}-{contents.key}", busy):
         found = reopen.opened(contents, output.root)
-        tracker = MlflowTracker(output, uri or None, registry)
+        lacking: list[str] = []
+        tracker = MlflowTracker(output, uri or None, registry, lacking.append)
         with tracker.store.explained():
-            problems = _write(found, tracker, registry, images)
+            problems = _write(found, tracker, registry, images) + lacking
     return Synced(
         study=study,
         profile=contents.profile,
@@ -83,8 +84,7 @@ def _write(
 ) -> list[str]:
     commands = {command.invocation.id: command for command in found.commands}
     last = list(commands.values())[-1] if commands else _nobody(found)
-    over = {own for own, command in commands.items() if command.status or command is not last}
-    tracker.open(found.plan, last.invocation, over)
+    tracker.open(found.plan, last.invocation)
     problems = _not_drawn(found, registry)
     if machines := sorted(set(tracker.known.running)):
         problems.append(

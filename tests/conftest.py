@@ -1,6 +1,9 @@
 """Shared fixtures: a registry, tiny studies, tiny images. Nothing here needs the network or a GPU."""
 
 import os
+import pwd
+import tempfile
+from pathlib import Path
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ.pop("MLFLOW_TRACKING_URI", None)  # tests never write to the store of whoever runs them
@@ -74,6 +77,21 @@ def mlflow_server(postgres, tmp_path_factory):
     database = postgres.create("mlflow")
     with mlflow_servers.running(tmp_path_factory.mktemp("server"), database) as server:
         yield server
+
+
+@pytest.fixture
+def mortal():
+    """A folder of an ordinary user, who this process is meanwhile: root may write anywhere."""
+    with tempfile.TemporaryDirectory() as made:  # pytest's own folders are closed to other users
+        user = os.geteuid()
+        if user == 0:
+            nobody = pwd.getpwnam("nobody").pw_uid
+            os.chown(made, nobody, -1)
+            os.seteuid(nobody)
+        try:
+            yield Path(made)
+        finally:
+            os.seteuid(user)
 
 
 @pytest.fixture

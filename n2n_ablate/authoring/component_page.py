@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from n2n_ablate.components import BOTH_WAYS
-from n2n_ablate.errors import AblateError
+from n2n_ablate.errors import FOREIGN, AblateError
 from n2n_ablate.part import plain, written
 from n2n_ablate.registry import Entry, Registry
 from n2n_ablate.registry.conformance import source_line
@@ -128,7 +128,7 @@ def _drawn(sampler: Any) -> RenderableType:
 
     try:
         found = anatomy(sampler, getattr(sampler, "made_for", None))
-    except Exception as error:  # noqa: BLE001  a plugin may raise anything, and its page is still wanted
+    except FOREIGN as error:  # a plugin may raise anything, and its page is still wanted
         return Text(f"It cannot be drawn: {str(error) or type(error).__name__}", "red")
     side = Table.grid(padding=(0, 3))
     side.add_row(_map(found), _kernels(found))

@@ -11,7 +11,7 @@ import typer
 
 from n2n_ablate.cli import options
 from n2n_ablate.cli.screen import messages, results
-from n2n_ablate.errors import AblateError, PluginError, StudyError, nearest
+from n2n_ablate.errors import FOREIGN, AblateError, PluginError, StudyError, nearest
 
 if TYPE_CHECKING:
     from n2n_ablate.components import Noise
@@ -225,7 +225,7 @@ def _measured(registry: Registry, part: Part, noise: Noise, probes: Sequence[Pro
         return diagnose(registry.build("sampler", part.name, part.parameters), noise, probes)
     except AblateError:
         raise
-    except Exception as error:
+    except FOREIGN as error:
         msg = f"sampler '{part}' cannot be measured: {error!r}"
         raise PluginError(msg) from error
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from n2n_ablate.doctor.finding import BROKEN, NOTE, OK, Finding
 from n2n_ablate.escape import unsigned
-from n2n_ablate.tracking.address import is_server, tracking_uri
+from n2n_ablate.tracking.address import is_server, knock, tracking_uri
 
 _PATIENCE = 5.0  # seconds for a server
 
@@ -68,11 +68,7 @@ def _database(topic: str, url: str) -> Iterator[Finding]:
                 text = f"{shown}: there is no folder '{file.absolute().parent}'"
                 yield Finding(topic, BROKEN, text, "make it, or name another store")
             return
-        engine = sqlalchemy.create_engine(parsed)
-        try:
-            engine.connect().close()
-        finally:
-            engine.dispose()
+        knock(url)
     except (sqlalchemy.exc.SQLAlchemyError, ImportError, OSError, ValueError) as error:
         reason = unsigned((str(error).splitlines() or [type(error).__name__])[0])
         text = f"{shown} cannot be opened: {reason}"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from n2n_ablate.doctor.finding import BROKEN, NOTE, OK, WARNING, Finding
 from n2n_ablate.errors import AblateError
+from n2n_ablate.output import FOLDERS, try_to_write
 
 _LOW, _LEAST = 2 * 2**30, 200 * 2**20  # bytes free on the disk
 
@@ -18,11 +19,15 @@ _LOW, _LEAST = 2 * 2**30, 200 * 2**20  # bytes free on the disk
 def folder(root: Path) -> Iterator[Finding]:
     """Look whether the output folder can be written, and how much space there is."""
     home = _existing(root)
+    what = f"the output folder '{root}'"
     try:
-        with tempfile.TemporaryFile(dir=home):
-            pass
+        try_to_write(home)
+        for place in (home / name for name in FOLDERS if home == root):
+            if place.exists():
+                what = f"'{place}' in the output folder"
+                try_to_write(place)
     except OSError as error:
-        text = f"the output folder '{root}' cannot be written: {error.strerror}"
+        text = f"{what} cannot be written: {error.strerror}"
         yield Finding("output", BROKEN, text, "name another with --output DIR")
         return
     made = "" if home == root else ", made by the first study"

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from n2n_ablate.components import pairs_of
+from n2n_ablate.errors import FOREIGN
 from n2n_ablate.fit.curves import POINTS
 from n2n_ablate.fit.device import Machine, arithmetic
 from n2n_ablate.fit.job import Fit, FitResult, Listener
@@ -83,7 +84,7 @@ def stacks_of(fits: Sequence[Fit], largest: int) -> Iterator[list[Fit]]:
 def _stack_key(fit: Fit) -> object:
     try:
         return _form(fit)
-    except Exception:  # noqa: BLE001  components are anybody's code: training alone says what is wrong
+    except FOREIGN:  # components are anybody's code: training alone says what is wrong
         return fit.key
 
 
@@ -127,7 +128,7 @@ class _Trainer:
                 return train(stack, self.machine, self.listener, self.stopped, points=self.points)
         except Cancelled:
             raise
-        except Exception as error:  # noqa: BLE001  components are anybody's code, and memory may run out
+        except FOREIGN as error:  # components are anybody's code, and memory may run out
             if len(stack) == 1:
                 seen = f"{type(error).__name__}: {_line(error)}{_place(stack[0], error)}"
                 return [failed(stack[0], f"stopped with {seen}")]
@@ -166,11 +167,11 @@ def failed(fit: Fit, reason: str) -> FitResult:
     )
 
 
-def _line(error: Exception) -> str:
+def _line(error: BaseException) -> str:
     return str(error).splitlines()[0][:300] if str(error) else "no message"
 
 
-def _place(fit: Fit, error: Exception) -> str:
+def _place(fit: Fit, error: BaseException) -> str:
     """Return where in the code of a component an error arose, if it did there."""
     parts = (fit.sampler, fit.backbone, fit.loss, fit.training, fit.estimator)
     files = {getattr(sys.modules.get(type(part).__module__), "__file__", None) for part in parts}

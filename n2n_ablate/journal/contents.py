@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from n2n_ablate.errors import StoreError, StudyError, nearest
+from n2n_ablate.identity import is_fit_key
 from n2n_ablate.journal.invocation import Invocation
 from n2n_ablate.part import Value
 from n2n_ablate.recipe import Recipe
@@ -197,6 +198,8 @@ def _take(line: Mapping[str, Any], contents: Contents) -> None:
     elif kind == "trial":
         own = {key: value for key, value in line.items() if key != "line"}
         own |= {"recipe": Recipe.from_json(line["recipe"]), "fits": tuple(line["fits"])}
+        if not all(map(is_fit_key, own["fits"])):  # they become names of files
+            raise ValueError(own["fits"])
         contents.trials[line["name"]] = Entry(**own)
     else:
         raise KeyError(kind)

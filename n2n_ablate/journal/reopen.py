@@ -89,7 +89,10 @@ class Reopened:
         return None if image is None else image.astype(np.float32) / 65535
 
     def problems(self) -> list[str]:
-        """Return one sentence for each thing that a reader of the results has to know is missing."""
+        """Return one sentence for each thing that a reader of the results has to know is missing.
+
+        An image that is damaged is among them once it has been asked for.
+        """
         found = []
         if self.lost:
             total = sum(len(item.rows) for item in self.result.trials)
@@ -105,6 +108,8 @@ class Reopened:
                 f"planned trials that are not finished: {', '.join(self.unfinished)}. "
                 "Running the study again goes on with them."
             )
+        if not self.plan.confirming:
+            found += self.store.imageless_told()
         if self.confirmation:
             found += [f"confirmation: {text}" for text in self.confirmation.problems()]
         elif self.plan.profile.confirm and not self.plan.confirming:
@@ -159,7 +164,7 @@ def opened(contents: Contents, root: Path) -> Reopened:
             "Run the study again: its fits are reused."
         )
         raise StoreError(msg)
-    store = FitStore(Output(root, reading=True))
+    store = FitStore(Output(root, reading=True), reading=True)
     own = _stage(contents, header, contents.trials.values(), store)
     later = contents.confirm
     if later is None or later.header is None:
@@ -210,7 +215,8 @@ def _trial(entry: Entry, header: Header, store: FitStore, lost: list[Lost]) -> T
     for (label, image, seed), key in zip(places, entry.fits, strict=True):
         result = _stored(key, entry, store)
         if result is None:
-            damaged = store.path(key).with_suffix(".damaged").exists()
+            path = store.path(key)
+            damaged = path in store.damaged or path.with_suffix(".damaged").exists()
             why = "damaged" if damaged else "missing"
             lost.append(Lost(entry.name, label, image, seed, key, why))
             result = _failed(key, f"its stored result is {why}")

@@ -16,7 +16,7 @@ from n2n_ablate.journal.invocation import Invocation
 from n2n_ablate.output import Output
 from n2n_ablate.results import StudyResult, TrialResult, Yardsticks
 from n2n_ablate.results.header import Header
-from n2n_ablate.store import write_whole
+from n2n_ablate.store import make_folder, write_whole
 from n2n_ablate.study import Plan, saved
 
 
@@ -78,6 +78,9 @@ class Journal:
 
     Whoever writes holds the lock of the study.
 
+    Raises:
+        StoreError: Its folder cannot be made, or what is there cannot be read.
+
     Attributes:
         path: The file.
         study: Of the study's own trials.
@@ -86,8 +89,12 @@ class Journal:
 
     def __init__(self, output: Output, plan: Plan, key: str) -> None:
         folder = output.root / "studies" / plan.study.name
-        folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / f"{plan.profile.name}-{key}.jsonl"
+        try:
+            make_folder(folder)
+        except OSError as error:
+            msg = f"the journal '{self.path}' cannot be written: {error.strerror}"
+            raise StoreError(msg) from error
         self._contents = read(self.path)
         self.study = Section(self, self._contents)
         self.command = ""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from n2n_ablate.components import Noise, Sampler, is_fixed, pairs_of
+from n2n_ablate.errors import FOREIGN
 
 SIDES = (12, 24)
 """Sides of the probe image in pixels; the second for samplers that need more than 12."""
@@ -44,7 +45,7 @@ def anatomy(sampler: Sampler, noise: Noise | None = None) -> Anatomy:
     for side in SIDES:
         try:
             return _anatomy(sampler, side, noise)
-        except Exception:  # a plugin may raise anything; a larger image may suit it
+        except FOREIGN:  # a plugin may raise anything; a larger image may suit it
             if side == SIDES[-1]:
                 raise
     raise AssertionError

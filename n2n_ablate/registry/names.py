@@ -11,7 +11,7 @@ from typing import Any
 
 from n2n_ablate import hookspecs, space
 from n2n_ablate.components import KINDS
-from n2n_ablate.errors import AblateError, PluginError, UnknownComponentError, nearest
+from n2n_ablate.errors import FOREIGN, AblateError, PluginError, UnknownComponentError, nearest
 from n2n_ablate.part import Part
 from n2n_ablate.registry import discovery
 from n2n_ablate.registry.conformance import require_methods
@@ -141,7 +141,7 @@ class Registry:
             return made
         except AblateError:
             raise
-        except Exception as error:
+        except FOREIGN as error:
             found = discovery.broken(entry.origin, error)
             msg = f"{owner} cannot be made: {found.why} ({found.where})"
             raise PluginError(msg) from error

@@ -69,7 +69,8 @@ def written(
         gallery(later, registry, images) if later else None,
     )
     text = page(report, registry) if kind == "html" else markdown(report)
-    return text, tuple(report.problems)
+    # Only making its pictures shows whether the stored images are whole.
+    return text, (*report.problems, *found.store.imageless_told())
 
 
 def _fits(found: Reopened) -> str:

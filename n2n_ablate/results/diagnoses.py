@@ -9,7 +9,7 @@ from n2n_ablate.bench import Subject
 from n2n_ablate.diagnostics import Diagnosis, Probe, diagnose
 from n2n_ablate.diagnostics.relation import Point
 from n2n_ablate.diagnostics.words import clear_leak
-from n2n_ablate.errors import AblateError, PluginError
+from n2n_ablate.errors import FOREIGN, AblateError, PluginError
 from n2n_ablate.part import Part
 from n2n_ablate.recipe import Recipe
 from n2n_ablate.registry import Registry
@@ -59,7 +59,7 @@ class Diagnoses:
                 found = diagnose(sampler, model, probes_of(subjects), steps=steps)
             except AblateError:
                 raise
-            except Exception as error:
+            except FOREIGN as error:
                 msg = f"sampler '{part}' cannot be measured under noise '{noise}': {error!r}"
                 raise PluginError(msg) from error
             self._known[key] = found

@@ -32,7 +32,8 @@ class SearchDatabase:
 
     A server that was stopped, and a file that another program has locked, are waited for; only then
     a call fails. On PostgreSQL an advisory lock, which dies with its owner, keeps a second process
-    off a search, whatever machine it runs on.
+    off a search, whatever machine it runs on. It dies with the server too, however short that was
+    away: so every call first looks whether it is still held.
 
     Args:
         url: An SQLAlchemy URL; `optuna.db` in the output folder if empty.
@@ -78,12 +79,13 @@ class SearchDatabase:
         """Own a search until `close` or the end of this process. Does nothing on other databases.
 
         Raises:
+            StoreError: The database stays away.
             BusyError: Another process owns it; `busy` is the message.
         """
         if self.shared:
             digest = hashlib.sha256(name.encode()).digest()
             self._held = int.from_bytes(digest[:8], "big", signed=True), busy
-            self._take()
+            self.call(lambda: None)
 
     def close(self) -> None:
         """Let go of everything."""
@@ -123,22 +125,25 @@ class SearchDatabase:
         assert self._held is not None
         key, busy = self._held
         guard = self._connect()
-        if guard.scalar(sqlalchemy.text(f"select pg_try_advisory_lock({key})")):
-            self._guard = guard
-            return
-        own = {"high": key >> 32 & 0xFFFFFFFF, "low": key & 0xFFFFFFFF}
-        found = guard.scalar(
-            sqlalchemy.text(
-                "select application_name from pg_locks join pg_stat_activity using (pid) where "
-                "locktype = 'advisory' and granted and classid = :high and objid = :low"
-            ),
-            own,
-        )
-        guard.close()
+        try:
+            if guard.scalar(sqlalchemy.text(f"select pg_try_advisory_lock({key})")):
+                self._guard = guard
+                return
+            own = {"high": key >> 32 & 0xFFFFFFFF, "low": key & 0xFFFFFFFF}
+            found = guard.scalar(
+                sqlalchemy.text(
+                    "select application_name from pg_locks join pg_stat_activity using (pid) where "
+                    "locktype = 'advisory' and granted and classid = :high and objid = :low"
+                ),
+                own,
+            )
+        finally:
+            if self._guard is not guard:
+                guard.close()
         raise BusyError(busy.format(owner=found or "another process"))
 
-    def _take_again(self) -> None:
-        """Make sure that the lock is still ours: it is gone when the server was."""
+    def _keep(self) -> None:
+        """Make sure that the lock is ours: the connection that holds it went when the server did."""
         if self._guard is not None:
             try:
                 self._guard.scalar(sqlalchemy.text("select 1"))
@@ -146,16 +151,14 @@ class SearchDatabase:
                 self._guard.invalidate()
                 self._guard.close()
                 self._guard = None
-                self._take()
-        elif self._held:
+        if self._guard is None and self._held:
             self._take()
 
     def _wait(self, ask: Callable[[], T], is_away: Callable[[BaseException], bool]) -> T:
         since, pause, broken = time.monotonic(), _FIRST_PAUSE, self.broke
         while True:
             try:
-                if self.broke > broken:
-                    self._take_again()
+                self._keep()
                 return ask()
             except (optuna.exceptions.StorageInternalError, DBAPIError) as error:
                 if not is_away(error):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from n2n_ablate.errors import FOREIGN
 from n2n_ablate.testing.backbones import BackboneContract
 from n2n_ablate.testing.estimators import EstimatorContract
 from n2n_ablate.testing.losses import LossContract
@@ -63,7 +64,7 @@ def broken_promise(kind: str, component: Any, promise: Promise) -> Broken | None
         getattr(case, promise.name)()
     except BrokenPromiseError as error:
         return Broken(promise, str(error), where(kind, component, error))
-    except Exception as error:  # noqa: BLE001  a component may raise anything
+    except FOREIGN as error:  # a component may raise anything
         first = (str(error) or "no message").strip().splitlines()[0]
         seen = f"{type(error).__name__}: {first}"
         return Broken(promise, seen, where(kind, component, error))

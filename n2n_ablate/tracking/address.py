@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 DATABASE = "mlflow.db"
+_PATIENCE = 10  # seconds until a database server has to answer
 _VIEW = "n2n"
 VIEW_TAG = f"mlflow.sharedViewState.{_VIEW}"
 """The tag of an experiment that keeps an arrangement of its chart page, see `chart_view`."""
@@ -29,6 +30,25 @@ def database_file(uri: str) -> Path | None:
 def is_server(uri: str) -> bool:
     """Say whether runs are kept by a server, which then also decides where files go."""
     return uri.startswith(("http://", "https://"))
+
+
+def knock(url: str) -> None:
+    """Connect to a database and hang up; a server that does not answer is waited for 10 s.
+
+    Args:
+        url: As SQLAlchemy has it.
+
+    Raises:
+        sqlalchemy.exc.SQLAlchemyError: It cannot be reached, or is none.
+        ImportError: Its driver is not installed.
+    """
+    import sqlalchemy
+
+    parsed = sqlalchemy.make_url(url)
+    timed = parsed.get_backend_name() in ("postgresql", "mysql", "mariadb")
+    own = {"connect_timeout": _PATIENCE} if timed and "connect_timeout" not in parsed.query else {}
+    engine = sqlalchemy.create_engine(parsed, poolclass=sqlalchemy.NullPool, connect_args=own)
+    engine.connect().close()
 
 
 def chart_link(base_url: str, experiment_id: str, *, arranged: bool = True) -> str:

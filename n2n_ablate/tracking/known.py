@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -47,7 +46,7 @@ class Known:
         trials: Those that are whole, by `FITS`.
         halves: Ids of those that are not, by `FITS`. They may go once the whole one is there.
         summaries: By invocation.
-        repaired: How many a dead process had left running; they are ended now.
+        repaired: How many of the study's a dead process had left running; they are ended now.
         running: Machines on which, for all that is known, somebody is still writing.
     """
 
@@ -62,10 +61,10 @@ def look(
     store: MlflowStore,
     experiment: str,
     plan: str,
-    ended: AbstractSet[str] = frozenset(),
+    ended: Container[str] = frozenset(),
     own: str = "",
 ) -> Known:
-    """Look through all runs of a plan, and end those whose process is gone.
+    """Look through all runs of a plan, and end those of the study whose process is gone.
 
     Args:
         store: The store.
@@ -75,17 +74,19 @@ def look(
         own: Id of a run that is being written by whoever asks.
     """
     known = Known()
-    for run in list(store.runs(experiment, f"tags.`{PLAN}` = '{plan}'")):
+    # With other seeds, say, it is another plan: what that left running would stay so for ever.
+    for run in list(store.runs(experiment, "attributes.status = 'RUNNING'")):
         tags = run.data.tags
         if run.info.run_id == own:
             continue
-        if run.info.status == "RUNNING":
-            if not _is_dead(tags) and tags.get("invocation") not in ended:
-                known.running.append(tags.get(HOST, "another machine"))
-                continue
+        if _is_dead(tags) or tags.get("invocation", "") in ended:
             store.end(run.info.run_id, "KILLED")
             known.repaired += 1
-        _sort_in(run, known)
+        elif tags.get(PLAN) == plan:
+            known.running.append(tags.get(HOST, "another machine"))
+    for run in store.runs(experiment, f"tags.`{PLAN}` = '{plan}'"):
+        if run.info.status != "RUNNING":
+            _sort_in(run, known)
     for fits in known.halves.keys() & known.trials.keys():
         for run_id in known.halves.pop(fits):
             store.client.delete_run(run_id)

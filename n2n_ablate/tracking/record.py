@@ -108,9 +108,10 @@ def content_key(plan: Plan, trial: Trial) -> str:
     return _digest([plan.key, canonical(trial.recipe.to_json())])
 
 
-def fits_key(result: TrialResult) -> str:
-    """Return the identity of a trial's fits: another device or changed code gives another."""
-    return _digest(sorted(row.result.key for row in result.rows))
+def fits_key(plan: Plan, result: TrialResult) -> str:
+    """Return the identity of a trial with its fits: another device or changed code gives another."""
+    fits = _digest(sorted(row.result.key for row in result.rows))
+    return f"{content_key(plan, result.trial)}-{fits}"
 
 
 def outcome_key(result: TrialResult) -> str:

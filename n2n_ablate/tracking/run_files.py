@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +28,23 @@ class RunFiles:
         store: Where they go.
         output: Has the denoised images.
         registry: To draw and to measure samplers; without it neither is done.
+        note: Told of pictures that are missing because a stored image is damaged.
 
     Attributes:
         diagnoses: What was measured, by name of the run.
     """
 
-    def __init__(self, store: MlflowStore, output: Output, registry: Registry | None) -> None:
+    def __init__(
+        self,
+        store: MlflowStore,
+        output: Output,
+        registry: Registry | None,
+        note: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.diagnoses: dict[str, ByCondition] = {}
         self._store = store
-        self._fits = FitStore(output)
+        self._fits = FitStore(output, reading=True)
+        self._note = note
         self._registry = registry
         self._measured = Diagnoses(registry) if registry else None
 
@@ -58,6 +66,9 @@ class RunFiles:
     ) -> None:
         """Write pictures and tables of a trial; its images are read from the fit store."""
         whole = result.with_images(lambda key: self._fits.load(key, with_image=True))
+        for text in self._fits.imageless_told():
+            self._note(text)
+        self._fits.imageless.clear()
         with tempfile.TemporaryDirectory() as folder:
             trial_files.write_trial(
                 Path(folder),

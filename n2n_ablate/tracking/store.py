@@ -11,12 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import sqlalchemy
 from sqlalchemy.exc import OperationalError
 
 from n2n_ablate.errors import AwayError, StoreError
 from n2n_ablate.escape import unsigned
-from n2n_ablate.tracking.address import DATABASE, database_file, is_server
+from n2n_ablate.tracking.address import DATABASE, database_file, is_server, knock
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -143,8 +142,7 @@ class MlflowStore:
     def _reach(self) -> None:
         """Knock at a database server: MLflow itself goes on trying for minutes when it is down."""
         if self.uri.startswith(("postgresql", "mysql", "mssql")):
-            engine = sqlalchemy.create_engine(self.uri, poolclass=sqlalchemy.NullPool)
-            engine.connect().close()
+            knock(self.uri)
 
     def experiment_id(self, name: str) -> str | None:
         """Return the id of an experiment, None if there is none."""
@@ -259,7 +257,7 @@ class MlflowStore:
             away = code in _MAY_PASS if code else isinstance(error, OSError | OperationalError)
             raise (AwayError if away else StoreError)(msg) from error
 
-    def _opening(self) -> contextlib.AbstractContextManager[object]:
+    def _opening(self) -> contextlib.AbstractContextManager[None]:
         if is_server(self.uri):
             return contextlib.nullcontext()
         return self._output.opening(database_file(self.uri))

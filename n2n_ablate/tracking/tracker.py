@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from n2n_ablate.escape import unsigned
 from n2n_ablate.hookspecs import hookimpl
 from n2n_ablate.journal.contents import Command
 from n2n_ablate.journal.invocation import Invocation
+from n2n_ablate.journal.over import Over
 from n2n_ablate.output import Output
 from n2n_ablate.registry import Registry
 from n2n_ablate.results import StudyResult, TrialResult
@@ -49,6 +49,7 @@ class MlflowTracker:
         output: The output folder, home of the store unless another is named.
         uri: An MLflow tracking URI; by default `MLFLOW_TRACKING_URI`, else the output folder's.
         registry: To draw and to measure samplers.
+        note: Told what is missing in the runs.
 
     Attributes:
         known: What the store has; see `open`.
@@ -59,13 +60,17 @@ class MlflowTracker:
     """
 
     def __init__(
-        self, output: Output, uri: str | None = None, registry: Registry | None = None
+        self,
+        output: Output,
+        uri: str | None = None,
+        registry: Registry | None = None,
+        note: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.store = MlflowStore(output, tracking_uri(output.root, uri))
         self._output, self._asked = output, bool(uri)
         self.known = Known()
         self.written: list[str] = []
-        self._files = RunFiles(self.store, output, registry)
+        self._files = RunFiles(self.store, output, registry, note)
         self._baseline: TrialResult | None = None
         self._images: tuple[str, ...] = ()
         self._summary = ""
@@ -88,23 +93,23 @@ class MlflowTracker:
                 self._summary = self._create("summary", "summary", now(), {}, invocation)
             self._arrange(())
 
-    def open(
-        self, plan: Plan, invocation: Invocation, ended: AbstractSet[str] = frozenset()
-    ) -> None:
+    def open(self, plan: Plan, invocation: Invocation) -> None:
         """Open the store without beginning a summary: for what was not tracked when it happened.
+
+        Whoever calls this holds the lock of the study, so earlier commands are over.
 
         Args:
             plan: The study's plan.
             invocation: Whose trials follow, unless they say otherwise.
-            ended: Ids of invocations that are known to be over.
 
         Raises:
             StoreError: The store cannot be opened.
         """
         self._plan, self._running, self._invocation = plan, plan, invocation
         with self.store.explained():
-            self._experiment = self.store.experiment(plan.study.name, f"**{plan.study.question}**")
-            self.known = look(self.store, self._experiment, plan.key, ended)
+            self._experiment = self.store.experiment(plan.study.name, trial_files.headline(plan))
+            self._over = Over(self._output, plan.study.name, invocation.id)
+            self.known = look(self.store, self._experiment, plan.key, self._over)
 
     @hookimpl(specname="trial_finished")
     def trial(
@@ -173,7 +178,7 @@ class MlflowTracker:
 
     def knows(self, result: TrialResult) -> bool:
         """Say whether there is a whole run of these fits, whatever they gave."""
-        return self._fits(result) in self.known.trials
+        return record.fits_key(self._plan, result) in self.known.trials
 
     def later(self) -> str:
         """See `background.Outside`."""
@@ -196,8 +201,8 @@ class MlflowTracker:
         try:
             with self.store.explained():
                 if self._unsure:
-                    known = look(self.store, self._experiment, self._plan.key, own=self._summary)
-                    self.known, self._unsure = known, False
+                    about = self.store, self._experiment, self._plan.key, self._over
+                    self.known, self._unsure = look(*about, own=self._summary), False
                 yield
         except AwayError:
             self._unsure = True
@@ -224,12 +229,9 @@ class MlflowTracker:
         self.store.log(run, tags=tags)
         self.store.end(run, _ENDS.get(status, "FAILED"), end)
 
-    def _fits(self, result: TrialResult) -> str:
-        return f"{record.content_key(self._plan, result.trial)}-{record.fits_key(result)}"
-
     def _keep(self, given: _Given) -> None:
         result = given.result
-        fits, outcome = self._fits(result), record.outcome_key(result)
+        fits, outcome = record.fits_key(self._plan, result), record.outcome_key(result)
         pictures = record.pictures(given.result, given.subjects)
         old = self.known.trials.get(fits)
         if not old or old.outcome != outcome or result.trial.role != "search":

@@ -140,6 +140,11 @@ def write_study(
         (folder / "study.toml").write_text(plan.study.text, encoding="utf-8")
 
 
+def headline(plan: Plan) -> str:
+    """Return the study's question as Markdown."""
+    return f"**{for_markdown(plan.study.question)}**"
+
+
 def summary(result: StudyResult, diagnoses: Mapping[str, ByCondition] | None = None) -> str:
     """Return the question and its tables as Markdown, for the front page of a tracker.
 
@@ -147,7 +152,7 @@ def summary(result: StudyResult, diagnoses: Mapping[str, ByCondition] | None = N
     """
     known = diagnoses or {}
     plan = result.plan
-    parts = [f"**{for_markdown(plan.study.question)}**"]
+    parts = [headline(plan)]
     for condition in plan.conditions:
         rows = [
             "| trial | PSNR dB | difference from baseline | verdict | leak | gap | fits |",

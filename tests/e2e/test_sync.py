@@ -183,7 +183,9 @@ def test_a_sync_that_was_killed_is_completed_and_leaves_no_run_running(home, cop
     assert {one["status"] for one in found.values()} == {"FINISHED"}
 
 
-def test_a_study_that_was_killed_while_it_was_tracked_is_repaired(home, copy):
+@pytest.mark.parametrize("tag", ["n2n.pid", "n2n.host"])
+def test_a_study_that_was_killed_while_it_was_tracked_is_repaired(home, copy, tag):
+    """Its process is gone; or its machine has another name now, as a container has."""
     root = copy("killed")
     (journal,) = (root / "studies" / "grid").iterdir()
     lines = journal.read_text().splitlines(keepends=True)
@@ -195,7 +197,8 @@ def test_a_study_that_was_killed_while_it_was_tracked_is_repaired(home, copy):
     gone.wait()
     for name in ("summary", "baseline"):  # as kill -9 leaves them
         store.client.update_run(before[name]["id"], status="RUNNING")
-        store.client.set_tag(before[name]["id"], "n2n.pid", str(gone.pid))
+        left = {"n2n.pid": str(gone.pid), "n2n.host": "0123456789ab"}[tag]
+        store.client.set_tag(before[name]["id"], tag, left)
     store.client.delete_tag(before["summary"]["id"], "status")
     assert bring(root).repaired == 2
     after = told(root)
@@ -243,6 +246,22 @@ def test_fits_that_are_lost_are_said_and_do_not_spoil_a_run_that_is_there(copy):
     assert (
         told(root)[found.result.trials[1].trial.name] == before[found.result.trials[1].trial.name]
     )
+
+
+def test_a_stored_image_that_is_damaged_costs_its_picture_and_is_said(copy):
+    root = copy("damaged")
+    found = reopen.reopen(root, "grid")
+    path = found.store.path(found.result.trials[1].rows[0].result.key)
+    content = bytearray(path.read_bytes())
+    content[-7] ^= 1  # the last bytes are the image's
+    path.write_bytes(content)
+    done = bring(root)
+    (problem,) = done.problems
+    assert problem.startswith(f"stored images that are damaged and left out: '{path}'. Delete")
+    runs = told(root)
+    assert {one["status"] for one in runs.values()} == {"FINISHED"}
+    assert runs[found.result.trials[1].trial.name]["curves"]["psnr.one"]
+    assert path.exists()
 
 
 def test_more_runs_than_one_page_are_all_seen(copy, monkeypatch):

@@ -8,11 +8,13 @@ import json
 import math
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tomllib
 
 import pytest
+from program import here
 
 from n2n_ablate import cli, study
 from n2n_ablate.errors import AblateError, printable
@@ -378,3 +380,97 @@ def test_bytes_that_are_no_text_do_not_break_the_message(folder):
     (line,) = done.stderr.decode().splitlines()
     assert line.startswith("error: no kind is called '")
     assert line.isprintable()
+
+
+# What is stored
+
+TRAINED = {
+    "raises": "image.requires_grad and 1 / 0",
+    "exits": "image.requires_grad and sys.exit('gone')",
+    "exits-at-once": "sys.exit('gone')",
+    "nan": "image.mul_(math.nan) if image.requires_grad else None",
+    "infinite": "setattr(image, 'data', image.data * 1e30)",
+    "shrinks": "setattr(image, 'data', image.data[..., :4]) if image.requires_grad else None",
+    "rewires": "torch.set_grad_enabled(False)",
+    "numbers": "torch.manual_seed(0), random.seed(0), numpy.random.seed(0)",
+}
+"""What a sampler does when its split is applied in training, by what it is called."""
+MISCHIEF = "import math, random, sys\n\nimport numpy\nimport torch\n" + PLUGIN.replace(
+    "lambda image: (", "lambda image: (self.spoil(image), ("
+).replace("1::2, :])", "1::2, :]))[1]").replace(
+    "    def draw", "    def spoil(self, image):\n        SPOIL\n\n    def draw"
+)
+
+
+@pytest.fixture(scope="module")
+def stocked(tmp_path_factory, tiny_text):
+    """A folder in which a study was run, and what it left: its table, fits and journal."""
+    folder = tmp_path_factory.mktemp("stocked")
+    (folder / "tiny.toml").write_text(tiny_text)
+    words = ["study", "tiny.toml", "--tracking", "none", "--trials", "3", "--json"]
+    done = here(*words, "--set", "training.steps=3", folder=folder)
+    assert done.returncode == 0, done.stderr
+    kept = ("fits", "studies")
+    files = [path for name in kept for path in (folder / "mlruns" / name).rglob("*.*")]
+    assert len(files) == 7
+    return folder, json.loads(done.stdout), {path: path.read_bytes() for path in files}
+
+
+@pytest.fixture
+def nothing_is_lost(stocked):
+    """Check after a test that the study has every fit and every line, and finds the same again."""
+    folder, table, before = stocked
+    yield folder
+    for path, content in before.items():
+        now = path.read_bytes()
+        assert now == content if path.suffix == ".safetensors" else now.startswith(content), path
+    assert not list((folder / "mlruns" / "fits").rglob("*.damaged"))
+    shutil.rmtree(folder / "plugins", ignore_errors=True)
+    words = ["study", "tiny.toml", "--tracking", "none", "--trials", "3", "--json"]
+    again = json.loads(here(*words, "--set", "training.steps=3", folder=folder).stdout)
+    assert again["reused"] == again["fits"] == 6
+    assert again["conditions"] == table["conditions"]
+
+
+def test_wrong_commands_cost_nothing_that_is_stored(nothing_is_lost, photo):
+    folder = nothing_is_lost
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n nothing")
+    photo(folder / "whole.png")
+    photo(folder / "dot.png", size=1)
+    for words in WRONG:
+        given = ["tiny.toml" if word == "TINY" else word for word in words]
+        assert here(*given, folder=folder).returncode == 1, given
+
+
+def test_wrong_studies_cost_nothing_that_is_stored(nothing_is_lost, tiny_text, registry):
+    folder = nothing_is_lost
+    path = folder / "wrong.toml"  # it may well have the name of the study that was run
+    refused = 0
+    for seed in range(30):
+        data = mutated(tomllib.loads(tiny_text), random.Random(seed))
+        path.write_text("\n".join(f"{toml(key)} = {toml(value)}" for key, value in data.items()))
+        if refusal(lambda: planned(study.read(path), registry)) is not None:
+            done = here("study", path, "--tracking", "none", folder=folder)
+            refused += done.returncode == 1
+    assert refused > 10
+
+
+@pytest.mark.parametrize("what", TRAINED)
+def test_a_plugin_that_does_harm_in_training_costs_its_own_fits_alone(
+    nothing_is_lost, tiny_text, what
+):
+    folder = nothing_is_lost
+    (folder / "plugins").mkdir()
+    (folder / "plugins" / "mine.py").write_text(MISCHIEF.replace("SPOIL", TRAINED[what]))
+    (folder / "harm.toml").write_text(tiny_text.replace('name = "diagonal"', 'name = "mine"'))
+    words = ["study", "harm.toml", "--tracking", "none", "--trials", "3", "--json"]
+    done = here(*words, "--set", "training.steps=3", folder=folder)
+    assert "Traceback" not in done.stderr
+    assert done.returncode in (0, 1, 3), done.stderr
+    if done.returncode == 1:
+        assert "mine" in done.stderr
+        return
+    told = json.loads(done.stdout)
+    assert told["reused"] >= 4
+    names = {row["name"]: row for row in told["conditions"][0]["trials"]}
+    assert names["baseline"]["failures"] == names["sampler.center=0.2"]["failures"] == 0

@@ -1,9 +1,11 @@
 """A full disk ends a study in order, with a message; with room made, the same study goes on."""
 
+import contextlib
 import io
 import subprocess
 
 import pytest
+from program import here
 from rich.console import Console
 
 from n2n_ablate.errors import StoreError
@@ -15,8 +17,11 @@ from n2n_ablate.session import Request, open_runner, open_session
 SIZE = 2 << 20
 
 
+NAMES = 150
+
+
 class Disk:
-    """A disk of 2 MB in memory, which can be filled but for so many bytes."""
+    """A disk of 2 MB and 150 names in memory, which can be filled but for so many bytes."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -30,6 +35,12 @@ class Disk:
         )
         self._filler.write_bytes(b"\0" * max(0, free - but))
 
+    def use_up_names(self):
+        (self.folder / "names").mkdir()
+        with contextlib.suppress(OSError):
+            for place in range(NAMES):
+                (self.folder / "names" / str(place)).touch()
+
     def make_room(self):
         self._filler.unlink()
 
@@ -38,7 +49,7 @@ class Disk:
 def disk(tmp_path):
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE},nr_inodes={NAMES}", "tmpfs", str(folder)]
     try:
         done = subprocess.run(mount, capture_output=True, check=False)
     except FileNotFoundError:
@@ -81,3 +92,31 @@ def test_a_search_that_cannot_be_written_is_one_line(tiny, disk):
         runner.search.ask()
     disk.make_room()
     assert runner.search.ask().values
+
+
+def test_a_new_study_on_a_full_disk_is_one_line(tiny, disk):
+    session = open_session(Request(study=str(tiny), trials=1))
+    output, view = Output(disk.folder / "out"), Silent(Console(file=io.StringIO()))
+    disk.use_up_names()
+    told = r"cannot be (written|taken): No space left on device"
+    with pytest.raises(StoreError, match=f"the journal .* {told}"):
+        open_runner(session, output, view, tracking="none")
+    for lock in (output.lock(session.lock_name, "busy"), output.opening()):
+        with pytest.raises(StoreError, match=f"the lock .* {told}"), lock:
+            pass
+    out = disk.folder / "out"
+    done = here("study", tiny, "--tracking", "none", "--output", out, folder=tiny.parent)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: the output folder '{out}' cannot be written: No space left")
+
+
+def test_a_disk_that_is_read_only_now_is_one_line(tiny, disk):
+    output = Output(disk.folder / "out")
+    remount = ["mount", "-o", "remount,ro", str(disk.folder)]
+    subprocess.run(remount, check=True)
+    with pytest.raises(StoreError, match="cannot be written: Read-only file system"):
+        Output(disk.folder / "out")
+    with pytest.raises(StoreError, match="taken: Read-only"), output.lock("study", "busy"):
+        pass
+    Output(disk.folder / "out", reading=True)

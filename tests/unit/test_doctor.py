@@ -1,9 +1,10 @@
 """The doctor finds what is broken, says what to do, and changes nothing."""
 
 import json
-import os
+import socket
 import sqlite3
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from program import here, run
 from n2n_ablate import doctor
 from n2n_ablate.doctor import BROKEN, NOTE, OK, WARNING, host, remote, stores
 from n2n_ablate.output import Output
+from n2n_ablate.tracking import address
 
 
 def states(found):
@@ -77,10 +79,15 @@ def test_plugins_that_cannot_be_loaded_are_warnings_with_file_and_line(folder):
     assert BROKEN in states(host.plugins(folder / "nowhere"))
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_cannot_be_written_is_broken(folder):
-    (folder / "mine").mkdir(mode=0o500)
-    assert "cannot be written" in only(stores.folder(folder / "mine"), "output", BROKEN).text
+def test_a_folder_that_cannot_be_written_is_broken(mortal):
+    (mortal / "mine").mkdir(mode=0o500)
+    for path in (mortal / "mine", mortal / "mine" / "new"):
+        item = only(stores.folder(path), "output", BROKEN)
+        assert f"the output folder '{path}' cannot be written: Permission" in item.text
+    Output(mortal / "out")
+    (mortal / "out" / "locks").chmod(0o500)
+    item = only(stores.folder(mortal / "out"), "output", BROKEN)
+    assert f"'{mortal / 'out' / 'locks'}' in the output folder cannot be written" in item.text
 
 
 @pytest.mark.parametrize("name", ["taken/mlruns", "x" * 300])
@@ -182,6 +189,20 @@ def test_a_storage_is_tried_and_never_made(folder, url, state):
     assert states(found) == ([] if state is None else [state])
     assert not any("secret" in item.text for item in found)
     assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize("given", ["", "?connect_timeout=2"])
+def test_a_database_server_that_takes_calls_and_says_nothing_is_not_waited_for(monkeypatch, given):
+    pytest.importorskip("psycopg", reason="pip install 'n2n-ablate[postgres]'")
+    monkeypatch.setattr(address, "_PATIENCE", 2 if not given else 600)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql+psycopg://me:secret@127.0.0.1:{silent.getsockname()[1]}/none{given}"
+        begun = time.monotonic()
+        (item,) = remote.storage(url)
+        assert time.monotonic() - begun < 20
+    assert item.state == BROKEN
+    assert "timeout" in item.text
+    assert "secret" not in item.text
 
 
 def test_a_device_that_fails_is_broken(monkeypatch):

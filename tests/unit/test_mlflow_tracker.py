@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -340,6 +340,64 @@ def test_runs_of_a_dead_process_are_ended_and_those_of_a_living_one_left_alone(o
     assert client.get_run(made["dead"].info.run_id).info.status == "KILLED"
     assert client.get_run(made["alive"].info.run_id).info.status == "RUNNING"
     assert client.get_run(mine.info.run_id).info.status == "KILLED"
+
+
+@both
+def test_no_run_of_the_study_stays_running_when_its_command_is_over(output, plan, two):
+    """Killed with other seeds; its number taken by another process; its machine renamed."""
+    journals = output.root / "studies" / "tiny"
+    journals.mkdir()
+
+    def begun(key, *ids):
+        lines = [
+            {"line": "command", "host": "x", "at": 1, "invocation": asdict(replace(ABOUT, id=own))}
+            for own in ids
+        ]
+        (journals / f"quick-{key}.jsonl").write_text("\n".join(map(json.dumps, lines)))
+
+    begun("aa", "own", "same-journal")
+    begun("bb", "other-journal", "container")
+    begun("cc", "alive")
+    places = {
+        "same-journal": (plan, {"n2n.pid": "1"}),
+        "other-journal": (two, {"n2n.pid": "1"}),
+        "container": (two, {"n2n.host": "0123456789ab"}),
+        "alive": (two, {"n2n.pid": "1"}),
+        "stranger": (two, {"n2n.pid": "1"}),  # who knows: it is in no journal here
+    }
+    runs = {}
+    for own, (asked, tags) in places.items():
+        tracker = MlflowTracker(output)
+        tracker.start(asked, replace(ABOUT, id=own))
+        (runs[own],) = [
+            run
+            for run in tracker.store.runs(tracker.store.experiment_id("tiny"), "")
+            if run.data.tags["invocation"] == own
+        ]
+        tracker.store.log(runs[own].info.run_id, tags=tags)
+    store = tracker.store
+    for run in runs.values():  # the tracker of this process ended those of the ones before
+        store.client.update_run(run.info.run_id, status="RUNNING")
+    with Output(output.root).lock("tiny-cc", "unused"):
+        tracker = MlflowTracker(output)
+        tracker.start(plan, replace(ABOUT, id="own"))
+    ended = {
+        own
+        for own, run in runs.items()
+        if store.client.get_run(run.info.run_id).info.status == "KILLED"
+    }
+    assert ended == {"same-journal", "other-journal", "container"}
+    assert tracker.known.repaired == 3
+    MlflowTracker(output).start(plan, replace(ABOUT, id="own"))  # now nobody holds its lock
+    assert store.client.get_run(runs["alive"].info.run_id).info.status == "KILLED"
+
+
+def test_a_question_is_no_markup_on_the_page_of_its_experiment(output, plan):
+    asked = replace(plan, study=replace(plan.study, question="<b>Is ![x](http://x) it?</b>"))
+    tracker = MlflowTracker(output)
+    tracker.start(asked, ABOUT)
+    page = tracker.store.client.get_experiment(tracker.store.experiment_id("tiny"))
+    assert page.tags["mlflow.note.content"] == r"**\<b\>Is !\[x\](http://x) it?\</b\>**"
 
 
 @both

@@ -177,7 +177,10 @@ def test_lost_fits_are_counted_named_and_kept_out_of_the_means(moved):
     first, second = trial.rows[0], trial.rows[1]
     before.store.path(first.result.key).unlink()
     before.store.path(second.result.key).write_bytes(b"half")
-    for _ in range(2):  # the second time the damaged file has been set aside
+    damaged = before.store.path(second.result.key)
+    for aside in (False, True):
+        if aside:  # as a study does it that runs again
+            damaged.rename(damaged.with_suffix(".damaged"))
         after = reopen.reopen(moved, "tiny")
         assert [(x.trial, x.image, x.why) for x in after.lost] == [
             (trial.trial.name, "one", "missing"),
@@ -189,6 +192,7 @@ def test_lost_fits_are_counted_named_and_kept_out_of_the_means(moved):
         assert item.by_image("psnr", "sigma 25") == {}
         assert item.by_image("psnr", "half") == trial.by_image("psnr", "half")
         assert "missing" in answer.failures(after.result)
+        assert damaged.exists() != aside
 
 
 def test_a_fit_that_stopped_with_an_error_keeps_its_reason(folder, tiny):
@@ -259,6 +263,18 @@ def test_what_a_kill_left_is_opened_and_said(moved):
     assert again.commands[-1].status == "interrupted"
     assert again.commands[-1].trials == ("baseline",)
     assert len(again.result.trials) == 2
+
+
+@pytest.mark.parametrize("key", ["../../../../etc/passwd", "AB" * 16, "ab" * 17, "", 1, None])
+def test_a_journal_cannot_name_other_files_as_fits(moved, key):
+    path = journal.find(moved, "tiny")[0].path
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    spoilt = next(line for line in lines if line.get("name") == "diagonal")
+    spoilt["fits"][1] = key
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    found = reopen.reopen(moved, "tiny")
+    assert found.journal.unreadable == 1
+    assert found.unfinished == ("diagonal",)
 
 
 @pytest.mark.parametrize(

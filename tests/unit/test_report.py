@@ -156,6 +156,27 @@ def test_a_page_without_images_says_so_and_has_the_rest(found, registry, tmp_pat
     assert "Diagnostics of the samplers" not in text
 
 
+def test_stored_images_that_are_damaged_are_named_and_cost_nothing_else(
+    root, found, registry, tmp_path
+):
+    shutil.copytree(root, tmp_path / "mlruns")
+    files = sorted((tmp_path / "mlruns" / "fits").rglob("*.safetensors"))
+    for file in files:
+        content = bytearray(file.read_bytes())
+        content[-7] ^= 1  # the last bytes are the image's
+        file.write_bytes(content)
+    after = reopen.reopen(tmp_path / "mlruns", "tiny")
+    text, problems = written(after, "html", registry, diagnostics=False)
+    (told,) = [text for text in problems if "stored images that are damaged" in text]
+    assert str(tmp_path / "mlruns" / "fits") in told
+    assert "image not kept" in text
+    assert not after.lost
+    assert [x.figures for x in after.result.lines(HERE)] == [
+        x.figures for x in found.result.lines(HERE)
+    ]
+    assert sorted((tmp_path / "mlruns" / "fits").rglob("*.*")) == files
+
+
 def test_markdown_keeps_names_from_being_markup(found):
     text = markdown(build(found))
     assert "<script>" not in text

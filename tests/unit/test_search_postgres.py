@@ -112,6 +112,37 @@ def test_a_server_that_is_stopped_and_started_again_costs_a_search_a_pause(
         opened("two")
 
 
+def test_a_server_that_restarts_between_two_calls_does_not_cost_the_lock(postgres, opened):
+    search = opened()
+    run(search, 2)
+    postgres.stop()
+    postgres.start()  # while fits are trained: nobody asks for anything
+    asked = search.ask()
+    with pytest.raises(BusyError, match=r"'tiny' is being run by n2n-ablate, process \d+ on "):
+        opened("two")
+    postgres.stop()
+    postgres.start()
+    search.tell(asked, 1.0)
+    with pytest.raises(BusyError):
+        opened("two")
+    assert len(search.finished()) == 3
+
+
+def test_who_lost_a_search_to_another_process_writes_nothing_more_into_it(postgres, opened):
+    search = opened()
+    asked = search.ask()
+    postgres.stop()
+    postgres.start()
+    other = opened("two")  # before the first has noticed
+    for late in (search.ask, lambda: search.tell(asked, 1.0), search.finished):
+        with pytest.raises(BusyError, match=r"with the same search storage\. Wait, or use another"):
+            late()
+    assert other.ask() == asked
+    assert other.finished() == []
+    other.close()
+    search.tell(asked, 1.0)  # the other is gone: it may be had again
+
+
 def test_a_server_that_stays_away_ends_the_search_in_one_line(postgres, opened, monkeypatch):
     monkeypatch.setattr(search_database, "_PATIENCE", 1.0)
     search = opened()

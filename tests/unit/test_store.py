@@ -1,16 +1,19 @@
 """Finished fits: written whole, checked when read, told apart by everything that matters."""
 
 import dataclasses
+import json
 import os
 import stat
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from n2n_ablate.errors import BusyError, StoreError
 from n2n_ablate.fit import FitResult
+from n2n_ablate.fit.parcel import apart
 from n2n_ablate.identity import Fingerprints, stream
-from n2n_ablate.output import Output
+from n2n_ablate.output import FOLDERS, Output
 from n2n_ablate.recipe import Part, Recipe, source_digest
 from n2n_ablate.store import FitStore, write_whole
 
@@ -88,6 +91,81 @@ def test_an_image_that_is_damaged_does_not_cost_the_figures(store):
     assert store.load(KEY) is None
 
 
+def reading(tmp_path):
+    return FitStore(Output(tmp_path / "out", reading=True), reading=True)
+
+
+def same(one, other):
+    """Say whether a result is the other, but for the image."""
+    plain = ("key", "figures", "seconds", "failure", "passing")
+    names = set(one.curves) | set(other.curves)
+    arrays = [(one.steps, other.steps), *((one.curves[name], other.curves[name]) for name in names)]
+    return all(getattr(one, name) == getattr(other, name) for name in plain) and all(
+        a.dtype == b.dtype and np.array_equal(a, b) for a, b in arrays
+    )
+
+
+@pytest.mark.parametrize("block", range(3))
+def test_a_flipped_bit_never_gives_another_result(store, tmp_path, block):
+    """One bit after the other, of every byte of a file, its header included."""
+    store.save(result())
+    path = store.path(KEY)
+    content = path.read_bytes()
+    reader = reading(tmp_path)
+    lost = 0
+    for place in range(len(content)):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << (place + block) % 8
+        path.write_bytes(damaged)
+        shown = reader.load(KEY, with_image=True)
+        assert path.read_bytes() == damaged, "a reader changes nothing"
+        found = store.load(KEY)
+        assert found is None or same(found, result()), place
+        assert (found is None) == (shown is None) == (not path.exists()), place
+        if shown is not None:
+            assert same(shown, result()), place
+            image = shown.denoised
+            assert image is None or np.array_equal(image, result().denoised), place
+            assert (image is None) == (path in reader.imageless), place
+        lost += found is None
+        reader.imageless.clear()
+    assert len(store.damaged) == len(reader.damaged) == lost > len(content) / 2
+
+
+def test_a_file_from_before_the_checksum_covered_everything_is_read(store):
+    about, arrays = apart(result())
+    sums = {
+        "rest": "8b253896282d0374b8c7ed5b801c897c",
+        "denoised": "c380fdec47bf989299ca65927b9c873e",
+    }
+    path = store.path(KEY)
+    path.parent.mkdir()
+    path.write_bytes(save(arrays, {"fit": json.dumps(about | {"sums": sums})}))
+    found = store.load(KEY, with_image=True)
+    assert same(found, result())
+    assert np.array_equal(found.denoised, result().denoised)
+    path.write_bytes(path.read_bytes().replace(b"27.125", b"27.126"))
+    assert store.load(KEY) is None
+
+
+def test_who_only_reads_keeps_the_figures_of_a_fit_whose_image_is_damaged(store, tmp_path):
+    store.save(result())
+    path = store.path(KEY)
+    content = bytearray(path.read_bytes())
+    content[-7] ^= 1
+    path.write_bytes(content)
+    reader = reading(tmp_path)
+    assert reader.load(KEY).figures == result().figures
+    assert reader.imageless_told() == []
+    found = reader.load(KEY, with_image=True)
+    assert found.figures == result().figures
+    assert found.denoised is None
+    (told,) = reader.imageless_told()
+    assert f"damaged and left out: '{path}'. Delete the files, and running" in told
+    assert path.exists()
+    assert not reader.damaged
+
+
 def test_a_file_under_another_name_is_not_believed(store):
     store.save(result())
     other = "cd" * 16
@@ -106,11 +184,31 @@ def test_a_crash_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_read_only_folder_is_named(tmp_path):
-    tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
-    with pytest.raises(StoreError, match="cannot be written"):
-        Output(tmp_path / "out")
+READ_ONLY = stat.S_IRUSR | stat.S_IXUSR
+
+
+def test_a_read_only_folder_is_named(mortal):
+    mortal.chmod(READ_ONLY)
+    with pytest.raises(StoreError, match="/out' cannot be written: Permission denied"):
+        Output(mortal / "out")
+
+
+@pytest.mark.parametrize("name", ["", *FOLDERS])
+def test_a_read_only_folder_in_an_output_folder_is_named_at_the_start(mortal, name):
+    Output(mortal / "out")
+    (mortal / "out" / name).chmod(READ_ONLY)
+    told = f"'{mortal / 'out' / name}'( in the output folder)? cannot be written: Permission denied"
+    with pytest.raises(StoreError, match=told):
+        Output(mortal / "out")
+    Output(mortal / "out", reading=True)
+
+
+def test_a_lock_that_cannot_be_taken_is_named(mortal):
+    output = Output(mortal / "out")
+    (mortal / "out" / "locks").chmod(READ_ONLY)
+    for lock in (output.lock("study", "busy"), output.opening()):
+        with pytest.raises(StoreError, match=r"lock '.*\.lock' cannot be taken: Permission"), lock:
+            pass
 
 
 def test_an_output_that_is_a_file_is_named(tmp_path):
