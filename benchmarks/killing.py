@@ -220,8 +220,9 @@ def _start(folder: Path, output: str, words: list[str]) -> subprocess.Popen[str]
 def _told(process: subprocess.Popen[str], errors: Path) -> dict[str, object]:
     """Return what a study that came to its end tells."""
     told, _ = process.communicate(timeout=900)
-    if process.returncode not in (0, 3):
-        raise RuntimeError(errors.read_text())
+    if process.returncode not in (0, 3) or not told:
+        msg = f"the study ended with status {process.returncode}:\n{errors.read_text()}"
+        raise RuntimeError(msg)
     return json.loads(told)
 
 
