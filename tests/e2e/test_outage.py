@@ -353,7 +353,7 @@ def test_several_studies_at_once_do_not_break_a_fresh_store(home, shared):
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize("shared", [pytest.param("folder", marks=pytest.mark.slow), "search"])
+@pytest.mark.parametrize("shared", ["folder", "search"])
 def test_two_coordinators_of_one_study_do_not_both_run(home, postgres, shared):
     storage = postgres.create(uuid.uuid4().hex)
     words = ["study", "search.toml", "--tracking", "none", "--quiet", "--storage", storage]

@@ -305,8 +305,9 @@ def test_several_conditions_keep_their_figures_apart(output, two):
     assert run.data.metrics["psnr.sigma-50.boat"] == pytest.approx(28)
     assert run.data.metrics["psnr_gain.sigma-50"] == pytest.approx(1)
     assert run.data.params["noise.sigma-50"].startswith("gaussian(sigma=50.0")
-    assert (files_of(run, output.root) / "images" / "boat.sigma-50.png").is_file()
-    assert (files_of(run, output.root) / "images" / "boat.png").is_file()
+    files = files_of(run, output.root)
+    assert (files / "images" / "boat.sigma-50.png").is_file()
+    assert (files / "images" / "boat.png").is_file()
 
 
 @pytest.mark.parametrize(
