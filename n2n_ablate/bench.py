@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,9 +15,10 @@ import torch
 from torch import Tensor
 
 from n2n_ablate.errors import FOREIGN, AblateError, ImageError, PluginError
-from n2n_ablate.fit import Fit, Machine, Order, first_cut, require_room
+from n2n_ablate.fit import Fit, Machine, Order, first_cut, require_room, window_of
 from n2n_ablate.identity import Fingerprints, generator
 from n2n_ablate.images import Image, collect
+from n2n_ablate.part import Part
 from n2n_ablate.recipe import Recipe
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.conformance import source_line
@@ -63,6 +65,7 @@ class Bench:
             for image in self.images
             for seed in plan.profile.seeds
         ]
+        self._cut: set[tuple[Part, torch.Size, tuple[int, int]]] = set()
 
     @cached_property
     def key(self) -> str:
@@ -99,6 +102,8 @@ class Bench:
     def check(self, recipe: Recipe) -> None:
         """Try a recipe's sampler on every image shape, before anything is trained.
 
+        Recipes that share a sampler share its trial: here it sees the same image again.
+
         Raises:
             ImageError: An image is too small for the sampler, or too large for the memory.
             PluginError: A component fails, or the views cannot be trained on.
@@ -106,7 +111,12 @@ class Bench:
         by_shape = {subject.noisy.shape: subject for subject in self.subjects}
         for shape, fit in zip(by_shape, self.fits(recipe, list(by_shape.values())), strict=True):
             try:
-                wrong = first_cut(fit)
+                place = (recipe.parts["sampler"], shape, window_of(fit))
+                if place in self._cut:
+                    wrong = ""
+                else:
+                    with _one_thread():
+                        wrong = first_cut(fit)
                 require_room(fit, self.machine)
             except ImageError as error:
                 name = next(image.name for image in self.images if image.pixels.shape == shape)
@@ -119,6 +129,7 @@ class Bench:
                 raise self._refused(recipe, seen, error) from error
             if wrong:
                 raise self._refused(recipe, wrong)
+            self._cut.add(place)
 
     def _refused(
         self, recipe: Recipe, seen: str, error: BaseException | None = None
@@ -146,12 +157,13 @@ class Bench:
         if importlib.util.find_spec("skimage") is not None:
             denoisers["nl-means"] = non_local_means
         found: dict[str, dict[tuple[str, str], list[dict[str, float]]]] = {}
-        for name, denoiser in denoisers.items():
-            places = found.setdefault(name, {})
-            for subject in self.subjects:
-                place = (subject.condition.label, subject.image.name)
-                figures = self.measure(denoiser(subject.noisy), subject)
-                places.setdefault(place, []).append(figures)
+        with _one_thread():
+            for name, denoiser in denoisers.items():
+                places = found.setdefault(name, {})
+                for subject in self.subjects:
+                    place = (subject.condition.label, subject.image.name)
+                    figures = self.measure(denoiser(subject.noisy), subject)
+                    places.setdefault(place, []).append(figures)
         return {
             name: {place: _mean(values) for place, values in places.items()}
             for name, places in found.items()
@@ -166,6 +178,17 @@ class Bench:
             subject.image.pixels,
             {**parts, "noise": self._noises[subject.condition.label], "metrics": self._metrics},
         )
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute on one thread: many short steps wait for their threads as soon as a core is busy."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def noisy_image(registry: Registry, condition: Condition, image: Image, seed: int) -> Tensor:

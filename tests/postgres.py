@@ -53,12 +53,13 @@ class Postgres:
     def stop(self):
         self._control("stop", "-m", "fast")
 
-    def create(self, name):
+    def create(self, name, like="template1"):
+        """Make a database, empty or as another one, and return its address."""
         import psycopg
 
         plain = self.url().replace("+psycopg", "")
         with psycopg.connect(plain, autocommit=True) as connection:
-            connection.execute(f'create database "{name}"')
+            connection.execute(f'create database "{name}" template "{like}"')
         return self.url(name)
 
     def _control(self, what, *more):

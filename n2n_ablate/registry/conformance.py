@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from n2n_ablate.components import PROTOCOLS
 from n2n_ablate.errors import PluginError
@@ -17,24 +19,33 @@ def require_methods(kind: str, component: Any, owner: str, origin: Origin) -> No
     Raises:
         PluginError: It has not; the message has the method's form, file and line.
     """
-    for name, item in vars(PROTOCOLS[kind]).items():
-        private = name.startswith("_") and name != "__call__"
-        if private or not (callable(item) or isinstance(item, property)):
-            continue
-        if isinstance(item, property):
-            wanted = name
-        else:
-            arguments = list(inspect.signature(item).parameters)[1:]
+    for name, arguments in _needed(kind):
+        wanted = name
+        if arguments is not None:
             wanted = f"{name}({', '.join(arguments)})".removeprefix("__call__")
         if not hasattr(component, name):
             place = source_line(type(component), origin)
             msg = f"{owner} has no {wanted}, which every {kind} needs ({place})"
             raise PluginError(msg)
-        if not isinstance(item, property) and not _takes(getattr(component, name), len(arguments)):
+        if arguments is not None and not _takes(getattr(component, name), len(arguments)):
             own = inspect.signature(getattr(component, name))
             place = source_line(getattr(type(component), name, type(component)), origin)
             msg = f"{owner}: {name}{own} is called as {wanted} ({place})"
             raise PluginError(msg)
+
+
+@functools.cache
+def _needed(kind: str) -> tuple[tuple[str, tuple[str, ...] | None], ...]:
+    """Return what every component of a kind has: methods with their arguments, properties without."""
+    found: list[tuple[str, tuple[str, ...] | None]] = []
+    for name, item in vars(PROTOCOLS[kind]).items():
+        if name.startswith("_") and name != "__call__":
+            continue
+        if isinstance(item, property):
+            found.append((name, None))
+        elif callable(item):
+            found.append((name, tuple(inspect.signature(item).parameters)[1:]))
+    return tuple(found)
 
 
 def source_line(thing: Callable[..., Any], origin: Origin) -> str:
@@ -47,6 +58,22 @@ def source_line(thing: Callable[..., Any], origin: Origin) -> str:
 
 
 def _takes(method: Callable[..., Any], count: int) -> bool:
+    # A method is looked at once, not again for every trial that makes its component. A class that
+    # is loaded again has other functions; whatever is no method of a class is looked at each time.
+    function = getattr(method, "__func__", None)
+    if not (inspect.ismethod(method) and inspect.isfunction(function)):
+        return _binds(method, count)
+    known = _TAKEN.setdefault(function, {})
+    if count not in known:
+        known[count] = _binds(method, count)
+    return known[count]
+
+
+_TAKEN: MutableMapping[Callable[..., Any], dict[int, bool]] = WeakKeyDictionary()
+"""Whether a function of a class can be called with so many arguments."""
+
+
+def _binds(method: Callable[..., Any], count: int) -> bool:
     try:
         inspect.signature(method).bind(*range(count))
     except TypeError:

@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -53,15 +54,13 @@ set = { "training.steps" = 8 }
 OWN = {"invocation", "n2n.pid", "mlflow.source.name"}
 
 
-def told(root):
+def told(root, uri=""):
     """Everything that MLflow has of the study, by name of the run."""
-    store = MlflowStore(Output(root), tracking_uri(root))
+    store = MlflowStore(Output(root), uri or tracking_uri(root))
     client = store.client
     found = {}
     for one in store.runs(store.experiment_id("grid"), ""):
         assert one.info.run_name not in found, "doubled"
-        files = Path(one.info.artifact_uri.removeprefix("file://"))
-        assert files.is_relative_to(root)
         found[one.info.run_name] = {
             "id": one.info.run_id,
             "status": one.info.status,
@@ -74,13 +73,26 @@ def told(root):
                 ]
                 for name in one.data.metrics
             },
-            "files": {
-                str(path.relative_to(files)): path.read_bytes()
-                for path in files.rglob("*")
-                if path.is_file()
-            },
+            "files": files_of(client, one, root),
         }
     return found
+
+
+def files_of(client, run, root):
+    """Return the files of a run; a server hands them through."""
+    place = run.info.artifact_uri
+    if place.startswith("mlflow-artifacts:"):
+        with tempfile.TemporaryDirectory() as copy:
+            client.download_artifacts(run.info.run_id, "", copy)
+            return contents_of(Path(copy))
+    files = Path(place.removeprefix("file://"))
+    assert files.is_relative_to(root)
+    return contents_of(files)
+
+
+def contents_of(folder):
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
 def without_ids(runs):
@@ -131,10 +143,20 @@ def copy(home, tmp_path, empty_store, monkeypatch):
     return make
 
 
-def bring(root, images=()):
+def bring(root, images=(), uri=""):
     """Sync in this process."""
     (contents,) = reopen.every(root)
-    return sync(contents, Output(root), Registry(), images=images)
+    return sync(contents, Output(root), Registry(), images=images, uri=uri)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("server", marks=pytest.mark.postgres)])
+def uri(request):
+    """Where a test brings its study: a database of its own, empty for that, or a team's server."""
+    if request.param == "sqlite":
+        return ""
+    server = request.getfixturevalue("mlflow_server")
+    server.forget()
+    return server.url
 
 
 def test_synced_runs_are_those_of_a_study_that_was_tracked_and_twice_changes_nothing(home, copy):
@@ -161,6 +183,19 @@ def test_synced_runs_are_those_of_a_study_that_was_tracked_and_twice_changes_not
     assert told(direct) == tracked
 
 
+@pytest.mark.postgres
+def test_a_server_is_told_what_a_database_of_ones_own_is(copy, mlflow_server):
+    mlflow_server.forget()
+    own, root = copy("own"), copy("server")
+    bring(own)
+    done = here("sync", "--tracking-uri", mlflow_server.url, folder=root.parent)
+    assert done.stdout == "grid (quick): 5 trials, 6 runs written\n"
+    found = told(root, mlflow_server.url)
+    assert without_ids(found) == without_ids(told(own))
+    assert bring(root, uri=mlflow_server.url).written == 0
+    assert told(root, mlflow_server.url) == found
+
+
 def test_a_sync_that_was_killed_is_completed_and_leaves_no_run_running(home, copy):
     whole = copy("whole")
     bring(whole)
@@ -184,15 +219,15 @@ def test_a_sync_that_was_killed_is_completed_and_leaves_no_run_running(home, cop
 
 
 @pytest.mark.parametrize("tag", ["n2n.pid", "n2n.host"])
-def test_a_study_that_was_killed_while_it_was_tracked_is_repaired(home, copy, tag):
+def test_a_study_that_was_killed_while_it_was_tracked_is_repaired(copy, uri, tag):
     """Its process is gone; or its machine has another name now, as a container has."""
     root = copy("killed")
     (journal,) = (root / "studies" / "grid").iterdir()
     lines = journal.read_text().splitlines(keepends=True)
     journal.write_text("".join(line for line in lines if '"line": "end"' not in line))
-    bring(root)
-    store = MlflowStore(Output(root), tracking_uri(root))
-    before = told(root)
+    bring(root, uri=uri)
+    store = MlflowStore(Output(root), uri or tracking_uri(root))
+    before = told(root, uri)
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     for name in ("summary", "baseline"):  # as kill -9 leaves them
@@ -200,16 +235,16 @@ def test_a_study_that_was_killed_while_it_was_tracked_is_repaired(home, copy, ta
         left = {"n2n.pid": str(gone.pid), "n2n.host": "0123456789ab"}[tag]
         store.client.set_tag(before[name]["id"], tag, left)
     store.client.delete_tag(before["summary"]["id"], "status")
-    assert bring(root).repaired == 2
-    after = told(root)
+    assert bring(root, uri=uri).repaired == 2
+    after = told(root, uri)
     assert after["baseline"]["status"] == "FINISHED"
     assert after["summary"]["status"] == "KILLED"
     assert after["summary"]["tags"]["status"] == "killed"
     assert after["summary"]["id"] == before["summary"]["id"]
-    assert bring(root).written == 0
+    assert bring(root, uri=uri).written == 0
 
 
-def test_images_that_live_elsewhere_now_are_told_and_added_later(home, copy, tmp_path):
+def test_images_that_live_elsewhere_now_are_told_and_added_later(home, copy, tmp_path, uri):
     whole = copy("whole")
     bring(whole)
     root = copy("home")
@@ -217,34 +252,35 @@ def test_images_that_live_elsewhere_now_are_told_and_added_later(home, copy, tmp
     text = journal.read_text()
     assert str(home) in text
     journal.write_text(text.replace(str(home), "/nowhere"))
-    first = bring(root)
+    first = bring(root, uri=uri)
     assert first.problems[0].startswith("clean images not found: one, two ('/nowhere/photos'")
-    without = told(root)
+    without = told(root, uri)
     assert without["baseline"]["tags"]["n2n.pictures"] == "0 of 2"
     assert "images/contact_sheet.png" in without["baseline"]["files"]
-    assert bring(root).written == 0
+    assert bring(root, uri=uri).written == 0
     attic = tmp_path / "attic"
     attic.mkdir()
     shutil.copy(home / "photos" / "one.png", attic / "first.png")
     shutil.copy(home / "photos" / "two.png", attic / "second.png")
-    done = bring(root, images=[str(attic)])
+    done = bring(root, images=[str(attic)], uri=uri)
     assert done.problems == ()
-    after = told(root)
+    after = told(root, uri)
     assert ids(after) == ids(without)
     assert {one["tags"].pop("n2n.pictures", "") for one in after.values()} == {""}
     assert without_ids(after) == without_ids(told(whole))
 
 
-def test_fits_that_are_lost_are_said_and_do_not_spoil_a_run_that_is_there(copy):
+def test_fits_that_are_lost_are_said_and_do_not_spoil_a_run_that_is_there(copy, uri):
     root = copy("lost")
-    bring(root)
-    before = told(root)
+    bring(root, uri=uri)
+    before = told(root, uri)
     found = reopen.reopen(root, "grid")
     found.store.path(found.result.trials[1].rows[0].result.key).unlink()
-    done = bring(root)
+    done = bring(root, uri=uri)
     assert "1 of 10 fits have no stored result (1 missing)" in done.problems[0]
     assert (
-        told(root)[found.result.trials[1].trial.name] == before[found.result.trials[1].trial.name]
+        told(root, uri)[found.result.trials[1].trial.name]
+        == before[found.result.trials[1].trial.name]
     )
 
 
@@ -264,13 +300,13 @@ def test_a_stored_image_that_is_damaged_costs_its_picture_and_is_said(copy):
     assert path.exists()
 
 
-def test_more_runs_than_one_page_are_all_seen(copy, monkeypatch):
+def test_more_runs_than_one_page_are_all_seen(copy, monkeypatch, uri):
     root = copy("pages")
-    bring(root)
-    before = told(root)
+    bring(root, uri=uri)
+    before = told(root, uri)
     monkeypatch.setattr(mlflow_store, "_PAGE", 2)
-    assert bring(root).written == 0
-    assert told(root) == before
+    assert bring(root, uri=uri).written == 0
+    assert told(root, uri) == before
 
 
 def test_a_database_that_was_copied_along_is_refused_not_written_past(copy, tmp_path):

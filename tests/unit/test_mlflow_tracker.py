@@ -186,6 +186,7 @@ def test_a_trial_comes_out_as_it_went_in(output, plan, registry):
     assert runs["baseline"].data.metrics["psnr_gain"] == 0
 
 
+@both
 def test_what_was_measured_of_the_samplers_is_kept(output, two, registry):
     results = [result_of(two, two.baseline), result_of(two, two.declared[0], 31.0)]
     runs = runs_of(track(output, two, results, registry=registry), two)
@@ -207,6 +208,7 @@ def test_what_was_measured_of_the_samplers_is_kept(output, two, registry):
     assert "| leak | gap |" in runs["summary"].data.tags["mlflow.note.content"]
 
 
+@both
 def test_a_trial_whose_sampler_is_gone_is_kept_without_diagnostics(output, plan, registry):
     gone = replace(plan.declared[0], recipe=plan.baseline.recipe.replace("sampler", "gone"))
     results = [result_of(plan, plan.baseline), result_of(plan, gone)]
@@ -262,6 +264,7 @@ def test_pictures_and_tables_are_kept_with_the_run(output, plan, registry):
     ).read_text() == plan.study.path.read_text()
 
 
+@both
 def test_a_trial_that_is_there_is_not_written_again(output, plan):
     results = [result_of(plan, plan.baseline), result_of(plan, plan.declared[0])]
     first = runs_of(track(output, plan, results[:1]), plan)
@@ -279,6 +282,7 @@ def test_fits_that_were_run_again_with_another_outcome_replace_their_run(output,
     assert [run.data.metrics["failures"] for run in kept] == [0]
 
 
+@both
 def test_failed_fits_are_counted_but_never_averaged(output, plan):
     results = [
         result_of(plan, plan.baseline, failed=[1]),
@@ -292,6 +296,7 @@ def test_failed_fits_are_counted_but_never_averaged(output, plan):
     assert "psnr" not in none.data.metrics
 
 
+@both
 def test_several_conditions_keep_their_figures_apart(output, two):
     results = [result_of(two, two.baseline), result_of(two, two.declared[0], 31)]
     run = runs_of(track(output, two, results), two)["sampler.center=0.2"]
@@ -300,14 +305,16 @@ def test_several_conditions_keep_their_figures_apart(output, two):
     assert run.data.metrics["psnr.sigma-50.boat"] == pytest.approx(28)
     assert run.data.metrics["psnr_gain.sigma-50"] == pytest.approx(1)
     assert run.data.params["noise.sigma-50"].startswith("gaussian(sigma=50.0")
-    assert (files_of(run, output.root) / "images" / "boat.sigma-50.png").is_file()
-    assert (files_of(run, output.root) / "images" / "boat.png").is_file()
+    files = files_of(run, output.root)
+    assert (files / "images" / "boat.sigma-50.png").is_file()
+    assert (files / "images" / "boat.png").is_file()
 
 
 @pytest.mark.parametrize(
     ("status", "expected"),
     [("finished", "FINISHED"), ("interrupted", "KILLED"), ("failed", "FAILED")],
 )
+@both
 def test_the_summary_says_how_it_ended(output, plan, status, expected):
     results = [result_of(plan, plan.baseline), result_of(plan, plan.declared[0], 33, failed=[0])]
     tracker = track(output, plan, results, status=status)
@@ -415,6 +422,7 @@ def test_a_run_that_could_not_be_written_whole_is_written_again(output, plan, mo
     assert [run.info.status for run in kept] == ["FINISHED"]
 
 
+@both
 def test_it_works_in_the_background_thread_that_runs_it(output, plan):
     notes = Notes()
     tracker = MlflowTracker(output)

@@ -134,7 +134,6 @@ def test_a_fit_whose_worker_dies_is_trained_again(bench, executor, place):
     assert notes == ["a fit lost its worker, which died; it is trained again (1 of 3 times)"]
 
 
-@pytest.mark.slow
 def test_a_fit_that_kills_every_worker_is_given_up(bench, executor, place, monkeypatch):
     monkeypatch.setattr("n2n_ablate.execute.ray.LOSSES", 0)
     (place / "marks" / "1").touch()
@@ -145,7 +144,6 @@ def test_a_fit_that_kills_every_worker_is_given_up(bench, executor, place, monke
     assert len(found) == 2
 
 
-@pytest.mark.slow
 def test_an_iterator_that_is_closed_ends_what_is_being_trained(bench, executor):
     settings = ["training.steps=100000", "backbone.width=4"]
     longer = Bench(
@@ -160,8 +158,9 @@ def test_an_iterator_that_is_closed_ends_what_is_being_trained(bench, executor):
     assert len(list(executor.run(quick, lambda _: None, lambda _: None))) == 2
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "way", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_stop_ends_the_study_and_the_cluster_within_seconds(tiny, tmp_path, way):
     heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     words = ["study", str(tiny), "--tracking", "none", "--set", "training.steps=100000"]

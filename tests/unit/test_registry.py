@@ -1,5 +1,7 @@
 """Plugins: found on three roads, loaded one by one, named when they are broken."""
 
+import inspect
+
 import pytest
 
 from n2n_ablate import hookimpl, hookspecs
@@ -166,3 +168,59 @@ def test_names_have_one_form(name):
 def test_a_value_outside_its_range_names_component_and_range(registry):
     with pytest.raises(ParameterError, match="sampler 'three-by-three': parameter 'center'"):
         registry.build("sampler", "three-by-three", {"center": 0.7})
+
+
+class Rows:
+    """Even rows against odd rows."""
+
+    def draw(self, image, rng):
+        return lambda image: (image[..., 0:-1:2, :], image[..., 1::2, :])
+
+
+class Short:
+    """Forgets the generator."""
+
+    def draw(self, image):
+        return None
+
+
+def registry_of(factory):
+    class Plugin:
+        @hookimpl
+        def register_samplers(self, register):
+            register("rows", factory)
+
+    return Registry(Plugin(), installed=False)
+
+
+def test_the_methods_of_a_class_are_looked_at_once(monkeypatch):
+    seen = []
+    known = inspect.signature
+    monkeypatch.setattr(inspect, "signature", lambda thing: seen.append(thing) or known(thing))
+    registry = registry_of(type("Rows", (), {"draw": lambda self, image, rng: None}))
+    registry.build("sampler", "rows", {})
+    first = len(seen)
+    for _ in range(5):
+        registry.build("sampler", "rows", {})
+    assert len(seen) == first
+
+
+def test_a_class_that_is_loaded_again_is_looked_at_again():
+    for _ in range(2):
+        registry_of(Rows).build("sampler", "rows", {})
+        with pytest.raises(PluginError, match=r"draw\(image\) is called as draw\(image, rng\)"):
+            registry_of(type("Rows", (), {"draw": Short.draw})).build("sampler", "rows", {})
+
+
+def test_a_component_whose_method_is_its_own_is_looked_at_each_time():
+    made = iter([Rows.draw, Short.draw])
+
+    def rows():
+        component = Rows()
+        component.draw = next(made).__get__(component)
+        return component
+
+    registry = registry_of(rows)
+    registry.build("sampler", "rows", {})
+    with pytest.raises(PluginError, match="is called as draw"):
+        registry.build("sampler", "rows", {})

@@ -1,9 +1,12 @@
 """The search: declared trials first, goes on where it stopped, never loses or repeats a trial."""
 
+import uuid
+
 import pytest
 
 from n2n_ablate.errors import StoreError, StudyError
 from n2n_ablate.output import Output
+from n2n_ablate.search.database import SearchDatabase
 from n2n_ablate.search.search import Search
 from n2n_ablate.search.strategies import BESIDE
 from n2n_ablate.study import plan, read
@@ -13,6 +16,34 @@ from n2n_ablate.study.model import STRATEGIES
 @pytest.fixture
 def planned(tiny, registry):
     return plan(read(tiny), registry, trials=12)
+
+
+@pytest.fixture(scope="module")
+def tables(request, tmp_path_factory):
+    """The name of a PostgreSQL database without searches. To copy one is quicker than to make one."""
+    postgres, name = request.getfixturevalue("postgres"), uuid.uuid4().hex
+    output = Output(tmp_path_factory.mktemp("tables"))
+    SearchDatabase(postgres.create(name), output, print).close()
+    return name
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def opened(request, tmp_path):
+    """Open a search in a database of this name, as the next process does."""
+    shared, urls, made = request.param == "postgresql", {}, []
+
+    def make(planned, name="one", **more):
+        if shared and name not in urls:
+            postgres, tables = (request.getfixturevalue(one) for one in ("postgres", "tables"))
+            urls[name] = postgres.create(uuid.uuid4().hex, like=tables)
+        if shared and made:
+            made[-1].close()  # as its process ends, or its lock would keep the next one off
+        made.append(Search(planned, Output(tmp_path / name), storage=urls.get(name, ""), **more))
+        return made[-1]
+
+    yield make
+    for search in made:
+        search.close()
 
 
 def score(values):
@@ -49,47 +80,42 @@ def by(tiny, registry, strategy):
     return plan(read(tiny), registry, trials=20)
 
 
-def begin(planned, output):
-    search = Search(planned, output)
+def begin(search):
     for name, centre in (("baseline", 0.01), ("declared", 0.2)):
         values = {"sampler.center": centre, "sampler.arm": 1.0, "training.steps": 30}
         search.know(name, values, score(values))
     return search
 
 
-def test_a_search_that_is_interrupted_or_killed_goes_on_as_if_it_had_not_been(by, tmp_path):
+def test_a_search_that_is_interrupted_or_killed_goes_on_as_if_it_had_not_been(by, opened):
     count = 4 if by.study.strategy == "gp" else 10  # CMA-ES: more than a generation of 7
-    whole = run(begin(by, Output(tmp_path / "one")), count)
+    whole = run(begin(opened(by)), count)
     assert len(set(whole)) > count / 2
-    output = Output(tmp_path / "two")
-    places = run(begin(by, output), count // 2)
-    again = begin(by, output)
+    places = run(begin(opened(by, "two")), count // 2)
+    again = begin(opened(by, "two"))
     assert [item.values["sampler.center"] for item in again.finished()] == places
     again.ask()  # and the process dies
-    assert places + run(begin(by, output), count - count // 2) == whole
+    assert places + run(begin(opened(by, "two")), count - count // 2) == whole
 
 
-def test_a_trial_that_was_being_run_is_asked_again(planned, tmp_path):
-    output = Output(tmp_path)
-    lost = Search(planned, output).ask()
-    again = Search(planned, output).ask()
+def test_a_trial_that_was_being_run_is_asked_again(planned, opened):
+    lost = opened(planned).ask()
+    again = opened(planned).ask()
     assert again.values == lost.values
 
 
-def test_fresh_starts_beside_the_old_search(planned, tmp_path):
-    output = Output(tmp_path)
-    old = Search(planned, output)
+def test_fresh_starts_beside_the_old_search(planned, opened):
+    old = opened(planned)
     run(old, 2)
-    new = Search(planned, output, fresh=True)
+    new = opened(planned, fresh=True)
     assert new.name != old.name
     assert new.finished() == []
-    assert Search(planned, output).name == new.name
+    assert opened(planned).name == new.name
 
 
-def test_declared_trials_are_known_once_and_are_no_choice_of_the_strategy(planned, tmp_path):
-    output = Output(tmp_path)
+def test_declared_trials_are_known_once_and_are_no_choice_of_the_strategy(planned, opened):
     for _ in range(2):
-        search = Search(planned, output)
+        search = opened(planned)
         search.know("sampler.center=0.2", {"sampler.center": 0.2}, 26.0)
         search.know("reference", {}, 31.0)  # lies outside the space
         search.know("failed", {"sampler.center": 0.3}, float("nan"))
@@ -97,36 +123,36 @@ def test_declared_trials_are_known_once_and_are_no_choice_of_the_strategy(planne
     assert search.finished() == []
 
 
-def test_a_failed_trial_is_a_trial_and_a_skipped_place_is_none(planned, tmp_path):
-    search = Search(planned, Output(tmp_path))
+def test_a_failed_trial_is_a_trial_and_a_skipped_place_is_none(planned, opened):
+    search = opened(planned)
     failed = [search.ask()]
     search.tell(failed[0], None)
     failed.append(search.ask())
     search.tell(failed[1], float("nan"))
     search.skip(search.ask())
-    assert Search(planned, Output(tmp_path)).finished() == failed
+    assert opened(planned).finished() == failed
 
 
-def test_a_declared_value_outside_the_choices_is_not_told(tiny, registry, tmp_path):
+def test_a_declared_value_outside_the_choices_is_not_told(tiny, registry, opened):
     tiny.write_text(tiny.read_text().replace("low = 0.0, high = 0.5", "choices = [0.1, 0.2]"))
-    search = Search(plan(read(tiny), registry), Output(tmp_path))
+    search = opened(plan(read(tiny), registry))
     search.know("baseline", {"sampler.center": 0.01}, 20.0)
     search.know("declared", {"sampler.center": 0.2}, 20.0)
     assert len(search._study.get_trials()) == 1
 
 
-def test_other_pixels_or_code_make_another_search(planned, tmp_path):
-    run(Search(planned, Output(tmp_path), key="one"), 2)
-    assert Search(planned, Output(tmp_path), key="two").finished() == []
-    assert len(Search(planned, Output(tmp_path), key="one").finished()) == 2
+def test_other_pixels_or_code_make_another_search(planned, opened):
+    run(opened(planned, key="one"), 2)
+    assert opened(planned, key="two").finished() == []
+    assert len(opened(planned, key="one").finished()) == 2
 
 
-def test_the_strategy_learns_where_the_scores_are(tiny, registry, strategy, tmp_path):
+def test_the_strategy_learns_where_the_scores_are(tiny, registry, strategy, opened):
     tiny.write_text(
         tiny.read_text().replace("startup = 2", f'startup = 2\nstrategy = "{strategy}"')
     )
     planned = plan(read(tiny), registry, trials=20)
-    search = Search(planned, Output(tmp_path))
+    search = opened(planned)
     for value in (0.0, 0.05, 0.15, 0.3, 0.4, 0.5):
         search.know(f"at {value}", {"sampler.center": value}, score({"sampler.center": value}))
     count = 4 if strategy == "gp" else 12
@@ -134,9 +160,9 @@ def test_the_strategy_learns_where_the_scores_are(tiny, registry, strategy, tmp_
     assert (near > count * 0.4 * 1.3) == (strategy != "random")  # 40 % of the range is near
 
 
-def test_a_place_drawn_at_random_is_no_part_of_a_generation(tiny, registry, tmp_path):
+def test_a_place_drawn_at_random_is_no_part_of_a_generation(tiny, registry, opened):
     tiny.write_text(tiny.read_text().replace("startup = 2", 'strategy = "cma-es"'))
-    search = Search(plan(read(tiny), registry, trials=20), Output(tmp_path))
+    search = opened(plan(read(tiny), registry, trials=20))
     asked = search.ask(at_random=True)
     search.tell(asked, 0.0)
     assert search.finished() == [asked]
@@ -152,8 +178,8 @@ def test_a_strategy_that_does_not_fit_the_space_says_what_would(tiny, registry):
     assert "'tpe', 'gp' or 'random' would work" in str(error.value)
 
 
-def test_values_are_short_numbers(planned, tmp_path):
-    for place in run(Search(planned, Output(tmp_path)), 5):
+def test_values_are_short_numbers(planned, opened):
+    for place in run(opened(planned), 5):
         assert place == pytest.approx(round(place, 3), abs=1e-9)
         assert 0 <= place <= 0.5
 

@@ -1,0 +1,104 @@
+"""The bench tries each sampler once, and measures what needs no training on one thread."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from n2n_ablate import fit, hookimpl
+from n2n_ablate.bench import Bench
+from n2n_ablate.errors import PluginError
+from n2n_ablate.registry import Registry
+from n2n_ablate.study import plan, read
+
+MACHINE = fit.Machine("cpu", "fp32", 2, 1, "test")
+DRAWN = []
+THREADS = []
+
+
+@dataclass(frozen=True)
+class Told:
+    """Rows; tells when it is drawn."""
+
+    wrong: bool = False
+    gap: int = 0
+
+    def draw(self, image, rng):
+        DRAWN.append((tuple(image.shape), self.gap))
+        if self.wrong:
+            return None
+        return lambda image: (image[..., 0:-1:2, :], image[..., 1::2, :])
+
+
+@dataclass(frozen=True)
+class Threads:
+    """How many threads a metric is measured with."""
+
+    higher_is_better = True
+    unit = ""
+
+    def measure(self, denoised, clean, noisy):
+        THREADS.append(torch.get_num_threads())
+        return torch.zeros(len(denoised))
+
+
+class Plugin:
+    @hookimpl
+    def register_samplers(self, register):
+        register("told", Told)
+
+    @hookimpl
+    def register_metrics(self, register):
+        register("threads", Threads)
+
+
+@pytest.fixture
+def bench(tiny):
+    registry = Registry(Plugin())
+    return Bench(plan(read(tiny), registry), registry, MACHINE)
+
+
+def recipe(bench, **parameters):
+    found = bench.plan.baseline.recipe.replace("sampler", {"name": "told", **parameters})
+    return found.resolved(bench._registry)
+
+
+def test_recipes_that_share_a_sampler_try_it_once(bench):
+    DRAWN.clear()
+    one = recipe(bench)
+    bench.check(one)
+    bench.check(one.replace("backbone.width", 6))
+    bench.with_plan(bench.plan).check(one.replace("training.steps", 7))
+    assert DRAWN == [((1, 3, 24, 24), 0)]
+    bench.check(recipe(bench, gap=1))
+    assert len(DRAWN) == 2
+
+
+def test_a_sampler_that_is_refused_is_refused_again(bench):
+    for width in (8, 6):
+        with pytest.raises(PluginError, match="must return a function from image to views"):
+            bench.check(recipe(bench, wrong=True).replace("backbone.width", width))
+
+
+def test_what_other_trainings_allow_is_no_excuse(bench):
+    one = recipe(bench)  # the same sampler, but it trains on crops
+    bench.check(one)
+    DRAWN.clear()
+    bench.check(one.replace("training.crop", 16))
+    assert len(DRAWN) == 1
+
+
+def test_yardsticks_are_measured_on_one_thread_and_leave_the_others(tiny):
+    registry = Registry(Plugin())
+    text = tiny.read_text().replace('design = "search"', 'design = "search"\nmetrics = ["threads"]')
+    tiny.write_text(text)
+    bench = Bench(plan(read(tiny), registry), registry, MACHINE)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    THREADS.clear()
+    try:
+        bench.yardsticks()
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert set(THREADS) == {1}
