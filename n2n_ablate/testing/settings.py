@@ -15,7 +15,7 @@ def settings_of(factory: Callable[..., Any]) -> Iterator[dict[str, Any]]:
     """Yield keyword arguments: none, then every parameter alone at each of its extremes.
 
     Extremes are both ends of a `Range`, every value of a `Choice` and both values of a bool. Lists
-    have none: which lists make sense only their component knows.
+    and components have none: which of them make sense only their owner knows.
 
     Example:
         >>> from n2n_ablate_plugins.stripe import Stripe
