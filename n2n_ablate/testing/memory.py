@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from types import ModuleType
+from typing import Any, TypeAlias
+
+from torch import Tensor
+
+Owner: TypeAlias = type | ModuleType
+
+_HEAP_TYPE = 1 << 9
+"""Of a class's `__flags__`: made by Python code, so that its attributes can be set."""
+
+_PLAIN = (bool, int, float, str, list, dict, set, Tensor, type(None))
+"""Global variables of these types are what a module may remember something in."""
+
+_OTHERS = ("builtins", "abc", "typing", "torch", "n2n_ablate")
+"""Packages whose modules remember nothing for a component."""
 
 
 class Memory:
-    """A component as it is now, and what its classes hold: both can be made to forget what came after.
+    """A component as it is now, and what its classes and modules hold; all can be had again.
 
     What cannot be copied (a lock, an open file) is left as it is.
 
@@ -22,18 +37,18 @@ class Memory:
     def __init__(self, component: Any, earlier: Memory | None = None) -> None:
         self._component = _copied(component)
         self._type = type(component)
-        self._classes = [
+        self._owners: list[tuple[Owner, dict[str, Any]]] = [
             (owner, {name: _copied(value) for name, value in _data(owner).items()})
-            for owner in self._type.__mro__
+            for owner in _owners(component)
         ]
         if earlier and earlier._type is self._type:
-            self._classes = earlier._classes
+            self._owners = earlier._owners
 
     @contextmanager
     def forgotten(self) -> Iterator[Any]:
-        """Hand out the component as it was; inside its classes are as they were too."""
-        now = [(owner, _data(owner)) for owner, _ in self._classes]
-        for owner, before in self._classes:
+        """Hand out the component as it was; inside its classes and modules are as they were too."""
+        now = [(owner, _data(owner)) for owner, _ in self._owners]
+        for owner, before in self._owners:
             _put(owner, {name: _copied(value) for name, value in before.items()})
         try:
             yield _copied(self._component)
@@ -42,22 +57,27 @@ class Memory:
                 _put(owner, values)
 
 
-def _data(owner: type) -> dict[str, Any]:
-    """Return what a class holds beside its methods; nothing for one written in C."""
-    if not owner.__flags__ & _HEAP_TYPE or owner.__module__ == "typing":
-        return {}
+def _owners(component: Any) -> list[Owner]:
+    classes = [own for own in type(component).__mro__ if own.__flags__ & _HEAP_TYPE]
+    homes = {own.__module__ for own in classes} | {getattr(component, "__module__", "")}
+    mine = (name for name in homes if name and name.partition(".")[0] not in _OTHERS)
+    modules = (sys.modules.get(name) for name in mine)
+    return [*classes, *(module for module in modules if isinstance(module, ModuleType))]
+
+
+def _data(owner: Owner) -> dict[str, Any]:
+    """Return what a class holds beside its methods, or a module in its global variables."""
+    values = {name: value for name, value in vars(owner).items() if not name.startswith("__")}
+    if isinstance(owner, ModuleType):
+        return {name: value for name, value in values.items() if isinstance(value, _PLAIN)}
     return {
         name: value
-        for name, value in vars(owner).items()
-        if not name.startswith(("__", "_abc_")) and not hasattr(value, "__get__")
+        for name, value in values.items()
+        if not name.startswith("_abc_") and not hasattr(value, "__get__")
     }
 
 
-_HEAP_TYPE = 1 << 9
-"""Of a class's `__flags__`: made by Python code, so that its attributes can be set."""
-
-
-def _put(owner: type, values: dict[str, Any]) -> None:
+def _put(owner: Owner, values: dict[str, Any]) -> None:
     for name in _data(owner).keys() - values.keys():
         delattr(owner, name)
     for name, value in values.items():

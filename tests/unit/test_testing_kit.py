@@ -199,6 +199,27 @@ class Sticky(Random):
         return self.kept.setdefault(image.shape[-2], super().drawn(image, rng))
 
 
+class StickyOnce(Random):
+    """One draw for all sizes: it only says whether all rows are swapped."""
+
+    kept = None
+
+    def drawn(self, image, rng):
+        if StickyOnce.kept is None:
+            StickyOnce.kept = torch.randint(2, (1, 1), generator=rng) == 1
+        return StickyOnce.kept
+
+
+FIRST = {}
+
+
+class StickyModule(Random):
+    """Keeps its first draw in a global variable of its module."""
+
+    def drawn(self, image, rng):
+        return FIRST.setdefault("draw", torch.randint(2, (1, 1), generator=rng) == 1)
+
+
 class LateSplit(Random):
     """Its splits cut where the last draw said."""
 
@@ -294,6 +315,8 @@ def test_a_good_sampler_passes():
         (FlatAfterAll(), "test_a_declared_change_of_gray_is_real"),
         (ForAnyNoise(), "test_a_declared_noise_is_parted"),
         (Sticky(), "test_a_draw_remembers_nothing"),
+        (StickyOnce(), "test_a_draw_remembers_nothing"),
+        (StickyModule(), "test_a_draw_remembers_nothing"),
         (LateSplit(), "test_a_draw_remembers_nothing"),
         (PreparesItself(), "test_fits_are_prepared_apart"),
         (LaterBrighter(), "test_flat_stays_flat"),
