@@ -8,7 +8,6 @@ A part starts with a line `<!-- generated: NAME -->` and ends with `<!-- /genera
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import importlib.metadata
 import inspect
@@ -25,10 +24,10 @@ from n2n_ablate import errors, hookspecs, study
 from n2n_ablate.components import BOTH_WAYS, KINDS, PROTOCOLS, Watch
 from n2n_ablate.part import written
 from n2n_ablate.registry import Entry, Registry
+from n2n_ablate.testing import CONTRACTS, promises_of
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = 100
-PLURALS = {"loss": "losses"}
 
 _PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- /generated -->)", re.DOTALL)
 _SECTION = re.compile(r"^(Args|Raises|Returns|Attributes|Examples?):$", re.MULTILINE)
@@ -131,15 +130,9 @@ def protocol(shown: type) -> str:
 
 def promises(kind: str) -> str:
     """Return what the test kit checks: one line per test of the kind's contract."""
-    # Read, not imported: the kit needs pytest, and whoever builds the pages need not have it.
-    file = ROOT / "n2n_ablate" / "testing" / f"{PLURALS.get(kind, kind + 's')}.py"
-    body = ast.parse(file.read_text(encoding="utf-8")).body
-    names = (item for item in body if isinstance(item, ast.ClassDef))
-    contract = next(item for item in names if item.name.endswith("Contract"))
-    tests = (item for item in contract.body if isinstance(item, ast.FunctionDef))
-    docs = [ast.get_docstring(item) or "" for item in tests if item.name.startswith("test_")]
-    rows = "\n".join(f"- {doc.splitlines()[0]}" for doc in docs)
-    return f"`n2n_ablate.testing.{contract.name}`:\n\n{rows}"
+    contract = CONTRACTS[kind]
+    rows = "\n".join(f"- {item.sentence}" for item in promises_of(contract))
+    return f"`n2n_ablate.testing.{contract.__name__}`:\n\n{rows}"
 
 
 def hooks() -> str:

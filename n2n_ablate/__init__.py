@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from n2n_ablate.version import __version__
 
 if TYPE_CHECKING:
+    from n2n_ablate.around import AroundSampler as AroundSampler
     from n2n_ablate.bench import Subject as Subject
     from n2n_ablate.chains import DenoisingChain as DenoisingChain
     from n2n_ablate.components import Backbone as Backbone
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "AblateError": "errors",
+    "AroundSampler": "around",
     "Backbone": "components",
     "Choice": "space",
     "Component": "space",

@@ -228,6 +228,18 @@ def is_fixed(sampler: Sampler) -> bool:
     return bool(getattr(sampler, "fixed", False))
 
 
+def at_step(sampler: Sampler, step: int, steps: int) -> Sampler:
+    """Return the sampler to use at a step, counted from 0: itself, unless it is a schedule."""
+    found: Sampler = sampler.at(step, steps) if hasattr(sampler, "at") else sampler
+    return found
+
+
+def telling_steps(steps: int) -> tuple[int, ...]:
+    """Return where to look at a schedule of so many steps: often at first, half-way, at the end."""
+    wanted = {0, 1, 2, 3, 5, 10, 20, steps // 2, steps - 1}
+    return tuple(sorted(step for step in wanted if 0 <= step < steps))
+
+
 def pairs_of(sampler: Sampler) -> Pairs:
     """Return the ordered pairs of views that train; both ways between two views by default."""
     return tuple(

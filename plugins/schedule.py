@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
@@ -10,8 +9,8 @@ import torch
 from torch import Tensor
 
 from n2n_ablate import (
+    AroundSampler,
     Component,
-    Noise,
     Pairs,
     ParameterError,
     Range,
@@ -29,7 +28,7 @@ _BOTH_WAYS: Pairs = ((0, 1), (1, 0))
 
 
 @dataclass(frozen=True)
-class Schedule:
+class Schedule(AroundSampler):
     """Several samplers, one after the other or by turns (after the N2N reproduction note).
 
     All must train the same pairs of views, since the loss asks for them once. Their views may
@@ -72,28 +71,18 @@ class Schedule:
             raise ParameterError(msg)
 
     @property
-    def pairs(self) -> Pairs:
-        """See `n2n_ablate.Sampler`."""
-        return _pairs(self.samplers[0])
+    def inner(self) -> tuple[Sampler, ...]:
+        """See `n2n_ablate.AroundSampler`."""
+        return self.samplers
 
     @property
-    def leaks(self) -> bool:
-        """True if any of the samplers leaks."""
-        return _any(self.samplers, "leaks", False)
+    def fixed(self) -> bool:
+        """False: another step may have another sampler."""
+        return False
 
-    @property
-    def consistent(self) -> bool:
-        """False if one of the samplers cannot cut a denoised image."""
-        return not any(not getattr(sampler, "consistent", True) for sampler in self.samplers)
-
-    @property
-    def keeps_flat(self) -> bool:
-        """False if one of the samplers changes the gray of a flat image."""
-        return not any(not getattr(sampler, "keeps_flat", True) for sampler in self.samplers)
-
-    def prepare(self, noisy: Tensor, noise: Noise | None) -> Schedule:
-        """See `n2n_ablate.Sampler`: prepares every sampler that wants it."""
-        return replace(self, samplers=_prepared(self.samplers, noisy, noise))
+    def around(self, *inner: Sampler) -> Schedule:
+        """See `n2n_ablate.AroundSampler`."""
+        return replace(self, samplers=inner)
 
     def at(self, step: int, steps: int) -> Sampler:
         """See `n2n_ablate.Sampler`."""
@@ -164,19 +153,6 @@ class NoteSchedule:
 
 def _pairs(sampler: Sampler) -> Pairs:
     return tuple(getattr(sampler, "pairs", _BOTH_WAYS))
-
-
-def _any(samplers: Sequence[Sampler], name: str, default: bool) -> bool:
-    return any(getattr(sampler, name, default) for sampler in samplers)
-
-
-def _prepared(
-    samplers: Sequence[Sampler], noisy: Tensor, noise: Noise | None
-) -> tuple[Sampler, ...]:
-    return tuple(
-        sampler.prepare(noisy, noise) if hasattr(sampler, "prepare") else sampler
-        for sampler in samplers
-    )
 
 
 def _now(sampler: Sampler, step: int, steps: int) -> Sampler:

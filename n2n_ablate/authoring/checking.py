@@ -32,12 +32,17 @@ class Broken:
 
 @dataclass
 class Outcome:
-    """What became of one promise: kept, broken, or (None) not tried, because an earlier one hung."""
+    """What became of one promise: kept, broken, or (None) not tried.
+
+    Attributes:
+        untried: Why this machine cannot try it; empty if it can, and an earlier one hung.
+    """
 
     name: str
     sentence: str
     kept: bool | None = None
     broken: list[Broken] = field(default_factory=list)
+    untried: str = ""
 
 
 @dataclass
@@ -59,8 +64,8 @@ class Checked:
 
     @property
     def kept(self) -> bool:
-        """Whether every promise was tried and kept."""
-        return all(item.kept for item in self.promises)
+        """Whether every promise was kept that this machine can try."""
+        return all(item.kept or item.untried for item in self.promises)
 
 
 def check(target: str, plugins_dir: Path | None = None, limit: float = LIMIT) -> Iterator[Checked]:
@@ -122,7 +127,8 @@ def _listen(
                 assert component is not None
                 outcome = next(item for item in component.promises if item.name == event["name"])
                 outcome.broken = [Broken(**item) for item in event["broken"]]
-                outcome.kept = not outcome.broken
+                outcome.untried = event.get("untried", "") if not outcome.broken else ""
+                outcome.kept = None if outcome.untried else not outcome.broken
             case "end":
                 assert component is not None
                 yield count, component

@@ -73,6 +73,7 @@ def _print(component: checking.Checked, out: Console) -> None:
     marks = {
         True: Text("\u2713" if utf else "ok", "green"),
         False: Text("\u2717" if utf else "NO", "bold red"),
+        None: Text("\u2013" if utf else "--", "yellow"),
     }
     title = Text.assemble((f"{component.kind} {component.name}", "bold"), f" ({component.origin})")
     if len(component.settings) > 1:
@@ -80,9 +81,11 @@ def _print(component: checking.Checked, out: Console) -> None:
     out.print(title)
     lines = Table.grid(padding=(0, 1), pad_edge=True)
     for promise in component.promises:
-        if promise.kept is None:
+        if promise.kept is None and not promise.untried:
             continue
         lines.add_row(marks[promise.kept], Text(promise.sentence))
+        if promise.untried:
+            lines.add_row("", Text(f"not tried here: {promise.untried}", "yellow"))
         for broken in promise.broken:
             place = f" ({broken.where})" if broken.where else ""
             setting = f"{broken.setting}: " if len(component.settings) > 1 else ""
@@ -91,8 +94,10 @@ def _print(component: checking.Checked, out: Console) -> None:
     count = len(component.promises)
     broken_ones = sum(item.kept is False for item in component.promises)
     left = sum(item.kept is None for item in component.promises)
-    if component.kept:
+    if component.kept and not left:
         out.print(Text(f"All {count} promises are kept.\n", "green"))
+    elif component.kept:
+        out.print(Text(f"{count - left} promises are kept, {left} not tried here.\n", "yellow"))
     else:
         untried = f", {left} not tried" if left else ""
         out.print(Text(f"{broken_ones} of {count} promises broken{untried}.\n", "bold red"))

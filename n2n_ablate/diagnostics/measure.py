@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from n2n_ablate.components import Noise, Sampler, Views, pairs_of
+from n2n_ablate.components import Noise, Sampler, Views, at_step, pairs_of
 from n2n_ablate.diagnostics.model import GREY, Diagnosis, Estimate, Figures, Probe
 
 LARGEST = 512
@@ -71,7 +71,7 @@ def diagnose(
     with torch.no_grad():
         rows = [[*_rows(sampler, noise, probe, count, seed, steps)] for probe in probes]
     moments = np.array(rows, dtype=np.float64)  # (probes, pairs, moments)
-    trained = pairs_of(_at(sampler, 0, steps))
+    trained = pairs_of(at_step(sampler, 0, steps))
     return Diagnosis(
         total=_figures(moments),
         images={
@@ -107,7 +107,7 @@ def _rows(
     for place in range(count):
         # One random step of every slice: steps at equal distances would miss half of `step % 2`.
         chance = float(torch.rand((), generator=_rng(seed, "step", place)))
-        now = _at(sampler, min(steps - 1, int((place + chance) / count * steps)), steps)
+        now = at_step(sampler, min(steps - 1, int((place + chance) / count * steps)), steps)
         cuts = []
         for own in (2 * place, 2 * place + 1):
             noisy = _noisy(noise, probe, own, seed)
@@ -237,10 +237,6 @@ def _centre(probe: Probe) -> Probe:
     top, left = max(0, h - LARGEST) // 2, max(0, w - LARGEST) // 2
     here = (..., slice(top, top + LARGEST), slice(left, left + LARGEST))
     return Probe(probe.name, probe.clean[here], tuple(noisy[here] for noisy in probe.noisy))
-
-
-def _at(sampler: Sampler, step: int, steps: int) -> Sampler:
-    return sampler.at(step, steps) if hasattr(sampler, "at") else sampler
 
 
 def _is_consistent(sampler: Sampler) -> bool:

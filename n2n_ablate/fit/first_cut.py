@@ -1,24 +1,34 @@
-"""Cuts a noisy image once before anything is trained, and looks at what comes out."""
+"""Cuts a noisy image before anything is trained, and looks at what comes out."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from n2n_ablate.components import pairs_of
+from n2n_ablate.components import Sampler, at_step, pairs_of, telling_steps
 from n2n_ablate.fit.job import Fit
 from n2n_ablate.fit.train import prepared
 
 
 def first_cut(fit: Fit) -> str:
-    """Draw a split for the noisy image of a fit and cut it; say what is wrong, empty if nothing is.
+    """Draw splits for the noisy image of a fit and cut it; say what is wrong, empty if nothing is.
+
+    One split, or for a schedule those of a few steps from its first to its last.
 
     Raises:
         Exception: Whatever the sampler raises.
     """
     noisy = fit.noisy.clone()
     sampler = prepared(fit, noisy)
-    split = sampler.draw(noisy, fit.rng())
+    steps = int(fit.training.steps)
+    for step in telling_steps(steps) if hasattr(sampler, "at") else (0,):
+        if wrong := _wrong_cut(at_step(sampler, step, steps), sampler, noisy, fit):
+            return f"{wrong} (at step {step} of {steps})" if step else wrong
+    return ""
+
+
+def _wrong_cut(now: Sampler, sampler: Sampler, noisy: Tensor, fit: Fit) -> str:
+    split = now.draw(noisy, fit.rng())
     if not callable(split):
         return f"must return a function from image to views from draw, got {split!r:.80}"
     views: object = split(noisy)

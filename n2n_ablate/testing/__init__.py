@@ -12,6 +12,7 @@ from n2n_ablate.testing.metrics import MetricContract
 from n2n_ablate.testing.noises import NoiseContract
 from n2n_ablate.testing.promise import (
     BrokenPromiseError,
+    NotTried,
     Promise,
     picture,
     promises_of,
@@ -31,6 +32,7 @@ __all__ = [
     "LossContract",
     "MetricContract",
     "NoiseContract",
+    "NotTried",
     "Promise",
     "SamplerContract",
     "ToyScene",

@@ -8,10 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from n2n_ablate.testing.promise import alike, farthest, on_gpu, picture, require, shape_of
+from n2n_ablate.testing.contract import Contract
+from n2n_ablate.testing.gpu import on_gpu
+from n2n_ablate.testing.promise import alike, farthest, picture, require, shape_of
+from n2n_ablate.testing.randomness import advanced_generators, hidden_cause
 
 
-class BackboneContract:
+class BackboneContract(Contract):
     """The promises of a backbone, as tests.
 
     Attributes:
@@ -19,6 +22,7 @@ class BackboneContract:
         smallest: Images with both sides at least this long must work, odd sides included.
     """
 
+    kind = "backbone"
     backbone: ClassVar[Any]
     smallest: ClassVar[int] = 8
 
@@ -41,9 +45,30 @@ class BackboneContract:
 
     def test_same_seed_same_weights(self) -> None:
         """Trials share initial weights: they depend on the seed of the global generator alone."""
-        first, second = self.build(3).state_dict(), self.build(3).state_dict()
-        for name, weight in first.items():
-            require(alike(weight, second[name]), f"'{name}' differs between two builds of one seed")
+        cause = hidden_cause(lambda: _weights(self.build(3)))
+        require(not cause, f"the weights change {cause}")
+
+    def test_networks_share_no_weight(self) -> None:
+        """Every fit has its own network: two builds have no tensor in common."""
+        first, second = self.build(3), self.build(3, seed=1)
+        known = {weight.untyped_storage().data_ptr() for weight in _weights(first)}
+        for name, weight in second.state_dict().items():
+            shared = weight.numel() and weight.untyped_storage().data_ptr() in known
+            require(not shared, f"'{name}' of one network is that of another")
+
+    def test_global_generators_are_left_alone(self) -> None:
+        """Building draws from torch's global generator and seeds none; denoising does neither."""
+        names = advanced_generators(lambda: _weights(self.build(3)))
+        require(not names, f"building changes the global generator of {' and '.join(names)}")
+        ends = []
+        for seed in range(2):
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed)
+                network = self.backbone.build(3)
+                ends.append(torch.get_rng_state())
+        require(not alike(*ends), "building seeds the global generator of torch")
+        names = advanced_generators(lambda: network(picture(1, 3, 16, 16)).detach())
+        require(not names, f"denoising changes the global generator of {' and '.join(names)}")
 
     def test_same_image_same_output(self) -> None:
         """A network is a function of its image: no randomness, no memory of other images."""
@@ -113,3 +138,7 @@ class BackboneContract:
             network(torch.full((1, 3, 16, 16), 0.5, device=device))
 
         on_gpu(work)
+
+
+def _weights(network: nn.Module) -> tuple[Tensor, ...]:
+    return tuple(network.state_dict().values())

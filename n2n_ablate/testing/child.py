@@ -20,8 +20,8 @@ import torch
 
 from n2n_ablate.errors import AblateError, PluginError, UnknownComponentError, nearest
 from n2n_ablate.registry import Entry, Registry
-from n2n_ablate.testing.contracts import CONTRACTS, broken_promise
-from n2n_ablate.testing.promise import promises_of
+from n2n_ablate.testing.contracts import CONTRACTS, broken_promise, case_of
+from n2n_ablate.testing.promise import NotTried, promises_of
 from n2n_ablate.testing.settings import name_of, settings_of
 
 MADE = "It can be made with its defaults and at both ends of every range."
@@ -124,15 +124,19 @@ def check(entry: Entry, limit: float, tell: Callable[..., None]) -> None:
         except AblateError as error:
             broken.append({"setting": label, "seen": str(error), "where": ""})
     tell(event="outcome", name="made", broken=broken)
+    cases = {label: case_of(entry.kind, component) for label, component in made.items()}
     for promise in promises if made else ():
-        broken = []
+        broken, untried = [], ""
         name = promise.name.removeprefix("test_")
-        for label, component in made.items():
+        for label, case in cases.items():
             tell(event="promise", name=name, setting=label)
             _wind(limit)
-            if found := broken_promise(entry.kind, component, promise):
-                broken.append({"setting": label, "seen": found.seen, "where": found.where})
-        tell(event="outcome", name=name, broken=broken)
+            try:
+                if found := broken_promise(case, promise):
+                    broken.append({"setting": label, "seen": found.seen, "where": found.where})
+            except NotTried as reason:
+                untried = str(reason)
+        tell(event="outcome", name=name, broken=broken, untried=untried)
 
 
 def _wind(limit: float) -> None:

@@ -8,16 +8,20 @@ import torch
 from torch import Tensor
 
 from n2n_ablate.components import Views
-from n2n_ablate.testing.promise import alike, farthest, on_gpu, picture, require, shape_of
+from n2n_ablate.testing.contract import Contract
+from n2n_ablate.testing.gpu import on_gpu
+from n2n_ablate.testing.promise import alike, farthest, picture, require, shape_of
+from n2n_ablate.testing.randomness import advanced_generators, hidden_cause
 
 
-class EstimatorContract:
+class EstimatorContract(Contract):
     """The promises of an estimator, as tests.
 
     Attributes:
         estimator: The estimator under test.
     """
 
+    kind = "estimator"
     estimator: ClassVar[Any]
 
     def test_weights_move_by_a_share(self) -> None:
@@ -44,6 +48,19 @@ class EstimatorContract:
             require(found.shape == noisy.shape, seen)
             far = farthest(found, noisy)
             require(far < 1e-5, f"the estimate differs by up to {far:.3g}")
+
+    def test_same_image_same_estimate(self) -> None:
+        """An estimate is a function of denoiser and image: no randomness, no memory of other fits."""
+        cause = hidden_cause(self._estimated)
+        require(not cause, f"shares and estimate change {cause}")
+        other = self.changed_by(lambda: self._estimated(seed=1, steps=7), self._estimated)
+        require(not other, "shares and estimate are others after another fit")
+
+    def test_global_generators_are_left_alone(self) -> None:
+        """Estimating neither advances nor re-seeds a global generator of torch, numpy or Python."""
+        with self.as_new():
+            names = advanced_generators(self._estimated)
+        require(not names, f"it changes the global generator of {' and '.join(names)}")
 
     def test_images_do_not_see_each_other(self) -> None:
         """An image of a stack is estimated as it is alone."""
@@ -95,6 +112,10 @@ class EstimatorContract:
             )
             require(alike(both, before), "it writes into the images that it looks at")
             require(look > 1 or bool(keep.all()), "the first look does not keep all fits")
+
+    def _estimated(self, seed: int = 0, steps: int = 5) -> tuple[object, ...]:
+        shares = [self.estimator.blend(step, steps) for step in range(steps)]
+        return *shares, self.estimator.estimate(_shifted, picture(1, 3, 8, 8, seed=seed))
 
     def _watch(self) -> Any:
         watch = getattr(self.estimator, "watch", None)

@@ -9,7 +9,10 @@ from torch import Tensor, nn
 
 from n2n_ablate.components import BOTH_WAYS, Pairs, Split, Views
 from n2n_ablate.errors import ParameterError
-from n2n_ablate.testing.promise import alike, on_gpu, picture, require, shape_of, values_of
+from n2n_ablate.testing.contract import Contract
+from n2n_ablate.testing.gpu import on_gpu
+from n2n_ablate.testing.promise import alike, picture, require, shape_of, values_of
+from n2n_ablate.testing.randomness import advanced_generators, hidden_cause
 
 _AROUND: Pairs = ((0, 1), (1, 2), (2, 3), (3, 0))
 
@@ -55,13 +58,14 @@ class ToyScene:
         return torch.cat([one - network(one) for network, one in each])
 
 
-class LossContract:
+class LossContract(Contract):
     """The promises of a loss, as tests.
 
     Attributes:
         loss: The loss under test.
     """
 
+    kind = "loss"
     loss: ClassVar[Any]
 
     def test_one_finite_value_per_fit(self) -> None:
@@ -89,6 +93,19 @@ class LossContract:
         for progress in (0.0, 0.25, 0.5, 0.75, 0.999):
             values = self.loss(ToyScene(picture(2, 1, 8, 8), progress=progress))
             require(values.isfinite().all(), f"at {progress:.0%} it gave {values_of(values)}")
+
+    def test_same_scene_same_value(self) -> None:
+        """A loss is a function of its scene: no randomness, no memory of scenes before it."""
+        cause = hidden_cause(self._score)
+        require(not cause, f"the values change {cause}")
+        other = self.changed_by(lambda: self._score(seed=1), self._score)
+        require(not other, "the values are others once another scene has been scored")
+
+    def test_global_generators_are_left_alone(self) -> None:
+        """Scoring neither advances nor re-seeds a global generator of torch, numpy or Python."""
+        with self.as_new():
+            names = advanced_generators(self._score)
+        require(not names, f"it changes the global generator of {' and '.join(names)}")
 
     def test_consistent_is_heeded(self) -> None:
         """Where the scene says that it has no meaning (`consistent`), no denoised image is cut."""
@@ -143,6 +160,10 @@ class LossContract:
             self.loss(ToyScene(torch.full((2, 1, 8, 8), 0.5, device=device)))
 
         on_gpu(work)
+
+    def _score(self, seed: int = 0) -> Tensor:
+        values: Tensor = self.loss(ToyScene(picture(2, 1, 8, 8, seed=seed)))
+        return values.detach()
 
 
 def _network(channels: int) -> nn.Sequential:

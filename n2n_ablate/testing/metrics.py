@@ -7,10 +7,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from n2n_ablate.testing.promise import alike, on_gpu, picture, require, shape_of, values_of
+from n2n_ablate.testing.contract import Contract
+from n2n_ablate.testing.gpu import on_gpu
+from n2n_ablate.testing.promise import alike, picture, require, shape_of, values_of
+from n2n_ablate.testing.randomness import advanced_generators, hidden_cause
 
 
-class MetricContract:
+class MetricContract(Contract):
     """The promises of a metric, as tests.
 
     Attributes:
@@ -18,6 +21,7 @@ class MetricContract:
             image, which is then the best result.
     """
 
+    kind = "metric"
     metric: ClassVar[Any]
 
     @property
@@ -59,6 +63,19 @@ class MetricContract:
             )
             require(alike(*values), seen)
 
+    def test_same_images_same_value(self) -> None:
+        """A metric is a function of its images: no randomness, no memory of images before them."""
+        cause = hidden_cause(self._measure)
+        require(not cause, f"the value changes {cause}")
+        other = self.changed_by(lambda: self._measure(seed=3), self._measure)
+        require(not other, "the value is another once other images have been measured")
+
+    def test_global_generators_are_left_alone(self) -> None:
+        """Measuring neither advances nor re-seeds a global generator of torch, numpy or Python."""
+        with self.as_new():
+            names = advanced_generators(self._measure)
+        require(not names, f"it changes the global generator of {' and '.join(names)}")
+
     def test_images_do_not_see_each_other(self) -> None:
         """The value of an image does not depend on the others in its stack."""
         clean, noisy = picture(3, 3, 24, 24), picture(3, 3, 24, 24, seed=1)
@@ -84,3 +101,8 @@ class MetricContract:
                 *(torch.full((1, 3, 24, 24), gray, device=device) for gray in (0.4, 0.5, 0.6))
             )
         )
+
+    def _measure(self, seed: int = 0) -> Tensor:
+        images = (picture(1, 3, 24, 24, seed=seed + place) for place in range(3))
+        values: Tensor = self.metric.measure(*images)
+        return values

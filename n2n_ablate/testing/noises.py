@@ -7,19 +7,15 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from n2n_ablate.testing.promise import (
-    advanced_generators,
-    alike,
-    heeded_generators,
-    picture,
-    require,
-    rng,
-    shape_of,
-    values_of,
-)
+from n2n_ablate.testing.contract import Contract
+from n2n_ablate.testing.promise import alike, picture, require, rng, shape_of, values_of
+from n2n_ablate.testing.randomness import advanced_generators, hidden_cause
+
+GRAYS = (0.0, 0.1, 0.5, 0.9, 1.0)
+"""Where a bias is looked for."""
 
 
-class NoiseContract:
+class NoiseContract(Contract):
     """The promises of a noise model, as tests.
 
     Attributes:
@@ -27,6 +23,7 @@ class NoiseContract:
             right on average.
     """
 
+    kind = "noise"
     noise: ClassVar[Any]
 
     def test_shape_and_type_are_kept(self) -> None:
@@ -45,14 +42,16 @@ class NoiseContract:
             require(noisy.isfinite().all(), f"a flat image of {gray:g} has {values_of(noisy)}")
 
     def test_same_seed_same_noise(self) -> None:
-        """All trials see the same noisy image: the noise depends on `rng` and nothing else."""
-        clean = picture(1, 3, 16, 16)
-        names = heeded_generators(lambda: self.noise.apply(clean.clone(), rng()))
-        require(not names, f"the noise changes with the global generator of {' and '.join(names)}")
+        """All trials see the same noisy image: noise depends on the clean one and on `rng` alone."""
+        cause = hidden_cause(self._noisy)
+        require(not cause, f"the noise changes {cause}")
+        other = self.changed_by(lambda: self._noisy(seed=1), self._noisy)
+        require(not other, "the noise is another once another has been drawn")
 
     def test_global_generators_are_left_alone(self) -> None:
         """A noise model neither advances nor re-seeds a global generator of torch, numpy or Python."""
-        names = advanced_generators(lambda: self.noise.apply(picture(1, 3, 16, 16), rng()))
+        with self.as_new():
+            names = advanced_generators(self._noisy)
         require(not names, f"it changes the global generator of {' and '.join(names)}")
 
     def test_clean_image_is_left_alone(self) -> None:
@@ -67,11 +66,31 @@ class NoiseContract:
     def test_clean_image_is_the_mean(self) -> None:
         """On a flat gray image the mean of the noise is 0, unless `unbiased` or `clip` says otherwise."""
         if getattr(self.noise, "unbiased", not getattr(self.noise, "clip", False)):
-            clean = torch.full((1, 1, 48, 48), 0.5)
-            draws, generator = 64, rng()
-            # The unit is the draw, not the pixel, because pixels may share their noise.
-            errors = [self.noise.apply(clean.clone(), generator).mean() - 0.5 for _ in range(draws)]
-            means = torch.stack(errors)
-            error = means.std() / draws**0.5
-            seen = f"a mean of {means.mean():+.4g} at a standard error of {error:.2g}"
-            require(abs(means.mean()) <= 5 * error + 1e-6, seen)
+            mean, error = self._bias(0.5)
+            seen = f"a mean of {mean:+.4g} at a standard error of {error:.2g}"
+            require(abs(mean) <= 5 * error + 1e-6, seen)
+
+    def test_a_declared_bias_is_real(self) -> None:
+        """Who declares `unbiased = False` is wrong on average for some gray, if it changes any."""
+        if not getattr(self.noise, "unbiased", True):
+            wrong = still = 0
+            for gray in GRAYS:
+                mean, error = self._bias(gray)
+                wrong += abs(mean) > 5 * error + 1e-6
+                still += max(abs(mean), error) <= 1e-6  # rounding
+            require(
+                wrong > 0 or still == len(GRAYS), "unbiased = False, but every gray is its mean"
+            )
+
+    def _noisy(self, seed: int = 0) -> Tensor:
+        noisy: Tensor = self.noise.apply(picture(1, 3, 16, 16), rng(seed))
+        return noisy
+
+    def _bias(self, gray: float) -> tuple[float, float]:
+        """Return the mean of the noise on a flat image, and its standard error."""
+        clean = torch.full((1, 1, 48, 48), gray)
+        draws, generator = 64, rng()
+        # The unit is the draw, not the pixel, because pixels may share their noise.
+        errors = [self.noise.apply(clean.clone(), generator).mean() - gray for _ in range(draws)]
+        means = torch.stack(errors)
+        return float(means.mean()), float(means.std() / draws**0.5)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
+from n2n_ablate.errors import ParameterError
 from n2n_ablate.part import Scalar
 from n2n_ablate.space import Choice, Parameter, Range, parameters
 
 
-def settings_of(factory: Callable[..., Any]) -> Iterator[dict[str, Scalar]]:
+def settings_of(factory: Callable[..., Any]) -> Iterator[dict[str, Any]]:
     """Yield keyword arguments: none, then every parameter alone at each of its extremes.
 
-    Extremes are both ends of a `Range`, every value of a `Choice` and both values of a bool.
+    Extremes are both ends of a `Range`, every value of a `Choice` and both values of a bool. Lists
+    and components have none: which of them make sense only their owner knows.
 
     Example:
         >>> from n2n_ablate_plugins.stripe import Stripe
@@ -26,7 +29,20 @@ def settings_of(factory: Callable[..., Any]) -> Iterator[dict[str, Scalar]]:
                 yield {parameter.name: value}
 
 
-def name_of(component: str, setting: dict[str, Scalar]) -> str:
+def variants(component: Any) -> dict[str, Callable[[], Any]]:
+    """Return what makes a component of the same class at each of its settings, by their names.
+
+    Left out are the defaults, and a class that cannot be made without its author.
+    """
+    factory: Callable[..., Any] = type(component)
+    try:
+        settings = [setting for setting in settings_of(factory) if setting]
+    except ParameterError:
+        return {}
+    return {name_of("", setting)[1:-1]: partial(factory, **setting) for setting in settings}
+
+
+def name_of(component: str, setting: dict[str, Any]) -> str:
     """Return a test's name: `stripe` or `stripe(axis=rows)`."""
     inside = ", ".join(f"{name}={value}" for name, value in setting.items())
     return f"{component}({inside})" if inside else component

@@ -7,22 +7,31 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from n2n_ablate.testing.contract import Contract
+from n2n_ablate.testing.gpu import on_gpu
 from n2n_ablate.testing.promise import alike, farthest, require, rng
+from n2n_ablate.testing.randomness import advanced_generators, hidden_cause
 
 
-class TrainingContract:
+class TrainingContract(Contract):
     """The promises of a training, as tests.
 
     Attributes:
         training: The training under test.
     """
 
+    kind = "training"
     training: ClassVar[Any]
 
     def test_it_has_at_least_one_step(self) -> None:
         """The number of steps is a whole number above 0."""
         steps = self.training.steps
         require(type(steps) is int and steps > 0, f"steps is {steps!r}")
+
+    def test_crop_is_a_side(self) -> None:
+        """Who declares `crop` says 0, or a whole number of pixels."""
+        crop = getattr(self.training, "crop", 0)
+        require(type(crop) is int and crop >= 0, f"crop is {crop!r}")
 
     def test_every_rate_is_positive_and_finite(self) -> None:
         """Every step has a learning rate above 0."""
@@ -61,6 +70,29 @@ class TrainingContract:
             alone = (*self._trained(0), *self._trained(1))
             far = max(map(farthest, together, alone))
             require(far < 1e-7, f"elementwise = True, but together weights end {far:.3g} elsewhere")
+
+    def test_same_gradients_same_steps(self) -> None:
+        """Weights move by their gradients alone: no randomness, no memory of other fits."""
+        cause = hidden_cause(lambda: self._trained(0))
+        require(not cause, f"where the weights end changes {cause}")
+        other = self.changed_by(lambda: self._trained(1), lambda: self._trained(0))
+        require(not other, "weights end elsewhere once another fit has been trained")
+
+    def test_global_generators_are_left_alone(self) -> None:
+        """Training neither advances nor re-seeds a global generator of torch, numpy or Python."""
+        with self.as_new():
+            names = advanced_generators(lambda: self._trained(0))
+        require(not names, f"it changes the global generator of {' and '.join(names)}")
+
+    def test_it_runs_on_a_gpu(self) -> None:
+        """Weights on a GPU are moved there."""
+
+        def work(device: torch.device) -> None:
+            weight = nn.Parameter(torch.ones(8, device=device))
+            weight.grad = torch.ones_like(weight)
+            self._ready([weight]).step()
+
+        on_gpu(work)
 
     def _ready(self, weights: Any) -> torch.optim.Optimizer:
         optimizer: torch.optim.Optimizer = self.training.optimizer(weights)

@@ -13,4 +13,4 @@ globals().update({name: item for name, item in found.items() if name.lower().sta
 
 
 def test_there_are_tests():
-    assert {"TestHexagon", "TestRing"} < set(found)
+    assert "TestHexagon" in found

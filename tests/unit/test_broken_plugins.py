@@ -66,6 +66,12 @@ BROKEN = {
     "pairs": (sampler(declares="pairs = ((0, 2), (2, 0))"), "declared_pairs_exist", "(0, 2) of 2 views"),
 }  # fmt: skip
 
+LATER = GOOD.replace(
+    "    def draw(",
+    "    step = 0\n\n    def at(self, step, steps):\n        other = Mine()\n"
+    "        other.step = step\n        return other\n\n    def draw(",
+).replace(ROWS, ROWS[:-1] + " / (self.step < 1))")
+
 
 def put(folder, text, name="mine"):
     place = folder / "plugins"
@@ -169,6 +175,7 @@ def test_what_cannot_be_checked_is_one_line(tmp_path, monkeypatch):
         (BROKEN["pairs"][0], "a pair of the views 0 and 2, but its split returns 2"),
         (sampler(views="image"), "must cut into a tuple of views"),
         (sampler(draw="return None"), "must return a function"),
+        (LATER, "NaN or infinite (at step 1 of 2)"),
         (GOOD.replace("(self, image, rng)", "(self, image)"), "draw(image) is called as draw(image, rng)"),
         (GOOD.replace("def draw", "def drow"), "has no draw(image, rng), which every sampler needs"),
     ],

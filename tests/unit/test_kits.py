@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from n2n_ablate.testing import CONTRACTS, broken_promises, promises_of
+from n2n_ablate.testing import CONTRACTS, NotTried, broken_promises, promises_of
 
 # Each table: what breaks it, and the promise. `Good` ones differ from them in one thing.
 
@@ -30,10 +30,34 @@ class LogOfBlack(GoodNoise):
 
 
 class Unseeded(GoodNoise):
-    unbiased = False
-
     def apply(self, clean, rng):
         return clean + 0.1 * torch.randn(clean.shape)
+
+
+class Counts(GoodNoise):
+    calls = 0
+
+    def apply(self, clean, rng):
+        self.calls += 1
+        return clean + (super().apply(clean, rng) - clean) * (1 + self.calls % 2)
+
+
+class KeepsItsFirst(GoodNoise):
+    """One noise for all seeds, kept by the class: the same from call to call. Gray images are right."""
+
+    kept = {}  # noqa: RUF012  that is what is wrong
+
+    def apply(self, clean, rng):
+        noisy = super().apply(clean, rng)
+        return (
+            noisy
+            if clean.shape[1] == 1
+            else clean + self.kept.setdefault(clean.shape, noisy - clean)
+        )
+
+
+class UnbiasedAfterAll(GoodNoise):
+    unbiased = False
 
 
 class SeedsNumpy(GoodNoise):
@@ -83,6 +107,34 @@ class UnseededWeights(GoodBackbone):
         weights = np.random.default_rng().normal(size=network.layer.bias.shape)
         network.layer.bias.data = torch.tensor(weights, dtype=torch.float32)
         return network
+
+
+class OneForAll(GoodBackbone):
+    def __init__(self):
+        self.built = {}
+
+    def build(self, channels):
+        key = channels, torch.get_default_device()
+        return self.built.setdefault(key, super().build(channels))
+
+
+class BuildSeedsNumpy(GoodBackbone):
+    def build(self, channels):
+        np.random.seed(0)  # noqa: NPY002
+        return super().build(channels)
+
+
+class BuildSeedsTorch(GoodBackbone):
+    def build(self, channels):
+        torch.manual_seed(0)
+        return super().build(channels)
+
+
+class PassSeedsTorch(GoodBackbone):
+    class network(Network):
+        def forward(self, image):
+            torch.manual_seed(0)
+            return self.layer(image)
 
 
 class Dropout(GoodBackbone):
@@ -161,6 +213,36 @@ class HalfWay(GoodLoss):
         return values * (math.nan if scene.progress == 0.5 else 1.0)
 
 
+class RandomWeight(GoodLoss):
+    def changed(self, values, scene):
+        return values * (1 + 1e-3 * torch.rand(()))
+
+
+class CountedWeight(GoodLoss):
+    calls = 0
+
+    def changed(self, values, scene):
+        self.calls += 1
+        return values * (1 + 1e-3 / self.calls)
+
+
+class OfFirstScene(GoodLoss):
+    """Divides by a mean that it keeps from the first scene."""
+
+    scale = None
+
+    def changed(self, values, scene):
+        if self.scale is None:
+            self.scale = float(scene.noisy.mean()) if scene.noisy.device.type == "cpu" else 1.0
+        return values / self.scale
+
+
+class LossSeedsTorch(GoodLoss):
+    def changed(self, values, scene):
+        torch.manual_seed(0)
+        return values
+
+
 class AlwaysCuts(GoodLoss):
     def changed(self, values, scene):
         (whole,) = scene.denoise(scene.noisy)
@@ -214,6 +296,41 @@ class GoodTraining:
 
 class NoSteps(GoodTraining):
     steps = 0
+
+
+class NegativeCrop(GoodTraining):
+    crop = -7
+
+
+class TrainingSeedsTorch(GoodTraining):
+    def optimizer(self, weights):
+        torch.manual_seed(0)
+        return super().optimizer(weights)
+
+
+class SlowsDown(GoodTraining):
+    """The second fit learns more slowly than the first."""
+
+    fits = 0
+
+    def optimizer(self, weights):
+        self.fits += 1
+        return super().optimizer(weights)
+
+    def rate(self, step):
+        return 1e-2 / max(1, self.fits)
+
+
+class ScalesOnCpu(GoodTraining):
+    def optimizer(self, weights):
+        class Scaled(torch.optim.SGD):
+            @torch.no_grad()
+            def step(self, closure=None):
+                for weight in self.param_groups[0]["params"]:
+                    weight.grad.mul_(torch.ones(weight.shape, device="cpu"))
+                super().step()
+
+        return Scaled(weights, lr=1e-2)
 
 
 class EndsAtZero(GoodTraining):
@@ -278,6 +395,17 @@ class Dims(GoodEstimator):
         return 0.9 * denoise(noisy)[0]
 
 
+class Noisy(GoodEstimator):
+    def estimate(self, denoise, noisy):
+        return super().estimate(denoise, noisy) + 1e-6 * torch.rand(())
+
+
+class SeedsAndDraws(GoodEstimator):
+    def estimate(self, denoise, noisy):
+        torch.manual_seed(0)
+        return super().estimate(denoise, noisy) + 1e-6 * torch.rand(())
+
+
 class Averages(GoodEstimator):
     def estimate(self, denoise, noisy):
         out = denoise(noisy)[0].clone()
@@ -339,6 +467,17 @@ class SaysBlind(GoodMetric):
     full_reference = False
 
 
+class Estimated(GoodMetric):
+    def measure(self, denoised, clean, noisy):
+        return super().measure(denoised, clean, noisy) + 1e-6 * torch.rand(())
+
+
+class MetricSeedsTorch(GoodMetric):
+    def measure(self, denoised, clean, noisy):
+        torch.manual_seed(0)
+        return super().measure(denoised, clean, noisy)
+
+
 class OfTheStack(GoodMetric):
     def measure(self, denoised, clean, noisy):
         own = super().measure(denoised, clean, noisy)
@@ -363,6 +502,9 @@ CASES = {
         (GrayOnly, "test_shape_and_type_are_kept"),
         (LogOfBlack, "test_it_is_finite_everywhere"),
         (Unseeded, "test_same_seed_same_noise"),
+        (Counts, "test_same_seed_same_noise"),
+        (KeepsItsFirst, "test_same_seed_same_noise"),
+        (UnbiasedAfterAll, "test_a_declared_bias_is_real"),
         (SeedsNumpy, "test_global_generators_are_left_alone"),
         (AddsInPlace, "test_clean_image_is_left_alone"),
         (Brighter, "test_clean_image_is_the_mean"),
@@ -370,6 +512,10 @@ CASES = {
     "backbone": [
         (EvenSides, "test_output_has_the_shape_of_the_input"),
         (UnseededWeights, "test_same_seed_same_weights"),
+        (OneForAll, "test_networks_share_no_weight"),
+        (BuildSeedsNumpy, "test_global_generators_are_left_alone"),
+        (BuildSeedsTorch, "test_global_generators_are_left_alone"),
+        (PassSeedsTorch, "test_global_generators_are_left_alone"),
         (Dropout, "test_same_image_same_output"),
         (MeanOfBatch, "test_images_do_not_see_each_other"),
         (WritesImage, "test_image_is_left_alone"),
@@ -383,6 +529,10 @@ CASES = {
         (OneChannel, "test_any_image_can_be_scored"),
         (TwoViews, "test_any_number_of_views_can_be_scored"),
         (HalfWay, "test_every_moment_can_be_scored"),
+        (RandomWeight, "test_same_scene_same_value"),
+        (CountedWeight, "test_same_scene_same_value"),
+        (OfFirstScene, "test_same_scene_same_value"),
+        (LossSeedsTorch, "test_global_generators_are_left_alone"),
         (AlwaysCuts, "test_consistent_is_heeded"),
         (Frozen, "test_gradients_reach_every_kernel"),
         (Mixed, "test_fits_do_not_see_each_other"),
@@ -392,6 +542,10 @@ CASES = {
     ],
     "training": [
         (NoSteps, "test_it_has_at_least_one_step"),
+        (NegativeCrop, "test_crop_is_a_side"),
+        (TrainingSeedsTorch, "test_global_generators_are_left_alone"),
+        (SlowsDown, "test_same_gradients_same_steps"),
+        (ScalesOnCpu, "test_it_runs_on_a_gpu"),
         (EndsAtZero, "test_every_rate_is_positive_and_finite"),
         (LeavesSome, "test_the_optimiser_moves_every_weight"),
         (Shared, "test_optimisers_are_independent"),
@@ -401,6 +555,8 @@ CASES = {
         (GoesTooFar, "test_weights_move_by_a_share"),
         (Remembers, "test_initial_weights_never_count"),
         (Dims, "test_a_perfect_denoiser_stays_perfect"),
+        (Noisy, "test_same_image_same_estimate"),
+        (SeedsAndDraws, "test_global_generators_are_left_alone"),
         (Averages, "test_images_do_not_see_each_other"),
         (ClampsInPlace, "test_noisy_image_is_left_alone"),
         (WeightsOnCpu, "test_it_runs_on_a_gpu"),
@@ -410,6 +566,8 @@ CASES = {
         (ThreeChannels, "test_one_finite_value_per_image"),
         (WrongWay, "test_clean_image_is_the_best"),
         (SaysBlind, "test_who_needs_no_reference_has_none"),
+        (Estimated, "test_same_images_same_value"),
+        (MetricSeedsTorch, "test_global_generators_are_left_alone"),
         (OfTheStack, "test_images_do_not_see_each_other"),
         (Clamps, "test_images_are_left_alone"),
         (WindowOnCpu, "test_it_measures_on_a_gpu"),
@@ -446,3 +604,26 @@ def test_each_broken_promise_fails_its_own_test_alone(kind, component, promise):
 def test_every_promise_has_a_component_that_breaks_it(kind):
     names = {promise.name for promise in promises_of(CONTRACTS[kind])}
     assert {promise for _, promise in CASES[kind]} == names
+
+
+def test_a_component_that_counts_is_told_from_one_that_draws_elsewhere():
+    (counts,) = broken_promises("noise", Counts())
+    assert "it remembers earlier calls" in counts.seen
+    (unseeded,) = broken_promises("noise", Unseeded())
+    assert unseeded.seen == "the noise changes with the global generator of torch"
+
+
+def test_what_takes_values_cannot_be_tried_without_a_gpu():
+    class Reads(GoodMetric):
+        def measure(self, denoised, clean, noisy):
+            return super().measure(denoised, clean, noisy) + 0 * float(denoised.max())
+
+    class Case(CONTRACTS["metric"]):
+        metric = Reads()
+
+    if torch.cuda.is_available():
+        Case().test_it_measures_on_a_gpu()
+    else:
+        with pytest.raises(NotTried, match=r"there is no GPU.*meta"):
+            Case().test_it_measures_on_a_gpu()
+    assert broken("metric", Reads) == []

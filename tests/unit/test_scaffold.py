@@ -1,5 +1,6 @@
 """New components: every kind works as it is written, as a file and as a package, and writes over nothing."""
 
+import contextlib
 import importlib.metadata
 import runpy
 import sys
@@ -12,7 +13,7 @@ from n2n_ablate.authoring import scaffold, templates
 from n2n_ablate.components import KINDS
 from n2n_ablate.errors import PluginError
 from n2n_ablate.registry import Registry
-from n2n_ablate.testing import broken_promises, settings_of
+from n2n_ablate.testing import NotTried, broken_promises, settings_of
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -42,7 +43,8 @@ def test_a_new_package_has_an_entry_point_and_a_test_that_passes(kind, folder, m
     promises = [name for name in dir(case) if name.startswith("test_")]
     assert promises
     for name in promises:
-        getattr(case, name)()
+        with contextlib.suppress(NotTried):
+            getattr(case, name)()
     del sys.modules["n2n_ablate_my_own"]  # the next one has the same name
 
 

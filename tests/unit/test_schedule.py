@@ -63,6 +63,13 @@ def test_a_schedule_declares_what_its_samplers_declare():
     assert not Schedule((EdgeWeighted(divisor="text"),)).keeps_flat
 
 
+def test_a_schedule_is_made_for_the_noise_that_its_samplers_part():
+    noise = Gaussian(sigma=10.0, clip=False)
+    assert Schedule((Recorruption(sigma=10.0), Recorruption(0.5, sigma=10.0))).made_for == noise
+    assert Schedule(TWO).made_for is None
+    assert not hasattr(Schedule(TWO), "prepare")  # so it can train on crops
+
+
 def test_a_schedule_prepares_its_samplers():
     sampler = Schedule((Recorruption(), Recorruption(alpha=0.5)))
     noisy = picture(1, 1, 8, 8)

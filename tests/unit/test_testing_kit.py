@@ -2,11 +2,12 @@
 
 import random
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 import torch
 
-from n2n_ablate import Range
+from n2n_ablate import ParameterError, Range
 from n2n_ablate.testing import (
     CONTRACTS,
     broken_promises,
@@ -168,12 +169,131 @@ class NeedlesslyInconsistent(Good):
     consistent = False
 
 
+class FlatAfterAll(Good):
+    keeps_flat = False
+
+
+class ForAnyNoise(Good):
+    made_for = Gaussian(clip=False)
+
+
+class Random(Good):
+    """Swaps the pixels of some pairs of rows; what differs below is what it remembers."""
+
+    flags = None
+
+    def draw(self, image, rng):
+        flags = self.drawn(image, rng).to(image.device)
+        return lambda image: swapped(flags, image)
+
+    def drawn(self, image, rng):
+        return torch.randint(2, (image.shape[-2] // 2, 1), generator=rng) == 1
+
+
+class Sticky(Random):
+    """Keeps its first draw for every size, for all samplers of its class."""
+
+    kept = {}  # noqa: RUF012  that is what is wrong
+
+    def drawn(self, image, rng):
+        return self.kept.setdefault(image.shape[-2], super().drawn(image, rng))
+
+
+class StickyOnce(Random):
+    """One draw for all sizes: it only says whether all rows are swapped."""
+
+    kept = None
+
+    def drawn(self, image, rng):
+        if StickyOnce.kept is None:
+            StickyOnce.kept = torch.randint(2, (1, 1), generator=rng) == 1
+        return StickyOnce.kept
+
+
+FIRST = {}
+
+
+class StickyModule(Random):
+    """Keeps its first draw in a global variable of its module."""
+
+    def drawn(self, image, rng):
+        return FIRST.setdefault("draw", torch.randint(2, (1, 1), generator=rng) == 1)
+
+
+class LateSplit(Random):
+    """Its splits cut where the last draw said."""
+
+    def draw(self, image, rng):
+        self.flags = self.drawn(image, rng).to(image.device)
+        return lambda image: swapped(self.flags, image)
+
+
+class PreparesItself(Good):
+    """All fits share the component, so all have the preparation of the last."""
+
+    turned = False
+
+    def prepare(self, noisy, noise):
+        if noisy.device.type == "cpu":
+            self.turned = bool(noisy[..., :8, :8].mean() > noisy[..., 8:16, :8].mean())
+        return self
+
+    def draw(self, image, rng):
+        turned = self.turned
+        return lambda image: rows(image)[::-1] if turned else rows(image)
+
+
 class OnTheCpu(Good):
     """A mask on the CPU meets the image, wherever that is."""
 
     def draw(self, image, rng):
         flags = torch.randint(2, (image.shape[-2] // 2, 1), generator=rng) == 1
         return lambda image: swapped(flags, image)
+
+
+class Changes(Good):
+    """Good at the first step; the broken ones below are something else later."""
+
+    later = Good
+
+    def at(self, step, steps):
+        return self.later() if step else Good()
+
+
+class LaterNan(Changes):
+    class later(Good):
+        def cut(self, image):
+            return tuple(view / 0 for view in rows(image))
+
+
+class LaterBrighter(Changes):
+    later = Brighter
+
+
+class LaterLeaks(Changes):
+    later = Overlap
+
+
+class LaterSmaller(Changes):
+    later = OddHeight
+
+
+class LaterOnTheCpu(Changes):
+    later = OnTheCpu
+
+
+class LaterAround(Changes):
+    class later(Good):
+        pairs = ((0, 1),)
+
+
+class LeaksLater(Changes):
+    """Honest: good in its first half, and it says what it does in the second."""
+
+    leaks = True
+
+    def at(self, step, steps):
+        return Overlap() if 2 * step >= steps else Good()
 
 
 def broken(sampler):
@@ -192,6 +312,18 @@ def test_a_good_sampler_passes():
         (SameView(), "test_declared_pairs_exist"),
         (NeedlesslyInconsistent(), "test_a_declared_inconsistency_is_real"),
         (OnTheCpu(), "test_it_cuts_on_a_gpu"),
+        (FlatAfterAll(), "test_a_declared_change_of_gray_is_real"),
+        (ForAnyNoise(), "test_a_declared_noise_is_parted"),
+        (Sticky(), "test_a_draw_remembers_nothing"),
+        (StickyOnce(), "test_a_draw_remembers_nothing"),
+        (StickyModule(), "test_a_draw_remembers_nothing"),
+        (LateSplit(), "test_a_draw_remembers_nothing"),
+        (PreparesItself(), "test_fits_are_prepared_apart"),
+        (LaterBrighter(), "test_flat_stays_flat"),
+        (LaterLeaks(), "test_views_share_no_noise"),
+        (LaterSmaller(), "test_any_size_can_be_cut"),
+        (LaterOnTheCpu(), "test_it_cuts_on_a_gpu"),
+        (LaterAround(), "test_declared_pairs_exist"),
         (OddHeight(), "test_any_size_can_be_cut"),
         (ThreeChannels(), "test_any_number_of_channels_can_be_cut"),
         (Brighter(), "test_flat_stays_flat"),
@@ -215,6 +347,23 @@ def test_each_broken_promise_fails_its_own_test_alone(sampler, promise):
 
 def test_views_kept_from_the_first_image_are_caught():
     assert "test_a_split_can_be_applied_again" in broken(Cached())
+
+
+def test_a_schedule_is_looked_at_beyond_its_first_step():
+    found = {item.promise.name: item.seen for item in broken_promises("sampler", LaterNan())}
+    assert found["test_views_are_finite"].endswith("that are not finite (at step 1 of 100)")
+    assert broken(LeaksLater()) == []
+
+
+def test_what_prepares_must_go_on_declaring():
+    class Ready(TwiceTheSame):
+        consistent = True
+
+    class Prepares(TwiceTheSame):
+        def prepare(self, noisy, noise):
+            return Ready()
+
+    assert "test_a_declared_inconsistency_is_real" in broken(Prepares())
 
 
 class Warned(Chooses):
@@ -264,6 +413,55 @@ def test_what_was_seen_is_told_with_file_and_line():
 def test_the_global_generator_at_fault_is_named():
     (found,) = broken_promises("sampler", Elsewhere())
     assert "global generator of Python" in found.seen
+
+
+class Gains(Good):
+    """Good as it comes, and brighter or darker at both ends of its range."""
+
+    def __init__(self, gain: Annotated[float, Range(0.5, 2.0)] = 1.0):
+        self.gain = gain
+
+    def cut(self, image):
+        return rows(self.gain * image)
+
+
+def failures(case):
+    found = []
+    for name in dir(case):
+        if name.startswith("test_"):
+            try:
+                getattr(case(), name)()
+            except (AssertionError, ParameterError):
+                found.append(name)
+    return found
+
+
+def test_a_class_of_two_lines_tests_both_ends_of_every_range():
+    case = type("Mine", (CONTRACTS["sampler"],), {"sampler": Gains()})
+    assert failures(case) == ["test_flat_stays_flat[gain=0.5]", "test_flat_stays_flat[gain=2.0]"]
+    alone = type("Mine", (CONTRACTS["sampler"],), {"sampler": Gains(), "every_setting": False})
+    assert failures(alone) == []
+
+
+def test_what_only_its_author_can_make_is_tested_as_it_is():
+    class Given(Good):
+        def __init__(self, table):
+            self.table = table
+
+    case = type("Mine", (CONTRACTS["sampler"],), {"sampler": Given([1])})
+    assert failures(case) == []
+    assert {name for name in dir(case) if name.startswith("test_")} == names("sampler")
+
+
+def test_a_setting_that_cannot_be_made_fails_its_tests():
+    class Picky(Gains):
+        def __init__(self, gain: Annotated[float, Range(1.0, 2.0)] = 1.0):
+            if gain != 1:
+                raise ParameterError("no")
+            super().__init__(gain)
+
+    case = type("Mine", (CONTRACTS["sampler"],), {"sampler": Picky()})
+    assert len(failures(case)) == len(names("sampler"))
 
 
 def test_settings_are_the_defaults_and_both_ends_of_every_parameter():

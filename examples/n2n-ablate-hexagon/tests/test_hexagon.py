@@ -10,10 +10,6 @@ class TestHexagon(SamplerContract):
     sampler = Hexagon()
 
 
-class TestRing(SamplerContract):
-    sampler = Hexagon(pairs_of_views="ring")
-
-
 def test_a_small_image_worked_by_hand():
     # colours    0 1 2 0 1 2 0      pixels    0  1  2  3  4  5  6
     #            2 0 1 2 0 1 2                7  8  9 10 11 12 13

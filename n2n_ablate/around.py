@@ -1,0 +1,104 @@
+"""Samplers around other samplers: they declare, prepare and follow the steps as what is inside does."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from n2n_ablate.components import Noise, Pairs, Sampler, Split, at_step, is_fixed, pairs_of
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+class AroundSampler:
+    """Base of a sampler around another: a frozen dataclass with the field `sampler`.
+
+    Whatever the inner sampler declares, `fixed`, `leaks`, `consistent`, `keeps_flat`, `made_for` and
+    `pairs`, this one declares too, and it has `prepare` and `at` if the inner one has. A class that
+    cuts in another way overrides what is no longer true.
+
+    As it stands it shows the inner sampler the image that `seen` makes, and cuts what that one cuts.
+    """
+
+    sampler: Sampler
+
+    @property
+    def inner(self) -> tuple[Sampler, ...]:
+        """The samplers inside. Of several one that leaks is enough to leak, and so on."""
+        return (self.sampler,)
+
+    def seen(self, image: Tensor) -> Tensor:
+        """Return what the inner sampler gets to see of an image (b, c, h, w); by default all."""
+        return image
+
+    def around(self, *inner: Sampler) -> Sampler:
+        """Return this sampler around others."""
+        made: Sampler = dataclasses.replace(self, sampler=inner[0])  # type: ignore[type-var]
+        return made
+
+    @property
+    def fixed(self) -> bool:
+        """See `n2n_ablate.Sampler`."""
+        return all(map(is_fixed, self.inner))
+
+    @property
+    def leaks(self) -> bool:
+        """See `n2n_ablate.Sampler`."""
+        return any(self._declared("leaks", False))
+
+    @property
+    def consistent(self) -> bool:
+        """See `n2n_ablate.Sampler`."""
+        return all(self._declared("consistent", True))
+
+    @property
+    def keeps_flat(self) -> bool:
+        """See `n2n_ablate.Sampler`."""
+        return all(self._declared("keeps_flat", True))
+
+    @property
+    def made_for(self) -> Noise | None:
+        """See `n2n_ablate.Sampler`: the noise of the first that is made for one."""
+        noises = self._declared("made_for", None)
+        return next((noise for noise in noises if noise is not None), None)
+
+    @property
+    def pairs(self) -> Pairs:
+        """See `n2n_ablate.Sampler`."""
+        return pairs_of(self.inner[0])
+
+    @property
+    def prepare(self) -> Callable[[Tensor, Noise | None], Sampler]:
+        """See `n2n_ablate.Sampler`. There, as far as `hasattr` can tell, only if it is inside."""
+        self._require("prepare")
+
+        def prepare(noisy: Tensor, noise: Noise | None) -> Sampler:
+            image = self.seen(noisy)
+            ready = (
+                own.prepare(image, noise) if hasattr(own, "prepare") else own for own in self.inner
+            )
+            return self.around(*ready)
+
+        return prepare
+
+    @property
+    def at(self) -> Callable[[int, int], Sampler]:
+        """See `n2n_ablate.Sampler`. There, as far as `hasattr` can tell, only if it is inside."""
+        self._require("at")
+        return lambda step, steps: self.around(*(at_step(own, step, steps) for own in self.inner))
+
+    def draw(self, image: Tensor, rng: torch.Generator) -> Split:
+        """See `n2n_ablate.Sampler.draw`."""
+        split = self.sampler.draw(self.seen(image), rng)
+        return lambda image: split(self.seen(image))
+
+    def _declared(self, name: str, default: Any) -> tuple[Any, ...]:
+        return tuple(getattr(own, name, default) for own in self.inner)
+
+    def _require(self, name: str) -> None:
+        if not any(hasattr(own, name) for own in self.inner):
+            msg = f"'{type(self).__name__}' has no '{name}': no sampler inside has"
+            raise AttributeError(msg)
