@@ -16,6 +16,7 @@ from n2n_ablate.components import BOTH_WAYS
 from n2n_ablate.errors import AblateError
 from n2n_ablate.part import plain, written
 from n2n_ablate.registry import Entry, Registry
+from n2n_ablate.registry.blame import place_of, told
 from n2n_ablate.registry.conformance import source_line
 from n2n_ablate.space import Choice, Component, Range
 
@@ -119,17 +120,18 @@ def page(entry: Entry, registry: Registry) -> RenderableType:
     facts.add_row("source", Text(source_line(entry.factory, origin)))
     parts.append(facts)
     if entry.kind == "sampler" and component is not None:
-        parts += [Text(""), _drawn(component)]
+        parts += [Text(""), _drawn(entry, component)]
     return Group(*parts)
 
 
-def _drawn(sampler: Any) -> RenderableType:
+def _drawn(entry: Entry, sampler: Any) -> RenderableType:
     from n2n_ablate.pictures.anatomy import anatomy
 
     try:
         found = anatomy(sampler, getattr(sampler, "made_for", None))
     except Exception as error:  # noqa: BLE001  a plugin may raise anything, and its page is still wanted
-        return Text(f"It cannot be drawn: {str(error) or type(error).__name__}", "red")
+        place = place_of(entry, error, "draw")
+        return Text(f"It cannot be drawn: {told(error)} ({place})", "red")
     side = Table.grid(padding=(0, 3))
     side.add_row(_map(found), _kernels(found))
     return Group(side, Text(_key(found), "dim"))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from n2n_ablate import deadline
 from n2n_ablate.components import Noise, Sampler, is_fixed, pairs_of
 
 SIDES = (12, 24)
@@ -39,11 +41,14 @@ def anatomy(sampler: Sampler, noise: Noise | None = None) -> Anatomy:
     """Find out which pixels feed which view, by gradients on an image of random grays.
 
     Raises:
+        OverdueError: The sampler hangs.
         Exception: Whatever the sampler raises on images of both sizes in `SIDES`.
     """
     for side in SIDES:
         try:
-            return _anatomy(sampler, side, noise)
+            return deadline.within(deadline.LIMIT, partial(_anatomy, sampler, side, noise))
+        except deadline.OverdueError:
+            raise
         except Exception:  # a plugin may raise anything; a larger image may suit it
             if side == SIDES[-1]:
                 raise
