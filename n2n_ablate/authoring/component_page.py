@@ -40,8 +40,10 @@ ASSUMED: Mapping[str, Mapping[str, Any]] = {
 }
 """What a component of a kind may declare, and what is assumed if it does not."""
 
+_AUTHOR = r"(?:(?:van|von|der|den|de|di|la|le) )*[^\W\d_a-z][\w'-]+"
 _CITED = re.compile(
-    r"[A-Z][\w-]+(?: et al\.| and [A-Z][\w-]+)?(?:, \d{4}| \(\d{4}\))|N2N reproduction note|[Tt]his project"
+    rf"(?P<names>{_AUTHOR}(?: et al\.|(?:, {_AUTHOR})*,? and {_AUTHOR})?)(?:, | \()(?P<year>[12]\d{{3}})\b"
+    r"|(?P<whole>N2N reproduction note|this project|github\.com/[\w.-]+/[\w-]+(?:\.[\w-]+)*)",
 )
 _ARGS = re.compile(r"^Args:\n((?:    .*\n|\n)*)", re.MULTILINE)
 _ITEM = re.compile(r"^    (\w+): (.*(?:\n     +.*)*)", re.MULTILINE)
@@ -59,9 +61,14 @@ def declared(entry: Entry, component: Any) -> dict[str, Any]:
 
 
 def references(entry: Entry) -> list[str]:
-    """Return the sources that a docstring cites, by author and year, in their order."""
-    cited = _CITED.findall(_docstring(entry))
-    return list(dict.fromkeys(re.sub(r" \((\d{4})\)", r", \1", item) for item in cited))
+    """Return the sources that a docstring cites, in their order.
+
+    That is `Heckel, 2023`, `Mansour and Heckel, 2023` and `Lee et al., 2022`, also with the year in
+    brackets; public code as `github.com/owner/name`; or `this project`.
+    """
+    text = " ".join(_docstring(entry).split())  # a citation may go on in the next line
+    cited = [item["whole"] or f"{item['names']}, {item['year']}" for item in _CITED.finditer(text)]
+    return list(dict.fromkeys(cited))
 
 
 def to_json(entry: Entry, registry: Registry) -> dict[str, Any]:
