@@ -38,6 +38,7 @@ def main() -> None:
         lines.write(json.dumps(event) + "\n")
         lines.flush()
 
+    faulthandler.enable()  # what ends the process by a signal leaves its line on stderr
     torch.set_num_threads(1)
     _wind(asked["limit"])
     try:
