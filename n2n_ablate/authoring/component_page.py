@@ -179,9 +179,15 @@ def _key(found: Anatomy) -> str:
     told = f"1: feeds {found.names[0]}. 2: feeds {found.names[1]}."
     if both:
         told += f" 12: feeds both, {both} of {found.side**2} pixels."
+    if found.scheduled:
+        told += " At step 0: it changes over the training."
     if not found.total.any():
-        return told + " Its views do not follow from single pixels."
-    return told if found.fixed else f"{told} One draw of many."
+        told += " Its views do not follow from single pixels."
+    elif not found.alike:
+        told += " One draw of many."
+    elif not (found.declared or found.scheduled):
+        told += " Two draws were alike: if all are, `fixed = True` says so, and trains faster."
+    return told
 
 
 def _parameters(entry: Entry, registry: Registry) -> Table:

@@ -15,6 +15,8 @@ from n2n_ablate.components import Noise, Sampler, is_fixed, pairs_of
 SIDES = (12, 24)
 """Sides of the probe image in pixels; the second for samplers that need more than 12."""
 
+_STEPS = 1000  # of the training that a schedule is asked about
+
 Box = tuple[int, int, int, int]
 
 
@@ -27,14 +29,18 @@ class Anatomy:
         names: Of the two views.
         total: Weight of every pixel in all of a view, shape (2, side, side).
         cell: Weight of every pixel in one pixel of a view, near the middle; same shape.
-        fixed: False if another draw looks different.
+        alike: Whether a second draw cut in the same way.
+        declared: Whether the sampler says that every draw does.
+        scheduled: Whether it changes over the training; then this is step 0.
     """
 
     side: int
     names: tuple[str, str]
     total: np.ndarray
     cell: np.ndarray
-    fixed: bool
+    alike: bool
+    declared: bool
+    scheduled: bool = False
 
 
 def anatomy(sampler: Sampler, noise: Noise | None = None) -> Anatomy:
@@ -58,10 +64,14 @@ def anatomy(sampler: Sampler, noise: Noise | None = None) -> Anatomy:
 def _anatomy(sampler: Sampler, side: int, noise: Noise | None) -> Anatomy:
     rng = torch.Generator().manual_seed(0)
     image = torch.rand(1, 1, side, side, generator=rng)
+    scheduled = hasattr(sampler, "at")
+    if scheduled:
+        sampler = sampler.at(0, _STEPS)  # type: ignore[attr-defined]
     prepare = getattr(sampler, "prepare", None)
     if prepare is not None:
         sampler = prepare(image, noise)
-    split = sampler.draw(image, rng)
+    split, other = (sampler.draw(image, rng) for _ in range(2))
+    again = other(image)
     with torch.enable_grad():
         image = image.requires_grad_()
         views = split(image)
@@ -76,7 +86,16 @@ def _anatomy(sampler: Sampler, side: int, noise: Noise | None) -> Anatomy:
         f"view {place + 1}{many} ({view.shape[3]}x{view.shape[2]})"
         for place, view in zip(pair, chosen, strict=True)
     ]
-    return Anatomy(side, (names[0], names[1]), np.stack(total), np.stack(cell), is_fixed(sampler))
+    alike = all(map(torch.equal, views, again))
+    return Anatomy(
+        side,
+        (names[0], names[1]),
+        np.stack(total),
+        np.stack(cell),
+        alike,
+        is_fixed(sampler),
+        scheduled,
+    )
 
 
 def _weights(value: Tensor, image: Tensor) -> np.ndarray:

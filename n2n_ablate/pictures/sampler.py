@@ -103,7 +103,9 @@ def _draw_key(draw: ImageDraw.ImageDraw, found: Anatomy) -> None:
             draw.polygon(((x + 11, y), (x + 11, y + 11), (x, y + 11)), SECOND)
         draw.text((x + 17, y - 2), text, INK, font(12))
         x += 17 + int(font(12).getlength(text)) + 24
+    told = ["at step 0"] if found.scheduled else []
     if not found.total.any():
-        draw.text((x, y - 2), "its views do not follow from single pixels", FAINT, font(12))
-    elif not found.fixed:
-        draw.text((x, y - 2), "one draw of many", FAINT, font(12))
+        told.append("its views do not follow from single pixels")
+    elif not found.alike:
+        told.append("one draw of many")
+    draw.text((x, y - 2), ", ".join(told), FAINT, font(12))

@@ -192,6 +192,9 @@ def test_what_cannot_be_checked_is_one_line(tmp_path, monkeypatch):
     put(tmp_path, GOOD.replace('"mine"', '"diagonal"'))
     with pytest.raises(PluginError, match=r"'diagonal' is registered twice.*plugins/mine.py"):
         child.chosen("plugins/mine.py")
+    put(tmp_path, HOOKS, "diary")
+    with pytest.raises(PluginError, match=r"it listens to trial_finished, so there is nothing"):
+        child.chosen("plugins/diary.py")
     with pytest.raises(PluginError, match=r"there is no file 'other\.py'"):
         child.chosen("other.py")
 

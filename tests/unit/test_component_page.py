@@ -107,6 +107,40 @@ def test_a_pixel_of_both_views_is_marked(folder):
     assert "Weight of the centre pixel" in shown
 
 
+def test_a_schedule_is_drawn_at_step_0_and_says_so(folder):
+    shown = here("plugins", "schedule", folder=folder).stdout
+    assert "At step 0: it changes over the training." in shown
+
+
+def test_one_draw_of_many_is_said_of_draws_that_differ(folder):
+    here("new", "sampler", "my-pair", folder=folder)
+    alike = " ".join(here("plugins", "my-pair", folder=folder).stdout.split())
+    assert "Two draws were alike: if all are, `fixed = True` says so, and trains faster." in alike
+    file = folder / "plugins" / "my_pair.py"
+    file.write_text(file.read_text().replace("    def draw", "    fixed = True\n\n    def draw"))
+    assert "Two draws" not in here("plugins", "my-pair", folder=folder).stdout
+    assert "One draw of many." in here("plugins", "random-neighbor", folder=folder).stdout
+    assert (
+        "One draw of many." in here("plugins", "recorruption", folder=folder, COLUMNS="160").stdout
+    )
+    assert "draw" not in here("plugins", "diagonal", folder=folder).stdout.partition("feeds")[2]
+
+
+def test_a_narrow_list_breaks_no_name_and_a_wide_one_has_parameters(folder, registry):
+    here("new", "sampler", "my-pair", folder=folder)
+    narrow = here("plugins", folder=folder, COLUMNS="80")
+    lines = narrow.stdout.splitlines()
+    assert len(lines) < 150
+    assert all(len(line) <= 80 for line in lines)
+    assert all(any(line.startswith(f"  {own.name} ") for line in lines) for own in registry)
+    assert "[plugins/my_pair.py]" in narrow.stdout
+    assert "Parameters: n2n-ablate plugins NAME" in narrow.stderr
+    wide = here("plugins", folder=folder, COLUMNS="160")
+    assert "center = 0.01 (0 to 0.5)" in wide.stdout
+    assert "poisson-gaussian" in wide.stdout
+    assert wide.stderr == ""
+
+
 def test_every_sampler_can_be_shown(registry):
     from rich.console import Console
 
