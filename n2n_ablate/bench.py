@@ -14,15 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from n2n_ablate.errors import FOREIGN, AblateError, ImageError, PluginError
-from n2n_ablate.fit import Fit, Machine, Order, first_cut, require_room, window_of
+from n2n_ablate.errors import FOREIGN, ImageError, PluginError
+from n2n_ablate.fit import Fit, Machine, Order, try_out, window_of
 from n2n_ablate.identity import Fingerprints, generator
 from n2n_ablate.images import Image, collect
 from n2n_ablate.part import Part
 from n2n_ablate.recipe import Recipe
 from n2n_ablate.registry import Registry
-from n2n_ablate.registry.conformance import source_line
-from n2n_ablate.registry.discovery import broken
 from n2n_ablate.study import Condition, Plan
 
 
@@ -109,36 +107,17 @@ class Bench:
             PluginError: A component fails, or the views cannot be trained on.
         """
         by_shape = {subject.noisy.shape: subject for subject in self.subjects}
+        entry = self._registry.get("sampler", recipe.parts["sampler"].name)
         for shape, fit in zip(by_shape, self.fits(recipe, list(by_shape.values())), strict=True):
             try:
                 place = (recipe.parts["sampler"], shape, window_of(fit))
-                if place in self._cut:
-                    wrong = ""
-                else:
-                    with _one_thread():
-                        wrong = first_cut(fit)
-                require_room(fit, self.machine)
+                with _one_thread():
+                    try_out(fit, entry, self.machine, cut=place not in self._cut)
+                self._cut.add(place)
             except ImageError as error:
                 name = next(image.name for image in self.images if image.pixels.shape == shape)
                 msg = f"image '{name}': {error}"
                 raise ImageError(msg) from error
-            except AblateError:
-                raise
-            except FOREIGN as error:
-                seen = f"fails on an image of shape {tuple(shape)}: {error!r}"
-                raise self._refused(recipe, seen, error) from error
-            if wrong:
-                raise self._refused(recipe, wrong)
-            self._cut.add(place)
-
-    def _refused(
-        self, recipe: Recipe, seen: str, error: BaseException | None = None
-    ) -> PluginError:
-        entry = self._registry.get("sampler", recipe.parts["sampler"].name)
-        place = broken(entry.origin, error).where if error else ""
-        if not place.rpartition(":")[2].isdigit():  # no line of its own: where it is defined
-            place = source_line(getattr(entry.factory, "draw", entry.factory), entry.origin)
-        return PluginError(f"sampler '{entry.name}' {seen} ({place})")
 
     def measure(self, denoised: Tensor, subject: Subject) -> dict[str, float]:
         """Return every metric of a denoised image, (1, c, h, w)."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from n2n_ablate.components import RECIPE_KINDS
 from n2n_ablate.errors import FOREIGN, StoreError, StudyError
-from n2n_ablate.fit import Fit, Machine, fit_all, prepared, require_room
+from n2n_ablate.fit import Fit, Machine, fit_all, try_out
 from n2n_ablate.fit.job import Listener
 from n2n_ablate.identity import generator, stream
 from n2n_ablate.images import Image
@@ -102,6 +102,7 @@ def denoise(
     Raises:
         StudyError: The training diverged.
         ImageError: The image is too small for the sampler, or too large for the memory.
+        PluginError: The sampler fails or hangs.
     """
     parts = recipe.build(registry)
     fit = Fit(
@@ -115,8 +116,7 @@ def denoise(
         **parts,
     )
     # Too small or too large an image is told at once.
-    prepared(fit, fit.noisy).draw(fit.noisy, fit.rng())
-    require_room(fit, machine)
+    try_out(fit, registry.get("sampler", recipe.parts["sampler"].name), machine)
     (result,) = fit_all([fit], machine, listener, threads=machine.workers)
     if result.denoised is None:
         hint = "" if result.passing else "Try a smaller rate: --set training.lr=0.0003"

@@ -5,7 +5,8 @@ with a `register` function that may be called any number of times. It only regis
 tensors, no printing, because it also runs for commands that merely list components.
 
 A life-cycle hook is called while `n2n-ablate study` runs, with records that nobody may change. It
-may do what it likes; what it does wrong never costs a study its results.
+may do what it likes; what it does wrong never costs a study its results. A plugin with the attribute
+`background = True` hears in a thread of its own, and of trials without their images.
 """
 
 from __future__ import annotations

@@ -19,7 +19,8 @@ class AsymmetricDiagonal:
     shape (b, c, h // 2, w // 2). An odd last row or column is dropped. No pixel feeds both views;
     white noise of standard deviation e falls to e sqrt(s^2 + (1 - s)^2) in each, which is least
     at 0.5: the published diagonal sampler. The default is the more unequal of the two settings
-    (.35 and .45) of a public variant of ZS-N2N (sadjadrz/ZS-N2N).
+    (.35 and .45) of a public variant of ZS-N2N:
+    github.com/sadjadrz/Zero-shot-image-denoising-based-on-downsampling.
 
     Args:
         share: Weight of the upper pixel of each diagonal; the lower one has the rest.

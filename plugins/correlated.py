@@ -17,7 +17,7 @@ from n2n_ablate import Range, Register, hookimpl
 
 @dataclass(frozen=True)
 class CorrelatedGaussian:
-    """Gaussian noise blurred in space, as demosaicking and compression leave it.
+    """Gaussian noise blurred in space, as demosaicking and compression do (this project).
 
     White noise is blurred with a Gaussian window, cut off at four times its width, and scaled back
     to its old strength: every sample has standard deviation sigma, and the correlation of two
@@ -47,7 +47,7 @@ class CorrelatedGaussian:
 
 @dataclass(frozen=True)
 class Stripes:
-    """One Gaussian offset for every row or every column, and white Gaussian noise over it.
+    """One Gaussian offset for every row or column, and white Gaussian noise over it (this project).
 
     As sensors with one amplifier per row or column have. All channels share the offsets.
 

@@ -54,6 +54,9 @@ class TailMean:
     """Plain mean of the weights of the last steps (SWA: Izmailov et al., 2018).
 
     Training itself is not changed. Until the last steps begin, curves show the present weights.
+    Noise2Fast (Lequyer et al., 2022) keeps the last *images* and takes their mean instead, which
+    costs a pass through the network at every step and memory for every image. To first order in
+    how far the weights still move the two are the same.
 
     Args:
         last: How many steps count. More than there are: all of them.
@@ -109,8 +112,8 @@ class Flips:
 class WindowedVariance:
     """Early stopping without a clean image: the weights where the output moved least.
 
-    Windowed moving variance of the denoised image, of Wang et al. (Early Stopping for Deep Image
-    Prior, 2023): the variance over the last looks, mean over pixels. It is high while the image
+    Windowed moving variance of the denoised image, of Wang et al. (2023, "Early Stopping for
+    Deep Image Prior"): the variance over the last looks, mean over pixels. It is high while the image
     forms, low where it is done, and rises again when noise is learned. The result is that at the
     end of the window with the least variance; once `patience` steps have brought no lower one, it
     is settled. Made for a constant learning rate: where the rate falls, images move less for that

@@ -23,7 +23,8 @@ class Checkerboard:
     `columns` does the same along rows, to (b, c, h, w // 2). An odd last row or column is dropped.
     No pixel feeds both views of a pair, and noise keeps its standard deviation. Every pixel is
     used. The paper trains on one random pair of `both` per step; this trains on all of them at
-    every step, which has the same gradient on average.
+    every step, which has the same gradient on average. One pair per step, rows and columns by
+    turns where the paper draws, is `schedule` with `order = "turns"` over `rows` and `columns`.
 
     Args:
         axis: `rows` halves the height, `columns` the width, `both` gives all four views.

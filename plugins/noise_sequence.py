@@ -14,7 +14,7 @@ from n2n_ablate_plugins.noises import Gaussian, Poisson
 
 @dataclass(frozen=True)
 class Sequence:
-    """Several noise models, each applied to what the one before it gave.
+    """Several noise models, each applied to what the one before it gave (this project).
 
     All draw from one stream of random numbers, in order. Photon noise takes no negative values, so
     it comes before noise that makes some.

@@ -29,7 +29,8 @@ class PixelShuffle:
     `turn` further. Neighbouring pixels of a view are f pixels apart in the image and paired views
     about f / 2, so noise that is correlated over a pixel or two stays nearly independent: this is
     the pixel-shuffle downsampling of Zhou et al. (2020) and AP-BSN (Lee et al., 2022), with the
-    ring of R-ZS-N2N (factor 5, 12 places). Noise keeps its standard deviation, detail suffers.
+    ring of R-ZS-N2N (github.com/zhanzhanblue/R-ZS-N2N: factor 5, 12 places). Noise keeps its
+    standard deviation, detail suffers.
 
     Args:
         factor: Distance in pixels between the pixels of a view.

@@ -42,7 +42,7 @@ class Huber:
 
     With e the difference: 1/2 e^2 up to delta, delta (|e| - delta / 2) beyond, averaged over
     pixels and channels. Where all differences are small this is half the loss of Mansour and
-    Heckel (2023).
+    Heckel (2023). The default of delta is this project's: about the noise of sigma 25.
 
     Args:
         delta: Where the squared part ends, with white at 1.
@@ -68,7 +68,8 @@ class Huber:
 class Charbonnier:
     """Residual and consistency with a smooth absolute distance (Charbonnier et al., 1994).
 
-    With e the difference: sqrt(e^2 + epsilon^2), averaged over pixels and channels.
+    With e the difference: sqrt(e^2 + epsilon^2), averaged over pixels and channels. The default is
+    that of the ZS-N2N variants in the public library `mon`; others take 0.001 (Lai et al., 2017).
 
     Args:
         epsilon: How round the distance is at 0, with white at 1.
@@ -76,7 +77,7 @@ class Charbonnier:
         symmetric: False keeps only the first pair of the residual part.
     """
 
-    epsilon: Annotated[float, Range(1e-6, 1, log=True)] = 1e-3
+    epsilon: Annotated[float, Range(1e-6, 1, log=True)] = 1e-5
     consistency_weight: Annotated[float, Range(0, 2)] = 1.0
     symmetric: bool = True
 

@@ -37,7 +37,7 @@ class PoissonGaussian:
 
 @dataclass(frozen=True)
 class Speckle:
-    """Gaussian noise that grows with brightness, y = x (1 + s n).
+    """Gaussian noise that grows with brightness, y = x (1 + s n) (this project).
 
     The mean is the clean image x, the standard deviation s x.
 
@@ -82,7 +82,8 @@ class Gamma:
 class Uniform:
     """White noise, equally likely between two bounds, y = x + u with u in -a..a.
 
-    The mean is the clean image x, the standard deviation a / sqrt(3).
+    The mean is the clean image x, the standard deviation a / sqrt(3). As in the library deepinv
+    (github.com/deepinv/deepinv).
 
     Args:
         bound: a, on the 0-255 scale.

@@ -20,7 +20,8 @@ class PoissonThinning:
     independent, so views of full size, n / (share lam) and (k - n) / ((1 - share) lam), have
     the clean image as their mean and independent noise, of standard deviation s / sqrt(share) and
     s / sqrt(1 - share). It holds for Poisson noise alone, unclipped. Cutting a denoised
-    image has no meaning: there is no consistency loss.
+    image has no meaning: there is no consistency loss. For Poisson noise it is what recorruption
+    is for Gaussian noise (Monroy et al., 2025).
 
     Args:
         share: How likely a photon goes to the first view.

@@ -59,7 +59,8 @@ class ResidualSignal:
 
     A residual that goes with the image holds some of it: contrast was lost, or noise was left in.
     Noise that depends on the signal is uncorrelated with it too. A residual or an image without
-    any variation gives 1.
+    any variation gives 1. A number for what is looked for in the method noise of Buades et al.
+    (2005).
     """
 
     higher_is_better: ClassVar[bool] = False
@@ -79,7 +80,7 @@ class NoiseLevelError:
     """How far the strength of the residual is from that of the noise, as a share of it; 0 is best.
 
     |std(noisy - denoised) / sigma - 1|. Too weak a residual left noise in the image, too strong a one
-    took detail along.
+    took detail along; `level-ratio` says which.
 
     Args:
         sigma: Standard deviation of the noise on the 0-255 scale. 0 estimates it from the noisy
@@ -95,11 +96,39 @@ class NoiseLevelError:
 
     def measure(self, denoised: Tensor, clean: Tensor, noisy: Tensor) -> Tensor:
         """See `n2n_ablate.Metric.measure`; the clean image is not looked at."""
-        level = torch.full_like(noisy[:, 0, 0, 0], self.sigma / 255).double()
-        if not self.sigma:
-            level = _noise_level(noisy.double())
-        left = _centred(noisy - denoised).square().mean(dim=(1, 2, 3)).sqrt()
-        return (left / level.clamp(min=1e-6) - 1).abs().float()
+        return (_ratio(denoised, noisy, self.sigma) - 1).abs().float()
+
+
+@dataclass(frozen=True)
+class NoiseLevelRatio:
+    """Strength of the residual as a multiple of that of the noise; 1 is right (this project).
+
+    std(noisy - denoised) / sigma. Below 1 noise was left in the image, above 1 detail went along
+    with it. How far it is from 1 is `level-error`.
+
+    Args:
+        sigma: Standard deviation of the noise on the 0-255 scale. 0 estimates it from the noisy
+            image, which is right for white noise: the median of the finest diagonal Haar details
+            (Donoho and Johnstone, 1994).
+    """
+
+    sigma: Annotated[float, Range(0, 255)] = 0.0
+
+    higher_is_better: ClassVar[bool] = False
+    full_reference: ClassVar[bool] = False
+    unit: ClassVar[str] = ""
+
+    def measure(self, denoised: Tensor, clean: Tensor, noisy: Tensor) -> Tensor:
+        """See `n2n_ablate.Metric.measure`; the clean image is not looked at."""
+        return _ratio(denoised, noisy, self.sigma).float()
+
+
+def _ratio(denoised: Tensor, noisy: Tensor, sigma: float) -> Tensor:
+    level = torch.full_like(noisy[:, 0, 0, 0], sigma / 255).double()
+    if not sigma:
+        level = _noise_level(noisy.double())
+    left = _centred(noisy - denoised).square().mean(dim=(1, 2, 3)).sqrt()
+    return left / level.clamp(min=1e-6)
 
 
 def _centred(image: Tensor) -> Tensor:
@@ -120,3 +149,4 @@ def register_metrics(register: Register) -> None:
     register("whiteness", ResidualWhiteness)
     register("signal-left", ResidualSignal)
     register("level-error", NoiseLevelError)
+    register("level-ratio", NoiseLevelRatio)

@@ -22,7 +22,8 @@ class CrossX:
     Images (b, c, h, w) become two views (b, c, (h - 1) // 2, (w - 1) // 2): the four arms, then
     the four corners with the centre. Windows overlap by one row or column, so neighbours within a
     view share pixels; no pixel feeds both views, because the arms and the rest are the two
-    colours of a chequerboard. White noise of standard deviation s falls to 0.50 s and 0.45 s.
+    colours of a chequerboard. White noise of standard deviation s falls to 0.50 s and 0.45 s. As in
+    the authors' code (github.com/kshahmir49/ZS-ACL).
 
     Raises:
         ImageError: `draw` was given an image smaller than 3x3 pixels.
@@ -50,7 +51,7 @@ class AlphaConditional:
     where D1 and D2 cut and |.|^2 is the mean over pixels and channels. At alpha 0.5 this is half
     the loss of Mansour and Heckel (2023). With more pairs of views min and max are over all of
     them; with samplers for which cutting the denoised image has no meaning the consistency is left
-    out.
+    out. Loss and default are those of the authors' code (github.com/kshahmir49/ZS-ACL).
 
     Args:
         alpha: Share of the smaller one.
@@ -80,7 +81,7 @@ class ZsAcl:
 
     Convolution 3x3 from c to width / 2 channels, SELU, 1x1 to width, SELU, 1x1 to width / 2, SELU,
     3x3 back to c; zero padding; any image size. At width 64 it has 5,955 weights for three
-    channels and 4,801 for one.
+    channels and 4,801 for one, as in the authors' code (github.com/kshahmir49/ZS-ACL).
 
     Args:
         width: Channels in the middle; an odd one is rounded down on the sides.

@@ -18,6 +18,7 @@ LIMIT = 10.0
 """Seconds that one promise at one setting may take."""
 
 _CHILD = "from n2n_ablate.testing.child import main; main()"
+_FATAL = re.compile(r"^Fatal Python error: (.+)$", re.MULTILINE)
 _FRAME = re.compile(r'^  File "(.+)", line (\d+) in ', re.MULTILINE)
 
 
@@ -155,5 +156,7 @@ def _end(status: int, said: IO[str], limit: float, file: str) -> tuple[str, str]
     where = own[0].replace(f"{Path.cwd()}/", "") if own else ""
     if "Timeout (" in text:
         return f"it did not come to an end within {limit:g} s", where
+    if fatal := _FATAL.search(text):
+        return f"it ended the process with status {status} ({fatal[1]})", where
     last = text.strip().splitlines()[-1:] or [""]
     return f"it ended the process with status {status} {last[0]}".strip(), where

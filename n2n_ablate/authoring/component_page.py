@@ -16,6 +16,7 @@ from n2n_ablate.components import BOTH_WAYS
 from n2n_ablate.errors import FOREIGN, AblateError
 from n2n_ablate.part import plain, written
 from n2n_ablate.registry import Entry, Registry
+from n2n_ablate.registry.blame import place_of, told
 from n2n_ablate.registry.conformance import source_line
 from n2n_ablate.space import Choice, Component, Range
 
@@ -39,8 +40,10 @@ ASSUMED: Mapping[str, Mapping[str, Any]] = {
 }
 """What a component of a kind may declare, and what is assumed if it does not."""
 
+_AUTHOR = r"(?:(?:van|von|der|den|de|di|la|le) )*[^\W\d_a-z][\w'-]+"
 _CITED = re.compile(
-    r"[A-Z][\w-]+(?: et al\.| and [A-Z][\w-]+)?(?:, \d{4}| \(\d{4}\))|N2N reproduction note|[Tt]his project"
+    rf"(?P<names>{_AUTHOR}(?: et al\.|(?:, {_AUTHOR})*,? and {_AUTHOR})?)(?:, | \()(?P<year>[12]\d{{3}})\b"
+    r"|(?P<whole>N2N reproduction note|this project|github\.com/[\w.-]+/[\w-]+(?:\.[\w-]+)*)",
 )
 _ARGS = re.compile(r"^Args:\n((?:    .*\n|\n)*)", re.MULTILINE)
 _ITEM = re.compile(r"^    (\w+): (.*(?:\n     +.*)*)", re.MULTILINE)
@@ -58,9 +61,14 @@ def declared(entry: Entry, component: Any) -> dict[str, Any]:
 
 
 def references(entry: Entry) -> list[str]:
-    """Return the sources that a docstring cites, by author and year, in their order."""
-    cited = _CITED.findall(_docstring(entry))
-    return list(dict.fromkeys(re.sub(r" \((\d{4})\)", r", \1", item) for item in cited))
+    """Return the sources that a docstring cites, in their order.
+
+    That is `Heckel, 2023`, `Mansour and Heckel, 2023` and `Lee et al., 2022`, also with the year in
+    brackets; public code as `github.com/owner/name`; or `this project`.
+    """
+    text = " ".join(_docstring(entry).split())  # a citation may go on in the next line
+    cited = [item["whole"] or f"{item['names']}, {item['year']}" for item in _CITED.finditer(text)]
+    return list(dict.fromkeys(cited))
 
 
 def to_json(entry: Entry, registry: Registry) -> dict[str, Any]:
@@ -119,17 +127,18 @@ def page(entry: Entry, registry: Registry) -> RenderableType:
     facts.add_row("source", Text(source_line(entry.factory, origin)))
     parts.append(facts)
     if entry.kind == "sampler" and component is not None:
-        parts += [Text(""), _drawn(component)]
+        parts += [Text(""), _drawn(entry, component)]
     return Group(*parts)
 
 
-def _drawn(sampler: Any) -> RenderableType:
+def _drawn(entry: Entry, sampler: Any) -> RenderableType:
     from n2n_ablate.pictures.anatomy import anatomy
 
     try:
         found = anatomy(sampler, getattr(sampler, "made_for", None))
     except FOREIGN as error:  # a plugin may raise anything, and its page is still wanted
-        return Text(f"It cannot be drawn: {str(error) or type(error).__name__}", "red")
+        place = place_of(entry, error, "draw")
+        return Text(f"It cannot be drawn: {told(error)} ({place})", "red")
     side = Table.grid(padding=(0, 3))
     side.add_row(_map(found), _kernels(found))
     return Group(side, Text(_key(found), "dim"))
@@ -170,9 +179,15 @@ def _key(found: Anatomy) -> str:
     told = f"1: feeds {found.names[0]}. 2: feeds {found.names[1]}."
     if both:
         told += f" 12: feeds both, {both} of {found.side**2} pixels."
+    if found.scheduled:
+        told += " At step 0: it changes over the training."
     if not found.total.any():
-        return told + " Its views do not follow from single pixels."
-    return told if found.fixed else f"{told} One draw of many."
+        told += " Its views do not follow from single pixels."
+    elif not found.alike:
+        told += " One draw of many."
+    elif not (found.declared or found.scheduled):
+        told += " Two draws were alike: if all are, `fixed = True` says so, and trains faster."
+    return told
 
 
 def _parameters(entry: Entry, registry: Registry) -> Table:

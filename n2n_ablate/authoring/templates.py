@@ -16,6 +16,7 @@ class CLASS:
 
     def draw(self, image, rng):
         # Called once per step. Random choices are made here, with `rng` (a generator on the CPU).
+        # Without any, `fixed = True` in the class draws once per fit, which is faster.
         def split(image):  # may be called again, on the denoised image: cut in the same places
             first = image[..., 0:-1:2, :]  # 2: one view of the scene, from images (b, c, h, w)
             second = image[..., 1::2, :]  # 3: another one, of the same shape, with other noise

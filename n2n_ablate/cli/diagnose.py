@@ -11,7 +11,7 @@ import typer
 
 from n2n_ablate.cli import options
 from n2n_ablate.cli.screen import messages, results
-from n2n_ablate.errors import FOREIGN, AblateError, PluginError, StudyError, nearest
+from n2n_ablate.errors import FOREIGN, AblateError, StudyError, nearest
 
 if TYPE_CHECKING:
     from n2n_ablate.components import Noise
@@ -220,14 +220,15 @@ def _with_settings(
 
 def _measured(registry: Registry, part: Part, noise: Noise, probes: Sequence[Probe]) -> Diagnosis:
     from n2n_ablate.diagnostics import diagnose
+    from n2n_ablate.registry.blame import blamed, told
 
     try:
         return diagnose(registry.build("sampler", part.name, part.parameters), noise, probes)
     except AblateError:
         raise
     except FOREIGN as error:
-        msg = f"sampler '{part}' cannot be measured: {error!r}"
-        raise PluginError(msg) from error
+        entry = registry.get("sampler", part.name)
+        raise blamed(entry, f"cannot be measured: {told(error)}", error, "draw") from error
 
 
 def _print(condition: str, found: Mapping[str, Diagnosis]) -> None:

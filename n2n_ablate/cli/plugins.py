@@ -52,7 +52,10 @@ def show(
                 results().print()
             results().print(component_page.page(entry, registry), highlight=False)
         return
-    results().print(tables.components_table(entries))
+    out = results()
+    out.print(tables.components_table(entries, out.width))
+    if out.width < tables.WIDE:
+        messages().print("Parameters: n2n-ablate plugins NAME, or a wider window.", highlight=False)
     for listener in registry.listeners if not kind else ():
         line = f"{listener.origin.plugin} ({listener.origin}) listens: {', '.join(listener.hooks)}"
         results().print(line, markup=False, highlight=False, soft_wrap=True)

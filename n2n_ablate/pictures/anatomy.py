@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from n2n_ablate import deadline
 from n2n_ablate.components import Noise, Sampler, is_fixed, pairs_of
 from n2n_ablate.errors import FOREIGN
 
 SIDES = (12, 24)
 """Sides of the probe image in pixels; the second for samplers that need more than 12."""
+
+_STEPS = 1000  # of the training that a schedule is asked about
 
 Box = tuple[int, int, int, int]
 
@@ -26,25 +30,32 @@ class Anatomy:
         names: Of the two views.
         total: Weight of every pixel in all of a view, shape (2, side, side).
         cell: Weight of every pixel in one pixel of a view, near the middle; same shape.
-        fixed: False if another draw looks different.
+        alike: Whether a second draw cut in the same way.
+        declared: Whether the sampler says that every draw does.
+        scheduled: Whether it changes over the training; then this is step 0.
     """
 
     side: int
     names: tuple[str, str]
     total: np.ndarray
     cell: np.ndarray
-    fixed: bool
+    alike: bool
+    declared: bool
+    scheduled: bool = False
 
 
 def anatomy(sampler: Sampler, noise: Noise | None = None) -> Anatomy:
     """Find out which pixels feed which view, by gradients on an image of random grays.
 
     Raises:
+        OverdueError: The sampler hangs.
         Exception: Whatever the sampler raises on images of both sizes in `SIDES`.
     """
     for side in SIDES:
         try:
-            return _anatomy(sampler, side, noise)
+            return deadline.within(deadline.LIMIT, partial(_anatomy, sampler, side, noise))
+        except deadline.OverdueError:
+            raise
         except FOREIGN:  # a plugin may raise anything; a larger image may suit it
             if side == SIDES[-1]:
                 raise
@@ -54,10 +65,14 @@ def anatomy(sampler: Sampler, noise: Noise | None = None) -> Anatomy:
 def _anatomy(sampler: Sampler, side: int, noise: Noise | None) -> Anatomy:
     rng = torch.Generator().manual_seed(0)
     image = torch.rand(1, 1, side, side, generator=rng)
+    scheduled = hasattr(sampler, "at")
+    if scheduled:
+        sampler = sampler.at(0, _STEPS)  # type: ignore[attr-defined]
     prepare = getattr(sampler, "prepare", None)
     if prepare is not None:
         sampler = prepare(image, noise)
-    split = sampler.draw(image, rng)
+    split, other = (sampler.draw(image, rng) for _ in range(2))
+    again = other(image)
     with torch.enable_grad():
         image = image.requires_grad_()
         views = split(image)
@@ -72,7 +87,16 @@ def _anatomy(sampler: Sampler, side: int, noise: Noise | None) -> Anatomy:
         f"view {place + 1}{many} ({view.shape[3]}x{view.shape[2]})"
         for place, view in zip(pair, chosen, strict=True)
     ]
-    return Anatomy(side, (names[0], names[1]), np.stack(total), np.stack(cell), is_fixed(sampler))
+    alike = all(map(torch.equal, views, again))
+    return Anatomy(
+        side,
+        (names[0], names[1]),
+        np.stack(total),
+        np.stack(cell),
+        alike,
+        is_fixed(sampler),
+        scheduled,
+    )
 
 
 def _weights(value: Tensor, image: Tensor) -> np.ndarray:

@@ -101,9 +101,12 @@ def _draw_key(draw: ImageDraw.ImageDraw, found: Anatomy, y: int) -> None:
     x = _draw_entry(draw, (_GAP, y + _LINE), FIRST, text)
     right, bottom = _GAP + _SWATCH, y + _LINE + 4 + _SWATCH
     draw.polygon(((right, bottom - _SWATCH), (right, bottom), (_GAP, bottom)), SECOND)
-    note = "" if found.fixed else "one draw of many"
-    note = note if found.total.any() else "its views do not follow from single pixels"
-    draw.text((x, y + _LINE), note, FAINT, font(_TEXT))
+    told = ["at step 0"] if found.scheduled else []
+    if not found.total.any():
+        told.append("its views do not follow from single pixels")
+    elif not found.alike:
+        told.append("one draw of many")
+    draw.text((x, y + _LINE), ", ".join(told), FAINT, font(_TEXT))
 
 
 def _draw_entry(draw: ImageDraw.ImageDraw, at: tuple[int, int], colour: Colour, text: str) -> int:

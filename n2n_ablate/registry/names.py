@@ -14,7 +14,7 @@ from n2n_ablate.components import KINDS
 from n2n_ablate.errors import FOREIGN, AblateError, PluginError, UnknownComponentError, nearest
 from n2n_ablate.part import Part
 from n2n_ablate.registry import discovery
-from n2n_ablate.registry.conformance import require_methods
+from n2n_ablate.registry.conformance import require_methods, source_line
 from n2n_ablate.registry.discovery import Broken, Origin
 from n2n_ablate.registry.managed import managed
 
@@ -253,6 +253,11 @@ def _checked(kind: str, name: object, factory: Callable[..., Any], origin: Origi
 
 def _contest(first: Entry, second: Entry) -> str:
     return (
-        f"{first.kind} '{first.name}' is registered twice, by '{first.origin}' and by "
-        f"'{second.origin}'. Remove one of them or rename one of the components."
+        f"{first.kind} '{first.name}' is registered twice, by {_whence(first)} and by "
+        f"{_whence(second)}. Remove one of them or rename one of the components."
     )
+
+
+def _whence(entry: Entry) -> str:
+    place = source_line(entry.factory, entry.origin)
+    return f"'{entry.origin}' ({place})" if entry.origin.road == "package" else f"'{place}'"

@@ -9,10 +9,11 @@ from n2n_ablate.bench import Subject
 from n2n_ablate.diagnostics import Diagnosis, Probe, diagnose
 from n2n_ablate.diagnostics.relation import Point
 from n2n_ablate.diagnostics.words import clear_leak
-from n2n_ablate.errors import FOREIGN, AblateError, PluginError
+from n2n_ablate.errors import FOREIGN, AblateError
 from n2n_ablate.part import Part
 from n2n_ablate.recipe import Recipe
 from n2n_ablate.registry import Registry
+from n2n_ablate.registry.blame import blamed, told
 from n2n_ablate.results.trials import StudyResult
 from n2n_ablate.study import Condition
 
@@ -60,8 +61,9 @@ class Diagnoses:
             except AblateError:
                 raise
             except FOREIGN as error:
-                msg = f"sampler '{part}' cannot be measured under noise '{noise}': {error!r}"
-                raise PluginError(msg) from error
+                seen = f"cannot be measured under noise '{noise}': {told(error)}"
+                entry = self._registry.get("sampler", part.name)
+                raise blamed(entry, seen, error, "draw") from error
             self._known[key] = found
         return self._known[key]
 

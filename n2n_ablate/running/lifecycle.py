@@ -36,8 +36,9 @@ class Audience:
         self._members: list[_Member] = []
 
     def add(self, plugin: Listener) -> None:
-        """Add a plugin."""
-        self._members.append(_Member(plugin))
+        """Add a plugin; one with `background = True` is called in a thread of its own."""
+        apart = getattr(plugin.plugin, "background", False) is True
+        self._members.append(_ApartPlugin(plugin, self.note) if apart else _Member(plugin))
 
     def join(self, listener: object, name: str, *, background: bool = False) -> None:
         """Add a listener of our own: its methods are marked with `@hookimpl` like anybody's.
@@ -54,8 +55,8 @@ class Audience:
 
     @property
     def wants_images(self) -> bool:
-        """Say whether a plugin hears of finished trials, which it does with their images."""
-        return any(member.hears("trial_finished") for member in self._members if member.foreign)
+        """Say whether anybody is told of finished trials with their images."""
+        return any(member.wants_images for member in self._members)
 
     def study_started(self, plan: Plan, invocation: Invocation, fits: int, steps: int) -> None:
         """See `hookspecs.study_started`."""
@@ -113,13 +114,9 @@ class _Member:
         self._broken = False
 
     @property
-    def foreign(self) -> bool:
-        """Say whether it is somebody's plugin, not a part of the program."""
-        return self._origin.road != _OWN
-
-    def hears(self, hook: str) -> bool:
-        """Say whether it has this hook."""
-        return hook in self._hooks
+    def wants_images(self) -> bool:
+        """Say whether it is somebody's plugin, and hears of finished trials as they end."""
+        return self._origin.road != _OWN and "trial_finished" in self._hooks
 
     def call(self, hook: str, given: dict[str, Any]) -> str:
         """Call a hook; return in one line why it failed, empty if it did not."""
@@ -156,7 +153,9 @@ class _Member:
 
 
 class _Apart(_Member):
-    """A listener in a thread of its own."""
+    """A listener in a thread of its own; it gets trials without their images."""
+
+    wants_images = False
 
     def __init__(self, listener: Listener, complain: Callable[[str], None]) -> None:
         super().__init__(listener)
@@ -172,3 +171,20 @@ class _Apart(_Member):
         if hook == hookspecs.STUDY_FINISHED:
             self._jobs.finish()
         return ""
+
+
+class _ApartPlugin(_Apart):
+    """Somebody's plugin in a thread of its own: what it raises is told as in any other thread."""
+
+    def __init__(self, listener: Listener, complain: Callable[[str], None]) -> None:
+        super().__init__(listener, complain)
+        self._complain = complain
+
+    def _hear(self, hook: str, given: dict[str, Any]) -> None:
+        if self._broken:
+            return
+        try:
+            super()._hear(hook, given)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  listening must never cost results
+            self._broken = True
+            self._complain(self._told(error, hook))

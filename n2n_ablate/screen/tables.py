@@ -19,7 +19,11 @@ from n2n_ablate.study import BASELINE
 
 _BARS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
 _STYLE = {"better": "green", "worse": "red", "equivalent": "cyan", UNDECIDED: "dim"}
+_OURS = "n2n-ablate"  # the distribution
 _MARK = {UNDECIDED: "unclear"}
+
+WIDE = 140
+"""Columns from which the list of components has a place for parameters."""
 
 
 def sparkline(values: Sequence[float], width: int = 10) -> str:
@@ -216,13 +220,23 @@ def _narrow(result: StudyResult, key: str) -> int:
     return 65 + max([10, *map(len, names)])
 
 
-def components_table(entries: Sequence[Entry]) -> Table:
-    """Return the list of components: kind, name, parameters with defaults and ranges, origin."""
+def components_table(entries: Sequence[Entry], width: int) -> Table:
+    """Return the list of components: kind, name, what it does, parameters, origin.
+
+    Args:
+        entries: The components, those of a kind together.
+        width: Columns of the terminal. Below `WIDE` parameters are left out, and the origin of what
+            comes with the program.
+    """
+    return _all_of(entries) if width >= WIDE else _in_short(entries)
+
+
+def _all_of(entries: Sequence[Entry]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for title in ("kind", "name", "what it does"):
-        table.add_column(title, overflow="fold", no_wrap=title == "kind")
-    table.add_column("parameter = default (range)", overflow="fold")
-    table.add_column("from", overflow="fold")
+        table.add_column(title, overflow="fold", no_wrap=title != "what it does")
+    for title in ("parameter = default (range)", "from"):
+        table.add_column(title, overflow="fold")
     for entry in entries:
         parameters = [
             f"{item.name} = {item.default}{f' ({item.domain})' if item.domain else ''}"
@@ -235,6 +249,21 @@ def components_table(entries: Sequence[Entry]) -> Table:
             Text("\n".join(parameters)),
             Text(str(entry.origin)),
         )
+    return table
+
+
+def _in_short(entries: Sequence[Entry]) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    kind = ""
+    for entry in entries:
+        if entry.kind != kind:
+            kind = entry.kind
+            table.add_row(Text(kind, "bold"), "")
+        ours = entry.origin.distribution == _OURS or entry.origin.road == "checkout"
+        whence = "" if ours else f" [{entry.origin}]"
+        table.add_row(Text(f"  {entry.name}"), Text(f"{entry.summary}{whence}"))
     return table
 
 

@@ -38,6 +38,7 @@ def main() -> None:
         lines.write(json.dumps(event) + "\n")
         lines.flush()
 
+    faulthandler.enable()  # what ends the process by a signal leaves its line on stderr
     torch.set_num_threads(1)
     _wind(asked["limit"])
     try:
@@ -81,6 +82,10 @@ def chosen(target: str, plugins_dir: str | None = None) -> list[Entry]:
         claims = registry.claims(origin=target) if is_file else []
     if claims:
         raise PluginError(" ".join(claims))
+    if not found and (hooks := [item.hooks for item in registry.listeners if own(item.origin)]):
+        heard = ", ".join(hook for each in hooks for hook in each)
+        msg = f"'{target}' registers no component: it listens to {heard}, so there is nothing to check"
+        raise PluginError(msg)
     if not found and is_file:
         msg = f"'{target}' registers nothing that an installed plugin does not register already"
         raise PluginError(msg)

@@ -1,17 +1,11 @@
-"""What an author of components does: new, edit, check, study; and a package, from wheel to removal."""
+"""What an author of components does with a file: new, edit, check, study."""
 
 import json
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
-from program import here, run
+from program import here
 
-ROOT = Path(__file__).resolve().parents[2]
-HEXAGON = ROOT / "examples" / "n2n-ablate-hexagon"
 QUICK = ("--crop", "32", "--set", "training.steps=5", "--tracking", "none")
 FEW = ("--images", "builtin:astronaut", "--images", "builtin:coffee")
 HANGS = '''
@@ -92,56 +86,3 @@ def test_what_this_machine_cannot_try_is_no_tick_and_no_cross(folder):
     assert told["kept"]
     (left,) = [item for item in metric["promises"] if item["kept"] is None]
     assert left["untried"].startswith("there is no GPU")
-
-
-@pytest.fixture(scope="module")
-def clean(tmp_path_factory):
-    """Return a fresh environment, in which only what the tests run with can be imported."""
-    base = tmp_path_factory.mktemp("clean")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", base / "venv"], check=True)
-    python = base / "venv" / "bin" / "python"
-    own = subprocess.run(
-        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
-    hosts = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
-    lines = [f"import site; site.addsitedir({path!r})" for path in hosts]
-    (Path(own) / "host.pth").write_text("\n".join(lines))
-    return python
-
-
-@pytest.mark.slow
-def test_a_package_is_built_installed_checked_studied_and_removed(clean, tmp_path):
-    source = shutil.copytree(HEXAGON, tmp_path / "source")
-    work = tmp_path / "work"
-    work.mkdir()
-
-    def shell(*words):
-        done = subprocess.run(
-            [str(word) for word in words], cwd=work, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    def program(*words):
-        return run(*words, folder=work, start=lambda *own: [clean, "-m", "n2n_ablate", *own])
-
-    shell(sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", tmp_path, source)
-    (wheel,) = tmp_path.glob("*.whl")
-    pip = (sys.executable, "-m", "pip", "--python", clean, "-q", "--disable-pip-version-check")
-    shell(*pip, "install", "--no-deps", "--no-index", wheel)
-    told = json.loads(program("plugins", "hexagon", "--json").stdout)
-    (hexagon,) = told["components"]
-    assert (hexagon["package"], hexagon["version"]) == ("n2n-ablate-hexagon", "1.2.0")
-    assert hexagon["file"].startswith(str(clean.parents[1]))
-    checked = program("check", "n2n-ablate-hexagon")
-    assert checked.returncode == 0, checked.stdout
-    assert "sampler hexagon (hexagon 1.2.0) at defaults, pairs_of_views=ring" in checked.stdout
-    studied = program("study", "samplers", "--set", "sampler=hexagon", *QUICK, *FEW, "--quiet")
-    assert studied.returncode == 0, studied.stderr
-    assert " hexagon " in studied.stdout
-    shell(*pip, "uninstall", "-y", "n2n-ablate-hexagon")
-    gone = program("plugins", "hexagon")
-    assert gone.returncode == 1
-    assert "no component is called 'hexagon'" in gone.stderr

@@ -6,7 +6,9 @@ import math
 import pytest
 from program import here
 
+from n2n_ablate.output import Output
 from n2n_ablate.recipe import RECIPE_KINDS
+from n2n_ablate.store import FitStore
 
 BASE = {
     "sampler": '"diagonal"',
@@ -19,7 +21,13 @@ PHOTONS = '{ name = "poisson", lam = 60.0, clip = false }'
 PHOTONS_ONLY = ("poisson-thinning",)
 
 
-def study(kind, levels, noises, metrics=()):
+STEPS = {
+    "sampler": 36,  # twelve of the note's schedule before it switches: each of its samplers has one
+    "estimator": 130,  # a window of windowed-variance spans 100
+}
+
+
+def study(kind, levels, noises, metrics=(), steps=3):
     """A study with a trial per level; `noises` and `metrics` stand in every one of them."""
     lines = [
         'name = "catalogue"',
@@ -31,30 +39,53 @@ def study(kind, levels, noises, metrics=()):
         *(f'[[conditions]]\nnoise = {noise}\nlabel = "{n}"' for n, noise in enumerate(noises)),
         f"[factors]\n{kind} = [{', '.join(levels)}]",
         '[profiles.quick]\nimages = ["builtin:coffee"]\ncrop = 32',
-        'set = { "training.steps" = 3 }',
+        f'set = {{ "training.steps" = {steps} }}',
     ]
     return "\n".join(lines)
 
 
 def told(folder, text):
+    """Run a study; return its trials by condition. Each is trained, without a failure."""
     (folder / "catalogue.toml").write_text(text)
     done = here("study", "catalogue.toml", "--tracking", "none", "--json", folder=folder)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)["conditions"]
+    conditions = [
+        [row for row in condition["trials"] if row["role"] != "yardstick"]
+        for condition in json.loads(done.stdout)["conditions"]
+    ]
+    for row in (row for rows in conditions for row in rows):
+        assert row["failures"] == 0, row
+        assert math.isfinite(row["psnr"]), row
+    return conditions
+
+
+def names_of(rows, kind):
+    """The levels of a factor that were trained, the baseline's included."""
+    return {row["values"][kind] for row in rows}
 
 
 @pytest.mark.parametrize("kind", [*RECIPE_KINDS])
 def test_every_part_of_a_recipe_trains(registry, tmp_path, kind):
     names = [name for name in registry.names(kind) if name not in PHOTONS_ONLY]
-    (condition,) = told(tmp_path, study(kind, [f'"{name}"' for name in names], [NOISE]))
-    finals = [row["psnr"] for row in condition["trials"] if row["role"] in ("baseline", "declared")]
-    assert len(finals) >= len(names)
-    assert all(math.isfinite(value) for value in finals)
+    levels = [f'"{name}"' for name in names]
+    (rows,) = told(tmp_path, study(kind, levels, [NOISE], steps=STEPS.get(kind, 3)))
+    assert names_of(rows, kind) >= set(names)
+
+
+def test_early_stopping_records_the_step_that_it_chose(tmp_path):
+    text = study("estimator", ['"windowed-variance"'], [NOISE], steps=STEPS["estimator"])
+    told(tmp_path, text)
+    store = FitStore(Output(tmp_path / "mlruns"))
+    fits = [store.load(path.stem) for path in (tmp_path / "mlruns" / "fits").glob("*/*")]
+    chosen = [fit.figures["chosen_step"] for fit in fits if "chosen_step" in fit.figures]
+    assert len(fits) == 2
+    assert len(chosen) == 1
+    assert 100 <= chosen[0] <= STEPS["estimator"]
 
 
 def test_a_sampler_of_photons_trains_on_photons(tmp_path):
-    (condition,) = told(tmp_path, study("sampler", [f'"{PHOTONS_ONLY[0]}"'], [PHOTONS]))
-    assert any(PHOTONS_ONLY[0] in row["name"] for row in condition["trials"])
+    (rows,) = told(tmp_path, study("sampler", [f'"{PHOTONS_ONLY[0]}"'], [PHOTONS]))
+    assert names_of(rows, "sampler") == {"diagonal", *PHOTONS_ONLY}
 
 
 def test_every_noise_and_every_metric_stands_in_a_table(registry, tmp_path):
@@ -63,8 +94,7 @@ def test_every_noise_and_every_metric_stands_in_a_table(registry, tmp_path):
     metrics = [name for name in registry.names("metric") if name != "psnr"]
     found = told(tmp_path, study("sampler", ['"stripe"'], noises, metrics))
     assert len(found) == len(names)
-    for condition in found:
-        for row in condition["trials"]:
-            if row["role"] != "yardstick":
-                assert all(row[name] is None or math.isfinite(row[name]) for name in metrics)
-                assert row["psnr"] > 0
+    for rows in found:
+        assert names_of(rows, "sampler") == {"diagonal", "stripe"}
+        for row in rows:
+            assert all(math.isfinite(row[name]) for name in metrics), row

@@ -1,6 +1,7 @@
 """Plugins that are broken on purpose: each is named with file, line and promise; the rest works."""
 
 import json
+import re
 
 import pytest
 from program import here
@@ -125,8 +126,43 @@ def test_a_name_that_two_claim_is_unusable_and_both_are_named(tmp_path):
         study(tmp_path, "--set", "sampler=mine"),
     ):
         assert done.returncode == 1
-        assert "twice, by 'plugins/one.py' and by 'plugins/two.py'" in done.stderr
+        assert "twice, by 'plugins/one.py:6' and by 'plugins/two.py:6'" in done.stderr
     assert here("plugins", "diagonal", folder=tmp_path).returncode == 0
+
+
+def test_a_name_that_a_package_has_is_told_with_version_file_and_line(tmp_path):
+    put(tmp_path, GOOD.replace('"mine"', '"diagonal"'))
+    done = here("plugins", "diagonal", folder=tmp_path)
+    assert done.returncode == 1
+    ours = r"twice, by 'zs-n2n [\d.]+' \(\S+zs_n2n\.py:\d+\) and by 'plugins/mine\.py:6'"
+    assert re.search(ours, done.stderr), done.stderr
+
+
+def test_a_draw_that_aborts_is_a_cross_with_its_line(tmp_path):
+    put(tmp_path, sampler(draw="__import__('os').abort()"))
+    done = here("check", "mine", folder=tmp_path)
+    assert done.returncode == 1
+    assert f"it ended the process with status -6 (Aborted) (plugins/mine.py:{DRAW})" in done.stdout
+
+
+HOOKS = """\
+from n2n_ablate import hookimpl
+
+
+@hookimpl
+def trial_finished(result):
+    raise OSError("no paper left")
+"""
+
+
+def test_a_hook_that_raises_is_named_once_and_the_study_goes_on(tmp_path):
+    put(tmp_path, HOOKS, "diary")
+    done = study(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("no paper left") == 1
+    assert "plugins/diary.py:6" in done.stderr
+    assert "hook trial_finished failed" in done.stderr
+    assert "baseline" in done.stdout
 
 
 def checked(target, monkeypatch):
@@ -162,6 +198,9 @@ def test_what_cannot_be_checked_is_one_line(tmp_path, monkeypatch):
     put(tmp_path, GOOD.replace('"mine"', '"diagonal"'))
     with pytest.raises(PluginError, match=r"'diagonal' is registered twice.*plugins/mine.py"):
         child.chosen("plugins/mine.py")
+    put(tmp_path, HOOKS, "diary")
+    with pytest.raises(PluginError, match=r"it listens to trial_finished, so there is nothing"):
+        child.chosen("plugins/diary.py")
     with pytest.raises(PluginError, match=r"there is no file 'other\.py'"):
         child.chosen("other.py")
 

@@ -2,12 +2,15 @@
 
 import io
 import json
+import re
 
 import pytest
 from program import here
 
 from n2n_ablate.authoring import component_page
 from n2n_ablate.components import KINDS
+from n2n_ablate.registry import Entry
+from n2n_ablate.registry.discovery import Origin
 
 
 def test_json_has_every_component_in_full(registry):
@@ -32,10 +35,58 @@ def test_json_has_every_component_in_full(registry):
         ("sampler", "random-neighbor", ["Huang et al., 2021"]),
         ("sampler", "stripe", ["N2N reproduction note"]),
         ("sampler", "recorruption", ["Pang et al., 2021", "Monroy et al., 2025"]),
+        ("metric", "psnr", ["Mansour and Heckel, 2023"]),
+        ("loss", "huber", ["Huber, 1964", "Mansour and Heckel, 2023", "this project"]),
+        ("estimator", "windowed-variance", ["Wang et al., 2023"]),
+        ("sampler", "cross-x", ["github.com/kshahmir49/ZS-ACL"]),
+        ("noise", "stripes", ["this project"]),
+        (
+            "sampler",
+            "pixel-shuffle",
+            ["Zhou et al., 2020", "Lee et al., 2022", "github.com/zhanzhanblue/R-ZS-N2N"],
+        ),
+        (
+            "sampler",
+            "avg-stochastic-pool",
+            ["N2N reproduction note", "Zeiler and Fergus, 2013", "Zhai et al., 2017"],
+        ),
     ],
 )
 def test_the_sources_of_a_docstring_are_found(kind, name, cited, registry):
-    assert set(cited) <= set(component_page.references(registry.get(kind, name)))
+    assert component_page.references(registry.get(kind, name)) == cited
+
+
+@pytest.mark.parametrize(
+    ("text", "cited"),
+    [
+        ("A loss (Rudin, Osher and\n    Fatemi, 1992).", ["Rudin, Osher and Fatemi, 1992"]),
+        ("After van der Maaten (2008) and Åström et al. (2011).",
+         ["van der Maaten, 2008", "Åström et al., 2011"]),
+        ("See github.com/some-one/a_b.c.", ["github.com/some-one/a_b.c"]),
+        ("Trained for 2023 steps, then 1999 more.", []),
+    ],
+)  # fmt: skip
+def test_sources_are_found_however_they_are_written(text, cited):
+    def factory():
+        pass
+
+    factory.__doc__ = text
+    assert (
+        component_page.references(Entry("loss", "mine", factory, Origin("mine", "file"))) == cited
+    )
+
+
+def test_every_component_says_where_it_comes_from(registry):
+    for entry in registry:
+        cited = component_page.references(entry)
+        assert cited, f"{entry.kind} {entry.name} has no source"
+        text = " ".join(entry.factory.__doc__.split())
+        years = re.findall(r"\b(?:19|20)\d\d\b", text)
+        assert {item[-4:] for item in cited if item[-4:].isdigit()} == set(years), entry.name
+        for item in cited:
+            # Nobody is cut off in front: `Heckel, 2023` of `Mansour and Heckel, 2023`.
+            before = text[: text.index(item.rpartition(", ")[0] or item)].split()
+            assert not before or before[-1] not in ("and", "et", "al."), (entry.name, item)
 
 
 def test_a_sampler_is_drawn_with_its_weights(folder):
@@ -54,6 +105,40 @@ def test_a_pixel_of_both_views_is_marked(folder):
     assert "12: feeds both, 16 of 144 pixels." in shown
     assert "0 to 0.5" in shown
     assert "Weight of the centre pixel" in shown
+
+
+def test_a_schedule_is_drawn_at_step_0_and_says_so(folder):
+    shown = here("plugins", "schedule", folder=folder).stdout
+    assert "At step 0: it changes over the training." in shown
+
+
+def test_one_draw_of_many_is_said_of_draws_that_differ(folder):
+    here("new", "sampler", "my-pair", folder=folder)
+    alike = " ".join(here("plugins", "my-pair", folder=folder).stdout.split())
+    assert "Two draws were alike: if all are, `fixed = True` says so, and trains faster." in alike
+    file = folder / "plugins" / "my_pair.py"
+    file.write_text(file.read_text().replace("    def draw", "    fixed = True\n\n    def draw"))
+    assert "Two draws" not in here("plugins", "my-pair", folder=folder).stdout
+    assert "One draw of many." in here("plugins", "random-neighbor", folder=folder).stdout
+    assert (
+        "One draw of many." in here("plugins", "recorruption", folder=folder, COLUMNS="160").stdout
+    )
+    assert "draw" not in here("plugins", "diagonal", folder=folder).stdout.partition("feeds")[2]
+
+
+def test_a_narrow_list_breaks_no_name_and_a_wide_one_has_parameters(folder, registry):
+    here("new", "sampler", "my-pair", folder=folder)
+    narrow = here("plugins", folder=folder, COLUMNS="80")
+    lines = narrow.stdout.splitlines()
+    assert len(lines) < 150
+    assert all(len(line) <= 80 for line in lines)
+    assert all(any(line.startswith(f"  {own.name} ") for line in lines) for own in registry)
+    assert "[plugins/my_pair.py]" in narrow.stdout
+    assert "Parameters: n2n-ablate plugins NAME" in narrow.stderr
+    wide = here("plugins", folder=folder, COLUMNS="160")
+    assert "center = 0.01 (0 to 0.5)" in wide.stdout
+    assert "poisson-gaussian" in wide.stdout
+    assert wide.stderr == ""
 
 
 def test_every_sampler_can_be_shown(registry):

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import sys
 import threading
 from pathlib import Path
 
@@ -232,6 +233,38 @@ def test_a_listener_in_the_background_is_heard_out_before_the_study_ends():
     audience.study_finished(None, "finished")
     assert len(threads) == 2
     assert threading.main_thread() not in threads
+
+
+APART = """
+import threading
+
+from n2n_ablate import hookimpl
+
+background = True
+heard = []
+
+
+@hookimpl
+def trial_finished(result):
+    images = sum(row.result.denoised is not None for row in result.rows)
+    heard.append((threading.current_thread() is threading.main_thread(), images))
+
+
+@hookimpl
+def study_finished(status):
+    raise OSError("no paper left")
+"""
+
+
+def test_a_plugin_can_ask_for_a_thread_of_its_own(tiny, folder):
+    plugin_file(folder, APART, "apart")
+    ear, runner = run(tiny, folder)
+    assert not runner.audience.wants_images
+    runner.run()
+    module = next(own for name, own in sys.modules.items() if name.endswith("_apart"))
+    assert module.heard == [(False, 0), (False, 0)]
+    (said,) = [note for note in ear.notes() if "no paper left" in note]
+    assert said.startswith("plugin 'apart' (plugins/apart.py:18): hook study_finished failed")
 
 
 def test_no_listener_is_called_twice_at_the_same_time():

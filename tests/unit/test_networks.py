@@ -32,6 +32,32 @@ def test_number_of_weights_is_that_of_the_docstring(backbone, channels, count):
     assert sum(weight.numel() for weight in build(backbone, channels).parameters()) == count
 
 
+def layers(module):
+    """Convolutions as (in, out, side), activations by name, in the order in which they stand."""
+    found = []
+    for item in module.modules():
+        if isinstance(item, torch.nn.Conv2d):
+            found.append((item.in_channels, item.out_channels, *{*item.kernel_size}))
+        elif not list(item.children()):
+            slope = getattr(item, "negative_slope", "")
+            found.append(f"{type(item).__name__} {slope}".strip())
+    return found
+
+
+def test_layers_are_those_of_the_sources():
+    deep = [part for _ in range(4) for part in ((48, 48, 3), "ReLU")]
+    assert layers(build(DnCnn())) == [(3, 48, 3), "ReLU", *deep, (48, 3, 3)]
+    light = [(3, 32, 3), "SELU", (32, 64, 1), "SELU", (64, 32, 1), "SELU", (32, 3, 3)]
+    assert layers(build(ZsAcl())) == light
+    leaky = "LeakyReLU 0.2"
+    assert layers(build(UNet())) == [
+        *((3, 32, 3), leaky, (32, 32, 3), leaky),  # full size
+        *((32, 64, 3), leaky, (64, 64, 3), leaky),  # half size
+        *((96, 32, 3), leaky, (32, 32, 3), leaky),  # both together
+        (32, 3, 1),
+    ]
+
+
 @pytest.mark.parametrize("backbone", ALL, ids=str)
 def test_residual_subtracts_what_the_network_predicts(backbone):
     noisy = picture(1, 3, 9, 8)

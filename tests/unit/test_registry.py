@@ -118,7 +118,9 @@ def test_a_file_without_hooks_is_named(folder):
 
 def test_two_claims_to_one_name_make_only_that_name_unusable(folder):
     registry = local(folder, one=GOOD, two=GOOD + "\n# another file\n")
-    with pytest.raises(PluginError, match=r"twice, by 'plugins/one.py' and by 'plugins/two.py'"):
+    with pytest.raises(
+        PluginError, match=r"twice, by 'plugins/one.py:\d+' and by 'plugins/two.py:\d+'"
+    ):
         registry.get("sampler", "row-pair")
     assert registry.get("sampler", "diagonal")
 

@@ -8,7 +8,12 @@ from n2n_ablate.bench import noise_level
 from n2n_ablate.testing import picture, rng
 from n2n_ablate_plugins.correlated import CorrelatedGaussian
 from n2n_ablate_plugins.noises import Gaussian
-from n2n_ablate_plugins.truth_free import NoiseLevelError, ResidualSignal, ResidualWhiteness
+from n2n_ablate_plugins.truth_free import (
+    NoiseLevelError,
+    NoiseLevelRatio,
+    ResidualSignal,
+    ResidualWhiteness,
+)
 
 FLAT = torch.full((1, 1, 128, 128), 0.5)
 
@@ -63,6 +68,15 @@ def test_noise_level_error_worked_by_hand():
     assert measure(NoiseLevelError(sigma=51.0), FLAT, noisy) == pytest.approx(0.5, abs=0.02)
     half = (FLAT + noisy) / 2  # half of the noise is left in
     assert measure(NoiseLevelError(sigma=25.5), half, noisy) == pytest.approx(0.5, abs=0.02)
+
+
+def test_the_ratio_tells_noise_left_in_from_detail_taken_along():
+    noisy = Gaussian(sigma=25.5, clip=False).apply(FLAT, rng())
+    ratio = NoiseLevelRatio(sigma=25.5)
+    assert measure(ratio, FLAT, noisy) == pytest.approx(1, abs=0.02)
+    assert measure(ratio, (FLAT + noisy) / 2, noisy) == pytest.approx(0.5, abs=0.02)
+    assert measure(ratio, FLAT - (noisy - FLAT) / 2, noisy) == pytest.approx(1.5, abs=0.03)
+    assert measure(NoiseLevelRatio(), FLAT, noisy) == pytest.approx(1, abs=0.04)  # estimated
 
 
 def test_the_level_is_estimated_as_for_non_local_means():

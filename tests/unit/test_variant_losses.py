@@ -60,7 +60,7 @@ def by_hand(rho, shift):
     [
         (Absolute, abs),
         (Huber, lambda e: e * e / 2 if abs(e) < 0.1 else 0.1 * (abs(e) - 0.05)),
-        (Charbonnier, lambda e: math.sqrt(e * e + 1e-6)),
+        (Charbonnier, lambda e: math.sqrt(e * e + 1e-10)),
     ],
 )
 def test_robust_losses_worked_by_hand(kind, rho):

@@ -1,0 +1,52 @@
+"""Tries a fit's sampler before anything is trained, and names it if it is not fit for that."""
+
+from __future__ import annotations
+
+from n2n_ablate.deadline import OverdueError, seconds_for, try_corner, within
+from n2n_ablate.errors import FOREIGN, AblateError, PluginError
+from n2n_ablate.fit.device import Machine
+from n2n_ablate.fit.first_cut import first_cut
+from n2n_ablate.fit.job import Fit
+from n2n_ablate.fit.memory import require_room
+from n2n_ablate.registry import Entry
+from n2n_ablate.registry.blame import blamed
+
+
+def try_out(fit: Fit, entry: Entry, machine: Machine, *, cut: bool = True) -> None:
+    """Let the sampler of a fit cut its noisy image once, within a time limit, and look for room.
+
+    Args:
+        fit: The fit.
+        entry: How its sampler is registered.
+        machine: What the fit will be trained on.
+        cut: False if an equal sampler has cut an image of this shape before: then only look for room.
+
+    Raises:
+        ImageError: The image is too small for the sampler, or too large for the memory.
+        PluginError: The sampler fails, hangs, or its views cannot be trained on.
+    """
+    if cut:
+        _try_cut(fit, entry)
+    try:
+        require_room(fit, machine)
+    except AblateError:
+        raise
+    except FOREIGN as error:
+        shape = tuple(fit.noisy.shape)
+        msg = f"the first step of training fails on an image of shape {shape}: {error!r}"
+        raise PluginError(msg) from error
+
+
+def _try_cut(fit: Fit, entry: Entry) -> None:
+    try:
+        try_corner(fit.sampler, fit.noisy, fit.noise)
+        wrong = within(seconds_for(fit.noisy), lambda: first_cut(fit))
+    except AblateError:
+        raise
+    except OverdueError as error:
+        raise blamed(entry, str(error), error, "draw") from error
+    except FOREIGN as error:
+        seen = f"fails on an image of shape {tuple(fit.noisy.shape)}: {error!r}"
+        raise blamed(entry, seen, error, "draw") from error
+    if wrong:
+        raise blamed(entry, wrong, method="draw")

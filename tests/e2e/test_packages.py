@@ -1,0 +1,122 @@
+"""Packages of other people beside ours, all from wheels: built, installed, used, removed.
+
+The environment has the program from its own wheel, not from this checkout, and what it depends on
+from the environment of the tests.
+"""
+
+import json
+import shutil
+import site
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from program import run
+
+ROOT = Path(__file__).resolve().parents[2]
+HEXAGON = ROOT / "examples" / "n2n-ablate-hexagon"
+OURS = ("n2n_ablate", "__editable__")
+QUICK = ("--crop", "32", "--set", "training.steps=5", "--tracking", "none", "--quiet")
+QUIET = ("-q", "--disable-pip-version-check")
+
+
+def shell(*words, folder):
+    done = subprocess.run(
+        [str(word) for word in words], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip()
+
+
+def wheels(folder, *sources):
+    """Build the wheel of each source folder, with what is installed here."""
+    build = ("wheel", *QUIET, "--no-build-isolation", "--no-deps", "--no-index", "-w", folder)
+    shell(sys.executable, "-m", "pip", *build, *sources, folder=folder)
+    return sorted(folder.glob("*.whl"))
+
+
+class Environment:
+    """A fresh environment with everything that the tests' own has, but for this project."""
+
+    def __init__(self, base):
+        self.python = base / "venv" / "bin" / "python"
+        shell(sys.executable, "-m", "venv", "--without-pip", base / "venv", folder=base)
+        others = base / "others"
+        others.mkdir()
+        for path in map(Path, reversed(site.getsitepackages())):
+            for item in path.iterdir() if path.is_dir() else ():
+                if not item.name.startswith(OURS) and item.suffix != ".pth":
+                    (others / item.name).unlink(missing_ok=True)
+                    (others / item.name).symlink_to(item)
+        purelib = "import sysconfig; print(sysconfig.get_path('purelib'))"
+        self.site = Path(shell(self.python, "-c", purelib, folder=base))
+        (self.site / "others.pth").write_text(f"{others}\n")
+
+    def pip(self, *words, folder):
+        pip = (sys.executable, "-m", "pip", "--python", self.python)
+        shell(*pip, words[0], *QUIET, *words[1:], folder=folder)
+
+    def program(self, *words, folder):
+        script = self.python.with_name("n2n-ablate")
+        return run(*words, folder=folder, start=lambda *own: [str(script), *map(str, own)])
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory):
+    """Return a fresh environment with our own wheel, and nothing else of this project."""
+    base = tmp_path_factory.mktemp("clean")
+    source = base / "source"
+    for name in ("n2n_ablate", "plugins", "studies"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, source / name, ignore=ignored)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    (base / "wheels").mkdir()
+    environment = Environment(base)
+    environment.pip(
+        "install", "--no-deps", "--no-index", *wheels(base / "wheels", source), folder=base
+    )
+    shutil.rmtree(source)
+    return environment
+
+
+def test_packages_are_built_installed_listed_checked_studied_and_removed(host, tmp_path):
+    work, built = tmp_path / "work", tmp_path / "wheels"
+    work.mkdir()
+    built.mkdir()
+
+    def program(*words):
+        done = host.program(*words, folder=work)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    made = program("new", "sampler", "my-pair", "--package", "--output", tmp_path / "mine")
+    hexagon = shutil.copytree(HEXAGON, tmp_path / "hexagon")
+    found = wheels(built, hexagon, made.strip())
+    assert [own.name.partition("-py3")[0] for own in found] == [
+        "n2n_ablate_hexagon-1.2.0",
+        "n2n_ablate_my_pair-0.1.0",
+    ]
+    host.pip("install", "--no-deps", "--no-index", *found, folder=work)
+
+    components = json.loads(program("plugins", "--json"))["components"]
+    told = {item["name"]: item for item in components if item["kind"] == "sampler"}
+    assert {item["package"] for item in components} == {
+        *("n2n-ablate", "n2n-ablate-hexagon", "n2n-ablate-my-pair")
+    }
+    assert all(item["file"].startswith(str(host.site)) for item in components)
+    assert told["hexagon"]["version"] == "1.2.0"
+    assert told["my-pair"]["road"] == "package"
+
+    checked = program("check", "n2n-ablate-hexagon")
+    assert "sampler hexagon (hexagon 1.2.0) at defaults, pairs_of_views=ring" in checked
+
+    both = ("--set", "sampler=hexagon", "--set", "sampler=my-pair")
+    studied = program("study", "samplers", *both, *QUICK, "--images", "builtin:coffee")
+    assert " hexagon " in studied
+    assert " my-pair " in studied
+
+    host.pip("uninstall", "-y", "n2n-ablate-hexagon", "n2n-ablate-my-pair", folder=work)
+    left = json.loads(program("plugins", "--json"))["components"]
+    assert {item["package"] for item in left} == {"n2n-ablate"}
