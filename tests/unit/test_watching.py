@@ -124,7 +124,7 @@ def test_an_image_without_a_clean_one_gets_the_metrics_that_need_none(registry):
     noisy = Image("noisy", torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)), 8)
     recipe = OFFICIAL.replace("training.steps", 3).replace("backbone.width", 4).resolved(registry)
     found = denoise(noisy, recipe, registry, EXACT)
-    assert set(found.figures) == {"loss", "whiteness", "signal-left", "level-error"}
+    assert set(found.figures) == {"loss", "whiteness", "signal-left", "level-error", "level-ratio"}
     expected = ResidualWhiteness().measure(found.image, noisy.pixels, noisy.pixels)
     assert found.figures["whiteness"] == pytest.approx(expected.item())
     assert found.failed == {}
