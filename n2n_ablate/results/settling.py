@@ -25,7 +25,8 @@ def unsettled(found: Mapping[str, Difference], margin: float) -> str:
     if seen:
         parts.append(f"{ends(seen, '{:.2f} dB'.format)} would have been seen")
     if spans:
-        parts.append(f"{_count(spans)} would settle {'it' if len(found) == 1 else 'them'}")
+        told = "it if its mean stays" if len(found) == 1 else "them if their means stay"
+        parts.append(f"{_count(spans)} would settle {told}")
     return ", ".join(parts)
 
 

@@ -80,11 +80,12 @@ def images_for(sd: float, half_width: float, level: float = LEVEL) -> int:
 
 
 def images_to_settle(difference: Difference, margin: float) -> tuple[int, int] | None:
-    """Return between how many images would settle an open contrast, whatever its true difference is.
+    """Return between how many images would settle an open contrast, if its mean stays as it is.
 
-    An interval no wider than the margin (half-width margin / 2) either excludes zero or lies
-    within +- margin, so it always gives a word. The spread that it takes is known from a few
-    images only: the range comes from the 80 % chi-square interval of the standard deviation.
+    That is when the interval has become narrow enough to exclude zero, or to lie within +- margin,
+    whichever takes fewer. (A half-width of margin / 2 always does, so a mean that comes to lie
+    elsewhere can take more, but never without end.) The spread is known from a few images only: the
+    range comes from the 80 % chi-square interval of the standard deviation.
 
     Args:
         difference: Gives spread, number of images and level.
@@ -97,9 +98,10 @@ def images_to_settle(difference: Difference, margin: float) -> tuple[int, int] |
     if not difference.has_spread or margin <= 0:
         return None
     df = difference.n - 1
+    mean = abs(difference.mean)
+    narrow = max(mean, margin - mean)
     ends = (stats.chi2.isf(tail, df) for tail in ((1 - SPREAD_LEVEL) / 2, (1 + SPREAD_LEVEL) / 2))
     few, many = (
-        images_for(difference.sd * math.sqrt(df / end), margin / 2, difference.level)
-        for end in ends
+        images_for(difference.sd * math.sqrt(df / end), narrow, difference.level) for end in ends
     )
     return max(few, difference.n + 1), max(many, difference.n + 1)

@@ -145,9 +145,15 @@ def test_the_range_of_images_is_worked_by_hand():
     found = difference(gaps)
     assert found.sd == pytest.approx(0.1)
     few, many = images_to_settle(found, 0.05)
-    assert few == images_for(0.1 * math.sqrt(5 / 9.2364), 0.025)
-    assert many == images_for(0.1 * math.sqrt(5 / 1.6103), 0.025)
-    assert few < images_for(0.1, 0.025) < many
+    # around a mean of 0 the interval has to lie within the margin
+    assert few == images_for(0.1 * math.sqrt(5 / 9.2364), 0.05)
+    assert many == images_for(0.1 * math.sqrt(5 / 1.6103), 0.05)
+    assert few < images_for(0.1, 0.05) < many
+    # around a mean beyond it, it has to exclude 0; halfway between them is the worst
+    for mean, narrow in ((0.08, 0.08), (-0.08, 0.08), (0.025, 0.025), (0.04, 0.04), (0.01, 0.04)):
+        few, many = images_to_settle(difference(gaps + mean), 0.05)
+        assert few == max(7, images_for(0.1 * math.sqrt(5 / 9.2364), narrow))
+        assert many == max(7, images_for(0.1 * math.sqrt(5 / 1.6103), narrow))
 
 
 def test_what_left_a_contrast_open_would_not_settle_it():
