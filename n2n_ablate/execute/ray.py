@@ -34,6 +34,7 @@ logging.getLogger("ray").setLevel(logging.ERROR)
 LOSSES = 3
 """How many times a stack may lose its worker or its node and be trained again."""
 
+_TOKEN = " If it wants a token: export RAY_AUTH_MODE=token"
 _LOOPBACK = "127.0.0.1"
 _STORE = 256 * 2**20  # bytes for images and results on their way; beyond it Ray uses the disk
 _GLANCE = 1.0  # seconds between looks at what else happened
@@ -97,8 +98,10 @@ class Ray:
             except Exception as error:  # ray has no family of errors for this
                 self.__exit__()
                 reason = (str(error) or type(error).__name__).strip().splitlines()[0]
-                where = f"at '{self._address}'" if self._address else "on this machine"
-                msg = f"no Ray cluster can be used {where}: {reason}"
+                where, hint = "on this machine", ""
+                if self._address:
+                    where, hint = f"at '{self._address}'", _TOKEN
+                msg = f"no Ray cluster can be used {where}: {reason.removesuffix('.')}.{hint}"
                 raise ExecutorError(msg) from error
         self._images, self._kept = {}, []
         self._train = ray.remote(num_cpus=1, num_gpus=self._gpus, max_retries=0)(task.train)
