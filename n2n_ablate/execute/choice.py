@@ -109,5 +109,8 @@ def _require_answer(address: str) -> None:
         socket.create_connection((host, int(port)), _PATIENCE).close()
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
-        msg = f"no Ray cluster answers at '{address}': {reason}. Start one with: ray start --head"
+        msg = (
+            f"no Ray cluster answers at '{address}': {reason}. "
+            "Start one with: ray start --head --disable-usage-stats"
+        )
         raise ExecutorError(msg) from error

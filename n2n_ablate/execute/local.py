@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
-from n2n_ablate.fit import Fit, FitResult, Machine, fit_all
+from n2n_ablate.fit import Fit, FitResult, Largest, Machine, fit_all
 from n2n_ablate.fit.job import Listener
 
 
@@ -14,6 +14,7 @@ class Local:
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
+        self._largest = Largest()
 
     @property
     def width(self) -> int:
@@ -24,7 +25,7 @@ class Local:
         self, fits: Sequence[Fit], listener: Listener, note: Callable[[str], None]
     ) -> Iterator[FitResult]:
         """See `Executor.run`."""
-        return fit_all(fits, self._machine, listener, note=note)
+        return fit_all(fits, self._machine, listener, note=note, largest=self._largest)
 
     def __enter__(self) -> Self:
         return self

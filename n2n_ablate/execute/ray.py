@@ -21,7 +21,9 @@ from torch import Tensor
 
 from n2n_ablate.errors import ExecutorError
 from n2n_ablate.execute import bundle, task
-from n2n_ablate.fit import Fit, FitResult, Machine, Point, failed, stacks_of
+from n2n_ablate.execute.guard import Guard
+from n2n_ablate.execute.pulse import Pulse
+from n2n_ablate.fit import Fit, FitResult, Largest, Machine, Point, failed, stacks_of
 from n2n_ablate.fit.device import cores
 from n2n_ablate.fit.job import Listener
 from n2n_ablate.identity import Fingerprints
@@ -32,6 +34,7 @@ logging.getLogger("ray").setLevel(logging.ERROR)
 LOSSES = 3
 """How many times a stack may lose its worker or its node and be trained again."""
 
+_TOKEN = " If it wants a token: export RAY_AUTH_MODE=token"
 _LOOPBACK = "127.0.0.1"
 _STORE = 256 * 2**20  # bytes for images and results on their way; beyond it Ray uses the disk
 _GLANCE = 1.0  # seconds between looks at what else happened
@@ -70,29 +73,45 @@ class Ray:
         self._address = address
         self._gpus = gpus
         self._cpus = cpus or cores()
+        self._guard = Guard()
+        self._largest = Largest()
+        self._told: set[str] = set()
+        self._have: dict[str, float] = {}
         self._images: dict[int, Any] = {}
         self._kept: list[Tensor] = []
 
     def __enter__(self) -> Self:
+        plugins = bundle.packed(self._registry)
         with _handlers_kept():
             try:
                 if self._address:
                     ray.init(address=self._address, **_QUIET)
                 else:
                     _start(self._cpus)
+                node = ray._private.worker.global_worker.node
+                self._guard.watch(  # of a cluster that runs elsewhere there are none
+                    info.process.pid for infos in node.all_processes.values() for info in infos
+                )
+                head = ray.get_runtime_context().gcs_address
+                self._pulse = Pulse(head, node.raylet_socket_name)
+                self._plugins = ray.put(plugins)
             except Exception as error:  # ray has no family of errors for this
-                ray.shutdown()
+                self.__exit__()
                 reason = (str(error) or type(error).__name__).strip().splitlines()[0]
-                where = f"at '{self._address}'" if self._address else "on this machine"
-                msg = f"no Ray cluster can be used {where}: {reason}"
+                where, hint = "on this machine", ""
+                if self._address:
+                    where, hint = f"at '{self._address}'", _TOKEN
+                msg = f"no Ray cluster can be used {where}: {reason.removesuffix('.')}.{hint}"
                 raise ExecutorError(msg) from error
         self._images, self._kept = {}, []
-        self._plugins = ray.put(bundle.packed(self._registry))
         self._train = ray.remote(num_cpus=1, num_gpus=self._gpus, max_retries=0)(task.train)
         return self
 
     def __exit__(self, *_: object) -> None:
-        ray.shutdown()
+        try:
+            ray.shutdown()
+        finally:
+            self._guard.close()
 
     @property
     def width(self) -> int:
@@ -103,7 +122,7 @@ class Ray:
         self, fits: Sequence[Fit], listener: Listener, note: Callable[[str], None]
     ) -> Iterator[FitResult]:
         """See `Executor.run`. Curves arrive with their fits."""
-        stacks = stacks_of(fits, self._machine.stack)
+        stacks = stacks_of(fits, self._machine.stack, self._largest)
         sent = {self._send(stack): _Sent(stack) for stack in stacks}
         starved = False
         try:
@@ -113,7 +132,7 @@ class Ray:
                     for result in self._received(reference, sent, note):
                         _tell(result, listener)
                         yield result
-                if not ready and not starved and not self._slots():
+                if not ready and not self._slots() and not starved:
                     starved = True
                     note(self._starving())
         finally:
@@ -134,8 +153,12 @@ class Ray:
             return self._lost(stack, error, sent, note)
         if "refused" in answer:
             raise ExecutorError(answer["refused"])
+        if answer["largest"] is not None:
+            self._largest.learn(stack.fits[0], answer["largest"])
         for line in answer["notes"]:
-            note(line)
+            if line not in self._told:  # workers that trained at the same time learned the same
+                self._told.add(line)
+                note(line)
         return [task.unpacked(*parts) for parts in answer["results"]]
 
     def _lost(
@@ -172,7 +195,9 @@ class Ray:
 
     def _slots(self) -> int:
         """How many stacks fit on the nodes that are there."""
-        have = ray.cluster_resources()
+        if self._pulse.beats():  # else Ray would wait, then end this process
+            self._have = ray.cluster_resources()
+        have = self._have
         cpus = int(have.get("CPU", 0))
         return min(cpus, int(have.get("GPU", 0) / self._gpus + 1e-6)) if self._gpus else cpus
 

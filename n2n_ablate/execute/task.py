@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import math
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -21,7 +22,7 @@ from torch import Tensor
 
 from n2n_ablate.errors import AblateError, ExecutorError
 from n2n_ablate.execute import bundle
-from n2n_ablate.fit import Fit, FitResult, Machine, Order, fit_all
+from n2n_ablate.fit import Fit, FitResult, Largest, Machine, Order, fit_all
 from n2n_ablate.fit.parcel import apart, together
 from n2n_ablate.identity import ENGINE, Fingerprints, torch_version
 from n2n_ablate.registry import Registry
@@ -73,7 +74,8 @@ def train(task: bytes, plugins: bytes, *images: bytes) -> dict[str, Any]:
         images: In any order, float32 in the byte order of this machine.
 
     Returns:
-        `results`, a list of pairs (see `packed`), and `notes`, a list of lines; or `refused`, a
+        `results`, a list of pairs (see `packed`), `notes`, a list of lines, and `largest`, how many
+        such fits fit into memory at once if that had to be learned, else None; or `refused`, a
         sentence, if the fits would not be the same here.
     """
     told = json.loads(task)
@@ -89,8 +91,15 @@ def train(task: bytes, plugins: bytes, *images: bytes) -> dict[str, Any]:
     except AblateError as error:
         return {"refused": f"a worker on '{platform.node()}' refuses: {error}"}
     notes: list[str] = []
-    results = [packed(result) for result in fit_all(fits, machine, note=notes.append)]
-    return {"results": results, "notes": notes}
+    largest = Largest()
+    found = fit_all(fits, machine, note=notes.append, largest=largest)
+    results = [packed(result) for result in found]
+    learned = min(largest.of(fit) for fit in fits)
+    return {
+        "results": results,
+        "notes": notes,
+        "largest": None if math.isinf(learned) else int(learned),
+    }
 
 
 def packed(result: FitResult) -> tuple[str, bytes]:

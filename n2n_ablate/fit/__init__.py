@@ -7,6 +7,7 @@ from n2n_ablate.fit.device import machine as machine
 from n2n_ablate.fit.job import Fit as Fit
 from n2n_ablate.fit.job import FitResult as FitResult
 from n2n_ablate.fit.job import Point as Point
+from n2n_ablate.fit.largest import Largest as Largest
 from n2n_ablate.fit.memory import memory_of as memory_of
 from n2n_ablate.fit.memory import require_room as require_room
 from n2n_ablate.fit.order import Order as Order

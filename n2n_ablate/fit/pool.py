@@ -20,6 +20,7 @@ from n2n_ablate.errors import FOREIGN
 from n2n_ablate.fit.curves import POINTS
 from n2n_ablate.fit.device import Machine, arithmetic
 from n2n_ablate.fit.job import Fit, FitResult, Listener
+from n2n_ablate.fit.largest import Largest
 from n2n_ablate.fit.train import Cancelled, prepared, train
 from n2n_ablate.fit.window import window_of
 
@@ -33,6 +34,7 @@ def fit_all(
     threads: int = 1,
     points: int = POINTS,
     note: Callable[[str], None] = lambda _: None,
+    largest: Largest | None = None,
 ) -> Iterator[FitResult]:
     """Train all fits and yield each result as soon as its stack is done, in no fixed order.
 
@@ -49,6 +51,7 @@ def fit_all(
             and so its last digits, depend on it.
         points: Points of every curve.
         note: Told what a user should know, from any thread.
+        largest: What is known of memory; more is learned here.
 
     """
     closing = Event()
@@ -56,10 +59,11 @@ def fit_all(
     def stopped() -> bool:
         return closing.is_set() or (stop is not None and stop.is_set())
 
-    stacks = list(stacks_of(fits, machine.stack))
+    largest = Largest() if largest is None else largest
+    stacks = list(stacks_of(fits, machine.stack, largest))
     workers = max(1, min(machine.workers, len(stacks)))
     pool = ThreadPoolExecutor(workers, "fit")
-    trainer = _Trainer(machine, listener, stopped, threads, points, note)
+    trainer = _Trainer(machine, listener, stopped, threads, points, note, largest)
     waiting = {pool.submit(trainer.train, stack) for stack in stacks}
     try:
         while waiting:
@@ -71,14 +75,23 @@ def fit_all(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def stacks_of(fits: Sequence[Fit], largest: int) -> Iterator[list[Fit]]:
-    """Sort fits into stacks of at most `largest` that can be trained together, keeping their order."""
+def stacks_of(
+    fits: Sequence[Fit], most: int, largest: Largest | None = None
+) -> Iterator[list[Fit]]:
+    """Sort fits into stacks that can be trained together, keeping their order.
+
+    Args:
+        fits: What to sort.
+        most: Fits of a stack at most.
+        largest: What is known of memory.
+    """
     groups: dict[object, list[Fit]] = {}
     for fit in fits:
-        groups.setdefault(_stack_key(fit) if largest > 1 else fit.key, []).append(fit)
+        groups.setdefault(_stack_key(fit) if most > 1 else fit.key, []).append(fit)
     for group in groups.values():
-        for start in range(0, len(group), largest):
-            yield group[start : start + largest]
+        size = most if largest is None else int(min(most, largest.of(group[0])))
+        for start in range(0, len(group), size):
+            yield group[start : start + size]
 
 
 def _stack_key(fit: Fit) -> object:
@@ -115,11 +128,11 @@ class _Trainer:
     threads: int
     points: int
     note: Callable[[str], None]
-    _largest: float = math.inf  # that fits into memory, as far as is known
+    largest: Largest
 
     def train(self, stack: Sequence[Fit]) -> list[FitResult]:
         """Train one stack, in parts if it has to be."""
-        if len(stack) > self._largest:
+        if len(stack) > self.largest.of(stack[0]):
             return self._in_parts(stack)
         if self.machine.type == "cpu":
             torch.set_num_threads(self.threads)  # holds for this worker thread only
@@ -133,7 +146,7 @@ class _Trainer:
                 seen = f"{type(error).__name__}: {_line(error)}{_place(stack[0], error)}"
                 return [failed(stack[0], f"stopped with {seen}")]
             if isinstance(error, torch.OutOfMemoryError):
-                self._shrink(len(stack))
+                self._shrink(stack)
         return self._in_parts(stack)
 
     def _in_parts(self, stack: Sequence[Fit]) -> list[FitResult]:
@@ -145,11 +158,12 @@ class _Trainer:
         middle = len(stack) // 2
         return self.train(stack[:middle]) + self.train(stack[middle:])
 
-    def _shrink(self, size: int) -> None:
-        self._largest = math.ceil(size / 2)
+    def _shrink(self, stack: Sequence[Fit]) -> None:
+        half = math.ceil(len(stack) / 2)
+        self.largest.learn(stack[0], half)
         self.note(
-            f"{size} fits at once do not fit into the memory of {self.machine.name}; "
-            f"going on with {self._largest}"
+            f"{len(stack)} fits at once do not fit into the memory of {self.machine.name}; "
+            f"going on with {half}"
         )
 
 

@@ -12,7 +12,8 @@ from n2n_ablate.errors import AwayError
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # seconds between two tries while a store is away
 _PATIENCE = 10.0  # seconds that one request may go unanswered when only it is waited for
-_LONGEST_END = 120.0  # seconds that the end of a study waits at most
+_STILL = 120.0  # seconds without a job done or a request answered, after which nothing moves
+_HURRY = 5.0  # seconds that the end of a study that was stopped waits in all
 _QUIET = 5.0  # seconds after which it says what it waits for
 
 
@@ -47,27 +48,40 @@ class Background:
         self._name = name
         self._complain = complain
         self._outside = outside
-        self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        # Jobs, and whether each is the last; None after it.
+        self._queue: queue.SimpleQueue[tuple[Callable[[], None], bool] | None] = queue.SimpleQueue()
         self._ending, self._done = threading.Event(), threading.Event()
         self._over = self._lacking = False
+        self._short = False  # time is short: only the last job counts
+        self._moved = self._unanswered = 0.0  # when something was done; see `Outside.unanswered`
         threading.Thread(target=self._work, name=name, daemon=True).start()
 
     def put(self, job: Callable[[], None]) -> None:
         """Do this too, after everything else."""
-        self._queue.put(job)
+        self._queue.put((job, False))
 
-    def finish(self) -> None:
-        """Return when everything is done, or nothing moves any more; Ctrl-C ends the waiting."""
+    def finish(self, last: Callable[[], None] | None = None, *, hurry: bool = False) -> None:
+        """Return when everything is done, or nothing moves any more; Ctrl-C ends the waiting.
+
+        Args:
+            last: A last job, which says that the study is over.
+            hurry: Somebody waits for the process to end: return within seconds. A queue that takes
+                longer is left out, so that the last job may still be done.
+        """
+        if last is not None:
+            self._queue.put((last, True))
         self._queue.put(None)
         self._ending.set()
-        begun, told = time.monotonic(), False
+        self._moved = begun = time.monotonic()
+        told = False
         try:
             # Not `join`: in Python 3.11 one that Ctrl-C interrupts takes the thread for dead.
             while not self._done.wait(0.2):
                 waited = time.monotonic() - begun
-                if self._stuck() or waited > _LONGEST_END:
+                self._short = hurry and waited > _HURRY / 2
+                if self._still() or (hurry and waited > _HURRY):
                     break
-                if waited > _QUIET and not told:
+                if not hurry and waited > _QUIET and not told:
                     told = True
                     self._complain(f"{self._name} is not done yet; Ctrl-C leaves the rest")
         except KeyboardInterrupt:
@@ -77,13 +91,22 @@ class Background:
             later = f": {self._outside.later()}" if self._outside else ""
             self._complain(f"{self._name} is not complete, the results are kept{later}")
 
-    def _stuck(self) -> bool:
-        return self._outside is not None and self._outside.unanswered() > _PATIENCE
+    def _still(self) -> bool:
+        """Say whether nothing moves: no job was done and no request was answered for long."""
+        waited = self._outside.unanswered() if self._outside is not None else 0.0
+        if waited < self._unanswered:  # one of the many requests of a job was answered
+            self._moved = time.monotonic()
+        self._unanswered = waited
+        return waited > _PATIENCE or time.monotonic() - self._moved > _STILL
 
     def _work(self) -> None:
-        while (job := self._queue.get()) is not None:
-            if not self._over:
+        while (item := self._queue.get()) is not None:
+            job, last = item
+            if self._short and not last:
+                self._lacking = True
+            elif not self._over:
                 self._do(job)
+                self._moved = time.monotonic()
         self._done.set()
 
     def _do(self, job: Callable[[], None]) -> None:

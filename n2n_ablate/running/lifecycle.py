@@ -163,13 +163,14 @@ class _Apart(_Member):
         self._jobs = Background(listener.origin.plugin, complain, outside)
 
     def call(self, hook: str, given: dict[str, Any]) -> str:
-        """Put a call in the queue; after the last, wait until the queue is empty."""
-        if hook in self._hooks:
-            if isinstance(result := given.get("result"), TrialResult):
-                given = given | {"result": result.light()}  # an outage must not fill the memory
-            self._jobs.put(functools.partial(self._hear, hook, given))
+        """Put a call in the queue; with the last, wait until the queue is empty."""
+        if isinstance(result := given.get("result"), TrialResult):
+            given = given | {"result": result.light()}  # an outage must not fill the memory
+        job = functools.partial(self._hear, hook, given) if hook in self._hooks else None
         if hook == hookspecs.STUDY_FINISHED:
-            self._jobs.finish()
+            self._jobs.finish(job, hurry=given["status"] == "interrupted")
+        elif job is not None:
+            self._jobs.put(job)
         return ""
 
 

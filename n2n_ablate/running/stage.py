@@ -67,9 +67,11 @@ class Stage:
 
     def run_all(self) -> None:
         """Run every trial that the plan knows beforehand."""
-        fixed, size = list(self.plan.fixed), self.at_once
-        for start in range(0, len(fixed), size):
-            self.run(fixed[start : start + size])
+        left = list(self.plan.fixed)
+        while left:
+            size = self.at_once  # asked each time: workers join and leave
+            self.run(left[:size])
+            del left[:size]
 
     @property
     def at_once(self) -> int:

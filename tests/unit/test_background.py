@@ -123,15 +123,81 @@ def test_a_server_that_hangs_is_not_waited_for(work, store, said):
     assert store.kept == []  # whoever was given up does not begin anew
 
 
-def test_a_slow_end_is_said_and_bounded(work, said, monkeypatch):
+def test_an_end_where_nothing_moves_is_said_and_bounded(work, said, monkeypatch):
     monkeypatch.setattr(background, "_QUIET", 0.1)
-    monkeypatch.setattr(background, "_LONGEST_END", 0.5)
+    monkeypatch.setattr(background, "_STILL", 0.5)
     hung = threading.Event()
     work.put(lambda: hung.wait(60))
     work.finish()
     hung.set()
     assert said[0] == "tracking is not done yet; Ctrl-C leaves the rest"
     assert said[1].startswith("tracking is not complete")
+
+
+def test_an_end_that_moves_is_never_given_up(work, store, said, monkeypatch):
+    monkeypatch.setattr(background, "_STILL", 0.6)
+    monkeypatch.setattr(background, "_PATIENCE", 0.6)
+
+    def slow(number):
+        time.sleep(0.3)
+        store.kept.append(number)
+
+    def many_requests():
+        for tenths in (1, 2, 3) * 5:  # a request, and then the next
+            store.since = tenths / 10
+            time.sleep(0.1)
+        store.since = 0.0
+        store.kept.append("many")
+
+    for number in range(4):
+        work.put(lambda number=number: slow(number))
+    work.put(many_requests)
+    work.finish()
+    assert store.kept == [0, 1, 2, 3, "many"]
+    assert said == []
+
+
+def test_in_a_hurry_what_is_quick_is_done_whole(work, store, said):
+    for number in range(50):
+        work.put(store.keep(number))
+    work.finish(store.keep("last"), hurry=True)
+    assert store.kept == [*range(50), "last"]
+    assert said == []
+
+
+def test_in_a_hurry_a_long_queue_is_left_out_and_the_last_job_done(work, store, said, monkeypatch):
+    monkeypatch.setattr(background, "_HURRY", 1.0)
+
+    def slow(number):
+        time.sleep(0.2)
+        store.kept.append(number)
+
+    for number in range(50):
+        work.put(lambda number=number: slow(number))
+    begun = time.monotonic()
+    work.finish(store.keep("last"), hurry=True)
+    assert time.monotonic() - begun < 3
+    assert store.kept[-1] == "last"
+    assert store.kept[:-1] == list(range(len(store.kept) - 1))
+    assert len(store.kept) < 30
+    assert said == [
+        "tracking is not complete, the results are kept: n2n-ablate sync writes the rest"
+    ]
+
+
+def test_in_a_hurry_one_job_that_hangs_is_not_waited_for(work, store, said, monkeypatch):
+    monkeypatch.setattr(background, "_HURRY", 0.5)
+    hung = threading.Event()
+    work.put(lambda: hung.wait(60))
+    begun = time.monotonic()
+    work.finish(store.keep("last"), hurry=True)
+    assert time.monotonic() - begun < 3
+    assert said == [
+        "tracking is not complete, the results are kept: n2n-ablate sync writes the rest"
+    ]
+    hung.set()
+    assert work._done.wait(20)
+    assert store.kept == []
 
 
 def test_ctrl_c_ends_the_waiting_and_not_the_study(work, said):

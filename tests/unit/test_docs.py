@@ -179,6 +179,38 @@ def parsed(line):
     return words[1], found
 
 
+def servers():
+    """Return every command of the pages that starts a server of somebody else's, as words."""
+    for page in PAGES:
+        for block in blocks(page):
+            if block.language == "sh":
+                for line in block.text.replace("\\\n", " ").splitlines():
+                    if re.search(r"\b(mlflow server|ray start) ", line):
+                        yield shlex.split(line)
+
+
+@pytest.mark.filterwarnings("ignore")  # mlflow's imports warn about their own imports
+def test_servers_are_started_with_options_that_exist_and_without_telemetry():
+    from mlflow.cli import server
+
+    known = {"mlflow": server, "ray": None}
+    if importlib.util.find_spec("ray"):
+        from ray.scripts.scripts import start
+
+        known["ray"] = start
+    found = list(servers())
+    assert {word for words in found for word in words} >= {"mlflow", "ray", "--head", "--address"}
+    for words in found:
+        program = "mlflow" if "mlflow" in words else "ray"
+        if program == "mlflow":
+            assert "MLFLOW_DISABLE_TELEMETRY=true" in words[: words.index("mlflow")]
+        elif "--head" in words:
+            assert "--disable-usage-stats" in words
+        options = {word for word in words if word.startswith("--")}
+        if known[program] is not None:
+            assert options <= {name for one in known[program].params for name in one.opts}
+
+
 def test_every_make_target_exists():
     rules = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     lines = [(page, line) for page in PAGES for line in shell_lines(page)]

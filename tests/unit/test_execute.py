@@ -3,17 +3,22 @@
 import dataclasses
 import importlib.util
 import json
+import math
 
 import numpy as np
 import pytest
+import torch
 
-from n2n_ablate import fit
+from n2n_ablate import fit, hookimpl
 from n2n_ablate.bench import Bench
 from n2n_ablate.errors import AblateError, DeviceError, ExecutorError, StudyError
 from n2n_ablate.execute import Choice, Local, bundle, task
+from n2n_ablate.fit import Largest, pool
 from n2n_ablate.fit.parcel import apart, together
 from n2n_ablate.identity import Fingerprints
+from n2n_ablate.output import Output
 from n2n_ablate.registry import Registry
+from n2n_ablate.session import Request, open_runner, open_session
 from n2n_ablate.study import plan, read
 
 EXACT = fit.Machine("cpu", "fp32", 2, 1, "test")
@@ -176,6 +181,80 @@ def test_this_process_is_an_executor(tiny, registry):
         found = list(executor.run(fits, points.append, points.append))
     assert {item.key for item in found} == {item.key for item in fits}
     assert {point.key for point in points} == {item.key for item in fits}
+
+
+class Ear:
+    """Hears what a user would."""
+
+    @hookimpl
+    def note(self, message):
+        pass
+
+
+class Growing(Local):
+    """Gets a second worker after the first fits."""
+
+    def __init__(self, machine):
+        super().__init__(machine)
+        self.sent = []
+
+    @property
+    def width(self):
+        return 2 if not self.sent else 4
+
+    def run(self, fits, listener, note):
+        self.sent.append(len(fits))
+        yield from super().run(fits, listener, note)
+
+
+def test_workers_that_join_get_work_of_the_same_plan(tiny, folder):
+    asked = Request(str(tiny), settings=["training.steps=2"], trials=3, device="cpu")
+    session = open_session(asked)
+    executor = Growing(session.bench.machine)
+    runner = open_runner(
+        session, Output(folder / "mlruns"), Ear(), tracking="none", executor=executor
+    )
+    runner.run()
+    assert executor.sent == [2, 4]  # the baseline alone, then two trials together
+
+
+def test_what_a_stack_learned_of_memory_the_next_ones_know(tiny, registry, monkeypatch):
+    sizes, notes = [], []
+    real = pool.train
+
+    def small(stack, *rest, **options):
+        sizes.append(len(stack))
+        if len(stack) > 1:
+            msg = "CUDA out of memory"
+            raise torch.OutOfMemoryError(msg)
+        return real(stack, *rest, **options)
+
+    monkeypatch.setattr(pool, "train", small)
+    fits = baseline(tiny, registry)
+    with Local(dataclasses.replace(EXACT, stack=2, workers=1)) as executor:
+        for _ in range(2):
+            found = list(executor.run(fits, notes.append, notes.append))
+            assert not any(item.failure for item in found)
+    assert sizes == [2, 1, 1, 1, 1]
+    assert [line for line in notes if isinstance(line, str)] == [
+        "2 fits at once do not fit into the memory of test; going on with 1"
+    ]
+    text, *rest = sent(fits, registry)
+    told = json.loads(text)
+    assert task.train(text, *rest)["largest"] is None
+    told["machine"]["stack"] = 2
+    assert task.train(json.dumps(told).encode(), *rest)["largest"] == 1
+
+
+def test_what_is_known_of_memory_is_known_of_fits_of_that_form(tiny, registry):
+    largest = Largest()
+    small = baseline(tiny, registry)
+    wide = [dataclasses.replace(item, noisy=item.noisy.repeat(1, 1, 2, 2)) for item in small]
+    assert largest.of(wide[0]) == math.inf
+    largest.learn(wide[0], 0.5)
+    largest.learn(wide[1], 7)
+    assert largest.of(wide[1]) == 1
+    assert [len(stack) for stack in fit.stacks_of([*small, *wide], 64, largest)] == [2, 1, 1]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import inspect
 import re
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from n2n_ablate.errors import StoreError
 from n2n_ablate.fit import Point
 from n2n_ablate.output import Output
 from n2n_ablate.registry import Registry
+from n2n_ablate.running import background
 from n2n_ablate.running.lifecycle import Audience
 from n2n_ablate.session import Request, open_runner, open_session
 
@@ -265,6 +267,32 @@ def test_a_plugin_can_ask_for_a_thread_of_its_own(tiny, folder):
     assert module.heard == [(False, 0), (False, 0)]
     (said,) = [note for note in ear.notes() if "no paper left" in note]
     assert said.startswith("plugin 'apart' (plugins/apart.py:18): hook study_finished failed")
+
+
+@pytest.mark.parametrize("status", ["finished", "interrupted"])
+def test_only_a_study_that_was_stopped_leaves_a_listener_in_the_background_behind(
+    monkeypatch, status
+):
+    monkeypatch.setattr(background, "_HURRY", 0.6)
+    heard = []
+
+    class Slow:
+        @hookimpl
+        def point(self, point):
+            time.sleep(0.1)
+            heard.append(point)
+
+        @hookimpl
+        def study_finished(self, status):
+            heard.append(status)
+
+    audience = Audience()
+    audience.join(Slow(), "slow", background=True)
+    for _ in range(20):
+        audience.point(POINT)
+    audience.study_finished(None, status)
+    assert heard[-1] == status
+    assert (len(heard) == 21) == (status == "finished")
 
 
 def test_no_listener_is_called_twice_at_the_same_time():

@@ -180,9 +180,12 @@ assert is_telemetry_disabled()
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="pip install 'n2n-ablate[ray]'")
 def test_ray_reports_to_nobody(folder):
     code = """
-import n2n_ablate.execute.ray
+from n2n_ablate.execute.ray import Ray
+from n2n_ablate.fit import Machine
+from n2n_ablate.registry import Registry
 from ray._common.usage import usage_lib
-assert not usage_lib.usage_stats_enabled()
+with Ray(Machine("cpu", "fp32", 1, 1, "test"), Registry(), cpus=1):
+    assert not usage_lib.usage_stats_enabled()
 """
     assert watched(code, folder) == []
 
