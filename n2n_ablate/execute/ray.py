@@ -103,6 +103,8 @@ class Ray:
                     where, hint = f"at '{self._address}'", _TOKEN
                 msg = f"no Ray cluster can be used {where}: {reason.removesuffix('.')}.{hint}"
                 raise ExecutorError(msg) from error
+        # What Ray tells of a node that died goes to stdout, whatever `_QUIET` says: into the JSON.
+        ray._private.worker._worker_logs_enabled = False
         self._images, self._kept = {}, []
         self._train = ray.remote(num_cpus=1, num_gpus=self._gpus, max_retries=0)(task.train)
         return self
