@@ -89,7 +89,9 @@ def test_images_of_ones_own_need_held_out_images_of_ones_own(folder, registry):
 
 
 @pytest.mark.parametrize("name", sorted(shipped()))
-def test_searches_and_studies_of_few_contrasts_that_ship_are_confirmed_on_other_seeds(name, registry):
+def test_searches_and_studies_of_few_contrasts_that_ship_are_confirmed_on_other_seeds(
+    name, registry
+):
     asked = read(shipped()[name])
     for profile in asked.profiles:
         planned = plan(asked, registry, profile=profile)
