@@ -21,7 +21,7 @@ from n2n_ablate.errors import StoreError, StudyError
 from n2n_ablate.escape import unsigned
 from n2n_ablate.execute import Choice, Executor
 from n2n_ablate.fit import Machine
-from n2n_ablate.images.held_out import require_held_out
+from n2n_ablate.images.held_out import require_different
 from n2n_ablate.journal.invocation import Invocation, commit
 from n2n_ablate.output import Output
 from n2n_ablate.registry import Registry
@@ -104,16 +104,16 @@ def open_session(request: Request) -> Session:
     )
     machine = request.executor.machine(request.device, request.precision)
     bench = Bench(plan, registry, machine)
+    confirm = plan.profile.confirm
+    require_different(plan.profile.images, confirm.images if confirm else ())
     for trial in plan.fixed:
         bench.check(trial.recipe)
     return Session(registry, plan, bench, _held_out_bench(plan, registry, machine))
 
 
 def _held_out_bench(plan: Plan, registry: Registry, machine: Machine) -> Bench | None:
-    """Return the bench of the confirmation: its images checked against those of the trials."""
     if plan.profile.confirm is None:
         return None
-    require_held_out(plan.profile.images, plan.profile.confirm.images)
     later = study.confirmation(plan)
     bench = Bench(later, registry, machine)
     for trial in later.fixed:

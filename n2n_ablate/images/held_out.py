@@ -1,14 +1,12 @@
-"""Checks that a confirmation sees other pictures than the trials did: by source, and by pixels.
+"""Checks that each picture of a study counts once: among the trials' images, and in a confirmation.
 
 Two crops of one picture, or a picture and its grey version, are one image to statistics, however
-their files are called. What is compared are small patches: of each picture the same share of them,
-chosen by what they hold and not by where they lie, so that a crop keeps its part of the choice.
+their files are called. What they are known by: see `prints`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,89 +14,108 @@ import numpy as np
 from n2n_ablate import images
 from n2n_ablate.errors import ImageError
 from n2n_ablate.images import BUILTIN, Image
+from n2n_ablate.images.prints import Print, alike, candidates, print_of
+from n2n_ablate.images.shipped import COLOUR, GREY
 
-_SIDE = 8  # of a patch, in pixels
-_SHARE = 32  # one patch of so many is kept
-_LIVELY = 12  # different values in a patch; flatter ones look alike in different pictures
 _SHARED = 3  # equal patches that do not come about by chance
 
 
-def require_held_out(seen: Sequence[str], held_out: Sequence[str]) -> None:
-    """Check the images of a confirmation against those of the trials, and against one another.
+def require_different(seen: Sequence[str], held_out: Sequence[str] = ()) -> None:
+    """Check that no picture is given twice: to the trials, to a confirmation, or to both.
 
     Args:
         seen: Sources of the images that the trials see, see `images.collect`.
-        held_out: Sources of the images of the confirmation.
+        held_out: Sources of the images of the confirmation, none without one.
 
     Raises:
-        ImageError: One picture is among both, or twice among those of the confirmation.
+        ImageError: One picture is among them twice.
     """
-    known = [(picture, "the images of the trials") for picture in _pictures(seen)]
-    for picture in _pictures(held_out):
-        for other, where in known:
-            if picture.same_as(other):
-                msg = (
-                    f"the confirmation's image '{picture.name}' shows the same picture as "
-                    f"'{other.name}' among {where}. Confirm on pictures that no trial saw, each of "
-                    "them once."
-                )
-                raise ImageError(msg)
-        known.append((picture, "its other images"))
+    sources = (*seen, *held_out)
+    if all(source.partition(":")[0] == BUILTIN for source in sources):
+        _require_names(seen, held_out)
+        return
+    known = [print_of(image) for image in _read(seen)]
+    count = len(known)
+    known += [print_of(image) for image in _read(held_out)]
+    if pairs := repeated(known):
+        first, second = min(pairs, key=lambda pair: (pair[1], pair[0]))
+        raise _twice(
+            known[first].name,
+            known[second].name,
+            first_seen=first < count,
+            second_seen=second < count,
+        )
 
 
-@dataclass(frozen=True, eq=False)
-class _Picture:
-    """What a picture is known by: its name, where it comes from, its pixels, and its patches."""
+def repeated(known: Sequence[Print]) -> set[tuple[int, int]]:
+    """Return places of pictures that are one, the earlier place first.
 
-    name: str
-    source: str
-    digest: str
-    patches: np.ndarray
-
-    def same_as(self, other: _Picture) -> bool:
-        if self.source == other.source or self.digest == other.digest:
-            return True
-        return len(np.intersect1d(self.patches, other.patches, assume_unique=True)) >= _SHARED
+    Of three that are one, it may be two of the three pairs.
+    """
+    return _equal(known) | _sharing(known) | _looking_alike(known)
 
 
-def _pictures(sources: Sequence[str]) -> Iterator[_Picture]:
-    for source, image in _read(sources):
-        yield _Picture(image.name, source, image.digest, picture_print(image))
+def _require_names(seen: Sequence[str], held_out: Sequence[str]) -> None:
+    """Check built-in pictures, of which no two show one scene, by their names: nothing is read."""
+    names = {name for source in seen for name in _names(source)}
+    for name in (name for source in held_out for name in _names(source)):
+        if name in names:
+            raise _twice(name, name, first_seen=True, second_seen=False)
 
 
-def _read(sources: Sequence[str]) -> Iterator[tuple[str, Image]]:
-    """Yield images one by one, each with where it comes from."""
+def _names(source: str) -> Sequence[str]:
+    name = source.partition(":")[2]
+    return [name] if name not in ("", "grey") else [*(GREY if name else COLOUR)]
+
+
+def _read(sources: Sequence[str]) -> Iterator[Image]:
+    """Yield images one by one."""
     for source in sources:
-        if source == BUILTIN or source.startswith(f"{BUILTIN}:"):
-            for image in images.collect([source]):
-                yield f"{BUILTIN}:{image.name}", image
+        if source.partition(":")[0] == BUILTIN:
+            yield from images.collect([source])
         else:
             for file in images.files_of(Path(source)):
-                yield str(file.resolve()), images.read(file)
+                yield from images.pages(file)
 
 
-def picture_print(image: Image) -> np.ndarray:
-    """Return hashes of some of the patches of an image, sorted: equal patches give equal hashes.
-
-    A grey version with the mean of the colours has the same hashes, up to rounding.
-    """
-    grey = np.rint(image.pixels[0].double().mean(dim=0).numpy() * 255).astype(np.uint64)
-    if min(grey.shape) < _SIDE:
-        return np.array([], dtype=np.uint64)  # too small to be a crop of anything
-    hashes = _rolling(_rolling(grey, 0, 0x9E3779B97F4A7C15), 1, 0xC2B2AE3D27D4EB4F)
-    mixed = (hashes ^ (hashes >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
-    rows, columns = np.nonzero((mixed >> np.uint64(32)) % np.uint64(_SHARE) == 0)
-    windows = np.lib.stride_tricks.sliding_window_view(grey, (_SIDE, _SIDE))
-    patches = np.sort(windows[rows, columns].reshape(len(rows), -1), axis=1)
-    lively = 1 + np.count_nonzero(np.diff(patches, axis=1), axis=1) >= _LIVELY
-    return np.unique(mixed[rows[lively], columns[lively]])
+def _equal(known: Sequence[Print]) -> set[tuple[int, int]]:
+    first: dict[str, int] = {}
+    places = ((first.setdefault(item.digest, place), place) for place, item in enumerate(known))
+    return {(one, other) for one, other in places if one != other}
 
 
-def _rolling(values: np.ndarray, axis: int, base: int) -> np.ndarray:
-    """Return a hash of every run of `_SIDE` values along an axis."""
-    length = values.shape[axis] - _SIDE + 1
-    total = np.zeros(np.take(values, range(length), axis).shape, dtype=np.uint64)
-    for place in range(_SIDE):
-        part = np.take(values, range(place, place + length), axis)
-        total = total * np.uint64(base) + part
-    return total
+def _sharing(known: Sequence[Print]) -> set[tuple[int, int]]:
+    if not known:
+        return set()
+    owners = np.concatenate([np.full(len(item.patches), i) for i, item in enumerate(known)])
+    hashes = np.concatenate([item.patches for item in known])
+    order = np.argsort(hashes, kind="stable")
+    hashes, owners = hashes[order], owners[order]
+    equal = hashes[1:] == hashes[:-1]
+    pairs = np.stack([owners[:-1][equal], owners[1:][equal]], axis=1)
+    each, counts = np.unique(pairs, axis=0, return_counts=True)
+    return {(int(one), int(other)) for one, other in each[counts >= _SHARED]}
+
+
+def _looking_alike(known: Sequence[Print]) -> set[tuple[int, int]]:
+    if not known:
+        return set()
+    near = np.triu(candidates(np.stack([item.small for item in known])), 1)
+    return {
+        (int(one), int(other))
+        for one, other in np.argwhere(near)
+        if alike(known[one].small, known[other].small)
+    }
+
+
+def _twice(first: str, second: str, *, first_seen: bool, second_seen: bool) -> ImageError:
+    if second_seen:
+        return ImageError(
+            f"image '{second}' shows the same picture as '{first}'. Pictures that are one count as "
+            "one image to statistics: give each of them once."
+        )
+    where = "the images of the trials" if first_seen else "its other images"
+    return ImageError(
+        f"the confirmation's image '{second}' shows the same picture as '{first}' among {where}. "
+        "Confirm on pictures that no trial saw, each of them once."
+    )

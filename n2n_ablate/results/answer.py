@@ -17,6 +17,7 @@ _OWN = (BASELINE, "declared", "search")
 _FEW = 3  # contrasts that a sentence can carry with their numbers; the table has them all
 _MINUS = "\u2212"
 _FOUND = "the search's best "
+_NOTHING = "No contrast has a result yet"
 
 
 def signed(value: float, digits: int = 2) -> str:
@@ -88,7 +89,8 @@ def sentence(result: StudyResult, header: Header, condition: str) -> str:
         return f"Confirmed on {never} never saw: {told[0].lower()}{told[1:]}".replace(
             "no trial never", "no trial ever"
         )
-    return _sentence(result, header, condition, ())
+    told = _sentence(result, header, condition, ())
+    return told if told.startswith(_NOTHING) else f"{told[:-1]}; not confirmed."
 
 
 def _sentence(result: StudyResult, header: Header, condition: str, found: Sequence[str]) -> str:
@@ -101,7 +103,7 @@ def _sentence(result: StudyResult, header: Header, condition: str, found: Sequen
     lost = [line for line in declared if not line.difference and line.failures]
     where = scope(header, condition, max((line.images for line in lines.values()), default=0))
     if not asked and not lost:
-        return f"No contrast has a result yet ({where})."
+        return f"{_NOTHING} ({where})."
     base, margin = baseline_name(plan), plan.study.margin
     names = {
         line.name: f"{_FOUND if line.name in found else ''}{_short(line.name, plan)}"
@@ -153,13 +155,14 @@ def best_sentence(result: StudyResult, condition: str) -> str:
 
 
 def unconfirmed(result: StudyResult) -> str:
-    """Return a hint that the best of a search is unconfirmed; empty if there is nothing to say."""
+    """Return how a study without a confirmation gets one; empty if there is nothing to say."""
     plan = result.plan
-    if not plan.space or plan.profile.confirm is not None or result.confirmed is not None:
+    if plan.effects or plan.profile.confirm is not None or result.confirmed is not None:
         return ""
+    again = "the contrasts and the search's best" if plan.space else "the contrasts"
     return (
-        "The search is not confirmed: --confirm-images, or [confirm] in the study file, tries its "
-        "best again on images that it did not see."
+        f"Not confirmed: --confirm-images, or [confirm] in the study file, tries {again} again on "
+        "images that no trial saw."
     )
 
 

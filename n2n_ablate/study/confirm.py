@@ -28,7 +28,7 @@ def confirmation(plan: Plan, best: Sequence[Trial] = ()) -> Plan:
     if confirm is None:
         msg = f"profile '{plan.profile.name}' of study '{plan.study.name}' has no confirmation"
         raise StudyError(msg)
-    asked = [trial for trial in plan.fixed if trial.name in plan.contrasts]
+    asked = _asked(plan)
     known = {plan.baseline.recipe, *(trial.recipe for trial in asked)}
     found = [replace(trial, role="declared") for trial in best if trial.recipe not in known]
     profile = replace(
@@ -55,6 +55,8 @@ def confirmation(plan: Plan, best: Sequence[Trial] = ()) -> Plan:
 def chosen(plan: Plan, ranked: Sequence[Trial]) -> tuple[Trial, ...]:
     """Return the best of a search: the first trials that came out above the baseline.
 
+    Contrasts are confirmed in any case, so they take nobody's place.
+
     Args:
         plan: The study's; its profile says how many.
         ranked: All trials of the study without a failure, best first.
@@ -62,7 +64,13 @@ def chosen(plan: Plan, ranked: Sequence[Trial]) -> tuple[Trial, ...]:
     confirm = plan.profile.confirm
     if confirm is None or not plan.space:
         return ()
-    own = [trial for trial in ranked if trial.role != "reference"]
-    names = [trial.role for trial in own]
-    above = own[: names.index(BASELINE)] if BASELINE in names else own
-    return tuple(above[: confirm.top])
+    roles = [trial.role for trial in ranked]
+    above = ranked[: roles.index(BASELINE)] if BASELINE in roles else ranked
+    asked = {trial.recipe for trial in _asked(plan)}
+    own = [trial for trial in above if trial.role != "reference" and trial.recipe not in asked]
+    return tuple(own[: confirm.top])
+
+
+def _asked(plan: Plan) -> list[Trial]:
+    """Return the contrasts that the study had budget for."""
+    return [trial for trial in plan.fixed if trial.name in plan.contrasts]

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import drawn
 import pytest
-from PIL import Image as Pillow
 
 from n2n_ablate.errors import ImageError, StudyError
-from n2n_ablate.images.held_out import require_held_out
+from n2n_ablate.images.held_out import require_different
 from n2n_ablate.journal import reopen
 from n2n_ablate.results import answer, confirmed, export
 from n2n_ablate.results.header import header_of
@@ -90,63 +89,29 @@ def test_images_of_ones_own_need_held_out_images_of_ones_own(folder, registry):
 
 
 @pytest.mark.parametrize("name", sorted(shipped()))
-def test_searches_that_ship_are_confirmed_on_other_seeds(name, registry):
+def test_searches_and_studies_of_few_contrasts_that_ship_are_confirmed_on_other_seeds(
+    name, registry
+):
     asked = read(shipped()[name])
     for profile in asked.profiles:
         planned = plan(asked, registry, profile=profile)
-        if asked.design == "search":
+        few = len(planned.contrasts) * len(planned.conditions) <= 5
+        if asked.design == "search" or (few and not planned.effects):
             assert planned.profile.confirm is not None
             assert not set(planned.profile.confirm.seeds) & set(planned.profile.seeds)
 
 
-def test_the_search_that_ships_is_confirmed_on_other_pictures(registry):
-    profile = plan(read(shipped()["center-weight"]), registry).profile
-    assert len(profile.confirm.images) == 8
-    require_held_out(profile.images, profile.confirm.images)
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_studies_that_ship_see_no_picture_twice(name, registry):
+    asked = read(shipped()[name])
+    for profile in asked.profiles.values():
+        held = profile.confirm.images if profile.confirm else ()
+        require_different(profile.images, held)
+        if profile.name == "quick" and held:
+            assert len(held) == 8
 
 
-# Pictures.
-
-
-def test_the_same_picture_is_known_under_any_name(tmp_path, photo):
-    (tmp_path / "seen").mkdir()
-    (tmp_path / "held").mkdir()
-    path = photo(tmp_path / "seen" / "one.png", size=48)
-    photo(tmp_path / "held" / "one.png", size=48, seed=9)  # another picture of that name
-    sources = [str(tmp_path / "seen")], [str(tmp_path / "held")]
-    require_held_out(*sources)
-    picture = Pillow.open(path)
-    for name, again in {
-        "copy": picture,
-        "crop": picture.crop((7, 11, 40, 44)),
-        "grey": picture.resize(picture.size).convert("RGB"),
-    }.items():
-        again.save(tmp_path / "held" / f"{name}.png")
-        with pytest.raises(
-            ImageError, match=f"image '{name}' shows the same picture as 'one'"
-        ) as e:
-            require_held_out(*sources)
-        assert "\n" not in str(e.value)
-        (tmp_path / "held" / f"{name}.png").unlink()
-
-
-def test_two_crops_of_one_picture_are_no_two_images_of_a_confirmation(tmp_path, photo):
-    whole = Pillow.open(photo(tmp_path / "whole.png", size=64))
-    whole.crop((0, 0, 40, 40)).save(tmp_path / "left.png")
-    whole.crop((16, 16, 64, 64)).save(tmp_path / "right.png")
-    crops = [str(tmp_path / "left.png"), str(tmp_path / "right.png")]
-    photo(tmp_path / "seen.png", seed=3)
-    with pytest.raises(
-        ImageError, match="'right' shows the same picture as 'left' among its other"
-    ):
-        require_held_out([str(tmp_path / "seen.png")], crops)
-
-
-def test_a_source_of_both_is_refused_whatever_is_cropped():
-    with pytest.raises(
-        ImageError, match="'camera' shows the same picture as 'camera' among the im"
-    ):
-        require_held_out(["builtin:camera"], ["builtin:camera"])
+# Pictures: see test_held_out.py.
 
 
 def test_a_study_whose_images_are_not_held_out_is_refused(home):
@@ -181,6 +146,18 @@ def test_the_best_of_a_search_is_confirmed_beside_the_contrasts_and_nothing_twic
     ]
     assert chosen(planned, ranked) == (best,)
     assert chosen(planned, [planned.baseline, best]) == ()
+
+
+def test_a_declared_contrast_on_top_does_not_take_the_place_of_what_the_search_found(
+    folder, registry
+):
+    planned = plan(written(folder), registry)
+    found = [planned.search_trial({"sampler.center": at}, registry) for at in (0.2, 0.05, 0.03)]
+    again, best, next_best = found  # the search came back to 0.2, which is a contrast
+    ranked = [planned.declared[0], again, best, next_best, planned.baseline]
+    assert chosen(planned, ranked) == (best,)
+    assert confirmation(planned, chosen(planned, ranked)).contrasts[2:] == ("sampler.center=0.05",)
+    assert chosen(planned, [planned.declared[0], planned.baseline, best]) == ()
 
 
 # A whole run.
@@ -369,8 +346,25 @@ def test_without_a_confirmation_a_hint_says_so(home):
     runner = drawn.opened(images=["seen"])
     result = runner.run()
     assert result.confirmed is None
-    assert "--confirm-images" in answer.unconfirmed(result)
-    assert not answer.sentence(result, runner.header, LABEL).startswith("Confirmed")
+    assert "the contrasts and the search's best again" in answer.unconfirmed(result)
+    told = answer.sentence(result, runner.header, LABEL)
+    assert not told.startswith("Confirmed")
+    assert told.endswith("sigma 25; not confirmed.")
+
+
+def test_a_study_that_is_no_search_says_that_it_is_not_confirmed(home):
+    search = drawn.TEXT[drawn.TEXT.index("[search]") : drawn.TEXT.index("[profiles.quick]")]
+    text = drawn.TEXT.replace('"search"', '"one-at-a-time"').replace(search, "")
+    text = text.replace("low = 0.0, high = 0.5, ", "")
+    Path("drawn.toml").write_text(text)
+    confirmed = drawn.opened()
+    told = answer.sentence(confirmed.run(), confirmed.header, LABEL)
+    assert told.startswith("Confirmed on images and seeds that no trial ever saw")
+    assert "not confirmed" not in told
+    alone = drawn.opened(images=["seen"])
+    result = alone.run()
+    assert answer.sentence(result, alone.header, LABEL).endswith("sigma 25; not confirmed.")
+    assert "tries the contrasts again on images that no trial saw" in answer.unconfirmed(result)
 
 
 def test_failures_of_a_confirmation_count(finished):

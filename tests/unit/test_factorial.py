@@ -199,7 +199,7 @@ def test_the_answer_table_and_json_tell_the_effects(planned):
     assert said.startswith(f"Averaged over the other factors, {A} is worse (\u22120.30 ")
     assert f"{A} x {B} (+0." in said.partition("; of pairs, ")[2]
     assert "above the sum" in said
-    assert said.endswith("; 1 image of 24x24 pixels, 30 steps, 1 seed, sigma 25.")
+    assert said.endswith("; 1 image of 24x24 pixels, 30 steps, 1 seed, sigma 25; not confirmed.")
     table = effects_table(found, "sigma 25")
     assert [column.header for column in table.columns] == ["effect", "dB", "verdict"]
     assert table.row_count == 9

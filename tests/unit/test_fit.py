@@ -369,6 +369,28 @@ def test_arms_share_noise_and_initial_weights(bench):
     assert first[0].init_seed != first[1].init_seed
 
 
+def test_networks_of_all_arms_begin_with_the_same_bits(bench):
+    arms = [
+        recipe(bench),
+        recipe(bench, sampler="diagonal"),
+        recipe(bench, sampler="random-neighbor"),  # draws numbers of its own
+        recipe(bench, sampler__center=0.3, training__lr=0.01, estimator="weight-ema"),
+    ]
+    stacks = [train_module._Stack(bench.fits(arm), EXACT) for arm in arms]
+    for stack in stacks:  # whatever a sampler draws has been drawn once
+        stack._draws.advance(0)
+    again = train_module._Stack(bench.fits(arms[0])[::-1], EXACT)
+    weights = [stack._networks.weights.detach() for stack in stacks]
+    for each in weights[1:]:
+        assert torch.equal(each, weights[0])
+    assert torch.equal(again._networks.weights.detach().flip(0), weights[0])
+    one = bench.fits(arms[0])[0]
+    torch.manual_seed(one.init_seed)
+    module = one.backbone.build(3)
+    assert torch.equal(Packing(module).pack([module])[0], weights[0][0])
+    assert not torch.equal(weights[0][0], weights[0][1])
+
+
 def test_training_leaves_the_global_generator_alone(bench):
     torch.manual_seed(7)
     before = torch.random.get_rng_state()

@@ -118,7 +118,7 @@ def test_the_answer_names_verdict_interval_and_scope(bench):
     assert told.startswith(
         "Against the baseline (sampler.center=0.01), 0.2 is worse (\u22120.99 \u00b1 0.13 dB)"
     )
-    assert told.endswith("2 images of 24x24 pixels, 30 steps, 1 seed, sigma 25.")
+    assert told.endswith("2 images of 24x24 pixels, 30 steps, 1 seed, sigma 25; not confirmed.")
 
 
 def test_one_image_gives_a_sentence_without_an_interval(bench):
