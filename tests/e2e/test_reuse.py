@@ -123,4 +123,4 @@ def test_the_shipped_studies_share_what_they_have_in_common():
         }
     for sampler in ("three-by-three", "diagonal"):
         assert len(keys["center-weight"][sampler]) == 6
-        assert keys["center-weight"][sampler] == keys["samplers"][sampler], sampler
+        assert keys["center-weight"][sampler] <= keys["samplers"][sampler], sampler
