@@ -1,20 +1,26 @@
-"""Do the bands of response curves hold as often as they promise? Drawn searches with known curves.
+"""Do the bands of response curves and surfaces hold as often as they promise? Drawn searches.
 
-python benchmarks/responses.py                                        prints
-python benchmarks/responses.py --out docs/results/response-curves     writes Markdown too
+python benchmarks/responses.py                                        prints, takes ten minutes
+python benchmarks/responses.py --out docs/results/response-curves     writes JSON and Markdown too
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
+import json
+import math
+import multiprocessing
+import os
 import shlex
 import sys
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from n2n_ablate.stats import response
+from n2n_ablate.stats import response, surface
 
 TRUTHS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "flat": lambda x: 0 * x,
@@ -25,80 +31,153 @@ TRUTHS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 """In dB over the range 0 to 1. A kink is not smooth: what happens then is part of the answer."""
 
+SURFACES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "flat": lambda x: 0 * x[..., 0],
+    "peak inside": lambda x: -1.5 * ((x - [0.3, 0.6]) ** 2).sum(axis=-1),
+    "falling": lambda x: -0.5 * x[..., 0] - x[..., 1] ** 2,
+    "ridge": lambda x: -1.5 * (x[..., 0] - x[..., 1]) ** 2,
+}
+"""The same over two parameters, places in the last axis. Along the ridge all places are best."""
+
 IMAGES = (6, 12)
-PLACES = (7, 12, 24)
+PLACES, SURFACE_PLACES = (7, 12, 24), (12, 24)
 EFFECT, WAVE, FIT = 0.3, 0.05, 0.04
 """Spread over images: of the effect's size, of a smooth deviation of its own, of a single fit."""
 
+COLUMNS = ("whole", "one place", "best place", "half-width", "near best")
+
 
 def drawn(
-    truth: Callable[[np.ndarray], np.ndarray], images: int, places: int, rng: np.random.Generator
-) -> tuple[np.ndarray, list[dict[str, float]]]:
-    """Return places, both ends among them, and values per image; the third is the baseline."""
-    at = np.concatenate([[0.0, 1.0], rng.random(places - 2)])
+    truth: np.ndarray, at: np.ndarray, images: int, rng: np.random.Generator
+) -> list[dict[str, float]]:
+    """Return values per image of trials at places between 0 and 1, given their true differences."""
     size, wave, turns = (rng.standard_normal(images) for _ in range(3))
-    values = np.outer(truth(at), 1 + EFFECT * size) + WAVE * wave * np.sin(np.outer(at, 2 * turns))
+    values = np.outer(truth, 1 + EFFECT * size) + WAVE * wave * np.sin(np.outer(at, 2 * turns))
     values += rng.normal(0, FIT, values.shape)
-    return at, [{str(k): 28 + value for k, value in enumerate(row)} for row in values]
+    return [{str(k): 28 + value for k, value in enumerate(row)} for row in values]
 
 
-def row(name: str, images: int, places: int, rounds: int) -> tuple[float, ...]:
-    """Return shares of: whole curve held, a place held, best place in the set; and two widths."""
-    rng = np.random.default_rng([images, places, list(TRUTHS).index(name)])
-    truth, found = TRUTHS[name], []
-    for _ in range(rounds):
-        at, trials = drawn(truth, images, places, rng)
-        curve = response(at, trials, trials[2])
-        assert curve is not None
-        exact = truth(curve.grid)
-        miss = np.abs(curve.mean - exact + truth(at[2:3]))
-        found.append(
-            (
-                (miss <= curve.half_width).all(),
-                (miss <= curve.pointwise).mean(),
-                curve.near_best[exact.argmax()],
-                np.median(curve.half_width),
-                curve.near_best.mean(),
-            )
-        )
-    return tuple(float(value) for value in np.mean(found, axis=0))
+def curve(name: str, images: int, places: int, rng: np.random.Generator) -> tuple[float, ...]:
+    """Draw a search over one number: both ends, the baseline third, places at random."""
+    at = np.concatenate([[0.0, 1.0], rng.random(places - 2)])
+    truth = TRUTHS[name]
+    trials = drawn(truth(at), at, images, rng)
+    found = response(at, trials, trials[2])
+    assert found is not None
+    return held(found, truth(found.grid) - truth(at[2:3]), np.ones(len(found.grid), bool))
+
+
+def sheet(name: str, images: int, places: int, rng: np.random.Generator) -> tuple[float, ...]:
+    """Draw a search over two numbers: the corners, the baseline fifth, places at random."""
+    corners = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    at = np.concatenate([corners, rng.random((places - 4, 2))])
+    truth = SURFACES[name]
+    trials = drawn(truth(at), at.mean(axis=1), images, rng)
+    found = surface([tuple(place) for place in at], trials, trials[4])
+    assert found is not None
+    mesh = np.stack(np.meshgrid(*found.grids, indexing="ij"), axis=-1)
+    return held(found, truth(mesh) - truth(at[4:5]), found.inside)
+
+
+def held(found: object, exact: np.ndarray, inside: np.ndarray) -> tuple[float, ...]:
+    """Return what a curve or surface held: all of it, one place, the best place; and two widths."""
+    miss = np.abs(found.mean - exact)
+    best = np.where(inside, exact, -np.inf).argmax()
+    return (
+        (miss <= found.half_width)[inside].all(),
+        (miss <= found.pointwise)[inside].mean(),
+        found.near_best.ravel()[best],
+        np.median(found.half_width[inside]),
+        found.near_best[inside].mean(),
+    )
+
+
+def case(kind: str, name: str, images: int, places: int, draws: int) -> dict[str, object]:
+    """Draw one row of the page."""
+    one, truths = (curve, TRUTHS) if kind == "curve" else (sheet, SURFACES)
+    rng = np.random.default_rng([len(kind), images, places, list(truths).index(name)])
+    shares = [one(name, images, places, rng) for _ in range(draws)]
+    values = dict(zip(COLUMNS, np.mean(shares, axis=0).tolist(), strict=True))
+    return {"kind": kind, "truth": name, "images": images, "places": places} | values
+
+
+def rows(rounds: int, surface_rounds: int) -> list[dict[str, object]]:
+    """Draw every case, on all cores, and print as it goes."""
+    curves = itertools.product(["curve"], TRUTHS, IMAGES, PLACES, [rounds])
+    sheets = itertools.product(["surface"], SURFACES, IMAGES, SURFACE_PLACES, [surface_rounds])
+    found = []
+    os.environ["OMP_NUM_THREADS"] = "1"  # small matrices: threads cost more than they give
+    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
+        for row in pool.map(case, *zip(*itertools.chain(curves, sheets), strict=True)):
+            found.append(row)
+            print(line(row), flush=True)
+    return found
+
+
+def line(row: dict[str, object]) -> str:
+    cells = [row["truth"], row["images"], row["places"]]
+    cells += [f"{row['whole']:.3f}", f"{row['one place']:.3f}", f"{row['best place']:.3f}"]
+    cells += [f"{row['half-width']:.2f}", f"{row['near best']:.2f}"]
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def page(found: list[dict[str, object]], rounds: int, surface_rounds: int, command: str) -> str:
+    parts = [
+        "# Do response curves hold what they promise?",
+        (
+            f"Drawn searches, {rounds} a row, of one number between 0 and 1: both ends and places at\n"
+            f"random, the baseline among them. Images differ by {EFFECT:.0%} of the effect, by a smooth "
+            f"wave of\n{WAVE} dB and by {FIT} dB a fit. [What is computed]"
+            "(../explanation/fairness-and-statistics.md#response-curves)."
+        ),
+        (
+            "*Whole*, *one place*: share of studies, of places in which the band and the pointwise\n"
+            "interval hold the true curve; 0.95 is promised for smooth curves. *Best place*: share of studies\n"
+            "whose `near_best` holds it. Then the median half-width of the band in dB, and the share of the\n"
+            f"range that could not be told from the best. A share of 0.95 of {rounds} draws has a standard\n"
+            f"error of {error(rounds):.3f}."
+        ),
+        (
+            "Two rows are warnings. *Bump* with 7 places has gaps as wide as itself, and a *kink* is not\n"
+            "smooth: with few images the band is wide enough for either, with many it is not."
+        ),
+        table([row for row in found if row["kind"] == "curve"]),
+        "## Surfaces",
+        (
+            f"The same over two numbers, {surface_rounds} a row (a standard error of "
+            f"{error(surface_rounds):.3f}): the four corners and places at\nrandom, inside their hull. Along "
+            "the *ridge* all places are equally good; the first of them has to be in\nthe set."
+        ),
+        table([row for row in found if row["kind"] == "surface"]),
+        f"    {command}",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def error(draws: int) -> float:
+    return math.sqrt(0.95 * 0.05 / draws)
+
+
+def table(rows_: list[dict[str, object]]) -> str:
+    head = f"| truth | images | places | {' | '.join(COLUMNS)} |"
+    return "\n".join([head, "|" + "---|" * (3 + len(COLUMNS)), *map(line, rows_)])
 
 
 def main() -> None:
     """Draw, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=200)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--rounds", type=int, default=1000)
+    parser.add_argument("--surface-rounds", type=int, default=250)
+    parser.add_argument("--out", type=Path, help="without suffix: writes .json and .md")
     given = parser.parse_args()
-    lines = [
-        "# Do response curves hold what they promise?",
-        "",
-        f"Drawn searches, {given.rounds} a row, of one number between 0 and 1: both ends and places at",
-        f"random, the baseline among them. Images differ by {EFFECT:.0%} of the effect, by a smooth wave of",
-        f"{WAVE} dB and by {FIT} dB a fit. [What is computed](../explanation/fairness-and-statistics.md#response-curves).",
-        "",
-        "*Whole curve*, *one place*: share of studies, of places in which the band and the pointwise",
-        "interval hold the true curve; 0.95 is promised for smooth curves. *Best place*: share of studies",
-        "whose `near_best` holds it. Then the median half-width of the band in dB, and the share of the",
-        "range that could not be told from the best.",
-        "",
-        "Two rows are warnings. *Bump* with 7 places has gaps as wide as itself, and a *kink* is not",
-        "smooth: with few images the band is wide enough for either, with many it is not.",
-        "",
-        "| curve | images | places | whole curve | one place | best place | half-width | near best |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    print("\n".join(lines))
-    for name in TRUTHS:
-        for images in IMAGES:
-            for places in PLACES:
-                values = row(name, images, places, given.rounds)
-                cells = [*(f"{value:.2f}" for value in values)]
-                lines.append(f"| {name} | {images} | {places} | {' | '.join(cells)} |")
-                print(lines[-1], flush=True)
-    lines += ["", f"    python {shlex.join(sys.argv)}"]
+    found = rows(given.rounds, given.surface_rounds)
+    command = f"python {shlex.join(sys.argv)}"
     if given.out:
-        given.out.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        counts = {"rounds": given.rounds, "surface_rounds": given.surface_rounds}
+        record = {"command": command, **counts, "rows": found}
+        given.out.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+        text = page(found, given.rounds, given.surface_rounds, command)
+        given.out.with_suffix(".md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ from drawn_studies import (
     words,
 )
 
+from n2n_ablate.running.race import sizes_for
 from n2n_ablate.stats import Looks, family_level, t_critical
 from n2n_ablate.stats.boundaries import Spending, obrien_fleming, pocock, squared
 
@@ -43,7 +44,8 @@ KINDS = ("normal", "t3 arms", "skewed arms", "t3", "skewed")
 
 SIZES = (4, 6, 8, 24)
 SPREADS = (0.02, 0.06, 0.15)
-LOOKS = (4, 8, 12, 16, 20, 24)
+LOOKS = sizes_for(24)
+"""As a race on 24 images looks at them."""
 
 
 # What is asked
@@ -109,7 +111,7 @@ def false_words_of_holm(rounds: int, seed: int = 5, arms: int = 10) -> dict[str,
 
 
 def false_races(rounds: int, seed: int = 2, arms: int = 10) -> dict[str, dict[str, float]]:
-    """How often does a family of ten get a false word at any of six looks?"""
+    """How often does a family of ten get a false word at any look?"""
     rng = np.random.default_rng(seed)
     found = {}
     plain = np.array([t_critical(family_level(arms), size) for size in LOOKS])
@@ -152,7 +154,7 @@ def powers(rounds: int, seed: int = 3) -> list[dict[str, float]]:
 
 
 def spendings(rounds: int, seed: int = 4) -> list[dict[str, object]]:
-    """Which way to spend the error? Effects in sd over images, 24 images in six looks."""
+    """Which way to spend the error? Effects in sd over images, 24 images in the looks of a race."""
     rng = np.random.default_rng(seed)
     ways: dict[str, Spending | None] = {
         "share squared (ours)": squared,
@@ -253,7 +255,7 @@ def page(found: dict[str, object], machine: str, command: str) -> str:
         table(named("images", found["false words of Holm"])),
         f"## A race: looks after {', '.join(map(str, LOOKS))} images",
         (
-            "Share of studies with any false word among ten contrasts that are looked at six times and "
+            f"Share of studies with any false word among ten contrasts that are looked at {len(LOOKS)} times and "
             "dropped once settled; sd 0.06 dB for *better or worse*, 0.02 dB for *equivalent*."
         ),
         table(named("values", found["false words in a race"])),
@@ -287,7 +289,7 @@ def main() -> None:
     command = f"python {shlex.join(sys.argv)}"
     text = page(found, machine, command)
     if given.out:
-        record = {"command": command, "machine": machine, **found}
+        record = {"command": command, "machine": machine, "looks": LOOKS, **found}
         given.out.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
         given.out.with_suffix(".md").write_text(text)
     print(text)

@@ -34,9 +34,9 @@ def require_different(seen: Sequence[str], held_out: Sequence[str] = ()) -> None
     if all(source.partition(":")[0] == BUILTIN for source in sources):
         _require_names(seen, held_out)
         return
-    known = [print_of(image) for image in _read(seen)]
-    count = len(known)
-    known += [print_of(image) for image in _read(held_out)]
+    count, known = _known(seen, held_out, versions=False)
+    if len({item.grey for item in known}) > 1:
+        _, known = _known(seen, held_out, versions=True)
     if pairs := repeated(known):
         first, second = min(pairs, key=lambda pair: (pair[1], pair[0]))
         raise _twice(
@@ -45,6 +45,15 @@ def require_different(seen: Sequence[str], held_out: Sequence[str] = ()) -> None
             first_seen=first < count,
             second_seen=second < count,
         )
+
+
+def _known(
+    seen: Sequence[str], held_out: Sequence[str], *, versions: bool
+) -> tuple[int, list[Print]]:
+    """Return how many images the trials see, and what all images are known by, one read at a time."""
+    first = [print_of(image, versions=versions) for image in _read(seen)]
+    rest = [print_of(image, versions=versions) for image in _read(held_out)]
+    return len(first), first + rest
 
 
 def repeated(known: Sequence[Print]) -> set[tuple[int, int]]:

@@ -19,6 +19,7 @@ from n2n_ablate.images import Image
 
 _SIDE = 8  # of a patch, in pixels
 _SHARE = 32  # one patch of so many is kept
+_LARGEST = 2048  # side of the centre whose patches are looked at: a photograph costs a second then
 _LIVELY = 12  # different values in a patch; flatter ones look alike in different pictures
 _GREYS = (
     (1 / 3, 1 / 3, 1 / 3),
@@ -45,21 +46,36 @@ class Print:
         digest: Of its pixels.
         patches: Hashes of some patches, sorted, each once.
         small: Its small version, blurred light and shadow taken off; shape (32, 32).
+        grey: Whether it has no colours.
     """
 
     name: str
     digest: str
     patches: np.ndarray
     small: np.ndarray
+    grey: bool
 
 
-def print_of(image: Image) -> Print:
-    """Return what an image is known by."""
-    colours = np.rint(image.pixels[0].double().numpy() * 255)
-    greys = [np.tensordot(weights, colours, 1) for weights in _GREYS] if len(colours) == 3 else []
-    greys = greys or [colours.mean(axis=0)]
-    patches = np.unique(np.concatenate([_patches(grey) for grey in greys]))
-    return Print(image.name, image.digest, patches, _small(greys[0]))
+def print_of(image: Image, *, versions: bool = True) -> Print:
+    """Return what an image is known by.
+
+    Args:
+        image: The image, whole.
+        versions: Keep patches of every grey version of a colour image, and not of its mean alone.
+            They are of use where there are grey images to compare with, and take twice as long.
+    """
+    colours = np.rint(image.pixels[0].numpy() * np.float32(255))
+    grey = bool((colours == colours[:1]).all())
+    centre = colours[(slice(None), *map(_centre, colours.shape[1:]))]
+    weights = [(1 / len(colours),) * len(colours)] if grey or not versions else _GREYS
+    found = [_patches(np.tensordot(each, centre.astype(float), 1)) for each in weights]
+    patches = np.unique(np.concatenate(found))
+    return Print(image.name, image.digest, patches, _small(colours.mean(axis=0)), grey)
+
+
+def _centre(length: int) -> slice:
+    start = max(0, (length - _LARGEST) // 2)
+    return slice(start, start + _LARGEST)
 
 
 def alike(first: np.ndarray, second: np.ndarray) -> bool:

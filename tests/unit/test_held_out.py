@@ -53,12 +53,17 @@ AGAIN = {
 }
 
 
+@pytest.fixture(scope="module")
+def prints(shipped):
+    return {image.name: print_of(image) for image in shipped}
+
+
 @pytest.mark.parametrize("way", AGAIN)
-@pytest.mark.parametrize("name", ["astronaut", "rocket", "moon", "clock"])
-def test_a_picture_that_was_saved_again_is_the_same_picture(shipped, name, way):
+@pytest.mark.parametrize("name", ["rocket", "moon", "clock"])  # with little to see in them
+def test_a_picture_that_was_saved_again_is_the_same_picture(shipped, prints, name, way):
     image = next(image for image in shipped if image.name == name)
     again = Image("again", to_pixels(np.asarray(AGAIN[way](pillow(image))), "again"))
-    assert same_picture(image, again)
+    assert repeated([prints[name], print_of(again)])
 
 
 @pytest.mark.parametrize("grey", range(len(_GREYS)), ids=["mean", "601", "709"])
@@ -76,8 +81,8 @@ def test_pillows_luma_is_one_of_the_greys(shipped):
     assert np.array_equal(levels, np.asarray(picture.convert("L")))
 
 
-def test_no_two_of_the_pictures_that_ship_look_the_same(shipped):
-    assert repeated([print_of(image) for image in shipped]) == set()
+def test_no_two_of_the_pictures_that_ship_look_the_same(prints):
+    assert repeated(list(prints.values())) == set()
 
 
 def test_other_parts_of_a_picture_are_other_pictures(shipped):
