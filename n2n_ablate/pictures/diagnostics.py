@@ -65,6 +65,8 @@ def psnr_by_loss(
         title: Above everything.
         width: Of the panel, in inches.
     """
+    from matplotlib.ticker import MaxNLocator
+
     figure, (axes,) = _panels(1, title, width)
     dots = [
         (trial, image, loss, psnr)
@@ -72,6 +74,7 @@ def psnr_by_loss(
         for image, (loss, psnr) in own.items()
     ]
     _scatter(axes, dots)
+    axes.xaxis.set_major_locator(MaxNLocator(4))  # losses are long numbers
     axes.set_xlabel("final training loss")
     axes.set_ylabel("PSNR in dB")
     told = signed(loss_alone(finals).tau.value) or "cannot be told"

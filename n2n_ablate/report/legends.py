@@ -56,8 +56,8 @@ def of_confirmation(result: StudyResult, pairs: Sequence[Pair]) -> list[str]:
     told += [words(result.plan.study.margin), *_raced(later, (p.after.n for p in pairs if p.after))]
     before = "the search" if result.plan.space else "the trials"
     told.append(
-        f"Before: mean difference in {before}. Shrinkage: before less confirmed; what was chosen for "
-        "its lead loses some."
+        f"Before: mean difference in {before}. Shrinkage: how much smaller the difference came out, in "
+        "the direction that it had; what was chosen for its lead loses some."
     )
     return told
 

@@ -178,7 +178,10 @@ def search_best(result: StudyResult) -> str:
         return ""
     leaders = [best(result, condition.label) for condition in result.plan.conditions]
     if any(line and line.name in result.plan.contrasts for line in leaders):
-        return "The search's best is one of the declared contrasts, so it is not confirmed twice."
+        return (
+            "Apart from declared contrasts the search found nothing above the baseline, so no trial of "
+            "its own was confirmed."
+        )
     return "The search found nothing above the baseline, so no trial of its own was confirmed."
 
 
@@ -198,8 +201,9 @@ def failures(result: StudyResult) -> str:
 
 def reused(result: StudyResult) -> str:
     """Return how many fits were in the store before, by whatever study; empty if none were."""
-    count = sum(item.reused for item in result.trials)
-    total = sum(len(item.rows) for item in result.trials)
+    trials = [*result.trials, *(result.confirmed.trials if result.confirmed else ())]
+    count = sum(item.reused for item in trials)
+    total = sum(len(item.rows) for item in trials)
     return f"{count} of {total} fits were in the store and not trained again." if count else ""
 
 

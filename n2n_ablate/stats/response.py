@@ -107,7 +107,8 @@ class Response:
         edge = "more may lie beyond the range tried" if self.at_edge else ""
         if parts == [f"{self.best:.3g}"]:
             beyond = f"; {edge}" if edge else ""
-            return f"highest at {self.best:.3g}, and everywhere else is lower beyond doubt{beyond}"
+            told = "on the smoothed curve every other place is lower beyond chance"
+            return f"highest at {self.best:.3g}; {told}{beyond}"
         beyond = f", and {edge}" if edge else ""
         return f"highest at {self.best:.3g}; {' and '.join(parts)} cannot be told from it{beyond}"
 

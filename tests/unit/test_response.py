@@ -98,7 +98,8 @@ def test_a_best_that_can_be_told_from_all_others_is_not_told_from_itself():
     found = response(PLACES, steep, steep[0])
     assert found.stretches == ((0.0, 0.0),)
     assert found.words == (
-        "highest at 0, and everywhere else is lower beyond doubt; more may lie beyond the range tried"
+        "highest at 0; on the smoothed curve every other place is lower beyond chance; more may lie "
+        "beyond the range tried"
     )
 
 
