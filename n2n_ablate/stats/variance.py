@@ -5,8 +5,8 @@ A value y of trial t on image i with seed s is taken apart into
     y = mean + trial + image + seed within image + trial x image + trial x seed within image
 
 A seed stands for a draw of the noise *and* for the initial weights and the sampler's random
-numbers of one training. The design couples them, so their parts cannot be told apart: that would
-take several trainings on one noisy image. Image and seed within image are shared by both trials
+numbers of one training. The design couples them, so their parts cannot be told apart: that takes
+several trainings on one noisy image (see `crossed`). Image and seed within image are shared by both trials
 and cancel in the paired difference; the two last parts are what its interval is made of.
 """
 
