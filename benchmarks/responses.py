@@ -138,8 +138,9 @@ def page(found: list[dict[str, object]], rounds: int, surface_rounds: int, comma
             f"error of {error(rounds):.3f}."
         ),
         (
-            "Two rows are warnings. *Bump* with 7 places has gaps as wide as itself, and a *kink* is not\n"
-            "smooth: with few images the band is wide enough for either, with many it is not."
+            "Two truths are warnings. *Bump* with 7 places has gaps as wide as itself, and a *kink* is not\n"
+            "smooth: there the band holds the whole curve too seldom, and more images do not help, because\n"
+            "what it misses is no chance. The set of best places holds all the same."
         ),
         table([row for row in found if row["kind"] == "curve"]),
         "## Surfaces",
