@@ -165,6 +165,7 @@ print(json.dumps(told))
 """
 
 
+@pytest.mark.slow  # it starts clusters of its own
 def test_a_share_of_a_gpu_is_what_a_stack_gets(cluster, tiny, tmp_path):
     (tmp_path / "plugins").mkdir()
     each = SHARES.format(file=str(tmp_path / "told"))
@@ -183,6 +184,7 @@ def test_a_share_of_a_gpu_is_what_a_stack_gets(cluster, tiny, tmp_path):
     assert set((tmp_path / "told").read_text().split()) == {"0"}
 
 
+@pytest.mark.slow  # it starts clusters of its own
 def test_a_cluster_that_wants_a_token_is_not_joined_without_one(cluster, tiny, tmp_path):
     words = ("study", tiny, *QUICK, "--executor", "ray", "--address", cluster)
     done = run(*words, folder=tmp_path, **THERE | {"RAY_AUTH_MODE": "disabled"})
