@@ -82,7 +82,7 @@ class Clocks:
 def watched() -> Clocks:
     """Put clocks around everything that is not training."""
     from n2n_ablate.bench import Bench
-    from n2n_ablate.journal.writer import Journal
+    from n2n_ablate.journal.writer import Journal, Section
     from n2n_ablate.results import trials as results
     from n2n_ablate.running import lifecycle
     from n2n_ablate.screen import console
@@ -93,7 +93,8 @@ def watched() -> Clocks:
 
     clocks = Clocks()
     clocks.watch("fit store", FitStore, "save", "load")
-    clocks.watch("journal", Journal, "begin", "yardsticks", "add", "end")
+    clocks.watch("journal", Section, "yardsticks", "add")
+    clocks.watch("journal", Journal, "begin", "confirmation", "end")
     clocks.watch("search", Search, "ask", "tell", "know", "finished", "skip")
     clocks.watch("statistics and messages", results.StudyResult, "lines", "gain")
     clocks.watch("statistics and messages", console.Plain, "trial_finished")
