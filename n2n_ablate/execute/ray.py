@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -16,7 +17,8 @@ os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.core.generated.gcs_pb2 import GcsNodeInfo
+from ray.exceptions import RayError, RayTaskError, RpcError
 from torch import Tensor
 
 from n2n_ablate.errors import ExecutorError
@@ -37,6 +39,7 @@ LOSSES = 3
 _TOKEN = " If it wants a token: export RAY_AUTH_MODE=token"
 _LOOPBACK = "127.0.0.1"
 _STORE = 256 * 2**20  # bytes for images and results on their way; beyond it Ray uses the disk
+_ANSWER = 5.0  # seconds for the first node to say who is there
 _GLANCE = 1.0  # seconds between looks at what else happened
 
 
@@ -76,7 +79,7 @@ class Ray:
         self._guard = Guard()
         self._largest = Largest()
         self._told: set[str] = set()
-        self._have: dict[str, float] = {}
+        self._have: Counter[str] = Counter()
         self._images: dict[int, Any] = {}
         self._kept: list[Tensor] = []
 
@@ -197,11 +200,11 @@ class Ray:
 
     def _slots(self) -> int:
         """How many stacks fit on the nodes that are there."""
-        if self._pulse.beats():  # else Ray would wait, then end this process
-            self._have = ray.cluster_resources()
-        have = self._have
-        cpus = int(have.get("CPU", 0))
-        return min(cpus, int(have.get("GPU", 0) / self._gpus + 1e-6)) if self._gpus else cpus
+        if self._pulse.beats():
+            with contextlib.suppress(RpcError):  # it went at this very moment: the next look tells
+                self._have = _resources()
+        cpus = int(self._have["CPU"])
+        return min(cpus, int(self._have["GPU"] / self._gpus + 1e-6)) if self._gpus else cpus
 
     def _starving(self) -> str:
         need = f"{self._gpus:g} of a GPU" if self._gpus else "a core"
@@ -239,6 +242,23 @@ def _start(cpus: int) -> None:
         )
     finally:
         constants.ENABLE_RAY_CLUSTER = before
+
+
+def _resources() -> Counter[str]:
+    """Return what the nodes that are there have.
+
+    `ray.cluster_resources` has no limit of time: where the first node is gone, it waits for a minute,
+    then Ray ends this process.
+
+    Raises:
+        RpcError: The first node does not answer.
+    """
+    total: Counter[str] = Counter()
+    nodes = ray._private.worker.global_worker.gcs_client.get_all_node_info(timeout=_ANSWER)
+    for node in nodes.values():
+        if node.state == GcsNodeInfo.ALIVE:
+            total.update(node.resources_total)
+    return total
 
 
 @contextlib.contextmanager

@@ -148,8 +148,22 @@ def journal(folder):
 
 
 ON_RAY = ("--executor", "ray", "--tracking", "none")
-# As patient as a test can be.
-IMPATIENT = "from n2n_ablate.execute import pulse; pulse._AWAY = 3.0; "
+# As patient as a test can be; and while there is a file "hold", whatever was just seen of the cluster
+# may have changed before it is asked anything else.
+IMPATIENT = """
+from pathlib import Path
+from time import sleep
+from n2n_ablate.execute import pulse
+pulse._AWAY = 3.0
+beats = pulse.Pulse.beats
+def held(self):
+    answer = beats(self)
+    while Path("hold").exists():
+        Path("held").touch()
+        sleep(0.01)
+    return answer
+pulse.Pulse.beats = held
+"""
 
 
 @pytest.fixture
@@ -198,7 +212,11 @@ def test_no_process_of_a_cluster_outlives_a_study_that_is_ended_at_once(on_ray, 
 )
 def test_a_cluster_that_is_gone_ends_the_study_in_one_line(on_ray, tiny, tmp_path, part, told):
     (victim,) = part_of(on_ray, part)
+    (tmp_path / "hold").touch()
+    wait_for((tmp_path / "held").exists)
     os.kill(victim, signal.SIGKILL)
+    wait_for(lambda: not part_of(on_ray, part))
+    (tmp_path / "hold").unlink()
     errors, took = on_ray.end()
     assert on_ray.process.returncode == 1
     assert took < 60
