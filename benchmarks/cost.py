@@ -88,6 +88,22 @@ def strategies(machine: Machine, rounds: int, sizes: list[int]) -> list[Row]:
     return rows
 
 
+def alone(machine: Machine, rounds: int) -> list[Row]:
+    """One fit that has the machine to itself: one thread and all, in turns."""
+    rows: list[Row] = []
+    for size, steps in ((96, 40), (128, 40), (192, 20), (256, 20)) if machine.type == "cpu" else ():
+        fits = fits_of(size, 1, steps, machine)
+        pairs = [
+            [seconds(fits, machine, 1, threads) for threads in (1, machine.workers)]
+            for _ in range(rounds)
+        ]
+        one, every = (
+            1e3 * statistics.median(column) / steps for column in zip(*pairs, strict=True)
+        )
+        rows.append({"size": size, "threads": machine.workers, "ms_one": one, "ms_all": every})
+    return rows
+
+
 def enlarged(small: Fit, size: int) -> Fit:
     """Return the fit on an image of size x size pixels, made of repetitions of its own."""
     times = -(-size // small.noisy.shape[-1])
@@ -150,6 +166,13 @@ def markdown(report: Row) -> str:
     lines += ["", "Ways to compute the same eight fits.", ""]
     lines += ["| size | way | ms per step and fit |", "|---|---|---|"]
     lines += [f"| {row['size']} | {row['way']} | {row['ms']:.2f} |" for row in report["strategies"]]
+    if report["alone"]:
+        lines += ["", "One fit that has the machine to itself.", ""]
+        lines += ["| size | threads | ms per step | one thread / all |", "|---|---|---|---|"]
+    for row in report["alone"]:
+        lines.append(f"| {row['size']} | 1 | {row['ms_one']:.1f} | |")
+        ratio = row["ms_one"] / row["ms_all"]
+        lines.append(f"| {row['size']} | {row['threads']} | {row['ms_all']:.1f} | {ratio:.2f} |")
     lines += ["", "Peak memory of one fit beside what two small ones foretell.", ""]
     lines += ["| size | precision | model MB | seen MB | seen / model |", "|---|---|---|---|---|"]
     lines += [
@@ -173,6 +196,7 @@ def main() -> None:
         **engine.about(machine),
         "growth": growth(machine, asked.rounds),
         "strategies": strategies(machine, asked.rounds, asked.sizes),
+        "alone": alone(machine, asked.rounds),
         "memory": memory(machine),
     }
     engine.report(found, markdown, asked.out)

@@ -36,6 +36,8 @@ OFFICIAL = Recipe(
 )
 """Zero-Shot Noise2Noise as published (Mansour and Heckel, 2023)."""
 
+_SMALL = 2**15  # pixels, below which threads wait for each other more than they help
+
 
 @dataclass(frozen=True, eq=False)
 class Denoised:
@@ -117,7 +119,7 @@ def denoise(
     )
     # Too small or too large an image is told at once.
     try_out(fit, registry.get("sampler", recipe.parts["sampler"].name), machine)
-    (result,) = fit_all([fit], machine, listener, threads=machine.workers)
+    (result,) = fit_all([fit], machine, listener, threads=_threads(image.pixels, machine))
     if result.denoised is None:
         hint = "" if result.passing else "Try a smaller rate: --set training.lr=0.0003"
         msg = f"the training {result.failure}. {hint}".rstrip()
@@ -125,6 +127,13 @@ def denoise(
     found = torch.from_numpy(result.denoised.astype("float32") / 65535)[None]
     figures, failed = _without_truth(registry, found, image.pixels)
     return Denoised(found, {**result.figures, **figures}, failed)
+
+
+def _threads(pixels: Tensor, machine: Machine) -> int:
+    """Return how many threads a lone fit takes; `OMP_NUM_THREADS` is the most."""
+    if pixels[0, 0].numel() < _SMALL:
+        return 1
+    return min(machine.workers, torch.get_num_threads())
 
 
 def _without_truth(
