@@ -87,6 +87,17 @@ def test_the_runs_of_a_study_are_listed_the_latest_first(home, keys):
     assert "Did you mean 'tiny'?" in wrong.stderr
 
 
+def test_every_command_calls_the_two_keys_alike(home, keys):
+    (listed, *_) = json.loads(here("studies", "tiny", "--json", folder=home).stdout)
+    words = [word for word in WORDS[1:] if word not in ("--tracking", "none", "-q")]
+    planned = here("plan", *words, "--profile", "other", "--json", folder=home)
+    both = ("run", "plan")
+    asked = json.loads(planned.stdout)
+    assert [asked[name] for name in both] == [listed[name] for name in both]
+    told = json.loads(here("report", "tiny", "--format", "json", folder=home).stdout)
+    assert told["plan"] == listed["plan"] != listed["run"] == keys[0]
+
+
 def test_studies_are_listed_as_json_too(tmp_path):
     (tmp_path / "studies").mkdir()
     (tmp_path / "studies" / "broken.toml").write_text("question = 1")
