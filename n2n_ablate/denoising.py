@@ -59,6 +59,7 @@ def choose_recipe(
     *,
     output: Path,
     from_study: str = "",
+    run: str = "",
     trial: str = "",
     settings: Sequence[str] = (),
 ) -> tuple[str, Recipe]:
@@ -68,19 +69,23 @@ def choose_recipe(
         registry: The components.
         output: The output folder in which the study was run.
         from_study: Take the recipe of this study that `best` says to use.
+        run: Of the study, see `reopen`.
         trial: Take this trial of the study instead.
         settings: Changes, see `study.plan`.
 
     Raises:
-        AblateError: The study was not run, has no such trial, or a setting makes no sense.
+        AblateError: The study was not run, has no such run or trial, or a setting makes no sense.
     """
     name, recipe = "the official preset", OFFICIAL
     if from_study:
-        found = reopen.reopen(output, from_study).result
-        chosen = _chosen(found, trial)
-        name, recipe = f"{chosen.name} of {from_study} ({found.plan.profile.name})", chosen.recipe
-    elif trial:
-        msg = "--trial needs --from-study: it names a trial of a study"
+        found = reopen.reopen(output, from_study, run=run)
+        chosen = _chosen(found.result, trial)
+        which = found.plan.profile.name
+        which += f", run {found.journal.key}" if len(found.runs) > 1 else ""
+        name, recipe = f"{chosen.name} of {from_study} ({which})", chosen.recipe
+    elif run or trial:
+        option, what = ("--run", "run") if run else ("--trial", "trial")
+        msg = f"{option} needs --from-study: it names a {what} of a study"
         raise StudyError(msg)
     for key, value in sorted(map(setting, settings), key=lambda item: "." in item[0]):
         if key.partition(".")[0] not in RECIPE_KINDS:

@@ -22,7 +22,8 @@ class Synced:
     """What a sync did with one journal.
 
     Attributes:
-        study, profile, key: Which journal it was.
+        study, profile: Of which study and profile the journal is.
+        run: Its key, see `Contents.key`.
         trials: Trials in the journal.
         written: Runs that were written or completed, summaries included.
         repaired: Runs that a dead process had left running.
@@ -31,7 +32,7 @@ class Synced:
 
     study: str
     profile: str
-    key: str
+    run: str
     trials: int
     written: int
     repaired: int
@@ -70,7 +71,7 @@ def sync(
     return Synced(
         study=study,
         profile=contents.profile,
-        key=contents.key,
+        run=contents.key,
         trials=len(found.result.trials)
         + (len(found.confirmation.result.trials) if found.confirmation else 0),
         written=len(tracker.written),

@@ -8,12 +8,14 @@ import shlex
 from pathlib import Path
 
 from n2n_ablate.cli import options
+from n2n_ablate.cli.opened import open_run
 from n2n_ablate.cli.screen import messages, results
 
 
 def run(
     study: options.Finished,
     profile: options.Ran = "",
+    key: options.Run = "",
     output: options.Output = Path("mlruns"),
     *,
     as_json: options.Json = False,
@@ -28,23 +30,23 @@ def run(
         n2n-ablate best samplers
     """
     from n2n_ablate.errors import StoreError
-    from n2n_ablate.journal import reopen
     from n2n_ablate.results.best import choose, toml
 
-    found = reopen.reopen(output, study, profile)
+    found = open_run(output, study, profile, key, quiet=quiet)
     if not found.result.trials:
         msg = f"study '{study}' has no finished trial yet. Run: n2n-ablate study {study}"
         raise StoreError(msg)
     chosen = choose(found.result)
     where = [] if output == Path("mlruns") else ["--output", str(output)]
-    if profile:
-        where += ["--profile", profile]
+    if not found.latest:
+        where += ["--run", found.journal.key]
     words = ["denoise", "noisy.png", "-o", "clean.png", "--from-study", study, *where]
     command = shlex.join(["n2n-ablate", *words])
     if as_json:
         data = {
             "study": study,
             "profile": found.plan.profile.name,
+            "run": found.journal.key,
             "trial": chosen.trial.name,
             "support": chosen.support,
             "psnr": chosen.psnr if math.isfinite(chosen.psnr) else None,

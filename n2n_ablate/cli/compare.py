@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from n2n_ablate.cli import options
+from n2n_ablate.cli.opened import open_run
 from n2n_ablate.cli.screen import messages, results
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def run(
         str, typer.Argument(help="What it is compared with, e.g. baseline.", metavar="B")
     ] = "baseline",
     profile: options.Ran = "",
+    key: options.Run = "",
     output: options.Output = Path("mlruns"),
     *,
     as_json: options.Json = False,
@@ -37,11 +39,10 @@ def run(
         n2n-ablate compare center-weight 0.2 baseline
     """
     from n2n_ablate.errors import StoreError
-    from n2n_ablate.journal import reopen
     from n2n_ablate.results.compare import compare, sentences
     from n2n_ablate.results.names import meant
 
-    found = reopen.reopen(output, study, profile)
+    found = open_run(output, study, profile, key, quiet=quiet)
     trials = {item.trial.name: item for item in found.result.trials}
     one, two = (trials[meant(name, found.plan, trials)] for name in (first, second))
     if one is two:

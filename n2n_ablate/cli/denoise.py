@@ -20,6 +20,7 @@ def run(
             help="Use the recipe of this study that the command best prints.", metavar="STUDY"
         ),
     ] = "",
+    key: options.Run = "",
     trial: Annotated[str, typer.Option(help="With --from-study: use this trial's recipe.")] = "",
     settings: Annotated[
         list[str] | None,
@@ -51,7 +52,12 @@ def run(
     noisy = images.read(image)
     registry = Registry(plugins_dir=plugins_dir)
     name, recipe = choose_recipe(
-        registry, output=output, from_study=from_study, trial=trial, settings=settings or []
+        registry,
+        output=output,
+        from_study=from_study,
+        run=key,
+        trial=trial,
+        settings=settings or [],
     )
     bits = 16 if noisy.bits > 8 else 8
     images.check_writable(out, bits=bits)

@@ -16,6 +16,14 @@ Finished = Annotated[str, typer.Argument(help="Name of a study that was run.", m
 Ran = Annotated[
     str, typer.Option("--profile", help="The last run with this profile; by default the last run.")
 ]
+Run = Annotated[
+    str,
+    typer.Option(
+        "--run",
+        metavar="KEY",
+        help="An earlier run, by the beginning of its key: n2n-ablate studies STUDY lists them.",
+    ),
+]
 FoundImages = Annotated[
     list[str] | None,
     typer.Option(
@@ -31,7 +39,13 @@ Profile = Annotated[
 Trials = Annotated[
     int | None, typer.Option(help="Most trials, the baseline included.", rich_help_panel=_BUDGET)
 ]
-Seeds = Annotated[int | None, typer.Option(help="Seeds per image.", rich_help_panel=_BUDGET)]
+Seeds = Annotated[
+    int | None,
+    typer.Option(
+        help="Seeds per image, a count: 2 are 0 and 1. The study file can name others.",
+        rich_help_panel=_BUDGET,
+    ),
+]
 Images = Annotated[
     list[str] | None,
     typer.Option(

@@ -155,7 +155,8 @@ def _to_json(session: Session, cost: Estimate, later: Estimate | None) -> dict[s
     return {
         "study": plan.study.name,
         "profile": plan.profile.name,
-        "key": plan.key,
+        "plan": plan.key,
+        "run": session.bench.key,
         "trials": [
             {"name": trial.name, "role": trial.role, "recipe": trial.recipe.flat()}
             for trial in plan.fixed

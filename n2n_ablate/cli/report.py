@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from n2n_ablate.cli import options
+from n2n_ablate.cli.opened import open_run
 from n2n_ablate.cli.screen import messages
 from n2n_ablate.errors import StoreError
 
@@ -27,6 +28,7 @@ def run(
         ),
     ] = None,
     profile: options.Ran = "",
+    key: options.Run = "",
     images: options.FoundImages = None,
     output: options.Output = Path("mlruns"),
     plugins_dir: options.PluginsDir = None,
@@ -49,17 +51,17 @@ def run(
 
         n2n-ablate report center-weight --format latex -o table.tex
     """
-    from n2n_ablate.journal import reopen
     from n2n_ablate.registry import Registry
     from n2n_ablate.report.write import check_format, written
 
     check_format(kind)
-    found = reopen.reopen(output, study, profile)
+    found = open_run(output, study, profile, key, quiet=quiet)
     registry = Registry(plugins_dir=plugins_dir)
     with messages().status("writing the report; measuring samplers takes longest"):
         text, problems = written(found, kind, registry, images or [], diagnostics=diagnostics)
     if out is None and kind == "html":
-        out = output / "reports" / f"{study}.html"
+        earlier = "" if found.latest else f"-{found.journal.key}"
+        out = output / "reports" / f"{study}{earlier}.html"
     if out is None:
         print(text, end="")  # noqa: T201
     else:

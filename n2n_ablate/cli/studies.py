@@ -1,27 +1,151 @@
-"""`n2n-ablate studies`: the questions that can be asked."""
+"""`n2n-ablate studies`: the questions that can be asked, and the runs of one that was asked."""
 
 from __future__ import annotations
 
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from n2n_ablate.cli import options
 from n2n_ablate.cli.screen import results
 
-
-def show() -> None:
-    """List the studies that ship with the package and those in ./studies/."""
-    from rich import box
+if TYPE_CHECKING:
     from rich.table import Table
-    from rich.text import Text
 
+    from n2n_ablate.journal.contents import Contents
+    from n2n_ablate.study import Study
+
+
+def show(
+    study: Annotated[
+        str, typer.Argument(help="Show the runs of this study.", metavar="STUDY")
+    ] = "",
+    output: options.Output = Path("mlruns"),
+    *,
+    as_json: options.Json = False,
+) -> None:
+    """List the studies that ship with the package and those in ./studies/.
+
+    With a name: the runs of that study, the latest first. Other images, seeds or settings, another
+    device or a changed component make another run; report, compare, best and denoise take the
+    latest, or with --run the one whose key is given.
+
+    Examples:
+        n2n-ablate studies
+
+        n2n-ablate studies center-weight
+    """
+    if study:
+        from n2n_ablate.journal import contents as journal
+
+        found = journal.find(output, study)
+        _print([_run(one) for one in found] if as_json else _runs_table(found))
+    else:
+        known = _known()
+        _print([_question(*item) for item in known.items()] if as_json else _studies_table(known))
+
+
+def _print(found: Table | list[dict[str, Any]]) -> None:
+    if isinstance(found, list):
+        print(json.dumps(found, indent=2))  # noqa: T201
+    else:
+        results().print(found)
+
+
+def _known() -> dict[str, Study | str]:
+    """Return the studies by name; in place of one that cannot be read, why."""
     from n2n_ablate import study
     from n2n_ablate.errors import StudyError
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for title in ("study", "question", "design", "profiles"):
-        table.add_column(title, overflow="fold")
+    found: dict[str, Study | str] = {}
     for name, path in sorted(study.known().items()):
         try:
-            asked = study.read(path)
+            found[name] = study.read(path)
         except StudyError as error:
-            table.add_row(name, Text(f"cannot be read: {error}"))
+            found[name] = f"cannot be read: {error}"
+    return found
+
+
+def _question(name: str, asked: Study | str) -> dict[str, Any]:
+    if isinstance(asked, str):
+        return {"study": name, "problem": asked}
+    return {
+        "study": name,
+        "question": asked.question,
+        "design": asked.design,
+        "profiles": list(asked.profiles),
+        "problem": None,
+    }
+
+
+def _run(one: Contents) -> dict[str, Any]:
+    about = {
+        "study": one.path.parent.name,
+        "run": one.key,
+        "profile": one.profile,
+        "used": datetime.fromtimestamp(one.used).astimezone().isoformat(timespec="seconds"),
+    }
+    header = one.header
+    if header is None:
+        return about | {"problem": one.problem}
+    return about | {
+        "plan": header.plan.key,
+        "images": [image.name for image in header.images],
+        "crop": header.plan.profile.crop,
+        "seeds": list(header.plan.profile.seeds),
+        "trials": len(one.trials),
+        "settings": list(header.plan.settings),
+        "device": header.device,
+        "precision": header.precision,
+        "problem": None,
+    }
+
+
+def _studies_table(known: dict[str, Study | str]) -> Table:
+    from rich.text import Text
+
+    table = _table("study", "question", "design", "profiles")
+    for name, asked in known.items():
+        if isinstance(asked, str):
+            table.add_row(name, Text(asked))
+        else:
+            table.add_row(name, Text(asked.question), asked.design, " ".join(asked.profiles))
+    return table
+
+
+def _runs_table(found: list[Contents]) -> Table:
+    from rich.text import Text
+
+    from n2n_ablate.journal import runs
+
+    table = _table("run", "last used", "profile", "images", "seeds", "trials", "settings", "device")
+    for one in found:
+        about = (one.key, runs.when(one), one.profile)
+        header = one.header
+        if header is None:
+            table.add_row(*about, Text(one.problem))
             continue
-        table.add_row(name, Text(asked.question), asked.design, " ".join(asked.profiles))
-    results().print(table)
+        profile = header.plan.profile
+        crop = f" of {profile.crop}x{profile.crop}" if profile.crop else ""
+        cells = (
+            f"{len(header.images)}{crop}",
+            ", ".join(map(str, profile.seeds)),
+            str(len(one.trials)),
+            " ".join(header.plan.settings),
+            f"{header.device}, {header.precision}",
+        )
+        table.add_row(*about, *map(Text, cells))
+    return table
+
+
+def _table(*titles: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for title in titles:
+        table.add_column(title, overflow="fold", no_wrap=title == "run")  # it is to be copied
+    return table

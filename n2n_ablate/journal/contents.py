@@ -106,7 +106,7 @@ class Contents:
 
     @property
     def key(self) -> str:
-        """Identity of the bench, from the name of the file."""
+        """Identity of the run: the bench's, from the name of the file."""
         return self.path.stem.rpartition("-")[2]
 
     @property
@@ -157,12 +157,22 @@ def find(root: Path, study: str, profile: str = "") -> list[Contents]:
         msg = f"study '{study}' has not been run in '{root}'. {nearest(study, names)}"
         raise StoreError(msg)
     found = [read(file) for file in (folder / study).glob("*.jsonl")]
-    profiles = {contents.profile for contents in found}
-    if profile and profile not in profiles:
+    found.sort(key=lambda contents: (-contents.used, contents.path.name))
+    return of_profile(found, profile)
+
+
+def of_profile(found: list[Contents], profile: str) -> list[Contents]:
+    """Return those of a study's journals that are of a profile; all of them if it is empty.
+
+    Raises:
+        StoreError: There is none.
+    """
+    wanted = [contents for contents in found if profile in ("", contents.profile)]
+    if not wanted:
+        study, profiles = found[0].path.parent.name, {contents.profile for contents in found}
         msg = f"study '{study}' was not run with profile '{profile}'. {nearest(profile, profiles)}"
         raise StoreError(msg)
-    wanted = [contents for contents in found if profile in ("", contents.profile)]
-    return sorted(wanted, key=lambda contents: (-contents.used, contents.path.name))
+    return wanted
 
 
 def studies(root: Path) -> list[str]:

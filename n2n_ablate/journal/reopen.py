@@ -15,6 +15,7 @@ import numpy as np
 from n2n_ablate.errors import StoreError
 from n2n_ablate.fit import FitResult
 from n2n_ablate.journal import contents as journal
+from n2n_ablate.journal import runs
 from n2n_ablate.journal.contents import Command, Contents, Entry
 from n2n_ablate.output import Output
 from n2n_ablate.results import Row, StudyResult, TrialResult
@@ -58,6 +59,7 @@ class Reopened:
         journal: What was read.
         confirmation: The confirmation, opened alike; its result is also `result.confirmed`, its
             header `header.confirmed`. None if there is none or it has not begun.
+        runs: All runs of the study, the most recently used first; empty if nobody looked.
     """
 
     result: StudyResult
@@ -68,6 +70,12 @@ class Reopened:
     journal: Contents
     store: FitStore
     confirmation: Reopened | None = None
+    runs: tuple[Contents, ...] = ()
+
+    @property
+    def latest(self) -> bool:
+        """Whether no other run of the study was used since."""
+        return not self.runs or self.runs[0] is self.journal
 
     @property
     def plan(self) -> Plan:
@@ -127,18 +135,22 @@ class Reopened:
         return self.store.load(result.key, with_image=True) or result
 
 
-def reopen(root: Path, study: str, profile: str = "") -> Reopened:
-    """Open the most recently used journal of a study.
+def reopen(root: Path, study: str, profile: str = "", run: str = "") -> Reopened:
+    """Open a run of a study, by default the most recently used.
 
     Args:
         root: The output folder.
         study: Name of the study.
         profile: Of this profile; empty for any.
+        run: The one whose key begins so; empty for any.
 
     Raises:
-        StoreError: The study was not run in this output folder, or its journal cannot be opened.
+        StoreError: The study was not run in this output folder, there is no such run or several,
+            or its journal cannot be opened.
     """
-    return opened(journal.find(root, study, profile)[0], root)
+    found = journal.find(root, study)
+    chosen = runs.pick(journal.of_profile(found, profile), run)
+    return replace(opened(chosen, root), runs=tuple(found))
 
 
 def every(root: Path, study: str = "", profile: str = "") -> Iterator[Contents]:

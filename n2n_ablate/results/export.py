@@ -24,7 +24,7 @@ def to_json(result: StudyResult, header: Header) -> dict[str, Any]:
         "study": plan.study.name,
         "question": plan.study.question,
         "profile": plan.profile.name,
-        "key": plan.key,
+        "plan": plan.key,
         "images": [image.name for image in header.images],
         "seeds": list(plan.profile.seeds),
         "settings": list(plan.settings),

@@ -1,7 +1,7 @@
-"""Arranges MLflow's chart page: all runs shown, best first, and the answer above the details. Pure.
+"""Arranges MLflow's chart page: one plan's runs, best first, and the answer above the details. Pure.
 
-By default MLflow hides all but ten runs, the baseline among the hidden ones, and sorts charts by
-the alphabet. A page that somebody has arranged can be shared: it is kept in a tag of the
+By default MLflow hides all but ten runs, the baseline among the hidden ones, sorts charts by the
+alphabet, and draws every trial once for each plan of the study, in the same colour. A page that somebody has arranged can be shared: it is kept in a tag of the
 experiment, and a link names it. This writes such a tag.
 """
 
@@ -15,6 +15,7 @@ from typing import Any
 
 from n2n_ablate.study import Plan
 from n2n_ablate.tracking import record
+from n2n_ablate.tracking.known import PLAN
 
 _MOST_RUNS = 100  # in one chart
 _MOST_IMAGES = 60  # a chart each; more would only slow the page down
@@ -53,6 +54,7 @@ def chart_view(plan: Plan, images: Sequence[str] = ()) -> str:
             {"uuid": key, "name": title, "display": True, "isReordered": False, "deleted": False}
         )
     state = {
+        "searchFilter": f"tags.`{PLAN}` = '{plan.key}'",
         "runsHiddenMode": "SHOW_ALL",
         "compareRunCharts": cards,
         "compareRunSections": sections,

@@ -165,7 +165,11 @@ def test_synced_runs_are_those_of_a_study_that_was_tracked_and_twice_changes_not
     synced = told(root)
     assert len(synced) == 6
     again = here("sync", "grid", "--json", folder=root.parent)
-    assert json.loads(again.stdout)[0]["written"] == 0
+    (said,) = json.loads(again.stdout)
+    assert said["written"] == 0
+    (listed,) = json.loads(here("studies", "grid", "--json", folder=root.parent).stdout)
+    assert said["run"] == listed["run"]
+    assert {run["tags"]["n2n.plan"] for run in synced.values()} == {listed["plan"]}
     assert told(root) == synced
 
     direct = copy("directly")

@@ -1,10 +1,12 @@
 """What goes into MLflow comes out, once, in a real SQLite store."""
 
+import base64
 import csv
 import json
 import os
 import subprocess
 import sys
+import zlib
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -23,7 +25,7 @@ from n2n_ablate.output import Output
 from n2n_ablate.recipe import Recipe
 from n2n_ablate.results import Row, StudyResult, TrialResult
 from n2n_ablate.running.lifecycle import Audience
-from n2n_ablate.tracking.address import database_file, tracking_uri
+from n2n_ablate.tracking.address import VIEW_TAG, database_file, tracking_uri
 from n2n_ablate.tracking.tracker import MlflowTracker
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's imports warn about their own imports
@@ -157,6 +159,21 @@ def files_of(run, folder):
     copy.mkdir()
     client = MlflowClient(os.environ["MLFLOW_TRACKING_URI"])
     return Path(client.download_artifacts(run.info.run_id, "", str(copy)))
+
+
+@both
+def test_the_arranged_page_shows_the_plan_that_was_written_last(output, plan):
+    other = replace(plan, profile=replace(plan.profile, seeds=(1,)))
+    for planned in (plan, other):
+        tracker = track(output, planned, [result_of(planned, planned.baseline)])
+    every = list(tracker.store.runs(tracker.store.experiment_id("tiny"), ""))
+    assert sorted(run.info.run_name for run in every) == [*2 * ["baseline"], *2 * ["summary"]]
+    experiment = tracker.store.client.get_experiment_by_name("tiny")
+    packed = base64.b64decode(experiment.tags[VIEW_TAG].removeprefix("deflate;"))
+    shown = runs_of(tracker, plan, json.loads(zlib.decompress(packed))["searchFilter"])
+    assert set(shown) == {"baseline", "summary"}
+    assert shown["baseline"].data.params["seeds"] == "1"
+    assert {run.data.tags["n2n.plan"] for run in shown.values()} == {other.key}
 
 
 @both
