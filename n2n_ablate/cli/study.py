@@ -226,7 +226,8 @@ def _next(runner: Runner, request: Request) -> list[str]:
     ]
     if runner.search is not None:
         more = ["--trials", str(runner.plan.profile.trials * 2)]
-        commands.append(("search on", [*_without_trials(_going_on(sys.argv[1:])), *more]))
+        joins = " and confirm another best beside this one" if runner.confirm_bench else ""
+        commands.append((f"search on{joins}", [*_without_trials(_going_on(sys.argv[1:])), *more]))
     denoise = ["denoise", "noisy.png", "-o", "clean.png", "--from-study", name, *where]
     commands.append(("use the recipe that best prints", denoise))
     return [f"{unsigned(shlex.join(['n2n-ablate', *words]))}    {what}" for what, words in commands]

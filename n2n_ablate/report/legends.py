@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from n2n_ablate import stats
 from n2n_ablate.results import Line, StudyResult
+from n2n_ablate.results.answer import CONFIRMED_BEFORE
 from n2n_ablate.results.confirmed import Pair
 
 _EARLY = (
@@ -54,6 +55,11 @@ def of_confirmation(result: StudyResult, pairs: Sequence[Pair]) -> list[str]:
     levels = {pair.after.level for pair in pairs if pair.after}
     told = [f"Interval: of the confirmation; {_intervals(later, levels, set())}."] if levels else []
     told += [words(result.plan.study.margin), *_raced(later, (p.after.n for p in pairs if p.after))]
+    if any(pair.again for pair in pairs):
+        told.append(
+            f"{CONFIRMED_BEFORE.capitalize()}: an earlier command tried it on these images; the "
+            "intervals allow for it, so they widen with every further trial that is confirmed on them."
+        )
     before = "the search" if result.plan.space else "the trials"
     told.append(
         f"Before: mean difference in {before}. Shrinkage: how much smaller the difference came out, in "

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from n2n_ablate.registry import Entry, Registry
 from n2n_ablate.results import Line, StudyResult
-from n2n_ablate.results.answer import shown
+from n2n_ablate.results.answer import CONFIRMED_BEFORE, shown
 from n2n_ablate.results.confirmed import Pair, pairs, told_shrinkage
 from n2n_ablate.results.names import label, only_factor
 from n2n_ablate.stats import TWICE_THE_IMAGES, UNDECIDED, family_level
@@ -88,7 +88,7 @@ def confirm_table(result: StudyResult, condition: str) -> Table:
     for pair in pairs(result, condition):
         name = label(pair.name, "", result.plan)
         cells: list[Text | str] = [
-            Text(f"{name} (search's best)" if pair.best else name),
+            Text(f"{name} ({pair.mark})" if pair.mark else name),
             shown(pair.before),
             shown(pair.after) or "no result",
             Text(_MARK.get(pair.verdict, pair.verdict), style=_STYLE.get(pair.verdict, "")),
@@ -113,6 +113,11 @@ def confirm_legend(result: StudyResult, condition: str) -> list[str]:
             f"\u00b1 {before}: {_levels(found)}.",
             *told,
         ]
+    if any(pair.again for pair in found):
+        told += [
+            f"{CONFIRMED_BEFORE}: an earlier command tried it on these images; the intervals",
+            "allow for it, so they widen with every further trial that is confirmed on them.",
+        ]
     return [
         *told,
         "shrinkage: how much smaller the difference came out; \u00b1 95 % (Welch), as images",
@@ -122,7 +127,7 @@ def confirm_legend(result: StudyResult, condition: str) -> list[str]:
 
 def _levels(found: Sequence[Pair]) -> str:
     """Return at which level a study's own trials gave the intervals of what was confirmed later."""
-    own = {pair.best: pair.before.level for pair in found if pair.before}
+    own = {pair.best or pair.again: pair.before.level for pair in found if pair.before}
     each = [
         f"{_percent(level)}{' for its best' if best and len(set(own.values())) > 1 else ''}"
         for best, level in sorted(own.items())

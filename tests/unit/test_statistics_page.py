@@ -93,6 +93,9 @@ def test_what_is_quoted_from_the_drawn_studies_is_there():
     assert max(ours) < 0.03
     bound = sum(0.05 / 2 / rank for rank in range(1, 11))
     assert bound == pytest.approx(0.07, abs=0.005)
+    turns = FOUND["in turn"][-1]
+    assert f"{turns['all counted, until a word'] * 100:.0f} % with four bests in turn" in text
+    assert f"alone would make {turns['the last alone, until a word'] * 100:.0f} %" in text
 
 
 def test_stored_results_keep_what_the_page_promises():
@@ -108,6 +111,7 @@ def test_stored_results_keep_what_the_page_promises():
         )
         <= 0.05
     )
+    assert max(row["all counted, as planned"] for row in FOUND["in turn"]) <= 0.05
 
 
 def test_stored_curves_and_surfaces_keep_what_they_promise():
