@@ -194,7 +194,7 @@ def _print(
             out.print(text, markup=False, highlight=False, style="dim")
         if runner.plan.effects:
             out.print(effects_table.effects_table(result, label))
-            for text in effects_table.legend(result):
+            for text in effects_table.legend(result, label):
                 out.print(text, markup=False, highlight=False, style="dim")
         if result.confirmed is not None:
             out.print()

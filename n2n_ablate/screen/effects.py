@@ -9,6 +9,7 @@ from rich.text import Text
 from n2n_ablate.results import StudyResult
 from n2n_ablate.results.answer import shown
 from n2n_ablate.results.effects import effects
+from n2n_ablate.screen.tables import narrowing
 from n2n_ablate.stats import UNDECIDED
 
 _STYLE = {
@@ -35,7 +36,7 @@ def effects_table(result: StudyResult, condition: str) -> Table:
     return table
 
 
-def legend(result: StudyResult) -> list[str]:
+def legend(result: StudyResult, condition: str) -> list[str]:
     """Return what a reader of the effects has to know to read them right."""
     size, margin = len(result.plan.effects), result.plan.study.margin
     at_once = f", so wide that all {size} hold at once" if size > 1 else ""
@@ -46,4 +47,6 @@ def legend(result: StudyResult) -> list[str]:
     ]
     if any(effect.order > 1 for effect in result.plan.effects):
         told.append("a x b: what both give together beyond the sum of each; additive: nothing.")
+    if any(line.verdict == UNDECIDED for line in effects(result, condition)):
+        told += narrowing(result.account(condition))
     return told

@@ -14,7 +14,7 @@ from n2n_ablate.results import Line, StudyResult
 from n2n_ablate.results.answer import CONFIRMED_BEFORE, shown
 from n2n_ablate.results.confirmed import Pair, pairs, told_shrinkage
 from n2n_ablate.results.names import label, only_factor
-from n2n_ablate.stats import TWICE_THE_IMAGES, UNDECIDED, family_level
+from n2n_ablate.stats import TWICE_THE_IMAGES, UNDECIDED, Account, family_level
 from n2n_ablate.study import BASELINE
 
 _BARS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
@@ -205,18 +205,25 @@ def _how_to_read(result: StudyResult, condition: str) -> list[str]:
     if margin > 0:
         words = f"equivalent: within \u00b1{margin:g} dB; {words}"
     told = [f"{words}; unclear: neither."]
-    account = result.account(condition)
-    if account.estimable and any(line.verdict == UNDECIDED for line in asked):
-        told.append(
-            f"Twice the seeds would narrow these intervals by {account.twice_the_seeds:.0%}, "
-            f"twice the images by {TWICE_THE_IMAGES:.0%}."
-        )
+    if any(line.verdict == UNDECIDED for line in asked):
+        told += narrowing(result.account(condition))
     if result.looks and _uneven(result, condition):
         told.append(
             "Trials with fewer images were settled early: the interval holds, the mean tends to lie "
             "too far out. Means of PSNR are over each trial's own images; differences are ranked."
         )
     return told
+
+
+def narrowing(account: Account) -> list[str]:
+    """Return what twice the images and what twice the seeds would bring; empty if not known."""
+    if not account.estimable:
+        return []
+    open_ = "" if account.tells else ": these data do not tell if seeds help"
+    return [
+        f"Twice the images would narrow these intervals by {TWICE_THE_IMAGES:.0%},",
+        f"twice the seeds by {account.twice_the_seeds}{open_}.",
+    ]
 
 
 def _narrow(result: StudyResult, key: str) -> int:
