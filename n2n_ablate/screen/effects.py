@@ -9,7 +9,8 @@ from rich.text import Text
 from n2n_ablate.results import StudyResult
 from n2n_ablate.results.answer import shown
 from n2n_ablate.results.effects import effects
-from n2n_ablate.screen.tables import narrowing
+from n2n_ablate.results.settling import how_to_settle
+from n2n_ablate.screen.tables import narrowing, wrapped
 from n2n_ablate.stats import UNDECIDED
 
 _STYLE = {
@@ -47,6 +48,9 @@ def legend(result: StudyResult, condition: str) -> list[str]:
     ]
     if any(effect.order > 1 for effect in result.plan.effects):
         told.append("a x b: what both give together beyond the sum of each; additive: nothing.")
-    if any(line.verdict == UNDECIDED for line in effects(result, condition)):
+    found = effects(result, condition)
+    words = [(line.verdict, line.difference) for line in found if line.effect.order == 1]
+    told += wrapped(how_to_settle(words, margin, race=False))
+    if any(line.verdict == UNDECIDED for line in found):
         told += narrowing(result.account(condition))
     return told

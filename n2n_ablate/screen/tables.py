@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 
 from rich import box
@@ -14,6 +15,7 @@ from n2n_ablate.results import Line, StudyResult
 from n2n_ablate.results.answer import CONFIRMED_BEFORE, shown
 from n2n_ablate.results.confirmed import Pair, pairs, told_shrinkage
 from n2n_ablate.results.names import label, only_factor
+from n2n_ablate.results.settling import how_to_settle
 from n2n_ablate.stats import TWICE_THE_IMAGES, UNDECIDED, Account, family_level
 from n2n_ablate.study import BASELINE
 
@@ -205,6 +207,7 @@ def _how_to_read(result: StudyResult, condition: str) -> list[str]:
     if margin > 0:
         words = f"equivalent: within \u00b1{margin:g} dB; {words}"
     told = [f"{words}; unclear: neither."]
+    told += wrapped(how_to_settle([(line.verdict, line.difference) for line in asked], margin))
     if any(line.verdict == UNDECIDED for line in asked):
         told += narrowing(result.account(condition))
     if result.looks and _uneven(result, condition):
@@ -213,6 +216,11 @@ def _how_to_read(result: StudyResult, condition: str) -> list[str]:
             "too far out. Means of PSNR are over each trial's own images; differences are ranked."
         )
     return told
+
+
+def wrapped(text: str) -> list[str]:
+    """Return a text in lines as narrow as the tables that it explains."""
+    return textwrap.wrap(text, 80, break_on_hyphens=False)
 
 
 def narrowing(account: Account) -> list[str]:

@@ -185,6 +185,8 @@ def test_the_account_of_a_factorial_is_that_of_its_effects(planned):
     # Rows differ by seed alone, in 6 or 4 cells on each side of an effect.
     assert 0.02 * (2 / 6) ** 0.5 / 2 < account.trial_seed < 0.02 * (2 / 4) ** 0.5 * 2
     assert any(line.startswith("Twice the images") for line in legend(found, "sigma 25"))
+    told = " ".join(legend(result(planned, {}, spread=0.3), "sigma 25"))
+    assert "would settle: so many new images, in a study of their own." in told
     cut = replace(found, trials=tuple(t for t in found.trials if t.trial.name != f"{A}, {F}"))
     assert 0 < cut.account("sigma 25").contrasts < 9
     none = replace(found, trials=found.trials[:1])

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,15 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
+from n2n_ablate.running.race import sizes_for
 from n2n_ablate.screen import tables
 from n2n_ablate.stats import (
     Difference,
+    Looks,
     account,
     account_of_effects,
     band,
     bca,
     crossing,
     detectable,
+    family_level,
     images_for,
     images_to_settle,
     kendall,
@@ -27,6 +31,7 @@ from n2n_ablate.stats import (
     sign_flip,
     t_critical,
 )
+from n2n_ablate.stats.power import LAST_LOOK
 
 values = st.lists(st.floats(-9, 9).map(lambda value: round(value, 3)), min_size=1, max_size=9)
 
@@ -156,6 +161,28 @@ def test_the_range_of_images_is_worked_by_hand():
         few, many = images_to_settle(difference(gaps + mean), 0.05)
         assert few == max(7, images_for(0.1 * math.sqrt(5 / 9.2364), narrow))
         assert many == max(7, images_for(0.1 * math.sqrt(5 / 1.6103), narrow))
+
+
+def test_after_looks_it_is_a_race_that_so_many_images_would_settle():
+    looks = Looks((4, 6, 8, 12), contrasts=3)
+    gaps = np.resize([1.0, -1.0], 12)
+    plain = difference(gaps, family_level(3))
+    last, early = (replace(plain, critical=looks.critical[place]) for place in (-1, 0))
+    wider = last.critical / plain.critical
+    half = 0.4  # of a mean that is narrow enough to exclude zero
+    many = [
+        images_to_settle(replace(gap, gaps=tuple(gaps + half)), 0.05)[1] for gap in (plain, last)
+    ]
+    spread = plain.sd * math.sqrt(11 / scipy_stats.chi2.isf(0.9, 11))
+    level = family_level(3)
+    assert many == [images_for(spread, half, level), images_for(wider * spread, half, level)]
+    assert many[1] > many[0]
+    # An early look is wider by far, which says nothing about the last one.
+    assert early.critical > 2 * plain.critical
+    for images in (4, 6, 12, 24, 60):
+        found = Looks(sizes_for(images), contrasts=3).critical[-1] / t_critical(level, images)
+        assert found <= LAST_LOOK
+    assert images_to_settle(early, 0.05)[1] < 2 * images_to_settle(plain, 0.05)[1]
 
 
 def test_what_left_a_contrast_open_would_not_settle_it():
