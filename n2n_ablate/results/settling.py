@@ -45,8 +45,8 @@ def how_to_settle(
         return ""
     raced = " or a race (--until-settled)" if race else ""
     return (
-        f"would settle: so many new images, in a study{raced} of their own. More images beside these, "
-        "until there is a word, make false words likelier."
+        f"would settle: so many new images, in a study{raced} of their own. Adding images "
+        "to these until there is a word risks a false one."
     )
 
 
