@@ -34,6 +34,7 @@ from drawn_studies import (
     seeded_gaps,
     words,
 )
+from going_on import IN_TURN, MORE_IMAGES, in_turn, more_images
 
 from n2n_ablate.running.race import sizes_for
 from n2n_ablate.stats import Looks, family_level, t_critical
@@ -206,6 +207,8 @@ def measure(rounds: int) -> dict[str, object]:
         "false words in a race": false_races(rounds),
         "power": powers(rounds),
         "spending": spendings(rounds),
+        "more images": more_images(rounds),
+        "in turn": in_turn(rounds),
     }
 
 
@@ -268,6 +271,8 @@ def page(found: dict[str, object], machine: str, command: str) -> str:
         "## How to spend the error",
         "Share of contrasts settled, and mean images used, for true effects in standard deviations.",
         table(found["spending"]),
+        *(MORE_IMAGES, table(found["more images"])),
+        *(IN_TURN, table(found["in turn"])),
         f"{machine}.",
         f"Command: `{command}`",
     ]

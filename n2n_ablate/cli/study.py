@@ -194,7 +194,7 @@ def _print(
             out.print(text, markup=False, highlight=False, style="dim")
         if runner.plan.effects:
             out.print(effects_table.effects_table(result, label))
-            for text in effects_table.legend(result):
+            for text in effects_table.legend(result, label):
                 out.print(text, markup=False, highlight=False, style="dim")
         if result.confirmed is not None:
             out.print()
@@ -226,7 +226,8 @@ def _next(runner: Runner, request: Request) -> list[str]:
     ]
     if runner.search is not None:
         more = ["--trials", str(runner.plan.profile.trials * 2)]
-        commands.append(("search on", [*_without_trials(_going_on(sys.argv[1:])), *more]))
+        joins = " and confirm another best beside this one" if runner.confirm_bench else ""
+        commands.append((f"search on{joins}", [*_without_trials(_going_on(sys.argv[1:])), *more]))
     denoise = ["denoise", "noisy.png", "-o", "clean.png", "--from-study", name, *where]
     commands.append(("use the recipe that best prints", denoise))
     return [f"{unsigned(shlex.join(['n2n-ablate', *words]))}    {what}" for what, words in commands]

@@ -45,8 +45,7 @@ def concerns(found: Diagnosis) -> list[Concern]:
     if clear_leak(total, both_ways=found.both_ways):
         told.append(Concern("leak", _leak(found)))
     elif found.declared:
-        sentence = f"declares a leak, but one of {LEAK} or more cannot be seen ({_ways(found, 3)})."
-        told.append(Concern("", sentence))
+        told.append(Concern("", f"declares a leak, but {_unseen(found)}."))
     if total.bias.is_clear(BIAS):
         brighter = "brighter" if total.bias.value > 0 else "darker"
         sentence = (
@@ -123,6 +122,17 @@ def _leak(found: Diagnosis) -> str:
             "other parts of the scene can do that, or the sampler shares noise after all."
         )
     return told
+
+
+def _unseen(found: Diagnosis) -> str:
+    """Return why a declared leak is no warning: it is small, or its error is too large to know."""
+    total = found.total
+    ways = (total.leak, total.back) if found.both_ways else (total.leak,)
+    if all(abs(item.value) < LEAK for item in ways):
+        return f"one of {LEAK} or more cannot be seen ({_ways(found, 3)})"
+    error = max(item.error for item in ways)
+    known = f"standard error {error:.3f}" if math.isfinite(error) else "standard error unknown"
+    return f"it cannot be told from 0 ({_ways(found, 3)}; {known})"
 
 
 def _ways(found: Diagnosis, digits: int = 2) -> str:

@@ -9,7 +9,7 @@ file of JSON lines, appended to; each says in `line` what it is: `study` (the he
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from n2n_ablate.part import Value
 from n2n_ablate.recipe import Recipe
 from n2n_ablate.results import Yardsticks
 from n2n_ablate.results.header import Header, Mark
-from n2n_ablate.study import saved
+from n2n_ablate.study import BASELINE, Trial, saved
 
 FORMAT = 1
 """Raise by one when an older program could no longer read what is written."""
@@ -87,6 +87,7 @@ class Contents:
         trials: By name, in the order in which they were first finished.
         yardsticks: See `StudyResult`.
         confirm: What it says of the confirmation, None if that has not begun.
+        retired: Confirmations on other images or seeds, which came before that.
         unreadable: Lines that a crash cut short, or that something else wrote.
     """
 
@@ -97,6 +98,7 @@ class Contents:
     trials: dict[str, Entry] = field(default_factory=dict)
     yardsticks: Yardsticks = field(default_factory=dict)
     confirm: Contents | None = None
+    retired: list[Contents] = field(default_factory=list)
     unreadable: int = 0
 
     @property
@@ -114,6 +116,17 @@ class Contents:
         """When a command last used this journal, in seconds since 1970."""
         started = [command.started for command in self.commands.values()]
         return max(started) if started else 0.0
+
+    def confirmed_on(self, images: Iterable[Mark]) -> list[Trial]:
+        """Return the trials that were ever confirmed on one of these images, whatever the seeds."""
+        asked = {mark.digest for mark in images}
+        found: dict[str, Trial] = {}
+        for own in filter(None, (*self.retired, self.confirm)):
+            if own.header and asked & {mark.digest for mark in own.header.images}:
+                for item in own.trials.values():
+                    trial = Trial(item.name, item.role, item.recipe, item.values)
+                    found.setdefault(item.name, trial)
+        return [trial for trial in found.values() if trial.role != BASELINE]
 
 
 def read(path: Path) -> Contents:
@@ -221,10 +234,14 @@ def _take_confirm(line: Mapping[str, Any], contents: Contents) -> None:
             raise KeyError(line["line"])
         _take(line, contents.confirm)
         return
-    old, new = contents.confirm, Contents(contents.path)
+    new = Contents(contents.path)
     _take_header(line, new)
-    if old and old.header and new.header and _same_bench(old.header, new.header):
-        new.trials, new.yardsticks = old.trials, old.yardsticks
+    contents.retired += [contents.confirm] if contents.confirm else []
+    for old in contents.retired:
+        if old.header and new.header and _same_bench(old.header, new.header):
+            new.trials, new.yardsticks = old.trials, old.yardsticks
+            contents.retired.remove(old)
+            break
     contents.confirm = new
 
 

@@ -181,8 +181,7 @@ def opened(contents: Contents, root: Path) -> Reopened:
     later = contents.confirm
     if later is None or later.header is None:
         return own
-    # Of an earlier confirmation of another best trial there may be more.
-    planned = {trial.name for trial in later.header.plan.fixed}
+    planned = {trial.name for trial in later.header.plan.fixed}  # a recipe may have had two names
     entries = [entry for entry in later.trials.values() if entry.name in planned]
     confirmation = _stage(later, later.header, entries, store)
     return replace(

@@ -15,9 +15,9 @@ from n2n_ablate.journal.contents import FORMAT, Contents, Entry, header_from, re
 from n2n_ablate.journal.invocation import Invocation
 from n2n_ablate.output import Output
 from n2n_ablate.results import StudyResult, TrialResult, Yardsticks
-from n2n_ablate.results.header import Header
+from n2n_ablate.results.header import Header, Mark
 from n2n_ablate.store import make_folder, write_whole
-from n2n_ablate.study import Plan, saved
+from n2n_ablate.study import Plan, Trial, saved
 
 
 class Section:
@@ -115,6 +115,10 @@ class Journal:
         head = _header_line(header)
         known = _read_back(head) == self._contents.header
         self.append([command] if known else [head, command])
+
+    def confirmed_on(self, images: Iterable[Mark]) -> list[Trial]:
+        """See `Contents.confirmed_on`."""
+        return self._contents.confirmed_on(images)
 
     def confirmation(self, header: Header) -> Section:
         """Write the header of the confirmation, unless it stands there already.

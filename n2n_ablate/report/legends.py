@@ -6,7 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from n2n_ablate import stats
 from n2n_ablate.results import Line, StudyResult
+from n2n_ablate.results.answer import CONFIRMED_BEFORE
 from n2n_ablate.results.confirmed import Pair
+from n2n_ablate.results.effects import EffectLine
+from n2n_ablate.results.settling import how_to_settle
 
 _EARLY = (
     "Trials with fewer images were settled early: the interval holds, the mean tends to lie too far "
@@ -27,11 +30,12 @@ def of_trials(result: StudyResult, lines: Sequence[Line]) -> list[str]:
     if not any(line.verdict for line in lines):
         return told
     told.append(words(result.plan.study.margin))
+    told += _to_settle(result, lines)
     return [*told, *_raced(result, (line.images for line in lines))]
 
 
-def of_effects(result: StudyResult) -> list[str]:
-    """Return how to read the table of effects; empty for studies without."""
+def of_effects(result: StudyResult, lines: Sequence[EffectLine]) -> list[str]:
+    """Return how to read the table of the effects of a condition; empty for studies without."""
     plan = result.plan
     if not plan.effects:
         return []
@@ -43,10 +47,10 @@ def of_effects(result: StudyResult) -> list[str]:
     ]
     if any(effect.order > 1 for effect in plan.effects):
         told.append("a x b: what both give together beyond the sum of each; additive: nothing.")
-    return told
+    return told + _to_settle(result, [line for line in lines if line.effect.order == 1])
 
 
-def of_confirmation(result: StudyResult, pairs: Sequence[Pair]) -> list[str]:
+def of_confirmation(result: StudyResult, pairs: Sequence[Pair], condition: str) -> list[str]:
     """Return how to read the table of a confirmation; empty without one."""
     later = result.confirmed
     if later is None:
@@ -54,6 +58,12 @@ def of_confirmation(result: StudyResult, pairs: Sequence[Pair]) -> list[str]:
     levels = {pair.after.level for pair in pairs if pair.after}
     told = [f"Interval: of the confirmation; {_intervals(later, levels, set())}."] if levels else []
     told += [words(result.plan.study.margin), *_raced(later, (p.after.n for p in pairs if p.after))]
+    told += _to_settle(later, later.lines(condition))
+    if any(pair.again for pair in pairs):
+        told.append(
+            f"{CONFIRMED_BEFORE.capitalize()}: an earlier command tried it on these images; the "
+            "intervals allow for it, so they widen with every further trial that is confirmed on them."
+        )
     before = "the search" if result.plan.space else "the trials"
     told.append(
         f"Before: mean difference in {before}. Shrinkage: how much smaller the difference came out, in "
@@ -90,6 +100,12 @@ def _at_once(size: int, what: str, looks: str = "") -> str:
         every = f", {looks}" if looks else ""
         return f", so that all {size} {what} hold at once{every}, at {_percents({stats.LEVEL})}"
     return f", which holds {looks}" if looks else ""
+
+
+def _to_settle(result: StudyResult, lines: Sequence[Line | EffectLine]) -> list[str]:
+    plan, found = result.plan, [(line.verdict, line.difference) for line in lines]
+    told = how_to_settle(found, plan.study.margin, race=not plan.effects)
+    return [f"{told[0].upper()}{told[1:]}"] if told else []
 
 
 def _raced(result: StudyResult, images: Iterable[int]) -> list[str]:

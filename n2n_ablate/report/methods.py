@@ -120,13 +120,16 @@ def _statistics(result: StudyResult, header: Header) -> str:
 
 
 def _confirmation(plan: Plan, later: Header, confirmed: StudyResult) -> str:
+    before = len(later.plan.before)
     found = [name for name in later.plan.contrasts if name not in plan.contrasts]
     declared = len(later.plan.contrasts) - len(found)
+    best = len(found) - before
     what = ["the baseline"]
     what += [_count(declared, "declared contrast")] if declared else []
-    what += [
-        f"the {len(found)} best of the search" if len(found) > 1 else "the best of the search"
-    ] * (len(found) > 0)
+    what += [f"the {best} best of the search" if best > 1 else "the best of the search"] * (
+        best > 0
+    )
+    what += [_count(before, "trial that was confirmed on these images before")] * (before > 0)
     return (
         f"For the confirmation {_listed(what)} were trained again on images and with seeds that nothing "
         f"was chosen on. {_trained(later, confirmed)} Only what this confirmation bears out is a finding."

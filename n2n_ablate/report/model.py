@@ -174,7 +174,7 @@ def _section(
     lines = result.lines(here)
     if result.confirmed is not None:  # then only what is confirmed has a word
         lines = [replace(line, verdict="") for line in lines]
-    confirmed = pairs(result, here)
+    confirmed, found_effects = pairs(result, here), effects(result, here)
     beside = (answer.search_best(result), answer.unconfirmed(result))
     return Section(
         condition=condition,
@@ -191,10 +191,10 @@ def _section(
         diagnoses={name: own[here] for name, own in measured.items() if here in own},
         relations=relations(points(result, measured, here)) if measured else [],
         loss=loss_as_guide(result, here),
-        effects=effects(result, here),
-        effects_legend=legends.of_effects(result),
+        effects=found_effects,
+        effects_legend=legends.of_effects(result, found_effects),
         confirmed=confirmed,
-        confirm_legend=legends.of_confirmation(result, confirmed),
+        confirm_legend=legends.of_confirmation(result, confirmed, here),
         scope_confirmed=answer.scope(later, here) if later else "",
     )
 

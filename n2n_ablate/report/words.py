@@ -142,7 +142,7 @@ def confirmation_row(found: Pair, section: Section, result: StudyResult) -> list
     """Return a contrast before and after confirmation."""
     name = label(found.name, "", result.plan)
     return [
-        f"{name} (the search's best)" if found.best else name,
+        f"{name} ({found.mark})" if found.mark else name,
         signed(found.before.mean) if found.before else "",
         signed(found.after.mean) if found.after else "no result",
         interval(found.after),

@@ -17,6 +17,7 @@ _OWN = (BASELINE, "declared", "search")
 _FEW = 3  # contrasts that a sentence can carry with their numbers; the table has them all
 _MINUS = "\u2212"
 _FOUND = "the search's best "
+CONFIRMED_BEFORE = "confirmed before"
 _NOTHING = "No contrast has a result yet"
 
 
@@ -81,9 +82,7 @@ def sentence(result: StudyResult, header: Header, condition: str) -> str:
     Where there is a confirmation it speaks of that alone: only what is confirmed is a finding.
     """
     if result.confirmed is not None and header.confirmed is not None:
-        found = [
-            name for name in result.confirmed.plan.contrasts if name not in result.plan.contrasts
-        ]
+        found = _found(result.plan, result.confirmed.plan)
         told = _sentence(result.confirmed, header.confirmed, condition, found)
         never = "images and seeds that " + ("the search" if result.plan.space else "no trial")
         return f"Confirmed on {never} never saw: {told[0].lower()}{told[1:]}".replace(
@@ -107,6 +106,7 @@ def _sentence(result: StudyResult, header: Header, condition: str, found: Sequen
     base, margin = baseline_name(plan), plan.study.margin
     names = {
         line.name: f"{_FOUND if line.name in found else ''}{_short(line.name, plan)}"
+        + (f" ({CONFIRMED_BEFORE})" if line.name in plan.before else "")
         for line in declared
     }
     once = ""
@@ -171,7 +171,7 @@ def search_best(result: StudyResult) -> str:
     later = result.confirmed
     if later is None or not result.plan.space:
         return ""
-    if any(name not in result.plan.contrasts for name in later.plan.contrasts):
+    if _found(result.plan, later.plan):
         return ""
     confirm = result.plan.profile.confirm
     if confirm is None or not confirm.top:
@@ -183,6 +183,11 @@ def search_best(result: StudyResult) -> str:
             "its own was confirmed."
         )
     return "The search found nothing above the baseline, so no trial of its own was confirmed."
+
+
+def _found(plan: Plan, later: Plan) -> list[str]:
+    """Return the contrasts of a confirmation that the search chose, and no earlier command."""
+    return [name for name in later.contrasts if name not in (*plan.contrasts, *later.before)]
 
 
 def failures(result: StudyResult) -> str:

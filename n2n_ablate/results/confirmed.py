@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from n2n_ablate.results.answer import signed
+from n2n_ablate.results.answer import CONFIRMED_BEFORE, signed
 from n2n_ablate.results.trials import Line, StudyResult
 from n2n_ablate.stats import Difference, welch_interval
 
@@ -17,7 +17,8 @@ class Pair:
     Attributes:
         name: Of the trial.
         best: True if it is no declared contrast: the search chose it.
-        before: Its difference in the study's own trials; with a plain interval if `best`.
+        again: True if only an earlier command chose it, and tried it on these images.
+        before: Its difference in the study's own trials; a plain interval unless it is declared.
         after: Its difference in the confirmation, whose intervals hold at once.
         verdict: Read off `after`; empty if it has no result that can be compared.
     """
@@ -27,6 +28,12 @@ class Pair:
     before: Difference | None
     after: Difference | None
     verdict: str
+    again: bool = False
+
+    @property
+    def mark(self) -> str:
+        """Why it was confirmed, as tables print it; empty for a declared contrast."""
+        return CONFIRMED_BEFORE if self.again else "search's best" if self.best else ""
 
     @property
     def shrinkage(self) -> float | None:
@@ -69,9 +76,10 @@ def pairs(result: StudyResult, condition: str) -> list[Pair]:
         if line is None:
             continue
         first = before.get(name)
-        chosen = name not in result.plan.contrasts
+        again = name in result.confirmed.plan.before
+        best = name not in result.plan.contrasts and not again
         gap = first.difference if first else None
-        found.append(Pair(name, chosen, gap, line.difference, line.verdict))
+        found.append(Pair(name, best, gap, line.difference, line.verdict, again))
     return found
 
 

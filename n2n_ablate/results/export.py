@@ -80,6 +80,7 @@ def _pair_of(pair: confirmed.Pair) -> dict[str, Any]:
     return {
         "name": pair.name,
         "best_of_search": pair.best,
+        "confirmed_before": pair.again,
         "difference_before": before and before.mean,
         "interval_before": before and _pair((before.low, before.high)),
         "difference": after and after.mean,

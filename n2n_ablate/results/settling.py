@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 
-from n2n_ablate.stats import Difference, detectable, images_to_settle
+from n2n_ablate.stats import UNDECIDED, Difference, detectable, images_to_settle
 
 _PLENTY = 1000  # images; a count beyond says no more
 
@@ -28,6 +28,26 @@ def unsettled(found: Mapping[str, Difference], margin: float) -> str:
         told = "it if its mean stays" if len(found) == 1 else "them if their means stay"
         parts.append(f"{_count(spans)} would settle {told}")
     return ", ".join(parts)
+
+
+def how_to_settle(
+    found: Iterable[tuple[str, Difference | None]], margin: float, *, race: bool = True
+) -> str:
+    """Return what images the counts of `unsettled` mean; empty where nothing open has a count.
+
+    Args:
+        found: Words with the differences that they are read off.
+        margin: In dB.
+        race: Contrasts can be raced; effects cannot.
+    """
+    open_ = (gap for word, gap in found if word == UNDECIDED and gap and not gap.caveat)
+    if not any(images_to_settle(gap, margin) for gap in open_):
+        return ""
+    raced = " or a race (--until-settled)" if race else ""
+    return (
+        f"would settle: so many new images, in a study{raced} of their own. Adding images "
+        "to these until there is a word risks a false one."
+    )
 
 
 def ends(values: Mapping[str, float], form: Callable[[float], str]) -> str:

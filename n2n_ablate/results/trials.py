@@ -188,10 +188,22 @@ class StudyResult:
         return [item for item in self.trials if self._is_contrast(item)]
 
     def account(self, condition: str) -> stats.Account:
-        """Return where the uncertainty of the contrasts comes from, pooled."""
+        """Return where the uncertainty of the contrasts, or effects, comes from, pooled."""
+        if self.plan.effects:
+            return stats.account_of_effects(self._halves(condition))
         base = self.baseline.by_seed("psnr", condition) if self.baseline else {}
         firsts = [item.by_seed("psnr", condition) for item in self.contrasts]
         return stats.account([first for first in firsts if first], base)
+
+    def _halves(self, condition: str) -> list[tuple[list[stats.Seeds], list[stats.Seeds]]]:
+        """Return the cells of both halves of every effect that has a result."""
+        own = (item for item in self.trials if item.trial.role in (BASELINE, "declared"))
+        cells = {item.trial.name: item.by_seed("psnr", condition) for item in own}
+        return [
+            ([cells[name] for name in effect.plus], [cells[name] for name in effect.minus])
+            for effect in self.plan.effects
+            if all(cells.get(name) for name in (*effect.plus, *effect.minus))
+        ]
 
     def lines(self, condition: str) -> list[Line]:
         """Return the table of a condition: best PSNR first, trials with failed fits last.

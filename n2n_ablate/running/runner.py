@@ -134,7 +134,8 @@ class Runner:
             stage.run_all()
 
     def _confirm(self, bench: Bench) -> None:
-        plan = confirmation(self.plan, chosen(self.plan, self._ranked()))
+        before = self._journal.confirmed_on(header_of(bench).images)
+        plan = confirmation(self.plan, chosen(self.plan, self._ranked()), before)
         if not plan.contrasts:
             self.audience.note("nothing to confirm: no contrast, and no trial above the baseline")
             return

@@ -9,6 +9,8 @@ from rich.text import Text
 from n2n_ablate.results import StudyResult
 from n2n_ablate.results.answer import shown
 from n2n_ablate.results.effects import effects
+from n2n_ablate.results.settling import how_to_settle
+from n2n_ablate.screen.tables import narrowing, wrapped
 from n2n_ablate.stats import UNDECIDED
 
 _STYLE = {
@@ -35,7 +37,7 @@ def effects_table(result: StudyResult, condition: str) -> Table:
     return table
 
 
-def legend(result: StudyResult) -> list[str]:
+def legend(result: StudyResult, condition: str) -> list[str]:
     """Return what a reader of the effects has to know to read them right."""
     size, margin = len(result.plan.effects), result.plan.study.margin
     at_once = f", so wide that all {size} hold at once" if size > 1 else ""
@@ -46,4 +48,9 @@ def legend(result: StudyResult) -> list[str]:
     ]
     if any(effect.order > 1 for effect in result.plan.effects):
         told.append("a x b: what both give together beyond the sum of each; additive: nothing.")
+    found = effects(result, condition)
+    words = [(line.verdict, line.difference) for line in found if line.effect.order == 1]
+    told += wrapped(how_to_settle(words, margin, race=False))
+    if any(line.verdict == UNDECIDED for line in found):
+        told += narrowing(result.account(condition))
     return told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 
 from rich import box
@@ -11,10 +12,11 @@ from rich.text import Text
 
 from n2n_ablate.registry import Entry, Registry
 from n2n_ablate.results import Line, StudyResult
-from n2n_ablate.results.answer import shown
+from n2n_ablate.results.answer import CONFIRMED_BEFORE, shown
 from n2n_ablate.results.confirmed import Pair, pairs, told_shrinkage
 from n2n_ablate.results.names import label, only_factor
-from n2n_ablate.stats import TWICE_THE_IMAGES, UNDECIDED, family_level
+from n2n_ablate.results.settling import how_to_settle
+from n2n_ablate.stats import TWICE_THE_IMAGES, UNDECIDED, Account, family_level
 from n2n_ablate.study import BASELINE
 
 _BARS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
@@ -88,7 +90,7 @@ def confirm_table(result: StudyResult, condition: str) -> Table:
     for pair in pairs(result, condition):
         name = label(pair.name, "", result.plan)
         cells: list[Text | str] = [
-            Text(f"{name} (search's best)" if pair.best else name),
+            Text(f"{name} ({pair.mark})" if pair.mark else name),
             shown(pair.before),
             shown(pair.after) or "no result",
             Text(_MARK.get(pair.verdict, pair.verdict), style=_STYLE.get(pair.verdict, "")),
@@ -113,6 +115,11 @@ def confirm_legend(result: StudyResult, condition: str) -> list[str]:
             f"\u00b1 {before}: {_levels(found)}.",
             *told,
         ]
+    if any(pair.again for pair in found):
+        told += [
+            f"{CONFIRMED_BEFORE}: an earlier command tried it on these images; the intervals",
+            "allow for it, so they widen with every further trial that is confirmed on them.",
+        ]
     return [
         *told,
         "shrinkage: how much smaller the difference came out; \u00b1 95 % (Welch), as images",
@@ -122,7 +129,7 @@ def confirm_legend(result: StudyResult, condition: str) -> list[str]:
 
 def _levels(found: Sequence[Pair]) -> str:
     """Return at which level a study's own trials gave the intervals of what was confirmed later."""
-    own = {pair.best: pair.before.level for pair in found if pair.before}
+    own = {pair.best or pair.again: pair.before.level for pair in found if pair.before}
     each = [
         f"{_percent(level)}{' for its best' if best and len(set(own.values())) > 1 else ''}"
         for best, level in sorted(own.items())
@@ -200,18 +207,31 @@ def _how_to_read(result: StudyResult, condition: str) -> list[str]:
     if margin > 0:
         words = f"equivalent: within \u00b1{margin:g} dB; {words}"
     told = [f"{words}; unclear: neither."]
-    account = result.account(condition)
-    if account.estimable and any(line.verdict == UNDECIDED for line in asked):
-        told.append(
-            f"Twice the seeds would narrow these intervals by {account.twice_the_seeds:.0%}, "
-            f"twice the images by {TWICE_THE_IMAGES:.0%}."
-        )
+    told += wrapped(how_to_settle([(line.verdict, line.difference) for line in asked], margin))
+    if any(line.verdict == UNDECIDED for line in asked):
+        told += narrowing(result.account(condition))
     if result.looks and _uneven(result, condition):
         told.append(
             "Trials with fewer images were settled early: the interval holds, the mean tends to lie "
             "too far out. Means of PSNR are over each trial's own images; differences are ranked."
         )
     return told
+
+
+def wrapped(text: str) -> list[str]:
+    """Return a text in lines as narrow as the tables that it explains."""
+    return textwrap.wrap(text, 80, break_on_hyphens=False)
+
+
+def narrowing(account: Account) -> list[str]:
+    """Return what twice the images and what twice the seeds would bring; empty if not known."""
+    if not account.estimable:
+        return []
+    open_ = "" if account.tells else ": these data do not tell if seeds help"
+    return [
+        f"Twice the images would narrow these intervals by {TWICE_THE_IMAGES:.0%},",
+        f"twice the seeds by {account.twice_the_seeds}{open_}.",
+    ]
 
 
 def _narrow(result: StudyResult, key: str) -> int:

@@ -20,7 +20,13 @@ from n2n_ablate.stats.ranking import Ranking, kendall, ranking
 from n2n_ablate.stats.response import Response, response
 from n2n_ablate.stats.sequential import Look, Looks
 from n2n_ablate.stats.surface import Surface, surface
-from n2n_ablate.stats.variance import TWICE_THE_IMAGES, Account, account
+from n2n_ablate.stats.variance import (
+    TWICE_THE_IMAGES,
+    Account,
+    Seeds,
+    account,
+    account_of_effects,
+)
 
 __all__ = [
     "LEVEL",
@@ -35,9 +41,11 @@ __all__ = [
     "Peak",
     "Ranking",
     "Response",
+    "Seeds",
     "SignFlip",
     "Surface",
     "account",
+    "account_of_effects",
     "band",
     "bca",
     "crossing",

@@ -13,6 +13,9 @@ POWER = 0.8
 SPREAD_LEVEL = 0.8
 """Level of the chi-square interval of the standard deviation that makes a range of images."""
 
+LAST_LOOK = 1.14
+"""At most so many times as wide as that of a single look is the interval at the last look of a race."""
+
 MANY = 100_000
 """More images than anybody has: where a count of them ends."""
 
@@ -85,10 +88,11 @@ def images_to_settle(difference: Difference, margin: float) -> tuple[int, int] |
     That is when the interval has become narrow enough to exclude zero, or to lie within +- margin,
     whichever takes fewer. (A half-width of margin / 2 always does, so a mean that comes to lie
     elsewhere can take more, but never without end.) The spread is known from a few images only: the
-    range comes from the 80 % chi-square interval of the standard deviation.
+    range comes from the 80 % chi-square interval of the standard deviation. After looks it is a race
+    that so many images would settle, at its last look.
 
     Args:
-        difference: Gives spread, number of images and level.
+        difference: Gives spread, number of images, level and width of the interval.
         margin: In units of the metric.
 
     Returns:
@@ -99,9 +103,12 @@ def images_to_settle(difference: Difference, margin: float) -> tuple[int, int] |
         return None
     df = difference.n - 1
     mean = abs(difference.mean)
+    # An early look has a far wider interval than the last one, so it says nothing about that.
+    wider = min(LAST_LOOK, difference.critical / t_critical(difference.level, difference.n))
     narrow = max(mean, margin - mean)
     ends = (stats.chi2.isf(tail, df) for tail in ((1 - SPREAD_LEVEL) / 2, (1 + SPREAD_LEVEL) / 2))
     few, many = (
-        images_for(difference.sd * math.sqrt(df / end), narrow, difference.level) for end in ends
+        images_for(wider * difference.sd * math.sqrt(df / end), narrow, difference.level)
+        for end in ends
     )
     return max(few, difference.n + 1), max(many, difference.n + 1)

@@ -27,6 +27,8 @@ Seeds = Mapping[str, Mapping[int, float]]
 TWICE_THE_IMAGES = 1 - math.sqrt(1 / 2)
 """By what share twice the images narrow an interval, the widening by few images aside."""
 
+_HALF = 0.5  # of the variance of the mean: what seeds have to make for seeds to help
+
 
 @dataclass(frozen=True)
 class Account:
@@ -35,7 +37,7 @@ class Account:
     Attributes:
         images: On which all trials have all seeds.
         seeds: Per image.
-        contrasts: Pooled.
+        contrasts: Pooled; of a factorial, its effects.
         image: Between images, the same for both trials: pairing removes it.
         seed: Between seeds on one image, the same for both trials: pairing removes it.
         trial_image: Of the difference, between images: how far images disagree about a trial.
@@ -61,13 +63,25 @@ class Account:
         return math.isfinite(self.share)
 
     @property
-    def twice_the_seeds(self) -> float:
-        """By what share twice the seeds would narrow an interval; NaN if not estimable."""
-        return 1 - math.sqrt(1 - self.share / 2)
+    def twice_the_seeds(self) -> str:
+        """By what share twice the seeds would narrow an interval, with the ends of its interval."""
+        gain, low, high = (
+            1 - math.sqrt(1 - share / 2) for share in (self.share, self.share_low, self.share_high)
+        )
+        return f"{gain:.0%} ({low:.0%} to {high:.0%})"
+
+    @property
+    def tells(self) -> bool:
+        """True if the data tell whether seeds make more or less than half of the variance."""
+        return not self.share_low < _HALF < self.share_high
 
     @property
     def advice(self) -> str:
         """What to buy, in a sentence."""
+        if not self.contrasts:
+            return "not estimable: nothing that was asked has a result"
+        if not self.images:
+            return "not estimable: no image has all results of what is compared"
         if self.images < 2:
             return "not estimable: it takes two images or more"
         if self.seeds < 2:
@@ -76,10 +90,12 @@ class Account:
             return "not estimable: the differences are the same for all images and seeds"
         known = f"{self.share:.0%} ({self.share_low:.0%} to {self.share_high:.0%})"
         gains = (
-            f"twice the seeds narrow intervals by {self.twice_the_seeds:.0%}, "
+            f"twice the seeds narrow intervals by {self.twice_the_seeds}, "
             f"twice the images by {TWICE_THE_IMAGES:.0%}"
         )
-        what = "buy images" if self.share < 0.5 else "seeds help too, where images are short"
+        what = "buy images" if self.share < _HALF else "seeds help too, where images are short"
+        if not self.tells:
+            what = "buy images, as these data do not tell whether seeds help too"
         return f"{what}: seeds make {known} of the variance of the mean; {gains}"
 
 
@@ -94,23 +110,40 @@ def account(firsts: Sequence[Seeds], second: Seeds) -> Account:
         firsts: Value per image and seed of each trial, failed fits left out.
         second: The same of the trial that they are compared with.
     """
-    if not firsts:
+    return _account([([first], [second]) for first in firsts])
+
+
+def account_of_effects(
+    halves: Sequence[tuple[Sequence[Seeds], Sequence[Seeds]]],
+) -> Account:
+    """Take the variance of the effects of a factorial apart in the same way.
+
+    An interaction counts with the difference of its halves, half of what it is reported as, so that
+    all effects are on the scale of a main effect.
+
+    Args:
+        halves: Of each effect the cells of both halves, see `effect`: value per image and seed.
+    """
+    return _account(halves)
+
+
+def _account(halves: Sequence[tuple[Sequence[Seeds], Sequence[Seeds]]]) -> Account:
+    if not halves:
         return Account(0, 0, 0)
-    images, seeds = _complete([*firsts, second])
+    images, seeds = _complete([cell for half in halves for side in half for cell in side])
     n, r = len(images), len(seeds)
     if n < 2 or r < 2:
-        return Account(n, r, len(firsts))
-    base = _matrix(second, images, seeds)
-    arms = [_matrix(first, images, seeds) for first in firsts]
-    between, within = _pooled([arm - base for arm in arms])
-    main_between, main_within = _pooled([(arm + base) / 2 for arm in arms])
+        return Account(n, r, len(halves))
+    tables = [[_mean(side, images, seeds) for side in half] for half in halves]
+    between, within = _pooled([first - second for first, second in tables])
+    main_between, main_within = _pooled([(first + second) / 2 for first, second in tables])
     # The mean of two trials holds half the variance of one trial's own part, a difference twice.
     seed = main_within - within / 4
     image = (main_between - main_within) / r - (between - within) / r / 4
     found = Account(
         n,
         r,
-        len(firsts),
+        len(halves),
         image=_root(image),
         seed=_root(seed),
         trial_image=_root((between - within) / r),
@@ -136,8 +169,10 @@ def _complete(arms: Sequence[Seeds]) -> tuple[list[str], list[int]]:
     return images, sorted(set.intersection(*sets)) if sets else []
 
 
-def _matrix(arm: Seeds, images: Sequence[str], seeds: Sequence[int]) -> np.ndarray:
-    return np.array([[arm[image][seed] for seed in seeds] for image in images])
+def _mean(arms: Sequence[Seeds], images: Sequence[str], seeds: Sequence[int]) -> np.ndarray:
+    """Return the mean over arms, shape (images, seeds)."""
+    values = [[[arm[image][seed] for seed in seeds] for image in images] for arm in arms]
+    return np.mean(values, axis=0)
 
 
 def _pooled(tables: Sequence[np.ndarray]) -> tuple[float, float]:

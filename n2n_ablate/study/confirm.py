@@ -10,16 +10,18 @@ from n2n_ablate.study.model import BASELINE, Trial
 from n2n_ablate.study.plan import Plan
 
 
-def confirmation(plan: Plan, best: Sequence[Trial] = ()) -> Plan:
+def confirmation(plan: Plan, best: Sequence[Trial] = (), before: Sequence[Trial] = ()) -> Plan:
     """Return the plan of a study's confirmation.
 
     Its trials are a baseline of its own, the contrasts that the study had budget for, and the best
     of its search. All of them but the baseline are its contrasts, so that its intervals hold at
-    once. What the search chose was chosen on other images: given that, the family is fixed.
+    once. What the search chose was chosen on other images: given that, the family is fixed. What
+    was confirmed on the same images before stays in it: these images had their say on that too.
 
     Args:
         plan: The study's. Its profile says what to confirm on.
         best: Trials of the search, see `chosen`; those that are contrasts already are left out.
+        before: Trials that were confirmed on the same images by an earlier command.
 
     Raises:
         StudyError: The profile has no confirmation.
@@ -31,6 +33,10 @@ def confirmation(plan: Plan, best: Sequence[Trial] = ()) -> Plan:
     asked = _asked(plan)
     known = {plan.baseline.recipe, *(trial.recipe for trial in asked)}
     found = [replace(trial, role="declared") for trial in best if trial.recipe not in known]
+    known |= {trial.recipe for trial in found}
+    names = {trial.name for trial in (*asked, *found)}
+    new = [trial for trial in before if trial.recipe not in known and trial.name not in names]
+    old = [replace(trial, role="declared") for trial in new]
     profile = replace(
         plan.profile,
         images=confirm.images,
@@ -39,7 +45,7 @@ def confirmation(plan: Plan, best: Sequence[Trial] = ()) -> Plan:
         trials=0,
         confirm=None,
     )
-    declared = (*asked, *found)
+    declared = (*asked, *found, *old)
     return replace(
         plan,
         profile=profile,
@@ -49,6 +55,7 @@ def confirmation(plan: Plan, best: Sequence[Trial] = ()) -> Plan:
         whole=frozenset(),
         contrasts=tuple(trial.name for trial in declared),
         confirming=True,
+        before=tuple(trial.name for trial in old if trial.name not in plan.contrasts),
     )
 
 

@@ -36,6 +36,7 @@ class Plan:
         metrics: What is measured, by name.
         settings: What the user changed on the command line, as typed.
         confirming: True if this is the plan of a confirmation, see `study.confirmation`.
+        before: Of a confirmation: names of the contrasts that only an earlier command asked for.
         effects: Of a factorial design, in place of contrasts.
     """
 
@@ -51,6 +52,7 @@ class Plan:
     metrics: Mapping[str, Part]
     settings: tuple[str, ...] = ()
     confirming: bool = False
+    before: tuple[str, ...] = ()
     effects: tuple[Effect, ...] = ()
 
     @property

@@ -39,6 +39,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
         "metrics": {name: part.plain() for name, part in plan.metrics.items()},
         "whole": sorted(plan.whole),
         "confirming": plan.confirming,
+        "before": list(plan.before),
         "effects": [[own.name, own.order, own.plus, own.minus] for own in plan.effects],
     }
 
@@ -76,6 +77,7 @@ def from_json(data: Mapping[str, Any]) -> Plan:
         metrics={name: Part.read(part, name) for name, part in data["metrics"].items()},
         settings=tuple(data["settings"]),
         confirming=data["confirming"],
+        before=tuple(data.get("before", ())),
         effects=tuple(
             Effect(name, order, tuple(plus), tuple(minus))
             for name, order, plus, minus in data["effects"]

@@ -180,7 +180,7 @@ def _confirmation(result: StudyResult, condition: str) -> str:
     rows = ["Confirmed on images and seeds that no trial above saw:", ""]
     rows += ["| trial | before | confirmed | verdict | shrinkage |", "|---|---|---|---|---|"]
     for pair in confirmed.pairs(result, condition):
-        name = f"{pair.name} (the search's best)" if pair.best else pair.name
+        name = f"{pair.name} ({pair.mark})" if pair.mark else pair.name
         gone = confirmed.told_shrinkage(pair)
         cells = (name, shown(pair.before), shown(pair.after), pair.verdict, gone)
         rows.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")

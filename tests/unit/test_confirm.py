@@ -11,6 +11,8 @@ import pytest
 from n2n_ablate.errors import ImageError, StudyError
 from n2n_ablate.images.held_out import require_different
 from n2n_ablate.journal import reopen
+from n2n_ablate.report.markdown import markdown
+from n2n_ablate.report.model import build
 from n2n_ablate.results import answer, confirmed, export
 from n2n_ablate.results.header import header_of
 from n2n_ablate.screen import tables
@@ -334,12 +336,64 @@ def test_a_study_that_is_stopped_anywhere_goes_on_as_if_it_had_not_been(
     assert told[0]["confirmation"]["conditions"] == told[1]["confirmation"]["conditions"]
 
 
-def test_a_larger_search_confirms_its_new_best_and_forgets_the_old_one(finished):
+def test_a_larger_search_confirms_its_new_best_beside_the_old_one(finished):
+    """The held-out images had their say on both, so the intervals allow for both."""
     before = finished[1].confirmed.plan.contrasts
-    after = drawn.opened(trials=12).run().confirmed
-    found = reopen.reopen(Path("mlruns"), "drawn").result.confirmed
-    assert {item.trial.name for item in found.trials} == {x.trial.name for x in after.trials}
-    assert before[:2] == after.plan.contrasts[:2]
+    goes_on = drawn.opened(trials=12)
+    result = goes_on.run()
+    later = result.confirmed
+    new, old = later.plan.contrasts[2], before[2]
+    assert new != old
+    assert later.plan.contrasts == (*before[:2], new, old)
+    assert later.plan.before == (old,)
+    assert goes_on.trained == (12 - 7) * 4 + 6  # the confirmation trains its new best alone
+    gaps = {line.name: line.difference for line in later.lines(LABEL)}
+    assert {gaps[name].level for name in later.plan.contrasts} == {family_level(4)}
+    found = reopen.reopen(Path("mlruns"), "drawn")
+    assert not found.problems()
+    told = [
+        export.to_json(one, header)["confirmation"]
+        for one, header in ((result, goes_on.header), (found.result, found.header))
+    ]
+    assert told[0]["conditions"] == told[1]["conditions"]
+    assert told[1]["conditions"][0]["family"]["contrasts"] == 4
+    rows = export.to_json(found.result, found.header)["conditions"][0]["confirmed"]
+    marks = [(row["name"], row["best_of_search"], row["confirmed_before"]) for row in rows]
+    assert marks[2:] == [(new, True, False), (old, False, True)]
+
+
+def test_what_was_confirmed_before_is_told_wherever_the_confirmation_is(finished):
+    from rich.console import Console
+
+    result = drawn.opened(trials=12).run()
+    old = result.confirmed.plan.before[0].rpartition("=")[2]
+    console = Console(width=100, file=io.StringIO())
+    console.print(tables.confirm_table(result, LABEL))
+    assert f"{old} (confirmed before)" in console.file.getvalue()
+    legend = tables.confirm_legend(result, LABEL)
+    assert "98.8 %, so that all 4 hold at once" in legend[0]
+    assert "the intervals allow for it" in " ".join(legend)
+    assert max(map(len, legend)) <= 80
+    found = reopen.reopen(Path("mlruns"), "drawn")
+    assert f"{old} (confirmed before) is" in answer.sentence(found.result, found.header, LABEL)
+    page = markdown(build(found))
+    assert f"{old} (confirmed before)" in page
+    assert "Confirmed before: an earlier command tried it on these images" in page
+    assert "and 1 trial that was confirmed on these images before were trained again" in page
+
+
+def test_other_held_out_images_begin_a_family_of_their_own_and_the_first_are_remembered(finished):
+    first = finished[1].confirmed.plan.contrasts[2]
+    Path("fresh").mkdir()
+    for place in range(6):
+        drawn.photo(Path("fresh") / f"{place}.png", seed=200 + place)
+    elsewhere = drawn.opened(trials=12, confirm_images=["fresh"]).run().confirmed
+    assert elsewhere.plan.before == ()
+    back = drawn.opened(trials=12).run().confirmed
+    assert back.plan.before == (first,)
+    both = drawn.opened(trials=7, confirm_images=["fresh", "held/00.png"]).run().confirmed
+    assert both.plan.before == (elsewhere.plan.contrasts[2],)
+    assert both.plan.contrasts[2] == first
 
 
 def test_without_a_confirmation_a_hint_says_so(home):

@@ -1,6 +1,7 @@
 """What is measured of a sampler agrees with what algebra says, and its errors are what they say."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -306,7 +307,20 @@ def test_only_a_leak_beyond_its_error_is_clear():
     found = diagnose(ThreeByThree(0.01), WHITE)
     assert clear_leak(found.total) == 0
     assert [item.word for item in concerns(found)] == [""]
-    assert "declares a leak" in concerns(found)[0].sentence
+    assert "declares a leak, but one of 0.01 or more cannot be seen" in concerns(found)[0].sentence
+
+
+@pytest.mark.parametrize(
+    ("error", "told"), [(0.013, "standard error 0.013"), (math.inf, "standard error unknown")]
+)
+def test_a_declared_leak_that_may_be_there_is_not_said_to_be_unseen(error, told):
+    found = diagnose(ThreeByThree(0.01), WHITE)
+    leak, back = Estimate(0.036, error, 4), Estimate(0.034, 0.012, 4)
+    (only,) = concerns(replace(found, total=replace(found.total, leak=leak, back=back)))
+    assert only.word == ""
+    assert only.sentence == (
+        f"declares a leak, but it cannot be told from 0 (+0.036, back +0.034; {told})."
+    )
 
 
 def test_noisy_images_that_are_there_are_used_first():

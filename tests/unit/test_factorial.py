@@ -131,7 +131,7 @@ def test_an_image_that_one_cell_lost_is_left_out_and_told():
     assert effect([cell, {}], [cell, cell]) is None
 
 
-def result(planned, gains, spread=0.02, images=6):
+def result(planned, gains, spread=0.02, images=6, seeds=1):
     """Return a study in which the changes are worth these gains, by name; a pair beyond its sum."""
     rng = np.random.default_rng(1)
     trials = []
@@ -143,10 +143,11 @@ def result(planned, gains, spread=0.02, images=6):
             Row(
                 "sigma 25",
                 f"image-{k}",
-                0,
+                seed,
                 fit(20 + 3 * k + total + spread * rng.standard_normal()),
             )
             for k in range(images)
+            for seed in range(seeds)
         ]
         trials.append(TrialResult(trial, tuple(rows)))
     return StudyResult(planned, tuple(trials))
@@ -176,6 +177,22 @@ def test_effects_are_found_with_one_family_of_intervals(planned):
     assert lines[A].difference.critical == t_critical(level, 6)
 
 
+def test_the_account_of_a_factorial_is_that_of_its_effects(planned):
+    found = result(planned, {A: -0.5}, images=4, seeds=2)
+    account = found.account("sigma 25")
+    assert (account.images, account.seeds, account.contrasts) == (4, 2, 9)
+    assert account.estimable
+    # Rows differ by seed alone, in 6 or 4 cells on each side of an effect.
+    assert 0.02 * (2 / 6) ** 0.5 / 2 < account.trial_seed < 0.02 * (2 / 4) ** 0.5 * 2
+    assert any(line.startswith("Twice the images") for line in legend(found, "sigma 25"))
+    told = " ".join(legend(result(planned, {}, spread=0.3), "sigma 25"))
+    assert "would settle: so many new images, in a study of their own." in told
+    cut = replace(found, trials=tuple(t for t in found.trials if t.trial.name != f"{A}, {F}"))
+    assert 0 < cut.account("sigma 25").contrasts < 9
+    none = replace(found, trials=found.trials[:1])
+    assert "nothing that was asked has a result" in none.account("sigma 25").advice
+
+
 def test_a_cell_without_a_result_leaves_its_effects_open(planned):
     found = result(planned, {})
     cut = replace(found, trials=tuple(t for t in found.trials if t.trial.name != f"{A}, {F}"))
@@ -203,7 +220,7 @@ def test_the_answer_table_and_json_tell_the_effects(planned):
     table = effects_table(found, "sigma 25")
     assert [column.header for column in table.columns] == ["effect", "dB", "verdict"]
     assert table.row_count == 9
-    assert any("all 9 hold at once" in line for line in legend(found))
+    assert any("all 9 hold at once" in line for line in legend(found, "sigma 25"))
     (condition,) = export.to_json(found, Header(plan=planned, **HEADER))["conditions"]
     told = {own["name"]: own for own in condition["effects"]}
     assert told[A]["verdict"] == "worse"

@@ -276,7 +276,12 @@ def test_the_legend_explains_interval_and_words(bench, seeded):
     )
     assert tables.legend(found(bench, base=[26.0, 28.0]), "sigma 25") == []
     unclear = found(bench, base=[26.0, 28.0, 26.3, 28.2], contrast=[25.9, 28.1, 26.4, 28.0])
-    assert "twice the images" in tables.legend(unclear, "sigma 25")[-1]
+    assert "would settle: so many new images, in a study or a race (--until-settled)" in " ".join(
+        tables.legend(unclear, "sigma 25")
+    )
+    told_of = tables.legend(unclear, "sigma 25")[-2:]
+    assert told_of[0] == "Twice the images would narrow these intervals by 29%,"
+    assert told_of[1].startswith("twice the seeds by ")
     assert max(map(len, [*told, *tables.legend(unclear, "sigma 25")])) <= 80
 
 

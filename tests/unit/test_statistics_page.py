@@ -93,6 +93,13 @@ def test_what_is_quoted_from_the_drawn_studies_is_there():
     assert max(ours) < 0.03
     bound = sum(0.05 / 2 / rank for rank in range(1, 11))
     assert bound == pytest.approx(0.07, abs=0.005)
+    two, three = FOUND["more images"][:2]
+    assert (two["images"], three["images"]) == ("6, 24", "6, 12, 24")
+    assert f"[{two['going on'] * 100:.0f} %]" in text
+    assert f"in {three['going on'] * 100:.0f} % with a look at 12 between" in text
+    turns = FOUND["in turn"][-1]
+    assert f"{turns['all counted, until a word'] * 100:.0f} % with four bests in turn" in text
+    assert f"alone would make {turns['the last alone, until a word'] * 100:.0f} %" in text
 
 
 def test_stored_results_keep_what_the_page_promises():
@@ -108,6 +115,8 @@ def test_stored_results_keep_what_the_page_promises():
         )
         <= 0.05
     )
+    assert max(row["a race from the start"] for row in FOUND["more images"]) <= 0.05
+    assert max(row["all counted, as planned"] for row in FOUND["in turn"]) <= 0.05
 
 
 def test_stored_curves_and_surfaces_keep_what_they_promise():

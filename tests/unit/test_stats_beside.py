@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,13 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
+from n2n_ablate.running.race import sizes_for
+from n2n_ablate.screen import tables
 from n2n_ablate.stats import (
     Difference,
+    Looks,
     account,
+    account_of_effects,
     band,
     bca,
     crossing,
     detectable,
+    family_level,
     images_for,
     images_to_settle,
     kendall,
@@ -25,6 +31,7 @@ from n2n_ablate.stats import (
     sign_flip,
     t_critical,
 )
+from n2n_ablate.stats.power import LAST_LOOK
 
 values = st.lists(st.floats(-9, 9).map(lambda value: round(value, 3)), min_size=1, max_size=9)
 
@@ -156,6 +163,28 @@ def test_the_range_of_images_is_worked_by_hand():
         assert many == max(7, images_for(0.1 * math.sqrt(5 / 1.6103), narrow))
 
 
+def test_after_looks_it_is_a_race_that_so_many_images_would_settle():
+    looks = Looks((4, 6, 8, 12), contrasts=3)
+    gaps = np.resize([1.0, -1.0], 12)
+    plain = difference(gaps, family_level(3))
+    last, early = (replace(plain, critical=looks.critical[place]) for place in (-1, 0))
+    wider = last.critical / plain.critical
+    half = 0.4  # of a mean that is narrow enough to exclude zero
+    many = [
+        images_to_settle(replace(gap, gaps=tuple(gaps + half)), 0.05)[1] for gap in (plain, last)
+    ]
+    spread = plain.sd * math.sqrt(11 / scipy_stats.chi2.isf(0.9, 11))
+    level = family_level(3)
+    assert many == [images_for(spread, half, level), images_for(wider * spread, half, level)]
+    assert many[1] > many[0]
+    # An early look is wider by far, which says nothing about the last one.
+    assert early.critical > 2 * plain.critical
+    for images in (4, 6, 12, 24, 60):
+        found = Looks(sizes_for(images), contrasts=3).critical[-1] / t_critical(level, images)
+        assert found <= LAST_LOOK
+    assert images_to_settle(early, 0.05)[1] < 2 * images_to_settle(plain, 0.05)[1]
+
+
 def test_what_left_a_contrast_open_would_not_settle_it():
     # sd .06 on 24 images, so half-width .0253: the low end of the range alone would be below 24
     pattern = np.array([-1.0, 1.0] * 12)
@@ -239,7 +268,7 @@ def test_seeds_alone_are_named_as_the_cause():
         ([[1.0], [2.0]], "one seed"),
         ([[1.0, 2.0]], "two images"),
         ([[1.0, 1.0], [1.0, 1.0]], "the same for all"),
-        ([[math.nan, 2.0], [math.nan, 1.0]], "two images"),
+        ([[math.nan, 2.0], [math.nan, 1.0]], "no image has all results"),
     ],
 )
 def test_what_cannot_be_estimated_is_said(matrix, told):
@@ -255,8 +284,38 @@ def test_an_image_that_lost_a_seed_is_left_out_of_the_account():
     del whole["2"][1]
     found = account([whole], table([[0, 0]] * 3))
     assert found.images == 2
-    assert account([], {}).advice.startswith("not estimable")
-    assert account([{}], table([[1, 2]])).images == 0
+    assert "nothing that was asked has a result" in account([], {}).advice
+    none = account([{}], table([[1, 2]] * 5))
+    assert none.images == 0
+    assert "no image has all results" in none.advice
+    assert "no image has all results" in account([table([[1, 2]] * 5)], {}).advice
+
+
+def test_an_account_of_effects_is_that_of_the_differences_of_their_halves():
+    rng = np.random.default_rng(3)
+    cells = [rng.normal(0, 1, (5, 2)) for _ in range(4)]
+    first, second = (cells[0] + cells[1]) / 2, (cells[2] + cells[3]) / 2
+    halves = [(list(map(table, cells[:2])), list(map(table, cells[2:])))]
+    found, same = account_of_effects(halves), account([table(first)], table(second))
+    for name in ("trial_image", "trial_seed", "image", "seed", "share", "share_low", "share_high"):
+        assert getattr(found, name) == pytest.approx(getattr(same, name)), name
+    lost = [([table(cells[0]), {"0": {0: 1.0}}], list(map(table, cells[2:])))]
+    assert account_of_effects(lost).images == 0
+
+
+@pytest.mark.parametrize(
+    ("images", "seeds", "tells"), [(4, 0.12, False), (40, 0.01, True), (200, 1.0, True)]
+)
+def test_what_few_images_do_not_tell_of_seeds_is_not_said(images, seeds, tells):
+    rng = np.random.default_rng(4)
+    gaps = rng.normal(0, 0.12, (images, 1)) + rng.normal(0, seeds, (images, 2))
+    found = account([table(gaps)], table(np.zeros((images, 2))))
+    assert found.tells is tells
+    assert ("do not tell" in found.advice) is not tells
+    assert ("do not tell" in "".join(tables.narrowing(found))) is not tells
+    ends = [1 - math.sqrt(1 - share / 2) for share in (found.share_low, found.share_high)]
+    assert "({:.0%} to {:.0%})".format(*ends) in tables.narrowing(found)[-1]
+    assert max(map(len, tables.narrowing(found))) <= 80
 
 
 # Rankings
