@@ -204,7 +204,7 @@ def _contrasts(result: StudyResult, condition: str) -> list[Comparison]:
     return [compare(result, item, base, condition) for item in result.contrasts] if base else []
 
 
-def arms(result: StudyResult, condition: str, most: int) -> list[TrialResult]:
+def arms(result: StudyResult, condition: str, most: int | None = None) -> list[TrialResult]:
     """Return the trials worth a curve or a picture: baseline, contrasts, the highest, references."""
     by_name = {item.trial.name: item for item in result.trials}
     best = answer.best(result, condition)

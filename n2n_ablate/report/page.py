@@ -212,9 +212,10 @@ def _curves(report: Report, section: Section, slug: str) -> Figure | None:
         section.names.get(item.trial.name, item.trial.name): item
         for item in arms(result, here, _CURVES)
     }
-    drawn = [charts.curves(chosen, here)]
+    colours = charts.colours(report)
+    drawn = [charts.curves(chosen, here, colours)]
     if result.baseline is not None:
-        drawn.append(charts.gains(chosen, result.baseline, here))
+        drawn.append(charts.gains(chosen, result.baseline, here, colours))
     of = " in the confirmation" if report.result.confirmed else ""
     texts = (
         f"Mean PSNR by training step{of}",
@@ -240,7 +241,7 @@ def _diagnostics(report: Report, section: Section, slug: str) -> Figure | None:
         f"line can be compared.{_not_confirmed(report)}"
     )
     dots = [replace(dot, trial=section.names.get(dot.trial, dot.trial)) for dot in dots]
-    chart = diagnostic_figures.psnr_by_diagnostics(dots, width=_WIDTH)
+    chart = diagnostic_figures.psnr_by_diagnostics(dots, charts.colours(report), width=_WIDTH)
     return Figure([inline(chart, f"diagnostics-{slug}", text)], text)
 
 
@@ -250,7 +251,7 @@ def _loss(report: Report, section: Section, slug: str) -> Figure | None:
     own = finals(report.result, section.condition.label)
     kept = {line.name for line in section.lines if line.role != "reference"}
     shown = {section.names[name]: values for name, values in own.items() if name in kept}
-    chart = diagnostic_figures.psnr_by_loss(shown, width=1.4 * _WIDTH)
+    chart = diagnostic_figures.psnr_by_loss(shown, charts.colours(report), width=1.4 * _WIDTH)
     text = (
         "PSNR against the final training loss: a dot per trial and image, a line per image."
         f"{_not_confirmed(report)}"
