@@ -16,7 +16,7 @@ from n2n_ablate.pictures import diagnostics as diagnostic_figures
 from n2n_ablate.pictures.sampler import sampler_picture
 from n2n_ablate.registry import Registry
 from n2n_ablate.report import charts, panels, responses, words
-from n2n_ablate.report.model import Report, Section, arms
+from n2n_ablate.report.model import Report, Section, arms, left_out
 from n2n_ablate.report.svg import data_png, inline
 from n2n_ablate.results.diagnoses import finals, points
 from n2n_ablate.stats.response import Response
@@ -81,6 +81,7 @@ def page(report: Report, registry: Registry | None = None) -> str:
         plan=report.found.plan,
         views=[_view(report, item, labels[item.condition.label]) for item in report.sections],
         samplers=_samplers(report, registry),
+        fewer_samplers=left_out(report.result, report.found.plan.conditions[0].label, _SAMPLERS),
         style=Markup(style),
         words=words,
         version=__version__,
@@ -122,7 +123,7 @@ def _view(report: Report, section: Section, slug: str) -> View:
         ),
         figures=_figures(report, section, slug),
         strips=strips,
-        strips_caption=panels.caption(report, strips),
+        strips_caption=panels.caption(report, section, strips),
     )
 
 
@@ -228,7 +229,9 @@ def _curves(report: Report, section: Section, slug: str) -> Figure | None:
     ]
     told = "; ".join(texts[: len(parts)])
     same = ", in the same colours" if len(parts) > 1 else ""
-    return Figure(parts, f"{told}{same}. Dashed: the baseline.") if parts else None
+    fewer = left_out(result, here, _CURVES)
+    text = f"{told}{same}. Dashed: the baseline. {fewer}".rstrip()
+    return Figure(parts, text) if parts else None
 
 
 def _diagnostics(report: Report, section: Section, slug: str) -> Figure | None:

@@ -22,6 +22,7 @@ from n2n_ablate.errors import AblateError, StudyError
 from n2n_ablate.journal import reopen
 from n2n_ablate.journal.gallery import gallery
 from n2n_ablate.output import Output
+from n2n_ablate.report import panels
 from n2n_ablate.report.latex import escaped as tex
 from n2n_ablate.report.latex import latex
 from n2n_ablate.report.markdown import escaped as md
@@ -201,6 +202,21 @@ def test_a_trial_has_one_colour_in_all_figures(whole, registry, monkeypatch):
     assert contrast == [contrast[0]] * 3 != baseline
     lines = [line.get_color() for line in drawn["curves-1-sigma-25"].axes[0].lines]
     assert contrast[0] in lines
+
+
+def test_captions_say_how_many_trials_have_no_picture_and_which_go_first(
+    whole, registry, monkeypatch
+):
+    told = {
+        2: "2 of 4 trials are shown, 2 left out: first the baseline",
+        9: "3 of 4 trials are shown, 1 left out: first the baseline",  # a place of the search
+    }
+    for room, sentence in told.items():
+        monkeypatch.setattr(panels, "_ARMS", room)
+        monkeypatch.setattr(pages, "_CURVES", room)
+        own = re.findall("<figcaption>(.*?)</figcaption>", page(whole[0], registry), re.DOTALL)
+        for start in ("Denoised images", "Mean PSNR by training step"):
+            assert sentence in next(text for text in own if text.startswith(start))
 
 
 def test_markdown_keeps_names_from_being_markup(found):
