@@ -98,17 +98,17 @@ def _inside(key: str, level: Level, factors: Sequence[Factor], registry: Registr
     kind, _, name = key.partition(".")
     whole = next((factor for factor in factors if factor.key == kind), None)
     values = [item.value for item in whole.levels] if whole else []
-    parts = [Part(value) if isinstance(value, str) else value for value in values]
-    having = [
-        part
-        for part in parts
-        if isinstance(part, Part)
-        and any(item.name == name for item in registry.get(kind, part.name).parameters)
+    parts = [
+        Part(value) if isinstance(value, str) else value
+        for value in values
+        if isinstance(value, str | Part)
     ]
+    known = [[item.name for item in registry.get(kind, part.name).parameters] for part in parts]
+    having = [part for part, own in zip(parts, known, strict=True) if name in own]
     if not having or len(having) == len(parts):
         return ""
-    without = next(part for part in parts if part not in having)
-    levels = (without if without.parameters else without.name, having[0].replace(name, level.value))
+    other = next(part for part in parts if part not in having)
+    levels = (other if other.parameters else other.name, having[0].replace(name, level.value))
     return (
         f" Only some levels of '{kind}' have a '{name}': leave the factor '{key}' out and write it "
         f"into those levels, as tables: {kind} = {toml(levels)}"
