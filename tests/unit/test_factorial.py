@@ -203,7 +203,7 @@ def test_the_answer_table_and_json_tell_the_effects(planned):
     table = effects_table(found, "sigma 25")
     assert [column.header for column in table.columns] == ["effect", "dB", "verdict"]
     assert table.row_count == 9
-    assert any("all 9 hold at once" in line for line in legend(found))
+    assert any("all 9 hold at once" in line for line in legend(found, "sigma 25"))
     (condition,) = export.to_json(found, Header(plan=planned, **HEADER))["conditions"]
     told = {own["name"]: own for own in condition["effects"]}
     assert told[A]["verdict"] == "worse"

@@ -1,0 +1,66 @@
+"""What tables of differences share: names that break where they may, verdicts and how to read them."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Collection
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
+from rich.text import Text
+
+from n2n_ablate.stats import UNDECIDED
+
+_STYLE = {
+    "better": "green",
+    "worse": "red",
+    "equivalent": "cyan",
+    UNDECIDED: "dim",
+    "above the sum": "green",
+    "below the sum": "red",
+    "additive": "cyan",
+}
+_UNCLEAR = "unclear"  # the word of sentences is too wide for a column
+
+
+class Name:
+    """A trial's name: too long for its column, it breaks behind a dot, underscore or equals sign."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield the lines for the width there is."""
+        yield Text("\n".join(_Wrapper(options.max_width).wrap(self.text)))
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        """Return the width of its longest piece and of the whole."""
+        pieces = Text("\n".join(_Wrapper(1, break_long_words=False).wrap(self.text)))
+        return Measurement(
+            Measurement.get(console, options, pieces).maximum,
+            Measurement.get(console, options, Text(self.text)).maximum,
+        )
+
+
+class _Wrapper(textwrap.TextWrapper):
+    wordsep_re = re.compile(r"(\s+)|(?<=[._])(?=[^\W\d])|(?<==)")
+
+
+def verdict(word: str) -> Text:
+    """Return the cell of a verdict."""
+    return Text(_UNCLEAR if word == UNDECIDED else word, style=_STYLE.get(word, ""))
+
+
+def how_to_read(found: Collection[str], margin: float) -> list[str]:
+    """Return what the verdicts of a table mean.
+
+    Args:
+        found: Those that are in it.
+        margin: In dB: what counts as equivalent.
+    """
+    equal = f"equivalent: within \u00b1{margin:g} dB; " if margin > 0 else ""
+    told = [f"{equal}better, worse: excludes 0; {_UNCLEAR}: neither."]
+    if UNDECIDED in found:
+        told.append(f"{_UNCLEAR}: called {UNDECIDED} in sentences, reports and --json.")
+    return told
