@@ -25,26 +25,35 @@ _UNCLEAR = "unclear"  # the word of sentences is too wide for a column
 
 
 class Name:
-    """A trial's name: too long for its column, it breaks behind a dot, underscore or equals sign."""
+    """A trial's name. A word too long for its column breaks behind . _ - or = where it can."""
 
     def __init__(self, text: str) -> None:
         self.text = text
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the lines for the width there is."""
-        yield Text("\n".join(_Wrapper(options.max_width).wrap(self.text)))
+        yield Text("\n".join(self._lines(options.max_width)))
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        """Return the width of its longest piece and of the whole."""
-        pieces = Text("\n".join(_Wrapper(1, break_long_words=False).wrap(self.text)))
+        """Return the width of the longest piece and that of the whole."""
+        pieces = Text("\n".join(self._lines(1, break_long_words=False)))
         return Measurement(
             Measurement.get(console, options, pieces).maximum,
             Measurement.get(console, options, Text(self.text)).maximum,
         )
 
+    def _lines(self, width: int, *, break_long_words: bool = True) -> list[str]:
+        words = textwrap.wrap(
+            self.text, width, break_long_words=False, break_on_hyphens=False
+        )  # at spaces, as long as that is enough
+        inside = _Inside(width, break_long_words=break_long_words)
+        return [piece for word in words for piece in inside.wrap(word)]
 
-class _Wrapper(textwrap.TextWrapper):
-    wordsep_re = re.compile(r"(\s+)|(?<=[._])(?=[^\W\d])|(?<==)")
+
+class _Inside(textwrap.TextWrapper):
+    """Breaks words, but no numbers."""
+
+    wordsep_re = re.compile(r"(\s+)|(?<=[._-])(?=[^\W\d])|(?<==)")
 
 
 def verdict(word: str) -> Text:

@@ -37,3 +37,8 @@ def test_the_citation_is_of_this_version_and_licence():
     assert given == (own["name"], own["version"], own["license"])
     assert cited["cff-version"] == "1.2.0"
     assert {"title", "authors", "type"} <= set.intersection(*map(set, cited["references"]))
+
+
+def test_the_readme_installs_the_torch_that_is_asked_for():
+    (torch,) = (item for item in PROJECT["project"]["dependencies"] if item.startswith("torch"))
+    assert f"pip install '{torch}' --index-url" in (ROOT / "README.md").read_text()

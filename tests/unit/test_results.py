@@ -305,11 +305,11 @@ def test_the_table_keeps_every_number_whole_at_any_width(bench, width):
 def test_names_break_behind_dots_underscores_and_equals_signs():
     console = Console(file=io.StringIO(), width=20)
     grid = Table.grid()
-    name = "loss.consistency_weight=0.25, sampler.center=0.5"
+    name = "sampler=stripe, loss.consistency_weight=0.25, sampler.center=0.5"
     grid.add_row(Name(name))
     console.print(grid)
     lines = [line.rstrip() for line in console.file.getvalue().splitlines()]
-    assert lines == ["loss.consistency_", "weight=0.25,", "sampler.center=0.5"]
+    assert lines == ["sampler=stripe,", "loss.consistency_", "weight=0.25,", "sampler.center=0.5"]
     narrow = Table.grid()
     narrow.add_row(Name("a" * 30))
     console.print(narrow)
