@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, Union
@@ -96,6 +97,19 @@ def written(value: Value) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(map(written, value))}]"
     return str(value)
+
+
+def toml(value: Value) -> str:
+    """Return a value as a study file has it; `read_value` reads it back."""
+    if isinstance(value, Part):
+        inside = [f"name = {toml(value.name)}"]
+        inside += [f"{key} = {toml(item)}" for key, item in value.parameters.items()]
+        return f"{{ {', '.join(inside)} }}"
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(toml, value))}]"
+    if isinstance(value, float):
+        return repr(value)  # TOML writes inf and nan as Python does
+    return json.dumps(value, ensure_ascii=False)  # basic strings of TOML escape as JSON does
 
 
 def _item(value: object, where: str) -> Scalar | Part:

@@ -33,7 +33,9 @@ def run(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Compare two trials of a study that was run: every number of one contrast; train nothing.
+    """Compare two trials of a study that was run: every number of one contrast.
+
+    Trains nothing.
 
     Example:
         n2n-ablate compare center-weight 0.2 baseline

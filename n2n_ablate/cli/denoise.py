@@ -38,7 +38,9 @@ def run(
     *,
     quiet: options.Quiet = False,
 ) -> None:
-    """Denoise one image, without any clean one, with the official recipe or a study's.
+    """Denoise one image, without any clean one.
+
+    The recipe is the official one, or a study's.
 
     Example:
         n2n-ablate denoise noisy.png -o clean.png --from-study center-weight

@@ -64,12 +64,14 @@ def run(
     *,
     as_json: options.Json = False,
 ) -> None:
-    """Measure why samplers win or lose: leak, bias, view noise and gap. Trains nothing.
+    """Measure why samplers win or lose: leak, bias, view noise and gap.
+
+    Trains nothing.
 
     Examples:
         n2n-ablate diagnose
 
-        n2n-ablate diagnose diagonal 'three-by-three(center=0.2)' --noise 'gaussian(sigma=50)'
+        n2n-ablate diagnose 'three-by-three(center=0.2)' --noise poisson
 
         n2n-ablate diagnose --study center-weight
     """

@@ -36,7 +36,7 @@ def run(
     Examples:
         n2n-ablate doctor
 
-        n2n-ablate doctor --output /data/mlruns --tracking-uri http://127.0.0.1:5000
+        n2n-ablate doctor --tracking-uri http://127.0.0.1:5000
     """
     from n2n_ablate.doctor import BROKEN, examine
 

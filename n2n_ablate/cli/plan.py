@@ -32,7 +32,9 @@ def show(
     *,
     as_json: options.Json = False,
 ) -> None:
-    """List the trials and fits of a study and how long they take; train a few steps only.
+    """List the trials and fits of a study and how long they take.
+
+    Trains a few steps only, to measure the time.
 
     Example:
         n2n-ablate plan center-weight --profile paper --device cpu

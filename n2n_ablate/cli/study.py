@@ -81,14 +81,16 @@ def run(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Run a study. Stopped halfway? Run it again: finished fits are kept.
+    """Run a study.
+
+    Stopped halfway? Run it again: finished fits are kept.
 
     Examples:
         n2n-ablate study center-weight
 
         n2n-ablate study samplers --set sampler=mine --images photos/ --seeds 2
 
-        n2n-ablate study samplers --executor ray --address 10.0.0.1:6379 --gpus-per-stack 0.25
+        n2n-ablate study samplers --executor ray --address 10.0.0.1:6379
     """
     from n2n_ablate.execute import Choice
     from n2n_ablate.output import Output
@@ -190,7 +192,7 @@ def _print(
         title = f"{runner.plan.study.name}: {label}{changed}"
         out.print(title, markup=False, highlight=False)
         out.print(tables.study_table(result, label, out.width))
-        for text in tables.legend(result, label):
+        for text in (*tables.legend(result, label), *tables.left_out(result, out.width)):
             out.print(text, markup=False, highlight=False, style="dim")
         if runner.plan.effects:
             out.print(effects_table.effects_table(result, label))
@@ -213,11 +215,13 @@ def _print(
     if not quiet:
         out.print()
         out.print("Next:", markup=False)
-        for line in _next(runner, request):
-            out.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+        for command, what in _next(runner, request):
+            out.print(f"  {command}", markup=False, highlight=False, soft_wrap=True)
+            out.print(f"    {what}", markup=False, highlight=False, style="dim")
 
 
-def _next(runner: Runner, request: Request) -> list[str]:
+def _next(runner: Runner, request: Request) -> list[tuple[str, str]]:
+    """Return commands that may follow, each with what it is for."""
     name = runner.plan.study.name
     where = [] if request.output == Path("mlruns") else ["--output", str(request.output)]
     commands = [
@@ -230,7 +234,7 @@ def _next(runner: Runner, request: Request) -> list[str]:
         commands.append((f"search on{joins}", [*_without_trials(_going_on(sys.argv[1:])), *more]))
     denoise = ["denoise", "noisy.png", "-o", "clean.png", "--from-study", name, *where]
     commands.append(("use the recipe that best prints", denoise))
-    return [f"{unsigned(shlex.join(['n2n-ablate', *words]))}    {what}" for what, words in commands]
+    return [(unsigned(shlex.join(["n2n-ablate", *words])), what) for what, words in commands]
 
 
 def _going_on(words: list[str]) -> list[str]:

@@ -42,7 +42,9 @@ def ui(
     *,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the link.")] = False,
 ) -> None:
-    """Browse studies: curves, pictures, tables. Stop it with Ctrl-C.
+    """Browse studies: curves, pictures, tables.
+
+    Stop it with Ctrl-C.
 
     Examples:
         n2n-ablate ui

@@ -21,7 +21,11 @@ _MOST = 20  # trials or images that a legend can name
 
 
 def psnr_by_diagnostics(
-    points: Sequence[Point], *, title: str = "", width: float = _WIDTH
+    points: Sequence[Point],
+    colours: Mapping[str, str],
+    *,
+    title: str = "",
+    width: float = _WIDTH,
 ) -> Figure:
     """Draw PSNR against the size of the leak and against the gap; a colour per trial, a mark per image.
 
@@ -30,6 +34,7 @@ def psnr_by_diagnostics(
 
     Args:
         points: See `relations`.
+        colours: By trial.
         title: Above everything.
         width: Of a panel, in inches.
     """
@@ -41,7 +46,7 @@ def psnr_by_diagnostics(
             (point.trial, point.image, abs(float(getattr(point, what))), point.psnr)
             for point in points
         ]
-        _scatter(axes[place], dots)
+        _scatter(axes[place], dots, colours)
         axes[place].set_xlabel(label)
         rank = found[what].rank
         told = signed(rank.value) or "cannot be told"
@@ -54,6 +59,7 @@ def psnr_by_diagnostics(
 
 def psnr_by_loss(
     finals: Mapping[str, Mapping[str, tuple[float, float]]],
+    colours: Mapping[str, str],
     *,
     title: str = "",
     width: float = _WIDTH,
@@ -62,6 +68,7 @@ def psnr_by_loss(
 
     Args:
         finals: See `loss_alone`.
+        colours: By trial.
         title: Above everything.
         width: Of the panel, in inches.
     """
@@ -73,7 +80,7 @@ def psnr_by_loss(
         for trial, own in finals.items()
         for image, (loss, psnr) in own.items()
     ]
-    _scatter(axes, dots)
+    _scatter(axes, dots, colours)
     axes.xaxis.set_major_locator(MaxNLocator(4))  # losses are long numbers
     axes.set_xlabel("final training loss")
     axes.set_ylabel("PSNR in dB")
@@ -98,20 +105,19 @@ def _panels(count: int, title: str, each: float) -> tuple[Figure, list[Axes]]:
     return figure, axes
 
 
-def _scatter(axes: Axes, dots: Iterable[tuple[str, str, float, float]]) -> None:
+def _scatter(
+    axes: Axes, dots: Iterable[tuple[str, str, float, float]], colours: Mapping[str, str]
+) -> None:
     good = [dot for dot in dots if all(map(math.isfinite, dot[2:]))]
     trials = list(dict.fromkeys(dot[0] for dot in good))
     images = list(dict.fromkeys(dot[1] for dot in good))
     for place, image in enumerate(images):
-        own = sorted((x, y, trials.index(trial)) for trial, on, x, y in good if on == image)
-        xs, ys, colours = zip(*own, strict=True)
+        own = sorted((x, y, colours[trial]) for trial, on, x, y in good if on == image)
+        xs, ys, inks = zip(*own, strict=True)
         axes.plot(xs, ys, color="0.8", lw=0.7, zorder=1)
-        mark = _MARKS[place % len(_MARKS)]
-        axes.scatter(
-            xs, ys, s=26, c=[f"C{number % 10}" for number in colours], marker=mark, zorder=2
-        )
-    for number, trial in enumerate(trials[:_MOST]):  # empty dots, for the legend alone
-        axes.scatter([], [], s=26, color=f"C{number % 10}", label=_short(trial))
+        axes.scatter(xs, ys, s=26, c=inks, marker=_MARKS[place % len(_MARKS)], zorder=2)
+    for trial in trials[:_MOST]:  # empty dots, for the legend alone
+        axes.scatter([], [], s=26, color=colours[trial], label=_short(trial))
     for place, image in enumerate(images[: len(_MARKS)]):
         axes.scatter([], [], s=26, color="0.4", marker=_MARKS[place], label=_short(image))
     axes.grid(alpha=0.25)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from n2n_ablate import stats
+from n2n_ablate.pictures.colours import of_trials
+from n2n_ablate.report.model import Report, arms
 from n2n_ablate.report.svg import plain
 from n2n_ablate.results import Line, TrialResult
 from n2n_ablate.results.answer import shown
@@ -28,7 +30,6 @@ OF_VERDICT = {
     "equivalent": "#2b8cbe",
     stats.UNDECIDED: "#b07d1e",
 }
-ARMS = ("#2b7bba", "#e07b24", "#23945a", "#b5519c", "#8c6d46", "#3aa6a6", "#d3504f")
 _LONGEST = 38  # letters of a name beside an axis
 SIZE = 9.5
 
@@ -79,9 +80,31 @@ def _difference(axes: Axes, place: int, line: Line, gap: stats.Difference) -> No
     )
 
 
-def curves(arms: Mapping[str, TrialResult], condition: str) -> Figure | None:
-    """Draw mean PSNR by step of some trials, on the images that all of them have; None without."""
-    own = {name: image_curves(item, "psnr", condition) for name, item in arms.items()}
+def colours(report: Report) -> dict[str, str]:
+    """Return the colours of all trials by what tables call them, those worth a curve first."""
+    names = {name: told for section in report.sections for name, told in section.names.items()}
+    order = [
+        item.trial.name
+        for stage in (report.deciding, report.result)
+        for section in report.sections
+        for item in arms(stage, section.condition.label)
+    ]
+    order += [item.trial.name for item in report.result.trials]
+    told = (names.get(name, name) for name in order)
+    return of_trials(names.get(BASELINE, BASELINE), told)
+
+
+def curves(
+    chosen: Mapping[str, TrialResult], condition: str, colours: Mapping[str, str]
+) -> Figure | None:
+    """Draw mean PSNR by step of some trials, on the images that all of them have; None without.
+
+    Args:
+        chosen: By what tables call them.
+        condition: Label of the noise.
+        colours: By the same names.
+    """
+    own = {name: image_curves(item, "psnr", condition) for name, item in chosen.items()}
     drawn = [item for item in own.values() if item.images]
     shared = (
         [image for image in drawn[0].images if all(image in x.images for x in drawn)]
@@ -91,20 +114,33 @@ def curves(arms: Mapping[str, TrialResult], condition: str) -> Figure | None:
     if not shared:
         return None
     figure, axes = panel(width=3.95, height=3.3)
-    for place, (name, item) in enumerate(own.items()):
+    for name, item in own.items():
         if item.images:
-            colour, dashes = (ARMS[place - 1], "-") if place else ("black", "--")
+            dashes = "--" if chosen[name].trial.role == BASELINE else "-"
             mean = np.mean([item.images[image] for image in shared], axis=0)
-            axes.plot(item.steps, mean, dashes, lw=1.6, color=colour, label=plain(short(name)))
+            label = plain(short(name))
+            axes.plot(item.steps, mean, dashes, lw=1.6, color=colours[name], label=label)
     count = f"{len(shared)} image{'s' * (len(shared) > 1)}"
     return _finished(axes, figure, f"mean PSNR in dB, {count}", legend=True)
 
 
-def gains(arms: Mapping[str, TrialResult], baseline: TrialResult, condition: str) -> Figure | None:
-    """Draw each trial's difference from the baseline by step, with its band over images."""
+def gains(
+    chosen: Mapping[str, TrialResult],
+    baseline: TrialResult,
+    condition: str,
+    colours: Mapping[str, str],
+) -> Figure | None:
+    """Draw each trial's difference from the baseline by step, with its band over images.
+
+    Args:
+        chosen: See `curves`.
+        baseline: Of the same stage.
+        condition: Label of the noise.
+        colours: See `curves`.
+    """
     figure, axes = panel(width=3.95, height=3.3)
     axes.axhline(0, color="black", lw=0.9, ls="--")
-    for place, (name, item) in enumerate(arms.items()):
+    for name, item in chosen.items():
         found = gaps(item, baseline, condition) if item is not baseline else None
         if found is None:
             continue
@@ -113,7 +149,7 @@ def gains(arms: Mapping[str, TrialResult], baseline: TrialResult, condition: str
         if not len(values):
             continue
         mean, low, high = stats.band(values)
-        colour = ARMS[place - 1]
+        colour = colours[name]
         if np.isfinite(low).all():
             axes.fill_between(steps, low, high, color=colour, alpha=0.18, lw=0)
         axes.plot(steps, mean, lw=1.6, color=colour, label=plain(short(name)))

@@ -204,7 +204,7 @@ def _contrasts(result: StudyResult, condition: str) -> list[Comparison]:
     return [compare(result, item, base, condition) for item in result.contrasts] if base else []
 
 
-def arms(result: StudyResult, condition: str, most: int) -> list[TrialResult]:
+def arms(result: StudyResult, condition: str, most: int | None = None) -> list[TrialResult]:
     """Return the trials worth a curve or a picture: baseline, contrasts, the highest, references."""
     by_name = {item.trial.name: item for item in result.trials}
     best = answer.best(result, condition)
@@ -212,3 +212,15 @@ def arms(result: StudyResult, condition: str, most: int) -> list[TrialResult]:
     chosen += [item for item in result.trials if item.trial.role == "reference"]
     chosen += [item for item in result.trials if item.trial.role == "declared"]
     return list(dict.fromkeys(item for item in chosen if item is not None))[:most]
+
+
+def left_out(result: StudyResult, condition: str, most: int) -> str:
+    """Return how many trials `arms` leaves out and which go first, as a sentence; empty for none."""
+    shown, count = len(arms(result, condition, most)), len(result.trials)
+    if shown == count:
+        return ""
+    searched = "; of the search's own the highest alone" if result.plan.space else ""
+    return (
+        f"{shown} of {count} trials are shown, {count - shown} left out: first the baseline, then "
+        f"contrasts, the highest mean, references, other declared trials{searched}."
+    )

@@ -16,7 +16,7 @@ from n2n_ablate.pictures import diagnostics as diagnostic_figures
 from n2n_ablate.pictures.sampler import sampler_picture
 from n2n_ablate.registry import Registry
 from n2n_ablate.report import charts, panels, responses, words
-from n2n_ablate.report.model import Report, Section, arms
+from n2n_ablate.report.model import Report, Section, arms, left_out
 from n2n_ablate.report.svg import data_png, inline
 from n2n_ablate.results.diagnoses import finals, points
 from n2n_ablate.stats.response import Response
@@ -81,6 +81,7 @@ def page(report: Report, registry: Registry | None = None) -> str:
         plan=report.found.plan,
         views=[_view(report, item, labels[item.condition.label]) for item in report.sections],
         samplers=_samplers(report, registry),
+        fewer_samplers=left_out(report.result, report.found.plan.conditions[0].label, _SAMPLERS),
         style=Markup(style),
         words=words,
         version=__version__,
@@ -122,7 +123,7 @@ def _view(report: Report, section: Section, slug: str) -> View:
         ),
         figures=_figures(report, section, slug),
         strips=strips,
-        strips_caption=panels.caption(report, strips),
+        strips_caption=panels.caption(report, section, strips),
     )
 
 
@@ -212,9 +213,10 @@ def _curves(report: Report, section: Section, slug: str) -> Figure | None:
         section.names.get(item.trial.name, item.trial.name): item
         for item in arms(result, here, _CURVES)
     }
-    drawn = [charts.curves(chosen, here)]
+    colours = charts.colours(report)
+    drawn = [charts.curves(chosen, here, colours)]
     if result.baseline is not None:
-        drawn.append(charts.gains(chosen, result.baseline, here))
+        drawn.append(charts.gains(chosen, result.baseline, here, colours))
     of = " in the confirmation" if report.result.confirmed else ""
     texts = (
         f"Mean PSNR by training step{of}",
@@ -227,7 +229,9 @@ def _curves(report: Report, section: Section, slug: str) -> Figure | None:
     ]
     told = "; ".join(texts[: len(parts)])
     same = ", in the same colours" if len(parts) > 1 else ""
-    return Figure(parts, f"{told}{same}. Dashed: the baseline.") if parts else None
+    fewer = left_out(result, here, _CURVES)
+    text = f"{told}{same}. Dashed: the baseline. {fewer}".rstrip()
+    return Figure(parts, text) if parts else None
 
 
 def _diagnostics(report: Report, section: Section, slug: str) -> Figure | None:
@@ -240,7 +244,7 @@ def _diagnostics(report: Report, section: Section, slug: str) -> Figure | None:
         f"line can be compared.{_not_confirmed(report)}"
     )
     dots = [replace(dot, trial=section.names.get(dot.trial, dot.trial)) for dot in dots]
-    chart = diagnostic_figures.psnr_by_diagnostics(dots, width=_WIDTH)
+    chart = diagnostic_figures.psnr_by_diagnostics(dots, charts.colours(report), width=_WIDTH)
     return Figure([inline(chart, f"diagnostics-{slug}", text)], text)
 
 
@@ -250,7 +254,7 @@ def _loss(report: Report, section: Section, slug: str) -> Figure | None:
     own = finals(report.result, section.condition.label)
     kept = {line.name for line in section.lines if line.role != "reference"}
     shown = {section.names[name]: values for name, values in own.items() if name in kept}
-    chart = diagnostic_figures.psnr_by_loss(shown, width=1.4 * _WIDTH)
+    chart = diagnostic_figures.psnr_by_loss(shown, charts.colours(report), width=1.4 * _WIDTH)
     text = (
         "PSNR against the final training loss: a dot per trial and image, a line per image."
         f"{_not_confirmed(report)}"

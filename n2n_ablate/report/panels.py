@@ -12,7 +12,7 @@ from PIL.Image import Image
 from n2n_ablate.journal.gallery import Gallery
 from n2n_ablate.pictures import figures
 from n2n_ablate.pictures.figures import LARGEST_ERROR
-from n2n_ablate.report.model import Report, Section, arms
+from n2n_ablate.report.model import Report, Section, arms, left_out
 from n2n_ablate.report.svg import data_png
 from n2n_ablate.results import StudyResult, TrialResult
 from n2n_ablate.results.header import Header
@@ -83,7 +83,7 @@ def strips(report: Report, section: Section) -> list[Strip]:
     ]
 
 
-def caption(report: Report, found: Sequence[Strip]) -> str:
+def caption(report: Report, section: Section, found: Sequence[Strip]) -> str:
     """Return what to know of the panels."""
     stage = _stage(report)
     if stage is None:
@@ -93,10 +93,11 @@ def caption(report: Report, found: Sequence[Strip]) -> str:
     of = ""
     if report.result.confirmed:
         of = " of the confirmation" if stage.header is report.header.confirmed else " of the trials"
+    fewer = left_out(stage.result, section.condition.label, _ARMS)
     return (
         f"Denoised images{of} and the size of their error, black for 0 to yellow for {LARGEST_ERROR} "
-        f"and more (white is 1); seed {stage.seed}, PSNR of that fit.{shrunk}"
-    )
+        f"and more (white is 1); seed {stage.seed}, PSNR of that fit.{shrunk} {fewer}"
+    ).rstrip()
 
 
 def _images(stage: _Stage, section: Section) -> list[tuple[str, str]]:

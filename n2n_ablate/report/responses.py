@@ -10,7 +10,8 @@ import numpy as np
 
 from n2n_ablate import stats
 from n2n_ablate.part import Value
-from n2n_ablate.report.charts import ARMS, GREY, OF_VERDICT, SIZE, panel
+from n2n_ablate.pictures.colours import PALETTE
+from n2n_ablate.report.charts import GREY, OF_VERDICT, SIZE, panel
 from n2n_ablate.report.svg import plain
 from n2n_ablate.results import Line, StudyResult
 from n2n_ablate.space import Range
@@ -82,8 +83,8 @@ def response(
         if np.isfinite(fitted.half_width).all():
             own = fitted.inside
             ends = (fitted.low[own], fitted.high[own])
-            axes.fill_between(fitted.grid[own], *ends, color=ARMS[0], alpha=0.2, lw=0)
-        axes.plot(fitted.grid, fitted.mean, color=ARMS[0], lw=1.6)
+            axes.fill_between(fitted.grid[own], *ends, color=PALETTE[0], alpha=0.2, lw=0)
+        axes.plot(fitted.grid, fitted.mean, color=PALETTE[0], lw=1.6)
         axes.set_xscale("log" if fitted.log else "linear")
     for line in lines:
         gap, at = line.difference, place(line.values[key])

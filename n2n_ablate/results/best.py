@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from n2n_ablate.part import Part, Value
+from n2n_ablate.part import toml as as_toml
 from n2n_ablate.recipe import Recipe
 from n2n_ablate.results.answer import baseline_name, shown
 from n2n_ablate.results.leading import leader
@@ -85,7 +84,7 @@ def choose(result: StudyResult) -> Choice:
 
 def toml(recipe: Recipe) -> str:
     """Return a recipe as the `[baseline]` of a study file."""
-    lines = [f"{kind} = {_written(part)}" for kind, part in recipe.parts.items()]
+    lines = [f"{kind} = {as_toml(part)}" for kind, part in recipe.parts.items()]
     return "\n".join(["[baseline]", *lines])
 
 
@@ -180,15 +179,3 @@ def _mean(item: TrialResult | None, conditions: Sequence[str]) -> tuple[float, i
 
 def _images(count: int) -> str:
     return f"{count} images" if count > 1 else "1 image"
-
-
-def _written(value: Value) -> str:
-    if isinstance(value, Part):
-        inside = [f"name = {_written(value.name)}"]
-        inside += [f"{key} = {_written(item)}" for key, item in value.parameters.items()]
-        return f"{{ {', '.join(inside)} }}"
-    if isinstance(value, tuple):
-        return f"[{', '.join(map(_written, value))}]"
-    if isinstance(value, float):
-        return repr(value)  # TOML writes inf and nan as Python does
-    return json.dumps(value, ensure_ascii=False)  # basic strings of TOML escape as JSON does

@@ -4,36 +4,24 @@ from __future__ import annotations
 
 from rich import box
 from rich.table import Table
-from rich.text import Text
 
 from n2n_ablate.results import StudyResult
 from n2n_ablate.results.answer import shown
 from n2n_ablate.results.effects import effects
 from n2n_ablate.results.settling import how_to_settle
-from n2n_ablate.screen.tables import narrowing, wrapped
+from n2n_ablate.screen.cells import Name, how_to_read, narrowing, verdict, wrapped
 from n2n_ablate.stats import UNDECIDED
-
-_STYLE = {
-    "better": "green",
-    "worse": "red",
-    "equivalent": "cyan",
-    UNDECIDED: "dim",
-    "above the sum": "green",
-    "below the sum": "red",
-    "additive": "cyan",
-}
 
 
 def effects_table(result: StudyResult, condition: str) -> Table:
     """Return main effects and interactions under a condition."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("effect", overflow="fold")
+    table.add_column("effect")
     table.add_column("dB", justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for line in effects(result, condition):
-        word = "unclear" if line.verdict == UNDECIDED else line.verdict
         dB = shown(line.difference) or "a cell is missing"
-        table.add_row(Text(line.effect.name), dB, Text(word, style=_STYLE.get(line.verdict, "")))
+        table.add_row(Name(line.effect.name), dB, verdict(line.verdict))
     return table
 
 
@@ -44,7 +32,7 @@ def legend(result: StudyResult, condition: str) -> list[str]:
     told = [
         "effect: change from the baseline's level, averaged over the levels of the other factors.",
         f"\u00b1: 95 % t interval over images{at_once}.",
-        f"equivalent: within \u00b1{margin:g} dB; better, worse: excludes 0; unclear: neither.",
+        *how_to_read({line.verdict for line in effects(result, condition)}, margin),
     ]
     if any(effect.order > 1 for effect in result.plan.effects):
         told.append("a x b: what both give together beyond the sum of each; additive: nothing.")

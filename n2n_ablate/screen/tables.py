@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Sequence
 
 from rich import box
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -16,13 +16,12 @@ from n2n_ablate.results.answer import CONFIRMED_BEFORE, shown
 from n2n_ablate.results.confirmed import Pair, pairs, told_shrinkage
 from n2n_ablate.results.names import label, only_factor
 from n2n_ablate.results.settling import how_to_settle
-from n2n_ablate.stats import TWICE_THE_IMAGES, UNDECIDED, Account, family_level
+from n2n_ablate.screen.cells import Name, how_to_read, narrowing, verdict, wrapped
+from n2n_ablate.stats import UNDECIDED, family_level
 from n2n_ablate.study import BASELINE
 
 _BARS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
-_STYLE = {"better": "green", "worse": "red", "equivalent": "cyan", UNDECIDED: "dim"}
 _OURS = "n2n-ablate"  # the distribution
-_MARK = {UNDECIDED: "unclear"}
 
 WIDE = 140
 """Columns from which the list of components has a place for parameters."""
@@ -50,7 +49,7 @@ def study_table(result: StudyResult, condition: str, width: int) -> Table:
     key = only_factor(result.plan)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title_justify="left")
     table.add_column("#", justify="right")
-    table.add_column(key.rpartition(".")[2] or "trial", overflow="fold")
+    table.add_column(key.rpartition(".")[2] or "trial")
     table.add_column("PSNR dB", justify="right", no_wrap=True)
     table.add_column("against baseline", justify="right", no_wrap=True)
     if result.confirmed is None:  # else only what is confirmed has a word
@@ -79,7 +78,7 @@ def confirm_table(result: StudyResult, condition: str) -> Table:
     key = only_factor(result.plan)
     assert result.confirmed is not None
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title_justify="left")
-    table.add_column(key.rpartition(".")[2] or "trial", overflow="fold")
+    table.add_column(key.rpartition(".")[2] or "trial")
     table.add_column("search" if result.plan.space else "trials", justify="right", no_wrap=True)
     table.add_column("confirmed", justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
@@ -89,11 +88,11 @@ def confirm_table(result: StudyResult, condition: str) -> Table:
         table.add_column("images", justify="right", no_wrap=True)
     for pair in pairs(result, condition):
         name = label(pair.name, "", result.plan)
-        cells: list[Text | str] = [
-            Text(f"{name} ({pair.mark})" if pair.mark else name),
+        cells: list[RenderableType] = [
+            Name(f"{name} ({pair.mark})" if pair.mark else name),
             shown(pair.before),
             shown(pair.after) or "no result",
-            Text(_MARK.get(pair.verdict, pair.verdict), style=_STYLE.get(pair.verdict, "")),
+            verdict(pair.verdict),
             told_shrinkage(pair),
         ]
         if uneven:
@@ -155,16 +154,15 @@ def _uneven(result: StudyResult, condition: str) -> bool:
     return len({line.images for line in result.lines(condition) if line.images}) > 1
 
 
-def _cells(line: Line, rank: str, result: StudyResult, *, uneven: bool) -> list[Text | str]:
+def _cells(line: Line, rank: str, result: StudyResult, *, uneven: bool) -> list[RenderableType]:
     psnr = line.figures["psnr"]
     failed = f" ({line.failures}/{line.fits} failed)" if line.failures else ""
-    verdict = _MARK.get(line.verdict, line.verdict)
     return [
         rank,
-        Text(label(line.name, line.role, result.plan) + failed),
+        Name(label(line.name, line.role, result.plan) + failed),
         "failed" if math.isnan(psnr) else f"{psnr:.2f}",
         "baseline" if line.role == BASELINE else shown(line.difference),
-        *([] if result.confirmed else [Text(verdict, style=_STYLE.get(line.verdict, ""))]),
+        *([] if result.confirmed else [verdict(line.verdict)]),
         *([str(line.images or "")] if uneven else []),
         *(_number(line.figures.get(metric, math.nan)) for metric in _beside(result)),
         f"{line.seconds:.1f}" if line.seconds else "",
@@ -186,6 +184,12 @@ def _row_style(line: Line) -> str:
     return "dim" if line.role in ("yardstick", "reference") else ""
 
 
+def left_out(result: StudyResult, width: int) -> list[str]:
+    """Return that the table has no place for curves, and from which width it has."""
+    need = _narrow(result, only_factor(result.plan))
+    return [] if width >= need else [f"From {need} columns on the table has PSNR by step, too."]
+
+
 def legend(result: StudyResult, condition: str) -> list[str]:
     """Return what a reader of the table has to know to read it right."""
     size = len(result.plan.contrasts)
@@ -203,10 +207,8 @@ def _how_to_read(result: StudyResult, condition: str) -> list[str]:
     asked = [line for line in result.lines(condition) if line.verdict]
     if not asked:
         return []
-    words, margin = "better, worse: excludes 0", result.plan.study.margin
-    if margin > 0:
-        words = f"equivalent: within \u00b1{margin:g} dB; {words}"
-    told = [f"{words}; unclear: neither."]
+    margin = result.plan.study.margin
+    told = how_to_read({line.verdict for line in asked}, margin)
     told += wrapped(how_to_settle([(line.verdict, line.difference) for line in asked], margin))
     if any(line.verdict == UNDECIDED for line in asked):
         told += narrowing(result.account(condition))
@@ -216,22 +218,6 @@ def _how_to_read(result: StudyResult, condition: str) -> list[str]:
             "too far out. Means of PSNR are over each trial's own images; differences are ranked."
         )
     return told
-
-
-def wrapped(text: str) -> list[str]:
-    """Return a text in lines as narrow as the tables that it explains."""
-    return textwrap.wrap(text, 80, break_on_hyphens=False)
-
-
-def narrowing(account: Account) -> list[str]:
-    """Return what twice the images and what twice the seeds would bring; empty if not known."""
-    if not account.estimable:
-        return []
-    open_ = "" if account.tells else ": these data do not tell if seeds help"
-    return [
-        f"Twice the images would narrow these intervals by {TWICE_THE_IMAGES:.0%},",
-        f"twice the seeds by {account.twice_the_seeds}{open_}.",
-    ]
 
 
 def _narrow(result: StudyResult, key: str) -> int:

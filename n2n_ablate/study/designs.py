@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from n2n_ablate.errors import AblateError, StudyError, nearest
-from n2n_ablate.part import Value
+from n2n_ablate.part import Part, Value, toml
 from n2n_ablate.recipe import Recipe
 from n2n_ablate.registry import Registry
 from n2n_ablate.study import limits
@@ -52,11 +52,12 @@ def declare(
     def trial(combination: Sequence[Change]) -> Trial:
         name = named(dict(combination))
         recipe = baseline.recipe
-        for key, level in combination:
+        # Whole components first: one that came after its parameter would undo it.
+        for key, level in sorted(combination, key=lambda change: change[0].count(".")):
             try:
                 recipe = changed(recipe, level.changes(key), registry)
             except AblateError as error:
-                msg = f"trial '{name}': {error}"
+                msg = f"trial '{name}': {error}{_inside(key, level, factors, registry)}"
                 raise type(error)(msg) from error
         own = Trial(name, "declared", recipe, place(recipe, factors))
         return found.setdefault(recipe, own)
@@ -90,6 +91,28 @@ def changed(recipe: Recipe, changes: Mapping[str, object], registry: Registry) -
     for key, value in changes.items():
         recipe = recipe.replace(key, value)
     return recipe.resolved(registry)
+
+
+def _inside(key: str, level: Level, factors: Sequence[Factor], registry: Registry) -> str:
+    """Return how to vary a parameter that only some levels of its component have, else nothing."""
+    kind, _, name = key.partition(".")
+    whole = next((factor for factor in factors if factor.key == kind), None)
+    values = [item.value for item in whole.levels] if whole else []
+    parts = [
+        Part(value) if isinstance(value, str) else value
+        for value in values
+        if isinstance(value, str | Part)
+    ]
+    known = [[item.name for item in registry.get(kind, part.name).parameters] for part in parts]
+    having = [part for part, own in zip(parts, known, strict=True) if name in own]
+    if not having or len(having) == len(parts):
+        return ""
+    other = next(part for part in parts if part not in having)
+    levels = (other if other.parameters else other.name, having[0].replace(name, level.value))
+    return (
+        f" Only some levels of '{kind}' have a '{name}': leave the factor '{key}' out and write it "
+        f"into those levels, as tables: {kind} = {toml(levels)}"
+    )
 
 
 def place(recipe: Recipe, factors: Sequence[Factor]) -> dict[str, Value]:

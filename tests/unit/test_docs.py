@@ -102,6 +102,14 @@ def desk(folder):
 # Generated parts
 
 
+def test_examples_stand_indented_in_the_help_of_every_command(generate):
+    for name in generate.commands():
+        _, example, after = generate.help_of(name).partition("Example")
+        if example:
+            first = after.splitlines()[1]
+            assert first.startswith("     n2n-ablate "), f"{name}: {first!r}"
+
+
 def test_generated_parts_are_fresh(generate, capsys):
     assert generate.main(["--check"]) == 0, capsys.readouterr().err
 

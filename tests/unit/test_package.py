@@ -4,6 +4,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -27,3 +28,17 @@ def test_every_plugin_file_has_an_entry_point():
 @pytest.mark.parametrize("name", ["study", "test", "check", "docs"])
 def test_the_makefile_has_the_promised_target(name):
     assert f"\n{name}:" in (ROOT / "Makefile").read_text()
+
+
+def test_the_citation_is_of_this_version_and_licence():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    own = PROJECT["project"]
+    given = cited["title"], cited["version"], cited["license"]
+    assert given == (own["name"], own["version"], own["license"])
+    assert cited["cff-version"] == "1.2.0"
+    assert {"title", "authors", "type"} <= set.intersection(*map(set, cited["references"]))
+
+
+def test_the_readme_installs_the_torch_that_is_asked_for():
+    (torch,) = (item for item in PROJECT["project"]["dependencies"] if item.startswith("torch"))
+    assert f"pip install '{torch}' --index-url" in (ROOT / "README.md").read_text()

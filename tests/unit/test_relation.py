@@ -13,6 +13,7 @@ from n2n_ablate.diagnostics.relation import (
     relation,
     relations,
 )
+from n2n_ablate.pictures.colours import of_trials
 from n2n_ablate.pictures.diagnostics import psnr_by_diagnostics, psnr_by_loss
 from n2n_ablate.stats import ranking
 
@@ -184,13 +185,15 @@ def test_the_loss_alone_needs_trials():
 
 def test_figures_have_a_dot_per_trial_and_image():
     own = points(lambda t, i: -t, [0, 0.1, -0.3, 0.9], [5, 4, 6, 5])
-    figure = psnr_by_diagnostics(own, title="samplers")
+    figure = psnr_by_diagnostics(
+        own, of_trials("trial-0", [point.trial for point in own]), title="samplers"
+    )
     for axes in figure.axes:
         dots = [len(item.get_offsets()) for item in axes.collections]
         assert sum(dots) == len(own)
         assert len(axes.lines) == len(IMAGES)
     assert "\u22121.00" in figure.axes[0].get_title()
     assert all(x >= 0 for item in figure.axes[0].collections for x, _ in item.get_offsets())
-    figure = psnr_by_loss(finals([3, 2, 1, 0]))
+    figure = psnr_by_loss(finals([3, 2, 1, 0]), of_trials("trial-0", finals([3, 2, 1, 0])))
     assert sum(len(item.get_offsets()) for item in figure.axes[0].collections) == 24
-    psnr_by_diagnostics([]).canvas.draw()
+    psnr_by_diagnostics([], {}).canvas.draw()

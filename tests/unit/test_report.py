@@ -10,21 +10,26 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
+from matplotlib.lines import Line2D
 from PIL import Image as Pillow
 from rich.console import Console
 from typer.testing import CliRunner
 
+import n2n_ablate.report.page as pages
 from n2n_ablate.cli import app
 from n2n_ablate.errors import AblateError, StudyError
 from n2n_ablate.journal import reopen
 from n2n_ablate.journal.gallery import gallery
 from n2n_ablate.output import Output
+from n2n_ablate.report import panels
 from n2n_ablate.report.latex import escaped as tex
 from n2n_ablate.report.latex import latex
 from n2n_ablate.report.markdown import escaped as md
 from n2n_ablate.report.markdown import markdown
 from n2n_ablate.report.model import build
 from n2n_ablate.report.page import page
+from n2n_ablate.report.svg import inline
 from n2n_ablate.report.write import FORMATS, written
 from n2n_ablate.results import StudyResult
 from n2n_ablate.screen.console import Silent
@@ -175,6 +180,43 @@ def test_stored_images_that_are_damaged_are_named_and_cost_nothing_else(
         x.figures for x in found.result.lines(HERE)
     ]
     assert sorted((tmp_path / "mlruns" / "fits").rglob("*.*")) == files
+
+
+def test_a_trial_has_one_colour_in_all_figures(whole, registry, monkeypatch):
+    drawn = {}
+
+    def watched(figure, name, description):
+        drawn[name] = figure
+        return inline(figure, name, description)
+
+    monkeypatch.setattr(pages, "inline", watched)
+    page(whole[0], registry)
+    inks = {}
+    for name in ("curves-0-sigma-25", "diagnostics-sigma-25", "loss-sigma-25"):
+        legend = next(filter(None, (axes.get_legend() for axes in drawn[name].axes)))
+        for text, item in zip(legend.texts, legend.legend_handles, strict=True):
+            ink = item.get_color() if isinstance(item, Line2D) else item.get_facecolor()[0]
+            inks.setdefault(text.get_text(), []).append(to_hex(ink))
+    baseline, contrast = inks["0.01"], inks["0.2"]
+    assert baseline == ["#000000"] * 3
+    assert contrast == [contrast[0]] * 3 != baseline
+    lines = [line.get_color() for line in drawn["curves-1-sigma-25"].axes[0].lines]
+    assert contrast[0] in lines
+
+
+def test_captions_say_how_many_trials_have_no_picture_and_which_go_first(
+    whole, registry, monkeypatch
+):
+    told = {
+        2: "2 of 4 trials are shown, 2 left out: first the baseline",
+        9: "3 of 4 trials are shown, 1 left out: first the baseline",  # a place of the search
+    }
+    for room, sentence in told.items():
+        monkeypatch.setattr(panels, "_ARMS", room)
+        monkeypatch.setattr(pages, "_CURVES", room)
+        own = re.findall("<figcaption>(.*?)</figcaption>", page(whole[0], registry), re.DOTALL)
+        for start in ("Denoised images", "Mean PSNR by training step"):
+            assert sentence in next(text for text in own if text.startswith(start))
 
 
 def test_markdown_keeps_names_from_being_markup(found):

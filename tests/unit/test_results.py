@@ -4,10 +4,12 @@ import dataclasses
 import io
 import json
 import math
+import re
 
 import numpy as np
 import pytest
 from rich.console import Console
+from rich.table import Table
 
 from n2n_ablate import fit, stats
 from n2n_ablate.bench import Bench
@@ -17,6 +19,7 @@ from n2n_ablate.results import Row, StudyResult, TrialResult, answer, export
 from n2n_ablate.results.header import header_of
 from n2n_ablate.running.lifecycle import Audience
 from n2n_ablate.screen import tables
+from n2n_ablate.screen.cells import Name
 from n2n_ablate.screen.console import Live, Plain, summary
 from n2n_ablate.study import plan, read
 
@@ -276,12 +279,13 @@ def test_the_legend_explains_interval_and_words(bench, seeded):
     )
     assert tables.legend(found(bench, base=[26.0, 28.0]), "sigma 25") == []
     unclear = found(bench, base=[26.0, 28.0, 26.3, 28.2], contrast=[25.9, 28.1, 26.4, 28.0])
+    told_of = tables.legend(unclear, "sigma 25")
     assert "would settle: so many new images, in a study or a race (--until-settled)" in " ".join(
-        tables.legend(unclear, "sigma 25")
+        told_of
     )
-    told_of = tables.legend(unclear, "sigma 25")[-2:]
-    assert told_of[0] == "Twice the images would narrow these intervals by 29%,"
-    assert told_of[1].startswith("twice the seeds by ")
+    assert told_of[2].startswith("unclear: called not disting")
+    assert told_of[-2] == "Twice the images would narrow these intervals by 29%,"
+    assert told_of[-1].startswith("twice the seeds by ")
     assert max(map(len, [*told, *tables.legend(unclear, "sigma 25")])) <= 80
 
 
@@ -301,6 +305,29 @@ def test_the_table_keeps_every_number_whole_at_any_width(bench, width):
     assert max(map(len, text.splitlines())) <= width
     for number in ("30.50", "27.00", "26.10", "\u22120.90 \u00b1 1.27"):
         assert number in text
+
+
+def test_names_break_behind_dots_underscores_and_equals_signs():
+    console = Console(file=io.StringIO(), width=20)
+    grid = Table.grid()
+    name = "sampler=stripe, loss.consistency_weight=0.25, sampler.center=0.5"
+    grid.add_row(Name(name))
+    console.print(grid)
+    lines = [line.rstrip() for line in console.file.getvalue().splitlines()]
+    assert lines == ["sampler=stripe,", "loss.consistency_", "weight=0.25,", "sampler.center=0.5"]
+    narrow = Table.grid()
+    narrow.add_row(Name("a" * 30))
+    console.print(narrow)
+    assert max(map(len, console.file.getvalue().splitlines())) <= 20
+
+
+def test_a_table_without_place_for_curves_says_where_there_is_one(bench):
+    result = found(bench, base=[26.0, 28.0], contrast=[25.0, 27.2])
+    (told,) = tables.left_out(result, 60)
+    need = int(re.search(r"From (\d+) columns", told)[1])
+    assert tables.left_out(result, need) == []
+    titles = [column.header for column in tables.study_table(result, "sigma 25", need).columns]
+    assert titles[-1] == "PSNR by step"
 
 
 @pytest.mark.parametrize(

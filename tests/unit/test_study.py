@@ -70,6 +70,36 @@ def test_a_grid_has_every_combination_once(tiny, registry):
     assert places == {(0.01, 0.5), (0.01, 1.0), (0.2, 0.5), (0.2, 1.0)}
 
 
+def crossed(tiny, *factors):
+    text = tiny.read_text().replace('design = "search"', 'design = "grid"')
+    text = text.replace('contrasts = [{ "sampler.center" = 0.2 }]', "")
+    old = '"sampler.center" = { low = 0.0, high = 0.5, levels = [0.2] }'
+    return write(tiny.with_name("crossed.toml"), text.replace(old, "\n".join(factors)))
+
+
+SAMPLERS, CENTERS = 'sampler = ["three-by-three", "stripe"]', '"sampler.center" = [0.0, 0.1]'
+
+
+@pytest.mark.parametrize("factors", [(SAMPLERS, CENTERS), (CENTERS, SAMPLERS)])
+def test_a_parameter_that_only_some_levels_have_is_told_where_it_belongs(tiny, registry, factors):
+    asked = read(crossed(tiny, *factors))
+    with pytest.raises(AblateError) as caught:
+        plan(asked, registry)
+    told = str(caught.value)
+    assert "sampler 'stripe' has no parameter 'center'" in told
+    works = 'sampler = ["stripe", { name = "three-by-three", center = 0.0 }]'
+    assert told.endswith(f"write it into those levels, as tables: {works}")
+    names = [trial.name for trial in plan(read(crossed(tiny, works)), registry).declared]
+    assert names == ["sampler=stripe", "sampler=three-by-three(center=0.0)"]
+
+
+def test_a_component_does_not_undo_its_parameter_whatever_stands_first(tiny, registry):
+    factors = '"sampler.center" = [0.2]', 'sampler = ["three-by-three"]'
+    for given in (factors, factors[::-1]):
+        (trial,) = plan(read(crossed(tiny, *given)), registry).declared
+        assert trial.recipe.parts["sampler"].parameters["center"] == 0.2
+
+
 def test_set_on_a_factor_adds_a_level_elsewhere_it_changes_the_baseline(tiny, registry):
     planned = plan(
         read(tiny), registry, settings=["sampler.center=0.3", "training.lr=0.002", "noise.sigma=50"]
