@@ -182,7 +182,7 @@ def _server(uri: str, output_root: Path, port: int) -> Iterator[_Server]:
     }
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "server.log"
-        with messages().status("starting MLflow"), output.opening(), log.open("wb") as stream:
+        with messages().status("starting MLflow"), output.opening(_say), log.open("wb") as stream:
             process = subprocess.Popen(
                 _command(uri, output.root / "artifacts", port),
                 stdout=stream,
@@ -249,6 +249,10 @@ def _show(link: str, *, open_browser: bool) -> None:
     )
     if open_browser and screen:
         webbrowser.open(link)
+
+
+def _say(text: str) -> None:
+    messages().print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _checked_port(port: int) -> int:

@@ -52,6 +52,18 @@ _TOLD = (
 """What MLflow says with many words, and what is said instead."""
 
 
+def _load() -> None:
+    """Import MLflow so that it neither waits for long, nor speaks by itself."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    import mlflow  # noqa: F401
+
+    # They tell every table that they make and every try that fails, in the middle of a progress
+    # bar, and print the traceback of what is raised anyway.
+    for name in ("alembic", "mlflow", "urllib3"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
 def connect(uri: str) -> MlflowClient:
     """Return a client of a store. A server is not asked anything yet.
 
@@ -62,14 +74,9 @@ def connect(uri: str) -> MlflowClient:
         StoreError: That is no address.
     """
     check_address(uri)
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    _load()
     from mlflow import MlflowClient
 
-    # They tell every table that they make and every try that fails, in the middle of a progress
-    # bar, and print the traceback of what is raised anyway.
-    for name in ("alembic", "mlflow", "urllib3"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
     return MlflowClient(uri, uri)
 
 
@@ -101,6 +108,7 @@ def explained(uri: str) -> Iterator[None]:
         AwayError: The same may work later: a server is down, a database is locked.
         StoreError: It will not.
     """
+    _load()  # before anything imports MLflow as it is
     from google.protobuf.json_format import ParseError
     from mlflow.exceptions import MlflowException
 

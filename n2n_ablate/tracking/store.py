@@ -58,18 +58,22 @@ class MlflowStore:
     Args:
         output: The output folder. Its lock keeps two processes from opening a database at once.
         uri: See `tracking_uri`.
+        note: Told once if another process keeps it from being opened.
 
     Raises:
         StoreError: MLflow is not installed, or that is no address.
     """
 
-    def __init__(self, output: Output, uri: str) -> None:
+    def __init__(
+        self, output: Output, uri: str, note: Callable[[str], None] = lambda _: None
+    ) -> None:
         if importlib.util.find_spec("mlflow") is None:
             msg = "MLflow is not installed: pip install mlflow"
             raise StoreError(msg)
         check_address(uri)
         self.uri = uri
         self._output = output
+        self._note, self._noted = note, False
         self._client: MlflowClient | None = None
         self._asked = 0.0
 
@@ -229,7 +233,12 @@ class MlflowStore:
     def _opening(self) -> contextlib.AbstractContextManager[None]:
         if is_server(self.uri):
             return contextlib.nullcontext()
-        return self._output.opening(database_file(self.uri))
+        return self._output.opening(self._waits, database_file(self.uri))
+
+    def _waits(self, message: str) -> None:
+        if not self._noted:
+            self._note(message)
+        self._noted = True
 
     def _check_home(self, location: str, name: str) -> None:
         from mlflow.utils.file_utils import local_file_uri_to_path
