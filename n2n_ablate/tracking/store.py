@@ -15,6 +15,7 @@ from n2n_ablate.tracking.address import (
     check_address,
     database_file,
     is_server,
+    kept_in,
     knock,
 )
 from n2n_ablate.tracking.client import connect, experiments, explained
@@ -241,11 +242,9 @@ class MlflowStore:
         self._noted = True
 
     def _check_home(self, location: str, name: str) -> None:
-        from mlflow.utils.file_utils import local_file_uri_to_path
-
-        if not location.startswith("file:") or is_server(self.uri):
+        home, own = kept_in(location), self._output.root
+        if home is None or is_server(self.uri):
             return
-        home, own = Path(local_file_uri_to_path(location)), self._output.root
         # The database of an output folder that was copied still names the folder it was copied from.
         copied = database_file(self.uri) == own / DATABASE and not home.is_relative_to(own)
         if home.parent.is_dir() and not copied:

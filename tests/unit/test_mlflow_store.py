@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from n2n_ablate.doctor import BROKEN, stores
+from n2n_ablate.doctor import BROKEN, WARNING, stores
 from n2n_ablate.errors import AwayError, StoreError
 from n2n_ablate.output import Output
 from n2n_ablate.tracking.address import chart_link, database_file, tracking_uri
@@ -65,6 +65,20 @@ def test_an_output_folder_that_was_moved_is_an_error_that_says_what_to_do(store,
     again = MlflowStore(Output(moved), tracking_uri(moved))
     with pytest.raises(StoreError, match=r"was the output folder moved\? Delete '.*mlflow\.db'"):
         again.experiment("tiny", "")
+
+
+def test_the_doctor_sees_that_an_output_folder_was_moved(store, tmp_path):
+    name = "käse #1 100%"
+    store.experiment(name, "")
+    store.experiment("of somebody else", "")
+    (tmp_path / "out" / "studies" / name).mkdir()
+    assert list(stores.experiments(tmp_path / "out")) == []
+    moved = (tmp_path / "out").rename(tmp_path / "moved")
+    (found,) = stores.experiments(moved)
+    assert found.state == WARNING
+    place = tmp_path / "out" / "artifacts" / name
+    assert f"'{name}' in '{place}', outside '{moved}': was the output folder moved?" in found.text
+    assert found.advice.startswith(f"delete '{moved / 'mlflow.db'}': n2n-ablate sync")
 
 
 @pytest.mark.parametrize("damage", ["noise", "half"])
