@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from n2n_ablate.errors import BusyError, StoreError
+from n2n_ablate.errors import AwayError, BusyError, StoreError
 
 FOLDERS = ("fits", "studies", "artifacts", "locks")
 """What an output folder holds beside databases."""
+_QUIET = 5.0  # seconds after which it says what it waits for
+_PATIENCE = 60.0  # seconds for which it then waits
 
 
 class Output:
@@ -67,27 +69,42 @@ class Output:
             lock.release()
 
     @contextlib.contextmanager
-    def opening(self, file: Path | None = None) -> Iterator[None]:
+    def opening(self, note: Callable[[str], None], file: Path | None = None) -> Iterator[None]:
         """Hold the lock for opening a database: two first openings at once can break it.
 
         Args:
+            note: Told if another process holds it for longer than a few seconds.
             file: Of the database. One outside the output folder has its lock beside it, for the
                 processes that use it from other output folders.
 
         Raises:
+            AwayError: Another process holds it for more than a minute.
             StoreError: As `lock`.
         """
-        lock = FileLock(self.root / "locks" / "stores.lock")
+        folder, lock = self.root, FileLock(self.root / "locks" / "stores.lock")
         if file is not None and not file.resolve().is_relative_to(self.root):
-            folder = file.resolve().parent
-            if os.access(folder, os.W_OK):
-                lock = FileLock(folder / f".{file.name}.lock")
+            beside = file.resolve().parent
+            if os.access(beside, os.W_OK):
+                folder, lock = beside, FileLock(beside / f".{file.name}.lock")
+        what = f"another process is opening the stores in '{folder}'"
         with _explained(lock):
-            lock.acquire()
+            _wait(lock, what, note)
         try:
             yield
         finally:
             lock.release()
+
+
+def _wait(lock: FileLock, what: str, note: Callable[[str], None]) -> None:
+    try:
+        lock.acquire(timeout=_QUIET)
+    except Timeout:
+        note(f"{what}: waiting up to {_PATIENCE:.0f} s for it")
+        try:
+            lock.acquire(timeout=_PATIENCE)
+        except Timeout:
+            msg = f"{what} and does not come to an end: does it hang? End it, then try again."
+            raise AwayError(msg) from None
 
 
 def try_to_write(folder: Path) -> None:

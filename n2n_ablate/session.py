@@ -182,7 +182,8 @@ def open_runner(
     if tracking == "mlflow":
         from n2n_ablate.tracking.tracker import MlflowTracker
 
-        tracker = MlflowTracker(output, tracking_uri or None, session.registry, audience.note)
+        tell = audience.note
+        tracker = MlflowTracker(output, tracking_uri or None, session.registry, tell, tell)
         audience.join(tracker, "tracking", background=True)
     _let_plugins_join(audience, session.registry)
     search = None

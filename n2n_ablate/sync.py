@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from n2n_ablate.journal import reopen
@@ -46,6 +46,7 @@ def sync(
     *,
     uri: str = "",
     images: Sequence[str] = (),
+    waits: Callable[[str], None] = lambda _: None,
 ) -> Synced:
     """Write everything that one journal tells into MLflow; leave alone what is there.
 
@@ -55,6 +56,7 @@ def sync(
         registry: Makes the noisy images again and draws the samplers.
         uri: See `tracking.address.tracking_uri`.
         images: Where to look for the images first, see `gallery`.
+        waits: Told if another process keeps the store from being opened.
 
     Raises:
         StoreError: The journal cannot be opened, or MLflow cannot be used.
@@ -65,7 +67,7 @@ def sync(
     with output.lock(f"{study}-{contents.key}", busy):
         found = reopen.opened(contents, output.root)
         lacking: list[str] = []
-        tracker = MlflowTracker(output, uri or None, registry, lacking.append)
+        tracker = MlflowTracker(output, uri or None, registry, lacking.append, waits)
         with tracker.store.explained():
             problems = _write(found, tracker, registry, images) + lacking
     return Synced(

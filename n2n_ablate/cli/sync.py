@@ -11,7 +11,7 @@ import typer
 
 from n2n_ablate.cli import options
 from n2n_ablate.cli.screen import messages, results
-from n2n_ablate.errors import BusyError, StoreError
+from n2n_ablate.errors import AwayError, BusyError, StoreError
 
 if TYPE_CHECKING:
     from n2n_ablate.journal.contents import Contents
@@ -61,22 +61,23 @@ def run(
     found = _journals(output, study, profile)
     place, registry = Output(output), Registry(plugins_dir=plugins_dir)
     done: list[Synced] = []
-    failed = False
+    refused: set[str] = set()
     for contents in found:
         try:
-            one = sync(contents, place, registry, uri=tracking_uri, images=images or [])
+            one = sync(contents, place, registry, uri=tracking_uri, images=images or [], waits=_say)
+        except AwayError:
+            raise  # nobody is there to be told of the others
         except (BusyError, StoreError) as error:
-            if contents.header is not None and isinstance(error, StoreError):
-                raise  # MLflow itself: the others would fail alike
-            failed = True
-            _say(f"error: {error}")
+            if str(error) not in refused:  # what is wrong with the store itself is wrong for all
+                _say(f"error: {error}")
+            refused.add(str(error))
             continue
         done.append(one)
         if not as_json:
             _tell(one, quiet=quiet)
     if as_json:
         print(json.dumps([asdict(one) for one in done], indent=2))  # noqa: T201
-    if failed:
+    if refused:
         raise typer.Exit(_MISTAKE)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import json
 import os
 import signal
 import socket
@@ -16,7 +15,7 @@ import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -24,9 +23,17 @@ from n2n_ablate.cli import options
 from n2n_ablate.cli.screen import messages, results
 from n2n_ablate.errors import AblateError, BusyError, StoreError, nearest
 from n2n_ablate.escape import unsigned
-from n2n_ablate.tracking.address import VIEW_TAG, chart_link, database_file, is_server, tracking_uri
+from n2n_ablate.tracking.address import (
+    VIEW_TAG,
+    chart_link,
+    database_file,
+    is_server,
+    tracking_uri,
+    without_login,
+)
 
 _HOST, _FIRST_PORT = "127.0.0.1", 5000
+_MOST, _LATEST = 1000, ["attributes.start_time DESC"]  # experiments asked for; order of runs
 _PATIENCE = 120.0  # seconds; a busy machine needs 26 where a quiet one needs 5
 
 
@@ -66,17 +73,18 @@ def serve(output_root: Path, study: str | None, port: int | None, *, open_browse
         open_browser: Open the page too, where there is a screen.
 
     Raises:
-        StoreError: There is nothing to show yet, or the server does not start.
+        StoreError: MLflow is not installed, there is nothing to show yet, the server does not
+            start, or the one that is named cannot be used.
         BusyError: The port is taken.
         AblateError: There is no such study.
     """
+    if importlib.util.find_spec("mlflow") is None:
+        msg = "MLflow, which makes these pages, is not installed: pip install mlflow"
+        raise StoreError(msg)
     uri = tracking_uri(output_root)
     if is_server(uri):
         _show(_link(uri, study), open_browser=open_browser)
         return
-    if importlib.util.find_spec("mlflow") is None:
-        msg = "MLflow, which makes these pages, is not installed: pip install mlflow"
-        raise StoreError(msg)
     file = database_file(uri)
     if file is not None and not file.is_file():
         msg = (
@@ -176,7 +184,7 @@ def _server(uri: str, output_root: Path, port: int) -> Iterator[_Server]:
     }
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "server.log"
-        with messages().status("starting MLflow"), output.opening(), log.open("wb") as stream:
+        with messages().status("starting MLflow"), output.opening(_say), log.open("wb") as stream:
             process = subprocess.Popen(
                 _command(uri, output.root / "artifacts", port),
                 stdout=stream,
@@ -210,46 +218,28 @@ def _link(base_url: str, study: str | None) -> str:
     """Return the link to a study's charts, by default of the study that ran last.
 
     Raises:
-        AblateError: There is no such study, or the server does not answer.
+        AblateError: There is no such study.
+        StoreError: The server does not answer, refuses, or is not MLflow's.
     """
-    found = _ask(base_url, "experiments", {"max_results": 1000}).get("experiments", [])
-    studies = {item["name"]: item for item in found if item["name"] != "Default"}
-    if study is None:
-        latest = _latest(base_url, [str(item["experiment_id"]) for item in studies.values()])
-        study = next((name for name in studies if studies[name]["experiment_id"] == latest), None)
+    from n2n_ablate.tracking.client import connect, experiments, explained
+
+    shown = without_login(base_url)  # the browser asks for it
+    with explained(base_url):
+        client = connect(base_url)
+        found = experiments(client, _MOST)
+        studies = {item.name: item for item in found if item.name != "Default"}
         if study is None:
-            return base_url
+            numbers = [item.experiment_id for item in studies.values()]
+            latest = client.search_runs(numbers, order_by=_LATEST, max_results=1) if numbers else []
+            if not latest:
+                return shown
+            number = latest[0].info.experiment_id
+            study = next(name for name in studies if studies[name].experiment_id == number)
     if study not in studies:
         msg = f"no study called '{study}' was run here. {nearest(study, studies)}"
         raise AblateError(msg)
-    arranged = any(tag["key"] == VIEW_TAG for tag in studies[study].get("tags", []))
-    return chart_link(base_url, str(studies[study]["experiment_id"]), arranged=arranged)
-
-
-def _latest(base_url: str, experiments: list[str]) -> str:
-    wanted = {
-        "experiment_ids": experiments,
-        "order_by": ["attributes.start_time DESC"],
-        "max_results": 1,
-    }
-    runs = _ask(base_url, "runs", wanted).get("runs", []) if experiments else []
-    return str(runs[0]["info"]["experiment_id"]) if runs else ""
-
-
-def _ask(base_url: str, what: str, wanted: dict[str, Any]) -> dict[str, Any]:
-    import urllib.request
-
-    request = urllib.request.Request(
-        f"{base_url.rstrip('/')}/api/2.0/mlflow/{what}/search",
-        json.dumps(wanted).encode(),
-        {"Content-Type": "application/json"},
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return dict(json.load(answer))
-    except (OSError, ValueError) as error:
-        msg = f"the MLflow server at {unsigned(base_url)} does not answer: {error}"
-        raise StoreError(msg) from error
+    arranged = VIEW_TAG in studies[study].tags
+    return chart_link(shown, studies[study].experiment_id, arranged=arranged)
 
 
 def _show(link: str, *, open_browser: bool) -> None:
@@ -261,6 +251,10 @@ def _show(link: str, *, open_browser: bool) -> None:
     )
     if open_browser and screen:
         webbrowser.open(link)
+
+
+def _say(text: str) -> None:
+    messages().print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _checked_port(port: int) -> int:

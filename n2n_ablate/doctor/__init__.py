@@ -36,6 +36,7 @@ def examine(
         lambda: stores.journals(output),
         lambda: stores.locks(output),
         lambda: stores.databases(output),
+        lambda: stores.experiments(output),
         lambda: remote.tracking(output, tracking_uri),
         lambda: remote.storage(storage),
     ]

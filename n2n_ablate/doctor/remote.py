@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from n2n_ablate.doctor.finding import BROKEN, NOTE, OK, Finding
+from n2n_ablate.errors import AwayError, StoreError
 from n2n_ablate.escape import unsigned
 from n2n_ablate.tracking.address import is_server, knock, tracking_uri
-
-_PATIENCE = 5.0  # seconds for a server
 
 
 def tracking(output: Path, uri: str) -> Iterator[Finding]:
@@ -41,16 +40,18 @@ def storage(url: str) -> Iterator[Finding]:
 
 
 def _server(url: str) -> Finding:
-    import urllib.request
+    """Ask a server what a study asks first, with the same login."""
+    from n2n_ablate.tracking.client import connect, experiments, explained
 
-    shown = unsigned(url)
+    later = "or use --tracking none now and n2n-ablate sync later"
     try:
-        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=_PATIENCE):
-            return Finding("tracking", OK, f"the server at {shown} answers")
-    except (OSError, ValueError) as error:
-        text = f"the server at {shown} does not answer: {getattr(error, 'reason', error)}"
-        advice = "start it, or use --tracking none now and n2n-ablate sync later"
-        return Finding("tracking", BROKEN, text, advice)
+        with explained(url):
+            experiments(connect(url))
+    except AwayError as error:
+        return Finding("tracking", BROKEN, str(error), f"start it, name another, {later}")
+    except StoreError as error:
+        return Finding("tracking", BROKEN, str(error), f"put that right, {later}")
+    return Finding("tracking", OK, f"the server at {unsigned(url)} answers")
 
 
 def _database(topic: str, url: str) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from n2n_ablate.doctor.finding import BROKEN, NOTE, OK, WARNING, Finding
 from n2n_ablate.errors import AblateError
 from n2n_ablate.output import FOLDERS, try_to_write
+from n2n_ablate.tracking.address import DATABASE, kept_in
 
 _LOW, _LEAST = 2 * 2**30, 200 * 2**20  # bytes free on the disk
 
@@ -105,6 +106,33 @@ def locks(root: Path) -> Iterator[Finding]:
             yield Finding("locks", BROKEN, text, "use --output on a local disk")
 
 
+_SYNC = "n2n-ablate sync"
+
+
+def _anew(file: Path, lost: str) -> str:
+    return f"delete '{file}': {lost} makes it anew from the journals, without training"
+
+
+def experiments(root: Path) -> Iterator[Finding]:
+    """Look whether MLflow's database was copied or moved: it names folders by absolute path."""
+    file, home = root / DATABASE, root.resolve()
+    found: list[tuple[str, str]] = []
+    with contextlib.suppress(OSError, sqlite3.Error):  # see `databases`
+        one = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, timeout=1)
+        with contextlib.closing(one):
+            found = one.execute("select name, artifact_location from experiments").fetchall()
+    for name, location in found:
+        # Others are not ours, like MLflow's own `Default`.
+        mine = (home / "studies" / name).is_dir()
+        place = kept_in(location) if mine else None
+        if place is not None and not place.is_relative_to(home):
+            text = (
+                f"{DATABASE} keeps the pictures of '{name}' in '{place}', outside '{home}': was the "
+                "output folder moved?"
+            )
+            yield Finding("databases", WARNING, text, _anew(file, _SYNC))
+
+
 def databases(root: Path) -> Iterator[Finding]:
     """Try SQLite on this disk, and check the databases that are there without changing them."""
     if root.is_dir():
@@ -119,7 +147,7 @@ def databases(root: Path) -> Iterator[Finding]:
             yield Finding("databases", BROKEN, f"SQLite does not work here: {error}", advice)
             return
     yield Finding("databases", OK, f"SQLite {sqlite3.sqlite_version}")
-    for name, lost in (("mlflow.db", "n2n-ablate sync"), ("optuna.db", "the next study")):
+    for name, lost in ((DATABASE, _SYNC), ("optuna.db", "the next study")):
         file = root / name
         if not file.is_file():
             continue
@@ -134,5 +162,5 @@ def databases(root: Path) -> Iterator[Finding]:
         elif "locked" in told:
             yield Finding("databases", NOTE, f"{name} is locked by another process", "wait for it")
         else:
-            advice = f"delete '{file}': {lost} makes it anew from the journals, without training"
+            advice = _anew(file, lost)
             yield Finding("databases", BROKEN, f"{name} is damaged: {told}", advice)

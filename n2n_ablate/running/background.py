@@ -51,7 +51,7 @@ class Background:
         # Jobs, and whether each is the last; None after it.
         self._queue: queue.SimpleQueue[tuple[Callable[[], None], bool] | None] = queue.SimpleQueue()
         self._ending, self._done = threading.Event(), threading.Event()
-        self._over = self._lacking = False
+        self._over = self._lacking = self._broken = False
         self._short = False  # time is short: only the last job counts
         self._moved = self._unanswered = 0.0  # when something was done; see `Outside.unanswered`
         threading.Thread(target=self._work, name=name, daemon=True).start()
@@ -88,7 +88,8 @@ class Background:
             pass  # the study is over; only its view was waited for
         if self._lacking or not self._done.is_set():
             self._over = True
-            later = f": {self._outside.later()}" if self._outside else ""
+            first = "once that is put right, " if self._broken else ""
+            later = f": {first}{self._outside.later()}" if self._outside else ""
             self._complain(f"{self._name} is not complete, the results are kept{later}")
 
     def _still(self) -> bool:
@@ -124,7 +125,7 @@ class Background:
                 self._ending.wait(pause)  # the end cuts it short: one more try, then no other
                 pause = min(2 * pause, _LONGEST_PAUSE)
             except (Exception, SystemExit) as error:  # noqa: BLE001  a view must never cost results
-                self._over = self._lacking = True
+                self._over = self._lacking = self._broken = True
                 self._complain(f"{self._name} stopped, the study goes on: {_reason(error)}")
             else:
                 if away:

@@ -38,7 +38,7 @@ class SearchDatabase:
     Args:
         url: An SQLAlchemy URL; `optuna.db` in the output folder if empty.
         output: The output folder.
-        note: Told once per outage.
+        note: Told once per outage, and if another process keeps it from being opened.
 
     Attributes:
         storage: For Optuna.
@@ -57,7 +57,7 @@ class SearchDatabase:
         try:
             self._parsed = sqlalchemy.make_url(self._url)
             self.shared = self._parsed.get_backend_name() == "postgresql"
-            with output.opening(self._file()):
+            with output.opening(note, self._file()):
                 self.storage = self._wait(self._open, self._locked)
         except (StoreError, BusyError):
             raise

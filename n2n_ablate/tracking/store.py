@@ -1,21 +1,24 @@
-"""Opens MLflow's store and writes to it in few requests. The only file that imports mlflow, and late."""
+"""Opens MLflow's store and writes to it in few requests. Imports mlflow late."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib.util
-import logging
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy.exc import OperationalError
-
-from n2n_ablate.errors import AwayError, StoreError
-from n2n_ablate.escape import unsigned
-from n2n_ablate.tracking.address import DATABASE, database_file, is_server, knock
+from n2n_ablate.errors import StoreError
+from n2n_ablate.tracking.address import (
+    DATABASE,
+    check_address,
+    database_file,
+    is_server,
+    kept_in,
+    knock,
+)
+from n2n_ablate.tracking.client import connect, experiments, explained
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -29,18 +32,6 @@ NOTE = "mlflow.note.content"
 
 _MOST_VALUES, _MOST_ENTRIES, _LONGEST = 1000, 100, 5000  # per request, and characters of one entry
 _PAGE = 1000  # runs per request
-_MAY_PASS = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
-
-# Without these a server that is down blocks a call for four minutes, and importing mlflow reports
-# the use of it to its makers, and servers are announced on stdout, in the middle of JSON.
-_ENVIRONMENT = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
-    "MLFLOW_LOGGING_LEVEL": "CRITICAL",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-}
 
 
 class _Asked:
@@ -68,17 +59,22 @@ class MlflowStore:
     Args:
         output: The output folder. Its lock keeps two processes from opening a database at once.
         uri: See `tracking_uri`.
+        note: Told once if another process keeps it from being opened.
 
     Raises:
-        StoreError: MLflow is not installed.
+        StoreError: MLflow is not installed, or that is no address.
     """
 
-    def __init__(self, output: Output, uri: str) -> None:
+    def __init__(
+        self, output: Output, uri: str, note: Callable[[str], None] = lambda _: None
+    ) -> None:
         if importlib.util.find_spec("mlflow") is None:
             msg = "MLflow is not installed: pip install mlflow"
             raise StoreError(msg)
+        check_address(uri)
         self.uri = uri
         self._output = output
+        self._note, self._noted = note, False
         self._client: MlflowClient | None = None
         self._asked = 0.0
 
@@ -104,18 +100,10 @@ class MlflowStore:
             StoreError: It cannot be opened.
         """
         if self._client is None:
-            for name, value in _ENVIRONMENT.items():
-                os.environ.setdefault(name, value)
-            from mlflow import MlflowClient
-
-            # They tell every table that they make and every try that fails, in the middle of a
-            # progress bar, and print the traceback of what is raised anyway.
-            for name in ("alembic", "mlflow", "urllib3"):
-                logging.getLogger(name).setLevel(logging.CRITICAL)
             with self._opening(), self.explained():
                 self._make()
-                client = cast("MlflowClient", _Asked(MlflowClient(self.uri, self.uri), self.asking))
-                client.search_experiments(max_results=1)  # only this opens the store
+                client = cast("MlflowClient", _Asked(connect(self.uri), self.asking))
+                experiments(client)  # only this opens the store
             self._client = client
         return self._client
 
@@ -239,35 +227,24 @@ class MlflowStore:
             chunk: dict[str, Any] = {what: rest[place : place + most]}
             self.client.log_batch(run, **chunk)
 
-    @contextlib.contextmanager
-    def explained(self) -> Iterator[None]:
-        """Turn every way in which a store or a server can fail into one line.
-
-        Raises:
-            AwayError: The same may work later: a server is down, a database is locked.
-            StoreError: It will not.
-        """
-        from mlflow.exceptions import MlflowException
-
-        try:
-            yield
-        except (MlflowException, ImportError, OSError, OperationalError) as error:
-            msg = f"MLflow's store '{unsigned(self.uri)}' cannot be used: {_reason(error)}"
-            code = getattr(error, "error_code", "")
-            away = code in _MAY_PASS if code else isinstance(error, OSError | OperationalError)
-            raise (AwayError if away else StoreError)(msg) from error
+    def explained(self) -> contextlib.AbstractContextManager[None]:
+        """Say why it fails, see `client.explained`."""
+        return explained(self.uri)
 
     def _opening(self) -> contextlib.AbstractContextManager[None]:
         if is_server(self.uri):
             return contextlib.nullcontext()
-        return self._output.opening(database_file(self.uri))
+        return self._output.opening(self._waits, database_file(self.uri))
+
+    def _waits(self, message: str) -> None:
+        if not self._noted:
+            self._note(message)
+        self._noted = True
 
     def _check_home(self, location: str, name: str) -> None:
-        from mlflow.utils.file_utils import local_file_uri_to_path
-
-        if not location.startswith("file:") or is_server(self.uri):
+        home, own = kept_in(location), self._output.root
+        if home is None or is_server(self.uri):
             return
-        home, own = Path(local_file_uri_to_path(location)), self._output.root
         # The database of an output folder that was copied still names the folder it was copied from.
         copied = database_file(self.uri) == own / DATABASE and not home.is_relative_to(own)
         if home.parent.is_dir() and not copied:
@@ -278,12 +255,3 @@ class MlflowStore:
             f"folder moved? Delete '{own / DATABASE}' and give: n2n-ablate sync (nothing is trained)."
         )
         raise StoreError(msg)
-
-
-def _reason(error: BaseException) -> str:
-    """Return why a request failed, without the many words around a server that is down."""
-    text = unsigned(str(error).splitlines()[0] if str(error) else type(error).__name__)
-    for sign, told in (("Connection refused", "connection refused"), ("timed out", "no answer")):
-        if sign in text:
-            return told
-    return text[:300]

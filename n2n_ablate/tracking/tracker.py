@@ -49,7 +49,7 @@ class MlflowTracker:
         output: The output folder, home of the store unless another is named.
         uri: An MLflow tracking URI; by default `MLFLOW_TRACKING_URI`, else the output folder's.
         registry: To draw and to measure samplers.
-        note: Told what is missing in the runs.
+        note, waits: Told what is missing in the runs; if another process is opening the store.
 
     Attributes:
         known: What the store has; see `open`.
@@ -65,8 +65,9 @@ class MlflowTracker:
         uri: str | None = None,
         registry: Registry | None = None,
         note: Callable[[str], None] = lambda _: None,
+        waits: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.store = MlflowStore(output, tracking_uri(output.root, uri))
+        self.store = MlflowStore(output, tracking_uri(output.root, uri), waits)
         self._output, self._asked = output, bool(uri)
         self.known = Known()
         self.written: list[str] = []

@@ -82,9 +82,9 @@ WHOLE = [(name, "FINISHED") for name in (*TRIALS, "summary")]
 
 
 def spoken(done):
-    """Return what was said, but for the line that only a slow machine hears."""
-    said = done.stderr.splitlines()
-    return [line for line in said if line != "tracking is not done yet; Ctrl-C leaves the rest"]
+    """Return what was said, but for the lines that only a slow machine hears."""
+    slow = "tracking is not done yet; Ctrl-C leaves", "another process is opening the stores in"
+    return [line for line in done.stderr.splitlines() if not line.startswith(slow)]
 
 
 LEFT = "tracking is not complete, the results are kept"

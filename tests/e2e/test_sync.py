@@ -333,6 +333,36 @@ def test_a_journal_that_cannot_be_opened_does_not_keep_the_others_back(copy):
     assert done.stdout == "grid (quick): 5 trials, 6 runs written\n"
 
 
+def test_a_study_that_mlflow_refuses_does_not_keep_the_others_back(copy):
+    root = copy("several")
+    for name in ("a-first", "z-last"):
+        shutil.copytree(root / "studies" / "grid", root / "studies" / name)
+        for journal in (root / "studies" / name).iterdir():
+            text = journal.read_text()
+            assert r"name = \"grid\"" in text
+            journal.write_text(text.replace(r"name = \"grid\"", rf"name = \"{name}\""))
+    store = MlflowStore(Output(root), tracking_uri(root))
+    store.client.create_experiment("a-first", (root.parent / "elsewhere" / "a-first").as_uri())
+    done = here("sync", folder=root.parent)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: MLflow keeps the pictures of 'a-first' in ")
+    assert done.stdout.splitlines() == [
+        "grid (quick): 5 trials, 6 runs written",
+        "z-last (quick): 5 trials, 6 runs written",
+    ]
+
+
+def test_what_is_wrong_with_the_store_itself_is_said_once(copy):
+    root = copy("damaged-store")
+    shutil.copytree(root / "studies" / "grid", root / "studies" / "other")
+    (root / "mlflow.db").write_bytes(b"no database" * 1000)
+    done = here("sync", folder=root.parent)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: '{root / 'mlflow.db'}' is damaged: ")
+
+
 def test_a_study_that_is_being_run_is_left_for_later(copy):
     root = copy("busy")
     (contents,) = reopen.every(root)

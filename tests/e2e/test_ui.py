@@ -156,10 +156,3 @@ def test_a_server_that_does_not_start_is_one_line_with_its_last_word(folder):
     assert done.returncode == 1
     assert "the MLflow server does not start: " in done.stderr
     assert "database" in done.stderr
-
-
-def test_a_server_that_is_not_there_is_named(folder):
-    address = f"http://127.0.0.1:{free_port()}"
-    done = run("ui", folder=folder, **NARROW, MLFLOW_TRACKING_URI=address)
-    assert done.returncode == 1
-    assert f"the MLflow server at {address} does not answer" in done.stderr

@@ -218,7 +218,8 @@ def test_an_error_that_will_not_pass_ends_it_at_once(work, store, said):
     work.put(store.keep("after"))
     work.finish()
     assert store.kept == []
+    left = "tracking is not complete, the results are kept"
     assert said == [
         "tracking stopped, the study goes on: division by zero",
-        "tracking is not complete, the results are kept: n2n-ablate sync writes the rest",
+        f"{left}: once that is put right, n2n-ablate sync writes the rest",
     ]

@@ -101,7 +101,7 @@ def test_a_new_study_on_a_full_disk_is_one_line(tiny, disk):
     told = r"cannot be (written|taken): No space left on device"
     with pytest.raises(StoreError, match=f"the journal .* {told}"):
         open_runner(session, output, view, tracking="none")
-    for lock in (output.lock(session.lock_name, "busy"), output.opening()):
+    for lock in (output.lock(session.lock_name, "busy"), output.opening(print)):
         with pytest.raises(StoreError, match=f"the lock .* {told}"), lock:
             pass
     out = disk.folder / "out"

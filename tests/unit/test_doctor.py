@@ -3,9 +3,7 @@
 import json
 import socket
 import sqlite3
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -142,31 +140,6 @@ def test_a_damaged_database_is_broken_and_a_whole_one_is_not(folder):
     item = only(found, "databases", BROKEN)
     assert item.text.startswith("optuna.db is damaged")
     assert "delete" in item.advice
-
-
-class Healthy(BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200 if self.path == "/health" else 404)
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
-
-
-def test_a_server_answers_or_is_broken(folder):
-    with HTTPServer(("127.0.0.1", 0), Healthy) as server:
-        url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            assert states(remote.tracking(folder, url)) == [OK]
-        finally:
-            server.shutdown()
-            thread.join()
-    (item,) = remote.tracking(folder, f"{url.replace('//', '//me:secret@')}")
-    assert item.state == BROKEN
-    assert "secret" not in item.text
-    assert "--tracking none" in item.advice
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """Where runs are kept, and every way in which that can go wrong before the first one is written."""
 
 import contextlib
+import random
 import sqlite3
 
 import pytest
 
-from n2n_ablate.errors import StoreError
+from n2n_ablate.doctor import BROKEN, WARNING, stores
+from n2n_ablate.errors import AwayError, StoreError
 from n2n_ablate.output import Output
 from n2n_ablate.tracking.address import chart_link, database_file, tracking_uri
 from n2n_ablate.tracking.store import MlflowStore
@@ -63,6 +65,35 @@ def test_an_output_folder_that_was_moved_is_an_error_that_says_what_to_do(store,
     again = MlflowStore(Output(moved), tracking_uri(moved))
     with pytest.raises(StoreError, match=r"was the output folder moved\? Delete '.*mlflow\.db'"):
         again.experiment("tiny", "")
+
+
+def test_the_doctor_sees_that_an_output_folder_was_moved(store, tmp_path):
+    name = "käse #1 100%"
+    store.experiment(name, "")
+    store.experiment("of somebody else", "")
+    (tmp_path / "out" / "studies" / name).mkdir()
+    assert list(stores.experiments(tmp_path / "out")) == []
+    moved = (tmp_path / "out").rename(tmp_path / "moved")
+    (found,) = stores.experiments(moved)
+    assert found.state == WARNING
+    place = tmp_path / "out" / "artifacts" / name
+    assert f"'{name}' in '{place}', outside '{moved}': was the output folder moved?" in found.text
+    assert found.advice.startswith(f"delete '{moved / 'mlflow.db'}': n2n-ablate sync")
+
+
+@pytest.mark.parametrize("damage", ["noise", "half"])
+def test_a_damaged_database_is_one_line_with_the_doctors_remedy(store, damage):
+    file = database_file(store.uri)
+    whole = file.read_bytes()
+    file.write_bytes(random.Random(0).randbytes(3000) if damage == "noise" else whole[:150_000])
+    with pytest.raises(StoreError) as caught:
+        store.experiment("tiny", "")
+    assert not isinstance(caught.value, AwayError)  # trying again would not help
+    assert str(caught.value).startswith(f"'{file}' is damaged: ")
+    (found,) = [item for item in stores.databases(file.parent) if item.state == BROKEN]
+    remedy = "n2n-ablate sync makes it anew from the journals, without training"
+    assert f"Delete it: {remedy}." in str(caught.value)
+    assert remedy in found.advice
 
 
 @pytest.mark.parametrize(

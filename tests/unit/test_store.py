@@ -1,5 +1,6 @@
 """Finished fits: written whole, checked when read, told apart by everything that matters."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from n2n_ablate.errors import BusyError, StoreError
+from n2n_ablate import output as output_folder
+from n2n_ablate.errors import AwayError, BusyError, StoreError
 from n2n_ablate.fit import FitResult
 from n2n_ablate.fit.parcel import apart
 from n2n_ablate.identity import Fingerprints, stream
@@ -206,7 +208,7 @@ def test_a_read_only_folder_in_an_output_folder_is_named_at_the_start(mortal, na
 def test_a_lock_that_cannot_be_taken_is_named(mortal):
     output = Output(mortal / "out")
     (mortal / "out" / "locks").chmod(READ_ONLY)
-    for lock in (output.lock("study", "busy"), output.opening()):
+    for lock in (output.lock("study", "busy"), output.opening(print)):
         with pytest.raises(StoreError, match=r"lock '.*\.lock' cannot be taken: Permission"), lock:
             pass
 
@@ -227,6 +229,31 @@ def test_a_lock_keeps_a_second_holder_out_until_it_is_released(tmp_path):
         pass
     with Output(tmp_path).lock("study", "busy"):
         pass
+
+
+def test_a_process_that_opens_the_stores_is_waited_for_with_a_word_and_not_for_ever(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(output_folder, "_QUIET", 0.05)
+    monkeypatch.setattr(output_folder, "_PATIENCE", 0.05)
+    said = []
+    what = f"another process is opening the stores in '{tmp_path}'"
+    with Output(tmp_path).opening(said.append):
+        assert said == []
+        with pytest.raises(AwayError) as caught, Output(tmp_path).opening(said.append):
+            pass
+    assert said == [f"{what}: waiting up to 0 s for it"]
+    assert str(caught.value).startswith(f"{what} and does not come to an end")
+
+    def end(message):
+        said.append(message)
+        first.close()
+
+    monkeypatch.setattr(output_folder, "_PATIENCE", 60.0)
+    first = contextlib.ExitStack()
+    first.enter_context(Output(tmp_path).opening(said.append))
+    with Output(tmp_path).opening(end):
+        assert said[1:] == [f"{what}: waiting up to 60 s for it"]
 
 
 BASE = Recipe(
