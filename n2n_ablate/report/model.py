@@ -15,7 +15,7 @@ from n2n_ablate.registry import Registry
 from n2n_ablate.report import legends, methods
 from n2n_ablate.results import Line, StudyResult, TrialResult, answer
 from n2n_ablate.results.compare import Comparison, compare
-from n2n_ablate.results.confirmed import Pair, pairs
+from n2n_ablate.results.confirmed import Pair, pairs, search_best, unconfirmed
 from n2n_ablate.results.diagnoses import Diagnoses, points
 from n2n_ablate.results.effects import EffectLine, effects
 from n2n_ablate.results.guide import loss_as_guide
@@ -175,7 +175,7 @@ def _section(
     if result.confirmed is not None:  # then only what is confirmed has a word
         lines = [replace(line, verdict="") for line in lines]
     confirmed = pairs(result, here)
-    beside = (answer.search_best(result), answer.unconfirmed(result))
+    beside = (search_best(result), unconfirmed(result))
     return Section(
         condition=condition,
         answer=answer.sentence(result, found.header, here),

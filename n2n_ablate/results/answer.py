@@ -55,6 +55,17 @@ def _whole(result: StudyResult, condition: str) -> list[TrialResult]:
     ]
 
 
+def baseline_lost(result: StudyResult, condition: str) -> str:
+    """Return how the baseline failed if it has no image left to compare with, else an empty text."""
+    base = result.baseline
+    rows = [row for row in base.rows if row.condition == condition] if base else []
+    values = base.by_image("psnr", condition).values() if base else ()
+    if not rows or any(map(math.isfinite, values)):
+        return ""
+    every = all(row.result.failure for row in rows)
+    return "lost all its fits" if every else "lost a fit on every image"
+
+
 def scope(header: Header, condition: str, given: int = 0) -> str:
     """Return what an answer holds for: samplers rank differently at other sizes and budgets.
 
@@ -86,25 +97,32 @@ def sentence(result: StudyResult, header: Header, condition: str) -> str:
         ]
         told = _sentence(result.confirmed, header.confirmed, condition, found)
         never = "images and seeds that " + ("the search" if result.plan.space else "no trial")
-        return f"Confirmed on {never} never saw: {told[0].lower()}{told[1:]}".replace(
+        tried = "Tried again" if baseline_lost(result.confirmed, condition) else "Confirmed"
+        return f"{tried} on {never} never saw: {told[0].lower()}{told[1:]}".replace(
             "no trial never", "no trial ever"
         )
     told = _sentence(result, header, condition, ())
-    return told if told.startswith(_NOTHING) else f"{told[:-1]}; not confirmed."
+    nothing = told.startswith(_NOTHING) or baseline_lost(result, condition)
+    return told if nothing else f"{told[:-1]}; not confirmed."
 
 
 def _sentence(result: StudyResult, header: Header, condition: str, found: Sequence[str]) -> str:
     plan = result.plan
     if plan.effects:
         return f"{_effects(effects(result, condition), plan.study.margin)}; {scope(header, condition)}."
+    base, margin = baseline_name(plan), plan.study.margin
+    if how := baseline_lost(result, condition):
+        return (
+            f"The baseline ({base}) {how}, so nothing can be compared; {scope(header, condition)}."
+        )
     lines = {line.name: line for line in result.lines(condition)}
     declared = [lines[name] for name in plan.contrasts if name in lines]
     asked = [line for line in declared if line.difference]
-    lost = [line for line in declared if not line.difference and line.failures]
+    unstable = BASELINE in lines and lines[BASELINE].failures > 0
+    lost = [line for line in declared if not line.difference and (line.failures or unstable)]
     where = scope(header, condition, max((line.images for line in lines.values()), default=0))
     if not asked and not lost:
         return f"{_NOTHING} ({where})."
-    base, margin = baseline_name(plan), plan.study.margin
     names = {
         line.name: f"{_FOUND if line.name in found else ''}{_short(line.name, plan)}"
         for line in declared
@@ -145,44 +163,15 @@ def best_sentence(result: StudyResult, condition: str) -> str:
     uneven = any(len(item.by_image("psnr", condition)) > shared for item in whole)
     where = f" over the {shared} images that all trials have" if uneven else ""
     text = f"Highest mean PSNR{where}: {line.name} with {mean:.2f} dB"
-    if given is None:
+    if line.role == BASELINE:
         return f"{text}; no trial beat the baseline's mean."
+    if given is None:
+        return f"{text}; it cannot be compared, the baseline {baseline_lost(result, condition)}."
     own = f" over its {given.n}" if uneven and given.n > shared else ""
     told = f"{text}, {shown(given)} dB against the baseline{own}"
     if line.role == "search":
         told += " (the best of a search, so optimistic)"
     return f"{told}."
-
-
-def unconfirmed(result: StudyResult) -> str:
-    """Return how a study without a confirmation gets one; empty if there is nothing to say."""
-    plan = result.plan
-    if plan.effects or plan.profile.confirm is not None or result.confirmed is not None:
-        return ""
-    again = "the contrasts and the search's best" if plan.space else "the contrasts"
-    return (
-        f"Not confirmed: --confirm-images, or [confirm] in the study file, tries {again} again on "
-        "images that no trial saw."
-    )
-
-
-def search_best(result: StudyResult) -> str:
-    """Return what became of a search's best in the confirmation; empty if that is plain to see."""
-    later = result.confirmed
-    if later is None or not result.plan.space:
-        return ""
-    if any(name not in result.plan.contrasts for name in later.plan.contrasts):
-        return ""
-    confirm = result.plan.profile.confirm
-    if confirm is None or not confirm.top:
-        return ""
-    leaders = [best(result, condition.label) for condition in result.plan.conditions]
-    if any(line and line.name in result.plan.contrasts for line in leaders):
-        return (
-            "Apart from declared contrasts the search found nothing above the baseline, so no trial of "
-            "its own was confirmed."
-        )
-    return "The search found nothing above the baseline, so no trial of its own was confirmed."
 
 
 def failures(result: StudyResult) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from n2n_ablate.results.answer import signed
+from n2n_ablate.results.answer import best, signed
 from n2n_ablate.results.trials import Line, StudyResult
 from n2n_ablate.stats import Difference, welch_interval
 
@@ -85,3 +85,34 @@ def told_shrinkage(pair: Pair) -> str:
         return ""
     ends = pair.shrinkage_interval
     return signed(pair.shrinkage) + (f" \u00b1 {(ends[1] - ends[0]) / 2:.2f}" if ends else "")
+
+
+def unconfirmed(result: StudyResult) -> str:
+    """Return how a study without a confirmation gets one; empty if there is nothing to say."""
+    plan = result.plan
+    if plan.effects or plan.profile.confirm is not None or result.confirmed is not None:
+        return ""
+    again = "the contrasts and the search's best" if plan.space else "the contrasts"
+    return (
+        f"Not confirmed: --confirm-images, or [confirm] in the study file, tries {again} again on "
+        "images that no trial saw."
+    )
+
+
+def search_best(result: StudyResult) -> str:
+    """Return what became of a search's best in the confirmation; empty if that is plain to see."""
+    later = result.confirmed
+    if later is None or not result.plan.space:
+        return ""
+    if any(name not in result.plan.contrasts for name in later.plan.contrasts):
+        return ""
+    confirm = result.plan.profile.confirm
+    if confirm is None or not confirm.top:
+        return ""
+    leaders = [best(result, condition.label) for condition in result.plan.conditions]
+    if any(line and line.name in result.plan.contrasts for line in leaders):
+        return (
+            "Apart from declared contrasts the search found nothing above the baseline, so no trial of "
+            "its own was confirmed."
+        )
+    return "The search found nothing above the baseline, so no trial of its own was confirmed."

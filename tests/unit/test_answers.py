@@ -1,0 +1,141 @@
+"""What is said of results where something is missing: fits that failed, images that a race left out."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from n2n_ablate.fit import FitResult
+from n2n_ablate.results import Row, StudyResult, TrialResult, answer
+from n2n_ablate.results.best import choose
+from n2n_ablate.results.header import Header, Mark
+from n2n_ablate.study import plan, read
+
+LOW, HIGH = "low", "high"
+TEXT = """
+name = "small"
+question = "Does the centre matter?"
+design = "one-at-a-time"
+
+[baseline]
+sampler = { name = "three-by-three", center = 0.01 }
+backbone = { name = "zs-n2n", width = 4 }
+loss = "residual-consistency"
+training = "adam"
+
+[[conditions]]
+noise = { name = "gaussian", sigma = 15.0 }
+label = "low"
+[[conditions]]
+noise = { name = "gaussian", sigma = 50.0 }
+label = "high"
+
+[factors]
+"sampler.center" = [0.1, 0.2]
+
+[profiles.quick]
+images = ["builtin:astronaut"]
+"""
+NAN = math.nan  # a fit that failed
+BASE = [20.0, 25.0, 30.0, 22.0]
+
+
+@pytest.fixture
+def planned(folder, registry):
+    (folder / "small.toml").write_text(TEXT)
+    return plan(read(folder / "small.toml"), registry)
+
+
+def trial(known, by_condition):
+    """A trial of one seed from its PSNR by image, for each condition."""
+    rows = []
+    for condition, psnrs in by_condition.items():
+        for place, psnr in enumerate(psnrs):
+            lost = math.isnan(psnr)
+            figures = {} if lost else {"psnr": psnr, "ssim": 0.5, "loss": 0.1}
+            curves = {} if lost else {"psnr": np.array([psnr - 2, psnr])}
+            key = f"{known.name}, {condition}, {place}"
+            failure = "diverged by step 3" if lost else ""
+            result = FitResult(key, figures, np.array([1, 2]), curves, None, 1.0, failure)
+            rows.append(Row(condition, f"image {place}", 0, result))
+    return TrialResult(known, tuple(rows))
+
+
+def made(planned, base, one, two):
+    """Baseline, 0.1 and 0.2, each by condition or the same under both."""
+    given = [
+        item if isinstance(item, dict) else {LOW: item, HIGH: item} for item in (base, one, two)
+    ]
+    return StudyResult(planned, tuple(map(trial, planned.fixed, given)))
+
+
+def header(planned, images=4, looks=()):
+    marks = tuple(Mark(f"image {place}", str(place), (3, 24, 24)) for place in range(images))
+    return Header(planned, marks, 30, "cpu", "fp32", looks=looks)
+
+
+def sentence(result, condition=LOW, **more):
+    return answer.sentence(result, header(result.plan, **more), condition)
+
+
+def test_a_baseline_without_any_result_is_said_first_and_nothing_is_compared_with_it(planned):
+    result = made(planned, [NAN] * 4, [20.0, NAN, 30.0, 22.0], BASE)
+    assert sentence(result) == (
+        "The baseline (sampler.center=0.01) lost all its fits, so nothing can be compared; 4 images of "
+        "24x24 pixels, 30 steps, 1 seed, low."
+    )
+    assert answer.best_sentence(result, LOW) == (
+        "Highest mean PSNR: sampler.center=0.2 with 24.25 dB; it cannot be compared, the baseline lost "
+        "all its fits."
+    )
+    found = choose(result)
+    assert found.trial is planned.baseline
+    assert found.reasons[0] == (
+        "The baseline (sampler.center=0.01) lost all its fits, so nothing can be compared with it."
+    )
+    assert not any("so it stays" in reason for reason in found.reasons)
+    assert found.reasons[2] == (
+        "sampler.center=0.2 has the highest mean of all trials: it cannot be compared, the baseline "
+        "failed. --trial 'sampler.center=0.2' takes it all the same."
+    )
+
+
+def test_a_baseline_that_failed_in_the_confirmation_is_said_there(planned):
+    later = made(planned, [NAN] * 4, BASE, BASE)
+    better = made(planned, BASE, BASE, [value + 1 + value / 100 for value in BASE])
+    result = replace(better, confirmed=later)
+    own = header(planned)
+    told = answer.sentence(result, own.with_confirmed(own), LOW)
+    assert told.startswith("Tried again on images and seeds that no trial ever saw: the baseline")
+    assert "the baseline (sampler.center=0.01) lost all its fits" in told
+    found = choose(result)
+    assert "lost all its fits in the confirmation, so nothing can be compared" in found.reasons[0]
+    assert "it cannot be compared, the baseline failed" in found.reasons[2]
+
+
+def test_a_baseline_that_failed_under_one_condition_is_said_under_that_one(planned):
+    result = made(planned, {LOW: BASE, HIGH: [NAN] * 4}, BASE, [value + 1 for value in BASE])
+    assert "lost all its fits" not in sentence(result, LOW)
+    assert "so nothing can be compared" in sentence(result, HIGH)
+    assert (
+        "lost 4 of its 8 fits, so nothing can be compared under high" in choose(result).reasons[1]
+    )
+
+
+def test_a_contrast_that_shares_no_image_with_an_unstable_baseline_is_named(planned):
+    result = made(planned, [20.0, NAN, NAN, NAN], BASE, [NAN, 25.0, 30.0, 22.0])
+    assert "0.2 has no result that can be compared" in sentence(result)
+    assert "0.1 is not distinguishable" in sentence(result)
+
+
+def test_a_baseline_with_no_whole_image_did_not_lose_all_fits(planned):
+    result = made(planned, BASE, BASE, BASE)
+    base = result.trials[0]
+    again = [
+        replace(row, seed=1, result=replace(row.result, figures={}, failure="diverged"))
+        for row in base.rows
+    ]
+    seeded = replace(base, rows=(*base.rows, *again))
+    told = sentence(replace(result, trials=(seeded, *result.trials[1:])))
+    assert "lost a fit on every image, so nothing can be compared" in told
