@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from n2n_ablate import stats
 from n2n_ablate.results import Line, StudyResult
+from n2n_ablate.results.compare import ONE_LOOK, Comparison
 from n2n_ablate.results.confirmed import Pair
 
 _EARLY = (
@@ -60,6 +61,11 @@ def of_confirmation(result: StudyResult, pairs: Sequence[Pair]) -> list[str]:
         "the direction that it had; what was chosen for its lead loses some."
     )
     return told
+
+
+def of_evidence(contrasts: Sequence[Comparison]) -> list[str]:
+    """Return what a race makes of the p values beside the verdicts; empty without one."""
+    return [f"Sign-flip p: {ONE_LOOK}."] if any(found.looks for found in contrasts) else []
 
 
 def words(margin: float) -> str:

@@ -40,6 +40,7 @@ class Section:
         diagnoses: Of samplers, by name of the trial; empty without images.
         relations: How PSNR goes with leak and gap.
         loss: What choosing by the loss alone would have cost; None where losses differ in kind.
+        contrasts_legend: How to read what stands beside their verdicts, beyond what is always so.
         effects: Of a factorial study.
         effects_legend: How to read them.
         confirmed: What the trials said and what the confirmation said; empty without one.
@@ -58,6 +59,7 @@ class Section:
     diagnoses: Mapping[str, Diagnosis]
     relations: Sequence[Relation]
     loss: LossAlone | None
+    contrasts_legend: Sequence[str] = ()
     effects: Sequence[EffectLine] = ()
     effects_legend: Sequence[str] = ()
     confirmed: Sequence[Pair] = ()
@@ -174,7 +176,7 @@ def _section(
     lines = result.lines(here)
     if result.confirmed is not None:  # then only what is confirmed has a word
         lines = [replace(line, verdict="") for line in lines]
-    confirmed = pairs(result, here)
+    confirmed, contrasts = pairs(result, here), _contrasts(deciding, here)
     beside = (search_best(result), unconfirmed(result))
     return Section(
         condition=condition,
@@ -186,7 +188,8 @@ def _section(
             line.name: label(line.name, line.role, result.plan)
             for line in (*lines, *(deciding.lines(here) if result.confirmed else ()))
         },
-        contrasts=_contrasts(deciding, here),
+        contrasts=contrasts,
+        contrasts_legend=legends.of_evidence(contrasts),
         account=deciding.account(here),
         diagnoses={name: own[here] for name, own in measured.items() if here in own},
         relations=relations(points(result, measured, here)) if measured else [],

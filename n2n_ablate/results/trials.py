@@ -220,6 +220,11 @@ class StudyResult:
         own, base = item.by_image("psnr", condition), self._base(condition)
         return stats.family([own], base, size=size)[0]
 
+    def raced(self, condition: str, name: str) -> tuple[int, ...]:
+        """Return the images at each planned look at a contrast; empty unless there are several."""
+        look = self.looks.get((condition, name))
+        return look.sizes if look is not None and len(look.sizes) > 1 else ()
+
     def _is_contrast(self, item: TrialResult) -> bool:
         # A search may come back to a declared place; what it chose gets no verdict.
         return item.trial.role == "declared" and item.trial.name in self.plan.contrasts

@@ -9,7 +9,10 @@ import pytest
 from n2n_ablate.fit import FitResult
 from n2n_ablate.results import Row, StudyResult, TrialResult, answer
 from n2n_ablate.results.best import choose
+from n2n_ablate.results.compare import compare, sentences
+from n2n_ablate.results.export import to_json
 from n2n_ablate.results.header import Header, Mark
+from n2n_ablate.results.looks import looks_of
 from n2n_ablate.study import plan, read
 
 LOW, HIGH = "low", "high"
@@ -139,3 +142,43 @@ def test_a_baseline_with_no_whole_image_did_not_lose_all_fits(planned):
     seeded = replace(base, rows=(*base.rows, *again))
     told = sentence(replace(result, trials=(seeded, *result.trials[1:])))
     assert "lost a fit on every image, so nothing can be compared" in told
+
+
+def raced(planned, *, settled, images=12):
+    """A race of both contrasts under both conditions; 0.2 is settled at the first look under `settled`."""
+    spread = np.random.default_rng(0).normal(size=(2, images))
+    base = [25.0 + place for place in range(images)]
+    clear, open_ = (
+        [value + gain + width * more for value, more in zip(base, draws, strict=True)]
+        for draws, gain, width in ((spread[0], 1.0, 0.05), (spread[1], 0.0, 1.0))
+    )
+    two = {label: clear if label in settled else open_ for label in (LOW, HIGH)}
+    looks = (4, 6, 8, images)
+    result = made(planned, base, open_, two)
+    known = header(planned, images, looks)
+    return replace(result, looks=looks_of(known, result.trials)), known
+
+
+def test_the_interval_of_a_race_is_called_repeated_and_its_p_that_of_one_look(planned):
+    result, known = raced(planned, settled=[LOW])
+    base, _, two = result.trials
+    for first, second in ((two, base), (base, two)):
+        found = compare(result, first, second, LOW)
+        assert found.looks == (4, 6, 8, 12)
+        told = " ".join(sentences(found, 0.05))
+        assert "97.5 % repeated interval (looks after 4, 6, 8, 12 images)" in told
+        assert "p is that of a single look, so too small in a race" in told
+        assert "t interval" not in told
+    undeclared = compare(result, result.trials[1], two, LOW)
+    assert undeclared.looks == ()
+    assert "95 % t interval" in sentences(undeclared, 0.05)[0]
+    rows = to_json(result, known)["conditions"][0]["trials"]
+    (row,) = (row for row in rows if row["name"] == "sampler.center=0.2")
+    assert "single look" in row["p_caveat"]
+
+
+def test_without_a_race_p_has_no_caveat(planned):
+    result = made(planned, BASE, [value + 1 for value in BASE], [20.1, 25.0, 30.2, 21.9])
+    rows = to_json(result, header(planned))["conditions"][0]["trials"]
+    assert {row["p_caveat"] for row in rows if "p" in row} == {None}
+    assert "t interval" in sentences(compare(result, *result.trials[2:0:-1], LOW), 0.05)[0]

@@ -16,6 +16,7 @@ from n2n_ablate.registry import Registry
 from n2n_ablate.report.latex import latex
 from n2n_ablate.report.markdown import markdown
 from n2n_ablate.report.model import build
+from n2n_ablate.report.page import page
 from n2n_ablate.report.write import written
 from n2n_ablate.running.race import Race
 
@@ -145,6 +146,10 @@ def test_a_raced_table_says_how_many_images_each_contrast_had(studies):
     text = markdown(build(studies["raced"]))
     assert "| trial | before | confirmed | interval | verdict | images | shrinkage |" in text
     assert "settled early" in text
+    told = "Sign-flip p: that of a single look, so too small in a race."
+    assert told in text
+    assert told in page(build(studies["raced"]))
+    assert told not in markdown(build(studies["confirmed"]))
     assert "| images |" not in markdown(build(studies["confirmed"]))
 
 
