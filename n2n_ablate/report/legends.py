@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from n2n_ablate import stats
 from n2n_ablate.results import Line, StudyResult
 from n2n_ablate.results.compare import ONE_LOOK, Comparison
 from n2n_ablate.results.confirmed import Pair
-
-_EARLY = (
-    "Trials with fewer images were settled early: the interval holds, the mean tends to lie too far "
-    "out."
-)
+from n2n_ablate.results.uneven import told_uneven
 
 
-def of_trials(result: StudyResult, lines: Sequence[Line]) -> list[str]:
+def of_trials(result: StudyResult, lines: Sequence[Line], condition: str) -> list[str]:
     """Return how to read the table of the trials of a condition."""
     known = [(line, line.difference.level) for line in lines if line.difference]
     if not known:
@@ -24,11 +20,10 @@ def of_trials(result: StudyResult, lines: Sequence[Line]) -> list[str]:
     others = {level for line, level in known if not _is_contrast(result, line)}
     told = [f"Interval: {_intervals(result, asked, others)}."]
     if result.confirmed is not None:
-        return [*told, "Words are given to what is confirmed."]
-    if not any(line.verdict for line in lines):
-        return told
-    told.append(words(result.plan.study.margin))
-    return [*told, *_raced(result, (line.images for line in lines))]
+        told.append("Words are given to what is confirmed.")
+    elif any(line.verdict for line in lines):
+        told.append(words(result.plan.study.margin))
+    return [*told, *told_uneven(result, condition)]
 
 
 def of_effects(result: StudyResult) -> list[str]:
@@ -47,14 +42,14 @@ def of_effects(result: StudyResult) -> list[str]:
     return told
 
 
-def of_confirmation(result: StudyResult, pairs: Sequence[Pair]) -> list[str]:
+def of_confirmation(result: StudyResult, pairs: Sequence[Pair], condition: str) -> list[str]:
     """Return how to read the table of a confirmation; empty without one."""
     later = result.confirmed
     if later is None:
         return []
     levels = {pair.after.level for pair in pairs if pair.after}
     told = [f"Interval: of the confirmation; {_intervals(later, levels, set())}."] if levels else []
-    told += [words(result.plan.study.margin), *_raced(later, (p.after.n for p in pairs if p.after))]
+    told += [words(result.plan.study.margin), *told_uneven(later, condition)]
     before = "the search" if result.plan.space else "the trials"
     told.append(
         f"Before: mean difference in {before}. Shrinkage: how much smaller the difference came out, in "
@@ -96,10 +91,6 @@ def _at_once(size: int, what: str, looks: str = "") -> str:
         every = f", {looks}" if looks else ""
         return f", so that all {size} {what} hold at once{every}, at {_percents({stats.LEVEL})}"
     return f", which holds {looks}" if looks else ""
-
-
-def _raced(result: StudyResult, images: Iterable[int]) -> list[str]:
-    return [_EARLY] if result.looks and len({count for count in images if count}) > 1 else []
 
 
 def _percents(levels: set[float]) -> str:

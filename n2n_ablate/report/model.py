@@ -21,6 +21,7 @@ from n2n_ablate.results.effects import EffectLine, effects
 from n2n_ablate.results.guide import loss_as_guide
 from n2n_ablate.results.header import Header
 from n2n_ablate.results.names import label
+from n2n_ablate.results.uneven import uneven
 from n2n_ablate.study import Condition
 
 
@@ -45,6 +46,7 @@ class Section:
         effects_legend: How to read them.
         confirmed: What the trials said and what the confirmation said; empty without one.
         confirm_legend: How to read that.
+        confirmed_uneven: Whether its differences are over different numbers of images.
         scope_confirmed: What the confirmation holds for.
     """
 
@@ -64,6 +66,7 @@ class Section:
     effects_legend: Sequence[str] = ()
     confirmed: Sequence[Pair] = ()
     confirm_legend: Sequence[str] = ()
+    confirmed_uneven: bool = False
     scope_confirmed: str = ""
 
     @property
@@ -183,7 +186,7 @@ def _section(
         answer=answer.sentence(result, found.header, here),
         highest=" ".join(filter(None, (answer.best_sentence(result, here), *beside))),
         lines=lines,
-        legend=legends.of_trials(result, lines),
+        legend=legends.of_trials(result, lines, here),
         names={
             line.name: label(line.name, line.role, result.plan)
             for line in (*lines, *(deciding.lines(here) if result.confirmed else ()))
@@ -197,7 +200,8 @@ def _section(
         effects=effects(result, here),
         effects_legend=legends.of_effects(result),
         confirmed=confirmed,
-        confirm_legend=legends.of_confirmation(result, confirmed),
+        confirm_legend=legends.of_confirmation(result, confirmed, here),
+        confirmed_uneven=bool(result.confirmed) and uneven(deciding.lines(here)),
         scope_confirmed=answer.scope(later, here) if later else "",
     )
 

@@ -161,13 +161,15 @@ def best_sentence(result: StudyResult, condition: str) -> str:
     mean = shared_means(whole, [condition])[line.name]
     shared, given = len(shared_images(whole, condition)), line.difference
     uneven = any(len(item.by_image("psnr", condition)) > shared for item in whole)
-    where = f" over the {shared} images that all trials have" if uneven else ""
+    apart = given is not None and given.n != shared  # the difference is over other images
+    where = f" over {shared} images" if apart else ""
+    where = f" over the {shared} images that all trials have" if uneven else where
     text = f"Highest mean PSNR{where}: {line.name} with {mean:.2f} dB"
     if line.role == BASELINE:
         return f"{text}; no trial beat the baseline's mean."
     if given is None:
         return f"{text}; it cannot be compared, the baseline {baseline_lost(result, condition)}."
-    own = f" over its {given.n}" if uneven and given.n > shared else ""
+    own = f" over {given.n}" if apart else ""
     told = f"{text}, {shown(given)} dB against the baseline{own}"
     if line.role == "search":
         told += " (the best of a search, so optimistic)"

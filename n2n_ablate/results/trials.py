@@ -128,6 +128,7 @@ class Line:
         failures: Fits without a result.
         fits: All fits.
         images: Images that it was given; in a race fewer than the baseline, once it is settled.
+        whole: Those of them without a failed fit, which its means are over.
         seconds: Mean training time of a fit, with all workers busy.
         curve: Mean PSNR by step, for the sparkline.
     """
@@ -141,8 +142,14 @@ class Line:
     failures: int = 0
     fits: int = 0
     images: int = 0
+    whole: int = 0
     seconds: float = 0.0
     curve: Sequence[float] = ()
+
+    @property
+    def compared(self) -> int:
+        """Images that the difference is over; without one, those that its means are over."""
+        return self.difference.n if self.difference else self.whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,6 +254,7 @@ class StudyResult:
             failures=sum(bool(row.result.failure) for row in rows),
             fits=len(rows),
             images=len({row.image for row in rows}),
+            whole=len(item.by_image("psnr", condition)),
             seconds=sum(row.result.seconds for row in rows) / max(1, len(rows)),
             curve=tuple(float(value) for value in item.curve("psnr", condition)[1]),
         )
