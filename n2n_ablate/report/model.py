@@ -202,7 +202,7 @@ def _section(
         confirmed=confirmed,
         confirm_legend=legends.of_confirmation(result, confirmed, here),
         confirmed_uneven=bool(result.confirmed) and uneven(deciding.lines(here)),
-        scope_confirmed=answer.scope(later, here) if later else "",
+        scope_confirmed=answer.scope(later, here, answer.rests_on(deciding, here)) if later else "",
     )
 
 

@@ -72,7 +72,7 @@ def scope(header: Header, condition: str, given: int = 0) -> str:
     Args:
         header: What the trials share.
         condition: Label of the noise.
-        given: Images that a race used, if not all.
+        given: Images that it rests on, if not all.
     """
     sizes = {image.shape[-2:] for image in header.images}
     heights, widths = zip(*sizes, strict=True)
@@ -84,6 +84,15 @@ def scope(header: Header, condition: str, given: int = 0) -> str:
     images = f"{count} images" if count > 1 else "1 image"
     images = f"{given} of {images}" if 0 < given < count else images
     return f"{images} of {size}, {header.steps} steps, {each}, {condition}"
+
+
+def rests_on(result: StudyResult, condition: str) -> int:
+    """Return the most images that a difference of the answer is over; 0 without a difference."""
+    if result.plan.effects:
+        gaps = [line.difference for line in effects(result, condition)]
+    else:
+        gaps = [result.gain(item, condition) for item in result.contrasts]
+    return max((gap.n for gap in gaps if gap), default=0)
 
 
 def sentence(result: StudyResult, header: Header, condition: str) -> str:
@@ -108,19 +117,18 @@ def sentence(result: StudyResult, header: Header, condition: str) -> str:
 
 def _sentence(result: StudyResult, header: Header, condition: str, found: Sequence[str]) -> str:
     plan = result.plan
+    given = max((len(item.given(condition)) for item in result.trials), default=0)
+    where = scope(header, condition, rests_on(result, condition) or given)
     if plan.effects:
-        return f"{_effects(effects(result, condition), plan.study.margin)}; {scope(header, condition)}."
+        return f"{_effects(effects(result, condition), plan.study.margin)}; {where}."
     base, margin = baseline_name(plan), plan.study.margin
     if how := baseline_lost(result, condition):
-        return (
-            f"The baseline ({base}) {how}, so nothing can be compared; {scope(header, condition)}."
-        )
+        return f"The baseline ({base}) {how}, so nothing can be compared; {where}."
     lines = {line.name: line for line in result.lines(condition)}
     declared = [lines[name] for name in plan.contrasts if name in lines]
     asked = [line for line in declared if line.difference]
     unstable = BASELINE in lines and lines[BASELINE].failures > 0
     lost = [line for line in declared if not line.difference and (line.failures or unstable)]
-    where = scope(header, condition, max((line.images for line in lines.values()), default=0))
     if not asked and not lost:
         return f"{_NOTHING} ({where})."
     names = {
@@ -148,8 +156,7 @@ def _after(result: StudyResult, line: Line, condition: str) -> str:
         return ""
     if not look.settled:
         return f", open after {line.images} images"
-    gap = look.difference
-    return f", settled after {gap.n + gap.lost + gap.other_lost} images"
+    return f", settled after {look.sizes[look.number - 1]} images"
 
 
 def best_sentence(result: StudyResult, condition: str) -> str:

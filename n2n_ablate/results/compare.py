@@ -69,13 +69,15 @@ def compare(
     names = dict.fromkeys([*one, *two])
     difference, verdict = _declared(result, first, second, condition)
     declared = _asked(result, first, second) or _asked(result, second, first)
+    given = first.given(condition) & second.given(condition)  # others a race left out
+    known = [{name: own[name] for name in own if name in given} for own in (one, two)]
     later = _later(result, first, second, condition)
     return Comparison(
         condition=condition,
         first=first.trial.name,
         second=second.trial.name,
         images={name: (one.get(name, math.nan), two.get(name, math.nan)) for name in names},
-        difference=difference or stats.paired(one, two),
+        difference=difference or stats.paired(*known),
         declared=declared,
         verdict="" if result.confirmed else verdict,
         peaks=(peak(first, condition), peak(second, condition)),

@@ -57,7 +57,7 @@ def _condition(result: StudyResult, header: Header, label: str) -> dict[str, Any
     return {
         "answer": answer.sentence(result, header, label),
         "best": best and best.name,
-        "scope": answer.scope(header, label),
+        "scope": answer.scope(header, label, answer.rests_on(result, label)),
         "confirmed": [_pair_of(pair) for pair in confirmed.pairs(result, label)],
         "family": {"contrasts": size, "level": stats.LEVEL, "each": stats.family_level(size)},
         "variance": _account(result.account(label)),

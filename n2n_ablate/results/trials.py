@@ -97,6 +97,10 @@ class TrialResult:
                 values[row.image][row.seed] = row.result.figures[metric]
         return dict(values)
 
+    def given(self, condition: str) -> set[str]:
+        """Return the images that it was trained on, whether its fits failed or not."""
+        return {row.image for row in self.rows if row.condition == condition}
+
     def mean(self, metric: str, condition: str) -> float:
         """Return the mean of a metric over images, NaN if no fit succeeded."""
         values = list(self.by_image(metric, condition).values())
@@ -224,8 +228,9 @@ class StudyResult:
             if (look := self.looks.get((condition, item.trial.name))) is not None:
                 return look.difference
             size = len(self.plan.contrasts)
-        own, base = item.by_image("psnr", condition), self._base(condition)
-        return stats.family([own], base, size=size)[0]
+        given = item.given(condition)  # in a race the baseline has more, which are not lost
+        base = {name: value for name, value in self._base(condition).items() if name in given}
+        return stats.family([item.by_image("psnr", condition)], base, size=size)[0]
 
     def raced(self, condition: str, name: str) -> tuple[int, ...]:
         """Return the images at each planned look at a contrast; empty unless there are several."""
@@ -253,7 +258,7 @@ class StudyResult:
             verdict=difference.verdict(self.plan.study.margin) if asked and difference else "",
             failures=sum(bool(row.result.failure) for row in rows),
             fits=len(rows),
-            images=len({row.image for row in rows}),
+            images=len(item.given(condition)),
             whole=len(item.by_image("psnr", condition)),
             seconds=sum(row.result.seconds for row in rows) / max(1, len(rows)),
             curve=tuple(float(value) for value in item.curve("psnr", condition)[1]),

@@ -234,3 +234,43 @@ def test_a_report_counts_images_as_the_screen_does(planned):
     assert rows["baseline"][place] == "12"
     assert "settled early" in " ".join(legends.of_trials(result, lines, LOW))
     assert "settled early" not in " ".join(legends.of_trials(result, result.lines(HIGH), HIGH))
+
+
+def test_equal_differences_do_not_hide_the_images_that_a_trial_lost(planned):
+    result = made(planned, BASE, [20.0, 25.0, 30.0, NAN], [20.0, NAN, NAN, NAN])
+    told = sentence(result)
+    assert (
+        "0.1 is not distinguishable from it (+0.00 (all equal) dB; no difference on the 3 images that"
+        in told
+    )
+    assert "both have; 1 image lost)" in told
+    assert "(n=1) dB; one image that both have gives no interval; 3 images lost)" in told
+    assert (
+        "no difference on the 3 images that both have; 1 image lost."
+        in (sentences(compare(result, result.trials[1], result.trials[0], LOW), 0.05)[0])
+    )
+
+
+def test_the_scope_counts_the_images_that_a_difference_rests_on(planned):
+    shorter = [20.0, 25.0, NAN, 22.0]
+    result = made(planned, shorter, [19.0, 24.1, NAN, 20.9], [21.0, 26.1, NAN, 22.9])
+    assert not any(line.difference.caveat for line in result.lines(LOW) if line.difference)
+    assert "; 3 of 4 images of 24x24 pixels" in sentence(result)
+    data = to_json(result, header(planned))["conditions"][0]
+    assert data["scope"].startswith("3 of 4 images")
+    whole = made(planned, BASE, [19.0, 24.1, NAN, 20.9], [21.0, 26.1, 30.9, 22.9])
+    assert "; 4 images of 24x24 pixels" in sentence(whole)  # one difference has them all
+
+
+def test_images_that_a_race_left_out_are_not_lost(planned):
+    result, known = raced(planned, settled=[LOW, HIGH])
+    _, one, two = result.trials
+    first = [mark.name for mark in known.images[:4]]
+    early = replace(two, rows=tuple(row for row in two.rows if row.image in first))
+    few = replace(result, trials=(*result.trials[:2], early))
+    pair = compare(few, one, early, LOW)
+    assert (pair.difference.n, pair.difference.caveat) == (4, "")
+    reference = replace(early, trial=replace(early.trial, role="reference"))
+    rows = to_json(replace(few, trials=(*few.trials[:2], reference)), known)
+    (row,) = (x for x in rows["conditions"][0]["trials"] if x["role"] == "reference")
+    assert (row["images"], row["lost_images"], row["caveat"]) == (4, 0, None)
