@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from n2n_ablate.results.answer import best, signed
+from n2n_ablate.results.answer import signed
+from n2n_ablate.results.leading import shared_means
 from n2n_ablate.results.trials import Line, StudyResult
 from n2n_ablate.stats import Difference, welch_interval
+from n2n_ablate.study import BASELINE
 
 
 @dataclass(frozen=True)
@@ -109,10 +111,13 @@ def search_best(result: StudyResult) -> str:
     confirm = result.plan.profile.confirm
     if confirm is None or not confirm.top:
         return ""
-    leaders = [best(result, condition.label) for condition in result.plan.conditions]
-    if any(line and line.name in result.plan.contrasts for line in leaders):
-        return (
-            "Apart from declared contrasts the search found nothing above the baseline, so no trial of "
-            "its own was confirmed."
-        )
-    return "The search found nothing above the baseline, so no trial of its own was confirmed."
+    # What is confirmed is chosen by its mean over images and conditions, see `study.chosen`.
+    labels = [condition.label for condition in result.plan.conditions]
+    own = [x for x in result.trials if x.trial.role != "reference" and not x.failures]
+    means = shared_means(own, labels)
+    if BASELINE not in means:
+        return "No trial of the search has all its results, so none of its own was confirmed."
+    above = [name for name in result.plan.contrasts if means.get(name, -math.inf) > means[BASELINE]]
+    search = "Apart from declared contrasts the search" if above else "The search"
+    averaged = ", averaged over the conditions" if len(labels) > 1 else ""
+    return f"{search} found nothing above the baseline{averaged}, so no trial of its own was confirmed."
