@@ -52,9 +52,21 @@ def of_confirmation(result: StudyResult, pairs: Sequence[Pair], condition: str) 
     told += [words(result.plan.study.margin), *told_uneven(later, condition)]
     before = "the search" if result.plan.space else "the trials"
     told.append(
-        f"Before: mean difference in {before}. Shrinkage: how much smaller the difference came out, in "
-        "the direction that it had; what was chosen for its lead loses some."
+        f"Before: mean difference in {before}{_before(pairs)}. Shrinkage: how much smaller the "
+        "difference came out, in the direction that it had, \u00b1 95 % (Welch), as images and seeds are "
+        "others; what was chosen for its lead loses some."
     )
+    return told
+
+
+def _before(pairs: Sequence[Pair]) -> str:
+    """Return how wide the intervals of a study's own trials are: of contrasts, and of its best."""
+    levels = {pair.best: _percents({pair.before.level}) for pair in pairs if pair.before}
+    if not levels:
+        return ""
+    told = f", \u00b1 {next(iter(levels.values()))} t interval"
+    if len(set(levels.values())) > 1:
+        told = f", \u00b1 {levels[False]} t interval, {levels[True]} for the search's best"
     return told
 
 

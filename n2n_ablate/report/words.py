@@ -10,9 +10,9 @@ from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics import words as diagnosed
 from n2n_ablate.report.model import Section
 from n2n_ablate.results import Line, StudyResult
-from n2n_ablate.results.answer import signed
+from n2n_ablate.results.answer import shown, signed
 from n2n_ablate.results.compare import Comparison, told_crossing
-from n2n_ablate.results.confirmed import Pair
+from n2n_ablate.results.confirmed import Pair, told_shrinkage
 from n2n_ablate.results.effects import EffectLine
 from n2n_ablate.results.names import label
 from n2n_ablate.results.uneven import uneven
@@ -140,12 +140,12 @@ def confirmation_row(found: Pair, section: Section, result: StudyResult) -> list
     name = label(found.name, "", result.plan)
     return [
         f"{name} (the search's best)" if found.best else name,
-        signed(found.before.mean) if found.before else "",
+        shown(found.before),
         signed(found.after.mean) if found.after else "no result",
         interval(found.after),
         verdict(found.verdict),
         *([str(found.after.n) if found.after else ""] if section.confirmed_uneven else []),
-        "" if found.shrinkage is None else signed(found.shrinkage),
+        told_shrinkage(found),
     ]
 
 

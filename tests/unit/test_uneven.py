@@ -1,10 +1,12 @@
 """What is said of a race: looks, and how many images a difference is over."""
 
+import io
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import small
+from rich.console import Console
 from small import BASE, HIGH, LOW, NAN, header, made, raced, sentence
 
 from n2n_ablate.report import legends, words
@@ -12,6 +14,7 @@ from n2n_ablate.results import answer
 from n2n_ablate.results.compare import compare, sentences
 from n2n_ablate.results.export import to_json
 from n2n_ablate.screen import tables
+from n2n_ablate.screen.console import Plain
 
 
 @pytest.fixture
@@ -105,3 +108,16 @@ def test_images_that_a_race_left_out_are_not_lost(planned):
     rows = to_json(replace(few, trials=(*few.trials[:2], reference)), known)
     (row,) = (x for x in rows["conditions"][0]["trials"] if x["role"] == "reference")
     assert (row["images"], row["lost_images"], row["caveat"]) == (4, 0, None)
+
+
+def test_the_progress_of_a_race_names_the_condition(planned):
+    result, _ = raced(planned, settled=[LOW])
+    view = Plain(Console(file=io.StringIO(), width=200))
+    view.contrasts_looked(result, 4)
+    view.contrasts_looked(result, 12)
+    first, last = view.console.file.getvalue().splitlines()
+    assert first.startswith("after 4 images: ")
+    assert "sampler.center=0.2 is better under low (+" in first
+    for label in (LOW, HIGH):
+        assert f"sampler.center=0.1 is open under {label} (" in last
+    assert "under low" not in last.partition("sampler.center=0.2")[2]  # settled, and told before
