@@ -8,8 +8,9 @@ from n2n_ablate.results.trials import Line, StudyResult
 
 
 def uneven(lines: Sequence[Line]) -> bool:
-    """Return whether differences, or means where there is none, are over different numbers of images."""
-    return len({line.compared for line in lines if line.role != "yardstick"} - {0}) > 1
+    """Return whether differences and means, of one line or of several, are over different images."""
+    own = [line for line in lines if line.role != "yardstick"]
+    return len({count for line in own for count in (line.compared, line.whole)} - {0}) > 1
 
 
 def told_uneven(result: StudyResult, condition: str) -> list[str]:

@@ -84,6 +84,14 @@ def test_images_are_counted_where_fits_failed(planned):
     assert "settled early" not in " ".join(tables.legend(result, LOW))
 
 
+def test_images_are_counted_where_a_mean_has_those_that_the_baseline_lost(planned):
+    result = made(planned, [20.0, NAN, 30.0, 22.0], [19.0, NAN, 29.2, 21.1], BASE)
+    table = tables.study_table(result, LOW, 79)
+    (images,) = (list(c.cells) for c in table.columns if c.header == "images")
+    assert images == ["3", "3", "3"]  # the mean of one is over 4
+    assert "means of PSNR are over every image that a trial has" in tables.legend(result, LOW)[2]
+
+
 def test_a_report_counts_images_as_the_screen_does(planned):
     result, _ = raced(planned, settled=[LOW])
     lines = result.lines(LOW)
