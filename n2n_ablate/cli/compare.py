@@ -98,6 +98,7 @@ def _plain(found: Comparison) -> dict[str, Any]:
         "difference": gap and gap.mean,
         "interval": [gap.low, gap.high] if gap and math.isfinite(gap.half_width) else None,
         "level": gap and gap.level,
+        "looks": list(found.looks),
         "caveat": (gap and gap.caveat) or None,
         "peaks": [item and _peak(item) for item in found.peaks],
         "changes_places": {"step": cross.step, "interval": [cross.low, cross.high]}

@@ -177,7 +177,7 @@ def _run_locked(
 def _print(
     result: StudyResult, runner: Runner, request: Request, *, as_json: bool, quiet: bool
 ) -> None:
-    from n2n_ablate.results import answer, export
+    from n2n_ablate.results import answer, confirmed, export
     from n2n_ablate.screen import effects as effects_table
     from n2n_ablate.screen import tables
 
@@ -209,7 +209,7 @@ def _print(
             answer.best_sentence(result, label),
         ):
             out.print(text, markup=False, highlight=False)
-    ends = (answer.search_best(result), answer.unconfirmed(result), answer.failures(result))
+    ends = (confirmed.search_best(result), confirmed.unconfirmed(result), answer.failures(result))
     for text in filter(None, (*ends, answer.reused(result))):
         out.print(text, markup=False, highlight=False)
     if not quiet:

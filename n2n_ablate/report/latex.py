@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from n2n_ablate.report import words
 from n2n_ablate.report.model import Report, Section
-from n2n_ablate.results.answer import scope
+from n2n_ablate.results.answer import rests_on, scope
 
 _SIGNS = {
     "\\": r"\textbackslash{}",
@@ -59,8 +59,9 @@ def _results(report: Report, section: Section, number: int) -> str:
     references = [line.role in ("reference", "yardstick") for line in section.lines]
     ruled = [row for row, apart in zip(rows, references, strict=True) if not apart]
     below = [row for row, apart in zip(rows, references, strict=True) if apart]
+    most = max((line.whole for line in section.lines), default=0)
     text = (
-        f"{plan.study.question} Mean PSNR over {scope(report.header, section.condition.label)}; "
+        f"{plan.study.question} Mean PSNR over {scope(report.header, section.condition.label, most)}; "
         f"differences from the baseline are paired by image. {' '.join(section.legend)}"
     )
     if lost := sum(line.failures for line in section.lines):
@@ -71,9 +72,11 @@ def _results(report: Report, section: Section, number: int) -> str:
 
 def _effects(report: Report, section: Section, number: int) -> str:
     rows = [words.effect_row(line) for line in section.effects]
+    here = section.condition.label
+    where = scope(report.header, here, rests_on(report.result, here))
     text = (
-        f"{report.found.plan.study.question} Effects of the factors over "
-        f"{scope(report.header, section.condition.label)}, in dB. {' '.join(section.effects_legend)}"
+        f"{report.found.plan.study.question} Effects of the factors over {where}, in dB. "
+        f"{' '.join(section.effects_legend)}"
     )
     label = f"tab:{report.found.plan.study.name}-{number}-effects"
     return _table(words.EFFECTS, (rows, []), text, label)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from n2n_ablate import stats
 from n2n_ablate.results import Line, StudyResult
 from n2n_ablate.results.answer import CONFIRMED_BEFORE
+from n2n_ablate.results.compare import ONE_LOOK, Comparison
 from n2n_ablate.results.confirmed import Pair
 from n2n_ablate.results.effects import EffectLine
 from n2n_ablate.results.settling import how_to_settle
-
-_EARLY = (
-    "Trials with fewer images were settled early: the interval holds, the mean tends to lie too far "
-    "out."
-)
+from n2n_ablate.results.uneven import told_uneven
 
 
-def of_trials(result: StudyResult, lines: Sequence[Line]) -> list[str]:
+def of_trials(result: StudyResult, lines: Sequence[Line], condition: str) -> list[str]:
     """Return how to read the table of the trials of a condition."""
     known = [(line, line.difference.level) for line in lines if line.difference]
     if not known:
@@ -26,12 +23,10 @@ def of_trials(result: StudyResult, lines: Sequence[Line]) -> list[str]:
     others = {level for line, level in known if not _is_contrast(result, line)}
     told = [f"Interval: {_intervals(result, asked, others)}."]
     if result.confirmed is not None:
-        return [*told, "Words are given to what is confirmed."]
-    if not any(line.verdict for line in lines):
-        return told
-    told.append(words(result.plan.study.margin))
-    told += _to_settle(result, lines)
-    return [*told, *_raced(result, (line.images for line in lines))]
+        told.append("Words are given to what is confirmed.")
+    elif any(line.verdict for line in lines):
+        told += [words(result.plan.study.margin), *_to_settle(result, lines)]
+    return [*told, *told_uneven(result, condition)]
 
 
 def of_effects(result: StudyResult, lines: Sequence[EffectLine]) -> list[str]:
@@ -57,7 +52,7 @@ def of_confirmation(result: StudyResult, pairs: Sequence[Pair], condition: str) 
         return []
     levels = {pair.after.level for pair in pairs if pair.after}
     told = [f"Interval: of the confirmation; {_intervals(later, levels, set())}."] if levels else []
-    told += [words(result.plan.study.margin), *_raced(later, (p.after.n for p in pairs if p.after))]
+    told += [words(result.plan.study.margin), *told_uneven(later, condition)]
     told += _to_settle(later, later.lines(condition))
     if any(pair.again for pair in pairs):
         told.append(
@@ -66,10 +61,27 @@ def of_confirmation(result: StudyResult, pairs: Sequence[Pair], condition: str) 
         )
     before = "the search" if result.plan.space else "the trials"
     told.append(
-        f"Before: mean difference in {before}. Shrinkage: how much smaller the difference came out, in "
-        "the direction that it had; what was chosen for its lead loses some."
+        f"Before: mean difference in {before}{_before(pairs)}. Shrinkage: how much smaller the "
+        "difference came out, in the direction that it had, \u00b1 95 % (Welch), as images and seeds are "
+        "others; what was chosen for its lead loses some."
     )
     return told
+
+
+def _before(pairs: Sequence[Pair]) -> str:
+    """Return how wide the intervals of a study's own trials are: of contrasts, and of its best."""
+    levels = {bool(pair.mark): _percents({pair.before.level}) for pair in pairs if pair.before}
+    if not levels:
+        return ""
+    told = f", \u00b1 {next(iter(levels.values()))} t interval"
+    if len(set(levels.values())) > 1:
+        told = f", \u00b1 {levels[False]} t interval, {levels[True]} for the search's best"
+    return told
+
+
+def of_evidence(contrasts: Sequence[Comparison]) -> list[str]:
+    """Return what a race makes of the p values beside the verdicts; empty without one."""
+    return [f"Sign-flip p: {ONE_LOOK}."] if any(found.looks for found in contrasts) else []
 
 
 def words(margin: float) -> str:
@@ -106,10 +118,6 @@ def _to_settle(result: StudyResult, lines: Sequence[Line | EffectLine]) -> list[
     plan, found = result.plan, [(line.verdict, line.difference) for line in lines]
     told = how_to_settle(found, plan.study.margin, race=not plan.effects)
     return [f"{told[0].upper()}{told[1:]}"] if told else []
-
-
-def _raced(result: StudyResult, images: Iterable[int]) -> list[str]:
-    return [_EARLY] if result.looks and len({count for count in images if count}) > 1 else []
 
 
 def _percents(levels: set[float]) -> str:

@@ -63,6 +63,8 @@ def _section(report: Report, section: Section) -> Iterable[str]:
         yield _table(
             words.EVIDENCE, [words.evidence_row(item, section) for item in section.contrasts]
         )
+        if section.contrasts_legend:
+            yield escaped(" ".join(section.contrasts_legend))
     yield escaped(f"Uncertainty: {section.account.advice}.")
     if section.diagnoses:
         yield "### Diagnostics of the samplers"

@@ -15,12 +15,13 @@ from n2n_ablate.registry import Registry
 from n2n_ablate.report import legends, methods
 from n2n_ablate.results import Line, StudyResult, TrialResult, answer
 from n2n_ablate.results.compare import Comparison, compare
-from n2n_ablate.results.confirmed import Pair, pairs
+from n2n_ablate.results.confirmed import Pair, pairs, search_best, unconfirmed
 from n2n_ablate.results.diagnoses import Diagnoses, points
 from n2n_ablate.results.effects import EffectLine, effects
 from n2n_ablate.results.guide import loss_as_guide
 from n2n_ablate.results.header import Header
 from n2n_ablate.results.names import label
+from n2n_ablate.results.uneven import uneven
 from n2n_ablate.study import Condition
 
 
@@ -40,10 +41,12 @@ class Section:
         diagnoses: Of samplers, by name of the trial; empty without images.
         relations: How PSNR goes with leak and gap.
         loss: What choosing by the loss alone would have cost; None where losses differ in kind.
+        contrasts_legend: How to read what stands beside their verdicts, beyond what is always so.
         effects: Of a factorial study.
         effects_legend: How to read them.
         confirmed: What the trials said and what the confirmation said; empty without one.
         confirm_legend: How to read that.
+        confirmed_uneven: Whether its differences are over different numbers of images.
         scope_confirmed: What the confirmation holds for.
     """
 
@@ -58,10 +61,12 @@ class Section:
     diagnoses: Mapping[str, Diagnosis]
     relations: Sequence[Relation]
     loss: LossAlone | None
+    contrasts_legend: Sequence[str] = ()
     effects: Sequence[EffectLine] = ()
     effects_legend: Sequence[str] = ()
     confirmed: Sequence[Pair] = ()
     confirm_legend: Sequence[str] = ()
+    confirmed_uneven: bool = False
     scope_confirmed: str = ""
 
     @property
@@ -174,19 +179,21 @@ def _section(
     lines = result.lines(here)
     if result.confirmed is not None:  # then only what is confirmed has a word
         lines = [replace(line, verdict="") for line in lines]
-    confirmed, found_effects = pairs(result, here), effects(result, here)
-    beside = (answer.search_best(result), answer.unconfirmed(result))
+    confirmed, contrasts = pairs(result, here), _contrasts(deciding, here)
+    found_effects = effects(result, here)
+    beside = (search_best(result), unconfirmed(result))
     return Section(
         condition=condition,
         answer=answer.sentence(result, found.header, here),
         highest=" ".join(filter(None, (answer.best_sentence(result, here), *beside))),
         lines=lines,
-        legend=legends.of_trials(result, lines),
+        legend=legends.of_trials(result, lines, here),
         names={
             line.name: label(line.name, line.role, result.plan)
             for line in (*lines, *(deciding.lines(here) if result.confirmed else ()))
         },
-        contrasts=_contrasts(deciding, here),
+        contrasts=contrasts,
+        contrasts_legend=legends.of_evidence(contrasts),
         account=deciding.account(here),
         diagnoses={name: own[here] for name, own in measured.items() if here in own},
         relations=relations(points(result, measured, here)) if measured else [],
@@ -195,7 +202,8 @@ def _section(
         effects_legend=legends.of_effects(result, found_effects),
         confirmed=confirmed,
         confirm_legend=legends.of_confirmation(result, confirmed, here),
-        scope_confirmed=answer.scope(later, here) if later else "",
+        confirmed_uneven=bool(result.confirmed) and uneven(deciding.lines(here)),
+        scope_confirmed=answer.scope(later, here, answer.rests_on(deciding, here)) if later else "",
     )
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from n2n_ablate import stats
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics import words as diagnosed
 from n2n_ablate.report.model import Section
 from n2n_ablate.results import Line, StudyResult
-from n2n_ablate.results.answer import signed
+from n2n_ablate.results.answer import shown, signed
 from n2n_ablate.results.compare import Comparison, told_crossing
-from n2n_ablate.results.confirmed import Pair
+from n2n_ablate.results.confirmed import Pair, told_shrinkage
 from n2n_ablate.results.effects import EffectLine
 from n2n_ablate.results.names import label
+from n2n_ablate.results.uneven import uneven
 from n2n_ablate.study import BASELINE
 
 MARKS = {"better": "▲", "worse": "▼", "equivalent": "≈", stats.UNDECIDED: "?"}
@@ -54,7 +55,7 @@ def results_head(section: Section, result: StudyResult) -> list[str]:
     """Return the titles of the table of results."""
     more = [name.upper() if name == "ssim" else name for name in others(result)]
     word = ["verdict"] if result.confirmed is None else []  # else only what is confirmed has one
-    count = ["images"] if _uneven(line.images for line in section.lines) else []
+    count = ["images"] if uneven(section.lines) else []
     return ["trial", "PSNR in dB", "against baseline", "interval", *word, *count, *more, "fits"]
 
 
@@ -71,14 +72,10 @@ def results_row(line: Line, section: Section, result: StudyResult) -> list[str]:
         "" if line.role == BASELINE or gap is None else signed(gap.mean),
         "" if line.role == BASELINE else interval(gap),
         *([verdict(line.verdict)] if result.confirmed is None else []),
-        *([str(line.images or "")] if _uneven(item.images for item in section.lines) else []),
+        *([str(line.compared or "")] if uneven(section.lines) else []),
         *(number(line.figures.get(name, math.nan), 3) for name in others(result)),
         f"{line.fits}{failed}" if line.fits else "",
     ]
-
-
-def _uneven(counts: Iterable[int]) -> bool:
-    return len({count for count in counts if count}) > 1
 
 
 EVIDENCE = (
@@ -134,7 +131,7 @@ def diagnostics_row(name: str, found: Diagnosis) -> list[str]:
 
 def confirmation_head(section: Section) -> list[str]:
     """Return the titles of the table of a confirmation."""
-    count = ["images"] if _raced(section) else []
+    count = ["images"] if section.confirmed_uneven else []
     return ["trial", "before", "confirmed", "interval", "verdict", *count, "shrinkage"]
 
 
@@ -143,17 +140,13 @@ def confirmation_row(found: Pair, section: Section, result: StudyResult) -> list
     name = label(found.name, "", result.plan)
     return [
         f"{name} ({found.mark})" if found.mark else name,
-        signed(found.before.mean) if found.before else "",
+        shown(found.before),
         signed(found.after.mean) if found.after else "no result",
         interval(found.after),
         verdict(found.verdict),
-        *([str(found.after.n) if found.after else ""] if _raced(section) else []),
-        "" if found.shrinkage is None else signed(found.shrinkage),
+        *([str(found.after.n) if found.after else ""] if section.confirmed_uneven else []),
+        told_shrinkage(found),
     ]
-
-
-def _raced(section: Section) -> bool:
-    return _uneven(pair.after.n for pair in section.confirmed if pair.after)
 
 
 def diagnosis_notes(section: Section) -> Sequence[str]:

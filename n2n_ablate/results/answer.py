@@ -56,13 +56,24 @@ def _whole(result: StudyResult, condition: str) -> list[TrialResult]:
     ]
 
 
+def baseline_lost(result: StudyResult, condition: str) -> str:
+    """Return how the baseline failed if it has no image left to compare with, else an empty text."""
+    base = result.baseline
+    rows = [row for row in base.rows if row.condition == condition] if base else []
+    values = base.by_image("psnr", condition).values() if base else ()
+    if not rows or any(map(math.isfinite, values)):
+        return ""
+    every = all(row.result.failure for row in rows)
+    return "lost all its fits" if every else "lost a fit on every image"
+
+
 def scope(header: Header, condition: str, given: int = 0) -> str:
     """Return what an answer holds for: samplers rank differently at other sizes and budgets.
 
     Args:
         header: What the trials share.
         condition: Label of the noise.
-        given: Images that a race used, if not all.
+        given: Images that it rests on, if not all.
     """
     sizes = {image.shape[-2:] for image in header.images}
     heights, widths = zip(*sizes, strict=True)
@@ -76,34 +87,49 @@ def scope(header: Header, condition: str, given: int = 0) -> str:
     return f"{images} of {size}, {header.steps} steps, {each}, {condition}"
 
 
+def rests_on(result: StudyResult, condition: str) -> int:
+    """Return the most images that a difference of the answer is over; 0 without a difference."""
+    if result.plan.effects:
+        gaps = [line.difference for line in effects(result, condition)]
+    else:
+        gaps = [result.gain(item, condition) for item in result.contrasts]
+    return max((gap.n for gap in gaps if gap), default=0)
+
+
 def sentence(result: StudyResult, header: Header, condition: str) -> str:
     """Return one plain sentence that answers the study's question under a condition.
 
     Where there is a confirmation it speaks of that alone: only what is confirmed is a finding.
     """
     if result.confirmed is not None and header.confirmed is not None:
-        found = _found(result.plan, result.confirmed.plan)
+        found = chosen_by_search(result.plan, result.confirmed.plan)
         told = _sentence(result.confirmed, header.confirmed, condition, found)
         never = "images and seeds that " + ("the search" if result.plan.space else "no trial")
-        return f"Confirmed on {never} never saw: {told[0].lower()}{told[1:]}".replace(
+        tried = "Tried again" if baseline_lost(result.confirmed, condition) else "Confirmed"
+        return f"{tried} on {never} never saw: {told[0].lower()}{told[1:]}".replace(
             "no trial never", "no trial ever"
         )
     told = _sentence(result, header, condition, ())
-    return told if told.startswith(_NOTHING) else f"{told[:-1]}; not confirmed."
+    nothing = told.startswith(_NOTHING) or baseline_lost(result, condition)
+    return told if nothing else f"{told[:-1]}; not confirmed."
 
 
 def _sentence(result: StudyResult, header: Header, condition: str, found: Sequence[str]) -> str:
     plan = result.plan
+    given = max((len(item.given(condition)) for item in result.trials), default=0)
+    where = scope(header, condition, rests_on(result, condition) or given)
     if plan.effects:
-        return f"{_effects(effects(result, condition), plan.study.margin)}; {scope(header, condition)}."
+        return f"{_effects(effects(result, condition), plan.study.margin)}; {where}."
+    base, margin = baseline_name(plan), plan.study.margin
+    if how := baseline_lost(result, condition):
+        return f"The baseline ({base}) {how}, so nothing can be compared; {where}."
     lines = {line.name: line for line in result.lines(condition)}
     declared = [lines[name] for name in plan.contrasts if name in lines]
     asked = [line for line in declared if line.difference]
-    lost = [line for line in declared if not line.difference and line.failures]
-    where = scope(header, condition, max((line.images for line in lines.values()), default=0))
+    unstable = BASELINE in lines and lines[BASELINE].failures > 0
+    lost = [line for line in declared if not line.difference and (line.failures or unstable)]
     if not asked and not lost:
         return f"{_NOTHING} ({where})."
-    base, margin = baseline_name(plan), plan.study.margin
     names = {
         line.name: f"{_FOUND if line.name in found else ''}{_short(line.name, plan)}"
         + (f" ({CONFIRMED_BEFORE})" if line.name in plan.before else "")
@@ -130,8 +156,7 @@ def _after(result: StudyResult, line: Line, condition: str) -> str:
         return ""
     if not look.settled:
         return f", open after {line.images} images"
-    gap = look.difference
-    return f", settled after {gap.n + gap.lost + gap.other_lost} images"
+    return f", settled after {look.sizes[look.number - 1]} images"
 
 
 def best_sentence(result: StudyResult, condition: str) -> str:
@@ -143,49 +168,22 @@ def best_sentence(result: StudyResult, condition: str) -> str:
     mean = shared_means(whole, [condition])[line.name]
     shared, given = len(shared_images(whole, condition)), line.difference
     uneven = any(len(item.by_image("psnr", condition)) > shared for item in whole)
-    where = f" over the {shared} images that all trials have" if uneven else ""
+    apart = given is not None and given.n != shared  # the difference is over other images
+    where = f" over {shared} images" if apart else ""
+    where = f" over the {shared} images that all trials have" if uneven else where
     text = f"Highest mean PSNR{where}: {line.name} with {mean:.2f} dB"
-    if given is None:
+    if line.role == BASELINE:
         return f"{text}; no trial beat the baseline's mean."
-    own = f" over its {given.n}" if uneven and given.n > shared else ""
+    if given is None:
+        return f"{text}; it cannot be compared, the baseline {baseline_lost(result, condition)}."
+    own = f" over {given.n}" if apart else ""
     told = f"{text}, {shown(given)} dB against the baseline{own}"
     if line.role == "search":
         told += " (the best of a search, so optimistic)"
     return f"{told}."
 
 
-def unconfirmed(result: StudyResult) -> str:
-    """Return how a study without a confirmation gets one; empty if there is nothing to say."""
-    plan = result.plan
-    if plan.effects or plan.profile.confirm is not None or result.confirmed is not None:
-        return ""
-    again = "the contrasts and the search's best" if plan.space else "the contrasts"
-    return (
-        f"Not confirmed: --confirm-images, or [confirm] in the study file, tries {again} again on "
-        "images that no trial saw."
-    )
-
-
-def search_best(result: StudyResult) -> str:
-    """Return what became of a search's best in the confirmation; empty if that is plain to see."""
-    later = result.confirmed
-    if later is None or not result.plan.space:
-        return ""
-    if _found(result.plan, later.plan):
-        return ""
-    confirm = result.plan.profile.confirm
-    if confirm is None or not confirm.top:
-        return ""
-    leaders = [best(result, condition.label) for condition in result.plan.conditions]
-    if any(line and line.name in result.plan.contrasts for line in leaders):
-        return (
-            "Apart from declared contrasts the search found nothing above the baseline, so no trial of "
-            "its own was confirmed."
-        )
-    return "The search found nothing above the baseline, so no trial of its own was confirmed."
-
-
-def _found(plan: Plan, later: Plan) -> list[str]:
+def chosen_by_search(plan: Plan, later: Plan) -> list[str]:
     """Return the contrasts of a confirmation that the search chose, and no earlier command."""
     return [name for name in later.contrasts if name not in (*plan.contrasts, *later.before)]
 

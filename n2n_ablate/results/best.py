@@ -10,8 +10,9 @@ import numpy as np
 
 from n2n_ablate.part import toml as as_toml
 from n2n_ablate.recipe import Recipe
-from n2n_ablate.results.answer import baseline_name, shown
+from n2n_ablate.results.answer import baseline_lost, baseline_name, shown
 from n2n_ablate.results.leading import leader
+from n2n_ablate.results.settling import listed
 from n2n_ablate.results.trials import StudyResult, TrialResult
 from n2n_ablate.stats import UNDECIDED, paired
 from n2n_ablate.study import BASELINE, Trial
@@ -137,25 +138,46 @@ def _rivals(
 
 
 def _no_better(result: StudyResult, judge: StudyResult, highest: str) -> list[str]:
-    if not highest:
+    own, base, lost = baseline_name(result.plan), judge.baseline, _without_baseline(judge)
+    if len(lost) == len(judge.plan.conditions):
+        where = " in the confirmation" if result.confirmed else ""
+        how = f"{next(iter(lost.values()))}{where}"
+        told = [f"The baseline ({own}) {how}, so nothing can be compared with it."]
+        told.append("Its recipe is given because no other is better beyond doubt.")
+    elif not highest:
         return ["No trial has all its results, so nothing speaks against the baseline."]
-    what = "confirmed" if result.confirmed else "declared"
-    own = baseline_name(result.plan)
-    told = [f"No {what} contrast is better than the baseline ({own}) beyond doubt, so it stays."]
-    base = judge.baseline
-    if base is not None and base.failures:
-        told.append(f"But the baseline lost {base.failures} of its {len(base.rows)} fits.")
-    if highest != BASELINE:
+    else:
+        what = "confirmed" if result.confirmed else "declared"
+        told = [
+            f"No {what} contrast is better than the baseline ({own}) beyond doubt, so it stays."
+        ]
+        if base is not None and base.failures:
+            nothing = f", so nothing can be compared under {listed([*lost])}" if lost else ""
+            told.append(
+                f"But the baseline lost {base.failures} of its {len(base.rows)} fits{nothing}."
+            )
+    if not highest:
+        told.append("No trial has all its results.")
+    elif highest != BASELINE:
         told.append(_passed_over(result, judge, highest))
     return told
+
+
+def _without_baseline(judge: StudyResult) -> dict[str, str]:
+    """Return the conditions under which nothing can be compared, and how the baseline failed there."""
+    labels = [condition.label for condition in judge.plan.conditions]
+    return {label: how for label in labels if (how := baseline_lost(judge, label))}
 
 
 def _passed_over(result: StudyResult, judge: StudyResult, name: str) -> str:
     """Say what is known of the trial with the highest mean, from the stage that has the word."""
     item = next(item for item in result.trials if item.trial.name == name)
     words = _words(judge, name)
+    tried = any(own.trial.name == name for own in judge.trials)
     if words:
         why = f"{'confirmed, ' if result.confirmed else ''}it is {'; '.join(words)}"
+    elif tried and len(_without_baseline(judge)) == len(judge.plan.conditions):
+        why = "it cannot be compared, the baseline failed"
     else:
         gaps = ", ".join(
             f"{shown(gap)} dB under {condition.label}"

@@ -15,6 +15,9 @@ from n2n_ablate.results.names import label
 from n2n_ablate.results.trials import StudyResult, TrialResult
 from n2n_ablate.study import BASELINE
 
+ONE_LOOK = "that of a single look, so too small in a race"
+"""What to know of p values that stand beside the words of a race."""
+
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
@@ -31,6 +34,7 @@ class Comparison:
         crossing: Where they change places; None if their curves cannot be compared.
         account: Where the uncertainty comes from.
         names: What tables print, by name of the trial.
+        looks: Images at each look of a race that gave the interval; empty for a plain one.
         confirmed: The same of the confirmation, which then has the word; None without one.
     """
 
@@ -45,6 +49,7 @@ class Comparison:
     crossing: stats.Crossing | None
     account: stats.Account
     names: Mapping[str, str]
+    looks: tuple[int, ...] = ()
     confirmed: Comparison | None = None
 
     def called(self, name: str) -> str:
@@ -64,13 +69,15 @@ def compare(
     names = dict.fromkeys([*one, *two])
     difference, verdict = _declared(result, first, second, condition)
     declared = _asked(result, first, second) or _asked(result, second, first)
+    given = first.given(condition) & second.given(condition)  # others a race left out
+    known = [{name: own[name] for name in own if name in given} for own in (one, two)]
     later = _later(result, first, second, condition)
     return Comparison(
         condition=condition,
         first=first.trial.name,
         second=second.trial.name,
         images={name: (one.get(name, math.nan), two.get(name, math.nan)) for name in names},
-        difference=difference or stats.paired(one, two),
+        difference=difference or stats.paired(*known),
         declared=declared,
         verdict="" if result.confirmed else verdict,
         peaks=(peak(first, condition), peak(second, condition)),
@@ -82,6 +89,7 @@ def compare(
             item.trial.name: label(item.trial.name, item.trial.role, result.plan)
             for item in (first, second)
         },
+        looks=result.raced(condition, _arm(first, second)) if declared else (),
         confirmed=later,
     )
 
@@ -136,23 +144,29 @@ def told_crossing(found: stats.Crossing | None) -> str:
 
 
 def _headline(found: Comparison, gap: stats.Difference) -> str:
+    both = sum(all(map(math.isfinite, values)) for values in found.images.values())
     images = f"{gap.n} images" if gap.n > 1 else "1 image"
-    both = f"{found.called(found.first)} against {found.called(found.second)}"
-    text = f"{both}: {shown(gap)} dB over {images}"
+    images = f"the first {gap.n} of {both} images" if gap.n < both else images
+    names = f"{found.called(found.first)} against {found.called(found.second)}"
+    text = f"{names}: {shown(gap)} dB over {images}"
     if not math.isfinite(gap.half_width):
         return f"{text}; {gap.caveat}."
     word = f": {found.verdict}" if found.verdict else ""
     ends = f"{signed(gap.low)} to {signed(gap.high)}"
-    return f"{text}; {100 * gap.level:.4g} % t interval {ends}{word}."
+    kind = "t interval"
+    if found.looks:
+        kind = f"repeated interval (looks after {', '.join(map(str, found.looks))} images)"
+    return f"{text}; {100 * gap.level:.4g} % {kind} {ends}{word}."
 
 
 def _words(found: Comparison, gap: stats.Difference, margin: float) -> list[str]:
     flips = stats.sign_flip(gap.gaps)
     effect = f"effect d_z {signed(gap.effect)}; " if math.isfinite(gap.effect) else ""
     ties = f", equal on {gap.ties}" if gap.ties else ""
+    only = f"; p is {ONE_LOOK}" if found.looks else ""
     first = (
         f"{effect}higher on {gap.wins}, lower on {gap.losses}{ties} of {gap.n}; sign-flip "
-        f"p {flips.p:.2g}, where so many images can give no less than {flips.smallest:.2g}."
+        f"p {flips.p:.2g}, where so many images can give no less than {flips.smallest:.2g}{only}."
     )
     told = [first[0].upper() + first[1:]]
     chosen = found.confirmed is not None and found.confirmed.declared
@@ -217,6 +231,11 @@ def _later(
     return compare(result.confirmed, pair[0], pair[1], condition)
 
 
+def _arm(first: TrialResult, second: TrialResult) -> str:
+    """Return the name of the trial that is compared with the baseline, whichever way round."""
+    return (second if first.trial.role == BASELINE else first).trial.name
+
+
 def _asked(result: StudyResult, first: TrialResult, second: TrialResult) -> bool:
     return second.trial.role == BASELINE and any(
         item.trial.name == first.trial.name for item in result.contrasts
@@ -230,7 +249,7 @@ def _declared(
     forward, backward = _asked(result, first, second), _asked(result, second, first)
     if not (forward or backward):
         return None, ""
-    name = (first if forward else second).trial.name
+    name = _arm(first, second)
     line = next(line for line in result.lines(condition) if line.name == name)
     gap = line.difference
     if gap is None or forward:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from n2n_ablate.results.answer import CONFIRMED_BEFORE, signed
+from n2n_ablate.results.answer import CONFIRMED_BEFORE, chosen_by_search, signed
+from n2n_ablate.results.leading import shared_means
 from n2n_ablate.results.trials import Line, StudyResult
 from n2n_ablate.stats import Difference, welch_interval
+from n2n_ablate.study import BASELINE
 
 
 @dataclass(frozen=True)
@@ -93,3 +95,37 @@ def told_shrinkage(pair: Pair) -> str:
         return ""
     ends = pair.shrinkage_interval
     return signed(pair.shrinkage) + (f" \u00b1 {(ends[1] - ends[0]) / 2:.2f}" if ends else "")
+
+
+def unconfirmed(result: StudyResult) -> str:
+    """Return how a study without a confirmation gets one; empty if there is nothing to say."""
+    plan = result.plan
+    if plan.effects or plan.profile.confirm is not None or result.confirmed is not None:
+        return ""
+    again = "the contrasts and the search's best" if plan.space else "the contrasts"
+    return (
+        f"Not confirmed: --confirm-images, or [confirm] in the study file, tries {again} again on "
+        "images that no trial saw."
+    )
+
+
+def search_best(result: StudyResult) -> str:
+    """Return what became of a search's best in the confirmation; empty if that is plain to see."""
+    later = result.confirmed
+    if later is None or not result.plan.space:
+        return ""
+    if chosen_by_search(result.plan, later.plan):
+        return ""
+    confirm = result.plan.profile.confirm
+    if confirm is None or not confirm.top:
+        return ""
+    # What is confirmed is chosen by its mean over images and conditions, see `study.chosen`.
+    labels = [condition.label for condition in result.plan.conditions]
+    own = [x for x in result.trials if x.trial.role != "reference" and not x.failures]
+    means = shared_means(own, labels)
+    if BASELINE not in means:
+        return "No trial of the search has all its results, so none of its own was confirmed."
+    above = [name for name in result.plan.contrasts if means.get(name, -math.inf) > means[BASELINE]]
+    search = "Apart from declared contrasts the search" if above else "The search"
+    averaged = ", averaged over the conditions" if len(labels) > 1 else ""
+    return f"{search} found nothing above the baseline{averaged}, so no trial of its own was confirmed."

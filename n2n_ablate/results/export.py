@@ -8,7 +8,7 @@ from typing import Any
 
 from n2n_ablate import stats
 from n2n_ablate.results import answer, confirmed
-from n2n_ablate.results.compare import crossing, peak
+from n2n_ablate.results.compare import ONE_LOOK, crossing, peak
 from n2n_ablate.results.curves import image_curves
 from n2n_ablate.results.effects import EffectLine, effects
 from n2n_ablate.results.guide import loss_as_guide
@@ -57,7 +57,7 @@ def _condition(result: StudyResult, header: Header, label: str) -> dict[str, Any
     return {
         "answer": answer.sentence(result, header, label),
         "best": best and best.name,
-        "scope": answer.scope(header, label),
+        "scope": answer.scope(header, label, answer.rests_on(result, label)),
         "confirmed": [_pair_of(pair) for pair in confirmed.pairs(result, label)],
         "family": {"contrasts": size, "level": stats.LEVEL, "each": stats.family_level(size)},
         "variance": _account(result.account(label)),
@@ -66,7 +66,9 @@ def _condition(result: StudyResult, header: Header, label: str) -> dict[str, Any
         "trials": [
             {
                 **_line(line, result.plan.study.margin),
-                **_beside(line, adjusted.get(line.name)),
+                **_beside(
+                    line, adjusted.get(line.name), raced=bool(result.raced(label, line.name))
+                ),
                 "curve": _curve(trials.get(line.name), result.baseline, label),
             }
             for line in lines
@@ -135,7 +137,7 @@ def _line(line: Line, margin: float) -> dict[str, Any]:
     return found
 
 
-def _beside(line: Line, p_holm: float | None) -> dict[str, Any]:
+def _beside(line: Line, p_holm: float | None, *, raced: bool) -> dict[str, Any]:
     """Return tests beside the verdict of a contrast; nothing for trials that get no verdict."""
     gap = line.difference
     if p_holm is None or gap is None:
@@ -147,7 +149,8 @@ def _beside(line: Line, p_holm: float | None) -> dict[str, Any]:
         "p_sign_flip": flips.p,
         "p_sign_flip_smallest": flips.smallest,
         "p_sign_flip_exact": flips.exact,
-        "interval_bca": _pair(stats.bca(gap.gaps, gap.level)),
+        "p_caveat": ONE_LOOK if raced else None,
+        "interval_bca": None if raced else _pair(stats.bca(gap.gaps, gap.level)),
     }
 
 

@@ -49,7 +49,7 @@ def _last(
 ) -> Look | None:
     if item is None:
         return None
-    given = min(_given(item, condition), _given(base, condition))
+    given = min(len(item.given(condition)), len(base.given(condition)))
     first, second = item.by_image("psnr", condition), base.by_image("psnr", condition)
     last, before = None, list[int]()
     for number, size in enumerate(looks.sizes, 1):
@@ -65,10 +65,6 @@ def _last(
         if last.settled:
             break
     return last
-
-
-def _given(item: TrialResult, condition: str) -> int:
-    return len({row.image for row in item.rows if row.condition == condition})
 
 
 def _of(values: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:

@@ -97,6 +97,10 @@ class TrialResult:
                 values[row.image][row.seed] = row.result.figures[metric]
         return dict(values)
 
+    def given(self, condition: str) -> set[str]:
+        """Return the images that it was trained on, whether its fits failed or not."""
+        return {row.image for row in self.rows if row.condition == condition}
+
     def mean(self, metric: str, condition: str) -> float:
         """Return the mean of a metric over images, NaN if no fit succeeded."""
         values = list(self.by_image(metric, condition).values())
@@ -128,6 +132,7 @@ class Line:
         failures: Fits without a result.
         fits: All fits.
         images: Images that it was given; in a race fewer than the baseline, once it is settled.
+        whole: Those of them without a failed fit, which its means are over.
         seconds: Mean training time of a fit, with all workers busy.
         curve: Mean PSNR by step, for the sparkline.
     """
@@ -141,8 +146,14 @@ class Line:
     failures: int = 0
     fits: int = 0
     images: int = 0
+    whole: int = 0
     seconds: float = 0.0
     curve: Sequence[float] = ()
+
+    @property
+    def compared(self) -> int:
+        """Images that the difference is over; without one, those that its means are over."""
+        return self.difference.n if self.difference else self.whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,8 +240,14 @@ class StudyResult:
             if (look := self.looks.get((condition, item.trial.name))) is not None:
                 return look.difference
             size = len(self.plan.contrasts)
-        own, base = item.by_image("psnr", condition), self._base(condition)
-        return stats.family([own], base, size=size)[0]
+        given = item.given(condition)  # in a race the baseline has more, which are not lost
+        base = {name: value for name, value in self._base(condition).items() if name in given}
+        return stats.family([item.by_image("psnr", condition)], base, size=size)[0]
+
+    def raced(self, condition: str, name: str) -> tuple[int, ...]:
+        """Return the images at each planned look at a contrast; empty unless there are several."""
+        look = self.looks.get((condition, name))
+        return look.sizes if look is not None and len(look.sizes) > 1 else ()
 
     def _is_contrast(self, item: TrialResult) -> bool:
         # A search may come back to a declared place; what it chose gets no verdict.
@@ -253,7 +270,8 @@ class StudyResult:
             verdict=difference.verdict(self.plan.study.margin) if asked and difference else "",
             failures=sum(bool(row.result.failure) for row in rows),
             fits=len(rows),
-            images=len({row.image for row in rows}),
+            images=len(item.given(condition)),
+            whole=len(item.by_image("psnr", condition)),
             seconds=sum(row.result.seconds for row in rows) / max(1, len(rows)),
             curve=tuple(float(value) for value in item.curve("psnr", condition)[1]),
         )

@@ -68,13 +68,14 @@ class Plain(Silent):
     @hookimpl
     def contrasts_looked(self, so_far: StudyResult, images: int) -> None:
         """See `hookspecs.contrasts_looked`."""
-        given = {item.trial.name: len({row.image for row in item.rows}) for item in so_far.trials}
+        several = len(so_far.plan.conditions) > 1
         told = [
-            f"{name} is {look.verdict if look.settled else 'open'} ({shown(look.difference)} dB)"
-            for (_, name), look in so_far.looks.items()
-            if given[name] >= images  # the others were settled before
+            f"{name} is {look.verdict if look.settled else 'open'}{f' under {label}' * several} "
+            f"({shown(look.difference)} dB)"
+            for (label, name), look in so_far.looks.items()
+            if not look.settled or look.sizes[look.number - 1] >= images  # else settled before
         ]
-        self.note(f"after {images} images: {'; '.join(told)}")
+        self.note(f"after {images} images: {'; '.join(told) or 'nothing can be compared'}")
 
 
 class Live(Plain):

@@ -16,6 +16,7 @@ from n2n_ablate.results.answer import CONFIRMED_BEFORE, shown
 from n2n_ablate.results.confirmed import Pair, pairs, told_shrinkage
 from n2n_ablate.results.names import label, only_factor
 from n2n_ablate.results.settling import how_to_settle
+from n2n_ablate.results.uneven import told_uneven, uneven
 from n2n_ablate.screen.cells import Name, how_to_read, narrowing, verdict, wrapped
 from n2n_ablate.stats import UNDECIDED, family_level
 from n2n_ablate.study import BASELINE
@@ -54,8 +55,8 @@ def study_table(result: StudyResult, condition: str, width: int) -> Table:
     table.add_column("against baseline", justify="right", no_wrap=True)
     if result.confirmed is None:  # else only what is confirmed has a word
         table.add_column("verdict", no_wrap=True)
-    uneven = _uneven(result, condition)
-    if uneven:
+    counted = uneven(result.lines(condition))
+    if counted:
         table.add_column("images", justify="right", no_wrap=True)
     for metric in _beside(result):
         table.add_column(
@@ -68,7 +69,7 @@ def study_table(result: StudyResult, condition: str, width: int) -> Table:
     for line in result.lines(condition):
         ranked = line.role not in ("yardstick", "reference")
         rank += ranked
-        cells = _cells(line, str(rank) if ranked else "", result, uneven=uneven)
+        cells = _cells(line, str(rank) if ranked else "", result, counted=counted)
         table.add_row(*cells[: len(table.columns)], style=_row_style(line))
     return table
 
@@ -83,8 +84,8 @@ def confirm_table(result: StudyResult, condition: str) -> Table:
     table.add_column("confirmed", justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     table.add_column("shrinkage", justify="right", no_wrap=True)
-    uneven = _uneven(result.confirmed, condition)
-    if uneven:
+    counted = uneven(result.confirmed.lines(condition))
+    if counted:
         table.add_column("images", justify="right", no_wrap=True)
     for pair in pairs(result, condition):
         name = label(pair.name, "", result.plan)
@@ -95,7 +96,7 @@ def confirm_table(result: StudyResult, condition: str) -> Table:
             verdict(pair.verdict),
             told_shrinkage(pair),
         ]
-        if uneven:
+        if counted:
             cells.append(str(pair.after.n) if pair.after else "")
         table.add_row(*cells)
     return table
@@ -150,11 +151,7 @@ def _percent(level: float) -> str:
     return f"{100 * level:.3g} %"
 
 
-def _uneven(result: StudyResult, condition: str) -> bool:
-    return len({line.images for line in result.lines(condition) if line.images}) > 1
-
-
-def _cells(line: Line, rank: str, result: StudyResult, *, uneven: bool) -> list[RenderableType]:
+def _cells(line: Line, rank: str, result: StudyResult, *, counted: bool) -> list[RenderableType]:
     psnr = line.figures["psnr"]
     failed = f" ({line.failures}/{line.fits} failed)" if line.failures else ""
     return [
@@ -163,7 +160,7 @@ def _cells(line: Line, rank: str, result: StudyResult, *, uneven: bool) -> list[
         "failed" if math.isnan(psnr) else f"{psnr:.2f}",
         "baseline" if line.role == BASELINE else shown(line.difference),
         *([] if result.confirmed else [verdict(line.verdict)]),
-        *([str(line.images or "")] if uneven else []),
+        *([str(line.compared or "")] if counted else []),
         *(_number(line.figures.get(metric, math.nan)) for metric in _beside(result)),
         f"{line.seconds:.1f}" if line.seconds else "",
         sparkline(line.curve),
@@ -196,7 +193,8 @@ def legend(result: StudyResult, condition: str) -> list[str]:
     plain = "\u00b1: 95 % t interval over images"
     if result.confirmed is not None:
         declared = f"; declared contrasts {_percent(family_level(size))}" if size > 1 else ""
-        return [f"{plain}{declared}.", "Words are given to what is confirmed."]
+        words = "Words are given to what is confirmed."
+        return [f"{plain}{declared}.", words, *told_uneven(result, condition)]
     told = _how_to_read(result, condition)
     wider = f"; with a verdict {_at_once(result)}" if size > 1 or result.looks else ""
     return [f"{plain}{wider}.", *told] if told else []
@@ -212,12 +210,7 @@ def _how_to_read(result: StudyResult, condition: str) -> list[str]:
     told += wrapped(how_to_settle([(line.verdict, line.difference) for line in asked], margin))
     if any(line.verdict == UNDECIDED for line in asked):
         told += narrowing(result.account(condition))
-    if result.looks and _uneven(result, condition):
-        told.append(
-            "Trials with fewer images were settled early: the interval holds, the mean tends to lie "
-            "too far out. Means of PSNR are over each trial's own images; differences are ranked."
-        )
-    return told
+    return [*told, *told_uneven(result, condition)]
 
 
 def _narrow(result: StudyResult, key: str) -> int:

@@ -104,17 +104,29 @@ class Difference:
     @property
     def caveat(self) -> str:
         """Why there is no interval, or why a word is withheld; empty if all is well."""
+        lost = self._losses
         if self.n == 1:
-            return "one image gives no interval"
+            text = "one image that both have" if lost else "one image"
+            return "; ".join(filter(None, (f"{text} gives no interval", lost)))
         if not self.has_spread:
-            if self.mean == 0:
-                return "no difference on any image"
-            return "the same difference on every image, so no interval"
+            what = "no difference on" if self.mean == 0 else "the same difference on"
+            every = "any image" if self.mean == 0 else "every image"
+            where = f"the {self.n} images that both have" if lost else every
+            text = f"{what} {where}{', so no interval' if self.mean else ''}"
+            return "; ".join(filter(None, (text, lost)))
+        if self.lost and self.other_lost:
+            return f"{lost}: no word on either"
         if self.lost:
-            return f"{_images(self.lost)} lost: no word in favour of a trial that fails on images"
+            return f"{lost}: no word in favour of a trial that fails on images"
+        return f"{lost}: no word in its favour" if lost else ""
+
+    @property
+    def _losses(self) -> str:
+        if self.lost and self.other_lost:  # of an interaction both count the same images
+            return "images lost on both sides"
         if self.other_lost:
-            return f"{_images(self.other_lost)} lost by the baseline: no word in its favour"
-        return ""
+            return f"{_images(self.other_lost)} lost by the baseline"
+        return f"{_images(self.lost)} lost" if self.lost else ""
 
     def verdict(self, margin: float) -> str:
         """Return `better`, `worse`, `equivalent` or `not distinguishable`.

@@ -34,12 +34,14 @@ class Look:
         difference: With the repeated confidence interval: `low`, `high`, `half_width`.
         verdict: `better`, `worse`, `equivalent` or `not distinguishable`.
         last: True if no further look is planned.
+        sizes: Images at each look as planned.
     """
 
     number: int
     difference: Difference
     verdict: str
     last: bool
+    sizes: tuple[int, ...]
 
     @property
     def settled(self) -> bool:
@@ -110,7 +112,8 @@ class Looks:
         earlier = tuple(before) if before else self.sizes[: number - 1]
         critical = self._critical_now(earlier, difference.n, last=number == len(self.sizes))
         difference = replace(difference, critical=critical)
-        return Look(number, difference, difference.verdict(margin), number == len(self.sizes))
+        verdict, last = difference.verdict(margin), number == len(self.sizes)
+        return Look(number, difference, verdict, last, self.sizes)
 
     def _critical_now(self, earlier: tuple[int, ...], n: int, *, last: bool) -> float:
         earlier = _rising(earlier)

@@ -13,7 +13,8 @@ from n2n_ablate.images.held_out import require_different
 from n2n_ablate.journal import reopen
 from n2n_ablate.report.markdown import markdown
 from n2n_ablate.report.model import build
-from n2n_ablate.results import answer, confirmed, export
+from n2n_ablate.results import answer, export
+from n2n_ablate.results.confirmed import Pair, told_shrinkage, unconfirmed
 from n2n_ablate.results.header import header_of
 from n2n_ablate.screen import tables
 from n2n_ablate.stats import family_level, paired, t_critical
@@ -220,7 +221,7 @@ def test_the_answer_speaks_of_what_is_confirmed(finished):
     assert "0.2 is worse (" in told
     assert "the search's best 0." in told
     assert told.endswith("6 images of 24x24 pixels, 4 steps, 1 seed, sigma 25.")
-    assert answer.unconfirmed(result) == ""
+    assert unconfirmed(result) == ""
 
 
 def test_the_second_table_says_what_is_left(finished):
@@ -264,7 +265,7 @@ def change(before, after):
     differences = (
         paired(dict(enumerate(values)), dict.fromkeys(range(9), 0.0)) for values in (before, after)
     )
-    return confirmed.Pair("x", False, *differences, "")
+    return Pair("x", False, *differences, "")
 
 
 def test_shrinkage_is_counted_in_the_direction_of_the_difference():
@@ -275,15 +276,15 @@ def test_shrinkage_is_counted_in_the_direction_of_the_difference():
     # Equal spread 0.1 on 3 and 3 images: a pooled t interval with four degrees of freedom.
     half = t_critical(0.95, 5) * 0.1 * (2 / 3) ** 0.5
     assert gone.shrinkage_interval == pytest.approx((0.5 - half, 0.5 + half))
-    assert confirmed.told_shrinkage(gone) == f"+0.50 \u00b1 {half:.2f}"
+    assert told_shrinkage(gone) == f"+0.50 \u00b1 {half:.2f}"
     turned = change([-0.5, -0.6, -0.4], [0.0, 0.1, -0.1])
     assert turned.shrinkage_interval == pytest.approx(gone.shrinkage_interval)
     assert change([0.0], [0.07]).shrinkage == pytest.approx(-0.07)
     assert change([0.0], [-0.07]).shrinkage == pytest.approx(-0.07)
     one = change([0.5], [0.1, 0.2])
     assert one.shrinkage_interval is None
-    assert confirmed.told_shrinkage(one) == "+0.35"
-    assert confirmed.told_shrinkage(confirmed.Pair("x", False, None, None, "")) == ""
+    assert told_shrinkage(one) == "+0.35"
+    assert told_shrinkage(Pair("x", False, None, None, "")) == ""
 
 
 def test_a_confirmation_is_opened_again_from_disk(run_once, monkeypatch):
@@ -400,7 +401,7 @@ def test_without_a_confirmation_a_hint_says_so(home):
     runner = drawn.opened(images=["seen"])
     result = runner.run()
     assert result.confirmed is None
-    assert "the contrasts and the search's best again" in answer.unconfirmed(result)
+    assert "the contrasts and the search's best again" in unconfirmed(result)
     told = answer.sentence(result, runner.header, LABEL)
     assert not told.startswith("Confirmed")
     assert told.endswith("sigma 25; not confirmed.")
@@ -418,7 +419,7 @@ def test_a_study_that_is_no_search_says_that_it_is_not_confirmed(home):
     alone = drawn.opened(images=["seen"])
     result = alone.run()
     assert answer.sentence(result, alone.header, LABEL).endswith("sigma 25; not confirmed.")
-    assert "tries the contrasts again on images that no trial saw" in answer.unconfirmed(result)
+    assert "tries the contrasts again on images that no trial saw" in unconfirmed(result)
 
 
 def test_failures_of_a_confirmation_count(finished):

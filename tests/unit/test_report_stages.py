@@ -13,10 +13,13 @@ import pytest
 from n2n_ablate import stats
 from n2n_ablate.journal import reopen
 from n2n_ablate.registry import Registry
+from n2n_ablate.report import words
 from n2n_ablate.report.latex import latex
 from n2n_ablate.report.markdown import markdown
 from n2n_ablate.report.model import build
+from n2n_ablate.report.page import page
 from n2n_ablate.report.write import written
+from n2n_ablate.results.confirmed import told_shrinkage
 from n2n_ablate.running.race import Race
 
 LABEL = "sigma 25"
@@ -145,6 +148,10 @@ def test_a_raced_table_says_how_many_images_each_contrast_had(studies):
     text = markdown(build(studies["raced"]))
     assert "| trial | before | confirmed | interval | verdict | images | shrinkage |" in text
     assert "settled early" in text
+    told = "Sign-flip p: that of a single look, so too small in a race."
+    assert told in text
+    assert told in page(build(studies["raced"]))
+    assert told not in markdown(build(studies["confirmed"]))
     assert "| images |" not in markdown(build(studies["confirmed"]))
 
 
@@ -181,3 +188,18 @@ def test_a_factorial_tells_its_effects_their_family_and_their_words(folder):
     assert f"Interval: {each} t interval over images, so that all 3 effects hold at once" in legend
     assert legend in markdown(report).replace("\\", "")
     assert not re.search("\u00b1:|unclear", legend)
+
+
+def test_what_is_left_has_its_interval_in_every_format(studies):
+    report = build(studies["confirmed"])
+    (section, _) = report.sections
+    row = words.confirmation_row(section.confirmed[0], section, report.result)
+    assert re.fullmatch(r"\u2212\d\.\d\d \u00b1 \d\.\d\d", row[1])
+    assert row[-1] == told_shrinkage(section.confirmed[0])
+    assert "\u00b1" in row[-1]
+    legend = " ".join(section.confirm_legend)
+    assert "in the search, \u00b1 97.5 % t interval, 95 % for the search's best." in legend
+    assert "\u00b1 95 % (Welch), as images and seeds are others" in legend
+    assert f"{row[1]} |" in markdown(report)
+    assert row[1] in page(report)
+    assert row[-1].replace("\u00b1", r"$\pm$") in latex(report)

@@ -135,6 +135,8 @@ def test_verdicts(mean, half, word):
 
 # Numbers that cannot be defended
 
+NAN = math.nan
+
 
 def test_one_image_gives_no_interval_and_no_verdict():
     found = paired({"a": 3.0}, {"a": 1.0})
@@ -153,6 +155,25 @@ def test_equal_differences_give_no_interval(gap, told):
     assert math.isinf(found.half_width)
     assert found.verdict(0.05) == UNDECIDED
     assert told in found.caveat
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        ([1, NAN, NAN], [1, 2, 3], "one image that both have gives no interval; 2 images lost"),
+        ([1, 2, NAN], [1, 2, 3], "no difference on the 2 images that both have; 1 image lost"),
+        (
+            [2, 3, NAN],
+            [1, 2, 3],
+            "the same difference on the 2 images that both have, so no interval; 1 image lost",
+        ),
+        ([1, 2, 4, NAN], [1, 1, NAN, 4], "images lost on both sides: no word on either"),
+        ([1, 2, 4, 4], [1, 1, 9, NAN], "1 image lost by the baseline: no word in its favour"),
+        ([1, 2, 4], [1, 1, 9], ""),
+    ],
+)
+def test_lost_images_are_told_whatever_else_is(first, second, told):
+    assert paired(named(first), named(second)).caveat == told
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
