@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from n2n_ablate import hookspecs, space
+from n2n_ablate import hookspecs, shared, space
 from n2n_ablate.components import KINDS
 from n2n_ablate.errors import FOREIGN, AblateError, PluginError, UnknownComponentError, nearest
 from n2n_ablate.part import Part
@@ -136,7 +136,12 @@ class Registry:
         entry = self.get(kind, name)
         owner = f"{kind} '{name}'"
         try:
-            made = space.build(entry.factory, self._made(entry, given, owner), owner)
+            with shared.kept() as changed:
+                made = space.build(entry.factory, self._made(entry, given, owner), owner)
+            if changed:
+                place = source_line(entry.factory, entry.origin)
+                msg = f"{owner} {shared.changes(changed)}, when it is made ({place})"
+                raise PluginError(msg)
             require_methods(kind, made, owner, entry.origin)
             return made
         except AblateError:
@@ -204,8 +209,12 @@ class Registry:
     def _load(self, origin: Origin, load: Callable[[], object]) -> None:
         collected: list[Entry] = []
         try:
-            plugin = load()
-            hooks = _collect(plugin, origin, collected)
+            with shared.kept() as changed:
+                plugin = load()
+                hooks = _collect(plugin, origin, collected)
+            if changed:
+                msg = f"{shared.changes(changed)}, when it is loaded"
+                raise PluginError(msg)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  a plugin may even call sys.exit

@@ -6,6 +6,7 @@ import re
 import pytest
 from program import here
 
+from n2n_ablate import shared
 from n2n_ablate.errors import PluginError
 from n2n_ablate.testing import child
 
@@ -61,6 +62,7 @@ BROKEN = {
     "nan": (sampler(views=ROWS.replace("[...", "[...", 1)[:-1] + " * float('nan'))"), "views_are_finite", "not finite"),
     "global": (sampler(draw="shift = random.randrange(2)", views="(image.roll(shift, 2)[..., 0:-1:2, :], image.roll(shift, 2)[..., 1::2, :])"), "all_randomness_comes_from_rng", "generator of Python"),
     "writes": (sampler(draw="image.mul_(2)"), "input_is_left_alone", "image changed"),
+    "dtype": (sampler(draw="torch.set_default_dtype(torch.float64)"), "what_all_share_is_left_alone", "it changes torch's default dtype"),
     "raises": (sampler(draw="1 / 0"), "views_match", "ZeroDivisionError"),
     "leaks": (sampler(declares="leaks = True"), "a_declared_leak_is_real", "leaks = True"),
     "fixed": (sampler(declares="fixed = True", draw="shift = int(torch.randint(2, (), generator=rng))", views="(image.roll(shift, 2)[..., 0:-1:2, :], image.roll(shift, 2)[..., 1::2, :])"), "fixed_is_true", "fixed = True"),
@@ -103,6 +105,30 @@ def test_what_cannot_be_loaded_is_named_with_its_line_and_the_rest_is_listed(cas
     assert needed.returncode == 1
     assert f"plugins/mine.py:{line}" in needed.stderr
     assert reason in needed.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("torch.set_default_dtype(torch.float64)", "torch's default dtype"),
+        ("torch.set_grad_enabled(False)", "whether torch records gradients"),
+        ("torch.backends.cudnn.benchmark = True", "cudnn.benchmark of torch"),
+        ("torch.use_deterministic_algorithms(True)", "whether torch is deterministic"),
+        ("__import__('os').chdir('/')", "the working folder"),
+    ],
+)
+def test_what_changes_a_setting_of_all_is_not_loaded_and_the_setting_stays(line, name, tmp_path):
+    put(tmp_path, f"{GOOD}\n\n{line}\n")
+    told = json.loads(here("plugins", "--json", folder=tmp_path).stdout)
+    (broken,) = told["broken"]
+    assert broken["where"] == "plugins/mine.py"
+    assert broken["why"] == f"changes {name}, which all components share, when it is loaded"
+    with shared.kept() as changed:
+        shared.reset()
+    assert not changed
+    needed = study(tmp_path, "--set", "sampler=mine")
+    assert needed.returncode == 1
+    assert broken["why"] in needed.stderr
 
 
 def test_a_study_that_needs_none_of_them_runs(tmp_path, tiny):
@@ -211,6 +237,9 @@ def test_what_cannot_be_checked_is_one_line(tmp_path, monkeypatch):
         (BROKEN["nan"][0], "cuts into a view with"),
         (BROKEN["writes"][0], "writes into the image"),
         (BROKEN["raises"][0], "ZeroDivisionError"),
+        (BROKEN["dtype"][0], "changes torch's default dtype, which all components share"),
+        (sampler(draw="torch.set_grad_enabled(False)"), "changes whether torch records gradients"),
+        (sampler(declares="def __init__(self): torch.set_num_threads(3)"), "'mine' changes torch's number of threads"),
         (BROKEN["pairs"][0], "a pair of the views 0 and 2, but its split returns 2"),
         (sampler(views="image"), "must cut into a tuple of views"),
         (sampler(draw="return None"), "must return a function"),
