@@ -209,12 +209,7 @@ class Registry:
     def _load(self, origin: Origin, load: Callable[[], object]) -> None:
         collected: list[Entry] = []
         try:
-            with shared.kept() as changed:
-                plugin = load()
-                hooks = _collect(plugin, origin, collected)
-            if changed:
-                msg = f"{shared.changes(changed)}, when it is loaded"
-                raise PluginError(msg)
+            plugin, hooks = _loaded(load, origin, collected)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  a plugin may even call sys.exit
@@ -234,6 +229,19 @@ class Registry:
             self._contested[key] = (taken, entry)
         else:
             self._entries[key] = entry
+
+
+def _loaded(
+    load: Callable[[], object], origin: Origin, into: list[Entry]
+) -> tuple[object, tuple[str, ...]]:
+    """Load a plugin and gather its components; return it and the life-cycle hooks that it implements."""
+    with shared.kept() as changed:
+        plugin = load()
+        hooks = _collect(plugin, origin, into)
+    if changed:
+        msg = f"{shared.changes(changed)}, when it is loaded"
+        raise PluginError(msg)
+    return plugin, hooks
 
 
 def _collect(plugin: object, origin: Origin, into: list[Entry]) -> tuple[str, ...]:

@@ -52,6 +52,8 @@ NOT_LOADED = {
         17,
         "Did you mean 'register_samplers'",
     ),
+    "coroutine": (GOOD.replace("def register_s", "async def register_s"), 17, "'async def'"),
+    "generator": (GOOD.replace('    register("mine"', '    yield register("mine"'), 17, "'yield'"),
     "raising": (
         GOOD.replace('    register("mine"', '    1 / 0\n    register("mine"'),
         18,
@@ -245,6 +247,8 @@ def test_what_cannot_be_checked_is_one_line(tmp_path, monkeypatch):
         (sampler(draw="return None"), "must return a function"),
         (LATER, "NaN or infinite (at step 1 of 2)"),
         (GOOD.replace("(self, image, rng)", "(self, image)"), "draw(image) is called as draw(image, rng)"),
+        (GOOD.replace("def draw", "async def draw"), "draw is written with 'async def'"),
+        (sampler(draw="yield"), "draw has a 'yield'"),
         (GOOD.replace("def draw", "def drow"), "has no draw(image, rng), which every sampler needs"),
     ],
     ids=lambda item: item[:20] if len(item) < 80 else "",
