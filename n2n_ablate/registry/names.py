@@ -59,6 +59,8 @@ class Registry:
         installed: Load those that `discovery.find` finds.
         plugins_dir: A further folder of plugin files.
         local: In place of `./plugins`.
+        file: See `discovery.find`.
+        loading: Told where each plugin comes from, before it is loaded.
 
     Attributes:
         broken: Plugins that could not be loaded, with the reason.
@@ -72,12 +74,14 @@ class Registry:
         plugins_dir: Path | None = None,
         local: Path = Path(discovery.LOCAL_FOLDER),
         file: Path | None = None,
+        loading: Callable[[Origin], object] = lambda origin: None,
     ) -> None:
         self._entries: dict[tuple[str, str], Entry] = {}
         self._contested: dict[tuple[str, str], tuple[Entry, Entry]] = {}
         self.broken: list[Broken] = []
         self.listeners: list[Listener] = []
         for found in discovery.find(plugins_dir, local, file) if installed else ():
+            loading(found.origin)
             self._load(found.origin, found.load)
         for plugin in plugins:
             name = getattr(plugin, "__name__", type(plugin).__name__)

@@ -173,6 +173,27 @@ def test_a_draw_that_aborts_is_a_cross_with_its_line(tmp_path):
     assert f"it ended the process with status -6 (Aborted) (plugins/mine.py:{DRAW})" in done.stdout
 
 
+def test_another_plugin_that_ends_the_process_is_named_with_its_line(tmp_path):
+    put(tmp_path, "import os\n\nos.abort()\n", "other")
+    done = here("check", "diagonal", folder=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: 'diagonal' cannot be loaded: plugin 'other' (plugins/other.py:3): "
+        "it ended the process with status -6 (Aborted)\n"
+    )
+
+
+def test_a_check_takes_no_module_from_the_working_folder_and_heeds_no_greeting(tmp_path):
+    put(tmp_path, "import neighbour\n\n" + GOOD)
+    (tmp_path / "neighbour.py").touch()
+    (tmp_path / "random.py").write_text("raise SystemExit('my script')\n")
+    (tmp_path / "greets").mkdir()
+    (tmp_path / "greets" / "sitecustomize.py").write_text("print('hello')\nprint(3)\n")
+    done = here("check", "mine", folder=tmp_path, PYTHONPATH=str(tmp_path / "greets"))
+    assert done.returncode == 1
+    assert "plugins/mine.py:1): ModuleNotFoundError: No module named 'neighbour'" in done.stderr
+
+
 HOOKS = """\
 from n2n_ablate import hookimpl
 
