@@ -147,7 +147,8 @@ def _listen(
     seen, where = _end(child.wait(), said, limit, file)
     if component is None:
         who = f"plugin '{loading['plugin']}' ({where or file}): " if loading else ""
-        msg = f"'{target}' cannot be loaded: {who}{seen}"
+        place = f" ({where})" if where and not loading else ""
+        msg = f"'{target}' cannot be loaded: {who}{seen}{place}"
         raise PluginError(msg)
     outcome = next(item for item in component.promises if item.name == now[0])
     outcome.broken, outcome.kept = [Broken(now[1], seen, where)], False

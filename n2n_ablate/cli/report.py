@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from n2n_ablate.cli import options
+from n2n_ablate.cli import options, stdout
 from n2n_ablate.cli.screen import messages
 from n2n_ablate.errors import StoreError
 
@@ -61,13 +61,13 @@ def run(
     if out is None and kind == "html":
         out = output / "reports" / f"{study}.html"
     if out is None:
-        print(text, end="")  # noqa: T201
+        print(text, end="", file=stdout.stream())
     else:
         _save(out, text)
     for problem in () if quiet else problems:
         messages().print(f"note: {problem}", markup=False, highlight=False, soft_wrap=True)
     if out is not None:
-        print(out)  # noqa: T201
+        print(out, file=stdout.stream())
 
 
 def _save(path: Path, text: str) -> None:

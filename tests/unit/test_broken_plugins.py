@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from program import here
+from program import here, run
 
 from n2n_ablate import shared
 from n2n_ablate.errors import PluginError
@@ -171,6 +171,20 @@ def test_a_draw_that_aborts_is_a_cross_with_its_line(tmp_path):
     done = here("check", "mine", folder=tmp_path)
     assert done.returncode == 1
     assert f"it ended the process with status -6 (Aborted) (plugins/mine.py:{DRAW})" in done.stdout
+
+
+def test_what_a_plugin_prints_is_no_part_of_the_result(tmp_path):
+    loud = "print('loaded')\n__import__('os').write(1, b'by number')\n"
+    put(tmp_path, loud + sampler(draw="print('drawn')"))
+    done = run("plugins", "mine", "--json", folder=tmp_path)
+    assert json.loads(done.stdout)["components"][0]["name"] == "mine"
+    assert "loaded" in done.stderr
+    assert "by number" in done.stderr
+    put(tmp_path, sampler(draw="print('drawn')"))
+    done = here("diagnose", "mine", "--json", folder=tmp_path)
+    assert json.loads(done.stdout)
+    assert "drawn" in done.stderr
+    assert run("plugins", "--help", folder=tmp_path).stdout.count("Usage") == 1
 
 
 def test_another_plugin_that_ends_the_process_is_named_with_its_line(tmp_path):
