@@ -11,6 +11,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from n2n_ablate import shared
 from n2n_ablate.components import Noise, Sampler
 from n2n_ablate.errors import FOREIGN
 
@@ -43,7 +44,7 @@ def within(seconds: float, work: Callable[[], _Result]) -> _Result:
     def run() -> None:
         torch.set_num_threads(threads)
         try:
-            with torch.set_grad_enabled(gradients):
+            with torch.set_grad_enabled(gradients), shared.kept():
                 done.append(work())
         except BaseException as error:  # noqa: BLE001  raised again below
             failed.append(error)

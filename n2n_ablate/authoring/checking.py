@@ -17,7 +17,12 @@ from n2n_ablate.errors import PluginError
 LIMIT = 10.0
 """Seconds that one promise at one setting may take."""
 
-_CHILD = "from n2n_ablate.testing.child import main; main()"
+# Modules come from where this process has them, so that `check` imports what every other command
+# does; `-P` keeps out the working folder, which `-c` would add.
+_CHILD = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
+    "from n2n_ablate.testing.child import main; main()"
+)
 _FATAL = re.compile(r"^Fatal Python error: (.+)$", re.MULTILINE)
 _FRAME = re.compile(r'^  File "(.+)", line (\d+) in ', re.MULTILINE)
 
@@ -92,7 +97,8 @@ def _run(
         "limit": limit,
         "skip": skip,
     }
-    words = [sys.executable, "-c", _CHILD, json.dumps(asked)]
+    roads = [own for own in sys.path if Path(own).is_absolute()]
+    words = [sys.executable, "-P", "-c", _CHILD, json.dumps(asked), json.dumps(roads)]
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said,
         subprocess.Popen(words, stdout=subprocess.PIPE, stderr=said, text=True) as child,
@@ -110,13 +116,16 @@ def _listen(
     count = 0
     component: Checked | None = None
     now: tuple[str, str] = ("", "")
+    loading: dict[str, Any] = {}
     for line in lines:
-        event: dict[str, Any] = json.loads(line)
-        match event.pop("event"):
+        event = _event(line)
+        match event.pop("event", ""):
             case "error":
                 raise PluginError(event["message"])
+            case "loading":
+                loading = event
             case "found":
-                count = event["count"]
+                count, loading = event["count"], {}
             case "component":
                 if component is not None:
                     yield count, component
@@ -134,14 +143,25 @@ def _listen(
                 assert component is not None
                 yield count, component
                 return
-    seen, where = _end(child.wait(), said, limit, component.file if component else target)
+    file = component.file if component else loading.get("file", target)
+    seen, where = _end(child.wait(), said, limit, file)
     if component is None:
-        place = f" ({where})" if where else ""
-        msg = f"'{target}' cannot be loaded: {seen}{place}"
+        who = f"plugin '{loading['plugin']}' ({where or file}): " if loading else ""
+        place = f" ({where})" if where and not loading else ""
+        msg = f"'{target}' cannot be loaded: {who}{seen}{place}"
         raise PluginError(msg)
     outcome = next(item for item in component.promises if item.name == now[0])
     outcome.broken, outcome.kept = [Broken(now[1], seen, where)], False
     yield count, component
+
+
+def _event(line: str) -> dict[str, Any]:
+    """Return what a line tells; nothing, if what starts with Python (a `.pth` file, say) printed it."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return {}
+    return event if isinstance(event, dict) else {}
 
 
 def _end(status: int, said: IO[str], limit: float, file: str) -> tuple[str, str]:
@@ -151,7 +171,7 @@ def _end(status: int, said: IO[str], limit: float, file: str) -> tuple[str, str]
     own = [
         f"{name}:{line}"
         for name, line in _FRAME.findall(text)
-        if file and Path(name).name == Path(file).name
+        if file and Path(name).parts[-2:] == Path(file).resolve().parts[-2:]
     ]
     where = own[0].replace(f"{Path.cwd()}/", "") if own else ""
     if "Timeout (" in text:

@@ -56,21 +56,22 @@ def _register() -> None:
         sync,
         ui,
     )
+    from n2n_ablate.cli.stdout import kept
 
-    app.command("study", rich_help_panel="Studies")(study.run)
-    app.command("plan", rich_help_panel="Studies")(plan.show)
-    app.command("studies", rich_help_panel="Studies")(studies.show)
-    app.command("diagnose", rich_help_panel="Studies")(diagnose.run)
-    app.command("sync", rich_help_panel="Studies")(sync.run)
-    app.command("ui", rich_help_panel="Studies")(ui.ui)
-    app.command("report", rich_help_panel="Results")(report.run)
-    app.command("compare", rich_help_panel="Results")(compare.run)
-    app.command("best", rich_help_panel="Results")(best.run)
-    app.command("denoise", rich_help_panel="Images")(denoise.run)
-    app.command("plugins", rich_help_panel="Plugins")(plugins.show)
-    app.command("new", rich_help_panel="Plugins")(new.run)
-    app.command("check", rich_help_panel="Plugins")(check.run)
-    app.command("doctor", rich_help_panel="This machine")(doctor.run)
+    app.command("study", rich_help_panel="Studies")(kept(study.run))
+    app.command("plan", rich_help_panel="Studies")(kept(plan.show))
+    app.command("studies", rich_help_panel="Studies")(kept(studies.show))
+    app.command("diagnose", rich_help_panel="Studies")(kept(diagnose.run))
+    app.command("sync", rich_help_panel="Studies")(kept(sync.run))
+    app.command("ui", rich_help_panel="Studies")(kept(ui.ui))
+    app.command("report", rich_help_panel="Results")(kept(report.run))
+    app.command("compare", rich_help_panel="Results")(kept(compare.run))
+    app.command("best", rich_help_panel="Results")(kept(best.run))
+    app.command("denoise", rich_help_panel="Images")(kept(denoise.run))
+    app.command("plugins", rich_help_panel="Plugins")(kept(plugins.show))
+    app.command("new", rich_help_panel="Plugins")(kept(new.run))
+    app.command("check", rich_help_panel="Plugins")(kept(check.run))
+    app.command("doctor", rich_help_panel="This machine")(kept(doctor.run))
 
 
 _register()

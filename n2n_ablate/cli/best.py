@@ -7,7 +7,7 @@ import math
 import shlex
 from pathlib import Path
 
-from n2n_ablate.cli import options
+from n2n_ablate.cli import options, stdout
 from n2n_ablate.cli.opened import open_run
 from n2n_ablate.cli.screen import messages, results
 
@@ -56,7 +56,7 @@ def run(
             "recipe": chosen.trial.recipe.to_json(),
             "command": command,
         }
-        print(json.dumps(data, indent=2, allow_nan=False))  # noqa: T201
+        print(json.dumps(data, indent=2, allow_nan=False), file=stdout.stream())
         return
     psnr = ""
     if math.isfinite(chosen.psnr):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from n2n_ablate.authoring import checking
-from n2n_ablate.cli import options
+from n2n_ablate.cli import options, stdout
 from n2n_ablate.cli.screen import messages, results
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def run(
                 {**dataclasses.asdict(item), "kept": item.kept, "file": item.file} for item in found
             ],
         }
-        print(json.dumps(told, indent=2))  # noqa: T201
+        print(json.dumps(told, indent=2), file=stdout.stream())
     raise typer.Exit(0 if kept else 1)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from n2n_ablate.cli import options
+from n2n_ablate.cli import options, stdout
 from n2n_ablate.cli.opened import open_run
 from n2n_ablate.cli.screen import messages, results
 
@@ -54,7 +54,10 @@ def run(
         compare(found.result, one, two, condition.label) for condition in found.plan.conditions
     ]
     if as_json:
-        print(json.dumps([_plain(item) for item in every], indent=2, allow_nan=False))  # noqa: T201
+        print(
+            json.dumps([_plain(item) for item in every], indent=2, allow_nan=False),
+            file=stdout.stream(),
+        )
         return
     out = results()
     for place, item in enumerate(every):

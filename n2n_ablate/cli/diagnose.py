@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from n2n_ablate.cli import options
+from n2n_ablate.cli import options, stdout
 from n2n_ablate.cli.screen import messages, results
 from n2n_ablate.errors import FOREIGN, AblateError, StudyError, nearest
 
@@ -86,7 +86,7 @@ def run(
     else:
         found = _of_samplers(samplers, noise, images, crop, settings, plugins_dir)
     if as_json:
-        print(json.dumps(_to_json(found), indent=2))  # noqa: T201
+        print(json.dumps(_to_json(found), indent=2), file=stdout.stream())
         return
     for condition, own in found.items():
         _print(condition, own)

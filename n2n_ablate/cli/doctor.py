@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from n2n_ablate.cli import options
+from n2n_ablate.cli import options, stdout
 from n2n_ablate.cli.screen import results
 
 _COLOURS = {"ok": "green", "note": "cyan", "warning": "yellow", "broken": "red"}
@@ -44,7 +44,7 @@ def run(
     broken = sum(item.state == BROKEN for item in found)
     if as_json:
         told = {"healthy": not broken, "findings": [asdict(item) for item in found]}
-        print(json.dumps(told, indent=2))  # noqa: T201
+        print(json.dumps(told, indent=2), file=stdout.stream())
     else:
         _print([(item.state, item.topic, item.text, item.advice) for item in found], broken)
     if broken:

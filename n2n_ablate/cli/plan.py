@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from n2n_ablate.cli import options
+from n2n_ablate.cli import options, stdout
 from n2n_ablate.cli.screen import results
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def show(
         bench = session.confirm_bench
         later = estimate(bench.plan, bench, store, more=_still_open(session))
     if as_json:
-        print(json.dumps(_to_json(session, cost, later), indent=2))  # noqa: T201
+        print(json.dumps(_to_json(session, cost, later), indent=2), file=stdout.stream())
     else:
         _print(session, cost, later)
 

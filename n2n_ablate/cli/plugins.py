@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from n2n_ablate.cli import options
+from n2n_ablate.cli import options, stdout
 from n2n_ablate.cli.screen import messages, results
 from n2n_ablate.components import KINDS
 from n2n_ablate.errors import PluginError, StudyError, UnknownComponentError, nearest
@@ -44,7 +44,7 @@ def show(
     if name and not entries:
         raise _unknown(name, kind, registry)
     if as_json:
-        print(json.dumps(_to_json(registry, entries), indent=2))  # noqa: T201
+        print(json.dumps(_to_json(registry, entries), indent=2), file=stdout.stream())
         return
     if name:
         for place, entry in enumerate(entries):

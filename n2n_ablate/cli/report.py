@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from n2n_ablate.cli import options
+from n2n_ablate.cli import options, stdout
 from n2n_ablate.cli.opened import open_run
 from n2n_ablate.cli.screen import messages
 from n2n_ablate.errors import StoreError
@@ -63,13 +63,13 @@ def run(
         earlier = "" if found.latest else f"-{found.journal.key}"
         out = output / "reports" / f"{study}{earlier}.html"
     if out is None:
-        print(text, end="")  # noqa: T201
+        print(text, end="", file=stdout.stream())
     else:
         _save(out, text)
     for problem in () if quiet else problems:
         messages().print(f"note: {problem}", markup=False, highlight=False, soft_wrap=True)
     if out is not None:
-        print(out)  # noqa: T201
+        print(out, file=stdout.stream())
 
 
 def _save(path: Path, text: str) -> None:

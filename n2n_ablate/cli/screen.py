@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from rich.console import Console
 
+from n2n_ablate.cli import stdout
+
 
 def results() -> Console:
     """Return the console for what the command was asked for."""
-    return Console()
+    return Console(file=stdout.stream())
 
 
 def messages() -> Console:

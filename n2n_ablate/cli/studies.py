@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from n2n_ablate.cli import options
+from n2n_ablate.cli import options, stdout
 from n2n_ablate.cli.screen import results
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def show(
 
 def _print(found: Table | list[dict[str, Any]]) -> None:
     if isinstance(found, list):
-        print(json.dumps(found, indent=2))  # noqa: T201
+        print(json.dumps(found, indent=2), file=stdout.stream())
     else:
         results().print(found)
 

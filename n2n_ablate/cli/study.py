@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from n2n_ablate.cli import options
+from n2n_ablate.cli import options, stdout
 from n2n_ablate.cli.screen import messages, results
 from n2n_ablate.escape import unsigned
 
@@ -183,7 +183,7 @@ def _print(
 
     out, header = results(), runner.header
     if as_json:
-        print(json.dumps(export.to_json(result, header), indent=2))  # noqa: T201
+        print(json.dumps(export.to_json(result, header), indent=2), file=stdout.stream())
         return
     for condition in runner.plan.conditions:
         label = condition.label

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from n2n_ablate.cli import options
+from n2n_ablate.cli import options, stdout
 from n2n_ablate.cli.screen import messages, results
 from n2n_ablate.errors import AwayError, BusyError, StoreError
 
@@ -76,7 +76,7 @@ def run(
         if not as_json:
             _tell(one, quiet=quiet)
     if as_json:
-        print(json.dumps([asdict(one) for one in done], indent=2))  # noqa: T201
+        print(json.dumps([asdict(one) for one in done], indent=2), file=stdout.stream())
     if refused:
         raise typer.Exit(_MISTAKE)
 

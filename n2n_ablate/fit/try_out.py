@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from n2n_ablate import shared
 from n2n_ablate.deadline import SIDE, OverdueError, seconds_for, try_corner, within
 from n2n_ablate.errors import FOREIGN, AblateError, PluginError
 from n2n_ablate.fit.device import Machine
@@ -43,7 +44,7 @@ def _try_cut(fit: Fit, entry: Entry) -> None:
             max(fit.noisy.shape[-2:]) > SIDE
         ):  # a smaller image is known to hang as soon as its corner
             try_corner(fit.sampler, fit.noisy, fit.noise)
-        wrong = within(seconds_for(fit.noisy), lambda: first_cut(fit))
+        wrong = within(seconds_for(fit.noisy), lambda: _cut(fit))
     except AblateError:
         raise
     except OverdueError as error:
@@ -53,3 +54,9 @@ def _try_cut(fit: Fit, entry: Entry) -> None:
         raise blamed(entry, seen, error, "draw") from error
     if wrong:
         raise blamed(entry, wrong, method="draw")
+
+
+def _cut(fit: Fit) -> str:
+    with shared.kept() as changed:
+        wrong = first_cut(fit)
+    return wrong or (shared.changes(changed) if changed else "")

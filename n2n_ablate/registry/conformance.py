@@ -27,7 +27,15 @@ def require_methods(kind: str, component: Any, owner: str, origin: Origin) -> No
             place = source_line(type(component), origin)
             msg = f"{owner} has no {wanted}, which every {kind} needs ({place})"
             raise PluginError(msg)
-        if arguments is not None and not _takes(getattr(component, name), len(arguments)):
+        if arguments is None:
+            continue
+        if never := never_runs(
+            component if inspect.isfunction(component) else getattr(component, name)
+        ):
+            place = source_line(getattr(type(component), name, type(component)), origin)
+            msg = f"{owner}: {name} {never} ({place})"
+            raise PluginError(msg)
+        if not _takes(getattr(component, name), len(arguments)):
             own = inspect.signature(getattr(component, name))
             place = source_line(getattr(type(component), name, type(component)), origin)
             msg = f"{owner}: {name}{own} is called as {wanted} ({place})"
@@ -46,6 +54,15 @@ def _needed(kind: str) -> tuple[tuple[str, tuple[str, ...] | None], ...]:
         elif callable(item):
             found.append((name, tuple(inspect.signature(item).parameters)[1:]))
     return tuple(found)
+
+
+def never_runs(function: Callable[..., Any]) -> str:
+    """Say why calling a function would not run it, as a sentence whose subject it is; empty if it would."""
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        return "is written with 'async def', and nobody would wait for it: write 'def'"
+    if inspect.isgeneratorfunction(function):
+        return "has a 'yield', so a call runs nothing of it: use 'return'"
+    return ""
 
 
 def source_line(thing: Callable[..., Any], origin: Origin) -> str:

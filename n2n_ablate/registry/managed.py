@@ -10,13 +10,17 @@ import pluggy
 
 from n2n_ablate import hookspecs
 from n2n_ablate.errors import PluginError, nearest
+from n2n_ablate.registry.conformance import never_runs
+
+_DEF = re.compile(r"\s*(async\s+)?def\s")
 
 
 def managed(plugin: object, name: str) -> pluggy.PluginManager:
     """Return a manager that has this plugin alone, so that one which fails stops no other.
 
     Raises:
-        PluginError: It implements no hook, one that does not exist, or asks for what none is given.
+        PluginError: It implements no hook, one that does not exist or would never run, or asks for
+            what none is given.
     """
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
@@ -25,9 +29,16 @@ def managed(plugin: object, name: str) -> pluggy.PluginManager:
         manager.check_pending()  # without this a misspelt hook is silently ignored
     except pluggy.PluginValidationError as error:
         raise _invalid(plugin, str(error)) from None
-    if not manager.get_hookcallers(plugin):
+    callers = manager.get_hookcallers(plugin)
+    if not callers:
         msg = f"it implements no hook. Mark a function with @hookimpl: {', '.join(_every())}"
         raise PluginError(msg)
+    for caller in callers:
+        for hook in caller.get_hookimpls():
+            never = never_runs(hook.function)
+            if never and not (hook.wrapper or hook.hookwrapper):  # for these, 'yield' is right
+                msg = f"hook '{caller.name}' {never}"
+                raise _with_line(PluginError(msg), plugin, caller.name)
     return manager
 
 
@@ -49,8 +60,12 @@ def _invalid(plugin: object, told: str) -> PluginError:
         error = PluginError(f"hook '{name}' has no argument '{arguments[1]}'. {hint}")
     else:
         error = PluginError(" ".join(told.split()))
+    return _with_line(error, plugin, name)
+
+
+def _with_line(error: PluginError, plugin: object, name: str) -> PluginError:
     with contextlib.suppress(AttributeError, OSError, TypeError, StopIteration):
         lines, start = inspect.getsourcelines(getattr(plugin, name))
-        offset = next(at for at, line in enumerate(lines) if line.lstrip().startswith("def "))
+        offset = next(at for at, line in enumerate(lines) if _DEF.match(line))
         error.add_note(f"line {start + offset}")
     return error

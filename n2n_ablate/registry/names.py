@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from n2n_ablate import hookspecs, space
+from n2n_ablate import hookspecs, shared, space
 from n2n_ablate.components import KINDS
 from n2n_ablate.errors import FOREIGN, AblateError, PluginError, UnknownComponentError, nearest
 from n2n_ablate.part import Part
@@ -59,6 +59,8 @@ class Registry:
         installed: Load those that `discovery.find` finds.
         plugins_dir: A further folder of plugin files.
         local: In place of `./plugins`.
+        file: See `discovery.find`.
+        loading: Told where each plugin comes from, before it is loaded.
 
     Attributes:
         broken: Plugins that could not be loaded, with the reason.
@@ -72,12 +74,14 @@ class Registry:
         plugins_dir: Path | None = None,
         local: Path = Path(discovery.LOCAL_FOLDER),
         file: Path | None = None,
+        loading: Callable[[Origin], object] = lambda origin: None,
     ) -> None:
         self._entries: dict[tuple[str, str], Entry] = {}
         self._contested: dict[tuple[str, str], tuple[Entry, Entry]] = {}
         self.broken: list[Broken] = []
         self.listeners: list[Listener] = []
         for found in discovery.find(plugins_dir, local, file) if installed else ():
+            loading(found.origin)
             self._load(found.origin, found.load)
         for plugin in plugins:
             name = getattr(plugin, "__name__", type(plugin).__name__)
@@ -136,7 +140,12 @@ class Registry:
         entry = self.get(kind, name)
         owner = f"{kind} '{name}'"
         try:
-            made = space.build(entry.factory, self._made(entry, given, owner), owner)
+            with shared.kept() as changed:
+                made = space.build(entry.factory, self._made(entry, given, owner), owner)
+            if changed:
+                place = source_line(entry.factory, entry.origin)
+                msg = f"{owner} {shared.changes(changed)}, when it is made ({place})"
+                raise PluginError(msg)
             require_methods(kind, made, owner, entry.origin)
             return made
         except AblateError:
@@ -204,8 +213,7 @@ class Registry:
     def _load(self, origin: Origin, load: Callable[[], object]) -> None:
         collected: list[Entry] = []
         try:
-            plugin = load()
-            hooks = _collect(plugin, origin, collected)
+            plugin, hooks = _loaded(load, origin, collected)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  a plugin may even call sys.exit
@@ -225,6 +233,19 @@ class Registry:
             self._contested[key] = (taken, entry)
         else:
             self._entries[key] = entry
+
+
+def _loaded(
+    load: Callable[[], object], origin: Origin, into: list[Entry]
+) -> tuple[object, tuple[str, ...]]:
+    """Load a plugin and gather its components; return it and the life-cycle hooks that it implements."""
+    with shared.kept() as changed:
+        plugin = load()
+        hooks = _collect(plugin, origin, into)
+    if changed:
+        msg = f"{shared.changes(changed)}, when it is loaded"
+        raise PluginError(msg)
+    return plugin, hooks
 
 
 def _collect(plugin: object, origin: Origin, into: list[Entry]) -> tuple[str, ...]:

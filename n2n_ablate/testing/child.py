@@ -20,6 +20,7 @@ import torch
 
 from n2n_ablate.errors import AblateError, PluginError, UnknownComponentError, nearest
 from n2n_ablate.registry import Entry, Registry
+from n2n_ablate.registry.discovery import Origin
 from n2n_ablate.testing.contracts import CONTRACTS, broken_promise, case_of
 from n2n_ablate.testing.promise import NotTried, promises_of
 from n2n_ablate.testing.settings import name_of, settings_of
@@ -38,11 +39,15 @@ def main() -> None:
         lines.write(json.dumps(event) + "\n")
         lines.flush()
 
+    def loading(origin: Origin) -> None:
+        tell(event="loading", plugin=origin.plugin, file=origin.file)
+        _wind(asked["limit"])
+
     faulthandler.enable()  # what ends the process by a signal leaves its line on stderr
     torch.set_num_threads(1)
     _wind(asked["limit"])
     try:
-        entries = chosen(asked["target"], asked["plugins_dir"])
+        entries = chosen(asked["target"], asked["plugins_dir"], loading)
         tell(event="found", count=len(entries))
         for entry in entries[asked["skip"] :]:
             check(entry, asked["limit"], tell)
@@ -52,8 +57,12 @@ def main() -> None:
     faulthandler.cancel_dump_traceback_later()
 
 
-def chosen(target: str, plugins_dir: str | None = None) -> list[Entry]:
-    """Return the components that a name, a file or a distribution stands for.
+def chosen(
+    target: str,
+    plugins_dir: str | None = None,
+    loading: Callable[[Origin], object] = lambda origin: None,
+) -> list[Entry]:
+    """Return the components that a name, a file or a distribution stands for; see `Registry`.
 
     Raises:
         PluginError: A plugin among them cannot be loaded, or claims a name that is taken.
@@ -65,7 +74,9 @@ def chosen(target: str, plugins_dir: str | None = None) -> list[Entry]:
         msg = f"there is no file '{target}'. Give the name of a component, a plugin file or a package."
         raise PluginError(msg)
     registry = Registry(
-        plugins_dir=Path(plugins_dir) if plugins_dir else None, file=path if is_file else None
+        plugins_dir=Path(plugins_dir) if plugins_dir else None,
+        file=path if is_file else None,
+        loading=loading,
     )
 
     def own(origin: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What a result depends on that nobody handed over: global generators, and earlier calls."""
+"""What a result depends on that nobody handed over: what all share, and earlier calls."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 import numpy as np
 import torch
 
+from n2n_ablate import shared
 from n2n_ablate.testing.promise import alike
 
 GENERATORS = ("torch", "numpy", "Python")
@@ -59,14 +60,26 @@ def hidden_cause(work: Callable[[], object]) -> str:
     )
 
 
-def advanced_generators(work: Callable[[], object]) -> list[str]:
-    """Return which global generators `work` advances or seeds without using their numbers."""
-    with global_seeds(987_654_321, *GENERATORS):  # a seed that nobody would set
+def changed_for_all(work: Callable[[], object]) -> str:
+    """Say what `work` changes that all components share; empty if nothing.
+
+    That is settings of torch and the working folder, and global generators that it advances or seeds
+    without using their numbers. Settings start as torch has them: who ran before may have changed one.
+
+    Returns:
+        The end of a sentence that starts with the component: `it changes ...`.
+    """
+    with shared.kept(), global_seeds(987_654_321, *GENERATORS):  # a seed that nobody would set
+        shared.reset()
         before = _states()
-        work()
+        with shared.kept() as changed:
+            work()
         touched = [name for name, own in _states().items() if own != before[name]]
-    # Whoever uses the numbers of one advances it too, and breaks another promise.
-    return [name for name in touched if not _heeds(work, name)]
+        # Whoever uses the numbers of one advances it too, and breaks another promise.
+        names = [name for name in touched if not _heeds(work, name)]
+    if names:
+        changed.insert(0, f"the global generator of {' and '.join(names)}")
+    return " and ".join(changed)
 
 
 def _heeds(work: Callable[[], object], *names: str) -> bool:

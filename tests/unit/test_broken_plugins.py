@@ -4,8 +4,9 @@ import json
 import re
 
 import pytest
-from program import here
+from program import here, run
 
+from n2n_ablate import shared
 from n2n_ablate.errors import PluginError
 from n2n_ablate.testing import child
 
@@ -51,6 +52,8 @@ NOT_LOADED = {
         17,
         "Did you mean 'register_samplers'",
     ),
+    "coroutine": (GOOD.replace("def register_s", "async def register_s"), 17, "'async def'"),
+    "generator": (GOOD.replace('    register("mine"', '    yield register("mine"'), 17, "'yield'"),
     "raising": (
         GOOD.replace('    register("mine"', '    1 / 0\n    register("mine"'),
         18,
@@ -61,6 +64,7 @@ BROKEN = {
     "nan": (sampler(views=ROWS.replace("[...", "[...", 1)[:-1] + " * float('nan'))"), "views_are_finite", "not finite"),
     "global": (sampler(draw="shift = random.randrange(2)", views="(image.roll(shift, 2)[..., 0:-1:2, :], image.roll(shift, 2)[..., 1::2, :])"), "all_randomness_comes_from_rng", "generator of Python"),
     "writes": (sampler(draw="image.mul_(2)"), "input_is_left_alone", "image changed"),
+    "dtype": (sampler(draw="torch.set_default_dtype(torch.float64)"), "what_all_share_is_left_alone", "it changes torch's default dtype"),
     "raises": (sampler(draw="1 / 0"), "views_match", "ZeroDivisionError"),
     "leaks": (sampler(declares="leaks = True"), "a_declared_leak_is_real", "leaks = True"),
     "fixed": (sampler(declares="fixed = True", draw="shift = int(torch.randint(2, (), generator=rng))", views="(image.roll(shift, 2)[..., 0:-1:2, :], image.roll(shift, 2)[..., 1::2, :])"), "fixed_is_true", "fixed = True"),
@@ -105,6 +109,30 @@ def test_what_cannot_be_loaded_is_named_with_its_line_and_the_rest_is_listed(cas
     assert reason in needed.stderr
 
 
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("torch.set_default_dtype(torch.float64)", "torch's default dtype"),
+        ("torch.set_grad_enabled(False)", "whether torch records gradients"),
+        ("torch.backends.cudnn.benchmark = True", "cudnn.benchmark of torch"),
+        ("torch.use_deterministic_algorithms(True)", "whether torch is deterministic"),
+        ("__import__('os').chdir('/')", "the working folder"),
+    ],
+)
+def test_what_changes_a_setting_of_all_is_not_loaded_and_the_setting_stays(line, name, tmp_path):
+    put(tmp_path, f"{GOOD}\n\n{line}\n")
+    told = json.loads(here("plugins", "--json", folder=tmp_path).stdout)
+    (broken,) = told["broken"]
+    assert broken["where"] == "plugins/mine.py"
+    assert broken["why"] == f"changes {name}, which all components share, when it is loaded"
+    with shared.kept() as changed:
+        shared.reset()
+    assert not changed
+    needed = study(tmp_path, "--set", "sampler=mine")
+    assert needed.returncode == 1
+    assert broken["why"] in needed.stderr
+
+
 def test_a_study_that_needs_none_of_them_runs(tmp_path, tiny):
     for case, (text, *_) in NOT_LOADED.items():
         put(tmp_path, text, case.replace("-", "_"))
@@ -143,6 +171,41 @@ def test_a_draw_that_aborts_is_a_cross_with_its_line(tmp_path):
     done = here("check", "mine", folder=tmp_path)
     assert done.returncode == 1
     assert f"it ended the process with status -6 (Aborted) (plugins/mine.py:{DRAW})" in done.stdout
+
+
+def test_what_a_plugin_prints_is_no_part_of_the_result(tmp_path):
+    loud = "print('loaded')\n__import__('os').write(1, b'by number')\n"
+    put(tmp_path, loud + sampler(draw="print('drawn')"))
+    done = run("plugins", "mine", "--json", folder=tmp_path)
+    assert json.loads(done.stdout)["components"][0]["name"] == "mine"
+    assert "loaded" in done.stderr
+    assert "by number" in done.stderr
+    put(tmp_path, sampler(draw="print('drawn')"))
+    done = here("diagnose", "mine", "--json", folder=tmp_path)
+    assert json.loads(done.stdout)
+    assert "drawn" in done.stderr
+    assert run("plugins", "--help", folder=tmp_path).stdout.count("Usage") == 1
+
+
+def test_another_plugin_that_ends_the_process_is_named_with_its_line(tmp_path):
+    put(tmp_path, "import os\n\nos.abort()\n", "other")
+    done = here("check", "diagonal", folder=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: 'diagonal' cannot be loaded: plugin 'other' (plugins/other.py:3): "
+        "it ended the process with status -6 (Aborted)\n"
+    )
+
+
+def test_a_check_takes_no_module_from_the_working_folder_and_heeds_no_greeting(tmp_path):
+    put(tmp_path, "import neighbour\n\n" + GOOD)
+    (tmp_path / "neighbour.py").touch()
+    (tmp_path / "random.py").write_text("raise SystemExit('my script')\n")
+    (tmp_path / "greets").mkdir()
+    (tmp_path / "greets" / "sitecustomize.py").write_text("print('hello')\nprint(3)\n")
+    done = here("check", "mine", folder=tmp_path, PYTHONPATH=str(tmp_path / "greets"))
+    assert done.returncode == 1
+    assert "plugins/mine.py:1): ModuleNotFoundError: No module named 'neighbour'" in done.stderr
 
 
 HOOKS = """\
@@ -211,11 +274,16 @@ def test_what_cannot_be_checked_is_one_line(tmp_path, monkeypatch):
         (BROKEN["nan"][0], "cuts into a view with"),
         (BROKEN["writes"][0], "writes into the image"),
         (BROKEN["raises"][0], "ZeroDivisionError"),
+        (BROKEN["dtype"][0], "changes torch's default dtype, which all components share"),
+        (sampler(draw="torch.set_grad_enabled(False)"), "changes whether torch records gradients"),
+        (sampler(declares="def __init__(self): torch.set_num_threads(3)"), "'mine' changes torch's number of threads"),
         (BROKEN["pairs"][0], "a pair of the views 0 and 2, but its split returns 2"),
         (sampler(views="image"), "must cut into a tuple of views"),
         (sampler(draw="return None"), "must return a function"),
         (LATER, "NaN or infinite (at step 1 of 2)"),
         (GOOD.replace("(self, image, rng)", "(self, image)"), "draw(image) is called as draw(image, rng)"),
+        (GOOD.replace("def draw", "async def draw"), "draw is written with 'async def'"),
+        (sampler(draw="yield"), "draw has a 'yield'"),
         (GOOD.replace("def draw", "def drow"), "has no draw(image, rng), which every sampler needs"),
     ],
     ids=lambda item: item[:20] if len(item) < 80 else "",

@@ -333,7 +333,7 @@ def test_a_good_sampler_passes():
         (FalseWarning(), "test_a_declared_leak_is_real"),
         (NotFixed(), "test_fixed_is_true"),
         (Elsewhere(), "test_all_randomness_comes_from_rng"),
-        (Reseeds(), "test_global_generators_are_left_alone"),
+        (Reseeds(), "test_what_all_share_is_left_alone"),
         (Writes(), "test_input_is_left_alone"),
         (WritesWhileDrawing(), "test_input_is_left_alone"),
         (Detached(), "test_gradients_pass_through_every_view"),
