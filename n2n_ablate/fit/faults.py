@@ -7,6 +7,7 @@ import math
 import sys
 import traceback
 from collections.abc import Sequence
+from numbers import Real
 from types import TracebackType
 
 import torch
@@ -212,4 +213,4 @@ def finite(metric: Metric, column: str, denoised: Tensor, clean: Tensor, noisy: 
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, Real) and math.isfinite(value)
