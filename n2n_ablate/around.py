@@ -6,7 +6,18 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from n2n_ablate.components import Noise, Pairs, Sampler, Split, at_step, is_fixed, pairs_of
+from n2n_ablate.components import (
+    Noise,
+    Pairs,
+    Sampler,
+    Split,
+    UndeclaredError,
+    at_step,
+    declared,
+    declares,
+    is_fixed,
+    pairs_of,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -78,7 +89,8 @@ class AroundSampler:
         def prepare(noisy: Tensor, noise: Noise | None) -> Sampler:
             image = self.seen(noisy)
             ready = (
-                own.prepare(image, noise) if hasattr(own, "prepare") else own for own in self.inner
+                declared(own, "prepare")(image, noise) if declares(own, "prepare") else own
+                for own in self.inner
             )
             return self.around(*ready)
 
@@ -96,9 +108,9 @@ class AroundSampler:
         return lambda image: split(self.seen(image))
 
     def _declared(self, name: str, default: Any) -> tuple[Any, ...]:
-        return tuple(getattr(own, name, default) for own in self.inner)
+        return tuple(declared(own, name, default) for own in self.inner)
 
     def _require(self, name: str) -> None:
-        if not any(hasattr(own, name) for own in self.inner):
+        if not any(declares(own, name) for own in self.inner):
             msg = f"'{type(self).__name__}' has no '{name}': no sampler inside has"
-            raise AttributeError(msg)
+            raise UndeclaredError(msg)

@@ -14,13 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from n2n_ablate.errors import FOREIGN, ImageError, PluginError
-from n2n_ablate.fit import Fit, Machine, Order, try_out, window_of
+from n2n_ablate.errors import FOREIGN, AblateError, ImageError
+from n2n_ablate.fit import Fit, Machine, Order, try_out, try_step, window_of
+from n2n_ablate.fit.faults import FaultError, finite, steps_of
 from n2n_ablate.identity import Fingerprints, generator
 from n2n_ablate.images import Image, collect
 from n2n_ablate.part import Part
 from n2n_ablate.recipe import Recipe
 from n2n_ablate.registry import Registry
+from n2n_ablate.registry.blame import blamed, require_readable
 from n2n_ablate.study import Condition, Plan
 
 
@@ -57,6 +59,12 @@ class Bench:
             )
             for condition in plan.conditions
         }
+        for kind, parts, made in (
+            ("metric", plan.metrics, self._metrics),
+            ("noise", {item.label: item.noise for item in plan.conditions}, self._noises),
+        ):
+            for name, part in parts.items():
+                require_readable(registry.get(kind, part.name), made[name])
         self.subjects = [
             Subject(condition, image, seed, noisy_image(registry, condition, image, seed))
             for condition in plan.conditions
@@ -95,37 +103,52 @@ class Bench:
     def steps(self, recipe: Recipe) -> int:
         """Return how many steps a recipe trains."""
         part = recipe.parts["training"]
-        return int(self._registry.build("training", part.name, part.parameters).steps)
+        with self._named(recipe):
+            return steps_of(self._registry.build("training", part.name, part.parameters))
 
     def check(self, recipe: Recipe) -> None:
         """Try a recipe's sampler on every image shape, before anything is trained.
 
-        Recipes that share a sampler share its trial: here it sees the same image again.
+        Recipes that share a sampler share its trial: here it sees the same image again. Of the
+        baseline, without which no trial says anything, everything else is tried too, and the metrics.
+        Another recipe that cannot be trained costs its own fits.
 
         Raises:
             ImageError: An image is too small for the sampler, or too large for the memory.
             PluginError: A component fails, or the views cannot be trained on.
         """
+        for kind, component in recipe.build(self._registry).items():
+            require_readable(self._registry.get(kind, recipe.parts[kind].name), component)
         by_shape = {subject.noisy.shape: subject for subject in self.subjects}
         entry = self._registry.get("sampler", recipe.parts["sampler"].name)
-        for shape, fit in zip(by_shape, self.fits(recipe, list(by_shape.values())), strict=True):
+        fits = self.fits(recipe, list(by_shape.values()))
+        for shape, fit in zip(by_shape, fits, strict=True):
             try:
-                place = (recipe.parts["sampler"], shape, window_of(fit))
-                with _one_thread():
+                with self._named(recipe), _one_thread():
+                    place = (recipe.parts["sampler"], shape, window_of(fit))
                     try_out(fit, entry, self.machine, cut=place not in self._cut)
                 self._cut.add(place)
             except ImageError as error:
                 name = next(image.name for image in self.images if image.pixels.shape == shape)
                 msg = f"image '{name}': {error}"
                 raise ImageError(msg) from error
+        if recipe == self.plan.baseline.recipe:
+            with self._named(recipe), _one_thread():
+                try_step(fits[0], self.machine)
+                self.measure(self.subjects[0].noisy, self.subjects[0])
 
     def measure(self, denoised: Tensor, subject: Subject) -> dict[str, float]:
-        """Return every metric of a denoised image, (1, c, h, w)."""
+        """Return every metric of a denoised image, (1, c, h, w).
+
+        Raises:
+            PluginError: A metric fails, or gives no finite number.
+        """
         clean, noisy = subject.image.pixels, subject.noisy
-        return {
-            name: float(metric.measure(denoised, clean, noisy))
-            for name, metric in self._metrics.items()
-        }
+        with self._named(self.plan.baseline.recipe):
+            return {
+                name: finite(metric, name, denoised, clean, noisy)
+                for name, metric in self._metrics.items()
+            }
 
     def yardsticks(self) -> dict[str, dict[tuple[str, str], dict[str, float]]]:
         """Return what doing nothing and a classical denoiser give: the scale of the table.
@@ -147,6 +170,17 @@ class Bench:
             name: {place: _mean(values) for place, values in places.items()}
             for name, places in found.items()
         }
+
+    @contextlib.contextmanager
+    def _named(self, recipe: Recipe) -> Iterator[None]:
+        """Give what a component does wrong its name, file and line."""
+        try:
+            yield
+        except FaultError as error:
+            own, metrics = error.blame, self.plan.metrics
+            part = metrics[own.column] if own.kind == "metric" else recipe.parts[own.kind]
+            entry = self._registry.get(own.kind, part.name)
+            raise blamed(entry, error.seen, error.__cause__, own.method) from error
 
     def _fit(self, recipe: Recipe, parts: Mapping[str, object], subject: Subject) -> Fit:
         noise = subject.condition.noise
@@ -178,20 +212,26 @@ def noisy_image(registry: Registry, condition: Condition, image: Image, seed: in
         PluginError: The noise model fails, or returns what is no noisy image.
     """
     noise = registry.build("noise", condition.noise.name, condition.noise.parameters)
+    entry = registry.get("noise", condition.noise.name)
     before = image.pixels.clone()
     try:
-        noisy = noise.apply(image.pixels, generator("noise", image.digest, seed))
+        noisy: object = noise.apply(image.pixels, generator("noise", image.digest, seed))
+    except AblateError:
+        raise
     except FOREIGN as error:
-        msg = f"noise '{condition.noise.name}' fails on image '{image.name}': {error!r}"
-        raise PluginError(msg) from error
-    whole = isinstance(noisy, Tensor) and noisy.shape == before.shape
-    if not whole or not bool(torch.isfinite(noisy).all()):
-        msg = f"noise '{condition.noise.name}' must return finite values in the image's shape"
-        raise PluginError(msg)
+        seen = f"fails on image '{image.name}': {error!r}"
+        raise blamed(entry, seen, error, "apply") from error
     if not torch.equal(before, image.pixels):
-        msg = f"noise '{condition.noise.name}' writes into the clean image; it must copy it"
-        raise PluginError(msg)
-    return noisy.float()
+        seen = "writes into the clean image; it must copy it"
+        raise blamed(entry, seen, method="apply")
+    if not isinstance(noisy, Tensor) or noisy.shape != before.shape:
+        got = tuple(noisy.shape) if isinstance(noisy, Tensor) else repr(noisy)[:80]
+        seen = f"must return an image of the clean one's shape {tuple(before.shape)}, got {got}"
+        raise blamed(entry, seen, method="apply")
+    if lost := int((~noisy.isfinite()).sum()):
+        seen = f"returns an image with {lost} of {noisy.numel()} values NaN or infinite"
+        raise blamed(entry, seen, method="apply")
+    return noisy.detach().float()
 
 
 def non_local_means(noisy: Tensor) -> Tensor:

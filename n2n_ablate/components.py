@@ -7,8 +7,9 @@ its parameters; every field needs a default.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:  # so that listing kinds and names does not wait for torch
     import torch
@@ -222,15 +223,60 @@ PROTOCOLS: dict[str, type] = {
 
 BOTH_WAYS: Pairs = ((0, 1), (1, 0))
 
+OPTIONAL: Mapping[str, tuple[str, ...]] = {
+    "noise": ("unbiased", "clip"),
+    "sampler": (
+        *("fixed", "leaks", "consistent", "keeps_flat"),
+        *("made_for", "pairs", "at", "prepare"),
+    ),
+    "backbone": ("halo",),
+    "loss": (),
+    "training": ("elementwise", "crop"),
+    "estimator": ("watch",),
+    "metric": ("higher_is_better", "unit", "full_reference"),
+}
+"""What a component of a kind may have beside what it has to have, see the protocols above."""
+
+
+_MISSING = object()
+
+
+class UndeclaredError(AttributeError):
+    """Raised by a property of a component that stands for nothing, as if there were no property."""
+
+
+def declared(component: object, name: str, assumed: Any = None) -> Any:
+    """Return an optional attribute of a component, or what is assumed where it has none.
+
+    A property that is there and fails is no missing one, as `getattr` with a default would have it.
+
+    Raises:
+        Exception: Whatever the code of the attribute raises.
+    """
+    try:
+        return getattr(component, name)
+    except UndeclaredError:
+        return assumed
+    except AttributeError:
+        if inspect.getattr_static(component, name, _MISSING) is _MISSING:
+            return assumed
+        raise
+
+
+def declares(component: object, name: str) -> bool:
+    """Say whether a component has an optional attribute; see `declared`."""
+    return declared(component, name, _MISSING) is not _MISSING
+
 
 def is_fixed(sampler: Sampler) -> bool:
     """Say whether every draw of the sampler gives the same split."""
-    return bool(getattr(sampler, "fixed", False))
+    return bool(declared(sampler, "fixed", False))
 
 
 def at_step(sampler: Sampler, step: int, steps: int) -> Sampler:
     """Return the sampler to use at a step, counted from 0: itself, unless it is a schedule."""
-    found: Sampler = sampler.at(step, steps) if hasattr(sampler, "at") else sampler
+    at = declared(sampler, "at")
+    found: Sampler = sampler if at is None else at(step, steps)
     return found
 
 
@@ -243,7 +289,7 @@ def telling_steps(steps: int) -> tuple[int, ...]:
 def pairs_of(sampler: Sampler) -> Pairs:
     """Return the ordered pairs of views that train; both ways between two views by default."""
     return tuple(
-        (int(first), int(second)) for first, second in getattr(sampler, "pairs", BOTH_WAYS)
+        (int(first), int(second)) for first, second in declared(sampler, "pairs", BOTH_WAYS)
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from n2n_ablate.components import RECIPE_KINDS
+from n2n_ablate.components import RECIPE_KINDS, declared
 from n2n_ablate.errors import FOREIGN, StoreError, StudyError
 from n2n_ablate.fit import Fit, Machine, fit_all, try_out
 from n2n_ablate.fit.job import Listener
@@ -149,7 +149,7 @@ def _without_truth(
     for name in registry.names("metric"):
         try:
             metric = registry.build("metric", name, {})
-            if not getattr(metric, "full_reference", True):
+            if not declared(metric, "full_reference", True):
                 figures[name] = float(metric.measure(denoised, noisy, noisy)[0])
         except FOREIGN as error:  # anybody's code; the image is there already
             failed[name] = f"{type(error).__name__}: {error}"

@@ -127,7 +127,7 @@ class Parameter:
 
     def _item(self, value: object, label: str) -> Any:
         if isinstance(self.domain, Component):
-            if isinstance(value, bool | int | float | tuple | list):
+            if value is None or isinstance(value, bool | int | float | tuple | list):
                 msg = f"{label} must be a {self.domain.kind}, got {value!r}"
                 raise ParameterError(msg)
             return value
@@ -156,7 +156,7 @@ def parameters(factory: Callable[..., Any]) -> tuple[Parameter, ...]:
 
     Raises:
         ParameterError: A parameter has no default, so nobody could build the component, or one
-            that no study file could write.
+            that no study file could write, or that would be refused there.
     """
     hints = _hints(factory)
     if dataclasses.is_dataclass(factory):
@@ -181,6 +181,7 @@ def parameters(factory: Callable[..., Any]) -> tuple[Parameter, ...]:
                 f"word or true/false as default, got {default!r}"
             )
             raise ParameterError(msg)
+        parameter.checked(default, f"the defaults of '{getattr(factory, '__name__', factory)}'")
         found.append(parameter)
     return tuple(found)
 

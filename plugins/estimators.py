@@ -164,7 +164,9 @@ class _LeastVariance:
             self._at = torch.full_like(self._at, step)
             return torch.ones_like(self._at, dtype=torch.bool)  # no window yet: the newest
         variance = _variance(list(self._seen))
-        lower = (variance < self._least) & (step - self._at <= self._patience)
+        # The first window is always chosen, however short the patience: until then there is none.
+        patient = self._least.isinf() | (step - self._at <= self._patience)
+        lower = (variance < self._least) & patient
         self._least = torch.where(lower, variance, self._least)
         self._at = torch.where(lower, float(step), self._at)
         return lower

@@ -152,7 +152,7 @@ class NoteSchedule:
 
 
 def _pairs(sampler: Sampler) -> Pairs:
-    return tuple(getattr(sampler, "pairs", _BOTH_WAYS))
+    return tuple((int(i), int(j)) for i, j in getattr(sampler, "pairs", _BOTH_WAYS))
 
 
 def _now(sampler: Sampler, step: int, steps: int) -> Sampler:

@@ -68,6 +68,16 @@ def drawn(fit):
     return given(fit, psnr)
 
 
+def luckier(fit):
+    """Return what a fit gives in a later part of the search: it surpasses all that went before.
+
+    Which values a search tries follows from all code, so a truth alone cannot promise that.
+    """
+    centre = getattr(fit.sampler, "center", 0.0)
+    own = drawn(fit)
+    return own if centre in (0.0, 0.01, 0.1, 0.2) else given(fit, own.figures["psnr"] + 1)
+
+
 def given(fit, psnr):
     """Return what a fit gives that ends with this PSNR."""
     return FitResult(

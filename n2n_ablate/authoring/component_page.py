@@ -12,13 +12,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from n2n_ablate.components import BOTH_WAYS
+from n2n_ablate.components import BOTH_WAYS, declared
 from n2n_ablate.errors import FOREIGN, AblateError
 from n2n_ablate.part import plain, written
 from n2n_ablate.registry import Entry, Registry
-from n2n_ablate.registry.blame import place_of, told
+from n2n_ablate.registry.blame import blamed, place_of, require_readable, told
 from n2n_ablate.registry.conformance import source_line
-from n2n_ablate.space import Choice, Component, Range
+from n2n_ablate.space import Choice, Component, Parameter, Range
 
 if TYPE_CHECKING:
     from n2n_ablate.pictures.anatomy import Anatomy
@@ -49,15 +49,38 @@ _ARGS = re.compile(r"^Args:\n((?:    .*\n|\n)*)", re.MULTILINE)
 _ITEM = re.compile(r"^    (\w+): (.*(?:\n     +.*)*)", re.MULTILINE)
 
 
-def declared(entry: Entry, component: Any) -> dict[str, Any]:
+def declarations(entry: Entry, component: Any) -> dict[str, Any]:
     """Return what a component declares, or what is assumed where it says nothing."""
     found = {}
     for name, assumed in ASSUMED[entry.kind].items():
-        value = getattr(component, name, assumed)
+        value = declared(component, name, assumed)
         if name == "unbiased" and value is None:
-            value = not getattr(component, "clip", False)
+            value = not declared(component, "clip", False)
         found[name] = value
     return found
+
+
+def _made(entry: Entry, registry: Registry) -> tuple[Any, dict[str, Any]]:
+    """Return a component with its defaults, and what it declares.
+
+    Raises:
+        AblateError: It cannot be made, or not be written into a study file, or read.
+    """
+    component = registry.build(entry.kind, entry.name, {})
+    require_readable(entry, component)
+    for item in entry.parameters:
+        try:
+            registry.data(item, item.default)
+        except AblateError as error:
+            raise blamed(entry, f"has the parameter '{item.name}', and {error}") from error
+    return component, declarations(entry, component)
+
+
+def _default(item: Parameter, registry: Registry) -> Any:
+    try:
+        return registry.data(item, item.default)
+    except AblateError:  # `_made` says why
+        return repr(item.default)
 
 
 def references(entry: Entry) -> list[str]:
@@ -75,7 +98,7 @@ def to_json(entry: Entry, registry: Registry) -> dict[str, Any]:
     """Return everything that is known of a component as plain data."""
     meaning = _meanings(entry)
     try:
-        told = declared(entry, registry.build(entry.kind, entry.name, {}))
+        _, told = _made(entry, registry)
     except AblateError as error:
         told = {"error": str(error)}
     return {
@@ -96,7 +119,7 @@ def to_json(entry: Entry, registry: Registry) -> dict[str, Any]:
             {
                 "name": item.name,
                 "type": item.type_name,
-                "default": plain(registry.data(item, item.default)),
+                "default": plain(_default(item, registry)),
                 "domain": _domain(item.domain),
                 "meaning": meaning.get(item.name, ""),
             }
@@ -114,11 +137,11 @@ def page(entry: Entry, registry: Registry) -> RenderableType:
         parts.append(_parameters(entry, registry))
     facts = Table.grid(padding=(0, 2))
     try:
-        component = registry.build(entry.kind, entry.name, {})
+        component, told = _made(entry, registry)
     except AblateError as error:
-        component = None
-        facts.add_row("cannot be made", Text(str(error), "red"))
-    if component is not None and (told := declared(entry, component)):
+        component, told = None, {}
+        facts.add_row("cannot be used", Text(str(error), "red"))
+    if told:
         facts.add_row("declares", Text(", ".join(f"{k} = {_short(v)}" for k, v in told.items())))
     facts.add_row("reference", Text(", ".join(references(entry)) or "none is given"))
     origin = entry.origin
@@ -135,7 +158,7 @@ def _drawn(entry: Entry, sampler: Any) -> RenderableType:
     from n2n_ablate.pictures.anatomy import anatomy
 
     try:
-        found = anatomy(sampler, getattr(sampler, "made_for", None))
+        found = anatomy(sampler, declared(sampler, "made_for"))
     except FOREIGN as error:  # a plugin may raise anything, and its page is still wanted
         place = place_of(entry, error, "draw")
         return Text(f"It cannot be drawn: {told(error)} ({place})", "red")
@@ -196,7 +219,7 @@ def _parameters(entry: Entry, registry: Registry) -> Table:
         table.add_column(title, overflow="fold")
     meaning = _meanings(entry)
     for item in entry.parameters:
-        value = registry.data(item, item.default)
+        value = _default(item, registry)
         default = str(value).lower() if item.type is bool else written(value)
         domain = "" if item.domain is None else str(item.domain)
         about = meaning.get(item.name, "")

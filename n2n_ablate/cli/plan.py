@@ -94,9 +94,8 @@ def _print(session: Session, cost: Estimate, later: Estimate | None) -> None:
         rest = f"{plan.searched} more, chosen by {plan.study.strategy}: {where}"
         table.add_row(f"+{plan.searched}", Text(rest), "search")
     out.print(table)
-    dropped = 1 + len(plan.declared) + len(plan.references) - len(plan.fixed)
-    if dropped:
-        out.print(f"{dropped} more are declared, but the limit is {plan.profile.trials} trials.")
+    if plan.dropped:
+        out.print(told_limit(plan))
     if plan.effects:
         effects = ", ".join(effect.name for effect in plan.effects)
         out.print(f"effects: {effects}", markup=False, highlight=False)
@@ -115,6 +114,14 @@ def _print(session: Session, cost: Estimate, later: Estimate | None) -> None:
             out.print(line, markup=False, highlight=False)
         total = duration(cost.seconds + later.seconds)
         out.print(f"in all about {total}", markup=False, highlight=False)
+
+
+def told_limit(plan: Plan) -> str:
+    """Return in words how many trials are left out."""
+    most = plan.profile.trials
+    return (
+        f"{plan.dropped} more are declared, but the limit is {most} trial{'s' if most > 1 else ''}."
+    )
 
 
 def _confirmation(session: Session, bench: Bench, cost: Estimate) -> list[str]:

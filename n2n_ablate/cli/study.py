@@ -138,6 +138,7 @@ def _run_locked(
     switches: tuple[bool, bool, bool, bool],
     race: Race | None,
 ) -> int:
+    from n2n_ablate.cli.plan import told_limit
     from n2n_ablate.output import Output
     from n2n_ablate.screen.console import audience
     from n2n_ablate.session import open_runner
@@ -161,6 +162,8 @@ def _run_locked(
         )
         if not (quiet or as_json):
             view.note(session.plan.study.question)
+            if session.plan.dropped:
+                view.note(told_limit(session.plan))
         try:
             result = runner.run()
         except KeyboardInterrupt:
@@ -188,7 +191,7 @@ def _print(
     for condition in runner.plan.conditions:
         label = condition.label
         out.print()
-        changed = f" (with {', '.join(runner.plan.settings)})" if runner.plan.settings else ""
+        changed = f" (with {', '.join(runner.plan.heeded)})" if runner.plan.heeded else ""
         title = f"{runner.plan.study.name}: {label}{changed}"
         out.print(title, markup=False, highlight=False)
         out.print(tables.study_table(result, label, out.width))

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from n2n_ablate.components import Noise, Sampler, Views, at_step, pairs_of
+from n2n_ablate.components import Noise, Sampler, Views, at_step, declared, declares, pairs_of
 from n2n_ablate.deadline import try_corner
 from n2n_ablate.diagnostics.model import GREY, Diagnosis, Estimate, Figures, Probe
 
@@ -80,7 +80,7 @@ def diagnose(
         images={
             probe.name: _figures(own[None]) for probe, own in zip(probes, moments, strict=True)
         },
-        declared=bool(getattr(sampler, "leaks", False)),
+        declared=bool(declared(sampler, "leaks", False)),
         both_ways=any((second, first) in trained for first, second in trained),
         consistent=_is_consistent(sampler),
         draws=2 * count if noise is not None or len(probes[0].noisy) > 1 else 1,
@@ -98,7 +98,7 @@ def flat_probes(side: int = 96, channels: int = 3) -> list[Probe]:
 def _enough(sampler: Sampler, probes: Sequence[Probe]) -> int:
     values = sum(probe.clean.numel() for probe in probes)
     wanted = max(math.ceil(_PAIRS / len(probes)), math.ceil(_VALUES / values))
-    if hasattr(sampler, "at"):
+    if declares(sampler, "at"):
         wanted *= 4  # a schedule is seen at one step per pair
     return max(2, min(wanted, _MOST_PAIRS))
 
@@ -131,7 +131,7 @@ class _Cut:
 def _cut(
     sampler: Sampler, noise: Noise | None, probe: Probe, noisy: Tensor, rng: torch.Generator
 ) -> _Cut:
-    prepare = getattr(sampler, "prepare", None)
+    prepare = declared(sampler, "prepare")
     # Copies, because a sampler that writes into its input must not change what others share.
     ready = prepare(noisy.clone(), noise) if prepare else sampler
     split = ready.draw(noisy.clone(), rng)
@@ -243,7 +243,7 @@ def _centre(probe: Probe) -> Probe:
 
 
 def _is_consistent(sampler: Sampler) -> bool:
-    return bool(getattr(sampler, "consistent", True))
+    return bool(declared(sampler, "consistent", True))
 
 
 def _mean(values: Tensor) -> float:

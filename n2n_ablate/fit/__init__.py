@@ -16,4 +16,5 @@ from n2n_ablate.fit.pool import fit_all as fit_all
 from n2n_ablate.fit.pool import stacks_of as stacks_of
 from n2n_ablate.fit.train import prepared as prepared
 from n2n_ablate.fit.try_out import try_out as try_out
+from n2n_ablate.fit.try_out import try_step as try_step
 from n2n_ablate.fit.window import window_of as window_of

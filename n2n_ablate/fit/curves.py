@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from n2n_ablate.fit.faults import measured, steps_of
 from n2n_ablate.fit.job import Fit, FitResult, Listener, Point
 
 POINTS = 30
@@ -41,7 +42,7 @@ class Curves:
         noisy: Tensor,
         listener: Listener | None,
     ) -> None:
-        self.steps = fits[0].training.steps
+        self.steps = steps_of(fits[0].training)
         self.at = frozenset(points_of(self.steps, points))
         self._fits = fits
         self._clean = clean
@@ -59,7 +60,7 @@ class Curves:
         self._values["loss"].append(loss.detach().clone())
         if self._clean is not None:
             for name, metric in self._fits[0].metrics.items():
-                value = metric.measure(denoised, self._clean, self._noisy)
+                value = measured(metric, name, denoised, self._clean, self._noisy)
                 self._values.setdefault(name, []).append(value)
         if self._listener is not None:
             latest = {name: values[-1].tolist() for name, values in self._values.items()}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-from n2n_ablate.components import Sampler, Split, Views, is_fixed
+from n2n_ablate.components import Sampler, Split, Views, at_step, declares, is_fixed
 from n2n_ablate.kernels import KernelSplit
 
 
@@ -33,7 +33,7 @@ class Draws:
         self.noisy = noisy
         self._rngs = rngs
         self._steps = steps
-        self._scheduled = any(hasattr(sampler, "at") for sampler in samplers)
+        self._scheduled = any(declares(sampler, "at") for sampler in samplers)
         self.fixed = not self._scheduled and all(map(is_fixed, samplers))
         self._splits: list[tuple[Sampler, Split]] = []
         self._cut: Split | None = None
@@ -75,8 +75,7 @@ class Draws:
         self, place: int, step: int, before: tuple[Sampler, Split] | None
     ) -> tuple[Sampler, Split]:
         sampler = self._samplers[place]
-        if hasattr(sampler, "at"):
-            sampler = sampler.at(step, self._steps)
+        sampler = at_step(sampler, step, self._steps)
         if before is not None and is_fixed(sampler) and before[0] == sampler:
             return before
         return sampler, self._draw(place, sampler)

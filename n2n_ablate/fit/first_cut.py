@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from n2n_ablate.components import Sampler, at_step, pairs_of, telling_steps
+from n2n_ablate.components import Sampler, at_step, declares, pairs_of, telling_steps
+from n2n_ablate.fit.faults import steps_of
 from n2n_ablate.fit.job import Fit
 from n2n_ablate.fit.train import prepared
 
@@ -20,8 +21,8 @@ def first_cut(fit: Fit) -> str:
     """
     noisy = fit.noisy.clone()
     sampler = prepared(fit, noisy)
-    steps = int(fit.training.steps)
-    for step in telling_steps(steps) if hasattr(sampler, "at") else (0,):
+    steps = steps_of(fit.training)
+    for step in telling_steps(steps) if declares(sampler, "at") else (0,):
         if wrong := _wrong_cut(at_step(sampler, step, steps), sampler, noisy, fit):
             return f"{wrong} (at step {step} of {steps})" if step else wrong
     return ""

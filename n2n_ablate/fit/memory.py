@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from n2n_ablate.components import declared
 from n2n_ablate.errors import ImageError
 from n2n_ablate.fit.device import Machine, arithmetic
 from n2n_ablate.fit.job import Fit
@@ -110,7 +111,7 @@ class _OneStep:
     steps, crop = 1, 0
 
     def __init__(self, inner: Any) -> None:
-        self.elementwise = getattr(inner, "elementwise", False)
+        self.elementwise = declared(inner, "elementwise", False)
         self.optimizer, self.rate = inner.optimizer, inner.rate
 
 

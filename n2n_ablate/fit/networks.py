@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn.functional import conv2d, pad
 
-from n2n_ablate.errors import PluginError
 from n2n_ablate.fit.chain import Chain, layers_of
+from n2n_ablate.fit.faults import BACKBONE
 from n2n_ablate.fit.weights import Packing
 
 Forward: TypeAlias = Callable[[Tensor], Tensor]
@@ -182,8 +182,10 @@ def _grouped_conv(layer: nn.Conv2d, weight: Tensor, bias: Tensor | None, x: Tens
 
 def _image(out: object) -> Tensor:
     if not isinstance(out, Tensor):
-        msg = f"a network has to return images, shape (n, c, h, w), got {type(out).__name__}"
-        raise PluginError(msg)
+        seen = (
+            f"builds a network that returns no images, shape (n, c, h, w), but {type(out).__name__}"
+        )
+        raise BACKBONE.fault(seen)
     return out
 
 

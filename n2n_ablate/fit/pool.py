@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import math
-import sys
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -15,10 +13,11 @@ from threading import Event
 import numpy as np
 import torch
 
-from n2n_ablate.components import pairs_of
+from n2n_ablate.components import declared, declares, pairs_of
 from n2n_ablate.errors import FOREIGN
 from n2n_ablate.fit.curves import POINTS
 from n2n_ablate.fit.device import Machine, arithmetic
+from n2n_ablate.fit.faults import reason, steps_of
 from n2n_ablate.fit.job import Fit, FitResult, Listener
 from n2n_ablate.fit.largest import Largest
 from n2n_ablate.fit.train import Cancelled, prepared, train
@@ -107,12 +106,12 @@ def _form(fit: Fit) -> object:
     height, width = window_of(fit)
     seen = fit.noisy[..., :height, :width]
     views = sampler.draw(seen, fit.rng())(seen)
-    consistent = getattr(sampler, "consistent", True)
+    consistent = declared(sampler, "consistent", True)
     shapes = tuple(view.shape for view in views)
     # The views of a schedule may change their shape on the way: only equal ones stay in step.
-    schedule = repr(fit.sampler) if hasattr(sampler, "at") else ""
+    schedule = repr(fit.sampler) if declares(sampler, "at") else ""
     own = (shapes, pairs_of(sampler), consistent, schedule)
-    return fit.kin, fit.training.steps, fit.noisy.shape, seen.shape, own
+    return fit.kin, steps_of(fit.training), fit.noisy.shape, seen.shape, own
 
 
 @dataclass
@@ -143,8 +142,7 @@ class _Trainer:
             raise
         except FOREIGN as error:  # components are anybody's code, and memory may run out
             if len(stack) == 1:
-                seen = f"{type(error).__name__}: {_line(error)}{_place(stack[0], error)}"
-                return [failed(stack[0], f"stopped with {seen}")]
+                return [failed(stack[0], reason(stack[0], error))]
             if isinstance(error, torch.OutOfMemoryError):
                 self._shrink(stack)
         return self._in_parts(stack)
@@ -179,16 +177,3 @@ def failed(fit: Fit, reason: str) -> FitResult:
         failure=reason,
         passing=True,
     )
-
-
-def _line(error: BaseException) -> str:
-    return str(error).splitlines()[0][:300] if str(error) else "no message"
-
-
-def _place(fit: Fit, error: BaseException) -> str:
-    """Return where in the code of a component an error arose, if it did there."""
-    parts = (fit.sampler, fit.backbone, fit.loss, fit.training, fit.estimator)
-    files = {getattr(sys.modules.get(type(part).__module__), "__file__", None) for part in parts}
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [f"{frame.filename}:{frame.lineno}" for frame in frames if frame.filename in files]
-    return f" ({own[-1]})" if own else ""

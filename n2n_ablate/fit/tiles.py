@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from n2n_ablate.components import Backbone
+from n2n_ablate.components import Backbone, declared
 from n2n_ablate.fit.networks import Forward
 
 TILE = 512
@@ -22,7 +22,7 @@ def in_tiles(forward: Forward, backbone: Backbone, tile: int = TILE) -> Forward:
             images are denoised in one piece, since nobody knows how far a pixel reaches.
         tile: Side of a tile in pixels, without its halo.
     """
-    halo = getattr(backbone, "halo", None)
+    halo = declared(backbone, "halo")
     if halo is None:
         return forward
 

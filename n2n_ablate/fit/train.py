@@ -9,14 +9,26 @@ from threading import Lock
 import torch
 from torch import Tensor, nn
 
-from n2n_ablate.components import Sampler, Split, Views, pairs_of
+from n2n_ablate.components import Sampler, Split, Views, declared
 from n2n_ablate.errors import PluginError
 from n2n_ablate.fit.curves import POINTS, Curves
 from n2n_ablate.fit.device import Machine
 from n2n_ablate.fit.draws import Draws
+from n2n_ablate.fit.faults import (
+    BACKBONE,
+    BLEND,
+    ESTIMATE,
+    LOSS,
+    SAMPLER,
+    WATCH,
+    require_images,
+    require_shares,
+    steps_of,
+)
 from n2n_ablate.fit.job import Fit, FitResult, Listener
 from n2n_ablate.fit.networks import Forward, Networks
 from n2n_ablate.fit.replay import Replay
+from n2n_ablate.fit.scene import StackScene, same_shape
 from n2n_ablate.fit.tiles import in_tiles
 from n2n_ablate.fit.watching import CHOSEN_STEP, Watching
 from n2n_ablate.fit.weights import Optimizers
@@ -27,43 +39,6 @@ _building = Lock()
 
 class Cancelled(Exception):
     """The training was asked to stop before its end."""
-
-
-class StackScene:
-    """See `n2n_ablate.Scene`.
-
-    Attributes:
-        varies: True once a loss has asked for something that is another in the next step.
-    """
-
-    def __init__(self, draws: Draws, denoise: Networks, sampler: Sampler) -> None:
-        self.pairs = pairs_of(sampler)
-        self.consistent = bool(getattr(sampler, "consistent", True))
-        self.varies = False
-        self.done = 0.0
-        self.views = draws.views
-        self._denoise = denoise
-        self._draws = draws
-
-    @property
-    def noisy(self) -> Tensor:
-        """See `n2n_ablate.Scene.noisy`."""
-        return self._draws.noisy
-
-    @property
-    def progress(self) -> float:
-        """See `n2n_ablate.Scene.progress`."""
-        self.varies = True
-        return self.done
-
-    def denoise(self, *images: Tensor) -> Views:
-        """See `n2n_ablate.Scene.denoise`."""
-        return self._denoise(*images)
-
-    def redraw(self) -> Split:
-        """See `n2n_ablate.Scene.redraw`."""
-        self.varies = self.varies or not self._draws.fixed
-        return self._draws.redraw()
 
 
 def train(
@@ -99,13 +74,28 @@ def train(
     return curves.results(time.perf_counter() - start, stack.chosen)
 
 
+def first_step(fit: Fit, machine: Machine) -> None:
+    """Do one step of a fit, look once and denoise, so that a component at fault is known before.
+
+    Raises:
+        FaultError: A component fails, or returns what training cannot go on with.
+    """
+    stack = _Stack([fit], machine)
+    try:
+        stack.step(0)
+        stack.first_look()
+        stack.estimate(exact=True)
+    finally:
+        stack.close()
+
+
 class _Stack:
     """The state of one training."""
 
     def __init__(self, fits: Sequence[Fit], machine: Machine) -> None:
         first, device = fits[0], torch.device(machine.device)
         self.fits = fits
-        self.steps = first.training.steps
+        self.steps = steps_of(first.training)
         self.noisy = _to_device(torch.cat([fit.noisy for fit in fits]), device)
         self.clean = _stack_clean(fits, device)
         channels = self.noisy.shape[1]
@@ -114,10 +104,11 @@ class _Stack:
         self._kept = self._networks.weights.detach().clone() if _averages(fits) else None
         self._watching = Watching.of(first.estimator, self.steps, self._networks.weights)
         self._windows = Windows(fits, self.noisy)
-        samplers = [prepared(fit, self.noisy[i : i + 1]) for i, fit in enumerate(fits)]
         rngs = [fit.rng() for fit in fits]
-        self._draws = Draws(samplers, self._windows.first(), rngs, self.steps)
-        self._scene = StackScene(self._draws, self._networks, samplers[0])
+        with SAMPLER:
+            samplers = [prepared(fit, self.noisy[i : i + 1]) for i, fit in enumerate(fits)]
+            self._draws = Draws(samplers, self._windows.first(), rngs, self.steps)
+            self._scene = StackScene(self._draws, self._networks, samplers[0])
         trainings = [fit.training for fit in fits]
         self._optimizers = Optimizers(
             trainings,
@@ -139,13 +130,12 @@ class _Stack:
         self._optimizers.set_rates(step)
         if self._windows.moving:
             self._draws.look_at(self._windows.next())
-        self._draws.advance(step)
+        with SAMPLER:
+            self._draws.advance(step)
         self._scene.done = step / self.steps
         if self._replay is not None and self._scene.varies:
             self._replay = None
         loss = self._replay() if self._replay is not None else self._update()
-        if step == 0 and getattr(loss, "shape", None) != (len(self.fits),):
-            raise _wrong_shape(loss, len(self.fits))
         self._blend(step)
         return loss
 
@@ -155,6 +145,20 @@ class _Stack:
         if self._watching is not None and self._watching.due(step, self.steps):
             weights = self._present()
             self._watching.look(step, lambda: self._denoised(weights, exact=False), weights)
+
+    @torch.no_grad()
+    def first_look(self) -> None:
+        """Let the watch look as if it were due for the first time.
+
+        Raises:
+            FaultError: It does not keep the weights, so that those before the first step would stay.
+        """
+        if self._watching is not None:
+            weights = self._present()
+            self._watching.look(1, lambda: self._denoised(weights, exact=False), weights)
+            if not bool(self._watching.steps.all()):
+                seen = "has a watch whose first look does not keep the weights of all fits"
+                raise WATCH.fault(seen)
 
     @property
     def chosen(self) -> dict[str, Tensor]:
@@ -167,7 +171,9 @@ class _Stack:
 
     def _update(self) -> Tensor:
         self._optimizers.zero()
-        loss = self.fits[0].loss(self._scene)
+        with LOSS:
+            loss = self.fits[0].loss(self._scene)
+        _require_losses(loss, len(self.fits))
         loss.sum().backward()
         self._optimizers.step()
         return loss
@@ -176,7 +182,7 @@ class _Stack:
     def _blend(self, step: int) -> None:
         if self._kept is None:
             return
-        shares = [fit.estimator.blend(step, self.steps) for fit in self.fits]
+        shares = _shares(self.fits, step, self.steps)
         weights = self._networks.weights.detach()
         if len(set(shares)) == 1:
             self._kept.lerp_(weights, shares[0])
@@ -199,19 +205,29 @@ class _Stack:
     def _denoised(self, weights: Tensor, *, exact: bool) -> Tensor:
         forward = self._networks.forward(weights, "fp32" if exact else self._networks.precision)
         first = self.fits[0]
-        return first.estimator.estimate(_split(in_tiles(forward, first.backbone)), self.noisy)
+        with ESTIMATE:
+            denoise = _split(in_tiles(forward, first.backbone))
+            found = first.estimator.estimate(denoise, self.noisy)
+        what = f"must return images of the shape {tuple(self.noisy.shape)} from estimate, got"
+        return require_images(found, self.noisy, ESTIMATE, what)
 
 
 def _split(forward: Forward) -> Split:
     def denoise(*images: Tensor) -> Views:
-        return tuple(forward(image) for image in images)
+        with BACKBONE:
+            found = tuple(forward(image) for image in images)
+        return tuple(same_shape(*each) for each in zip(found, images, strict=True))
 
     return denoise
 
 
-def _wrong_shape(loss: object, fits: int) -> PluginError:
-    msg = f"the loss must return one value per fit, shape ({fits},), got {loss!r:.80}"
-    return PluginError(msg)
+def _require_losses(loss: object, fits: int) -> None:
+    if not isinstance(loss, Tensor) or loss.shape != (fits,):
+        seen = f"must return one value per fit, shape ({fits},), got {loss!r:.80}"
+        raise LOSS.fault(seen)
+    if not loss.requires_grad:
+        seen = "returns values that do not depend on the weights, as far as torch can tell"
+        raise LOSS.fault(seen)
 
 
 def _to_device(image: Tensor, device: torch.device) -> Tensor:
@@ -227,7 +243,14 @@ def _build(fit: Fit, device: torch.device) -> nn.Module:
     # Torch's layers draw their weights from the one global generator, so: one build at a time.
     with _building, torch.random.fork_rng(devices=[]):
         torch.manual_seed(fit.init_seed)
-        module = fit.backbone.build(fit.noisy.shape[1])
+        with BACKBONE:
+            module: object = fit.backbone.build(fit.noisy.shape[1])
+    if not isinstance(module, nn.Module):
+        seen = f"must return a torch.nn.Module from build, got {module!r:.80}"
+        raise BACKBONE.fault(seen)
+    if not any(weight.requires_grad for weight in module.parameters()):
+        seen = "builds a network without weights to train"
+        raise BACKBONE.fault(seen)
     return module.to(device=device)
 
 
@@ -237,7 +260,7 @@ def prepared(fit: Fit, noisy: Tensor) -> Sampler:
     Raises:
         PluginError: The sampler needs the whole image, and the training wants crops.
     """
-    prepare = getattr(fit.sampler, "prepare", None)
+    prepare = declared(fit.sampler, "prepare")
     if prepare is None:
         return fit.sampler
     if window_of(fit) != tuple(noisy.shape[-2:]):
@@ -247,5 +270,12 @@ def prepared(fit: Fit, noisy: Tensor) -> Sampler:
 
 
 def _averages(fits: Sequence[Fit]) -> bool:
-    steps = fits[0].training.steps
-    return any(fit.estimator.blend(step, steps) != 1 for fit in fits for step in {0, steps - 1})
+    steps = steps_of(fits[0].training)
+    return any(share != 1 for step in {0, steps - 1} for share in _shares(fits, step, steps))
+
+
+def _shares(fits: Sequence[Fit], step: int, steps: int) -> list[float]:
+    with BLEND:
+        shares = [fit.estimator.blend(step, steps) for fit in fits]
+    require_shares(shares)
+    return shares

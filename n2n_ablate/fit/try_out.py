@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import torch
+
 from n2n_ablate import shared
 from n2n_ablate.deadline import SIDE, OverdueError, seconds_for, try_corner, within
 from n2n_ablate.errors import FOREIGN, AblateError, PluginError
-from n2n_ablate.fit.device import Machine
+from n2n_ablate.fit.device import Machine, arithmetic
+from n2n_ablate.fit.faults import told
 from n2n_ablate.fit.first_cut import first_cut
 from n2n_ablate.fit.job import Fit
 from n2n_ablate.fit.memory import require_room
+from n2n_ablate.fit.train import first_step
 from n2n_ablate.registry import Entry
 from n2n_ablate.registry.blame import blamed
+
+CORNER = 64
+"""Side in pixels of what a first step is tried on."""
 
 
 def try_out(fit: Fit, entry: Entry, machine: Machine, *, cut: bool = True) -> None:
@@ -35,6 +44,37 @@ def try_out(fit: Fit, entry: Entry, machine: Machine, *, cut: bool = True) -> No
     except FOREIGN as error:
         shape = tuple(fit.noisy.shape)
         msg = f"the first step of training fails on an image of shape {shape}: {error!r}"
+        raise PluginError(msg) from error
+
+
+def try_step(fit: Fit, machine: Machine) -> None:
+    """Do the first step of a fit on a corner of its image; if that fails, on the whole image.
+
+    The corner may be too small for what suits the image. The fit itself is left as it is.
+
+    Raises:
+        FaultError: A component fails, or returns what training cannot go on with.
+        PluginError: The step fails, and no component is known to be at fault.
+    """
+    if machine.type == "cuda" and not torch.cuda.is_available():
+        return  # it is trained elsewhere, and would be tried as nobody will train it
+    corner = replace(fit, noisy=fit.noisy[..., :CORNER, :CORNER].contiguous(), clean=None)
+    devices = [machine.device] if machine.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices), arithmetic(machine):
+        try:
+            first_step(corner, machine)
+        except FOREIGN:
+            _whole_step(fit, machine)
+
+
+def _whole_step(fit: Fit, machine: Machine) -> None:
+    try:
+        first_step(replace(fit, clean=None), machine)
+    except AblateError:
+        raise
+    except FOREIGN as error:
+        shape = tuple(fit.noisy.shape)
+        msg = f"the first step of training fails on an image of shape {shape}: {told(error)}"
         raise PluginError(msg) from error
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from n2n_ablate.components import Estimator, Watch
-from n2n_ablate.errors import PluginError
+from n2n_ablate.components import Estimator, Watch, declared
+from n2n_ablate.fit.faults import WATCH
 
 CHOSEN_STEP = "chosen_step"
 """Name of the figure that says after which step the chosen weights were."""
@@ -30,9 +30,17 @@ class Watching:
     @classmethod
     def of(cls, estimator: Estimator, steps: int, weights: Tensor) -> Watching | None:
         """Return the watching that an estimator asks for, None if it does not."""
-        watch = getattr(estimator, "watch", None)
-        found = watch(steps) if watch is not None else None
-        return None if found is None else cls(found, weights)
+        with WATCH:
+            watch = declared(estimator, "watch")
+            found = watch(steps) if watch is not None else None
+        if found is None:
+            return None
+        if not callable(getattr(found, "see", None)) or not isinstance(found.every, int):
+            seen = (
+                f"must return a watch with `every` and `see` from watch, or None, got {found!r:.80}"
+            )
+            raise WATCH.fault(seen)
+        return cls(found, weights)
 
     def due(self, step: int, steps: int) -> bool:
         """Say whether to look after `step`, counted from 1: at the watch's pace, and at the end."""
@@ -42,11 +50,14 @@ class Watching:
         """Show the watch the denoised images (b, c, h, w) after `step`; keep what it wants kept.
 
         Raises:
-            PluginError: The watch did not answer for each fit.
+            FaultError: The watch did not answer for each fit.
         """
-        keep = self._watch.see(step, denoised())
-        if keep.shape != self.steps.shape or keep.dtype != torch.bool:
-            msg = f"a watch must return one truth value per fit, shape ({len(self.steps)},), got {keep!r:.80}"
-            raise PluginError(msg)
+        images = denoised()
+        with WATCH:
+            keep: object = self._watch.see(step, images)
+        shape = self.steps.shape
+        if not isinstance(keep, Tensor) or keep.shape != shape or keep.dtype != torch.bool:
+            seen = f"has a watch that must return one truth value per fit, shape {tuple(shape)}, got {keep!r:.80}"
+            raise WATCH.fault(seen)
         self.weights = torch.where(keep[:, None], weights.detach(), self.weights)
         self.steps = torch.where(keep, float(step), self.steps)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from n2n_ablate.components import Training
+from n2n_ablate.components import Training, declared
+from n2n_ablate.fit.faults import OPTIMIZER, rate_of
 
 
 @dataclass(frozen=True)
@@ -94,16 +95,16 @@ class Optimizers:
         on_device: bool = False,
     ) -> None:
         self._weights = weights
-        alike = [bool(getattr(training, "elementwise", False)) for training in trainings]
+        alike = [bool(declared(training, "elementwise", False)) for training in trainings]
         self._whole = all(alike) and all(training == trainings[0] for training in trainings)
         self._static = on_device or not self._whole
         if self._static:
             weights.grad = torch.zeros_like(weights)
         if self._whole:
-            self._all = [(trainings[0], trainings[0].optimizer([weights]))]
+            self._all = [(trainings[0], _optimizer(trainings[0], [weights]))]
         else:
             self._all = [
-                (training, training.optimizer(self._own(place, packing, whole=alike[place])))
+                (training, _optimizer(training, self._own(place, packing, whole=alike[place])))
                 for place, training in enumerate(trainings)
             ]
         if on_device:
@@ -119,7 +120,7 @@ class Optimizers:
     def set_rates(self, step: int) -> None:
         """Set the learning rates for `step`, counted from 0."""
         for training, optimizer in self._all:
-            rate = training.rate(step)
+            rate = rate_of(training, step)
             for group in optimizer.param_groups:
                 if isinstance(group["lr"], Tensor):
                     group["lr"].fill_(rate)
@@ -128,8 +129,9 @@ class Optimizers:
 
     def step(self) -> None:
         """Move the weights."""
-        for _, optimizer in self._all:
-            optimizer.step()
+        with OPTIMIZER:
+            for _, optimizer in self._all:
+                optimizer.step()
 
     def zero(self) -> None:
         """Forget the gradient."""
@@ -148,6 +150,15 @@ class Optimizers:
         for weight, each in zip(own, gradients, strict=True):
             weight.grad = each
         return own
+
+
+def _optimizer(training: Training, weights: list[nn.Parameter]) -> torch.optim.Optimizer:
+    with OPTIMIZER:
+        found: object = training.optimizer(weights)
+    if not isinstance(found, torch.optim.Optimizer):
+        seen = f"must return a torch.optim.Optimizer from optimizer, got {found!r:.80}"
+        raise OPTIMIZER.fault(seen)
+    return found
 
 
 def _keep_on_device(optimizer: torch.optim.Optimizer, device: torch.device) -> None:

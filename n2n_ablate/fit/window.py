@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from n2n_ablate.fit.faults import crop_of
 from n2n_ablate.fit.job import Fit
 
 _STREAM = 0x63726F70  # apart from the stream of the initial weights, which has the same seed
@@ -19,7 +20,7 @@ _STREAM = 0x63726F70  # apart from the stream of the initial weights, which has 
 def window_of(fit: Fit) -> tuple[int, int]:
     """Return height and width in pixels of what a step of the fit trains on."""
     h, w = fit.noisy.shape[-2:]
-    crop = int(getattr(fit.training, "crop", 0))
+    crop = crop_of(fit.training)
     return (min(h, crop), min(w, crop)) if crop else (h, w)
 
 

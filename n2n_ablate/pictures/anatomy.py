@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from n2n_ablate import deadline
-from n2n_ablate.components import Noise, Sampler, is_fixed, pairs_of
+from n2n_ablate.components import Noise, Sampler, declared, declares, is_fixed, pairs_of
 from n2n_ablate.errors import FOREIGN
 
 SIDES = (12, 24)
@@ -65,10 +65,10 @@ def anatomy(sampler: Sampler, noise: Noise | None = None) -> Anatomy:
 def _anatomy(sampler: Sampler, side: int, noise: Noise | None) -> Anatomy:
     rng = torch.Generator().manual_seed(0)
     image = torch.rand(1, 1, side, side, generator=rng)
-    scheduled = hasattr(sampler, "at")
+    scheduled = declares(sampler, "at")
     if scheduled:
         sampler = sampler.at(0, _STEPS)  # type: ignore[attr-defined]
-    prepare = getattr(sampler, "prepare", None)
+    prepare = declared(sampler, "prepare")
     if prepare is not None:
         sampler = prepare(image, noise)
     split, other = (sampler.draw(image, rng) for _ in range(2))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from n2n_ablate.components import OPTIONAL, declared
 from n2n_ablate.deadline import OverdueError
-from n2n_ablate.errors import PluginError
+from n2n_ablate.errors import FOREIGN, PluginError
 from n2n_ablate.registry.conformance import source_line
 from n2n_ablate.registry.discovery import broken
 from n2n_ablate.registry.names import Entry
@@ -23,12 +24,27 @@ def blamed(
     return PluginError(f"{entry.kind} '{entry.name}' {seen} ({place_of(entry, error, method)})")
 
 
+def require_readable(entry: Entry, component: object) -> None:
+    """Read everything that a component may have beside what its kind has to have.
+
+    Raises:
+        PluginError: The code of something that it has fails.
+    """
+    for name in OPTIONAL[entry.kind]:
+        try:
+            declared(component, name)
+        except FOREIGN as error:
+            seen = f"has '{name}', but reading it fails: {error!r}"
+            raise blamed(entry, seen, error, name) from error
+
+
 def place_of(entry: Entry, error: BaseException | None = None, method: str = "") -> str:
     """Return file and line at which a component's code failed, or else where it is defined."""
     place = broken(entry.origin, error).where if error is not None else ""
     if place.rpartition(":")[2].isdigit():
         return place
-    return source_line(getattr(entry.factory, method, entry.factory), entry.origin)
+    named = getattr(entry.factory, method, None) if method else None
+    return source_line(named if callable(named) else entry.factory, entry.origin)
 
 
 def told(error: BaseException) -> str:

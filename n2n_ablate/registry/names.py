@@ -268,7 +268,14 @@ def _checked(kind: str, name: object, factory: Callable[..., Any], origin: Origi
     if not callable(factory):
         msg = f"{kind} '{name}' must be registered with a class or function, got {factory!r}"
         raise PluginError(msg)
-    space.parameters(factory)
+    for parameter in space.parameters(factory):
+        domain = parameter.domain
+        if isinstance(domain, space.Component) and domain.kind not in KINDS:
+            msg = (
+                f"parameter '{parameter.name}' of {kind} '{name}' is a component of the kind "
+                f"'{domain.kind}', which there is not. {nearest(domain.kind, KINDS)}"
+            )
+            raise PluginError(msg)
     return Entry(kind, name, factory, origin)
 
 

@@ -15,7 +15,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]#|~$])")
 def markdown(report: Report) -> str:
     """Return the report as Markdown with tables."""
     plan = report.found.plan
-    settings = f", with {', '.join(plan.settings)}" if plan.settings else ""
+    settings = f", with {', '.join(plan.heeded)}" if plan.heeded else ""
     parts = [
         f"# {escaped(plan.study.question)}",
         escaped(f"Study {plan.study.name}, profile {plan.profile.name}{settings}."),

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from n2n_ablate.bench import Subject
+from n2n_ablate.components import declares
 from n2n_ablate.diagnostics import Diagnosis, Probe, diagnose
 from n2n_ablate.diagnostics.relation import Point
 from n2n_ablate.diagnostics.words import clear_leak
@@ -51,7 +52,7 @@ class Diagnoses:
     def _of(self, recipe: Recipe, condition: Condition, subjects: Sequence[Subject]) -> Diagnosis:
         part, noise = recipe.parts["sampler"], condition.noise
         sampler = self._registry.build("sampler", part.name, part.parameters)
-        steps = self._steps(recipe) if hasattr(sampler, "at") else 1
+        steps = self._steps(recipe) if declares(sampler, "at") else 1
         images = tuple((item.image.name, item.image.digest, item.seed) for item in subjects)
         key = (part, steps, noise, images)
         if key not in self._known:

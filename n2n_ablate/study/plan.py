@@ -58,10 +58,31 @@ class Plan:
     @property
     def fixed(self) -> tuple[Trial, ...]:
         """All trials that are known beforehand, in the order in which they run."""
-        asked = [trial for trial in self.declared if trial.name in self.contrasts]
-        rest = [trial for trial in self.declared if trial.name not in self.contrasts]
-        everything = (self.baseline, *asked, *rest, *self.references)
+        first = self.added.values()  # a limit must not drop what the user has just added
+        added = [trial for trial in self.declared if trial.name in first]
+        others = [trial for trial in self.declared if trial.name not in first]
+        asked = [trial for trial in others if trial.name in self.contrasts]
+        rest = [trial for trial in others if trial.name not in self.contrasts]
+        everything = (self.baseline, *added, *asked, *rest, *self.references)
         return everything[: self.profile.trials] if self.profile.trials else everything
+
+    @property
+    def dropped(self) -> int:
+        """How many trials are declared, but beyond the limit."""
+        return 1 + len(self.declared) + len(self.references) - len(self.fixed)
+
+    @property
+    def added(self) -> Mapping[str, str]:
+        """Names of the trials that the user's settings declare, by setting; of one level each."""
+        names = {trial.name for trial in self.declared}
+        own = {text: named(dict([setting(text)])) for text in self.settings}
+        return {text: name for text, name in own.items() if name in names}
+
+    @property
+    def heeded(self) -> tuple[str, ...]:
+        """The user's settings without those whose trial is beyond the limit."""
+        added, run = self.added, {trial.name for trial in self.fixed}
+        return tuple(text for text in self.settings if text not in added or added[text] in run)
 
     @property
     def searched(self) -> int:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from n2n_ablate.components import declared
 from n2n_ablate.testing.contract import Contract
 from n2n_ablate.testing.gpu import on_gpu
 from n2n_ablate.testing.promise import alike, farthest, picture, require, shape_of
@@ -118,7 +119,7 @@ class BackboneContract(Contract):
 
     def test_halo_is_true(self) -> None:
         """Who declares `halo` uses no pixel farther away: tiles then have no seam."""
-        halo = getattr(self.backbone, "halo", None)
+        halo = declared(self.backbone, "halo")
         if halo is not None:
             side = 2 * halo + 9
             middle = side // 2

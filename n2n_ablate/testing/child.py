@@ -20,12 +20,13 @@ import torch
 
 from n2n_ablate.errors import AblateError, PluginError, UnknownComponentError, nearest
 from n2n_ablate.registry import Entry, Registry
+from n2n_ablate.registry.blame import require_readable
 from n2n_ablate.registry.discovery import Origin
 from n2n_ablate.testing.contracts import CONTRACTS, broken_promise, case_of
 from n2n_ablate.testing.promise import NotTried, promises_of
 from n2n_ablate.testing.settings import name_of, settings_of
 
-MADE = "It can be made with its defaults and at both ends of every range."
+MADE = "It can be made with its defaults and at both ends of every range, and what it declares can be read."
 """What is promised of every component before the promises of its kind."""
 
 
@@ -136,7 +137,9 @@ def check(entry: Entry, limit: float, tell: Callable[..., None]) -> None:
     broken = []
     for label, setting in zip(labels, settings, strict=True):
         try:
-            made[label] = registry.build(entry.kind, entry.name, setting)
+            component = registry.build(entry.kind, entry.name, setting)
+            require_readable(entry, component)
+            made[label] = component
         except AblateError as error:
             broken.append({"setting": label, "seen": str(error), "where": ""})
     tell(event="outcome", name="made", broken=broken)

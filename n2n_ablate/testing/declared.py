@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from n2n_ablate.components import Noise, Sampler, Split, is_fixed, pairs_of
+from n2n_ablate.components import Noise, Sampler, Split, declared, is_fixed, pairs_of
 from n2n_ablate.diagnostics import Probe, diagnose
 from n2n_ablate.testing.drawing import at_every_step
 from n2n_ablate.testing.promise import alike, picture, require, rng, values_of
@@ -48,22 +48,22 @@ class DeclaredPromises(ViewPromises):
     @at_every_step
     def test_flat_stays_flat(self) -> None:
         """A flat image has flat views of the same gray, unless `keeps_flat` says otherwise."""
-        if getattr(self.sampler, "keeps_flat", True):
+        if declared(self.sampler, "keeps_flat", True):
             for gray in GRAYS:
                 require(not (seen := self._unflat(gray)), seen)
 
     def test_a_declared_change_of_gray_is_real(self) -> None:
         """Who declares `keeps_flat = False` has views in which a flat image is not flat, or another gray."""
-        if not getattr(self.sampler, "keeps_flat", True):
+        if not declared(self.sampler, "keeps_flat", True):
             real = self._at_some_step(lambda: any(map(self._unflat, GRAYS)))
             require(real, "keeps_flat = False, but flat images have flat views of the same gray")
 
     @at_every_step
     def test_views_share_no_noise(self) -> None:
         """No pixel feeds both views and their noise is independent, unless `leaks` or `made_for` says otherwise."""
-        if not getattr(self.sampler, "leaks", False) and self.noise is None:
+        if not declared(self.sampler, "leaks", False) and self.noise is None:
             # A sampler that adds noise of its own may use a pixel twice and still be right.
-            if getattr(self.sampler, "consistent", True):
+            if declared(self.sampler, "consistent", True):
                 shared = max(int(self._shared(seed).sum()) for seed in range(DRAWS))
                 require(
                     not shared,
@@ -73,7 +73,7 @@ class DeclaredPromises(ViewPromises):
 
     def test_a_declared_leak_is_real(self) -> None:
         """Who declares `leaks` has a pixel that feeds both views, or views of dependent noise."""
-        if getattr(self.sampler, "leaks", False):
+        if declared(self.sampler, "leaks", False):
             shared = self._at_some_step(self._any_shared)
             real = shared or self._at_some_step(lambda: bool(self._leak()))
             require(real, "leaks = True, but no pixel feeds both views and no leak is measured")
@@ -81,7 +81,7 @@ class DeclaredPromises(ViewPromises):
     @at_every_step
     def test_views_have_independent_noise(self) -> None:
         """Given the noise it is `made_for`, errors of the views have mean 0 and are uncorrelated."""
-        if self.noise is not None and not getattr(self.sampler, "leaks", False):
+        if self.noise is not None and not declared(self.sampler, "leaks", False):
             gray = torch.full((1, 1, 128, 128), 0.5)
             noisy = self.noise.apply(gray, rng(1))
             for pair in self.trained(self.cut(noisy)):
@@ -103,12 +103,12 @@ class DeclaredPromises(ViewPromises):
 
     def test_a_declared_inconsistency_is_real(self) -> None:
         """Who declares `consistent = False` has views that hold more than pixels: flat does not stay flat."""
-        if not getattr(self.sampler, "consistent", True):
+        if not declared(self.sampler, "consistent", True):
             seen = "consistent = False, but a flat image is cut into flat views: it costs the consistency loss"
             require(self._at_some_step(lambda: bool(self._unflat(0.5))), seen)
             ready = self.ready(picture(1, 3, self.even, self.even))
             seen = "consistent = False is not declared by the sampler that `prepare` returns"
-            require(not getattr(ready, "consistent", True), seen)
+            require(not declared(ready, "consistent", True), seen)
 
     @at_every_step
     def test_fixed_is_true(self) -> None:

@@ -8,7 +8,17 @@ from typing import Any, ClassVar, TypeVar
 
 from torch import Tensor
 
-from n2n_ablate.components import Noise, Sampler, Split, Views, at_step, pairs_of, telling_steps
+from n2n_ablate.components import (
+    Noise,
+    Sampler,
+    Split,
+    Views,
+    at_step,
+    declared,
+    declares,
+    pairs_of,
+    telling_steps,
+)
 from n2n_ablate.testing.contract import Contract
 from n2n_ablate.testing.promise import BrokenPromiseError, picture, rng
 
@@ -36,18 +46,19 @@ class SamplerCase(Contract):
     @property
     def noise(self) -> Noise | None:
         """The noise that the sampler is made for; None for any noise that pixels do not share."""
-        return getattr(self.sampler, "made_for", None)
+        return declared(self.sampler, "made_for")
 
     @property
     def steps(self) -> tuple[int, ...]:
         """The steps worth a look: one, unless the sampler is a schedule, or prepares one."""
         ready = self.ready(picture(1, 3, self.even, self.even))
-        return telling_steps(STEPS) if hasattr(ready, "at") else (0,)
+        return telling_steps(STEPS) if declares(ready, "at") else (0,)
 
     def ready(self, image: Tensor) -> Sampler:
         """Prepare the sampler for `image`, (1, c, h, w), as the engine does before its first step."""
         sampler: Sampler = self.sampler
-        return sampler.prepare(image, self.noise) if hasattr(sampler, "prepare") else sampler
+        prepare = declared(sampler, "prepare")
+        return sampler if prepare is None else prepare(image, self.noise)
 
     def draw(self, image: Tensor, seed: int = 0) -> Split:
         """Draw a split for `image`, (1, c, h, w), as the engine does at `step`."""

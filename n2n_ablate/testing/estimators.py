@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from n2n_ablate.components import Views
+from n2n_ablate.components import Views, declared
 from n2n_ablate.testing.contract import Contract
 from n2n_ablate.testing.gpu import on_gpu
 from n2n_ablate.testing.promise import alike, farthest, picture, require, shape_of
@@ -118,7 +118,7 @@ class EstimatorContract(Contract):
         return *shares, self.estimator.estimate(_shifted, picture(1, 3, 8, 8, seed=seed))
 
     def _watch(self) -> Any:
-        watch = getattr(self.estimator, "watch", None)
+        watch = declared(self.estimator, "watch")
         return watch(1000) if watch is not None else None
 
 

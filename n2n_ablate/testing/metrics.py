@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from n2n_ablate.components import declared
 from n2n_ablate.testing.contract import Contract
 from n2n_ablate.testing.gpu import on_gpu
 from n2n_ablate.testing.promise import alike, picture, require, shape_of, values_of
@@ -27,7 +28,7 @@ class MetricContract(Contract):
     @property
     def full_reference(self) -> bool:
         """Whether the metric compares with the clean image."""
-        return bool(getattr(self.metric, "full_reference", True))
+        return bool(declared(self.metric, "full_reference", True))
 
     def test_one_finite_value_per_image(self) -> None:
         """Images with one, three or four channels, odd sides included, give one finite value each."""
@@ -37,6 +38,7 @@ class MetricContract(Contract):
             values = self.metric.measure(noisy.clone(), clean, noisy.clone())
             seen = f"2 images gave {shape_of(values)}"
             require(isinstance(values, Tensor) and values.shape == (2,), seen)
+            require(values.is_floating_point(), f"it gave values of type {values.dtype}")
             require(values.isfinite().all(), f"it gave {values_of(values)}")
 
     def test_clean_image_is_the_best(self) -> None:
@@ -45,7 +47,7 @@ class MetricContract(Contract):
             clean, noisy = picture(1, 3, 24, 24), picture(1, 3, 24, 24, seed=1)
             best = self.metric.measure(clean.clone(), clean.clone(), noisy.clone())
             worse = self.metric.measure((clean + noisy) / 2, clean.clone(), noisy.clone())
-            sign = 1 if getattr(self.metric, "higher_is_better", True) else -1
+            sign = 1 if declared(self.metric, "higher_is_better", True) else -1
             require(best.isfinite().all(), f"the clean image scores {float(best):g}")
             seen = f"the clean image scores {float(best):.4g}, a worse one {float(worse):.4g}"
             require(sign * best > sign * worse, f"{seen} with higher_is_better = {sign > 0}")

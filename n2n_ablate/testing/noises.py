@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from n2n_ablate.components import declared
 from n2n_ablate.testing.contract import Contract
 from n2n_ablate.testing.promise import alike, picture, require, rng, shape_of, values_of
 from n2n_ablate.testing.randomness import changed_for_all, hidden_cause
@@ -27,13 +28,14 @@ class NoiseContract(Contract):
     noise: ClassVar[Any]
 
     def test_shape_and_type_are_kept(self) -> None:
-        """Images of any size with one, three or four channels keep shape and type."""
+        """Images of any size with one, three or four channels keep shape and type, and want no gradient."""
         for shape in ((1, 1, 7, 9), (1, 3, 8, 8), (1, 4, 16, 5)):
             clean = picture(*shape)
             noisy = self.noise.apply(clean, rng())
             seen = f"an image of {shape_of(clean)} became {shape_of(noisy)}"
             require(isinstance(noisy, Tensor) and noisy.shape == shape, seen)
             require(noisy.dtype == clean.dtype, f"float32 became {noisy.dtype}")
+            require(not noisy.requires_grad, "the noisy image wants a gradient; detach it")
 
     def test_it_is_finite_everywhere(self) -> None:
         """Black, gray and white pixels get finite noise."""
@@ -65,14 +67,14 @@ class NoiseContract(Contract):
 
     def test_clean_image_is_the_mean(self) -> None:
         """On a flat gray image the mean of the noise is 0, unless `unbiased` or `clip` says otherwise."""
-        if getattr(self.noise, "unbiased", not getattr(self.noise, "clip", False)):
+        if declared(self.noise, "unbiased", not declared(self.noise, "clip", False)):
             mean, error = self._bias(0.5)
             seen = f"a mean of {mean:+.4g} at a standard error of {error:.2g}"
             require(abs(mean) <= 5 * error + 1e-6, seen)
 
     def test_a_declared_bias_is_real(self) -> None:
         """Who declares `unbiased = False` is wrong on average for some gray, if it changes any."""
-        if not getattr(self.noise, "unbiased", True):
+        if not declared(self.noise, "unbiased", True):
             wrong = still = 0
             for gray in GRAYS:
                 mean, error = self._bias(gray)

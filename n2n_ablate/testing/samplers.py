@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from n2n_ablate.components import declares
 from n2n_ablate.testing.declared import DeclaredPromises
 from n2n_ablate.testing.drawing import at_every_step
 from n2n_ablate.testing.gpu import on_gpu
@@ -64,7 +65,7 @@ class SamplerContract(DeclaredPromises):
     @at_every_step
     def test_fits_are_prepared_apart(self) -> None:
         """Preparing for another image changes nothing: all fits are prepared before the first step."""
-        if not hasattr(self.sampler, "prepare"):
+        if not declares(self.sampler, "prepare"):
             return
         image, other = (picture(1, 3, self.even, self.even, seed=seed) for seed in range(2))
         with self.as_new(), seeded():

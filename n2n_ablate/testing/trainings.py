@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from n2n_ablate.components import declared
 from n2n_ablate.testing.contract import Contract
 from n2n_ablate.testing.gpu import on_gpu
 from n2n_ablate.testing.promise import alike, farthest, require, rng
@@ -30,7 +31,7 @@ class TrainingContract(Contract):
 
     def test_crop_is_a_side(self) -> None:
         """Who declares `crop` says 0, or a whole number of pixels."""
-        crop = getattr(self.training, "crop", 0)
+        crop = declared(self.training, "crop", 0)
         require(type(crop) is int and crop >= 0, f"crop is {crop!r}")
 
     def test_every_rate_is_positive_and_finite(self) -> None:
@@ -65,7 +66,7 @@ class TrainingContract(Contract):
 
     def test_elementwise_is_true(self) -> None:
         """Who declares `elementwise` moves two sets of weights together as each of them alone."""
-        if getattr(self.training, "elementwise", False):
+        if declared(self.training, "elementwise", False):
             together = self._trained(0, 1)
             alone = (*self._trained(0), *self._trained(1))
             far = max(map(farthest, together, alone))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from n2n_ablate import AroundSampler, Component, Sampler
-from n2n_ablate.components import is_fixed, pairs_of
+from n2n_ablate.components import at_step, is_fixed, pairs_of
 from n2n_ablate.testing import broken_promises, picture, rng
 from n2n_ablate_plugins.noises import Gaussian
 from n2n_ablate_plugins.pixel2pixel import PixelBank
@@ -65,6 +65,26 @@ def test_it_prepares_and_changes_only_if_what_is_inside_does():
     assert Mirrored(Recorruption()).prepare(noisy, Gaussian()).sampler.sigma == 25.0
     with pytest.raises(AttributeError, match="'Mirrored' has no 'prepare'"):
         Mirrored(Stripe()).prepare  # noqa: B018
+
+
+def test_what_fails_inside_is_not_taken_for_missing():
+    class Misspelt(Stripe):
+        @property
+        def pairs(self):
+            return self._piars
+
+        @property
+        def at(self):
+            return self._att
+
+    for sampler in (Misspelt(), Mirrored(Misspelt()), Mirrored(Mirrored(Misspelt()))):
+        with pytest.raises(AttributeError, match="_piars"):
+            pairs_of(sampler)
+        with pytest.raises(AttributeError, match="_att"):
+            at_step(sampler, 0, 3)
+    nested = Mirrored(Mirrored(Stripe()))
+    assert pairs_of(nested) == ((0, 1), (1, 0))
+    assert at_step(nested, 0, 3) is nested
 
 
 def test_the_inner_sampler_is_prepared_for_what_it_sees():

@@ -253,6 +253,14 @@ def test_a_broken_promise_is_named_with_what_was_seen_file_and_line(case, tmp_pa
     assert found[promise]["where"] == f"plugins/mine.py:{line}"
 
 
+def test_what_cannot_be_read_is_named_by_check(tmp_path, monkeypatch):
+    put(tmp_path, sampler(declares="leaks = property(lambda self: self.nothing)"))
+    monkeypatch.chdir(tmp_path)
+    told = checked("mine", monkeypatch)["made"]["seen"]
+    assert told.startswith("sampler 'mine' has 'leaks', but reading it fails: AttributeError(")
+    assert told.endswith("(plugins/mine.py:9)")
+
+
 def test_what_cannot_be_checked_is_one_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     put(tmp_path, NOT_LOADED["syntax"][0])

@@ -12,6 +12,38 @@ from n2n_ablate.components import KINDS
 from n2n_ablate.registry import Entry
 from n2n_ablate.registry.discovery import Origin
 
+UNUSABLE = '''\
+from typing import Annotated
+
+from n2n_ablate import Component, hookimpl
+
+
+class Nobody:
+    def draw(self, image, rng):
+        return lambda image: (image[..., 0:-1:2, :], image[..., 1::2, :])
+
+
+class Inside(Nobody):
+    """A test (this project)."""
+
+    def __init__(self, inner: Annotated[object, Component("sampler")] = Nobody()):
+        self.inner = inner
+
+
+class Unread(Nobody):
+    """A test (this project)."""
+
+    @property
+    def fixed(self):
+        return self.nothing
+
+
+@hookimpl
+def register_samplers(register):
+    register("inside", Inside)
+    register("unread", Unread)
+'''
+
 
 def test_json_has_every_component_in_full(registry):
     for entry in registry:
@@ -139,6 +171,26 @@ def test_a_narrow_list_breaks_no_name_and_a_wide_one_has_parameters(folder, regi
     assert "center = 0.01 (0 to 0.5)" in wide.stdout
     assert "poisson-gaussian" in wide.stdout
     assert wide.stderr == ""
+
+
+def test_one_that_cannot_be_used_is_shown_with_its_place_beside_the_others(folder):
+    (folder / "plugins").mkdir(exist_ok=True)
+    (folder / "plugins" / "mine.py").write_text(UNUSABLE)
+    told = json.loads(here("plugins", "--json", folder=folder).stdout)
+    broken = {
+        item["name"]: item["declares"]["error"]
+        for item in told["components"]
+        if "error" in item["declares"]
+    }
+    assert set(broken) == {"inside", "unread"}
+    assert "has the parameter 'inner', and" in broken["inside"]
+    assert broken["inside"].endswith(
+        "no plugin registers its class as a sampler (plugins/mine.py:11)"
+    )
+    assert broken["unread"].endswith("(plugins/mine.py:23)")
+    shown = here("plugins", "inside", folder=folder)
+    assert "cannot be used" in shown.stdout
+    assert shown.returncode == 0
 
 
 def test_every_sampler_can_be_shown(registry):

@@ -337,10 +337,15 @@ def test_a_study_that_is_stopped_anywhere_goes_on_as_if_it_had_not_been(
     assert told[0]["confirmation"]["conditions"] == told[1]["confirmation"]["conditions"]
 
 
+def searched_on(**asked):
+    """Open the study again with a larger search, which finds another best."""
+    return drawn.opened(trials=12, executor=drawn.Drawn(result=drawn.luckier), **asked)
+
+
 def test_a_larger_search_confirms_its_new_best_beside_the_old_one(finished):
     """The held-out images had their say on both, so the intervals allow for both."""
     before = finished[1].confirmed.plan.contrasts
-    goes_on = drawn.opened(trials=12)
+    goes_on = searched_on()
     result = goes_on.run()
     later = result.confirmed
     new, old = later.plan.contrasts[2], before[2]
@@ -366,7 +371,7 @@ def test_a_larger_search_confirms_its_new_best_beside_the_old_one(finished):
 def test_what_was_confirmed_before_is_told_wherever_the_confirmation_is(finished):
     from rich.console import Console
 
-    result = drawn.opened(trials=12).run()
+    result = searched_on().run()
     old = result.confirmed.plan.before[0].rpartition("=")[2]
     console = Console(width=100, file=io.StringIO())
     console.print(tables.confirm_table(result, LABEL))
@@ -388,9 +393,9 @@ def test_other_held_out_images_begin_a_family_of_their_own_and_the_first_are_rem
     Path("fresh").mkdir()
     for place in range(6):
         drawn.photo(Path("fresh") / f"{place}.png", seed=200 + place)
-    elsewhere = drawn.opened(trials=12, confirm_images=["fresh"]).run().confirmed
+    elsewhere = searched_on(confirm_images=["fresh"]).run().confirmed
     assert elsewhere.plan.before == ()
-    back = drawn.opened(trials=12).run().confirmed
+    back = searched_on().run().confirmed
     assert back.plan.before == (first,)
     both = drawn.opened(trials=7, confirm_images=["fresh", "held/00.png"]).run().confirmed
     assert both.plan.before == (elsewhere.plan.contrasts[2],)

@@ -81,6 +81,14 @@ def test_windowed_variance_is_settled_after_its_patience():
     assert not [hasty.see(step, flat(value)).item() for step, value in looks][-1]
 
 
+def test_windowed_variance_chooses_its_first_window_however_short_its_patience():
+    watch = WindowedVariance(window=20, patience=5, every=10).watch(100)
+    kept = [
+        watch.see(step, flat(value)).item() for step, value in ((10, 0.0), (20, 4.0), (30, 6.0))
+    ]
+    assert kept == [True, True, False]
+
+
 def test_fits_of_a_batch_are_judged_apart():
     watch = WindowedVariance(window=20, every=10).watch(100)
     watch.see(10, flat(0.0, 0.0))

@@ -1,10 +1,11 @@
 """Plugins: found on three roads, loaded one by one, named when they are broken."""
 
 import inspect
+from typing import Annotated
 
 import pytest
 
-from n2n_ablate import hookimpl, hookspecs
+from n2n_ablate import Component, hookimpl, hookspecs
 from n2n_ablate.components import KINDS
 from n2n_ablate.errors import ParameterError, PluginError, UnknownComponentError
 from n2n_ablate.registry import Registry
@@ -154,6 +155,21 @@ def test_a_component_that_cannot_be_made_names_itself():
     registry = Registry(Plugin(), installed=False)
     with pytest.raises(PluginError, match="sampler 'bad' cannot be made: RuntimeError: too bad"):
         registry.build("sampler", "bad", {})
+
+
+def test_a_parameter_of_a_kind_that_there_is_not_is_named():
+    class Bad:
+        def __init__(self, inner: Annotated[object, Component("samplr")] = "row-pair") -> None:
+            self.inner = inner
+
+    class Plugin:
+        @hookimpl
+        def register_samplers(self, register):
+            register("bad", Bad)
+
+    (broken,) = Registry(Plugin(), installed=False).broken
+    assert "parameter 'inner' of sampler 'bad' is a component of the kind 'samplr'" in broken.why
+    assert "Did you mean 'sampler'?" in broken.why
 
 
 @pytest.mark.parametrize("name", ["Row Pair", "", "row_pair", 3])

@@ -207,7 +207,10 @@ def test_a_fit_that_stopped_with_an_error_keeps_its_reason(folder, tiny):
     assert not found.lost
     reasons = {row.result.failure for item in found.result.trials for row in item.rows}
     where = Path("plugins/own.py").resolve()
-    assert reasons == {"", f"stopped with ZeroDivisionError: division by zero ({where}:7)"}
+    assert reasons == {
+        "",
+        f"stopped: sampler 'mine' raises ZeroDivisionError: division by zero ({where}:7)",
+    }
 
 
 def test_the_journal_used_last_is_opened_and_a_profile_can_be_chosen(folder, tiny):

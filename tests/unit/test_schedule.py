@@ -6,6 +6,7 @@ import pytest
 
 from n2n_ablate import ParameterError, fit
 from n2n_ablate.bench import Bench
+from n2n_ablate.components import pairs_of
 from n2n_ablate.fit.pool import fit_all, stacks_of
 from n2n_ablate.study import plan, read
 from n2n_ablate.testing import picture, rng
@@ -53,6 +54,13 @@ def test_schedules_nest():
 def test_a_schedule_that_makes_no_sense_is_named(given, message):
     with pytest.raises(ParameterError, match=message):
         Schedule(**given)
+
+
+def test_pairs_may_be_written_as_lists():
+    class Listed(Stripe):
+        pairs = [[0, 1], [1, 0]]  # noqa: RUF012  as a plugin may have it
+
+    assert pairs_of(Schedule((Listed(), Stripe()))) == ((0, 1), (1, 0))
 
 
 def test_a_schedule_declares_what_its_samplers_declare():

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from n2n_ablate.errors import ParameterError
-from n2n_ablate.space import Choice, Parameter, Range, build, parameters
+from n2n_ablate.space import Choice, Component, Parameter, Range, build, parameters
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,28 @@ def test_a_class_without_annotations_is_read_by_its_signature():
         ("weight", float, 0.5),
         ("name", str, "x"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("hint", "default", "reason"),
+    [
+        (Annotated[float, Range(0, 1)], 3.0, "must be within 0 to 1, got 3.0"),
+        (Annotated[int, Range(0, 1)], "a", "must be of type int, got 'a'"),
+        (Literal["a", "b"], "c", "must be within a | b, got 'c'"),
+        (Annotated[tuple[float, ...], Range(0, 1)], (0.5, 2.0), "within 0 to 1, got 2.0"),
+        (Annotated[object, Component("sampler")], None, "must be a sampler, got None"),
+        (Annotated[object, Component("sampler")], 3, "must be a sampler, got 3"),
+    ],
+)
+def test_a_default_that_no_study_file_may_give_is_refused(hint, default, reason):
+    def mine(x=default):
+        return x
+
+    mine.__annotations__ = {"x": hint}
+    with pytest.raises(ParameterError) as caught:
+        parameters(mine)
+    assert str(caught.value).startswith("the defaults of 'mine': parameter 'x' ")
+    assert reason in str(caught.value)
 
 
 def test_a_parameter_without_default_is_refused():

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from program import here
 
 from n2n_ablate.errors import AblateError, StudyError
 from n2n_ablate.study import find, plan, read, shipped
@@ -107,6 +108,27 @@ def test_set_on_a_factor_adds_a_level_elsewhere_it_changes_the_baseline(tiny, re
     assert "sampler.center=0.3" in [trial.name for trial in planned.declared]
     assert planned.baseline.recipe.parts["training"].parameters["lr"] == 0.002
     assert planned.conditions[0].noise.parameters["sigma"] == 50.0
+
+
+def test_a_level_of_the_users_own_comes_first_and_is_named_only_if_it_runs(tiny, registry):
+    own = ["sampler.center=0.3", "training.lr=0.002", "sampler.center=0.4"]
+    few = plan(read(tiny), registry, settings=own, trials=2)
+    assert [trial.name for trial in few.fixed] == ["baseline", "sampler.center=0.3"]
+    assert few.heeded == tuple(own[:2])
+    assert few.dropped == 3
+    every = plan(read(tiny), registry, settings=own, trials=9)
+    names = [trial.name for trial in every.fixed]
+    assert names[1:4] == ["sampler.center=0.3", "sampler.center=0.4", "sampler.center=0.2"]
+    assert every.heeded == tuple(own)
+    assert every.dropped == 0
+    assert every.key == few.key
+
+
+def test_a_study_says_what_its_limit_leaves_out(tiny, tmp_path):
+    words = ("--trials", 1, "--set", "sampler.center=0.3", "--set", "training.steps=2")
+    done = here("study", tiny, *words, "--tracking", "none", folder=tmp_path)
+    assert "3 more are declared, but the limit is 1 trial.\n" in done.stderr
+    assert "(with training.steps=2)" in done.stdout
 
 
 def test_more_trials_continue_the_same_search_other_settings_do_not(tiny, registry):

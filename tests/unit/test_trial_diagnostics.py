@@ -153,7 +153,7 @@ def test_the_trials_of_a_study(tiny, monkeypatch, capsys):
     code, out, err = told(monkeypatch, capsys, "--study", tiny, "--set", "sampler.center=0.5")
     assert code == 0
     names = [line.split()[0] for line in out.splitlines() if line.startswith(" ") and line.strip()]
-    assert names[2:] == ["0.01", "0.2", "0.5", "diagonal"]
+    assert names[2:] == ["0.01", "0.5", "0.2", "diagonal"]
     assert "0.01 (baseline)" in out
     assert "would be chosen by the search" not in err  # four trials are all declared
 
