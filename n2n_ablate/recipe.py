@@ -9,7 +9,7 @@ import hashlib
 import inspect
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,10 +127,10 @@ def source_digest(factory: Any) -> str:
             raise PluginError(msg) from error
     own_package = (module.__package__ or "") not in ("", "n2n_ablate_plugins")
     files = sorted(Path(file).parent.glob("*.py")) if own_package else [Path(file)]
-    return _hash([path.read_text(encoding="utf-8") for path in files])
+    return _hash([path.read_bytes() for path in files])  # each says what its encoding is
 
 
-def _hash(sources: list[str]) -> str:
+def _hash(sources: Sequence[str | bytes]) -> str:
     digest = hashlib.sha256()
     for source in sources:
         tree = ast.parse(source.strip())

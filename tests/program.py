@@ -11,6 +11,7 @@ from pathlib import Path
 from n2n_ablate.cli import main
 
 SEEN = {"COLUMNS": "100", "OMP_NUM_THREADS": "1"}
+HEEDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def command(*words):
@@ -36,10 +37,14 @@ def run(*words, folder, start=command, environment=None, **env):
     return done
 
 
-def here(*words, folder, **env):
-    """Run the program in this process, which spares the seconds that imports take."""
-    out, err = io.StringIO(), io.StringIO()
-    kept = dict(os.environ), sys.argv, Path.cwd(), signal.getsignal(signal.SIGTERM)
+def here(*words, folder, out=None, err=None, **env):
+    """Run the program in this process, which spares the seconds that imports take.
+
+    What it writes to streams of the caller's is not returned.
+    """
+    streams = (out, io.StringIO()), (err, io.StringIO())
+    out, err = (own or new for own, new in streams)
+    kept = dict(os.environ), sys.argv, Path.cwd(), [signal.getsignal(kind) for kind in HEEDED]
     os.environ.update(SEEN | env)
     os.chdir(folder)
     sys.argv = ["n2n-ablate", *map(str, words)]
@@ -57,5 +62,7 @@ def here(*words, folder, **env):
         os.environ.update(kept[0])
         sys.argv = kept[1]
         os.chdir(kept[2])
-        signal.signal(signal.SIGTERM, kept[3])
-    return subprocess.CompletedProcess(words, code or 0, out.getvalue(), err.getvalue())
+        for kind, handler in zip(HEEDED, kept[3], strict=True):
+            signal.signal(kind, handler)
+    said = (new.getvalue() for _, new in streams)
+    return subprocess.CompletedProcess(words, code or 0, *said)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Annotated
@@ -76,9 +77,14 @@ def _register() -> None:
 
 _register()
 
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
 
 def main() -> None:
     """Run the command line. A mistake of the user is one line and exit status 1."""
+    from n2n_ablate.cli.screen import never_strict
+
+    never_strict()
     try:
         _run()
     except SystemExit as ended:
@@ -87,13 +93,12 @@ def main() -> None:
 
 
 def _run() -> None:
-    try:
-        app()
-    except AblateError as error:
-        from n2n_ablate.cli.screen import messages
+    from n2n_ablate.cli.screen import let_go
 
-        messages().print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(1)
+    try:
+        _command()
+    except AblateError as error:
+        _complain(str(error))
     except ModuleNotFoundError as error:
         if not (line := missing.told(error)):
             raise
@@ -101,8 +106,32 @@ def _run() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        let_go(sys.stdout)
         sys.exit(141)
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        let_go(sys.stdout)
+        _complain(f"the output cannot be written: {error.strerror}")
+
+
+def _command() -> None:
+    """Run the command, and write out what it printed while an error can still be told."""
+    try:
+        app()
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # Rich and Typer make it status 1
+            raise ended.__context__ from None
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        raise
+
+
+def _complain(text: str) -> None:
+    from n2n_ablate.cli.screen import messages
+
+    messages().print(f"error: {text}", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(1)
 
 
 def _leave(status: object) -> None:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
+import sys
+from typing import IO, Any, cast
+
 from rich.console import Console
 
 from n2n_ablate.cli import stdout
@@ -13,5 +19,48 @@ def results() -> Console:
 
 
 def messages() -> Console:
-    """Return the console for progress, notes and errors."""
-    return Console(stderr=True)
+    """Return the console for progress, notes and errors; where nobody can read them, it is silent."""
+    return Console(stderr=True, file=cast(IO[str], _Unheard(sys.stderr)) if sys.stderr else None)
+
+
+def never_strict() -> None:
+    """Have stdout write `?` for what its encoding lacks: a sign in a table must not cost the table."""
+    out = sys.stdout
+    if isinstance(out, io.TextIOWrapper) and (out.errors == "strict" or not _is_unicode(out)):
+        out.reconfigure(errors="replace")
+
+
+def let_go(stream: IO[str]) -> None:
+    """Send what a stream still holds, and whatever else is written to it, nowhere."""
+    with contextlib.suppress(OSError):  # it is no file
+        number = stream.fileno()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, number)
+        os.close(nowhere)
+
+
+class _Unheard:
+    """A stream whose reader, terminal or disk may be gone: what is said beside a result is then lost."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except OSError:
+            let_go(self._stream)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError:
+            let_go(self._stream)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _is_unicode(stream: io.TextIOWrapper) -> bool:
+    return stream.encoding.lower().startswith("utf")

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _FAILED_FITS = 3
 _INTERRUPTED = 130
+_ASKED = (signal.SIGINT, signal.SIGTERM)
+_CLOSED = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
 
 
 def run(
@@ -268,13 +270,15 @@ def _interrupted(runner: Runner, console: Console) -> int:
 
 
 def _heed_signals() -> None:
-    """End in order at the first SIGINT or SIGTERM, at once at the second."""
-    for kind in (signal.SIGINT, signal.SIGTERM):
+    """End in order when asked to or when the terminal is closed; at once if asked a second time."""
+    for kind in (*_ASKED, *_CLOSED):
         if signal.getsignal(kind) != signal.SIG_IGN:  # what `nohup` ignores stays ignored
             signal.signal(kind, _interrupt)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for kind in _ASKED:
+        signal.signal(kind, signal.SIG_DFL)
+    for kind in _CLOSED:  # shell and system both tell of it
+        signal.signal(kind, signal.SIG_IGN)
     raise KeyboardInterrupt

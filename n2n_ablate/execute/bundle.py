@@ -13,6 +13,7 @@ from n2n_ablate.registry import Registry
 from n2n_ablate.registry.discovery import GIVEN_ROAD, LOCAL_ROAD, OFF_SWITCH
 
 _FOLDERS = {LOCAL_ROAD: "local", GIVEN_ROAD: "given"}
+_BYTES = "latin-1"  # bytes as text: only Python has to know what encoding a file has
 
 
 def packed(registry: Registry) -> bytes:
@@ -28,7 +29,7 @@ def packed(registry: Registry) -> bytes:
         for entry in registry:
             if entry.origin.road in files:
                 path = Path(entry.origin.file)
-                files[entry.origin.road][path.name] = path.read_text(encoding="utf-8")
+                files[entry.origin.road][path.name] = path.read_bytes().decode(_BYTES)
     except OSError as error:
         msg = f"plugin file '{error.filename}' cannot be sent to workers: {error.strerror}"
         raise ExecutorError(msg) from error
@@ -46,7 +47,7 @@ def unpacked(bundle: bytes) -> tuple[Registry, Fingerprints]:
             folder = Path(home) / _FOLDERS[road]
             folder.mkdir()
             for name, source in files.items():
-                (folder / Path(name).name).write_text(source, encoding="utf-8")
+                (folder / Path(name).name).write_bytes(source.encode(_BYTES))
         folders = {road: Path(home) / name for road, name in _FOLDERS.items()}
         registry = Registry(plugins_dir=folders[GIVEN_ROAD], local=folders[LOCAL_ROAD])
         prints = Fingerprints(registry)

@@ -63,8 +63,8 @@ def fit_all(
     workers = max(1, min(machine.workers, len(stacks)))
     pool = ThreadPoolExecutor(workers, "fit")
     trainer = _Trainer(machine, listener, stopped, threads, points, note, largest)
-    waiting = {pool.submit(trainer.train, stack) for stack in stacks}
-    try:
+    try:  # Ctrl-C may come while the first thread is already training
+        waiting = {pool.submit(trainer.train, stack) for stack in stacks}
         while waiting:
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             for future in done:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -150,6 +151,34 @@ def _png_depth(path: Path) -> int:
 def _png16(path: Path) -> np.ndarray:
     import png
 
-    width, height, rows, info = png.Reader(bytes=path.read_bytes()).read()
+    content = path.read_bytes()
+    _check_inflated(png.Reader(bytes=content), path)
+    width, height, rows, info = png.Reader(bytes=content).read()
     flat = np.vstack([np.asarray(row, dtype=np.uint16) for row in rows])
     return flat.reshape(height, width, info["planes"])
+
+
+def _check_inflated(reader: Any, path: Path) -> None:
+    """Check that no more is packed in the file than its size needs; pypng would unpack it all.
+
+    Args:
+        reader: A `png.Reader` of the file, before it has read anything.
+        path: The file.
+
+    Raises:
+        ImageError: More is packed in it.
+    """
+    import png
+
+    reader.preamble()
+    whole = ((0, row, 1) for row in range(reader.height))
+    passes = png.adam7_generate(reader.width, reader.height) if reader.interlace else [whole]
+    lines = (-((x - reader.width) // step) for rows in passes for x, _, step in rows)
+    left = sum(1 + pixels * reader.psize for pixels in lines)  # each begins with its filter
+    inflater = zlib.decompressobj()
+    for kind, data in reader.chunks():
+        left -= len(inflater.decompress(data, left + 1)) if kind == b"IDAT" else 0
+        if left < 0:
+            what = f"more is packed in it than its {reader.width} x {reader.height} pixels"
+            msg = f"'{path}' cannot be read as an image: {what}"
+            raise ImageError(msg)

@@ -21,6 +21,7 @@ pytestmark = [
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc"),
 ]
 HEED = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+MAIN = "from n2n_ablate.cli import main; main()"
 LONG = ("--set", "training.steps=100000", "--device", "cpu")
 
 
@@ -61,9 +62,8 @@ class Study:
 
 @contextmanager
 def started(study, folder, *words, code=""):
-    run_it = f"{HEED}{code}from n2n_ablate.cli import main; main()"
     with subprocess.Popen(
-        [sys.executable, "-c", run_it, "study", str(study), *LONG, *words],
+        [sys.executable, "-c", f"{HEED}{code}{MAIN}", "study", str(study), *LONG, *words],
         cwd=folder,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         text=True,
@@ -145,6 +145,29 @@ def test_a_second_signal_ends_it_at_once(tiny, tmp_path):
 def journal(folder):
     """Return what the study's journal says."""
     return "".join(file.read_text() for file in folder.glob("mlruns/studies/*/*.jsonl"))
+
+
+def test_a_terminal_that_is_closed_ends_it_in_order(tiny, tmp_path):
+    ours, its = os.openpty()
+    # The leader of a session that opens a terminal is told of its end.
+    own = f"import os; os.open(os.ttyname({its}), os.O_RDWR); "
+    with subprocess.Popen(
+        [sys.executable, "-c", f"{own}{MAIN}", "study", str(tiny), *LONG, "--tracking", "none"],
+        cwd=tmp_path,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "TERM": "dumb"},  # nobody reads a live view here
+        start_new_session=True,
+        pass_fds=[its],
+        stdout=its,
+        stderr=its,
+    ) as process:
+        try:
+            os.close(its)
+            wait_for(lambda: '"yardsticks"' in journal(tmp_path))
+            os.close(ours)
+            assert process.wait(timeout=100) == 130
+        finally:
+            process.kill()
+    assert '"interrupted"' in journal(tmp_path)
 
 
 ON_RAY = ("--executor", "ray", "--tracking", "none")

@@ -120,6 +120,20 @@ def test_plugin_files_travel_as_content(tiny, folder):
             file.with_suffix(".away").rename(file)
 
 
+@pytest.mark.parametrize(
+    ("encoding", "head"), [("latin-1", "# -*- coding: latin-1 -*-\n"), ("utf-8-sig", "")]
+)
+def test_a_plugin_file_may_have_any_encoding_that_python_reads(tiny, folder, encoding, head):
+    (folder / "plugins").mkdir()
+    text = head + MINE.replace("Even rows", "\u00c9ven rows") + '\n\nTITLE = "\u00c9ven"\n'
+    (folder / "plugins" / "mine.py").write_text(text, encoding=encoding)
+    registry = Registry()
+    fits = baseline(tiny, registry, "mine")
+    answer = task.train(*sent(fits, registry))
+    theirs = [task.unpacked(*parts) for parts in answer["results"]]
+    assert {item.key for item in theirs} == {item.key for item in fits}
+
+
 def test_a_worker_with_other_code_refuses_and_says_which(tiny, folder):
     (folder / "plugins").mkdir()
     (folder / "plugins" / "mine.py").write_text(MINE)

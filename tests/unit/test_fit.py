@@ -1,6 +1,8 @@
 """The engine: equal to the plain formula, deterministic, and blind to stack mates."""
 
 import dataclasses
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -421,6 +423,18 @@ def test_closing_the_iterator_stops_the_training(bench):
     results = fit_all([*short, *long], EXACT)
     assert next(results).key == short[0].key
     results.close()  # would take minutes if the others went on
+
+
+def test_ctrl_c_between_the_first_fit_and_the_second_stops_the_training(bench, monkeypatch):
+    class Interrupted(ThreadPoolExecutor):
+        def submit(self, *given):
+            super().submit(*given)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(pool_module, "ThreadPoolExecutor", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(bench.fits(recipe(bench, training__steps=100_000)), EXACT)
+    assert not [one for one in threading.enumerate() if one.name.startswith("fit")]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,11 @@
 """Images: every usual file read exactly, every bad one named in one line."""
 
+import io
+import tracemalloc
+import zlib
+
 import numpy as np
+import png
 import pytest
 import tifffile
 import torch
@@ -40,6 +45,38 @@ def test_what_is_written_is_read_back_exactly(tmp_path, bits, channels, suffix):
 def test_a_16_bit_colour_png_keeps_its_16_bits(tmp_path):
     write(tmp_path / "deep.png", torch.full((1, 3, 4, 4), 257 / 65535), bits=16)
     assert read(tmp_path / "deep.png").pixels[0, 0, 0, 0] == pytest.approx(257 / 65535)
+
+
+def deep_png(*, interlaced, more=0):
+    """A PNG of 11 x 9 random pixels of 16 bits, with so many bytes too many packed in it."""
+    samples = np.random.default_rng(0).integers(0, 65536, (9, 11, 3), np.uint16)
+    stream = io.BytesIO()
+    png.Writer(11, 9, greyscale=False, bitdepth=16, interlace=interlaced).write(
+        stream, samples.reshape(9, -1)
+    )
+    chunks = list(png.Reader(bytes=stream.getvalue()).chunks())
+    packed = b"".join(data for kind, data in chunks if kind == b"IDAT")
+    content = zlib.compress(zlib.decompress(packed) + bytes(more))
+    stream = io.BytesIO()
+    png.write_chunks(stream, [chunks[0], (b"IDAT", content), (b"IEND", b"")])
+    return samples, stream.getvalue()
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_no_more_of_a_16_bit_png_is_unpacked_than_its_size_needs(tmp_path, interlaced):
+    path = tmp_path / "deep.png"
+    samples, content = deep_png(interlaced=interlaced)
+    path.write_bytes(content)
+    found = (read(path).pixels[0].permute(1, 2, 0).double() * 65535).round()
+    assert np.array_equal(found.numpy(), samples)
+    for more in (1, 32 * 2**20):
+        path.write_bytes(deep_png(interlaced=interlaced, more=more)[1])
+        tracemalloc.start()
+        with pytest.raises(ImageError, match="more is packed in it than its 11 x 9 pixels"):
+            read(path)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert most < 2**20
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "1", "I;16"])
