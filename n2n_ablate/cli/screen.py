@@ -13,9 +13,15 @@ from rich.console import Console
 from n2n_ablate.cli import stdout
 
 
+class _Results(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to `main` what happens; rich would close the stream that is `sys.stdout` now."""
+        raise  # noqa: PLE0704  called while the error is handled
+
+
 def results() -> Console:
     """Return the console for what the command was asked for."""
-    return Console(file=stdout.stream())
+    return _Results(file=stdout.stream())
 
 
 def messages() -> Console:
