@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -54,18 +55,24 @@ class Output:
         """Hold a lock that dies with this process.
 
         Raises:
-            BusyError: Another process holds it; `busy` is the message.
+            BusyError: Another process holds it; `busy` is the message, with who in place of `{owner}`.
             StoreError: The disk does not take it: it is full, read-only, or has no locks.
         """
         lock = FileLock(self.root / "locks" / f"{name}.lock")
+        # Apart: whoever asks for a lock empties its own file.
+        owner = self.root / "locks" / f"{name}.owner"
         try:
             with _explained(lock):
                 lock.acquire(timeout=0)
         except Timeout:
-            raise BusyError(busy) from None
+            raise BusyError(busy.replace("{owner}", _named(owner))) from None
         try:
+            with contextlib.suppress(OSError):  # a name is not worth a study
+                owner.write_text(this_process(), encoding="utf-8")
             yield
         finally:
+            with contextlib.suppress(OSError):
+                owner.unlink(missing_ok=True)
             lock.release()
 
     @contextlib.contextmanager
@@ -105,6 +112,17 @@ def _wait(lock: FileLock, what: str, note: Callable[[str], None]) -> None:
         except Timeout:
             msg = f"{what} and does not come to an end: does it hang? End it, then try again."
             raise AwayError(msg) from None
+
+
+def this_process() -> str:
+    """Return how other processes are told of this one: program, process and machine."""
+    return f"n2n-ablate, process {os.getpid()} on {platform.node()}"
+
+
+def _named(owner: Path) -> str:
+    with contextlib.suppress(OSError):
+        return owner.read_text(encoding="utf-8", errors="replace") or "another process"
+    return "another process"
 
 
 def try_to_write(folder: Path) -> None:

@@ -63,7 +63,7 @@ def sync(
         BusyError: The study is being run.
     """
     study = contents.path.parent.name
-    busy = f"study '{study}' is being run by another process in '{output.root}'. Sync it later."
+    busy = f"study '{study}' is being run by {{owner}} in '{output.root}'. Sync it later."
     with output.lock(f"{study}-{contents.key}", busy):
         found = reopen.opened(contents, output.root)
         lacking: list[str] = []

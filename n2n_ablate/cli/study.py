@@ -119,7 +119,7 @@ def run(
     _heed_signals()
     session = open_session(request)
     place = Output(output)
-    busy = f"study '{session.plan.study.name}' is being run by another process in '{output}'. Wait, or use --output."
+    busy = f"study '{session.plan.study.name}' is being run by {{owner}} in '{output}'. Wait, or use --output."
     with place.lock(session.lock_name, busy):
         code = _run_locked(
             request,

@@ -88,7 +88,8 @@ class Contents:
         yardsticks: See `StudyResult`.
         confirm: What it says of the confirmation, None if that has not begun.
         retired: Confirmations on other images or seeds, which came before that.
-        unreadable: Lines that a crash cut short, or that something else wrote.
+        unreadable: Lines that a crash cut short, or that something else wrote. Those are not counted
+            that stand before a command that finished, if nothing is missing that was shown.
     """
 
     path: Path
@@ -144,13 +145,28 @@ def read(path: Path) -> Contents:
         msg = f"the journal '{path}' cannot be read: {error.strerror}"
         raise StoreError(msg) from error
     contents.problem = "it has no header that says what was asked"
-    for line in text.split("\n"):
+    before: dict[str, int] = {}  # by command: how many lines were lost when it began
+    for text_of_line in filter(None, text.split("\n")):
         try:
-            if line:
-                _take(json.loads(line), contents)
-        except (ValueError, KeyError, TypeError, AttributeError):
+            line = json.loads(text_of_line)
+            _take(line, contents)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             contents.unreadable += 1
+            continue
+        if line["line"] == "command":
+            before[line["invocation"]["id"]] = contents.unreadable
+    finished = [item for item in contents.commands.values() if item.status == "finished"]
+    if finished and _is_whole(contents, finished[-1]):
+        contents.unreadable -= before[finished[-1].invocation.id]
     return contents
+
+
+def _is_whole(contents: Contents, last: Command) -> bool:
+    """Say whether all is there that commands showed; of confirmations, what the last one showed."""
+    shown = {name for item in contents.commands.values() for name in item.trials or ()}
+    later = contents.confirm.trials if contents.confirm else {}
+    known = contents.header is not None and bool(contents.yardsticks)
+    return known and shown <= set(contents.trials) and set(last.confirmed or ()) <= set(later)
 
 
 def find(root: Path, study: str, profile: str = "") -> list[Contents]:

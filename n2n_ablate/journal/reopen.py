@@ -122,9 +122,9 @@ class Reopened:
             found += [f"confirmation: {text}" for text in self.confirmation.problems()]
         elif self.plan.profile.confirm and not self.plan.confirming:
             found.append("its confirmation has not begun. Running the study again goes on with it.")
-        if self.journal.unreadable:
+        if count := self.journal.unreadable:
             found.append(
-                f"lines of '{self.journal.path}' that cannot be read: {self.journal.unreadable}. "
+                f"{count} line{'s' * (count > 1)} of '{self.journal.path}' cannot be read. "
                 "Running the study again writes what stood there."
             )
         return found

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from n2n_ablate.errors import BusyError, StoreError
 from n2n_ablate.escape import unsigned
-from n2n_ablate.output import Output
+from n2n_ablate.output import Output, this_process
 
 _PATIENCE = 60.0  # seconds that a database may be away while a study runs
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 3.0
@@ -111,7 +109,7 @@ class SearchDatabase:
         # The server notices within a minute that a machine is gone, and gives its lock free.
         about = {
             "connect_timeout": 10,
-            "application_name": f"n2n-ablate, process {os.getpid()} on {platform.node()}"[:63],
+            "application_name": this_process()[:63],
             "options": " ".join(f"-c {setting}" for setting in _ALIVE),
         }
         return {"pool_pre_ping": True, "connect_args": about}

@@ -12,7 +12,7 @@ import torch
 from program import command, here, run
 
 from n2n_ablate.journal import contents as journal
-from n2n_ablate.output import Output
+from n2n_ablate.output import Output, this_process
 
 ROW_PAIR = '''
 """Even rows against odd rows."""
@@ -140,7 +140,7 @@ def test_a_second_run_of_the_same_study_is_refused(tiny, tmp_path):
     with Output(tmp_path / "mlruns").lock(name, "unused"):
         done = study(tiny, folder=tmp_path)
     assert done.returncode == 1
-    assert "study 'tiny' is being run by another process" in done.stderr
+    assert f"study 'tiny' is being run by {this_process()} in 'mlruns'. Wait" in done.stderr
 
 
 def test_a_sampler_of_ten_lines_is_listed_and_studied(tmp_path, tiny):

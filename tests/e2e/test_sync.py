@@ -17,7 +17,7 @@ from program import command, here
 from n2n_ablate.errors import StoreError
 from n2n_ablate.images import write
 from n2n_ablate.journal import reopen
-from n2n_ablate.output import Output
+from n2n_ablate.output import Output, this_process
 from n2n_ablate.registry import Registry
 from n2n_ablate.sync import sync
 from n2n_ablate.tracking import store as mlflow_store
@@ -369,7 +369,7 @@ def test_a_study_that_is_being_run_is_left_for_later(copy):
     with Output(root).lock(f"grid-{contents.key}", "unused"):
         done = here("sync", folder=root.parent)
     assert done.returncode == 1
-    assert "error: study 'grid' is being run by another process" in done.stderr
+    assert f"error: study 'grid' is being run by {this_process()} in" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image as Pillow
+from program import here
 from rich.console import Console
 
 from n2n_ablate import study
@@ -257,7 +258,7 @@ def test_what_a_kill_left_is_opened_and_said(moved):
     assert found.unfinished == ("diagonal",)
     told = "\n".join(found.problems())
     assert "planned trials that are not finished: diagonal" in told
-    assert "that cannot be read: 1." in told
+    assert f"1 line of '{path}' cannot be read. Running the study again writes" in told
     writer = Journal(Output(moved), found.plan, found.journal.key)
     writer.begin(found.header, found.commands[0].invocation)
     writer.end("interrupted", replace(found.result, trials=found.result.trials[:1]))
@@ -266,6 +267,22 @@ def test_what_a_kill_left_is_opened_and_said(moved):
     assert again.commands[-1].status == "interrupted"
     assert again.commands[-1].trials == ("baseline",)
     assert len(again.result.trials) == 2
+
+
+@pytest.mark.parametrize("damage", ["words", "[" * 200_000], ids=["words", "nested"])
+def test_damaged_lines_are_told_until_the_study_has_run_again(folder, tiny, damage):
+    words = ("study", tiny, "--tracking", "none", "--set", "training.steps=2", "--quiet")
+    for _ in range(2):  # the second finds everything written
+        assert here(*words, folder=folder).returncode == 0
+    (path,) = folder.glob("mlruns/studies/tiny/*.jsonl")
+    lines = path.read_text().splitlines(keepends=True)
+    for kind in ("study", "yardsticks", "trial"):
+        place = next(n for n, line in enumerate(lines) if f'"line": "{kind}"' in line)
+        path.write_text("".join([*lines[:place], f"{damage}\n", *lines[place + 1 :]]))
+        assert journal.read(path).unreadable == 1
+        assert here(*words, folder=folder).returncode == 0
+        assert not journal.read(path).unreadable
+        assert not reopen.reopen(Path("mlruns"), "tiny").problems()
 
 
 @pytest.mark.parametrize("key", ["../../../../etc/passwd", "AB" * 16, "ab" * 17, "", 1, None])

@@ -221,13 +221,23 @@ def test_an_output_that_is_a_file_is_named(tmp_path):
 
 def test_a_lock_keeps_a_second_holder_out_until_it_is_released(tmp_path):
     output = Output(tmp_path)
+    for _ in range(2):
+        with (
+            output.lock("study", "busy"),
+            pytest.raises(BusyError, match=f"^held by n2n-ablate, process {os.getpid()} on .+$"),
+            Output(tmp_path).lock("study", "held by {owner}"),
+        ):
+            pass
+
+
+def test_a_lock_without_a_name_still_keeps_others_out(tmp_path):
+    output = Output(tmp_path)
+    (tmp_path / "locks" / "study.owner").mkdir()  # so that nobody can write there
     with (
         output.lock("study", "busy"),
-        pytest.raises(BusyError, match="busy"),
-        Output(tmp_path).lock("study", "busy"),
+        pytest.raises(BusyError, match=r"^held by another process$"),
+        Output(tmp_path).lock("study", "held by {owner}"),
     ):
-        pass
-    with Output(tmp_path).lock("study", "busy"):
         pass
 
 
