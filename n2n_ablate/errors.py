@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import stat
 from collections.abc import Iterable
+from pathlib import Path
 
 _LONGEST = 1500  # characters of a message
 FOREIGN = (Exception, SystemExit)
@@ -76,3 +78,19 @@ def nearest(given: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(given, names, n=1, cutoff=0.6)
     hint = f"Did you mean '{close[0]}'? " if close else ""
     return f"{hint}Known: {', '.join(names) or 'none'}."
+
+
+ABSENT = "does not exist"
+
+
+def no_file(path: Path) -> str:
+    """Return what keeps a path from being read as a file, to follow its name in a message."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return ABSENT
+    except (OSError, ValueError) as error:
+        return f"cannot be read: {getattr(error, 'strerror', '') or error}"
+    if stat.S_ISDIR(mode):
+        return "is a folder, not a file"
+    return "is a pipe, not a file" if stat.S_ISFIFO(mode) else "is a device, not a file"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from n2n_ablate.doctor.finding import BROKEN, NOTE, OK, WARNING, Finding
-from n2n_ablate.errors import AblateError
+from n2n_ablate.errors import ABSENT, AblateError, no_file
 from n2n_ablate.output import FOLDERS, try_to_write
 from n2n_ablate.tracking.address import DATABASE, kept_in
 
@@ -150,6 +150,9 @@ def databases(root: Path) -> Iterator[Finding]:
     for name, lost in ((DATABASE, _SYNC), ("optuna.db", "the next study")):
         file = root / name
         if not file.is_file():
+            if (why := no_file(file)) != ABSENT:
+                advice = f"move it away: {lost} makes it anew from the journals, without training"
+                yield Finding("databases", BROKEN, f"{name} {why}", advice)
             continue
         try:
             one = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, timeout=1)

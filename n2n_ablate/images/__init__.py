@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from n2n_ablate.errors import ImageError, nearest
+from n2n_ablate.errors import ImageError, nearest, no_file
 from n2n_ablate.images.decode import decode
 from n2n_ablate.images.pixels import to_pixels
 from n2n_ablate.images.shipped import COLOUR, GREY
@@ -127,13 +127,13 @@ def files_of(path: Path) -> list[Path]:
     """Return a file, or the image files of a folder in the order of their names.
 
     Raises:
-        ImageError: There is no such file, or no image in the folder.
+        ImageError: There is no such file, it is none, or no image is in the folder.
     """
     try:
         if path.is_file():
             return [path]
         if not path.is_dir():
-            msg = f"'{path}' does not exist. Name a folder, a file or '{BUILTIN}'."
+            msg = f"'{path}' {no_file(path)}. Name a folder, a file or '{BUILTIN}'."
             raise ImageError(msg)
         files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
     except (OSError, ValueError) as error:

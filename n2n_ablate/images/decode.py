@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from n2n_ablate.errors import ImageError
+from n2n_ablate.errors import ImageError, no_file
 from n2n_ablate.missing import told
 
 LARGEST = 400_000_000
@@ -35,7 +35,7 @@ def decode(path: Path) -> list[np.ndarray]:
     """
     with _explained(path):
         if not path.is_file():
-            msg = f"'{path}' does not exist."
+            msg = f"'{path}' {no_file(path)}."
             raise ImageError(msg)
         with path.open("rb") as file:
             start = file.read(4)

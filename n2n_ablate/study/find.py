@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
-from n2n_ablate.errors import StudyError, nearest
+from n2n_ablate.errors import StudyError, nearest, no_file
 
 
 def shipped() -> dict[str, Path]:
@@ -36,7 +36,7 @@ def find(name: str) -> Path:
         except (OSError, ValueError) as error:
             msg = f"study file '{name}' cannot be read: {getattr(error, 'strerror', '') or error}"
             raise StudyError(msg) from error
-        msg = f"study file '{name}' does not exist."
+        msg = f"study file '{name}' {no_file(given)}."
         raise StudyError(msg)
     every = known()
     if name not in every:

@@ -59,7 +59,7 @@ def read(path: Path) -> Study:
         if path.stat().st_size > limits.MOST_BYTES:
             msg = f"{path}: has more than {limits.MOST_BYTES:,} bytes, which is no study file"
             raise StudyError(msg)
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # Windows' editors write the mark
     except OSError as error:
         msg = f"{path}: cannot be read: {error.strerror}"
         raise StudyError(msg) from error

@@ -18,6 +18,8 @@ from program import here
 
 from n2n_ablate import cli, study
 from n2n_ablate.errors import AblateError, printable
+from n2n_ablate.images import collect
+from n2n_ablate.images import read as read_image
 from n2n_ablate.registry import Registry
 from n2n_ablate.study.read import parse
 
@@ -167,24 +169,51 @@ def test_what_no_study_file_may_hold_is_named_with_its_key(tiny, text, message):
     assert message in str(caught.value)
 
 
-def test_a_study_file_that_is_none_at_all(tmp_path):
+@pytest.fixture
+def no_files(tmp_path):
+    """A folder of what is no file, with the reason by name."""
+    os.mkfifo(tmp_path / "pipe.toml")
+    (tmp_path / "folder.toml").mkdir()
+    (tmp_path / "device.toml").symlink_to("/dev/null")
+    (tmp_path / "circle.toml").symlink_to(tmp_path / "circle.toml")
+    (tmp_path / "gone.toml").symlink_to(tmp_path / "nothing")
+    return {
+        tmp_path / name: why
+        for name, why in {
+            "pipe.toml": "is a pipe, not a file",
+            "folder.toml": "is a folder, not a file",
+            "device.toml": "is a device, not a file",
+            "circle.toml": "cannot be read: Too many levels of symbolic links",
+            "gone.toml": "does not exist",
+            "nothing.toml": "does not exist",
+            "x" * 5000 + ".toml": "cannot be read: File name too long",
+            "\0.toml": "cannot be read: embedded null byte",
+        }.items()
+    }
+
+
+def test_a_study_file_that_is_none_at_all(tmp_path, no_files):
     huge = tmp_path / "huge.toml"
     with huge.open("wb") as file:
         file.truncate(2_000_000)
-    os.mkfifo(tmp_path / "pipe.toml")
-    (tmp_path / "folder.toml").mkdir()
-    names = [
-        "huge.toml",
-        "pipe.toml",
-        "folder.toml",
-        "nothing.toml",
-        "x" * 5000 + ".toml",
-        "\0.toml",
-    ]
-    for name in names:
-        told = refusal(lambda name=name: study.read(study.find(str(tmp_path / name))))
-        assert told is not None, name
+    for path, why in no_files.items() | {(huge, "has more than 1,000,000 bytes")}:
+        told = refusal(lambda path=path: study.read(study.find(str(path))))
+        assert told is not None, path
+        assert why in told
         assert told.isprintable()
+
+
+def test_an_image_that_is_no_file_is_told_as_what_it_is(no_files):
+    for path, why in no_files.items():
+        if path.name.isprintable() and len(path.name) < 100:  # others are refused by name
+            assert why in refusal(lambda path=path: read_image(path))
+        if "folder" not in why:
+            assert why in refusal(lambda path=path: collect([str(path)]))
+
+
+def test_a_study_file_with_a_mark_of_its_encoding_is_read(tiny, tiny_text):
+    tiny.write_text(tiny_text, encoding="utf-8-sig")
+    assert study.read(tiny).text == tiny_text
 
 
 def test_a_grid_that_nobody_could_run_is_refused_before_it_is_made(tiny, tiny_text, registry):

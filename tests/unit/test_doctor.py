@@ -142,6 +142,15 @@ def test_a_damaged_database_is_broken_and_a_whole_one_is_not(folder):
     assert "delete" in item.advice
 
 
+def test_a_folder_where_a_database_should_be_is_broken(folder):
+    Output(folder)
+    (folder / "optuna.db").mkdir()
+    (folder / "mlflow.db").symlink_to("elsewhere.db")  # SQLite would make it
+    item = only(stores.databases(folder), "databases", BROKEN)
+    assert item.text == "optuna.db is a folder, not a file"
+    assert item.advice.startswith("move it away")
+
+
 @pytest.mark.parametrize(
     ("url", "state"),
     [
