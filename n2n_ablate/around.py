@@ -17,6 +17,7 @@ from n2n_ablate.components import (
     declares,
     is_fixed,
     pairs_of,
+    ready_for,
 )
 
 if TYPE_CHECKING:
@@ -88,11 +89,7 @@ class AroundSampler:
 
         def prepare(noisy: Tensor, noise: Noise | None) -> Sampler:
             image = self.seen(noisy)
-            ready = (
-                declared(own, "prepare")(image, noise) if declares(own, "prepare") else own
-                for own in self.inner
-            )
-            return self.around(*ready)
+            return self.around(*(ready_for(own, image, noise) for own in self.inner))
 
         return prepare
 

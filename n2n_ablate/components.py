@@ -280,6 +280,13 @@ def at_step(sampler: Sampler, step: int, steps: int) -> Sampler:
     return found
 
 
+def ready_for(sampler: Sampler, noisy: Tensor, noise: Noise | None) -> Sampler:
+    """Return the sampler to use for a noisy image, (1, c, h, w): itself, unless it prepares one."""
+    prepare = declared(sampler, "prepare")
+    found: Sampler = sampler if prepare is None else prepare(noisy, noise)
+    return found
+
+
 def telling_steps(steps: int) -> tuple[int, ...]:
     """Return where to look at a schedule of so many steps: often at first, half-way, at the end."""
     wanted = {0, 1, 2, 3, 5, 10, 20, steps // 2, steps - 1}

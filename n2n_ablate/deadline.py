@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from n2n_ablate import shared
-from n2n_ablate.components import Noise, Sampler, declared
+from n2n_ablate.components import Noise, Sampler, ready_for
 from n2n_ablate.errors import FOREIGN
 
 LIMIT = 10.0
@@ -87,9 +87,7 @@ def try_corner(sampler: Sampler, image: Tensor, noise: Noise | None) -> None:
     corner = image[..., :SIDE, :SIDE].clone()
 
     def cut() -> None:
-        prepare = declared(sampler, "prepare")
-        ready = sampler if prepare is None else prepare(corner, noise)
-        ready.draw(corner, torch.Generator().manual_seed(0))(corner)
+        ready_for(sampler, corner, noise).draw(corner, torch.Generator().manual_seed(0))(corner)
 
     try:
         within(LIMIT, cut)

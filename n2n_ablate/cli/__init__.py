@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -59,20 +60,23 @@ def _register() -> None:
     )
     from n2n_ablate.cli.stdout import kept
 
-    app.command("study", rich_help_panel="Studies")(kept(study.run))
-    app.command("plan", rich_help_panel="Studies")(kept(plan.show))
-    app.command("studies", rich_help_panel="Studies")(kept(studies.show))
-    app.command("diagnose", rich_help_panel="Studies")(kept(diagnose.run))
-    app.command("sync", rich_help_panel="Studies")(kept(sync.run))
-    app.command("ui", rich_help_panel="Studies")(kept(ui.ui))
-    app.command("report", rich_help_panel="Results")(kept(report.run))
-    app.command("compare", rich_help_panel="Results")(kept(compare.run))
-    app.command("best", rich_help_panel="Results")(kept(best.run))
-    app.command("denoise", rich_help_panel="Images")(kept(denoise.run))
-    app.command("plugins", rich_help_panel="Plugins")(kept(plugins.show))
-    app.command("new", rich_help_panel="Plugins")(kept(new.run))
-    app.command("check", rich_help_panel="Plugins")(kept(check.run))
-    app.command("doctor", rich_help_panel="This machine")(kept(doctor.run))
+    panels: dict[str, dict[str, Callable[..., None]]] = {
+        "Studies": {
+            "study": study.run,
+            "plan": plan.show,
+            "studies": studies.show,
+            "diagnose": diagnose.run,
+            "sync": sync.run,
+            "ui": ui.ui,
+        },
+        "Results": {"report": report.run, "compare": compare.run, "best": best.run},
+        "Images": {"denoise": denoise.run},
+        "Plugins": {"plugins": plugins.show, "new": new.run, "check": check.run},
+        "This machine": {"doctor": doctor.run},
+    }
+    for panel, commands in panels.items():
+        for name, command in commands.items():
+            app.command(name, rich_help_panel=panel)(kept(command))
 
 
 _register()
@@ -128,9 +132,9 @@ def _command() -> None:
 
 
 def _complain(text: str) -> None:
-    from n2n_ablate.cli.screen import messages
+    from n2n_ablate.cli.screen import say
 
-    messages().print(f"error: {text}", markup=False, highlight=False, soft_wrap=True)
+    say(f"error: {text}")
     sys.exit(1)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shlex
 from pathlib import Path
 
 from n2n_ablate.cli import options, stdout
 from n2n_ablate.cli.opened import open_run
-from n2n_ablate.cli.screen import messages, results
+from n2n_ablate.cli.screen import results, say
 
 
 def run(
@@ -31,6 +30,7 @@ def run(
     """
     from n2n_ablate.errors import StoreError
     from n2n_ablate.results.best import choose, toml
+    from n2n_ablate.stats import counted
 
     found = open_run(output, study, profile, key, quiet=quiet)
     if not found.result.trials:
@@ -56,12 +56,11 @@ def run(
             "recipe": chosen.trial.recipe.to_json(),
             "command": command,
         }
-        print(json.dumps(data, indent=2, allow_nan=False), file=stdout.stream())
+        stdout.write_json(data, allow_nan=False)
         return
     psnr = ""
     if math.isfinite(chosen.psnr):
-        over = f"{chosen.images} images" if chosen.images > 1 else "1 image"
-        psnr = f", {chosen.psnr:.2f} dB over {over}"
+        psnr = f", {chosen.psnr:.2f} dB over {counted(chosen.images, 'image')}"
         psnr += " of the confirmation" if found.result.confirmed else ""
     out = results()
     for text in (f"{chosen.trial.name}{psnr}", *chosen.reasons):
@@ -70,4 +69,4 @@ def run(
     if not quiet:
         out.print(f"# {command}", markup=False, highlight=False, soft_wrap=True)
     for problem in () if quiet else found.problems():
-        messages().print(f"note: {problem}", markup=False, highlight=False, soft_wrap=True)
+        say(f"note: {problem}")

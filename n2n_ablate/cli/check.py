@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -61,7 +60,7 @@ def run(
                 {**dataclasses.asdict(item), "kept": item.kept, "file": item.file} for item in found
             ],
         }
-        print(json.dumps(told, indent=2), file=stdout.stream())
+        stdout.write_json(told)
     raise typer.Exit(0 if kept else 1)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +10,7 @@ import typer
 
 from n2n_ablate.cli import options, stdout
 from n2n_ablate.cli.opened import open_run
-from n2n_ablate.cli.screen import messages, results
+from n2n_ablate.cli.screen import results, say
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -54,10 +53,7 @@ def run(
         compare(found.result, one, two, condition.label) for condition in found.plan.conditions
     ]
     if as_json:
-        print(
-            json.dumps([_plain(item) for item in every], indent=2, allow_nan=False),
-            file=stdout.stream(),
-        )
+        stdout.write_json([_plain(item) for item in every], allow_nan=False)
         return
     out = results()
     for place, item in enumerate(every):
@@ -68,7 +64,7 @@ def run(
         for text in sentences(item, found.plan.study.margin):
             out.print(text, markup=False, highlight=False)
     for problem in () if quiet else found.problems():
-        messages().print(f"note: {problem}", markup=False, highlight=False, soft_wrap=True)
+        say(f"note: {problem}")
 
 
 def _table(found: Comparison) -> Table:

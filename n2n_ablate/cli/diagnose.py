@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -86,7 +85,7 @@ def run(
     else:
         found = _of_samplers(samplers, noise, images, crop, settings, plugins_dir)
     if as_json:
-        print(json.dumps(_to_json(found), indent=2), file=stdout.stream())
+        stdout.write_json(_to_json(found))
         return
     for condition, own in found.items():
         _print(condition, own)

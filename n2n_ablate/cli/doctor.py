@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -44,7 +43,7 @@ def run(
     broken = sum(item.state == BROKEN for item in found)
     if as_json:
         told = {"healthy": not broken, "findings": [asdict(item) for item in found]}
-        print(json.dumps(told, indent=2), file=stdout.stream())
+        stdout.write_json(told)
     else:
         _print([(item.state, item.topic, item.text, item.advice) for item in found], broken)
     if broken:

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from n2n_ablate.cli.screen import messages
+from n2n_ablate.cli.screen import say
 
 if TYPE_CHECKING:
     from n2n_ablate.journal.reopen import Reopened
@@ -31,5 +31,5 @@ def open_run(output: Path, study: str, profile: str, key: str, *, quiet: bool) -
         text = (
             f"the latest of {count} runs: {runs.told(found.journal)}; --run takes another: {words}"
         )
-        messages().print(text, markup=False, highlight=False, soft_wrap=True)
+        say(text)
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +64,7 @@ def show(
         bench = session.confirm_bench
         later = estimate(bench.plan, bench, store, more=_still_open(session))
     if as_json:
-        print(json.dumps(_to_json(session, cost, later), indent=2), file=stdout.stream())
+        stdout.write_json(_to_json(session, cost, later))
     else:
         _print(session, cost, later)
 
@@ -102,7 +101,7 @@ def _print(session: Session, cost: Estimate, later: Estimate | None) -> None:
     images = ", ".join(image.name for image in bench.images)
     conditions = "; ".join(condition.label for condition in plan.conditions)
     out.print(f"images: {images}", markup=False, highlight=False)
-    out.print(f"noise: {conditions}; {_seeds(plan)}", markup=False, highlight=False)
+    out.print(f"noise: {conditions}; {plan.profile.told_seeds}", markup=False, highlight=False)
     out.print(
         f"{_fits(cost)} and {cost.memory / 1e9:.1f} GB on {bench.machine.name}, "
         f"{bench.machine.precision}",
@@ -130,15 +129,9 @@ def _confirmation(session: Session, bench: Bench, cost: Estimate) -> list[str]:
         names.append("the search's best" if more == 1 else f"the search's best {more}")
     return [
         f"then confirmed: {', '.join(names)}",
-        f"on images: {', '.join(image.name for image in bench.images)}; {_seeds(bench.plan)}",
+        f"on images: {', '.join(image.name for image in bench.images)}; {bench.plan.profile.told_seeds}",
         _fits(cost),
     ]
-
-
-def _seeds(plan: Plan) -> str:
-    """Return the seeds by their numbers: how many there are would read as if it were one of them."""
-    seeds = plan.profile.seeds
-    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
 
 
 def _fits(cost: Estimate) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 import typer
 
 from n2n_ablate.cli import options, stdout
-from n2n_ablate.cli.screen import messages, results
+from n2n_ablate.cli.screen import messages, results, say
 from n2n_ablate.components import KINDS
 from n2n_ablate.errors import PluginError, StudyError, UnknownComponentError, nearest
 
@@ -44,7 +43,7 @@ def show(
     if name and not entries:
         raise _unknown(name, kind, registry)
     if as_json:
-        print(json.dumps(_to_json(registry, entries), indent=2), file=stdout.stream())
+        stdout.write_json(_to_json(registry, entries))
         return
     if name:
         for place, entry in enumerate(entries):
@@ -60,7 +59,7 @@ def show(
         line = f"{listener.origin.plugin} ({listener.origin}) listens: {', '.join(listener.hooks)}"
         results().print(line, markup=False, highlight=False, soft_wrap=True)
     for line in tables.problems(registry):
-        messages().print(line, markup=False, highlight=False, soft_wrap=True)
+        say(line)
 
 
 def _unknown(name: str, kind: str, registry: Any) -> PluginError | UnknownComponentError:

@@ -9,7 +9,7 @@ import typer
 
 from n2n_ablate.cli import options, stdout
 from n2n_ablate.cli.opened import open_run
-from n2n_ablate.cli.screen import messages
+from n2n_ablate.cli.screen import messages, say
 from n2n_ablate.errors import StoreError
 
 
@@ -67,7 +67,7 @@ def run(
     else:
         _save(out, text)
     for problem in () if quiet else problems:
-        messages().print(f"note: {problem}", markup=False, highlight=False, soft_wrap=True)
+        say(f"note: {problem}")
     if out is not None:
         print(out, file=stdout.stream())
 

@@ -29,6 +29,11 @@ def messages() -> Console:
     return Console(stderr=True, file=cast(IO[str], _Unheard(sys.stderr)) if sys.stderr else None)
 
 
+def say(text: str) -> None:
+    """Say something beside the result, as it is: not wrapped, and nothing in it is markup."""
+    messages().print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 def never_strict() -> None:
     """Have stdout write `?` for what its encoding lacks: a sign in a table must not cost the table."""
     out = sys.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +19,11 @@ _results: list[TextIO] = []
 def stream() -> TextIO:
     """Return where results are written."""
     return _results[-1] if _results else sys.stdout
+
+
+def write_json(data: object, *, allow_nan: bool = True) -> None:
+    """Write data for scripts; `allow_nan` as in `json.dumps`."""
+    print(json.dumps(data, indent=2, allow_nan=allow_nan), file=stream())
 
 
 def kept(command: Callable[_Given, _Result]) -> Callable[_Given, _Result]:

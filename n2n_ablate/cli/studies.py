@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -50,7 +49,7 @@ def show(
 
 def _print(found: Table | list[dict[str, Any]]) -> None:
     if isinstance(found, list):
-        print(json.dumps(found, indent=2), file=stdout.stream())
+        stdout.write_json(found)
     else:
         results().print(found)
 

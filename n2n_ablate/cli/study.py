@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import signal
 import sys
@@ -188,7 +187,7 @@ def _print(
 
     out, header = results(), runner.header
     if as_json:
-        print(json.dumps(export.to_json(result, header), indent=2), file=stdout.stream())
+        stdout.write_json(export.to_json(result, header))
         return
     for condition in runner.plan.conditions:
         label = condition.label

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from n2n_ablate.cli import options, stdout
-from n2n_ablate.cli.screen import messages, results
+from n2n_ablate.cli.screen import results, say
 from n2n_ablate.errors import AwayError, BusyError, StoreError
 
 if TYPE_CHECKING:
@@ -64,19 +63,19 @@ def run(
     refused: set[str] = set()
     for contents in found:
         try:
-            one = sync(contents, place, registry, uri=tracking_uri, images=images or [], waits=_say)
+            one = sync(contents, place, registry, uri=tracking_uri, images=images or [], waits=say)
         except AwayError:
             raise  # nobody is there to be told of the others
         except (BusyError, StoreError) as error:
             if str(error) not in refused:  # what is wrong with the store itself is wrong for all
-                _say(f"error: {error}")
+                say(f"error: {error}")
             refused.add(str(error))
             continue
         done.append(one)
         if not as_json:
             _tell(one, quiet=quiet)
     if as_json:
-        print(json.dumps([asdict(one) for one in done], indent=2), file=stdout.stream())
+        stdout.write_json([asdict(one) for one in done])
     if refused:
         raise typer.Exit(_MISTAKE)
 
@@ -106,8 +105,4 @@ def _tell(one: Synced, *, quiet: bool) -> None:
     text = f"{one.study} ({one.profile}): {one.trials} trials, {one.written} runs written{repaired}"
     results().print(text, markup=False, highlight=False, soft_wrap=True)
     for problem in () if quiet else one.problems:
-        _say(f"  {problem}")
-
-
-def _say(text: str) -> None:
-    messages().print(text, markup=False, highlight=False, soft_wrap=True)
+        say(f"  {problem}")

@@ -20,7 +20,7 @@ from typing import Annotated
 import typer
 
 from n2n_ablate.cli import options
-from n2n_ablate.cli.screen import messages, results
+from n2n_ablate.cli.screen import messages, results, say
 from n2n_ablate.errors import AblateError, BusyError, StoreError, nearest
 from n2n_ablate.escape import unsigned
 from n2n_ablate.tracking.address import (
@@ -184,7 +184,7 @@ def _server(uri: str, output_root: Path, port: int) -> Iterator[_Server]:
     }
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "server.log"
-        with messages().status("starting MLflow"), output.opening(_say), log.open("wb") as stream:
+        with messages().status("starting MLflow"), output.opening(say), log.open("wb") as stream:
             process = subprocess.Popen(
                 _command(uri, output.root / "artifacts", port),
                 stdout=stream,
@@ -245,16 +245,11 @@ def _link(base_url: str, study: str | None) -> str:
 def _show(link: str, *, open_browser: bool) -> None:
     # The terminal makes it clickable only in one piece, so it must never be wrapped.
     results().print(link, markup=False, highlight=False, soft_wrap=True)
-    sys.stdout.flush()
     screen = sys.platform in ("darwin", "win32") or any(
         map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))
     )
     if open_browser and screen:
         webbrowser.open(link)
-
-
-def _say(text: str) -> None:
-    messages().print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _checked_port(port: int) -> int:

@@ -17,7 +17,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from n2n_ablate.components import Noise, Sampler, Views, at_step, declared, declares, pairs_of
+from n2n_ablate.components import (
+    Noise,
+    Sampler,
+    Views,
+    at_step,
+    declared,
+    declares,
+    pairs_of,
+    ready_for,
+)
 from n2n_ablate.deadline import try_corner
 from n2n_ablate.diagnostics.model import GREY, Diagnosis, Estimate, Figures, Probe
 
@@ -131,9 +140,8 @@ class _Cut:
 def _cut(
     sampler: Sampler, noise: Noise | None, probe: Probe, noisy: Tensor, rng: torch.Generator
 ) -> _Cut:
-    prepare = declared(sampler, "prepare")
     # Copies, because a sampler that writes into its input must not change what others share.
-    ready = prepare(noisy.clone(), noise) if prepare else sampler
+    ready = ready_for(sampler, noisy.clone(), noise)
     split = ready.draw(noisy.clone(), rng)
     error = noisy - probe.clean
     if not _is_consistent(ready):

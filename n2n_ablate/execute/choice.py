@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import socket
 from dataclasses import dataclass, replace
 
 from n2n_ablate.errors import DeviceError, ExecutorError, StudyError
 from n2n_ablate.execute.executor import Executor
 from n2n_ablate.execute.local import Local
+from n2n_ablate.execute.pulse import unanswered
 from n2n_ablate.fit import Machine, machine
 from n2n_ablate.fit.device import PRECISIONS
 from n2n_ablate.registry import Registry
@@ -105,12 +105,9 @@ def _require_answer(address: str) -> None:
     if not host or not port.isdigit():
         msg = f"--address must be HOST:PORT, as `ray start --head` prints it, got '{address}'"
         raise StudyError(msg)
-    try:
-        socket.create_connection((host, int(port)), _PATIENCE).close()
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
+    if reason := unanswered(address, _PATIENCE):
         msg = (
             f"no Ray cluster answers at '{address}': {reason}. "
             "Start one with: ray start --head --disable-usage-stats"
         )
-        raise ExecutorError(msg) from error
+        raise ExecutorError(msg)

@@ -31,7 +31,7 @@ class Pulse:
         """
         if _refused(self._local):
             raise ExecutorError(_gone("Ray on this machine was ended"))
-        why, now = _unanswered(self._head), time.monotonic()
+        why, now = unanswered(self._head), time.monotonic()
         self._since = (self._since or now) if why else 0.0
         if why and now - self._since > _AWAY:
             raise ExecutorError(_gone(f"its first node, '{self._head}', does not answer ({why})"))
@@ -42,20 +42,20 @@ def _gone(why: str) -> str:
     return f"the Ray cluster is gone: {why}. Finished fits are kept; the same command goes on."
 
 
-def _unanswered(address: str) -> str:
-    """Return why nobody takes a connection, empty if somebody does."""
+def unanswered(address: str, patience: float = _ANSWER) -> str:
+    """Return why nobody takes a connection at HOST:PORT within seconds, empty if somebody does."""
     host, _, port = address.rpartition("://")[2].rpartition(":")
     try:
-        socket.create_connection((host, int(port)), _ANSWER).close()
-    except OSError as error:
-        return error.strerror or str(error)
+        socket.create_connection((host, int(port)), patience).close()
+    except (OSError, OverflowError) as error:
+        return getattr(error, "strerror", None) or str(error)
     return ""
 
 
 def _refused(place: str) -> bool:
     """Say whether a socket of this machine has lost whoever listened."""
     if place.startswith("tcp://"):
-        return _unanswered(place) != ""
+        return unanswered(place) != ""
     try:
         with socket.socket(socket.AF_UNIX) as own:
             own.settimeout(_ANSWER)

@@ -9,7 +9,7 @@ from threading import Lock
 import torch
 from torch import Tensor, nn
 
-from n2n_ablate.components import Sampler, Split, Views, declared
+from n2n_ablate.components import Sampler, Split, Views, declares, ready_for
 from n2n_ablate.errors import PluginError
 from n2n_ablate.fit.curves import POINTS, Curves
 from n2n_ablate.fit.device import Machine
@@ -260,13 +260,10 @@ def prepared(fit: Fit, noisy: Tensor) -> Sampler:
     Raises:
         PluginError: The sampler needs the whole image, and the training wants crops.
     """
-    prepare = declared(fit.sampler, "prepare")
-    if prepare is None:
-        return fit.sampler
-    if window_of(fit) != tuple(noisy.shape[-2:]):
+    if declares(fit.sampler, "prepare") and window_of(fit) != tuple(noisy.shape[-2:]):
         msg = "this sampler prepares itself for one whole image and cannot train on crops; use training.crop=0"
         raise PluginError(msg)
-    return prepare(noisy, fit.noise)
+    return ready_for(fit.sampler, noisy, fit.noise)
 
 
 def _averages(fits: Sequence[Fit]) -> bool:

@@ -42,9 +42,7 @@ def try_out(fit: Fit, entry: Entry, machine: Machine, *, cut: bool = True) -> No
     except AblateError:
         raise
     except FOREIGN as error:
-        shape = tuple(fit.noisy.shape)
-        msg = f"the first step of training fails on an image of shape {shape}: {error!r}"
-        raise PluginError(msg) from error
+        raise _stopped(fit, repr(error)) from error
 
 
 def try_step(fit: Fit, machine: Machine) -> None:
@@ -73,16 +71,17 @@ def _whole_step(fit: Fit, machine: Machine) -> None:
     except AblateError:
         raise
     except FOREIGN as error:
-        shape = tuple(fit.noisy.shape)
-        msg = f"the first step of training fails on an image of shape {shape}: {told(error)}"
-        raise PluginError(msg) from error
+        raise _stopped(fit, told(error)) from error
+
+
+def _stopped(fit: Fit, why: str) -> PluginError:
+    shape = tuple(fit.noisy.shape)
+    return PluginError(f"the first step of training fails on an image of shape {shape}: {why}")
 
 
 def _try_cut(fit: Fit, entry: Entry) -> None:
     try:
-        if (
-            max(fit.noisy.shape[-2:]) > SIDE
-        ):  # a smaller image is known to hang as soon as its corner
+        if max(fit.noisy.shape[-2:]) > SIDE:  # else the corner is the image
             try_corner(fit.sampler, fit.noisy, fit.noise)
         wrong = within(seconds_for(fit.noisy), lambda: _cut(fit))
     except AblateError:

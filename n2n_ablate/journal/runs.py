@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from n2n_ablate.errors import StoreError
 from n2n_ablate.journal.contents import Contents
+from n2n_ablate.stats import counted
 
 _NAMED = 5  # runs that a message lists; it counts the others
 
@@ -41,10 +42,9 @@ def told(contents: Contents) -> str:
     if contents.header is None:
         parts.append("cannot be opened")
     else:
-        plan, count = contents.header.plan, len(contents.trials)
-        seeds = ", ".join(map(str, plan.profile.seeds))
-        parts.append(f"seed{'s' if len(plan.profile.seeds) > 1 else ''} {seeds}")
-        parts.append(f"{count} trial{'s' if count != 1 else ''}")
+        plan = contents.header.plan
+        parts.append(plan.profile.told_seeds)
+        parts.append(counted(len(contents.trials), "trial"))
         parts += [f"--set {text}" for text in plan.settings]
     return f"{contents.key} ({', '.join(parts)})"
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from n2n_ablate import deadline
-from n2n_ablate.components import Noise, Sampler, declared, declares, is_fixed, pairs_of
+from n2n_ablate.components import Noise, Sampler, at_step, declares, is_fixed, pairs_of, ready_for
 from n2n_ablate.errors import FOREIGN
 
 SIDES = (12, 24)
@@ -66,11 +66,7 @@ def _anatomy(sampler: Sampler, side: int, noise: Noise | None) -> Anatomy:
     rng = torch.Generator().manual_seed(0)
     image = torch.rand(1, 1, side, side, generator=rng)
     scheduled = declares(sampler, "at")
-    if scheduled:
-        sampler = sampler.at(0, _STEPS)  # type: ignore[attr-defined]
-    prepare = declared(sampler, "prepare")
-    if prepare is not None:
-        sampler = prepare(image, noise)
+    sampler = ready_for(at_step(sampler, 0, _STEPS), image, noise)
     split, other = (sampler.draw(image, rng) for _ in range(2))
     again = other(image)
     with torch.enable_grad():

@@ -9,11 +9,10 @@ from n2n_ablate.results.effects import TOGETHER, EffectLine, effects
 from n2n_ablate.results.header import Header
 from n2n_ablate.results.leading import leader, shared_images, shared_means
 from n2n_ablate.results.settling import caveats, ends, listed, shared_caveat, unsettled
-from n2n_ablate.results.trials import Line, StudyResult, TrialResult
-from n2n_ablate.stats import UNDECIDED, VERDICTS, Difference
+from n2n_ablate.results.trials import OWN, Line, StudyResult, TrialResult
+from n2n_ablate.stats import UNDECIDED, VERDICTS, Difference, counted
 from n2n_ablate.study import BASELINE, Plan
 
-_OWN = (BASELINE, "declared", "search")
 _FEW = 3  # contrasts that a sentence can carry with their numbers; the table has them all
 _MINUS = "\u2212"
 _FOUND = "the search's best "
@@ -50,7 +49,7 @@ def _whole(result: StudyResult, condition: str) -> list[TrialResult]:
     return [
         item
         for item in result.trials
-        if item.trial.role in _OWN
+        if item.trial.role in OWN
         and math.isfinite(item.mean("psnr", condition))
         and not any(row.result.failure for row in item.rows if row.condition == condition)
     ]
@@ -80,9 +79,9 @@ def scope(header: Header, condition: str, given: int = 0) -> str:
     exact = f"{heights[0]}x{widths[0]} pixels"
     size = exact if len(sizes) == 1 else f"{min(heights)}x{min(widths)} pixels and larger"
     seeds = len(header.plan.profile.seeds)
-    each = f"{seeds} seeds" if seeds > 1 else "1 seed"
+    each = counted(seeds, "seed")
     count = len(header.images)
-    images = f"{count} images" if count > 1 else "1 image"
+    images = counted(count, "image")
     images = f"{given} of {images}" if 0 < given < count else images
     return f"{images} of {size}, {header.steps} steps, {each}, {condition}"
 

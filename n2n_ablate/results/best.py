@@ -13,11 +13,10 @@ from n2n_ablate.recipe import Recipe
 from n2n_ablate.results.answer import baseline_lost, baseline_name, shown
 from n2n_ablate.results.leading import leader
 from n2n_ablate.results.settling import listed
-from n2n_ablate.results.trials import StudyResult, TrialResult
-from n2n_ablate.stats import UNDECIDED, paired
+from n2n_ablate.results.trials import OWN, StudyResult, TrialResult
+from n2n_ablate.stats import UNDECIDED, counted, paired
 from n2n_ablate.study import BASELINE, Trial
 
-_OWN = (BASELINE, "declared", "search")
 _JOINED = {"better": "than", "worse": "than", "equivalent": "to", UNDECIDED: "from"}
 
 
@@ -61,7 +60,7 @@ def choose(result: StudyResult) -> Choice:
     whole = {
         item.trial.name: item
         for item in result.trials
-        if item.trial.role in _OWN and not item.failures
+        if item.trial.role in OWN and not item.failures
     }
     highest = leader(list(whole.values()), conditions)
     words = _better(judge)
@@ -123,7 +122,7 @@ def _rivals(
     """Tell of the other trials that are better, and how far the chosen one is ahead of each."""
     for name, item in better.items():
         ahead = [
-            f"{shown(gap)} dB on the {_images(gap.n)} that both have under {condition}"
+            f"{shown(gap)} dB on the {counted(gap.n, 'image')} that both have under {condition}"
             for condition in conditions
             if name != chosen
             and (
@@ -197,7 +196,3 @@ def _mean(item: TrialResult | None, conditions: Sequence[str]) -> tuple[float, i
         return math.nan, 0
     images = min(len(item.by_image("psnr", condition)) for condition in conditions)
     return float(np.mean([item.mean("psnr", condition) for condition in conditions])), images
-
-
-def _images(count: int) -> str:
-    return f"{count} images" if count > 1 else "1 image"

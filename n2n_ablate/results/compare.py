@@ -145,7 +145,7 @@ def told_crossing(found: stats.Crossing | None) -> str:
 
 def _headline(found: Comparison, gap: stats.Difference) -> str:
     both = sum(all(map(math.isfinite, values)) for values in found.images.values())
-    images = f"{gap.n} images" if gap.n > 1 else "1 image"
+    images = stats.counted(gap.n, "image")
     images = f"the first {gap.n} of {both} images" if gap.n < both else images
     names = f"{found.called(found.first)} against {found.called(found.second)}"
     text = f"{names}: {shown(gap)} dB over {images}"

@@ -6,11 +6,7 @@ from dataclasses import replace
 
 from n2n_ablate.diagnostics.relation import LossAlone, loss_alone
 from n2n_ablate.results.diagnoses import finals
-from n2n_ablate.results.trials import StudyResult
-from n2n_ablate.study import BASELINE
-
-OWN = (BASELINE, "declared", "search")
-"""Roles of the trials that belong to the question."""
+from n2n_ablate.results.trials import OWN, StudyResult
 
 
 def loss_as_guide(result: StudyResult, condition: str) -> LossAlone | None:

@@ -14,6 +14,9 @@ from n2n_ablate import stats
 from n2n_ablate.fit.job import FitResult
 from n2n_ablate.study import BASELINE, Plan, Trial
 
+OWN = (BASELINE, "declared", "search")
+"""Roles of the trials that belong to the question."""
+
 Yardsticks: TypeAlias = Mapping[str, Mapping[tuple[str, str], Mapping[str, float]]]
 """What needs no training, by name: figures by condition and image."""
 

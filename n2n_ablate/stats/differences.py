@@ -125,8 +125,8 @@ class Difference:
         if self.lost and self.other_lost:  # of an interaction both count the same images
             return "images lost on both sides"
         if self.other_lost:
-            return f"{_images(self.other_lost)} lost by the baseline"
-        return f"{_images(self.lost)} lost" if self.lost else ""
+            return f"{counted(self.other_lost, 'image')} lost by the baseline"
+        return f"{counted(self.lost, 'image')} lost" if self.lost else ""
 
     def verdict(self, margin: float) -> str:
         """Return `better`, `worse`, `equivalent` or `not distinguishable`.
@@ -213,5 +213,6 @@ def welch_interval(
     return gap, gap - half, gap + half
 
 
-def _images(count: int) -> str:
-    return f"{count} images" if count > 1 else "1 image"
+def counted(count: int, what: str) -> str:
+    """Return `1 image`, `8 images`."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

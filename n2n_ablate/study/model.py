@@ -100,6 +100,11 @@ class Profile:
     changes: Mapping[str, Value] = field(default_factory=dict)
     confirm: Confirm | None = None
 
+    @property
+    def told_seeds(self) -> str:
+        """The seeds by their numbers: how many there are would read as if it were one of them."""
+        return f"seed{'s' if len(self.seeds) > 1 else ''} {', '.join(map(str, self.seeds))}"
+
 
 @dataclass(frozen=True)
 class Study:

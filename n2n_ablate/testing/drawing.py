@@ -17,6 +17,7 @@ from n2n_ablate.components import (
     declared,
     declares,
     pairs_of,
+    ready_for,
     telling_steps,
 )
 from n2n_ablate.testing.contract import Contract
@@ -56,9 +57,7 @@ class SamplerCase(Contract):
 
     def ready(self, image: Tensor) -> Sampler:
         """Prepare the sampler for `image`, (1, c, h, w), as the engine does before its first step."""
-        sampler: Sampler = self.sampler
-        prepare = declared(sampler, "prepare")
-        return sampler if prepare is None else prepare(image, self.noise)
+        return ready_for(self.sampler, image, self.noise)
 
     def draw(self, image: Tensor, seed: int = 0) -> Split:
         """Draw a split for `image`, (1, c, h, w), as the engine does at `step`."""

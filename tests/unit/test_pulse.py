@@ -121,7 +121,7 @@ def test_a_first_node_may_be_away_for_some_time(local, monkeypatch):
 def test_a_first_node_that_answers_again_is_as_good_as_new(local, monkeypatch):
     monkeypatch.setattr(pulse, "_AWAY", 0.2)
     answers = iter(["no answer", "", "no answer"])
-    monkeypatch.setattr(pulse, "_unanswered", lambda _: next(answers))
+    monkeypatch.setattr(pulse, "unanswered", lambda _: next(answers))
     one = Pulse("10.0.0.1:6379", local)
     assert not one.beats()
     time.sleep(0.3)
