@@ -7,13 +7,13 @@ from n2n_ablate.fit.device import machine as machine
 from n2n_ablate.fit.job import Fit as Fit
 from n2n_ablate.fit.job import FitResult as FitResult
 from n2n_ablate.fit.job import Point as Point
-from n2n_ablate.fit.largest import Largest as Largest
 from n2n_ablate.fit.memory import memory_of as memory_of
 from n2n_ablate.fit.memory import require_room as require_room
 from n2n_ablate.fit.order import Order as Order
 from n2n_ablate.fit.pool import failed as failed
 from n2n_ablate.fit.pool import fit_all as fit_all
 from n2n_ablate.fit.pool import stacks_of as stacks_of
+from n2n_ablate.fit.stack_size import StackSizeCache as StackSizeCache
 from n2n_ablate.fit.train import prepared as prepared
 from n2n_ablate.fit.try_out import try_out as try_out
 from n2n_ablate.fit.try_out import try_step as try_step
