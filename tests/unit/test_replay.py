@@ -10,18 +10,18 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from n2n_ablate import fit
-from n2n_ablate.bench import Bench
+from n2n_ablate import engine
+from n2n_ablate.engine import device, pool
+from n2n_ablate.engine import train as train_module
+from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine.pool import fit_all, stacks_of
+from n2n_ablate.engine.replay import Replay, python_state
 from n2n_ablate.errors import DeviceError
 from n2n_ablate.execute.local import Local
-from n2n_ablate.fit import device, pool
-from n2n_ablate.fit import train as train_module
-from n2n_ablate.fit.pool import fit_all, stacks_of
-from n2n_ablate.fit.replay import Replay, python_state
 from n2n_ablate.study import plan, read
 
-MACHINE = fit.Machine("cpu", "fp32", 1, 2, "test")
-GPU = fit.Machine("cuda", "tf32", 1, 64, "a card")
+MACHINE = engine.Machine("cpu", "fp32", 1, 2, "test")
+GPU = engine.Machine("cuda", "tf32", 1, 64, "a card")
 
 
 class Tape(TorchDispatchMode):
@@ -286,7 +286,7 @@ def test_a_stack_is_as_large_as_memory_is_foretold_to_hold(fits):
         asked.append(one.key)
         return 3.7
 
-    sizes = fit.StackSizeCache()
+    sizes = engine.StackSizeCache()
     many = [dataclasses.replace(fits[0], key=str(place)) for place in range(8)]
     for _ in range(2):
         assert [len(stack) for stack in stacks_of(many, 64, sizes, room)] == [3, 3, 2]
