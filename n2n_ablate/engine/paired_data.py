@@ -186,7 +186,7 @@ class Bench:
         noise = subject.condition.noise
         order = Order(recipe, noise, self.plan.metrics, subject.seed, subject.image.digest)
         return order.fit(
-            order.key(self._prints, self.machine.type, self.machine.precision),
+            order.key(self._prints, self.machine.computation),
             subject.noisy,
             subject.image.pixels,
             {**parts, "noise": self._noises[subject.condition.label], "metrics": self._metrics},
