@@ -8,7 +8,7 @@ import pytest
 
 from n2n_ablate import engine
 from n2n_ablate.engine import memory
-from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.errors import ImageError
 from n2n_ablate.study import plan, read
 
@@ -18,7 +18,7 @@ MACHINE = engine.machine("cpu")
 @pytest.fixture
 def one(tiny, registry):
     planned = plan(read(tiny), registry, profile="other")
-    return Bench(planned, registry, MACHINE).fits(planned.baseline.recipe)[0]
+    return PairedData(planned, registry, MACHINE).fits(planned.baseline.recipe)[0]
 
 
 @pytest.mark.parametrize("precision", ["fp32", "auto"])
