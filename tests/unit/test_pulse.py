@@ -21,9 +21,9 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /
 FAMILY = "import os, subprocess, time; os.setpgid(0, 0); subprocess.Popen(['sleep', '100']); time.sleep(100)"
 OWNER = f"""
 import subprocess, sys, time
-from n2n_ablate.execute.process_reaper import Guard
+from n2n_ablate.execute.process_reaper import ProcessReaper
 child = subprocess.Popen([sys.executable, "-c", {FAMILY!r}])
-guard = Guard()
+guard = ProcessReaper()
 guard.watch([child.pid])
 print(child.pid, flush=True)
 time.sleep(100)
