@@ -6,17 +6,16 @@ import sys
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn.functional import mse_loss
 
-from n2n_ablate import engine
-from n2n_ablate.components import DenoisingChain
+from n2n_ablate import DenoisingChain, engine
 from n2n_ablate.engine import compiled
 from n2n_ablate.engine.compiled import CompiledChain, Layout, kernel
 from n2n_ablate.engine.networks import Networks
-from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.engine.weights import Packing
 from n2n_ablate.study import plan, read
 
@@ -62,18 +61,32 @@ def _gradients(module):
     return module
 
 
+@torch.no_grad()
+def nearest_to_kink(module, images):
+    """Return the smallest sum before an activation, relative to the mean of its layer."""
+    nearest = []
+    for image in images:
+        hidden = image
+        for layer in module.net:
+            if not isinstance(layer, nn.Conv2d):
+                nearest.append(float(hidden.abs().min() / hidden.abs().mean()))
+            hidden = layer(hidden)
+    return min(nearest)
+
+
 def far(pairs):
+    pairs = [(a.detach(), b.detach()) for a, b in pairs]
     return max(float((a - b).norm() / b.norm().clamp(min=1e-12)) for a, b in pairs)
 
 
 @built
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(
     channels=st.integers(1, 4),
     width=st.sampled_from([1, 5, 8, 13, 16, 24, 40, 48, 56, 64, 72]),
     inner=st.integers(0, 3),
     residual=st.booleans(),
-    slope=st.sampled_from([0.0, 0.01, 0.2]),
+    slope=st.sampled_from([0.0, 0.2, 1.0]),
     sizes=st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=1, max_size=3),
     seed=st.integers(0, 99),
 )
@@ -83,6 +96,8 @@ def test_results_and_gradients_are_those_of_torch(
     torch.manual_seed(seed)
     module = chain(channels, width, inner, slope, residual=residual)
     images = [torch.rand(2, channels, *size) for size in sizes]
+    # Where a sum is almost zero, rounding decides on which side of the kink it lies.
+    assume(slope == 1 or nearest_to_kink(module, images) > 3e-6)
     results, gradients = both(module, images)
     assert far(results) < 1e-4
     assert far(gradients) < 1e-4
@@ -197,7 +212,7 @@ def test_a_kernel_that_computes_something_else_is_not_used(monkeypatch):
 @pytest.fixture
 def bench(tiny, registry):
     planned = plan(read(tiny), registry, profile="other", settings=["training.steps=12"])
-    return Bench(planned, registry, COMPILED)
+    return PairedData(planned, registry, COMPILED)
 
 
 @built
