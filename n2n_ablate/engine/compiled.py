@@ -74,9 +74,9 @@ def kernel() -> Kernel:
         library = _declare(ctypes.CDLL(str(built[0])))
     except (OSError, AttributeError) as error:
         return Kernel("", f"it cannot be loaded: {error}")
-    error = _self_check(library)
-    if not error < _ROUNDING:  # also if it is NaN
-        return Kernel("", f"it disagrees with torch on this machine (by {error:.1e})")
+    difference = _self_check(library)
+    if not difference < _ROUNDING:  # also if it is NaN
+        return Kernel("", f"it disagrees with torch on this machine (by {difference:.1e})")
     return Kernel(instructions, "", library)
 
 
