@@ -4,15 +4,14 @@ Repeated confidence intervals (Jennison and Turnbull, 1989): at every analysis t
 little wider than those of a study of this size, so that all of them hold at once. A verdict read off
 any of them is as safe as one at the end, and a contrast may be dropped once it is decided.
 
-What has to be fixed before the first image: the most images, the size of the family, and the order
-of the images, which must not depend on what they show. Sizes of later analyses may change, as long
-as that does not depend on the differences.
+What has to be fixed before the first image: the sizes, the size of the family, and the order of the
+images, which must not depend on what they show.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from n2n_ablate.stats.boundaries import critical_values, squared
 from n2n_ablate.stats.intervals import LEVEL
@@ -55,48 +54,14 @@ class InterimDesign:
             msg = f"interim analyses at {self.sizes} images: sizes must rise from 2 or more; (4, 8, 16) works"
             raise ValueError(msg)
 
-    def critical(self, before: tuple[int, ...], n: int, *, last: bool) -> tuple[float, float]:
-        """Return half-widths of both intervals in standard errors, for differences and equivalence.
-
-        Args:
-            before: Images that the contrast had at each earlier analysis, where that was not as
-                planned because fits failed. One that had no more than the one before it spent no
-                error and does not count.
-            n: Images that it has now.
-            last: Whether no further analysis is planned: what is left of the error is spent then.
-
-        Returns:
-            Infinite if there are no more images than before, or more than planned.
-        """
-        earlier = _rising(before)
-        if n < 2 or n > self.sizes[-1] or (earlier and n <= earlier[-1]):
-            return math.inf, math.inf
+    @cached_property
+    def critical(self) -> tuple[tuple[float, float], ...]:
+        """Half-widths of both intervals at every analysis, in standard errors: difference, equivalence."""
         share = self.alpha / max(1, self.size)
-        both = (
-            _critical((*earlier, n), self.sizes[-1], error, last) for error in (share, 2 * share)
-        )
-        difference, equivalence = both
-        return difference, equivalence
-
-    def planned(self) -> list[tuple[float, float]]:
-        """Return these half-widths for every analysis, all as planned."""
-        return [
-            self.critical(self.sizes[:index], n, last=n == self.sizes[-1])
-            for index, n in enumerate(self.sizes)
-        ]
+        both = [_critical(self.sizes, error) for error in (share, 2 * share)]
+        return tuple(zip(*both, strict=True))
 
 
-def _critical(sizes: tuple[int, ...], most: int, error: float, last: bool) -> float:
-    spent = [squared(size / most, error) for size in sizes]
-    if last:
-        spent[-1] = error
-    return critical_values(sizes, tuple(spent))[-1]
-
-
-def _rising(sizes: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the sizes of the analyses that had new images and an interval."""
-    kept: list[int] = []
-    for size in sizes:
-        if size > (kept[-1] if kept else 1):
-            kept.append(size)
-    return tuple(kept)
+@lru_cache(maxsize=256)
+def _critical(sizes: tuple[int, ...], error: float) -> tuple[float, ...]:
+    return critical_values(sizes, tuple(squared(size / sizes[-1], error) for size in sizes))

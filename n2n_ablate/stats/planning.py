@@ -18,7 +18,7 @@ from n2n_ablate.stats.verdicts import EQUIVALENT, Levels, decide
 POWER = 0.8
 SPREAD_LEVEL = 0.8
 
-FEWEST = 4
+FEWEST_TO_PLAN = 4
 """Values below which their spread says too little to plan with."""
 
 MANY = 100_000
