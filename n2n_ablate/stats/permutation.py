@@ -11,7 +11,7 @@ import numpy as np
 EXACT = 16
 """Images up to which every pattern of signs is tried."""
 
-_DRAWS = 9_999
+_DRAWS = 19_999
 _BATCH = 4_000_000  # signs in memory at a time
 _ROUNDING = 1e-9  # relative: sums of the same numbers in another order
 
@@ -31,7 +31,9 @@ class SignFlip:
     exact: bool
 
 
-def sign_flip(gaps: Sequence[float] | np.ndarray, *, draws: int = _DRAWS, seed: int = 0) -> SignFlip:
+def sign_flip(
+    gaps: Sequence[float] | np.ndarray, *, draws: int = _DRAWS, seed: int = 0
+) -> SignFlip:
     """Test whether differences are symmetric about zero, by flipping their signs.
 
     It assumes no normal distribution, only that under the null hypothesis a difference is as
