@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from n2n_ablate.components.optional import declared as declared_of
 from n2n_ablate.components.parameters import Domain
 from n2n_ablate.components.recipe import canonical, resolved
-from n2n_ablate.components.spec import Part, Value
+from n2n_ablate.components.spec import ComponentSpec, Value
 from n2n_ablate.errors import AblateError, StudyError, nearest
 from n2n_ablate.registry import Registry
 from n2n_ablate.study import limits
@@ -51,7 +51,7 @@ class Plan:
     whole: frozenset[str]
     conditions: tuple[Condition, ...]
     contrasts: tuple[str, ...]
-    metrics: Mapping[str, Part]
+    metrics: Mapping[str, ComponentSpec]
     settings: tuple[str, ...] = ()
     confirming: bool = False
     before: tuple[str, ...] = ()
@@ -253,7 +253,7 @@ def _plan(
     )
 
 
-def _scale(registry: Registry, part: Part) -> Scale:
+def _scale(registry: Registry, part: ComponentSpec) -> Scale:
     metric = registry.build("metric", part.name, part.parameters)
     unit, higher = declared_of(metric, "unit", ""), declared_of(metric, "higher_is_better", True)
     return Scale(str(unit), bool(higher))
@@ -262,7 +262,11 @@ def _scale(registry: Registry, part: Part) -> Scale:
 def _condition(condition: Condition, noise: Mapping[str, Value], registry: Registry) -> Condition:
     part = condition.noise
     if "" in noise:
-        part = noise[""] if isinstance(noise[""], Part) else Part.read(noise[""], "--set noise")
+        part = (
+            noise[""]
+            if isinstance(noise[""], ComponentSpec)
+            else ComponentSpec.read(noise[""], "--set noise")
+        )
     for path, value in noise.items():
         part = part.replace(path, value) if path else part
     label = str(part) if noise else condition.label
