@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
 from n2n_ablate.errors import ImageError
+from n2n_ablate.files import make_folders, remove_leftovers, replacing
 
 SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".webp")
 
@@ -28,22 +30,27 @@ def write(path: Path, pixels: Tensor, *, bits: int = 8) -> None:
     top = 65535 if bits > 8 else 255
     samples = np.rint(array * top).astype(np.uint16 if bits > 8 else np.uint8)
     samples = samples[..., 0] if samples.shape[-1] == 1 else samples
-    suffix = path.suffix.lower()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if suffix in (".tif", ".tiff"):
-            import tifffile
-
-            tifffile.imwrite(path, samples)
-        elif bits > 8:
-            _write_png16(path, samples)
-        else:
-            from PIL import Image as Pillow
-
-            Pillow.fromarray(samples).save(path)
+        make_folders(path.parent)
+        remove_leftovers(path.parent)
+        with replacing(path) as made:
+            _encode(made, samples)
     except OSError as error:
         msg = f"'{path}' cannot be written: {error.strerror or error}"
         raise ImageError(msg) from error
+
+
+def _encode(path: Path, samples: np.ndarray) -> None:
+    if path.suffix.lower() in (".tif", ".tiff"):
+        import tifffile
+
+        tifffile.imwrite(path, samples)
+    elif samples.dtype == np.uint16:
+        _write_png16(path, samples)
+    else:
+        from PIL import Image as Pillow
+
+        Pillow.fromarray(samples).save(path)
 
 
 def check_writable(path: Path, *, bits: int) -> None:
@@ -60,11 +67,18 @@ def check_writable(path: Path, *, bits: int) -> None:
         )
         raise ImageError(msg)
     try:
-        usable = not path.is_dir() and (path.parent.is_dir() or not path.parent.exists())
-    except (OSError, ValueError):  # a name that no file can have
-        usable = False
-    if not usable:
-        msg = f"'{path}' cannot be written: give a file in a folder"
+        home = next(folder for folder in path.absolute().parents if folder.exists())
+        usable = (path.is_file() or not path.exists()) and home.is_dir()
+        allowed = not usable or os.access(home, os.W_OK)
+    except (
+        OSError,
+        ValueError,
+    ) as error:  # a name that no file can have, a folder of somebody else
+        msg = f"'{path}' cannot be written: {getattr(error, 'strerror', None) or error}"
+        raise ImageError(msg) from error
+    if not usable or not allowed:
+        why = "give a file in a folder" if not usable else f"the folder '{home}' is read-only"
+        msg = f"'{path}' cannot be written: {why}"
         raise ImageError(msg)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from n2n_ablate.analysis import StudyResult, TrialResult, Yardsticks
 from n2n_ablate.analysis.header import Header, ImageRef
 from n2n_ablate.errors import StoreError
-from n2n_ablate.storage.fit_store import make_folder, write_whole
+from n2n_ablate.files import make_folders, read_file, write_whole
 from n2n_ablate.storage.invocation import Invocation
 from n2n_ablate.storage.journal import FORMAT, Contents, Entry, header_from, read
 from n2n_ablate.storage.output import Output
@@ -91,7 +91,7 @@ class Journal:
         folder = output.root / "studies" / plan.study.name
         self.path = folder / f"{plan.profile.name}-{key}.jsonl"
         try:
-            make_folder(folder)
+            make_folders(folder)
         except OSError as error:
             msg = f"the journal '{self.path}' cannot be written: {error.strerror}"
             raise StoreError(msg) from error
@@ -162,8 +162,9 @@ class Journal:
             if not self.path.exists():
                 write_whole(self.path, text)
                 return
+            whole = _whole(read_file(self.path))
             with self.path.open("r+b") as file:
-                file.truncate(_whole(file.read()))  # a line that a crash cut short
+                file.truncate(whole)  # a line that a crash cut short
                 file.seek(0, os.SEEK_END)
                 file.write(text)
                 file.flush()
