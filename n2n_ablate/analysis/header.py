@@ -55,14 +55,14 @@ class Header:
         return replace(self, confirmed=confirmed)
 
 
-def header_of(bench: PairedData, looks: tuple[int, ...] = ()) -> Header:
-    """Return what the trials on a bench share; `looks` as in `Header`."""
+def header_of(paired_data: PairedData, looks: tuple[int, ...] = ()) -> Header:
+    """Return what the trials on the same data share; `looks` as in `Header`."""
     return Header(
-        plan=bench.plan,
-        images=tuple(map(_mark, bench.images)),
-        steps=bench.steps(bench.plan.baseline.recipe),
-        device=bench.machine.type,
-        precision=bench.machine.precision,
+        plan=paired_data.plan,
+        images=tuple(map(_mark, paired_data.images)),
+        steps=paired_data.steps(paired_data.plan.baseline.recipe),
+        device=paired_data.machine.type,
+        precision=paired_data.machine.precision,
         folder=str(Path.cwd()),
         looks=looks,
     )

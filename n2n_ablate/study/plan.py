@@ -242,20 +242,20 @@ def _plan(
         whole=whole,
         conditions=tuple(_condition(item, noise, registry) for item in study.conditions),
         contrasts=() if effects else study.contrasts or tuple(names),
-        metrics={name: resolved(registry, "metric", part) for name, part in study.metrics.items()},
+        metrics={name: resolved(registry, "metric", spec) for name, spec in study.metrics.items()},
         effects=effects,
     )
 
 
 def _condition(condition: Condition, noise: Mapping[str, Value], registry: Registry) -> Condition:
-    part = condition.noise
+    spec = condition.noise
     if "" in noise:
-        part = (
+        spec = (
             noise[""]
             if isinstance(noise[""], ComponentSpec)
             else ComponentSpec.read(noise[""], "--set noise")
         )
     for path, value in noise.items():
-        part = part.replace(path, value) if path else part
-    label = str(part) if noise else condition.label
-    return Condition(resolved(registry, "noise", part), label)
+        spec = spec.replace(path, value) if path else spec
+    label = str(spec) if noise else condition.label
+    return Condition(resolved(registry, "noise", spec), label)

@@ -13,7 +13,7 @@ from safetensors.numpy import save
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.engine import FitResult
-from n2n_ablate.engine.arrays import apart
+from n2n_ablate.engine.arrays import to_arrays
 from n2n_ablate.engine.identity import Fingerprints, stream
 from n2n_ablate.errors import BusyError, StoreError, StoreUnavailableError
 from n2n_ablate.registry.source import source_digest
@@ -137,7 +137,7 @@ def test_a_flipped_bit_never_gives_another_result(store, tmp_path, block):
 
 
 def test_a_file_from_before_the_checksum_covered_everything_is_read(store):
-    about, arrays = apart(result())
+    about, arrays = to_arrays(result())
     sums = {
         "rest": "8b253896282d0374b8c7ed5b801c897c",
         "denoised": "c380fdec47bf989299ca65927b9c873e",
