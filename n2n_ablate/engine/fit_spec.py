@@ -34,15 +34,14 @@ class FitSpec:
     seed: int
     image: str
 
-    def key(self, prints: Fingerprints, device_type: str, precision: str) -> str:
+    def key(self, prints: Fingerprints, computation: str) -> str:
         """Return the identity of the fit; see `Fingerprints.fit_key`."""
         return prints.fit_key(
             image_digest=self.image,
             noise=self.noise,
             recipe=self.recipe,
             seed=self.seed,
-            device_type=device_type,
-            precision=precision,
+            computation=computation,
             metrics=self.metrics,
         )
 

@@ -14,7 +14,7 @@ from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.source import source_digest
 
-ENGINE = 3
+ENGINE = 4
 """Raise by one with every change of the engine that can change a result."""
 
 
@@ -79,8 +79,7 @@ class Fingerprints:
         noise: ComponentSpec | None,
         recipe: Recipe,
         seed: int,
-        device_type: str,
-        precision: str,
+        computation: str,
         metrics: Mapping[str, ComponentSpec],
     ) -> str:
         """Return the identity of a fit, 32 hexadecimal digits.
@@ -90,8 +89,7 @@ class Fingerprints:
             noise: The noise model with every parameter, None for an image that is noisy already.
             recipe: The recipe with every parameter written out.
             seed: The fit's seed.
-            device_type: `cpu` or `cuda`.
-            precision: `fp32`, `tf32` or `bf16`.
+            computation: See `Machine.computation`.
             metrics: What is measured.
         """
         everything = {
@@ -100,8 +98,7 @@ class Fingerprints:
             "seed": seed,
             "engine": ENGINE,
             "torch": torch_version(),
-            "device": device_type,
-            "precision": precision,
+            "computation": computation,
         }
         return hashlib.sha256(canonical(everything).encode()).hexdigest()[:32]
 

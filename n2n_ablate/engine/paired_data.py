@@ -186,7 +186,7 @@ class PairedData:
         noise = sample.condition.noise
         spec = FitSpec(recipe, noise, self.plan.metrics, sample.seed, sample.image.digest)
         return spec.fit(
-            spec.key(self._prints, self.machine.type, self.machine.precision),
+            spec.key(self._prints, self.machine.computation),
             sample.noisy,
             sample.image.pixels,
             {**parts, "noise": self._noises[sample.condition.label], "metrics": self._metrics},

@@ -145,7 +145,7 @@ def _fit(
                 f"{theirs} here. Install the same version on every machine."
             )
             raise ExecutorError(msg)
-    key = spec.key(prints, machine.type, machine.precision)
+    key = spec.key(prints, machine.computation)
     if key != item["key"]:  # whatever the comparisons above do not know
         msg = f"it would train another fit ({key} instead of {item['key']})"
         raise ExecutorError(msg)

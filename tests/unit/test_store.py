@@ -282,8 +282,7 @@ def key(registry, **changes):
         "noise": ComponentSpec("gaussian", {"sigma": 25.0}),
         "recipe": BASE,
         "seed": 0,
-        "device_type": "cpu",
-        "precision": "fp32",
+        "computation": "cpu fp32",
         "metrics": {"psnr": ComponentSpec("psnr")},
     }
     return Fingerprints(registry).fit_key(**(usual | changes))
@@ -297,8 +296,8 @@ def test_everything_that_can_change_a_fit_changes_its_key(registry):
         key(registry, noise=None),
         key(registry, recipe=BASE.replace("sampler.center", 0.02)),
         key(registry, seed=1),
-        key(registry, device_type="cuda"),
-        key(registry, precision="bf16"),
+        key(registry, computation="cuda fp32"),
+        key(registry, computation="cpu fp32 compiled"),
     }
     assert len(keys) == 8
     assert key(registry) == key(registry)
