@@ -14,7 +14,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from n2n_ablate.engine.arrays import apart, together
+from n2n_ablate.engine.arrays import from_arrays, to_arrays
 from n2n_ablate.engine.fit import FitResult
 from n2n_ablate.errors import StoreError
 from n2n_ablate.files import make_folders, write_whole
@@ -67,7 +67,7 @@ class FitStore:
         Raises:
             StoreError: The file cannot be written, for instance because the disk is full.
         """
-        about, arrays = apart(result)
+        about, arrays = to_arrays(result)
         text = json.dumps(about)
         rest, image = _sums(text, arrays)
         notes = {_FIT: text, _REST: rest, _IMAGE: image}
@@ -140,7 +140,7 @@ def _checked(
     about = json.loads(notes[_FIT])
     sums, written = _sums(notes[_FIT], arrays), (notes[_REST], notes[_IMAGE])
     whole = about["key"] == key and sums[0] == written[0]
-    return (together(about, arrays) if whole else None), sums[1] == written[1]
+    return (from_arrays(about, arrays) if whole else None), sums[1] == written[1]
 
 
 def _sums(text: str, arrays: Mapping[str, np.ndarray]) -> tuple[str, str]:

@@ -239,7 +239,7 @@ class MlflowStore:
     def _opening(self) -> contextlib.AbstractContextManager[None]:
         if is_server(self.uri):
             return contextlib.nullcontext()
-        return self._output.opening(self._waits(self.uri))
+        return self._output.opening(self._waits, sqlite_file(self.uri))
 
     def _waits(self, message: str) -> None:
         if not self._noted:
