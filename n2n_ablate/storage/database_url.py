@@ -5,19 +5,21 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-import sqlalchemy
-
 from n2n_ablate.errors import ABSENT, StoreError, no_file
 
 
 def sqlite_url(file: Path) -> str:
     """Return the address of an SQLite database, whatever characters its path has."""
+    import sqlalchemy  # late: `--help` does not need it
+
     url = sqlalchemy.URL.create("sqlite", database=str(file))
     return url.render_as_string(hide_password=False)
 
 
 def sqlite_file(url: str) -> Path | None:
     """Return the file of an SQLite database; None for others, for one in memory, and for no address."""
+    import sqlalchemy
+
     try:
         parsed = sqlalchemy.make_url(url)
     except (sqlalchemy.exc.ArgumentError, ValueError):
