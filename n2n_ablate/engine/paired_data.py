@@ -7,7 +7,6 @@ import copy
 import hashlib
 import importlib.util
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -21,19 +20,10 @@ from n2n_ablate.engine.faults import ComponentError, finite, steps_of
 from n2n_ablate.engine.identity import Fingerprints, generator
 from n2n_ablate.errors import PLUGIN_EXCEPTIONS, AblateError, ImageError
 from n2n_ablate.images import Image, collect
+from n2n_ablate.records import NoisySample
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.blame import blamed, require_readable
 from n2n_ablate.study import Condition, Plan
-
-
-@dataclass(frozen=True, eq=False)
-class NoisySample:
-    """One noisy image: a clean image under one condition with one seed."""
-
-    condition: Condition
-    image: Image
-    seed: int
-    noisy: Tensor
 
 
 class PairedData:
