@@ -20,6 +20,7 @@ from n2n_ablate.runner.plan_runner import PlanRunner, score_of
 from n2n_ablate.runner.searching import search_on
 from n2n_ablate.runner.trainer import Trainer
 from n2n_ablate.storage.fit_store import FitStore
+from n2n_ablate.storage.held_out_uses import earlier_confirmations
 from n2n_ablate.storage.invocation import Invocation
 from n2n_ablate.storage.journal_writer import Journal
 from n2n_ablate.storage.output import Output
@@ -65,18 +66,21 @@ class Runner:
             self.audience,
             refit=self.refit,
         )
-        self._journal = Journal(self.output, self.plan, self.bench.key)
         raced = self.race is not None and self.confirm_bench is None
+        if raced:
+            self.bench = self.bench.shuffled()
+        elif self.race is not None and self.confirm_bench is not None:
+            self.confirm_bench = self.confirm_bench.shuffled()
+            sizes_for(self.confirm_bench)  # too few are named at once
+        self._journal = Journal(self.output, self.plan, self.bench.key)
         self._stage = PlanRunner(
             self.bench,
             self._trainer,
             self._journal.study,
             self.audience,
-            sizes_for(len(self.bench.images)) if raced else (),
+            sizes_for(self.bench) if raced else (),
         )
         self._confirming: PlanRunner | None = None
-        if self.race is not None and self.confirm_bench is not None:
-            sizes_for(len(self.confirm_bench.images))  # too few are told at once
 
     @property
     def result(self) -> StudyResult:
@@ -88,8 +92,8 @@ class Runner:
     def header(self) -> Header:
         """What the trials share, with that of the confirmation once it has begun."""
         later = self._confirming
-        own = header_of(self.bench, self._stage.sizes)
-        return own.with_confirmed(header_of(later.bench, later.sizes)) if later else own
+        own = self._stage.header
+        return own.with_confirmed(later.header) if later else own
 
     @property
     def trained(self) -> int:
@@ -140,9 +144,12 @@ class Runner:
             self.audience.note("nothing to confirm: no contrast, and no trial above the baseline")
             return
         bench = bench.with_plan(plan)
-        sizes = sizes_for(len(bench.images)) if self.race is not None else ()
-        section = self._journal.confirmation(header_of(bench, sizes))
-        stage = PlanRunner(bench, self._trainer, section, self.audience, sizes)
+        sizes = sizes_for(bench) if self.race is not None else ()
+        earlier = earlier_confirmations(
+            self.output.root, header_of(bench, sizes), self._journal.confirmed
+        )
+        section = self._journal.confirmation(header_of(bench, sizes, earlier))
+        stage = PlanRunner(bench, self._trainer, section, self.audience, sizes, earlier)
         self._confirming = stage
         self.audience.confirmation_started(plan, *stage.size)
         stage.begin()
@@ -150,6 +157,8 @@ class Runner:
 
     def _ranked(self) -> list[Trial]:
         """Return the study's trials without a failure, best first."""
-        scores = [(score_of(item), item.trial) for item in self._stage.result.trials]
+        metric = self.plan.study.decide
+        sign = 1 if self.plan.scales[metric].higher_is_better else -1
+        scores = [(score_of(item, metric), item.trial) for item in self._stage.result.trials]
         whole = [(score, trial) for score, trial in scores if math.isfinite(score)]
-        return [trial for _, trial in sorted(whole, key=lambda pair: -pair[0])]
+        return [trial for _, trial in sorted(whole, key=lambda pair: -sign * pair[0])]

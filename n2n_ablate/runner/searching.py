@@ -18,9 +18,9 @@ _TRIES = 20  # places a search may name in vain before it is believed to have no
 
 def search_on(stage: PlanRunner, search: Search, registry: Registry) -> None:
     """Run the trials of a search that the plan has budget for, those of earlier commands first."""
-    plan = stage.plan
+    plan, metric = stage.plan, stage.plan.study.decide
     for result in stage.result.trials:
-        search.know(result.trial.name, result.trial.values, score_of(result))
+        search.know(result.trial.name, result.trial.values, score_of(result, metric))
     wanted = plan.searched
     for asked in search.finished()[:wanted]:
         stage.run([plan.search_trial(asked.values, registry)])
@@ -37,7 +37,7 @@ def search_on(stage: PlanRunner, search: Search, registry: Registry) -> None:
             return
         results = stage.run([trial for _, trial in places])
         for (asked, _), result in zip(places, results, strict=True):
-            search.tell(asked, score_of(result))
+            search.tell(asked, score_of(result, metric))
         wanted -= len(places)
 
 
