@@ -13,7 +13,7 @@ from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.analysis.records import Caveat
 from n2n_ablate.errors import StudyError
 from n2n_ablate.report.screen.console import Plain
-from n2n_ablate.runner.interim import Race
+from n2n_ablate.runner.interim import RaceOptions
 from n2n_ablate.runner.session import race_of
 from n2n_ablate.storage import reopen
 
@@ -51,7 +51,7 @@ def run_once(tmp_path_factory):
         plain = drawn.opened()
         result = plain.run()
         shutil.rmtree(folder / "mlruns")
-        runner = drawn.opened(race=Race())
+        runner = drawn.opened(race=RaceOptions())
         return folder, runner, runner.run(), (plain, result)
 
 
@@ -115,14 +115,14 @@ def test_a_race_says_the_same_when_it_is_opened_again(raced):
 def test_a_race_that_is_stopped_goes_on_to_the_same_verdicts(run_once, home, fits):
     expected = contrasts(run_once[2].confirmed)
     with pytest.raises(KeyboardInterrupt):
-        drawn.opened(race=Race(), view=drawn.Stops(confirming=True, fits=fits)).run()
+        drawn.opened(race=RaceOptions(), view=drawn.Stops(confirming=True, fits=fits)).run()
     left = reopen.reopen(Path("mlruns"), "drawn").result.confirmed
     for name, record in contrasts(left).items():
         if record.interim:
             assert record.interim.number <= expected[name].interim.number
         else:
             assert record.verdict == "withheld"
-    found = drawn.opened(race=Race()).run().confirmed
+    found = drawn.opened(race=RaceOptions()).run().confirmed
     assert contrasts(found) == expected
     assert given(found) == given(run_once[2].confirmed)
 
@@ -131,7 +131,7 @@ def test_a_budget_begins_no_batch_that_would_pass_it(home, run_once):
     listener = drawn.Listens()
     slow = drawn.Drawn(seconds=0.05)
     # 7 trials on 4 images, then 4 on 6: 2.6 s. The next analysis would cost 6 fits more.
-    runner = drawn.opened(race=Race(budget=2.7), view=listener, executor=slow)
+    runner = drawn.opened(race=RaceOptions(budget=2.7), view=listener, executor=slow)
     short = runner.run().confirmed
     assert "the budget ends before an interim analysis at" in "".join(listener.notes)
     assert given(short).get("baseline", 0) < 12
@@ -150,7 +150,7 @@ def test_without_a_race_no_error_is_spent_on_interim_analyses(run_once):
 
 def test_a_study_without_a_search_races_on_its_own_images(folder):
     drawn.prepare(folder, drawn.photo, seen=9, held=1, text=drawn.without_a_search())
-    runner = drawn.opened(race=Race())
+    runner = drawn.opened(race=RaceOptions())
     result = runner.run()
     assert runner.header.interim_sizes == (6, 9)
     assert given(result) == {
@@ -171,14 +171,14 @@ def test_a_study_without_a_search_races_on_its_own_images(folder):
 def test_a_contrast_that_lost_images_is_withheld_and_gets_no_more(folder, failing, reason):
     drawn.prepare(folder, drawn.photo, seen=12, held=1, text=drawn.without_a_search())
     centre = {"baseline": 0.01, "sampler.center=0.1": 0.1}[failing]
-    session = drawn.opened(race=Race())
-    late = {float(sample.noisy.sum()) for sample in session.bench.samples[6:8]}
+    session = drawn.opened(race=RaceOptions())
+    late = {float(sample.noisy.sum()) for sample in session.paired_data.samples[6:8]}
 
     def result(fit):
         lost = float(fit.noisy.sum()) in late and getattr(fit.sampler, "center", None) == centre
         return drawn.failed(fit) if lost else drawn.drawn(fit)
 
-    runner = drawn.opened(race=Race(), executor=drawn.Drawn(result=result), view=Told())
+    runner = drawn.opened(race=RaceOptions(), executor=drawn.Drawn(result=result), view=Told())
     record = contrasts(runner.run())["sampler.center=0.1"]
     assert (record.verdict, record.reason) == ("withheld", reason)
     assert (record.interim.number, record.interim.decided, record.n_images) == (2, True, 6)
@@ -189,7 +189,9 @@ def test_a_contrast_that_lost_images_is_withheld_and_gets_no_more(folder, failin
 
 def test_the_best_of_a_race_is_best_on_the_images_that_all_have(folder):
     drawn.prepare(folder, drawn.photo, seen=12, held=1, text=drawn.without_a_search())
-    order = [float(sample.noisy.sum()) for sample in drawn.opened(race=Race()).bench.samples]
+    order = [
+        float(sample.noisy.sum()) for sample in drawn.opened(race=RaceOptions()).paired_data.samples
+    ]
     spread = [1, -1] * 6
 
     def result(fit):
@@ -198,7 +200,7 @@ def test_the_best_of_a_race_is_best_on_the_images_that_all_have(folder):
         gain = {0.2: 1 + 0.02 * spread[at], 0.1: 0.35 + 0.3 * spread[at]}.get(centre, 0)
         return drawn.given(fit, (24 if at < 6 else 32) + gain)
 
-    result = drawn.opened(race=Race(), executor=drawn.Drawn(result=result)).run()
+    result = drawn.opened(race=RaceOptions(), executor=drawn.Drawn(result=result)).run()
     assert given(result)["sampler.center=0.2"] < given(result)["sampler.center=0.1"]
     best = analyse(result).best
     assert (best.name, best.highest, best.support) == (*["sampler.center=0.2"] * 2, "declared")
@@ -213,9 +215,9 @@ def test_the_best_of_a_race_is_best_on_the_images_that_all_have(folder):
 
 def test_a_race_needs_declared_contrasts_that_run(home):
     with pytest.raises(StudyError, match="is a search without a confirmation"):
-        drawn.opened(race=Race(), images=["seen"])
+        drawn.opened(race=RaceOptions(), images=["seen"])
     with pytest.raises(StudyError, match="at least 2 images of different scenes"):
-        drawn.opened(race=Race(), images=["seen"], confirm_images=["held/00.png"])
+        drawn.opened(race=RaceOptions(), images=["seen"], confirm_images=["held/00.png"])
 
 
 @pytest.mark.parametrize(
