@@ -28,13 +28,13 @@ class RaceOptions:
     budget: float | None = None
 
 
-def sizes_for(bench: PairedData) -> tuple[int, ...]:
-    """Return the images at each interim analysis of a race, whole scenes of a shuffled bench.
+def sizes_for(paired_data: PairedData) -> tuple[int, ...]:
+    """Return the images at each interim analysis of a race, whole scenes of a shuffled paired_data.
 
     Raises:
         StudyError: They are too few.
     """
-    scenes = [getattr(image, "scene", image.name) for image in bench.images]
+    scenes = [getattr(image, "scene", image.name) for image in paired_data.images]
     counts = Counter(scenes)
     if len(counts) < 2:
         msg = f"--until-settled needs at least 2 images of different scenes, got {len(counts)}"
