@@ -100,9 +100,13 @@ def read_file(path: Path) -> bytes:
         OSError: It cannot be read, with a reason that may follow its name.
     """
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with os.fdopen(handle, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise OSError(errno.EINVAL, no_file(path), str(path))
+    except OSError:
+        os.close(handle)
+        raise
+    with os.fdopen(handle, "rb") as file:
         return file.read()
 
 

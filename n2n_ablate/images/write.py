@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -67,19 +68,22 @@ def check_writable(path: Path, *, bits: int) -> None:
         )
         raise ImageError(msg)
     try:
-        home = next(folder for folder in path.absolute().parents if folder.exists())
-        usable = (path.is_file() or not path.exists()) and home.is_dir()
-        allowed = not usable or os.access(home, os.W_OK)
-    except (
-        OSError,
-        ValueError,
-    ) as error:  # a name that no file can have, a folder of somebody else
-        msg = f"'{path}' cannot be written: {getattr(error, 'strerror', None) or error}"
-        raise ImageError(msg) from error
-    if not usable or not allowed:
-        why = "give a file in a folder" if not usable else f"the folder '{home}' is read-only"
+        why = _obstacle(path)
+    except (OSError, ValueError) as error:  # no file can be called so; a folder of somebody else
+        why = getattr(error, "strerror", None) or str(error)
+    if why:
         msg = f"'{path}' cannot be written: {why}"
         raise ImageError(msg)
+
+
+def _obstacle(path: Path) -> str:
+    """Return what keeps a file from being written, empty if nothing does."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        path.stat()
+    home = next(folder for folder in path.absolute().parents if folder.exists())
+    if (path.exists() and not path.is_file()) or not home.is_dir():
+        return "give a file in a folder"
+    return "" if os.access(home, os.W_OK) else f"the folder '{home}' is read-only"
 
 
 def _write_png16(path: Path, samples: np.ndarray) -> None:
