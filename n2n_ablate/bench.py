@@ -14,15 +14,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from n2n_ablate.errors import FOREIGN, AblateError, ImageError
-from n2n_ablate.fit import Fit, Machine, Order, try_out, try_step, window_of
-from n2n_ablate.fit.faults import FaultError, finite, steps_of
+from n2n_ablate import watchdog
+from n2n_ablate.errors import ImageError
+from n2n_ablate.fit import Fit, Machine, Order, dry_run, window_of
+from n2n_ablate.fit.dry_run import named
+from n2n_ablate.fit.faults import finite, steps_of
 from n2n_ablate.identity import Fingerprints, generator
 from n2n_ablate.images import Image, collect
 from n2n_ablate.part import Part
 from n2n_ablate.recipe import Recipe
 from n2n_ablate.registry import Registry
-from n2n_ablate.registry.blame import blamed, require_readable
+from n2n_ablate.registry.entry import component_context, require_readable
 from n2n_ablate.study import Condition, Plan
 
 
@@ -72,6 +74,7 @@ class Bench:
             for seed in plan.profile.seeds
         ]
         self._cut: set[tuple[Part, torch.Size, tuple[int, int]]] = set()
+        self._stepped: set[tuple[str, Part]] = set()
 
     @cached_property
     def key(self) -> str:
@@ -103,38 +106,38 @@ class Bench:
     def steps(self, recipe: Recipe) -> int:
         """Return how many steps a recipe trains."""
         part = recipe.parts["training"]
-        with self._named(recipe):
+        with named(recipe.entries(self._registry)):
             return steps_of(self._registry.build("training", part.name, part.parameters))
 
     def check(self, recipe: Recipe) -> None:
-        """Try a recipe's sampler on every image shape, before anything is trained.
+        """Try a recipe before anything is trained: its sampler on every image shape, and one step.
 
-        Recipes that share a sampler share its trial: here it sees the same image again. Of the
-        baseline, without which no trial says anything, everything else is tried too, and the metrics.
-        Another recipe that cannot be trained costs its own fits.
+        What was tried in another recipe is not tried again: a sampler on the same image, a step
+        with components that have all done one. With the baseline the metrics are tried too.
 
         Raises:
             ImageError: An image is too small for the sampler, or too large for the memory.
             PluginError: A component fails, or the views cannot be trained on.
         """
+        entries = recipe.entries(self._registry)
         for kind, component in recipe.build(self._registry).items():
-            require_readable(self._registry.get(kind, recipe.parts[kind].name), component)
+            require_readable(entries[kind], component)
         by_shape = {subject.noisy.shape: subject for subject in self.subjects}
-        entry = self._registry.get("sampler", recipe.parts["sampler"].name)
         fits = self.fits(recipe, list(by_shape.values()))
         for shape, fit in zip(by_shape, fits, strict=True):
             try:
-                with self._named(recipe), _one_thread():
-                    place = (recipe.parts["sampler"], shape, window_of(fit))
-                    try_out(fit, entry, self.machine, cut=place not in self._cut)
-                self._cut.add(place)
+                with named(entries), _one_thread():
+                    cut = (recipe.parts["sampler"], shape, window_of(fit))
+                    new = set(recipe.parts.items()) - self._stepped
+                    dry_run(fit, entries, self.machine, split=cut not in self._cut, step=bool(new))
+                self._cut.add(cut)
+                self._stepped |= new
             except ImageError as error:
                 name = next(image.name for image in self.images if image.pixels.shape == shape)
                 msg = f"image '{name}': {error}"
                 raise ImageError(msg) from error
         if recipe == self.plan.baseline.recipe:
-            with self._named(recipe), _one_thread():
-                try_step(fits[0], self.machine)
+            with _one_thread():
                 self.measure(self.subjects[0].noisy, self.subjects[0])
 
     def measure(self, denoised: Tensor, subject: Subject) -> dict[str, float]:
@@ -144,7 +147,12 @@ class Bench:
             PluginError: A metric fails, or gives no finite number.
         """
         clean, noisy = subject.image.pixels, subject.noisy
-        with self._named(self.plan.baseline.recipe):
+        entries = {
+            f"metric:{name}": self._registry.get("metric", part.name)
+            for name, part in self.plan.metrics.items()
+        }
+        seconds = watchdog.seconds_for(*noisy.shape[-2:])
+        with named(entries), watchdog.time_limit(seconds, "a metric"):
             return {
                 name: finite(metric, name, denoised, clean, noisy)
                 for name, metric in self._metrics.items()
@@ -170,17 +178,6 @@ class Bench:
             name: {place: _mean(values) for place, values in places.items()}
             for name, places in found.items()
         }
-
-    @contextlib.contextmanager
-    def _named(self, recipe: Recipe) -> Iterator[None]:
-        """Give what a component does wrong its name, file and line."""
-        try:
-            yield
-        except FaultError as error:
-            own, metrics = error.blame, self.plan.metrics
-            part = metrics[own.column] if own.kind == "metric" else recipe.parts[own.kind]
-            entry = self._registry.get(own.kind, part.name)
-            raise blamed(entry, error.seen, error.__cause__, own.method) from error
 
     def _fit(self, recipe: Recipe, parts: Mapping[str, object], subject: Subject) -> Fit:
         noise = subject.condition.noise
@@ -214,23 +211,20 @@ def noisy_image(registry: Registry, condition: Condition, image: Image, seed: in
     noise = registry.build("noise", condition.noise.name, condition.noise.parameters)
     entry = registry.get("noise", condition.noise.name)
     before = image.pixels.clone()
-    try:
+    seen = f"fails on image '{image.name}'"
+    seconds = watchdog.seconds_for(*before.shape[-2:])
+    with component_context(entry, seen, "apply", seconds):
         noisy: object = noise.apply(image.pixels, generator("noise", image.digest, seed))
-    except AblateError:
-        raise
-    except FOREIGN as error:
-        seen = f"fails on image '{image.name}': {error!r}"
-        raise blamed(entry, seen, error, "apply") from error
     if not torch.equal(before, image.pixels):
         seen = "writes into the clean image; it must copy it"
-        raise blamed(entry, seen, method="apply")
+        raise entry.error(seen, "apply")
     if not isinstance(noisy, Tensor) or noisy.shape != before.shape:
         got = tuple(noisy.shape) if isinstance(noisy, Tensor) else repr(noisy)[:80]
         seen = f"must return an image of the clean one's shape {tuple(before.shape)}, got {got}"
-        raise blamed(entry, seen, method="apply")
+        raise entry.error(seen, "apply")
     if lost := int((~noisy.isfinite()).sum()):
         seen = f"returns an image with {lost} of {noisy.numel()} values NaN or infinite"
-        raise blamed(entry, seen, method="apply")
+        raise entry.error(seen, "apply")
     return noisy.detach().float()
 
 

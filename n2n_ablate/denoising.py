@@ -9,9 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from n2n_ablate import watchdog
 from n2n_ablate.components import RECIPE_KINDS, declared
-from n2n_ablate.errors import FOREIGN, StoreError, StudyError
-from n2n_ablate.fit import Fit, Machine, fit_all, try_out
+from n2n_ablate.errors import AblateError, StoreError, StudyError
+from n2n_ablate.fit import Fit, Machine, dry_run, fit_all
 from n2n_ablate.fit.job import Listener
 from n2n_ablate.identity import generator, stream
 from n2n_ablate.images import Image
@@ -19,6 +20,7 @@ from n2n_ablate.journal import reopen
 from n2n_ablate.part import Part
 from n2n_ablate.recipe import Recipe
 from n2n_ablate.registry import Registry
+from n2n_ablate.registry.entry import component_context
 from n2n_ablate.results import StudyResult
 from n2n_ablate.results.best import choose
 from n2n_ablate.results.names import meant
@@ -123,7 +125,7 @@ def denoise(
         **parts,
     )
     # Too small or too large an image is told at once.
-    try_out(fit, registry.get("sampler", recipe.parts["sampler"].name), machine)
+    dry_run(fit, recipe.entries(registry), machine, step=False)
     (result,) = fit_all([fit], machine, listener, threads=_threads(image.pixels, machine))
     if result.denoised is None:
         hint = "" if result.passing else "Try a smaller rate: --set training.lr=0.0003"
@@ -146,13 +148,15 @@ def _without_truth(
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Take every metric that needs no clean image, with its defaults; one that fails costs itself."""
     figures, failed = {}, {}
+    seconds = watchdog.seconds_for(*noisy.shape[-2:])
     for name in registry.names("metric"):
         try:
             metric = registry.build("metric", name, {})
-            if not declared(metric, "full_reference", True):
-                figures[name] = float(metric.measure(denoised, noisy, noisy)[0])
-        except FOREIGN as error:  # anybody's code; the image is there already
-            failed[name] = f"{type(error).__name__}: {error}"
+            with component_context(registry.get("metric", name), "fails", "measure", seconds):
+                if not declared(metric, "full_reference", True):
+                    figures[name] = float(metric.measure(denoised, noisy, noisy)[0])
+        except AblateError as error:  # the image is there already
+            failed[name] = str(error)
     return figures, failed
 
 

@@ -8,8 +8,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _LONGEST = 1500  # characters of a message
-FOREIGN = (Exception, SystemExit)
-"""What a plugin may raise: it may even call `sys.exit`. Ctrl-C is not among it."""
 
 
 class AblateError(Exception):

@@ -10,14 +10,16 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
+from n2n_ablate import watchdog
 from n2n_ablate.bench import Bench
 from n2n_ablate.components import Training
-from n2n_ablate.errors import FOREIGN, PluginError
+from n2n_ablate.errors import AblateError, PluginError
 from n2n_ablate.fit import Fit, Machine, memory_of
 from n2n_ablate.fit.device import arithmetic
 from n2n_ablate.fit.train import train
 from n2n_ablate.fit.window import window_of
 from n2n_ablate.recipe import Recipe
+from n2n_ablate.registry.failures import describe
 from n2n_ablate.store import FitStore
 from n2n_ablate.study import Plan
 
@@ -104,8 +106,10 @@ def seconds_per_step(fits: list[Fit], machine: Machine) -> float:
         _timed(sample, machine, _WARM)  # the first pass also chooses and builds the kernels
         short = _timed(sample, machine, _WARM)
         long = _timed(sample, machine, _WARM + _TIMED)
-    except FOREIGN as error:
-        msg = f"a component fails in training: {type(error).__name__}: {error}"
+    except (AblateError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        msg = f"a component fails in training: {describe(error)}"
         raise PluginError(msg) from error
     return max(1e-6, (long - short) / _TIMED / len(sample))
 
@@ -117,7 +121,9 @@ def _timed(fits: list[Fit], machine: Machine, steps: int) -> float:
     def run(stack: list[Fit]) -> None:
         if machine.type == "cpu":
             torch.set_num_threads(1)
-        train(stack, machine, points=1)
+        height, width = stack[0].noisy.shape[-2:]
+        with watchdog.time_limit(watchdog.seconds_for(height, width, len(stack)), "training"):
+            train(stack, machine, points=1)
 
     with arithmetic(machine), ThreadPoolExecutor(len(stacks)) as pool:
         start = time.perf_counter()

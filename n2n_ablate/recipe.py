@@ -17,7 +17,7 @@ from typing import Any
 from n2n_ablate.components import RECIPE_KINDS
 from n2n_ablate.errors import ParameterError, PluginError, StudyError, nearest
 from n2n_ablate.part import Part, Scalar, read_value
-from n2n_ablate.registry import Registry
+from n2n_ablate.registry import Entry, Registry
 from n2n_ablate.space import Component
 
 
@@ -74,6 +74,10 @@ class Recipe:
             kind: registry.build(kind, part.name, part.parameters)
             for kind, part in self.parts.items()
         }
+
+    def entries(self, registry: Registry) -> dict[str, Entry]:
+        """Return how the components are registered, by kind."""
+        return {kind: registry.get(kind, part.name) for kind, part in self.parts.items()}
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data; `from_json` reads it back."""

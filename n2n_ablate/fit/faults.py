@@ -13,14 +13,15 @@ from types import TracebackType
 import torch
 from torch import Tensor
 
+from n2n_ablate import watchdog
 from n2n_ablate.components import Metric, Training, declared
-from n2n_ablate.errors import FOREIGN, AblateError, PluginError
+from n2n_ablate.errors import AblateError, PluginError
 from n2n_ablate.fit.job import Fit
-from n2n_ablate.registry.conformance import source_line
 from n2n_ablate.registry.discovery import Origin
+from n2n_ablate.registry.failures import describe, source_line
 
 
-class FaultError(PluginError):
+class ComponentError(PluginError):
     """A component did what training cannot go on with.
 
     Attributes:
@@ -28,12 +29,12 @@ class FaultError(PluginError):
         seen: What the component did, as a sentence whose subject it is.
     """
 
-    def __init__(self, blame: Blame, seen: str) -> None:
+    def __init__(self, blame: ComponentContext, seen: str) -> None:
         super().__init__(f"the {blame.kind} {seen}")
         self.blame, self.seen = blame, seen
 
 
-class Blame:
+class ComponentContext:
     """Inside, what is raised is the fault of one component; what has been named already stays.
 
     Errors that say what a user can do, and a lack of memory, are nobody's fault.
@@ -48,38 +49,42 @@ class Blame:
         self.kind, self.method, self.column = kind, method, column
 
     def __enter__(self) -> None:
-        """Begin."""
+        """Begin, and with it the time that one call may take."""
+        watchdog.alive(self.kind)
 
     def __exit__(
         self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
     ) -> None:
         """Raise what was raised inside as the component's fault."""
-        nobodys = (AblateError, torch.OutOfMemoryError)
-        if isinstance(error, FOREIGN) and not isinstance(error, nobodys):
-            seen = f"raises {told(error)}"
+        watchdog.alive()
+        nobodys = (AblateError, KeyboardInterrupt, torch.OutOfMemoryError)
+        if isinstance(error, watchdog.Overdue):
+            raise self.fault(str(error)) from error
+        if error is not None and not isinstance(error, nobodys):
+            seen = f"raises {describe(error)}"
             raise self.fault(seen) from error
 
-    def fault(self, seen: str) -> FaultError:
+    def fault(self, seen: str) -> ComponentError:
         """Return the error that says what was seen of the component."""
-        return FaultError(self, seen)
+        return ComponentError(self, seen)
 
 
-SAMPLER = Blame("sampler", "draw")
-BACKBONE = Blame("backbone", "build")
-LOSS = Blame("loss", "__call__")
-STEPS = Blame("training", "steps")
-CROP = Blame("training", "crop")
-OPTIMIZER = Blame("training", "optimizer")
-RATE = Blame("training", "rate")
-BLEND = Blame("estimator", "blend")
-ESTIMATE = Blame("estimator", "estimate")
-WATCH = Blame("estimator", "watch")
+SAMPLER = ComponentContext("sampler", "draw")
+BACKBONE = ComponentContext("backbone", "build")
+LOSS = ComponentContext("loss", "__call__")
+STEPS = ComponentContext("training", "steps")
+CROP = ComponentContext("training", "crop")
+OPTIMIZER = ComponentContext("training", "optimizer")
+RATE = ComponentContext("training", "rate")
+BLEND = ComponentContext("estimator", "blend")
+ESTIMATE = ComponentContext("estimator", "estimate")
+WATCH = ComponentContext("estimator", "watch")
 
 
 def reason(fit: Fit, error: BaseException) -> str:
     """Return why the training of a fit stopped: whose fault it is, if that is known, and where."""
-    if not isinstance(error, FaultError):
-        return f"stopped with {told(error)}"
+    if not isinstance(error, ComponentError):
+        return f"stopped with {describe(error)}"
     blame, order = error.blame, fit.order
     if blame.kind == "metric":
         component: object = fit.metrics[blame.column]
@@ -91,7 +96,7 @@ def reason(fit: Fit, error: BaseException) -> str:
     return f"stopped: {blame.kind}{name} {error.seen} ({_place(component, error)})"
 
 
-def _place(component: object, error: FaultError) -> str:
+def _place(component: object, error: ComponentError) -> str:
     """Return where in the file of a component an error arose, or else where its method begins."""
     owner = component if inspect.isfunction(component) else type(component)
     file = getattr(sys.modules.get(owner.__module__), "__file__", None) or ""
@@ -105,17 +110,11 @@ def _place(component: object, error: FaultError) -> str:
     )
 
 
-def told(error: BaseException) -> str:
-    """Return an error in one line: its type and its message."""
-    line = str(error).splitlines()[0][:300] if str(error) else "no message"
-    return f"{type(error).__name__}: {line}"
-
-
 def steps_of(training: Training) -> int:
     """Return how many steps a training has.
 
     Raises:
-        FaultError: It is no whole number above 0.
+        ComponentError: It is no whole number above 0.
     """
     with STEPS:
         steps: object = training.steps
@@ -129,7 +128,7 @@ def crop_of(training: Training) -> int:
     """Return the side in pixels of what a step trains on, 0 for the whole image.
 
     Raises:
-        FaultError: It is no whole number from 0.
+        ComponentError: It is no whole number from 0.
     """
     with CROP:
         crop: object = declared(training, "crop", 0)
@@ -143,7 +142,7 @@ def rate_of(training: Training, step: int) -> float:
     """Return the learning rate of a step, counted from 0.
 
     Raises:
-        FaultError: It is no finite number.
+        ComponentError: It is no finite number.
     """
     with RATE:
         rate = training.rate(step)
@@ -157,7 +156,7 @@ def require_shares(shares: Sequence[float]) -> None:
     """Check what `blend` returned.
 
     Raises:
-        FaultError: It is no number from 0 to 1.
+        ComponentError: It is no number from 0 to 1.
     """
     for share in shares:
         if not _is_number(share) or not 0 <= share <= 1:
@@ -165,7 +164,7 @@ def require_shares(shares: Sequence[float]) -> None:
             raise BLEND.fault(seen)
 
 
-def require_images(found: object, like: Tensor, blame: Blame, what: str) -> Tensor:
+def require_images(found: object, like: Tensor, blame: ComponentContext, what: str) -> Tensor:
     """Return images if they have the shape of `like`.
 
     Args:
@@ -175,7 +174,7 @@ def require_images(found: object, like: Tensor, blame: Blame, what: str) -> Tens
         what: What it did, as a sentence that goes on with what came out.
 
     Raises:
-        FaultError: They are no images, or of another shape.
+        ComponentError: They are no images, or of another shape.
     """
     if isinstance(found, Tensor) and found.shape == like.shape:
         return found
@@ -187,9 +186,9 @@ def measured(metric: Metric, column: str, denoised: Tensor, clean: Tensor, noisy
     """Return the values of a metric, shape (b,), for images (b, c, h, w).
 
     Raises:
-        FaultError: The metric fails, or returns something else.
+        ComponentError: The metric fails, or returns something else.
     """
-    blame = Blame("metric", "measure", column)
+    blame = ComponentContext("metric", "measure", column)
     with blame:
         found: object = metric.measure(denoised, clean, noisy)
     shape = (len(denoised),)
@@ -203,12 +202,12 @@ def finite(metric: Metric, column: str, denoised: Tensor, clean: Tensor, noisy: 
     """Return the value of a metric for one image (1, c, h, w).
 
     Raises:
-        FaultError: The metric fails, or gives no finite number.
+        ComponentError: The metric fails, or gives no finite number.
     """
     value = float(measured(metric, column, denoised, clean, noisy))
     if not math.isfinite(value):
         seen = f"must give a finite number for images of finite values, got {value}"
-        raise Blame("metric", "measure", column).fault(seen)
+        raise ComponentContext("metric", "measure", column).fault(seen)
     return value
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from n2n_ablate.fit.faults import FaultError
+from n2n_ablate.fit.faults import ComponentError
 
 _WARM = 3  # steps before the recording: they make the optimiser's state and choose the kernels
 
@@ -59,7 +59,7 @@ class Replay:
         try:
             with torch.cuda.graph(graph, stream=self._stream):
                 self._loss = self._work()
-        except (RuntimeError, FaultError) as error:  # e.g. a component that asks for a value
+        except (RuntimeError, ComponentError) as error:  # e.g. a component that asks for a value
             self.failure = str(error) or type(error).__name__
             # A recording that ends badly may leave its own stream behind as the current one.
             torch.cuda.set_stream(current)
