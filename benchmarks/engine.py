@@ -27,9 +27,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import plain
 
-from n2n_ablate import fit, study
-from n2n_ablate.bench import Bench
-from n2n_ablate.fit import Machine, fit_all
+from n2n_ablate import engine, study
+from n2n_ablate.engine import Machine, fit_all
+from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.registry import Registry
 
 CHANNELS, WIDTH = 3, 48
@@ -67,13 +67,13 @@ def peak(dtype: torch.dtype, device: str, *, tf32: bool = False) -> float:
     return 2 * side**3 / min(times)
 
 
-def bench_of(size: int, steps: int, machine: Machine) -> Bench:
+def bench_of(size: int, steps: int, machine: Machine) -> PairedData:
     registry = Registry()
     asked = study.read(study.shipped()["samplers"])
     settings = [f"training.steps={steps}"]
     planned = study.plan(asked, registry, profile="official", settings=settings)
     profile = dataclasses.replace(planned.profile, crop=size)
-    return Bench(dataclasses.replace(planned, profile=profile), registry, machine)
+    return PairedData(dataclasses.replace(planned, profile=profile), registry, machine)
 
 
 def measure(
@@ -134,9 +134,9 @@ def quality(size: int, steps: int, machine: Machine) -> dict[str, float]:
     fits = bench.fits(bench.plan.baseline.recipe)[:4]
     mine = [result.figures["psnr"] for result in fit_all(fits, machine)]
     theirs = []
-    for subject, one in zip(bench.subjects, fits, strict=False):
+    for sample, one in zip(bench.samples, fits, strict=False):
         image = plain.denoise(one.noisy.to(machine.device), steps=steps, seed=one.init_seed % 2**31)
-        theirs.append(bench.measure(image.cpu(), subject)["psnr"])
+        theirs.append(bench.measure(image.cpu(), sample)["psnr"])
     return {"steps": steps, "engine": statistics.mean(mine), "plain": statistics.mean(theirs)}
 
 
@@ -203,7 +203,7 @@ def main() -> None:
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--out", type=Path, help="path without ending for .json and .md")
     asked = parser.parse_args()
-    machine = fit.machine(asked.device, asked.precision)
+    machine = engine.machine(asked.device, asked.precision)
     stacks = asked.stacks or ([1, 4, 16, 64] if machine.type == "cuda" else [6])
     peaks = {
         "fp32": peak(torch.float32, machine.device),

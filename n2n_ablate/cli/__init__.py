@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from n2n_ablate import missing, watchdog
-from n2n_ablate.errors import AblateError
+from n2n_ablate.components import watchdog
+from n2n_ablate.errors import AblateError, missing_package
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
@@ -59,7 +59,6 @@ def _register() -> None:
         compare,
         denoise,
         diagnose,
-        doctor,
         new,
         plan,
         plugins,
@@ -69,6 +68,7 @@ def _register() -> None:
         sync,
         ui,
     )
+    from n2n_ablate.cli.doctor import command as doctor
     from n2n_ablate.cli.stdout import kept
 
     panels: dict[str, dict[str, Callable[..., None]]] = {
@@ -116,7 +116,7 @@ def _run() -> None:
     except AblateError as error:
         _complain(str(error))
     except ModuleNotFoundError as error:
-        if not (line := missing.told(error)):
+        if not (line := missing_package(error)):
             raise
         sys.exit(f"error: {line}")
     except KeyboardInterrupt:

@@ -15,8 +15,8 @@ from importlib.metadata import Distribution, EntryPoint, distributions
 from pathlib import Path
 from types import ModuleType
 
-from n2n_ablate import hookspecs
 from n2n_ablate.errors import PluginError, no_file, printable
+from n2n_ablate.registry import hookspecs
 
 LOCAL_FOLDER = "plugins"
 PACKAGE, CHECKOUT, LOCAL, GIVEN, FILE = (

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from n2n_ablate import space, watchdog
-from n2n_ablate.components import OPTIONAL, PROTOCOLS, declared
+from n2n_ablate.components import OPTIONAL, PROTOCOLS, declared, watchdog
+from n2n_ablate.components.parameters import Parameter
+from n2n_ablate.components.parameters import parameters as parameters_of
+from n2n_ablate.components.torch_state import changes, preserve_torch_state
 from n2n_ablate.errors import AblateError, PluginError
 from n2n_ablate.registry.discovery import Origin
 from n2n_ablate.registry.failures import describe, source_line, where_raised
-from n2n_ablate.registry.process_state import changes, preserve_torch_state
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,9 @@ class Entry:
         return lines[0] if lines else ""
 
     @cached_property  # every fit asks for them, and reading annotations is slow
-    def parameters(self) -> tuple[space.Parameter, ...]:
+    def parameters(self) -> tuple[Parameter, ...]:
         """The component's parameters, in order."""
-        return space.parameters(self.factory)
+        return parameters_of(self.factory)
 
     def place(self, method: str = "", error: BaseException | None = None) -> str:
         """Return file and line: of an error, else of a method, else of the component."""

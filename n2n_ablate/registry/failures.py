@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from n2n_ablate.components.watchdog import Overdue
 from n2n_ablate.errors import PluginError, printable
 from n2n_ablate.registry.discovery import PACKAGE, Origin
-from n2n_ablate.watchdog import Overdue
 
 
 @dataclass(frozen=True)

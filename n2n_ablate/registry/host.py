@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 
 import pluggy
 
-from n2n_ablate import hookspecs
 from n2n_ablate.errors import PluginError, nearest
+from n2n_ablate.registry import hookspecs
 from n2n_ablate.registry.discovery import Origin
 from n2n_ablate.registry.entry import never_runs
 

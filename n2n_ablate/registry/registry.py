@@ -8,16 +8,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from n2n_ablate import hookspecs, space, watchdog
-from n2n_ablate.components import KINDS
+from n2n_ablate.components import KINDS, watchdog
+from n2n_ablate.components.parameters import Component, Parameter
+from n2n_ablate.components.parameters import build as build_component
+from n2n_ablate.components.parameters import parameters as parameters_of
+from n2n_ablate.components.recipe import Recipe
+from n2n_ablate.components.spec import ComponentSpec
+from n2n_ablate.components.torch_state import changes, preserve_torch_state
 from n2n_ablate.errors import AblateError, PluginError, UnknownComponentError, nearest
-from n2n_ablate.part import Part
-from n2n_ablate.registry import discovery, notice
+from n2n_ablate.registry import discovery, hookspecs, notice
 from n2n_ablate.registry.discovery import PACKAGE, Candidate, Origin
 from n2n_ablate.registry.entry import Entry, component_context, require_methods
 from n2n_ablate.registry.failures import Broken, broken
 from n2n_ablate.registry.host import Plugin, PluginHost, silent
-from n2n_ablate.registry.process_state import changes, preserve_torch_state
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -131,38 +134,46 @@ class Registry:
         entry = self.get(kind, name)
         values = self._made(entry, given)
         with component_context(entry, "cannot be made"):
-            made = space.build(entry.factory, values, str(entry))
+            made = build_component(entry.factory, values, str(entry))
             require_methods(entry, made)
         return made
 
-    def part(self, kind: str, item: object) -> Part:
+    def entries(self, recipe: Recipe) -> dict[str, Entry]:
+        """Return how the components of a recipe are registered, by kind.
+
+        Raises:
+            AblateError: See `get`.
+        """
+        return {kind: self.get(kind, part.name) for kind, part in recipe.parts.items()}
+
+    def part(self, kind: str, item: object) -> ComponentSpec:
         """Return a component as data: by name and parameters.
 
         Args:
             kind: Its kind.
-            item: The component, or what names it: a `Part` or a name.
+            item: The component, or what names it: a `ComponentSpec` or a name.
 
         Raises:
             PluginError: Nobody registers the component's class.
         """
-        if isinstance(item, Part | str):
-            return item if isinstance(item, Part) else Part(item)
+        if isinstance(item, ComponentSpec | str):
+            return item if isinstance(item, ComponentSpec) else ComponentSpec(item)
         for entry in self:
             if entry.kind == kind and entry.factory is type(item):
-                return Part(
+                return ComponentSpec(
                     entry.name,
                     {own.name: self.data(own, getattr(item, own.name)) for own in entry.parameters},
                 )
         msg = f"{item!r} is a parameter's default, but no plugin registers its class as a {kind}"
         raise PluginError(msg)
 
-    def data(self, parameter: space.Parameter, value: Any) -> Any:
+    def data(self, parameter: Parameter, value: Any) -> Any:
         """Return a parameter's value with components as parts.
 
         Raises:
             PluginError: See `part`.
         """
-        if not isinstance(parameter.domain, space.Component):
+        if not isinstance(parameter.domain, Component):
             return value
         inner = parameter.domain.kind
         if parameter.many:
@@ -173,7 +184,7 @@ class Registry:
         """Make the components among the parameters; the others stay as they are."""
         values = dict(given)
         for parameter in entry.parameters:
-            if parameter.name in values and isinstance(parameter.domain, space.Component):
+            if parameter.name in values and isinstance(parameter.domain, Component):
                 value = parameter.checked(values[parameter.name], str(entry))
                 items = value if parameter.many else (value,)
                 made = tuple(self._component(parameter.domain.kind, item, entry) for item in items)
@@ -181,7 +192,7 @@ class Registry:
         return values
 
     def _component(self, kind: str, item: object, owner: Entry) -> object:
-        if not isinstance(item, Part | str):
+        if not isinstance(item, ComponentSpec | str):
             return item
         part = self.part(kind, item)
         try:
@@ -270,9 +281,9 @@ def _checked(kind: str, name: object, factory: Callable[..., Any], origin: Origi
     if not callable(factory):
         msg = f"{kind} '{name}' must be registered with a class or function, got {factory!r}"
         raise PluginError(msg)
-    for parameter in space.parameters(factory):
+    for parameter in parameters_of(factory):
         domain = parameter.domain
-        if isinstance(domain, space.Component) and domain.kind not in KINDS:
+        if isinstance(domain, Component) and domain.kind not in KINDS:
             msg = (
                 f"parameter '{parameter.name}' of {kind} '{name}' is a component of the kind "
                 f"'{domain.kind}', which there is not. {nearest(domain.kind, KINDS)}"

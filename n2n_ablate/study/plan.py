@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from n2n_ablate.components.parameters import Domain
+from n2n_ablate.components.recipe import canonical, resolved
+from n2n_ablate.components.spec import ComponentSpec, Value
 from n2n_ablate.errors import AblateError, StudyError, nearest
-from n2n_ablate.part import Part, Value
-from n2n_ablate.recipe import canonical, resolved
 from n2n_ablate.registry import Registry
-from n2n_ablate.space import Domain
 from n2n_ablate.study import limits
 from n2n_ablate.study.designs import Effect, changed, declare, place
 from n2n_ablate.study.held_out import check_confirm, to_confirm
@@ -49,7 +49,7 @@ class Plan:
     whole: frozenset[str]
     conditions: tuple[Condition, ...]
     contrasts: tuple[str, ...]
-    metrics: Mapping[str, Part]
+    metrics: Mapping[str, ComponentSpec]
     settings: tuple[str, ...] = ()
     confirming: bool = False
     before: tuple[str, ...] = ()
@@ -250,7 +250,11 @@ def _plan(
 def _condition(condition: Condition, noise: Mapping[str, Value], registry: Registry) -> Condition:
     part = condition.noise
     if "" in noise:
-        part = noise[""] if isinstance(noise[""], Part) else Part.read(noise[""], "--set noise")
+        part = (
+            noise[""]
+            if isinstance(noise[""], ComponentSpec)
+            else ComponentSpec.read(noise[""], "--set noise")
+        )
     for path, value in noise.items():
         part = part.replace(path, value) if path else part
     label = str(part) if noise else condition.label

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from n2n_ablate.registry.process_state import preserve_torch_state
+from n2n_ablate.components.torch_state import preserve_torch_state
 from n2n_ablate.testing.backbones import BackboneContract
 from n2n_ablate.testing.contract import Contract
 from n2n_ablate.testing.estimators import EstimatorContract

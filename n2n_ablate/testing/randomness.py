@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 import numpy as np
 import torch
 
-from n2n_ablate.registry.process_state import preserve_torch_state, reset
+from n2n_ablate.components.torch_state import preserve_torch_state, reset
 from n2n_ablate.testing.promise import alike
 
 GENERATORS = ("torch", "numpy", "Python")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from program import run
 
-from n2n_ablate.execute.guard import followed, running
+from n2n_ablate.execute.process_reaper import followed, running
 
 pytestmark = [
     pytest.mark.timeout(300),
@@ -176,16 +176,16 @@ ON_RAY = ("--executor", "ray", "--tracking", "none")
 IMPATIENT = """
 from pathlib import Path
 from time import sleep
-from n2n_ablate.execute import pulse
+from n2n_ablate.execute import cluster_health as pulse
 pulse._AWAY = 3.0
-beats = pulse.Pulse.beats
+beats = pulse.ClusterHealth.beats
 def held(self):
     answer = beats(self)
     while Path("hold").exists():
         Path("held").touch()
         sleep(0.01)
     return answer
-pulse.Pulse.beats = held
+pulse.ClusterHealth.beats = held
 """
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from n2n_ablate.pictures import figures
-from n2n_ablate.pictures.figures import Curves, Sight
-from n2n_ablate.pictures.sampler import FIRST, anatomy, sampler_picture
+from n2n_ablate.report.figures import figures
+from n2n_ablate.report.figures.figures import Curves, Sight
+from n2n_ablate.report.figures.sampler import FIRST, anatomy, sampler_picture
 from n2n_ablate_plugins.noises import Gaussian, Poisson
 
 
@@ -110,8 +110,8 @@ def test_the_anatomy_of_the_cross_against_x_by_hand(registry):
 
 
 def drawn(sampler, name):
-    made_for = {"poisson-thinning": Poisson(), "recorruption": Gaussian()}
-    return sampler_picture(sampler, title=name, noise=made_for.get(name))
+    required_noise = {"poisson-thinning": Poisson(), "recorruption": Gaussian()}
+    return sampler_picture(sampler, title=name, noise=required_noise.get(name))
 
 
 def test_every_installed_sampler_can_be_drawn(registry):

@@ -13,16 +13,15 @@ from program import here
 from rich.console import Console
 
 from n2n_ablate import study
+from n2n_ablate.analysis import answer
 from n2n_ablate.errors import StoreError
-from n2n_ablate.journal import contents as journal
-from n2n_ablate.journal import reopen
-from n2n_ablate.journal.gallery import gallery
-from n2n_ablate.journal.writer import Journal
-from n2n_ablate.output import Output
 from n2n_ablate.registry import Registry
-from n2n_ablate.results import answer
-from n2n_ablate.screen.console import Silent
-from n2n_ablate.session import Request, open_runner, open_session
+from n2n_ablate.report.screen.console import Silent
+from n2n_ablate.runner.session import Request, open_runner, open_session
+from n2n_ablate.storage import journal, reopen
+from n2n_ablate.storage.journal_writer import Journal
+from n2n_ablate.storage.output import Output
+from n2n_ablate.storage.recovered_images import gallery
 from n2n_ablate.study import saved
 
 MINE = """
@@ -149,7 +148,7 @@ def test_images_that_are_gone_are_named_and_found_elsewhere_by_content(home, mov
     header = reopen.reopen(moved, "tiny").header
     nothing = gallery(header, Registry())
     assert nothing.clean == {}
-    assert nothing.subjects == ()
+    assert nothing.samples == ()
     assert "clean images not found: one, two" in nothing.problems[0]
     (tmp_path / "attic").mkdir()
     shutil.copy(home[0] / "photos" / "two.png", tmp_path / "attic" / "renamed.png")
@@ -157,13 +156,13 @@ def test_images_that_are_gone_are_named_and_found_elsewhere_by_content(home, mov
     assert list(some.clean) == ["two"]
     assert "clean images not found: one " in some.problems[0]
     assert "noisy images of 'half' cannot be made again" in some.problems[1]
-    assert {s.condition.label for s in some.subjects} == {"sigma 25"}
+    assert {s.condition.label for s in some.samples} == {"sigma 25"}
     plugins = Registry(plugins_dir=home[0] / "plugins")
     everything = gallery(header, plugins, [str(home[0] / "photos")])
     assert not everything.problems
-    before = home[1].bench.subjects
-    assert len(everything.subjects) == len(before) == 4
-    for mine, theirs in zip(everything.subjects, before, strict=True):
+    before = home[1].bench.samples
+    assert len(everything.samples) == len(before) == 4
+    for mine, theirs in zip(everything.samples, before, strict=True):
         assert (mine.condition, mine.image.name, mine.seed) == (
             theirs.condition,
             theirs.image.name,

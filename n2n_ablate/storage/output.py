@@ -1,0 +1,149 @@
+"""The output folder: where everything is written, and the locks that keep processes apart."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from n2n_ablate.errors import BusyError, StoreError, StoreUnavailableError
+
+FOLDERS = ("fits", "studies", "artifacts", "locks")
+"""What an output folder holds beside databases."""
+_QUIET = 5.0  # seconds after which it says what it waits for
+_PATIENCE = 60.0  # seconds for which it then waits
+
+
+class Output:
+    """The output folder: fits, journals, artifacts and locks. Everything in it can be made again.
+
+    Args:
+        root: The folder; it is made if it does not exist.
+        reading: Only look at it: nothing is made, and it need not be writable.
+
+    Raises:
+        StoreError: It, or a folder in it, cannot be made or written to, or, for reading, it is not
+            there.
+    """
+
+    def __init__(self, root: Path, *, reading: bool = False) -> None:
+        self.root = root.resolve()
+        if reading:
+            if not self.root.is_dir():
+                msg = f"there is no output folder '{root}'. Name one with --output DIR."
+                raise StoreError(msg)
+            return
+        what = f"the output folder '{root}'"
+        try:
+            for name in FOLDERS:
+                (self.root / name).mkdir(parents=True, exist_ok=True)
+            try_to_write(self.root)
+            for name in FOLDERS:
+                what = f"'{root / name}' in the output folder"
+                try_to_write(self.root / name)
+        except OSError as error:
+            msg = f"{what} cannot be written: {error.strerror}. Use --output DIR."
+            raise StoreError(msg) from error
+
+    @contextlib.contextmanager
+    def lock(self, name: str, busy: str) -> Iterator[None]:
+        """Hold a lock that dies with this process.
+
+        Raises:
+            BusyError: Another process holds it; `busy` is the message, with who in place of `{owner}`.
+            StoreError: The disk does not take it: it is full, read-only, or has no locks.
+        """
+        lock = FileLock(self.root / "locks" / f"{name}.lock")
+        # Apart: whoever asks for a lock empties its own file.
+        owner = self.root / "locks" / f"{name}.owner"
+        try:
+            with _explained(lock):
+                lock.acquire(timeout=0)
+        except Timeout:
+            raise BusyError(busy.replace("{owner}", _named(owner))) from None
+        try:
+            with contextlib.suppress(OSError):  # a name is not worth a study
+                owner.write_text(this_process(), encoding="utf-8")
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                owner.unlink(missing_ok=True)
+            lock.release()
+
+    @contextlib.contextmanager
+    def opening(self, note: Callable[[str], None], file: Path | None = None) -> Iterator[None]:
+        """Hold the lock for opening a database: two first openings at once can break it.
+
+        Args:
+            note: Told if another process holds it for longer than a few seconds.
+            file: Of the database. One outside the output folder has its lock beside it, for the
+                processes that use it from other output folders.
+
+        Raises:
+            StoreUnavailableError: Another process holds it for more than a minute.
+            StoreError: As `lock`.
+        """
+        folder, lock = self.root, FileLock(self.root / "locks" / "stores.lock")
+        if file is not None and not file.resolve().is_relative_to(self.root):
+            beside = file.resolve().parent
+            if os.access(beside, os.W_OK):
+                folder, lock = beside, FileLock(beside / f".{file.name}.lock")
+        what = f"another process is opening the stores in '{folder}'"
+        with _explained(lock):
+            _wait(lock, what, note)
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def _wait(lock: FileLock, what: str, note: Callable[[str], None]) -> None:
+    try:
+        lock.acquire(timeout=_QUIET)
+    except Timeout:
+        note(f"{what}: waiting up to {_PATIENCE:.0f} s for it")
+        try:
+            lock.acquire(timeout=_PATIENCE)
+        except Timeout:
+            msg = f"{what} and does not come to an end: does it hang? End it, then try again."
+            raise StoreUnavailableError(msg) from None
+
+
+def this_process() -> str:
+    """Return how other processes are told of this one: program, process and machine."""
+    return f"n2n-ablate, process {os.getpid()} on {platform.node()}"
+
+
+def _named(owner: Path) -> str:
+    with contextlib.suppress(OSError):
+        return owner.read_text(encoding="utf-8", errors="replace") or "another process"
+    return "another process"
+
+
+def try_to_write(folder: Path) -> None:
+    """Make a file in a folder, and remove it.
+
+    Raises:
+        OSError: That is not possible.
+    """
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
+@contextlib.contextmanager
+def _explained(lock: FileLock) -> Iterator[None]:
+    try:
+        yield
+    except Timeout:  # an OSError too
+        raise
+    except (OSError, NotImplementedError) as error:
+        why = getattr(error, "strerror", None) or "this disk has no locks"
+        msg = (
+            f"the lock '{lock.lock_file}' cannot be taken: {why}. Use --output DIR on another disk."
+        )
+        raise StoreError(msg) from error
