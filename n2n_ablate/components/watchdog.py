@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 
-LIMIT = float(os.environ.get("N2N_ABLATE_TIME_LIMIT", "") or 30.0)
+LIMIT = float(os.environ.get("N2N_ABLATE_TIME_LIMIT", "") or 60.0)
 """Seconds that one call into a plugin may take for an image of `SIDE` x `SIDE` pixels."""
 
 SIDE = 256
@@ -31,7 +31,7 @@ class Overdue(BaseException):
     """Raised inside code that does not come back. Not an `Exception`, so that few handlers catch it."""
 
     def __str__(self) -> str:
-        return late(_sections.get(threading.get_ident()))
+        return self.args[0] if self.args else late(_sections.get(threading.get_ident()))
 
 
 @dataclass
@@ -75,6 +75,9 @@ def time_limit(seconds: float, label: str) -> Iterator[None]:
     _start()
     try:
         yield
+    except Overdue as error:
+        error.args = (late(section),)  # known here only
+        raise
     finally:
         end_if_forked(section.process)
         if outer is None:

@@ -126,9 +126,9 @@ class PairedData:
         fits = self.fits(recipe, list(by_shape.values()))
         for shape, fit in zip(by_shape, fits, strict=True):
             try:
-                cut = (recipe.parts["sampler"], shape, window_of(fit))
                 new = set(recipe.parts.items()) - self._stepped
                 with named(entries), _one_thread():
+                    cut = (recipe.parts["sampler"], shape, window_of(fit))
                     split = cut not in self._cut
                     dry_run(fit, entries, self.machine, split=split, step=bool(new))
                 self._cut.add(cut)

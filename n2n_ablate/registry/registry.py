@@ -210,7 +210,10 @@ class Registry:
             if candidate.marks & self._marks:
                 continue
             self._marks |= candidate.marks
-            self._runs(candidate, partial(self._add, candidate, collected))
+            before = len(collected)
+            fine = self._runs(candidate, partial(self._add, candidate, collected))
+            if not fine and len(collected) > before:
+                self.host.remove(collected.popitem()[0])
         for hook in hookspecs.HOOK_OF.values():
             self.host.only(hook, list(collected))(register=None)
         for plugin, entries in collected.items():
