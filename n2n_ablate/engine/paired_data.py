@@ -1,4 +1,4 @@
-"""The bench: noisy images, the same for every trial, and what needs no training on them."""
+"""Paired data: noisy images, the same for every trial, and what needs no training on them."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class PairedData:
 
     @cached_property
     def key(self) -> str:
-        """Identity of a search on this bench: the plan, and all that its scores depend on.
+        """Identity of a search on this data: the plan, and all that its scores depend on.
 
         That is the pixels of the images, the code of the components, torch, device and precision:
         scores that differ in one of them must not meet in one search.
@@ -87,7 +87,7 @@ class PairedData:
         return hashlib.sha256(f"{self.plan.key}{keys}".encode()).hexdigest()[:10]
 
     def with_plan(self, plan: Plan) -> PairedData:
-        """Return this bench for a plan of the same images, seeds and conditions."""
+        """Return this data for a plan of the same images, seeds and conditions."""
         other = copy.copy(self)
         other.plan = plan
         return other
@@ -105,9 +105,9 @@ class PairedData:
 
     def steps(self, recipe: Recipe) -> int:
         """Return how many steps a recipe trains."""
-        part = recipe.parts["training"]
+        spec = recipe.specs["training"]
         with named(self._registry.entries(recipe)):
-            return steps_of(self._registry.build("training", part.name, part.parameters))
+            return steps_of(self._registry.build("training", spec.name, spec.parameters))
 
     def check(self, recipe: Recipe) -> None:
         """Try a recipe before anything is trained: its sampler on every image shape, and one step.
@@ -126,9 +126,9 @@ class PairedData:
         fits = self.fits(recipe, list(by_shape.values()))
         for shape, fit in zip(by_shape, fits, strict=True):
             try:
-                new = set(recipe.parts.items()) - self._stepped
+                new = set(recipe.specs.items()) - self._stepped
                 with named(entries), _one_thread():
-                    cut = (recipe.parts["sampler"], shape, window_of(fit))
+                    cut = (recipe.specs["sampler"], shape, window_of(fit))
                     split = cut not in self._cut
                     dry_run(fit, entries, self.machine, split=split, step=bool(new))
                 self._cut.add(cut)
@@ -159,7 +159,7 @@ class PairedData:
                 for name, metric in self._metrics.items()
             }
 
-    def yardsticks(self) -> dict[str, dict[tuple[str, str], dict[str, float]]]:
+    def reference_methods(self) -> dict[str, dict[tuple[str, str], dict[str, float]]]:
         """Return what doing nothing and a classical denoiser give: the scale of the table.
 
         Without scikit-image there is no classical denoiser.
@@ -182,9 +182,9 @@ class PairedData:
 
     def _fit(self, recipe: Recipe, parts: Mapping[str, object], sample: NoisySample) -> Fit:
         noise = sample.condition.noise
-        order = FitSpec(recipe, noise, self.plan.metrics, sample.seed, sample.image.digest)
-        return order.fit(
-            order.key(self._prints, self.machine.type, self.machine.precision),
+        spec = FitSpec(recipe, noise, self.plan.metrics, sample.seed, sample.image.digest)
+        return spec.fit(
+            spec.key(self._prints, self.machine.computation),
             sample.noisy,
             sample.image.pixels,
             {**parts, "noise": self._noises[sample.condition.label], "metrics": self._metrics},

@@ -144,7 +144,7 @@ class Registry:
         Raises:
             AblateError: See `get`.
         """
-        return {kind: self.get(kind, part.name) for kind, part in recipe.parts.items()}
+        return {kind: self.get(kind, spec.name) for kind, spec in recipe.specs.items()}
 
     def part(self, kind: str, item: object) -> ComponentSpec:
         """Return a component as data: by name and parameters.

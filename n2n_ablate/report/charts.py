@@ -40,7 +40,7 @@ def forest(
     """Draw the difference of every trial from the baseline with its interval.
 
     Args:
-        lines: Of a table, yardsticks left out.
+        lines: Of a table, reference_methods left out.
         names: How to call them.
         margin: In dB: the band of what counts as equivalent.
         title: Above it, where there is more than one.

@@ -273,7 +273,7 @@ def _samplers(report: Report, registry: Registry | None) -> list[tuple[str, str]
     conditions = report.found.plan.conditions
     chosen: dict[ComponentSpec, str] = {}
     for item in arms(report.result, conditions[0].label, _SAMPLERS):
-        part = item.trial.recipe.parts["sampler"]
+        part = item.trial.recipe.specs["sampler"]
         chosen.setdefault(part, str(part))
     found = []
     for part, name in chosen.items():

@@ -198,7 +198,9 @@ def _stage(
     known = list(entries)
     trials = tuple(_trial(entry, header, store, lost) for entry in known)
     return Reopened(
-        result=StudyResult(header.plan, trials, contents.yardsticks, looks_of(header, trials)),
+        result=StudyResult(
+            header.plan, trials, contents.reference_methods, looks_of(header, trials)
+        ),
         header=header,
         commands=tuple(contents.commands.values()),
         finished={item.name: (item.command, item.at) for item in known if not item.more},
@@ -218,7 +220,7 @@ def _trial(entry: Entry, header: Header, store: FitStore, lost: list[Lost]) -> T
         for mark in header.images[:images]
         for seed in plan.profile.seeds
     ]
-    if len(places) != len(entry.fits) or (images < len(header.images) and not header.looks):
+    if len(places) != len(entry.fits) or (images < len(header.images) and not header.interim_sizes):
         msg = f"trial '{entry.name}' has {len(entry.fits)} fits, its journal says {len(places)}"
         raise StoreError(msg)
     rows = []

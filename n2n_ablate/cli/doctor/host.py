@@ -120,7 +120,7 @@ def _default_recipe(registry: Registry) -> Iterator[Finding]:
     from n2n_ablate.components.spec import ComponentSpec
     from n2n_ablate.runner.denoising import OFFICIAL
 
-    parts = [*OFFICIAL.parts.items(), ("noise", ComponentSpec("gaussian"))]
+    parts = [*OFFICIAL.specs.items(), ("noise", ComponentSpec("gaussian"))]
     parts += [("metric", ComponentSpec(name)) for name in ("psnr", "ssim")]
     try:
         for kind, part in parts:

@@ -66,8 +66,8 @@ class Plain(Silent):
         self.note(f"[{self._count}/{self._total}] {summary(result, so_far)}")
 
     @hookimpl
-    def contrasts_looked(self, so_far: StudyResult, images: int) -> None:
-        """See `hookspecs.contrasts_looked`."""
+    def interim_analysis_finished(self, so_far: StudyResult, images: int) -> None:
+        """See `hookspecs.interim_analysis_finished`."""
         several = len(so_far.plan.conditions) > 1
         told = [
             f"{name} is {look.verdict if look.settled else 'open'}{f' under {label}' * several} "

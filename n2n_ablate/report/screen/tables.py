@@ -40,7 +40,7 @@ def sparkline(values: Sequence[float], width: int = 10) -> str:
 
 
 def study_table(result: StudyResult, condition: str, width: int) -> Table:
-    """Return the table of a condition: the study's trials ranked, yardsticks and references among them.
+    """Return the table of a condition: the study's trials ranked, reference_methods and references among them.
 
     Args:
         result: What was found.
