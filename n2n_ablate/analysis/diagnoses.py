@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from n2n_ablate.analysis.trials import StudyResult
 from n2n_ablate.components import declares
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.diagnostics import Diagnosis, Probe, diagnose
 from n2n_ablate.diagnostics.relation import Point
 from n2n_ablate.diagnostics.words import clear_leak
-from n2n_ablate.engine.paired_data import NoisySample
+from n2n_ablate.records import NoisySample, StudyResult
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.entry import component_context
 from n2n_ablate.study import Condition

@@ -7,7 +7,6 @@ import copy
 import hashlib
 import importlib.util
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -23,19 +22,10 @@ from n2n_ablate.engine.faults import finite, steps_of
 from n2n_ablate.engine.identity import Fingerprints, generator
 from n2n_ablate.errors import ImageError
 from n2n_ablate.images import Image, collect
+from n2n_ablate.records import NoisySample
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.entry import component_context, require_readable
 from n2n_ablate.study import Condition, Plan
-
-
-@dataclass(frozen=True, eq=False)
-class NoisySample:
-    """One noisy image: a clean image under one condition with one seed."""
-
-    condition: Condition
-    image: Image
-    seed: int
-    noisy: Tensor
 
 
 class PairedData:
@@ -90,6 +80,26 @@ class PairedData:
         """Return this data for a plan of the same images, seeds and conditions."""
         other = copy.copy(self)
         other.plan = plan
+        return other
+
+    def shuffled(self) -> PairedData:
+        """Return this bench with its images in an order that their pixels give, for a race.
+
+        The order of files is often one of content (easy ones first, one camera after another), and
+        interim analyses look at the first images only. Images of one scene stay together.
+        """
+        scenes: dict[str, list[Image]] = {}
+        for image in sorted(self.images, key=lambda image: image.digest):
+            scenes.setdefault(getattr(image, "scene", image.name), []).append(image)
+        other = copy.copy(self)
+        other.__dict__.pop("key", None)
+        other.images = [image for scene in scenes.values() for image in scene]
+        rank = {image.name: index for index, image in enumerate(other.images)}
+        conditions = {item.label: index for index, item in enumerate(self.plan.conditions)}
+        other.samples = sorted(
+            self.samples,
+            key=lambda sample: (conditions[sample.condition.label], rank[sample.image.name]),
+        )
         return other
 
     def fits(self, recipe: Recipe, samples: Sequence[NoisySample] | None = None) -> list[Fit]:

@@ -9,17 +9,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from n2n_ablate.analysis import StudyResult
 from n2n_ablate.analysis.best import choose
 from n2n_ablate.analysis.names import meant
 from n2n_ablate.components import RECIPE_KINDS, declared, watchdog
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.engine import Fit, Machine, dry_run, fit_all
-from n2n_ablate.engine.fit import Listener
 from n2n_ablate.engine.identity import generator, stream
 from n2n_ablate.errors import AblateError, StoreError, StudyError
 from n2n_ablate.images import Image
+from n2n_ablate.records import StudyResult
+from n2n_ablate.records.fit import Listener
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.entry import component_context
 from n2n_ablate.storage import reopen

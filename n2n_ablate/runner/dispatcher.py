@@ -9,16 +9,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from n2n_ablate.analysis import StudyResult, TrialResult
-from n2n_ablate.engine import FitResult, Point
-from n2n_ablate.engine.paired_data import NoisySample
 from n2n_ablate.errors import AblateError
+from n2n_ablate.records import FitResult, Invocation, NoisySample, Point, StudyResult, TrialResult
 from n2n_ablate.registry import Plugin, PluginHost, hookspecs
 from n2n_ablate.registry.discovery import Origin
 from n2n_ablate.registry.failures import broken
 from n2n_ablate.registry.host import silent
 from n2n_ablate.runner.background import Background, Outside
-from n2n_ablate.storage.invocation import Invocation
 from n2n_ablate.study import Plan, Trial
 
 _OWN = "own"

@@ -21,11 +21,12 @@ from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.errors import StoreError, StudyError, unsigned
 from n2n_ablate.execute import Choice, Executor
 from n2n_ablate.images.held_out import require_different
+from n2n_ablate.records import Invocation
+from n2n_ablate.records.invocation import commit
 from n2n_ablate.registry import Registry
 from n2n_ablate.runner.dispatcher import HookDispatcher
 from n2n_ablate.runner.interim import RaceOptions
 from n2n_ablate.runner.runner import Runner
-from n2n_ablate.storage.invocation import Invocation, commit
 from n2n_ablate.storage.output import Output
 from n2n_ablate.study import Plan
 from n2n_ablate.version import __version__

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 from n2n_ablate import hookimpl
-from n2n_ablate.engine import Point
 from n2n_ablate.errors import StoreError
+from n2n_ablate.records import Point
 from n2n_ablate.registry import Registry, hookspecs
 from n2n_ablate.runner import background
 from n2n_ablate.runner.dispatcher import HookDispatcher
