@@ -99,15 +99,9 @@ def read_file(path: Path) -> bytes:
         FileNotFoundError: It does not exist.
         OSError: It cannot be read, with a reason that may follow its name.
     """
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise OSError(errno.EINVAL, no_file(path), str(path))
-    except OSError:
-        os.close(handle)
-        raise
-    with os.fdopen(handle, "rb") as file:
-        return file.read()
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, no_file(path), str(path))
+    return path.read_bytes()
 
 
 def temporary_name(suffix: str = "") -> str:

@@ -20,12 +20,9 @@ from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.errors import StoreError, StudyError
 from n2n_ablate.execute import Choice, Executor
 from n2n_ablate.images.held_out import require_different
-<<<<<<< HEAD
-from n2n_ablate.redaction import redact_command
-=======
 from n2n_ablate.records import Invocation
 from n2n_ablate.records.invocation import commit
->>>>>>> main
+from n2n_ablate.redaction import redact_command
 from n2n_ablate.registry import Registry
 from n2n_ablate.runner.dispatcher import HookDispatcher
 from n2n_ablate.runner.interim import RaceOptions

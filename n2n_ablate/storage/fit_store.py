@@ -16,11 +16,8 @@ from safetensors.numpy import save
 
 from n2n_ablate.engine.arrays import from_arrays, to_arrays
 from n2n_ablate.errors import StoreError
-<<<<<<< HEAD
 from n2n_ablate.files import make_folders, write_whole
-=======
 from n2n_ablate.records import FitResult
->>>>>>> main
 from n2n_ablate.storage.output import Output
 
 _IMAGE = "denoised"  # an array, and its own checksum

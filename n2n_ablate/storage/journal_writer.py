@@ -11,10 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from n2n_ablate.errors import StoreError
-<<<<<<< HEAD
 from n2n_ablate.files import make_folders, read_file, write_whole
-from n2n_ablate.storage.invocation import Invocation
-=======
 from n2n_ablate.records import (
     Header,
     ImageRef,
@@ -23,8 +20,6 @@ from n2n_ablate.records import (
     StudyResult,
     TrialResult,
 )
-from n2n_ablate.storage.fit_store import make_folder, write_whole
->>>>>>> main
 from n2n_ablate.storage.journal import FORMAT, Contents, Entry, header_from, read
 from n2n_ablate.storage.output import Output
 from n2n_ablate.study import Plan, Trial, saved

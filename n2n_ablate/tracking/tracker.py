@@ -7,15 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-<<<<<<< HEAD
-from n2n_ablate.analysis import StudyResult, TrialResult
-from n2n_ablate.engine.paired_data import NoisySample
 from n2n_ablate.errors import StoreUnavailableError
-from n2n_ablate.redaction import redact_command
-=======
-from n2n_ablate.errors import StoreUnavailableError, unsigned
 from n2n_ablate.records import Invocation, NoisySample, StudyResult, TrialResult
->>>>>>> main
+from n2n_ablate.redaction import redact_command
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.hookspecs import hookimpl
 from n2n_ablate.report import trial_files
