@@ -276,7 +276,9 @@ def test_every_plugin_keeps_its_promises(block, folder):
     registry = Registry(plugins_dir=folder / "own")
     assert not registry.broken
     entries = [entry for entry in registry if entry.origin.road == "--plugins-dir"]
-    assert entries or registry.listeners  # what a listener does: tests/unit/test_lifecycle.py
+    assert (
+        entries or registry.listeners
+    )  # what a listener does: tests/runner/test_hook_dispatcher.py
     for entry in entries:
         assert entry.summary
         component = entry.factory()

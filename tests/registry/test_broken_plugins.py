@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from program import here, run
+from helpers.program import here, run
 
 from n2n_ablate.components import torch_state
 from n2n_ablate.errors import PluginError
