@@ -9,9 +9,9 @@ from n2n_ablate.cli import options, stdout
 from n2n_ablate.cli.screen import results
 
 if TYPE_CHECKING:
-    from n2n_ablate.bench import Bench
-    from n2n_ablate.estimate import Estimate
-    from n2n_ablate.session import Session
+    from n2n_ablate.engine.paired_data import Bench
+    from n2n_ablate.runner.estimate import Estimate
+    from n2n_ablate.runner.session import Session
     from n2n_ablate.study import Plan
 
 
@@ -22,6 +22,8 @@ def show(
     seeds: options.Seeds = None,
     images: options.Images = None,
     crop: options.Crop = None,
+    white: options.White = None,
+    channels: options.Channels = "",
     confirm_images: options.ConfirmImages = None,
     settings: options.Settings = None,
     device: options.Device = "auto",
@@ -38,10 +40,10 @@ def show(
     Example:
         n2n-ablate plan center-weight --profile paper --device cpu
     """
-    from n2n_ablate.estimate import estimate
-    from n2n_ablate.output import Output
-    from n2n_ablate.session import Request, open_session
-    from n2n_ablate.store import FitStore
+    from n2n_ablate.runner.estimate import estimate
+    from n2n_ablate.runner.session import Request, open_session
+    from n2n_ablate.storage.fit_store import FitStore
+    from n2n_ablate.storage.output import Output
 
     session = open_session(
         Request(
@@ -52,6 +54,8 @@ def show(
             seeds=seeds,
             images=images or [],
             crop=crop,
+            white=white,
+            channels=options.channels_of(channels),
             confirm_images=confirm_images or [],
             device=device,
             precision=precision,
@@ -98,6 +102,8 @@ def _print(session: Session, cost: Estimate, later: Estimate | None) -> None:
     if plan.effects:
         effects = ", ".join(effect.name for effect in plan.effects)
         out.print(f"effects: {effects}", markup=False, highlight=False)
+    for line in session.notes:
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
     images = ", ".join(image.name for image in bench.images)
     conditions = "; ".join(condition.label for condition in plan.conditions)
     out.print(f"images: {images}", markup=False, highlight=False)

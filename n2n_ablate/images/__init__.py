@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from n2n_ablate.images.gather import Gathered as Gathered
+from n2n_ablate.images.gather import gather as gather
 from n2n_ablate.images.image import Image as Image
 from n2n_ablate.images.image import Metadata as Metadata
 from n2n_ablate.images.image import ValueRange as ValueRange
@@ -13,8 +15,10 @@ from n2n_ablate.images.sources import builtin_names as builtin_names
 from n2n_ablate.images.sources import collect as collect
 from n2n_ablate.images.sources import files_of as files_of
 from n2n_ablate.images.sources import images_of as images_of
+from n2n_ablate.images.sources import open_stack as open_stack
 from n2n_ablate.images.sources import pages as pages
 from n2n_ablate.images.sources import read as read
 from n2n_ablate.images.write import SUFFIXES as SUFFIXES
 from n2n_ablate.images.write import check_writable as check_writable
 from n2n_ablate.images.write import write as write
+from n2n_ablate.images.write import write_images as write_images

@@ -7,7 +7,7 @@ import math
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
@@ -74,10 +74,8 @@ def split(array: np.ndarray, name: str, channels: Sequence[int] = ()) -> list[Sa
     if 0 in shape or not 2 <= array.ndim <= 4:
         msg = f"'{name}' has shape {shape}, expected (h, w), (h, w, 3), (n, h, w) or (n, h, w, 3)"
         raise ImageError(msg)
-    if array.ndim == 4 or (array.ndim == 3 and shape[-1] > 4):
-        planes = list(array)
-    else:
-        planes = [array]
+    several = array.ndim == 4 or (array.ndim == 3 and shape[-1] > 4)
+    planes = list(array) if several else [array]
     found: list[Samples] = []
     for number, plane in enumerate(planes, 1):
         label = f"p{number}" if len(planes) > 1 else ""
@@ -86,13 +84,12 @@ def split(array: np.ndarray, name: str, channels: Sequence[int] = ()) -> list[Sa
         else:
             own = pick_channels(plane, channels, name)
         found += [
-            Samples(image, label="-".join(filter(None, (label, channel))))
-            for channel, image in own
+            Samples(image, label="-".join(filter(None, (label, channel)))) for channel, image in own
         ]
     return found
 
 
-def _loaded(file: BinaryIO | io.BytesIO, size: int, name: str) -> np.ndarray:
+def _loaded(file: IO[bytes], size: int, name: str) -> np.ndarray:
     """Load one array; its header is read first, so that nothing enormous is made room for."""
     from numpy.lib import format as npy
 

@@ -17,11 +17,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
-from n2n_ablate.errors import ImageError
 from n2n_ablate.images.image import Image, centre_crop
 
 _SIDE = 8  # of a patch, in pixels
-_KEPT = 32  # one patch of so many is kept
+_KEPT_BITS = 5  # one patch of 32 is kept
 _LARGEST = 2048  # side of the centre whose patches are hashed: a photograph costs a second then
 _LIVELY = 12  # different values in a patch; flatter ones look alike in different pictures
 _SHARED = 3  # equal patches that do not come about by chance
@@ -55,9 +54,13 @@ class Fingerprint:
 
 def fingerprint(image: Image) -> Fingerprint:
     """Return what an image is known by; give it whole, before any crop."""
-    colours = np.rint(centre_crop(image.pixels, _LARGEST)[0].double().numpy() * 255)
+    colours = np.rint(centre_crop(image.pixels, _LARGEST)[0].numpy() * np.float32(255))
     same = len(colours) == 1 or bool((colours == colours[:1]).all())
-    greys = [colours[0]] if same else [np.tensordot(each, colours, 1) for each in _GREYS]
+    greys = (
+        [colours[0]]
+        if same
+        else [np.tensordot(np.array(each, np.float32), colours, 1) for each in _GREYS]
+    )
     patches = np.unique(np.concatenate([_patches(grey) for grey in greys]))
     mean = _blocks(image.pixels[0].double().mean(dim=0).numpy() * 255)
     return Fingerprint(
@@ -97,9 +100,14 @@ def _looking_alike(prints: Sequence[Fingerprint]) -> set[tuple[int, int]]:
     small = np.stack([own.small for own in prints])
     flat = small.reshape(len(small), -1)
     length = np.maximum(np.linalg.norm(flat, axis=1), 1e-9)
-    found = {(i, j) for i, one in enumerate(prints) for j in range(i) if one.digest == prints[j].digest}
+    found = {
+        (i, j) for i, one in enumerate(prints) for j in range(i) if one.digest == prints[j].digest
+    }
     for quarter in range(4):
-        for turned in (np.rot90(small, quarter, (1, 2)), np.rot90(small, quarter, (1, 2))[..., ::-1]):
+        for turned in (
+            np.rot90(small, quarter, (1, 2)),
+            np.rot90(small, quarter, (1, 2))[..., ::-1],
+        ):
             whole = flat @ turned.reshape(flat.shape).T / np.outer(length, length)
             near = np.argwhere(np.triu(whole >= _WHOLE, 1))  # one product spares most comparisons
             found |= {(int(i), int(j)) for i, j in near if _alike(small[i], turned[j])}
@@ -131,21 +139,15 @@ def with_clusters(
     return kept, notes
 
 
-def require_apart(searched: Sequence[Fingerprint], held_out: Sequence[Fingerprint]) -> None:
-    """Check that no held-out image shows a scene of the images that the trials see.
-
-    Raises:
-        ImageError: One does.
-    """
+def first_shared(
+    searched: Sequence[Fingerprint], held_out: Sequence[Fingerprint]
+) -> tuple[str, str] | None:
+    """Return a held-out image and an image of the trials that shows the same scene, if there is one."""
     prints = [*searched, *held_out]
     for new, old in enumerate(clustered(prints)):
         if old < len(searched) <= new:
-            msg = (
-                f"the confirmation's image '{prints[new].name}' shows the same picture as "
-                f"'{prints[old].name}' among the images of the trials. Confirm on images that no "
-                "trial saw."
-            )
-            raise ImageError(msg)
+            return prints[new].name, prints[old].name
+    return None
 
 
 def _alike(first: np.ndarray, second: np.ndarray) -> bool:
@@ -177,9 +179,11 @@ def _patches(grey: np.ndarray) -> np.ndarray:
         return np.array([], dtype=np.uint64)  # too small to be a crop of anything
     levels = np.floor(grey + 0.5).clip(0, 255).astype(np.uint8)  # halves go up, as in Pillow
     windows = np.lib.stride_tricks.sliding_window_view(levels, (_SIDE, _SIDE))
-    corner = windows[..., 0, :4].astype(np.uint64) @ np.array([1, 257, 65_537, 16_777_259], np.uint64)
-    corner += windows[..., 7, 4:].astype(np.uint64) @ np.array([3, 769, 98_317, 1_610_612_741], np.uint64)
-    chosen = windows[(corner * np.uint64(0xBF58476D1CE4E5B9) >> np.uint64(32)) % _KEPT == 0]
+    h, w = (side - _SIDE + 1 for side in levels.shape)
+    mixed = np.zeros((h, w), np.uint32)
+    for y, x in ((0, 0), (1, 5), (3, 2), (4, 7), (6, 1), (7, 6)):  # enough to choose by
+        mixed = mixed * np.uint32(0x9E3779B1) + levels[y : y + h, x : x + w]
+    chosen = windows[(mixed * np.uint32(0x85EBCA6B)) >> np.uint32(32 - _KEPT_BITS) == 0]
     flat = chosen.reshape(len(chosen), _SIDE**2)
     lively = 1 + np.count_nonzero(np.diff(np.sort(flat, axis=1), axis=1), axis=1) >= _LIVELY
     weights = np.random.default_rng(0).integers(1, 2**63, _SIDE**2, dtype=np.uint64) | np.uint64(1)

@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from n2n_ablate.errors import ImageError, no_file
+from n2n_ablate.errors import ImageError, missing_package, no_file
 from n2n_ablate.images import arrays, raster, tiff
 from n2n_ablate.images.samples import Samples, as_samples
-from n2n_ablate.missing import told
 
 
 def decode(path: Path, channels: Sequence[int] = ()) -> list[Samples]:
@@ -68,7 +67,7 @@ def explained(path: Path | str) -> Iterator[None]:
     except ImageError:
         raise
     except ModuleNotFoundError as error:
-        if told(error):  # one of ours: told by the command line, with what to install
+        if missing_package(error):  # one of ours: told by the command line, with what to install
             raise
         msg = f"'{path}' cannot be read as an image: {error}"
         raise ImageError(msg) from error

@@ -61,6 +61,10 @@ class Metadata:
     about: Mapping[str, object] = field(default_factory=dict)
 
 
+NO_METADATA = Metadata()
+EIGHT_BITS = ValueRange()
+
+
 @dataclass(frozen=True, eq=False)
 class Image:
     """One clean image, one reference of measured noise, or (for `denoise`) one noisy image.
@@ -77,8 +81,8 @@ class Image:
 
     name: str
     pixels: Tensor
-    range: ValueRange = ValueRange()
-    metadata: Metadata = Metadata()
+    range: ValueRange = EIGHT_BITS
+    metadata: Metadata = NO_METADATA
     cluster: str = ""
     condition: str = ""
 

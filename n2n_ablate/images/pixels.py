@@ -94,7 +94,7 @@ def robust_range(images: Sequence[Samples], name: str) -> ValueRange:
     ends = []
     every = np.concatenate([own.array.ravel() for own in images])
     for share in _TAILS:
-        place = int(round(share * (every.size - 1)))
+        place = round(share * (every.size - 1))
         ends.append(float(np.partition(every, place)[place]))
     if ends[0] < ends[1]:
         low, high = ends

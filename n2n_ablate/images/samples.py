@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from n2n_ablate.errors import ImageError
-from n2n_ablate.images.image import Metadata
+from n2n_ablate.images.image import NO_METADATA, Metadata
 
 LARGEST = 400_000_000
 """Samples in a file; larger ones would fill the memory of most machines."""
@@ -28,7 +28,7 @@ class Samples:
     array: np.ndarray
     white: float | None = None
     label: str = ""
-    metadata: Metadata = Metadata()
+    metadata: Metadata = NO_METADATA
 
 
 def as_samples(array: np.ndarray) -> np.ndarray:

@@ -36,6 +36,10 @@ class Reading:
     channels: tuple[int, ...] = ()
 
 
+AS_TYPED = Reading()
+"""Files are read as their types say."""
+
+
 def builtin_names() -> list[str]:
     """Return the names of the images that make the built-in set, all in colour."""
     return list(COLOUR)
@@ -62,7 +66,7 @@ def builtin(names: Sequence[str] = ()) -> list[Image]:
     return found
 
 
-def collect(sources: Iterable[str], reading: Reading = Reading()) -> list[Image]:
+def collect(sources: Iterable[str], reading: Reading = AS_TYPED) -> list[Image]:
     """Return the images of folders, files, `builtin`, `builtin:grey` or `builtin:NAME`, in order.
 
     Raises:
@@ -75,12 +79,14 @@ def collect(sources: Iterable[str], reading: Reading = Reading()) -> list[Image]
     digests: dict[str, str] = {}
     for image in found:
         if digests.setdefault(image.name, image.digest) != image.digest:
-            msg = f"two images are called '{image.name}'. Rename one: results are told apart by name."
+            msg = (
+                f"two images are called '{image.name}'. Rename one: results are told apart by name."
+            )
             raise ImageError(msg)
     return found
 
 
-def images_of(source: str, reading: Reading = Reading()) -> Iterator[Image]:
+def images_of(source: str, reading: Reading = AS_TYPED) -> Iterator[Image]:
     """Yield the images of one source, one file at a time.
 
     Raises:
@@ -124,7 +130,7 @@ def is_image_file(path: Path) -> bool:
     return path.suffix.lower() in READ_SUFFIXES and not hidden
 
 
-def read(path: Path, reading: Reading = Reading()) -> Image:
+def read(path: Path, reading: Reading = AS_TYPED) -> Image:
     """Read a file with one image over the range of its type; transparency is dropped.
 
     Raises:
@@ -138,7 +144,7 @@ def read(path: Path, reading: Reading = Reading()) -> Image:
     return found[0]
 
 
-def pages(path: Path, reading: Reading = Reading(), *, strict: bool = True) -> list[Image]:
+def pages(path: Path, reading: Reading = AS_TYPED, *, strict: bool = True) -> list[Image]:
     """Read every image of a file. Those of a file with several are called `name-p1`...
 
     Args:
@@ -156,6 +162,16 @@ def pages(path: Path, reading: Reading = Reading(), *, strict: bool = True) -> l
         same = [own for own in found if own.array.dtype.name == kind]
         groups[kind] = range_of_type(same, str(path), white=reading.white, strict=strict)
     return named(found, name, str(path), groups)
+
+
+def open_stack(path: Path, channels: Sequence[int] = ()) -> list[Image]:
+    """Read the noisy images of a file over a robust range, which they share.
+
+    Raises:
+        ImageError: The file is missing, damaged, or of a form that cannot be used.
+    """
+    checked_name(path)
+    return stack(decode(path, channels), str(path))
 
 
 def stack(found: Sequence[Samples], name: str) -> list[Image]:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from n2n_ablate.errors import ImageError
-from n2n_ablate.images.image import Metadata
 from n2n_ablate.images.samples import Samples, check_size, pick_channels
+from n2n_ablate.images.tiff_metadata import metadata
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _MOST_PAGES = 10_000
@@ -68,7 +68,7 @@ def read(path: Path, channels: Sequence[int] = ()) -> list[Samples]:
             raise ImageError(msg)
         check_size(sum(math.prod(page.keyframe.shape) for page in pages), str(path))
         planes = [list(plane) for plane in _images(file, pages, path, channels)]
-        about = _metadata(file, pages[0])
+        about = metadata(file, pages[0], _STACK_AXES)
     found = []
     for number, plane in enumerate(planes, 1):
         for own in plane:
@@ -79,7 +79,9 @@ def read(path: Path, channels: Sequence[int] = ()) -> list[Samples]:
 
 def _check_program(file: Any, path: Path) -> None:
     if slides := file.flags & _SLIDES:
-        msg = f"'{path}' is a whole-slide scan ({min(slides)}); export a region of it as TIFF or PNG"
+        msg = (
+            f"'{path}' is a whole-slide scan ({min(slides)}); export a region of it as TIFF or PNG"
+        )
         raise ImageError(msg)
     if _DNG in file.pages[0].tags:
         msg = f"'{path}' is a raw camera file (DNG); develop it to RGB first"
@@ -96,6 +98,11 @@ def _images(
 ) -> Iterator[Iterator[Samples]]:
     """Yield the images of each plane: of the pages where these are the planes, else of the series."""
     series = [own for own in file.series if not _is_copy(own.keyframe)]
+    notes = file.flags & _DIALECTS
+    if notes and not any(own.kind in notes for own in file.series):
+        what = f"its {min(notes)} notes describe other data than it holds (it ends early?)"
+        msg = f"'{path}' cannot be read as an image: {what}"
+        raise ImageError(msg)
     for own in series:
         _check_axes(own, path)
     planes = sum(map(_planes, series))
@@ -113,9 +120,7 @@ def _images(
         yield from _of_series(own, path, channels)
 
 
-def _of_series(
-    series: Any, path: Path, channels: Sequence[int]
-) -> Iterator[Iterator[Samples]]:
+def _of_series(series: Any, path: Path, channels: Sequence[int]) -> Iterator[Iterator[Samples]]:
     check_size(math.prod(series.shape), str(path))
     frame = series.keyframe
     if any(page is None for page in series.pages):
@@ -291,42 +296,3 @@ def _check_end(end: int, path: Path) -> None:
     if end > path.stat().st_size:
         msg = f"'{path}' cannot be read as an image: the file ends early"
         raise ImageError(msg)
-
-
-def _metadata(file: Any, page: Any) -> Metadata:
-    """Return what the file says beside its samples; nothing of it decides how they are read."""
-    tags = page.keyframe.tags
-    icc = tags.valueof(34675)
-    per_inch = {2: 1.0, 3: 2.54}.get(int(tags.valueof(296, default=2)))
-    resolution = None
-    if per_inch and tags.valueof(282) and tags.valueof(283):
-        x, y = (_ratio(tags.valueof(code)) * per_inch for code in (282, 283))
-        resolution = (x, y) if x > 0 and y > 0 and (x, y) != (1.0, 1.0) else None
-    about: dict[str, object] = {}
-    dialect = "imagej" if file.is_imagej else "ome" if file.is_ome else ""
-    if dialect == "imagej":
-        known = ("spacing", "unit", "finterval", "fps", "min", "max")
-        about = {key: value for key, value in (file.imagej_metadata or {}).items() if key in known}
-    elif dialect == "ome":
-        about = _ome_sizes(file)
-    series = file.series[0]
-    stack = [
-        (axis, int(size))
-        for axis, size in zip(series.axes, series.shape, strict=True)
-        if axis in _STACK_AXES
-    ]
-    axes, steps = "".join(axis for axis, _ in stack), tuple(size for _, size in stack)
-    return Metadata(resolution, bytes(icc or b""), axes, steps, dialect, about)
-
-
-def _ome_sizes(file: Any) -> dict[str, object]:
-    import tifffile
-
-    image = tifffile.xml2dict(file.ome_metadata).get("OME", {}).get("Image", {})
-    pixels = (image[0] if isinstance(image, list) else image).get("Pixels", {})
-    return {key: value for key, value in pixels.items() if key.startswith("PhysicalSize")}
-
-
-def _ratio(value: Any) -> float:
-    above, below = value if isinstance(value, tuple) else (value, 1)
-    return float(above) / float(below) if below else 0.0

@@ -9,7 +9,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from torch import Tensor
@@ -77,7 +77,7 @@ def check_writable(
             no folder.
     """
     suffix = path.suffix.lower()
-    known = _ANY_TYPE
+    known: tuple[str, ...] = _ANY_TYPE
     if dtype == "uint16":
         known = (".png", *_ANY_TYPE)
     elif dtype == "uint8":
@@ -143,12 +143,14 @@ def _write_tiff(
     for array in arrays:
         colour = array.ndim > 2 and array.shape[-1] == 3 and (not stacked or array.ndim > 3)
         inner = "YXS" if colour else "YX"
-        own: dict[str, object] = {"photometric": "rgb" if colour else "minisblack"}
+        own: dict[str, Any] = {"photometric": "rgb" if colour else "minisblack"}
         if stacked and len(arrays) == 1 and int(np.prod(steps)) == len(array) and steps:
             array = array.reshape(*steps, *array.shape[1:])
             own["metadata"] = {"axes": metadata.axes + inner, **metadata.about}
             imagej = metadata.dialect == "imagej" and array.dtype.name in _IMAGEJ_TYPES
-            own |= {"imagej": True} if imagej else {"ome": True} if metadata.dialect == "ome" else {}
+            own |= (
+                {"imagej": True} if imagej else {"ome": True} if metadata.dialect == "ome" else {}
+            )
         if metadata.resolution:
             own |= {"resolution": metadata.resolution, "resolutionunit": "INCH"}
         if metadata.icc:
@@ -159,7 +161,7 @@ def _write_tiff(
 def _write_pillow(file: BinaryIO, array: np.ndarray, metadata: Metadata, suffix: str) -> None:
     from PIL import Image as Pillow
 
-    own: dict[str, object] = {".webp": {"lossless": True}}.get(suffix, {})
+    own: dict[str, Any] = {".webp": {"lossless": True}}.get(suffix, {})
     own |= {"quality": 95} if suffix in (".jpg", ".jpeg") else {}
     own |= {"dpi": metadata.resolution} if metadata.resolution else {}
     own |= {"icc_profile": metadata.icc} if metadata.icc else {}

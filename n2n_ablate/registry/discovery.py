@@ -14,8 +14,8 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
-from n2n_ablate import hookspecs
 from n2n_ablate.errors import PluginError, printable
+from n2n_ablate.registry import hookspecs
 
 LOCAL_FOLDER = "plugins"
 LOCAL_ROAD, GIVEN_ROAD = f"./{LOCAL_FOLDER}", "--plugins-dir"
@@ -110,7 +110,7 @@ def find(
             continue
         for own in sorted(folder.glob("*.py")):
             marks = {str(own.resolve()), _digest(own)}
-            if own.name.startswith("_") or marks & seen:
+            if own.name.startswith(("_", ".")) or marks & seen:
                 continue
             seen |= marks
             load = _load_of_ours if road == "checkout" else load_file

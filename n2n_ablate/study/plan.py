@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from n2n_ablate.components.parameters import Domain
+from n2n_ablate.components.recipe import canonical, resolved
+from n2n_ablate.components.spec import Part, Value
 from n2n_ablate.errors import AblateError, StudyError, nearest
-from n2n_ablate.part import Part, Value
-from n2n_ablate.recipe import canonical, resolved
 from n2n_ablate.registry import Registry
-from n2n_ablate.space import Domain
 from n2n_ablate.study import limits
 from n2n_ablate.study.designs import Effect, changed, declare, place
 from n2n_ablate.study.held_out import check_confirm, to_confirm
@@ -105,7 +105,10 @@ class Plan:
             "space": {key: str(domain) for key, domain in self.space.items()},
             "conditions": [item.noise.plain() for item in self.conditions],
             "strategy": [self.study.strategy, self.study.startup],
-            "images": [self.profile.images, self.profile.crop, self.profile.seeds],
+            "images": [
+                *(self.profile.images, self.profile.crop, self.profile.seeds),
+                *(self.profile.white, self.profile.channels),
+            ],
         }
         return hashlib.sha256(canonical(own).encode()).hexdigest()[:10]
 
@@ -127,6 +130,8 @@ def plan(
     seeds: int | None = None,
     images: Sequence[str] = (),
     crop: int | None = None,
+    white: float | None = None,
+    channels: Sequence[int] = (),
     confirm_images: Sequence[str] = (),
 ) -> Plan:
     """Decide everything that can be decided before the first image is read.
@@ -141,6 +146,8 @@ def plan(
         seeds: Number of seeds, instead of the profile's.
         images: Sources of images, instead of the profile's.
         crop: Side of the centre crop in pixels, 0 for whole images, instead of the profile's.
+        white: The sample of the image files that is white, instead of the profile's.
+        channels: Channels of the image files that are no colours, instead of the profile's.
         confirm_images: Sources of the images to confirm on, instead of the profile's.
 
     Raises:
@@ -153,6 +160,9 @@ def plan(
     if crop is not None and crop < 0:
         msg = f"--crop must not be negative, got {crop}"
         raise StudyError(msg)
+    if white is not None and not 0 < white < float("inf"):
+        msg = f"--white must be above 0, got {white:g}"
+        raise StudyError(msg)
     if seeds is not None and not 1 <= seeds <= limits.MOST_SEEDS:
         msg = f"--seeds must be from 1 to {limits.MOST_SEEDS}, got {seeds}"
         raise StudyError(msg)
@@ -162,6 +172,8 @@ def plan(
         seeds=chosen.seeds if seeds is None else tuple(range(seeds)),
         images=tuple(images) or chosen.images,
         crop=chosen.crop if crop is None else crop,
+        white=chosen.white if white is None else white,
+        channels=tuple(channels) or chosen.channels,
         confirm=to_confirm(
             chosen, seeds=seeds, crop=crop, images=bool(images), own=tuple(confirm_images)
         ),

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from n2n_ablate.part import Part, Value, plain, read_value
-from n2n_ablate.recipe import Recipe
+from n2n_ablate.components.recipe import Recipe
+from n2n_ablate.components.spec import Part, Value, plain, read_value
 from n2n_ablate.study.designs import Effect
 from n2n_ablate.study.model import Condition, Confirm, Profile, Trial
 from n2n_ablate.study.plan import Plan
@@ -27,6 +27,8 @@ def to_json(plan: Plan) -> dict[str, Any]:
             "images": list(profile.images),
             "crop": profile.crop,
             "seeds": list(profile.seeds),
+            "white": profile.white,
+            "channels": list(profile.channels),
             "trials": profile.trials,
             "set": _plain(profile.changes),
             "confirm": profile.confirm and asdict(profile.confirm),
@@ -62,6 +64,8 @@ def from_json(data: Mapping[str, Any]) -> Plan:
             crop=profile["crop"],
             seeds=tuple(profile["seeds"]),
             trials=profile["trials"],
+            white=profile["white"],
+            channels=tuple(profile["channels"]),
             changes=_values(profile["set"]),
             confirm=_confirm(profile["confirm"]),
         ),
