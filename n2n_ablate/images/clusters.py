@@ -118,25 +118,23 @@ def with_clusters(
     images: Sequence[Image], prints: Sequence[Fingerprint]
 ) -> tuple[list[Image], list[str]]:
     """Return images with their clusters, equal ones dropped, and a line for each that is not alone."""
-    kept: list[Image] = []
+    kept: dict[str, Image] = {}
     notes: list[str] = []
-    names: dict[str, str] = {}
     groups: dict[str, list[str]] = {}
     for image, at in zip(images, clustered(prints), strict=True):
-        if image.digest in names:
-            notes.append(
-                f"image '{image.name}' has the same pixels as '{names[image.digest]}' and is left out"
-            )
+        if image.digest in kept:
+            same = kept[image.digest].name
+            notes.append(f"image '{image.name}' has the same pixels as '{same}' and is left out")
             continue
-        names[image.digest] = image.name
+        kept[image.digest] = replace(image, cluster=images[at].name)
         groups.setdefault(images[at].name, []).append(image.name)
-        kept.append(replace(image, cluster=images[at].name))
     notes += [
         f"{', '.join(own)} show parts of one scene and count as one image in the intervals"
         for own in groups.values()
         if len(own) > 1
     ]
-    return kept, notes
+    alone = {own[0] for own in groups.values() if len(own) == 1}
+    return [replace(i, cluster="") if i.name in alone else i for i in kept.values()], notes
 
 
 def first_shared(
