@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image as Pillow
 from rich.console import Console
 
-from n2n_ablate.engine import FitResult
+from n2n_ablate.records import FitResult
 from n2n_ablate.registry.hookspecs import hookimpl
 from n2n_ablate.report.screen.console import Silent
 from n2n_ablate.runner.session import Request, open_runner, open_session

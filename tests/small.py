@@ -5,10 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from n2n_ablate.analysis import Row, StudyResult, TrialResult, answer
-from n2n_ablate.analysis.header import Header, ImageRef
+from n2n_ablate.analysis import answer
 from n2n_ablate.analysis.looks import looks_of
-from n2n_ablate.engine import FitResult
+from n2n_ablate.records import FitResult, Header, ImageRef, Row, StudyResult, TrialResult
 from n2n_ablate.study import plan, read
 
 LOW, HIGH = "low", "high"

@@ -10,7 +10,7 @@ import pytest
 
 from n2n_ablate.analysis import answer, export
 from n2n_ablate.analysis.confirmed import Pair, told_shrinkage, unconfirmed
-from n2n_ablate.analysis.header import header_of
+from n2n_ablate.engine.header import header_of
 from n2n_ablate.errors import ImageError, StudyError
 from n2n_ablate.images.held_out import require_different
 from n2n_ablate.report.markdown import markdown

@@ -84,7 +84,7 @@ def test_a_worker_trains_the_same_fits_from_plain_data(tiny, registry):
 def test_what_travels_is_text_and_bytes(tiny, registry):
     text, plugins, *images = sent(baseline(tiny, registry), registry)
     told = json.loads(text)
-    assert told["fits"][0]["order"]["recipe"]["sampler"]["center"] == 0.01
+    assert told["fits"][0]["spec"]["recipe"]["sampler"]["center"] == 0.01
     assert json.loads(plugins)["files"] == {"./plugins": {}, "--plugins-dir": {}}
     assert {type(image) for image in images} == {bytes}
     answer = task.train(text, plugins, *images)
@@ -169,7 +169,7 @@ def test_an_image_that_was_changed_on_the_way_is_refused(tiny, registry):
 def test_a_seed_that_was_changed_on_the_way_is_refused(tiny, registry):
     text, *rest = sent(baseline(tiny, registry), registry)
     told = json.loads(text)
-    told["fits"][0]["order"]["seed"] += 1
+    told["fits"][0]["spec"]["seed"] += 1
     assert "it would train another fit" in task.train(json.dumps(told).encode(), *rest)["refused"]
 
 

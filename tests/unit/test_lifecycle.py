@@ -6,12 +6,13 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from n2n_ablate import hookimpl
-from n2n_ablate.engine import Point
 from n2n_ablate.errors import StoreError
+from n2n_ablate.records import Point
 from n2n_ablate.registry import Registry, hookspecs
 from n2n_ablate.runner import background
 from n2n_ablate.runner.dispatcher import HookDispatcher
@@ -210,7 +211,7 @@ def test_a_listener_of_ours_that_fails_is_told_by_its_name():
     audience.join(ear, "ear")
     audience.point(POINT)
     audience.point(POINT)
-    audience.study_finished(None, "finished")
+    audience.study_finished(SimpleNamespace(trials=()), "finished")
     assert ear.notes() == [
         "tracking stopped, the study goes on: the server is gone",
         "tracking is not complete, the results are kept",

@@ -17,13 +17,10 @@ from PIL import Image as Pillow
 
 from n2n_ablate import hookimpl
 from n2n_ablate import study as studies
-from n2n_ablate.analysis import Row, StudyResult, TrialResult
 from n2n_ablate.components.recipe import Recipe
-from n2n_ablate.engine import FitResult
-from n2n_ablate.engine.paired_data import NoisySample
 from n2n_ablate.images import Image
+from n2n_ablate.records import FitResult, Invocation, NoisySample, Row, StudyResult, TrialResult
 from n2n_ablate.runner.dispatcher import HookDispatcher
-from n2n_ablate.storage.invocation import Invocation
 from n2n_ablate.storage.output import Output
 from n2n_ablate.tracking.address import VIEW_TAG, database_file, tracking_uri
 from n2n_ablate.tracking.tracker import MlflowTracker

@@ -12,15 +12,14 @@ from rich.console import Console
 from rich.table import Table
 
 from n2n_ablate import engine, stats
-from n2n_ablate.analysis import Row, StudyResult, TrialResult, answer, export
-from n2n_ablate.analysis.header import header_of
-from n2n_ablate.engine import FitResult, Point
+from n2n_ablate.analysis import answer, export
+from n2n_ablate.engine.header import header_of
 from n2n_ablate.engine.paired_data import PairedData
+from n2n_ablate.records import FitResult, Invocation, Point, Row, StudyResult, TrialResult
 from n2n_ablate.report.screen import tables
 from n2n_ablate.report.screen.cells import Name
 from n2n_ablate.report.screen.console import Live, Plain, summary
 from n2n_ablate.runner.dispatcher import HookDispatcher
-from n2n_ablate.storage.invocation import Invocation
 from n2n_ablate.study import plan, read
 
 MACHINE = engine.Machine("cpu", "fp32", 1, 1, "test")

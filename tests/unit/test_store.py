@@ -12,10 +12,10 @@ from safetensors.numpy import save
 
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec
-from n2n_ablate.engine import FitResult
 from n2n_ablate.engine.arrays import to_arrays
 from n2n_ablate.engine.identity import Fingerprints, stream
 from n2n_ablate.errors import BusyError, StoreError, StoreUnavailableError
+from n2n_ablate.records import FitResult
 from n2n_ablate.registry.source import source_digest
 from n2n_ablate.storage import output as output_folder
 from n2n_ablate.storage.fit_store import FitStore, write_whole

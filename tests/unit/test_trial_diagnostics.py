@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from n2n_ablate import engine, hookimpl, study
-from n2n_ablate.analysis import Row, StudyResult, TrialResult
 from n2n_ablate.analysis.diagnoses import Diagnoses, finals, points, probes_of
 from n2n_ablate.cli import main
 from n2n_ablate.components.recipe import ComponentSpec
 from n2n_ablate.diagnostics.relation import loss_alone, relations
 from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.errors import PluginError
+from n2n_ablate.records import Row, StudyResult, TrialResult
 from n2n_ablate.registry import Registry
 
 

@@ -11,8 +11,8 @@ from typing import TypeAlias
 import numpy as np
 
 from n2n_ablate import stats
-from n2n_ablate.analysis.header import Header
-from n2n_ablate.engine.fit import FitResult
+from n2n_ablate.records.fit import FitResult
+from n2n_ablate.records.header import Header
 from n2n_ablate.study import BASELINE, Plan, Trial
 
 OWN = (BASELINE, "declared", "search")

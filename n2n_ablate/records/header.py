@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from n2n_ablate.engine.paired_data import PairedData
-from n2n_ablate.images import Image
 from n2n_ablate.study import Plan
 
 
@@ -59,25 +56,3 @@ class Header:
     def with_confirmed(self, confirmed: Header | None) -> Header:
         """Return this header with that of its confirmation."""
         return replace(self, confirmed=confirmed)
-
-
-def header_of(
-    paired_data: PairedData, interim_sizes: tuple[int, ...] = (), earlier: tuple[str, ...] = ()
-) -> Header:
-    """Return what the trials on the same data share; further arguments as in `Header`."""
-    return Header(
-        plan=paired_data.plan,
-        images=tuple(map(_mark, paired_data.images)),
-        steps=paired_data.steps(paired_data.plan.baseline.recipe),
-        device=paired_data.machine.type,
-        precision=paired_data.machine.precision,
-        folder=str(Path.cwd()),
-        interim_sizes=interim_sizes,
-        earlier=earlier,
-    )
-
-
-def _mark(image: Image) -> ImageRef:
-    """Return what identifies an image."""
-    c, h, w = image.pixels.shape[1:]
-    return ImageRef(image.name, image.digest, (c, h, w), getattr(image, "cluster", ""))
