@@ -57,7 +57,7 @@ def _strided_sums(image: Tensor, kernels: Tensor, stride: int) -> Views:
     """Add up weighted pixels of every cell: for a few weights, faster on a CPU than a convolution."""
     side = kernels.shape[-1]
     height, width = ((size - side) // stride + 1 for size in image.shape[-2:])
-    return _StridedSums.apply(image, kernels.tolist(), stride, height, width)  # type: ignore[no-untyped-call,no-any-return]
+    return _StridedSums.apply(image, kernels.tolist(), stride, height, width)  # type: ignore[no-untyped-call]
 
 
 class _StridedSums(torch.autograd.Function):
