@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from program import here, run
+from helpers.program import here, run
 
 from n2n_ablate.cli.doctor import host, remote, stores
 from n2n_ablate.cli.doctor.examination import examine
