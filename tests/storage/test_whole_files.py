@@ -128,7 +128,7 @@ def test_what_is_no_file_is_not_replaced(tmp_path):
         with pytest.raises(OSError, match=f"is a {why}, not a file"):
             read_file(tmp_path / name)
         with pytest.raises(ImageError, match="give a file in a folder"):
-            images.check_writable(tmp_path / name, bits=8)
+            images.check_writable(tmp_path / name)
     assert names_in(tmp_path) == ["folder.png", "pipe.png"]
 
 
@@ -207,4 +207,4 @@ def test_a_path_with_a_null_byte_is_refused_in_one_line():
     with pytest.raises(StoreError, match="null"):
         Output(Path("a\0b"))
     with pytest.raises(ImageError, match="null"):
-        images.check_writable(Path("a\0b.png"), bits=8)
+        images.check_writable(Path("a\0b.png"))
