@@ -12,7 +12,7 @@ import typer
 
 from n2n_ablate.cli import options, stdout
 from n2n_ablate.cli.screen import messages, results
-from n2n_ablate.redaction import redact_command
+from n2n_ablate.redaction import STORAGE, redact_command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from n2n_ablate.runner.session import Request, Session
 
 _FAILED_FITS = 3
+_NOT_TRACKED = 4  # every fit is trained and stored; a tracker lacks some of it
 _INTERRUPTED = 130
 _ASKED = (signal.SIGINT, signal.SIGTERM)
 _CLOSED = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
@@ -56,7 +57,10 @@ def run(
         ),
     ] = "",
     storage: Annotated[
-        str, typer.Option(help="Optuna storage (SQLAlchemy URL).", rich_help_panel="Where")
+        str,
+        typer.Option(
+            help="Optuna storage (SQLAlchemy URL).", rich_help_panel="Where", envvar=STORAGE
+        ),
     ] = "",
     budget: Annotated[
         str,
@@ -178,7 +182,9 @@ def _run_locked(
             if runner.search is not None:
                 runner.search.close()
     _print(result, runner, request, as_json=as_json, quiet=quiet)
-    return _FAILED_FITS if result.failures else 0
+    if result.failures:
+        return _FAILED_FITS
+    return _NOT_TRACKED if runner.dispatcher.incomplete else 0
 
 
 def _print(
