@@ -149,7 +149,8 @@ def _found_damaged(uri: str) -> str:
 
 def _reason(error: BaseException) -> str:
     """Return why a request failed, without the many words around it."""
-    text = redact(str(error).splitlines()[0] if str(error) else type(error).__name__)
+    lines = [line for line in str(error).splitlines() if not line.startswith("(raised as a result")]
+    text = redact(lines[0] if lines else type(error).__name__)
     for sign, told in _TOLD:
         if found := re.search(sign, text):
             return found.expand(told)

@@ -159,7 +159,7 @@ class MlflowStore:
             self._reach()
         else:
             check_file(file, _ANEW)
-        if file is None or file.exists():
+        if file is None or (file.exists() and file.stat().st_size):
             return
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
