@@ -44,7 +44,7 @@ _KEYS = [
     "confirm",
     "profiles",
 ]
-_PROFILE_KEYS = ["images", "crop", "seeds", "trials", "set", "confirm"]
+_PROFILE_KEYS = ["images", "crop", "seeds", "trials", "set", "confirm", "decides"]
 _CONFIRM_KEYS = ["images", "crop", "seeds", "top"]
 _FACTOR_KEYS = ["levels", "low", "high", "log", "choices", "without"]
 
@@ -259,6 +259,7 @@ def _profile(table: _Table, key: str) -> Profile:
         trials=trials,
         changes={name: read_value(item, f"'{own.at('set')}'") for name, item in changes.items()},
         confirm=_confirm(own.table("confirm", _CONFIRM_KEYS)) if "confirm" in own.data else None,
+        decides=own.get("decides", bool, True),
     )
 
 
