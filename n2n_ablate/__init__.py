@@ -12,20 +12,18 @@ from typing import TYPE_CHECKING
 from n2n_ablate.version import __version__
 
 if TYPE_CHECKING:
-    from n2n_ablate.analysis import StudyResult as StudyResult
-    from n2n_ablate.analysis import TrialResult as TrialResult
     from n2n_ablate.components import Backbone as Backbone
+    from n2n_ablate.components import CheckpointSelector as CheckpointSelector
     from n2n_ablate.components import Estimator as Estimator
     from n2n_ablate.components import Loss as Loss
+    from n2n_ablate.components import LossContext as LossContext
     from n2n_ablate.components import Metric as Metric
     from n2n_ablate.components import Noise as Noise
     from n2n_ablate.components import Pairs as Pairs
     from n2n_ablate.components import Sampler as Sampler
-    from n2n_ablate.components import Scene as Scene
     from n2n_ablate.components import Split as Split
     from n2n_ablate.components import Training as Training
     from n2n_ablate.components import Views as Views
-    from n2n_ablate.components import Watch as Watch
     from n2n_ablate.components import mse as mse
     from n2n_ablate.components.chain import DenoisingChain as DenoisingChain
     from n2n_ablate.components.parameters import Choice as Choice
@@ -35,30 +33,32 @@ if TYPE_CHECKING:
     from n2n_ablate.components.splits import PixelSplit as PixelSplit
     from n2n_ablate.components.splits import pixel_numbers as pixel_numbers
     from n2n_ablate.components.splits import require_cell as require_cell
-    from n2n_ablate.components.wrappers import AroundSampler as AroundSampler
-    from n2n_ablate.engine import FitResult as FitResult
-    from n2n_ablate.engine import Point as Point
-    from n2n_ablate.engine.paired_data import Subject as Subject
+    from n2n_ablate.components.wrappers import SamplerWrapper as SamplerWrapper
     from n2n_ablate.errors import AblateError as AblateError
     from n2n_ablate.errors import ImageError as ImageError
     from n2n_ablate.errors import ParameterError as ParameterError
+    from n2n_ablate.records import FitResult as FitResult
+    from n2n_ablate.records import Invocation as Invocation
+    from n2n_ablate.records import NoisySample as NoisySample
+    from n2n_ablate.records import Point as Point
+    from n2n_ablate.records import StudyResult as StudyResult
+    from n2n_ablate.records import TrialResult as TrialResult
     from n2n_ablate.registry.hookspecs import Register as Register
     from n2n_ablate.registry.hookspecs import hookimpl as hookimpl
-    from n2n_ablate.storage.invocation import Invocation as Invocation
     from n2n_ablate.study import Plan as Plan
     from n2n_ablate.study import Trial as Trial
 
 _HOME = {
     "AblateError": "errors",
-    "AroundSampler": "components.wrappers",
+    "SamplerWrapper": "components.wrappers",
     "Backbone": "components",
     "Choice": "components.parameters",
     "Component": "components.parameters",
     "DenoisingChain": "components.chain",
     "Estimator": "components",
-    "FitResult": "engine",
+    "FitResult": "records",
     "ImageError": "errors",
-    "Invocation": "storage.invocation",
+    "Invocation": "records",
     "KernelSplit": "components.splits",
     "Loss": "components",
     "Metric": "components",
@@ -67,19 +67,19 @@ _HOME = {
     "ParameterError": "errors",
     "PixelSplit": "components.splits",
     "Plan": "study",
-    "Point": "engine",
+    "Point": "records",
     "Range": "components.parameters",
     "Register": "registry.hookspecs",
     "Sampler": "components",
-    "Scene": "components",
+    "LossContext": "components",
     "Split": "components",
-    "StudyResult": "analysis",
-    "Subject": "engine.paired_data",
+    "StudyResult": "records",
+    "NoisySample": "records",
     "Training": "components",
     "Trial": "study",
-    "TrialResult": "analysis",
+    "TrialResult": "records",
     "Views": "components",
-    "Watch": "components",
+    "CheckpointSelector": "components",
     "hookimpl": "registry.hookspecs",
     "mse": "components",
     "pixel_numbers": "components.splits",

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image as Pillow
 from rich.console import Console
 
-from n2n_ablate.engine import FitResult
+from n2n_ablate.records import FitResult
 from n2n_ablate.registry.hookspecs import hookimpl
 from n2n_ablate.report.screen.console import Silent
 from n2n_ablate.runner.session import Request, open_runner, open_session
@@ -181,7 +181,9 @@ def without_a_search():
 def places():
     """Place of every image of the study in this folder, by `float(fit.noisy.sum())`."""
     session = open_session(Request(study="drawn.toml", precision="fp32"))
-    return {float(item.noisy.sum()): place for place, item in enumerate(session.bench.subjects)}
+    return {
+        float(item.noisy.sum()): place for place, item in enumerate(session.paired_data.samples)
+    }
 
 
 def opened(*, view=None, executor=None, race=None, refit=False, **asked):

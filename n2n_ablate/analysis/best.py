@@ -11,9 +11,10 @@ import numpy as np
 from n2n_ablate.analysis.answer import baseline_lost, baseline_name, shown
 from n2n_ablate.analysis.leading import leader
 from n2n_ablate.analysis.settling import listed
-from n2n_ablate.analysis.trials import OWN, StudyResult, TrialResult
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import toml as as_toml
+from n2n_ablate.records import StudyResult, TrialResult
+from n2n_ablate.records.results import OWN
 from n2n_ablate.stats import UNDECIDED, counted, paired
 from n2n_ablate.study import BASELINE, Trial
 
@@ -84,7 +85,7 @@ def choose(result: StudyResult) -> Choice:
 
 def toml(recipe: Recipe) -> str:
     """Return a recipe as the `[baseline]` of a study file."""
-    lines = [f"{kind} = {as_toml(part)}" for kind, part in recipe.parts.items()]
+    lines = [f"{kind} = {as_toml(part)}" for kind, part in recipe.specs.items()]
     return "\n".join(["[baseline]", *lines])
 
 

@@ -12,7 +12,7 @@ from n2n_ablate import stats
 from n2n_ablate.analysis.answer import shown, signed
 from n2n_ablate.analysis.curves import image_curves
 from n2n_ablate.analysis.names import label
-from n2n_ablate.analysis.trials import StudyResult, TrialResult
+from n2n_ablate.records import StudyResult, TrialResult
 from n2n_ablate.study import BASELINE
 
 ONE_LOOK = "that of a single look, so too small in a race"
@@ -69,7 +69,7 @@ def compare(
     names = dict.fromkeys([*one, *two])
     difference, verdict = _declared(result, first, second, condition)
     declared = _asked(result, first, second) or _asked(result, second, first)
-    given = first.given(condition) & second.given(condition)  # others a race left out
+    given = {*first.given(condition)} & {*second.given(condition)}  # others a race left out
     known = [{name: own[name] for name in own if name in given} for own in (one, two)]
     later = _later(result, first, second, condition)
     return Comparison(

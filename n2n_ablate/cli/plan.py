@@ -9,7 +9,7 @@ from n2n_ablate.cli import options, stdout
 from n2n_ablate.cli.screen import results
 
 if TYPE_CHECKING:
-    from n2n_ablate.engine.paired_data import Bench
+    from n2n_ablate.engine.paired_data import PairedData
     from n2n_ablate.runner.estimate import Estimate, PlanTimer
     from n2n_ablate.runner.session import Session
     from n2n_ablate.study import Plan
@@ -58,10 +58,10 @@ def show(
             plugins_dir=plugins_dir,
         )
     )
-    machine = session.bench.machine
+    machine = session.paired_data.machine
     timer = PlanTimer(FitStore(Output(output)), max(machine.stack, machine.workers))
     cost, later = estimates(session, timer)
-    memory = peak_memory(session.bench)
+    memory = peak_memory(session.paired_data)
     if as_json:
         stdout.write_json(_to_json(session, cost, later, memory))
     else:
@@ -70,10 +70,10 @@ def show(
 
 def estimates(session: Session, timer: PlanTimer) -> tuple[Estimate, Estimate | None]:
     """Return what the trials take, and their confirmation if there is one."""
-    cost, bench = timer.estimate(session.plan, session.bench), session.confirm_bench
-    if bench is None:
+    cost, paired_data = timer.estimate(session.plan, session.paired_data), session.confirmation_data
+    if paired_data is None:
         return cost, None
-    return cost, timer.estimate(bench.plan, bench, more=_still_open(session))
+    return cost, timer.estimate(paired_data.plan, paired_data, more=_still_open(session))
 
 
 def _still_open(session: Session) -> int:
@@ -87,7 +87,7 @@ def _print(session: Session, cost: Estimate, later: Estimate | None, memory: int
     from rich.table import Table
     from rich.text import Text
 
-    plan, bench, out = session.plan, session.bench, results()
+    plan, paired_data, out = session.plan, session.paired_data, results()
     out.print(plan.study.question, markup=False, highlight=False)
     if not plan.profile.decides:
         out.print(told_demonstration(plan), markup=False, highlight=False)
@@ -107,18 +107,18 @@ def _print(session: Session, cost: Estimate, later: Estimate | None, memory: int
     if plan.effects:
         effects = ", ".join(effect.name for effect in plan.effects)
         out.print(f"effects: {effects}", markup=False, highlight=False)
-    images = ", ".join(image.name for image in bench.images)
+    images = ", ".join(image.name for image in paired_data.images)
     conditions = "; ".join(condition.label for condition in plan.conditions)
     out.print(f"images: {images}", markup=False, highlight=False)
     out.print(f"noise: {conditions}; {plan.profile.told_seeds}", markup=False, highlight=False)
     out.print(
-        f"{_fits(cost)} and {memory / 1e9:.1f} GB on {bench.machine.name}, "
-        f"{bench.machine.precision}",
+        f"{_fits(cost)} and {memory / 1e9:.1f} GB on {paired_data.machine.name}, "
+        f"{paired_data.machine.precision}",
         markup=False,
         highlight=False,
     )
-    if later is not None and session.confirm_bench is not None:
-        for line in _confirmation(session, session.confirm_bench, later):
+    if later is not None and session.confirmation_data is not None:
+        for line in _confirmation(session, session.confirmation_data, later):
             out.print(line, markup=False, highlight=False)
         total = duration(cost.seconds + later.seconds)
         out.print(f"in all about {total}", markup=False, highlight=False)
@@ -145,13 +145,13 @@ def told_demonstration(plan: Plan) -> str:
     )
 
 
-def _confirmation(session: Session, bench: Bench, cost: Estimate) -> list[str]:
-    names = [trial.name for trial in bench.plan.fixed]
+def _confirmation(session: Session, paired_data: PairedData, cost: Estimate) -> list[str]:
+    names = [trial.name for trial in paired_data.plan.fixed]
     if more := _still_open(session):
         names.append("the search's best" if more == 1 else f"the search's best {more}")
     return [
         f"then confirmed: {', '.join(names)}",
-        f"on images: {', '.join(image.name for image in bench.images)}; {bench.plan.profile.told_seeds}",
+        f"on images: {', '.join(image.name for image in paired_data.images)}; {paired_data.plan.profile.told_seeds}",
         _fits(cost),
     ]
 
@@ -164,15 +164,15 @@ def _fits(cost: Estimate) -> str:
 def _to_json(
     session: Session, cost: Estimate, later: Estimate | None, memory: int
 ) -> dict[str, Any]:
-    plan, bench = session.plan, session.confirm_bench
+    plan, paired_data = session.plan, session.confirmation_data
     confirmation = (
         later
-        and bench
+        and paired_data
         and {
-            "contrasts": list(bench.plan.contrasts),
+            "contrasts": list(paired_data.plan.contrasts),
             "best_of_search": _still_open(session),
-            "images": [image.name for image in bench.images],
-            "seeds": list(bench.plan.profile.seeds),
+            "images": [image.name for image in paired_data.images],
+            "seeds": list(paired_data.plan.profile.seeds),
             "fits": later.fits,
             "stored": later.stored,
             "seconds": round(later.seconds, 1),
@@ -183,7 +183,7 @@ def _to_json(
         "profile": plan.profile.name,
         "decides": plan.profile.decides,
         "plan": plan.key,
-        "run": session.bench.key,
+        "run": session.paired_data.key,
         "trials": [
             {"name": trial.name, "role": trial.role, "recipe": trial.recipe.flat()}
             for trial in plan.fixed
@@ -191,7 +191,7 @@ def _to_json(
         "searched": plan.searched,
         "contrasts": list(plan.contrasts),
         "effects": [effect.name for effect in plan.effects],
-        "images": [image.name for image in session.bench.images],
+        "images": [image.name for image in session.paired_data.images],
         "conditions": [condition.label for condition in plan.conditions],
         "seeds": list(plan.profile.seeds),
         "fits": cost.fits,

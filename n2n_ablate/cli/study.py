@@ -18,9 +18,9 @@ from n2n_ablate.errors import unsigned
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from n2n_ablate.analysis import StudyResult
+    from n2n_ablate.records import StudyResult
     from n2n_ablate.report.screen.console import Silent
-    from n2n_ablate.runner.interim import Race
+    from n2n_ablate.runner.interim import RaceOptions
     from n2n_ablate.runner.runner import Runner
     from n2n_ablate.runner.session import Request, Session
     from n2n_ablate.storage.fit_store import FitStore
@@ -139,7 +139,7 @@ def _run_locked(
     place: object,
     stores: tuple[str, str, str],
     switches: tuple[bool, bool, bool, bool],
-    race: Race | None,
+    race: RaceOptions | None,
 ) -> int:
     from n2n_ablate.cli.plan import told_demonstration, told_limit
     from n2n_ablate.report.screen.console import audience
@@ -151,7 +151,7 @@ def _run_locked(
     tracking, tracking_uri, storage = stores
     fresh, refit, as_json, quiet = switches
     view = audience(messages(), quiet=quiet or as_json)
-    with request.executor.executor(session.bench.machine, session.registry) as executor:
+    with request.executor.executor(session.paired_data.machine, session.registry) as executor:
         runner = open_runner(
             session,
             place,
@@ -193,7 +193,7 @@ def _foretell(session: Session, view: Silent, store: FitStore, width: int, *, re
     from n2n_ablate.runner.estimate import Forecast, PlanTimer
 
     forecast = Forecast(*estimates(session, PlanTimer(store, width, refit)))
-    view.note(f"about {duration(forecast.seconds)} on {session.bench.machine.name}")
+    view.note(f"about {duration(forecast.seconds)} on {session.paired_data.machine.name}")
 
     def left(trial: str, confirmed: bool) -> str:
         seconds = forecast.finished(trial, confirmed=confirmed)
@@ -261,7 +261,7 @@ def _next(runner: Runner, request: Request) -> list[tuple[str, str]]:
     ]
     if runner.search is not None:
         more = ["--trials", str(runner.plan.profile.trials * 2)]
-        joins = " and confirm another best beside this one" if runner.confirm_bench else ""
+        joins = " and confirm another best beside this one" if runner.confirmation_data else ""
         commands.append((f"search on{joins}", [*_without_trials(_going_on(sys.argv[1:])), *more]))
     denoise = ["denoise", "noisy.png", "-o", "clean.png", "--from-study", name, *where]
     commands.append(("use the recipe that best prints", denoise))

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from n2n_ablate.engine.faults import measured, steps_of
-from n2n_ablate.engine.fit import Fit, FitResult, Listener, Point
+from n2n_ablate.engine.fit import Fit
+from n2n_ablate.records import FitResult, Point
+from n2n_ablate.records.fit import Listener
 
 POINTS = 30
 """Points of every curve, evenly spaced; the last is the end of the training."""
@@ -68,7 +70,7 @@ class Curves:
                 own = {name: values[place] for name, values in latest.items()}
                 self._listener(Point(fit.key, step, self.steps, own))
 
-    def hopeless(self) -> bool:
+    def all_diverged(self) -> bool:
         """Say whether every fit has diverged. Looks only at stacks of one: that costs no wait."""
         if len(self._fits) > 1 or self._values["loss"][-1].device.type != "cpu":
             return False

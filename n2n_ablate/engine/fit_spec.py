@@ -10,14 +10,14 @@ from typing import Any
 from torch import Tensor
 
 from n2n_ablate.components.recipe import Recipe, canonical
-from n2n_ablate.components.spec import Part
+from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.engine.fit import Fit
 from n2n_ablate.engine.identity import Fingerprints, generator, stream
 from n2n_ablate.registry import Registry
 
 
 @dataclass(frozen=True)
-class Order:
+class FitSpec:
     """A fit without its tensors and its live components.
 
     Attributes:
@@ -29,28 +29,27 @@ class Order:
     """
 
     recipe: Recipe
-    noise: Part
-    metrics: Mapping[str, Part]
+    noise: ComponentSpec
+    metrics: Mapping[str, ComponentSpec]
     seed: int
     image: str
 
-    def key(self, prints: Fingerprints, device_type: str, precision: str) -> str:
+    def key(self, prints: Fingerprints, computation: str) -> str:
         """Return the identity of the fit; see `Fingerprints.fit_key`."""
         return prints.fit_key(
             image_digest=self.image,
             noise=self.noise,
             recipe=self.recipe,
             seed=self.seed,
-            device_type=device_type,
-            precision=precision,
+            computation=computation,
             metrics=self.metrics,
         )
 
     def code(self, prints: Fingerprints) -> dict[tuple[str, str], str]:
         """Return the hash of the code of every component that takes part, by kind and name."""
-        parts = [*self.recipe.parts.items(), ("noise", self.noise)]
-        parts += [("metric", part) for part in self.metrics.values()]
-        places = [place for kind, part in parts for place in prints.each(kind, part)]
+        specs = [*self.recipe.specs.items(), ("noise", self.noise)]
+        specs += [("metric", spec) for spec in self.metrics.values()]
+        places = [place for kind, spec in specs for place in prints.each(kind, spec)]
         return {place: prints.own(*place) for place in dict.fromkeys(places)}
 
     def components(self, registry: Registry) -> dict[str, Any]:
@@ -59,14 +58,14 @@ class Order:
         The fits of one recipe share them.
         """
         metrics = {
-            name: registry.build("metric", part.name, part.parameters)
-            for name, part in self.metrics.items()
+            name: registry.build("metric", spec.name, spec.parameters)
+            for name, spec in self.metrics.items()
         }
         noise = registry.build("noise", self.noise.name, self.noise.parameters)
         return {**self.recipe.build(registry), "noise": noise, "metrics": metrics}
 
     def fit(self, key: str, noisy: Tensor, clean: Tensor, components: Mapping[str, Any]) -> Fit:
-        """Return the fit: random streams and everything else follow from the order.
+        """Return the fit: random streams and everything else follow from the spec.
 
         Args:
             key: Its identity.
@@ -80,8 +79,8 @@ class Order:
             clean=clean,
             init_seed=stream("weights", self.image, self.seed),
             rng=partial(generator, "sampler", self.image, self.seed),
-            kin=_kin(self.recipe),
-            order=self,
+            stack_key=_stack_key(self.recipe),
+            spec=self,
             **components,
         )
 
@@ -90,24 +89,26 @@ class Order:
         return {
             "recipe": self.recipe.to_json(),
             "noise": self.noise.plain(),
-            "metrics": {name: part.plain() for name, part in self.metrics.items()},
+            "metrics": {name: spec.plain() for name, spec in self.metrics.items()},
             "seed": self.seed,
             "image": self.image,
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Order:
+    def from_json(cls, data: Mapping[str, Any]) -> FitSpec:
         """Read what `to_json` wrote."""
         return cls(
             recipe=Recipe.from_json(data["recipe"]),
-            noise=Part.read(data["noise"], "'noise'"),
-            metrics={name: Part.read(part, "'metric'") for name, part in data["metrics"].items()},
+            noise=ComponentSpec.read(data["noise"], "'noise'"),
+            metrics={
+                name: ComponentSpec.read(spec, "'metric'") for name, spec in data["metrics"].items()
+            },
             seed=int(data["seed"]),
             image=str(data["image"]),
         )
 
 
 @lru_cache(maxsize=16)  # it is the same for all fits of a recipe
-def _kin(recipe: Recipe) -> str:
+def _stack_key(recipe: Recipe) -> str:
     plain = recipe.to_json()
     return canonical({kind: plain[kind] for kind in ("backbone", "loss", "estimator")})

@@ -139,6 +139,6 @@ class _Short:
     def optimizer(self, weights: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         return self.inner.optimizer(weights)
 
-    def rate(self, step: int) -> float:
+    def learning_rate(self, step: int) -> float:
         self.clock.tick(step)
-        return self.inner.rate(step)
+        return self.inner.learning_rate(step)

@@ -17,10 +17,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pluggy
 
 if TYPE_CHECKING:  # what the records are made of lies above; a hook only names them
-    from n2n_ablate.analysis import StudyResult, TrialResult
-    from n2n_ablate.engine import FitResult, Point
-    from n2n_ablate.engine.paired_data import Subject
-    from n2n_ablate.storage.invocation import Invocation
+    from n2n_ablate.records import (
+        FitResult,
+        Invocation,
+        NoisySample,
+        Point,
+        StudyResult,
+        TrialResult,
+    )
     from n2n_ablate.study import Plan, Trial
 
 PROJECT = "n2n_ablate"
@@ -177,20 +181,22 @@ def fit_finished(result: FitResult) -> None:
 
 
 @hookspec
-def trial_finished(result: TrialResult, so_far: StudyResult, subjects: Sequence[Subject]) -> None:
+def trial_finished(
+    result: TrialResult, so_far: StudyResult, samples: Sequence[NoisySample]
+) -> None:
     """Hear that a trial is finished and stored, in the order of the plan, the baseline first.
 
     Args:
         result: One row per fit, with the denoised images.
         so_far: Everything known, this trial included, without images.
-        subjects: The noisy images of the fits, in the order of `result.rows`.
+        samples: The noisy images of the fits, in the order of `result.rows`.
 
     Since 0.1.
     """
 
 
 @hookspec
-def contrasts_looked(so_far: StudyResult, images: int) -> None:
+def interim_analysis_finished(so_far: StudyResult, images: int) -> None:
     """Hear that a race has looked at its contrasts; those without a word get further images.
 
     Args:
@@ -243,6 +249,6 @@ def note(message: str) -> None:
 STUDY_FINISHED = "study_finished"
 LIFE_CYCLE = (
     *("study_started", "trial_started", "point", "fit_finished", "trial_finished"),
-    *("contrasts_looked", "confirmation_started", STUDY_FINISHED, "note"),
+    *("interim_analysis_finished", "confirmation_started", STUDY_FINISHED, "note"),
 )
 """The hooks that are called while a study runs, in the order of the first call of each."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from n2n_ablate import stats
-from n2n_ablate.analysis import StudyResult
 from n2n_ablate.analysis.answer import baseline_name
-from n2n_ablate.analysis.header import Header
+from n2n_ablate.records import Header, StudyResult
 from n2n_ablate.storage.reopen import Reopened
 from n2n_ablate.study import Plan
 
@@ -47,7 +46,7 @@ def facts(found: Reopened) -> list[tuple[str, str]]:
         ("study", f"{plan.study.name}, profile {plan.profile.name}"),
         *_material(header, ""),
         *((f"noise, {item.label}", str(item.noise)) for item in plan.conditions),
-        *((kind, str(part)) for kind, part in plan.baseline.recipe.parts.items()),
+        *((kind, str(part)) for kind, part in plan.baseline.recipe.specs.items()),
         ("contrasts", ", ".join(plan.contrasts) or "none declared"),
     ]
     if header.confirmed is not None:
@@ -81,7 +80,7 @@ def intervals(result: StudyResult, header: Header) -> str:
     size = len(plan.effects or plan.contrasts)
     each = f"{100 * stats.family_level(size):.4g} %"
     where = "under each condition " if len(plan.conditions) > 1 else ""
-    if not header.looks:
+    if not header.interim_sizes:
         if size <= 1:
             return f"{level} t intervals over images"
         others = "" if plan.effects or plan.confirming else f"; {level} for others"
@@ -93,7 +92,7 @@ def intervals(result: StudyResult, header: Header) -> str:
     whole = f"all of these at all looks {where}" if size > 1 else f"those at all looks {where}"
     return (
         f"repeated confidence intervals over images (Jennison and Turnbull, 1989) for looks after "
-        f"{_listed(list(map(str, header.looks)))} images, {family}so that {whole}hold at once at {level}; "
+        f"{_listed(list(map(str, header.interim_sizes)))} images, {family}so that {whole}hold at once at {level}; "
         "the allowed error is spent as the square of the share of images (Kim and DeMets, 1987), and "
         "the critical values are those of the t statistic"
     )
@@ -146,7 +145,7 @@ def _trained(header: Header, result: StudyResult) -> str:
     fits = sum(len(item.rows) for item in result.trials)
     failed = sum(item.failures for item in result.trials)
     most = "Every trial was trained on"
-    if header.looks:
+    if header.interim_sizes:
         most = "Batch by batch, until it had a word, a contrast was trained on up to"
     images, seeds = _count(len(header.images), "image"), _count(len(plan.profile.seeds), "seed")
     return (

@@ -6,21 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from n2n_ablate import stats
-from n2n_ablate.analysis import Line, StudyResult, TrialResult, answer
+from n2n_ablate.analysis import answer
 from n2n_ablate.analysis.compare import Comparison, compare
 from n2n_ablate.analysis.confirmed import Pair, pairs, search_best, unconfirmed
 from n2n_ablate.analysis.diagnoses import Diagnoses, points
 from n2n_ablate.analysis.effects import EffectLine, effects
 from n2n_ablate.analysis.guide import loss_as_guide
-from n2n_ablate.analysis.header import Header
 from n2n_ablate.analysis.names import label
 from n2n_ablate.analysis.uneven import uneven
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics.relation import LossAlone, Relation, relations
 from n2n_ablate.errors import AblateError
+from n2n_ablate.records import Header, Line, StudyResult, TrialResult
 from n2n_ablate.registry import Registry
 from n2n_ablate.report import legends, methods
-from n2n_ablate.storage.recovered_images import Gallery
+from n2n_ablate.storage.recovered_images import RecoveredImages
 from n2n_ablate.storage.reopen import Reopened
 from n2n_ablate.study import Condition
 
@@ -91,13 +91,13 @@ class Report:
     """
 
     found: Reopened
-    gallery: Gallery | None
+    gallery: RecoveredImages | None
     sections: Sequence[Section]
     problems: Sequence[str]
     failures: Sequence[str]
     methods: str
     facts: Sequence[tuple[str, str]] = field(default_factory=list)
-    later: Gallery | None = None
+    later: RecoveredImages | None = None
 
     @property
     def result(self) -> StudyResult:
@@ -117,9 +117,9 @@ class Report:
 
 def build(
     found: Reopened,
-    gallery: Gallery | None = None,
+    gallery: RecoveredImages | None = None,
     registry: Registry | None = None,
-    later: Gallery | None = None,
+    later: RecoveredImages | None = None,
 ) -> Report:
     """Gather a report from a study that was opened again.
 
@@ -132,7 +132,7 @@ def build(
     problems = [*found.problems(), *(gallery.problems if gallery else [])]
     problems += [f"confirmation: {text}" for text in (later.problems if later else [])]
     measured: dict[str, Mapping[str, Diagnosis]] = {}
-    if gallery is not None and registry is not None and gallery.subjects:
+    if gallery is not None and registry is not None and gallery.samples:
         measured, more = _measured(found.result, gallery, registry)
         problems += more
     return Report(
@@ -159,13 +159,13 @@ def failures(result: StudyResult) -> list[str]:
 
 
 def _measured(
-    result: StudyResult, gallery: Gallery, registry: Registry
+    result: StudyResult, gallery: RecoveredImages, registry: Registry
 ) -> tuple[dict[str, Mapping[str, Diagnosis]], list[str]]:
     diagnoses, problems = Diagnoses(registry), []
     found: dict[str, Mapping[str, Diagnosis]] = {}
     for item in result.trials:
         try:
-            found[item.trial.name] = diagnoses.of(item.trial.recipe, gallery.subjects)
+            found[item.trial.name] = diagnoses.of(item.trial.recipe, gallery.samples)
         except AblateError as error:
             problems.append(f"the sampler of {item.trial.name} is not measured: {error}")
     return found, list(dict.fromkeys(problems))

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from n2n_ablate import __version__
 from n2n_ablate.analysis.diagnoses import finals, points
-from n2n_ablate.components.spec import Part
+from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.errors import AblateError
 from n2n_ablate.registry import Registry
 from n2n_ablate.report import charts, panels, responses, words
@@ -271,9 +271,9 @@ def _samplers(report: Report, registry: Registry | None) -> list[tuple[str, str]
     if registry is None:
         return []
     conditions = report.found.plan.conditions
-    chosen: dict[Part, str] = {}
+    chosen: dict[ComponentSpec, str] = {}
     for item in arms(report.result, conditions[0].label, _SAMPLERS):
-        part = item.trial.recipe.parts["sampler"]
+        part = item.trial.recipe.specs["sampler"]
         chosen.setdefault(part, str(part))
     found = []
     for part, name in chosen.items():

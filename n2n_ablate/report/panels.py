@@ -9,13 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from PIL.Image import Image
 
-from n2n_ablate.analysis import StudyResult, TrialResult
-from n2n_ablate.analysis.header import Header
+from n2n_ablate.records import Header, StudyResult, TrialResult
 from n2n_ablate.report.figures import figures
 from n2n_ablate.report.figures.figures import LARGEST_ERROR
 from n2n_ablate.report.model import Report, Section, arms, left_out
 from n2n_ablate.report.svg import data_png
-from n2n_ablate.storage.recovered_images import Gallery
+from n2n_ablate.storage.recovered_images import RecoveredImages
 
 _ARMS, _SIDE = 4, 256
 
@@ -53,7 +52,7 @@ class _Stage:
 
     result: StudyResult
     header: Header
-    gallery: Gallery
+    gallery: RecoveredImages
 
     @property
     def seed(self) -> int:
@@ -138,17 +137,17 @@ def _strip(
 ) -> Strip:
     here = section.condition.label
     clean = stage.gallery.clean[image].pixels[0].numpy()
-    subject = next(
+    sample = next(
         (
             item
-            for item in stage.gallery.subjects
+            for item in stage.gallery.samples
             if (item.condition.label, item.image.name, item.seed) == (here, image, stage.seed)
         ),
         None,
     )
     noisy = Panel("noisy", missing="cannot be made again")
-    if subject is not None:
-        pixels = subject.noisy[0].numpy()
+    if sample is not None:
+        pixels = sample.noisy[0].numpy()
         noisy = _panel(f"noisy, {figures.psnr(pixels, clean):.2f} dB", figures.photo(pixels))
     place = (here, image, stage.seed)
     trials = [_outcome(report, section, item, place, clean) for item in chosen]

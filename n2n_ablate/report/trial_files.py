@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 from PIL.Image import Image
 
-from n2n_ablate.analysis import Line, Row, StudyResult, TrialResult, confirmed
+from n2n_ablate.analysis import confirmed
 from n2n_ablate.analysis.answer import shown
 from n2n_ablate.analysis.curves import image_curves
 from n2n_ablate.analysis.diagnoses import ByCondition
 from n2n_ablate.components import Noise, Sampler
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics.words import clear_leak, flat, signed
-from n2n_ablate.engine.paired_data import Subject
+from n2n_ablate.records import Line, NoisySample, Row, StudyResult, TrialResult
 from n2n_ablate.report.escape import for_markdown
 from n2n_ablate.report.figures import figures
 from n2n_ablate.report.figures.figures import Sight
@@ -36,7 +36,7 @@ def write_trial(
     folder: Path,
     plan: Plan,
     result: TrialResult,
-    subjects: Sequence[Subject],
+    samples: Sequence[NoisySample],
     *,
     baseline: TrialResult | None = None,
     sampler: Sampler | None = None,
@@ -49,13 +49,13 @@ def write_trial(
         folder: An existing folder.
         plan: The study's plan.
         result: The trial, with its denoised images.
-        subjects: The noisy images of its fits.
+        samples: The noisy images of its fits.
         baseline: For comparison in the curves; None if this trial is the baseline.
         sampler: The recipe's sampler, to be drawn.
         diagnoses: What was measured of the sampler.
         noise: A noise model of the study, for samplers that ask for its strength.
     """
-    _write_pictures(folder / "images", plan, result, subjects)
+    _write_pictures(folder / "images", plan, result, samples)
     panels = {}
     for condition in plan.conditions:
         own = image_curves(result, "psnr", condition.label)
@@ -66,7 +66,7 @@ def write_trial(
     if panels:
         figures.curves(panels, title=result.trial.name).savefig(folder / "curves.png")
     if sampler is not None:
-        title = str(result.trial.recipe.parts["sampler"])
+        title = str(result.trial.recipe.specs["sampler"])
         sampler_picture(sampler, title=title, noise=noise).save(folder / "sampler.png")
     write_fits(folder / "fits.csv", plan, result)
     if diagnoses:
@@ -195,12 +195,12 @@ def _leak_and_gap(found: Diagnosis | None) -> tuple[str, str]:
 
 
 def _write_pictures(
-    folder: Path, plan: Plan, result: TrialResult, subjects: Sequence[Subject]
+    folder: Path, plan: Plan, result: TrialResult, samples: Sequence[NoisySample]
 ) -> None:
     """Write a strip per image and a contact sheet per condition, both of the first seed."""
     folder.mkdir()
     labels = slugs(condition.label for condition in plan.conditions)
-    known = {(s.condition.label, s.image.name, s.seed): s for s in subjects}
+    known = {(s.condition.label, s.image.name, s.seed): s for s in samples}
     for place, (label, slug) in enumerate(labels.items()):
         ending = "" if place == 0 else f".{slug}"
         rows = [
@@ -235,12 +235,12 @@ def _title(result: TrialResult, label: str, count: int) -> str:
     return f"{result.trial.name} · {label} · {score}{first}"
 
 
-def _sight(row: Row, subject: Subject | None) -> Sight:
+def _sight(row: Row, sample: NoisySample | None) -> Sight:
     denoised = row.result.denoised
     return Sight(
         name=row.image,
-        noisy=subject.noisy[0].numpy() if subject else None,
-        clean=subject.image.pixels[0].numpy() if subject else None,
+        noisy=sample.noisy[0].numpy() if sample else None,
+        clean=sample.image.pixels[0].numpy() if sample else None,
         denoised=None if denoised is None else denoised.astype(np.float32) / 65535,
         psnr=row.result.figures.get("psnr") if not row.result.failure else None,
         failure=row.result.failure or "image not kept",

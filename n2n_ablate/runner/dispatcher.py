@@ -9,21 +9,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from n2n_ablate.analysis import StudyResult, TrialResult
-from n2n_ablate.engine import FitResult, Point
-from n2n_ablate.engine.paired_data import Subject
 from n2n_ablate.errors import AblateError
+from n2n_ablate.records import FitResult, Invocation, NoisySample, Point, StudyResult, TrialResult
 from n2n_ablate.registry import Listener, discovery, hookspecs
 from n2n_ablate.registry.discovery import Origin
 from n2n_ablate.registry.managed import managed
 from n2n_ablate.runner.background import Background, Outside
-from n2n_ablate.storage.invocation import Invocation
 from n2n_ablate.study import Plan, Trial
 
 _OWN = "own"
 
 
-class Audience:
+class HookDispatcher:
     """Everybody who listens to a study. See `hookspecs` for what each hook means.
 
     Hooks are called one listener after the other, in the order in which they were added. No
@@ -74,14 +71,14 @@ class Audience:
         self._tell("fit_finished", result=result)
 
     def trial_finished(
-        self, result: TrialResult, so_far: StudyResult, subjects: Sequence[Subject]
+        self, result: TrialResult, so_far: StudyResult, samples: Sequence[NoisySample]
     ) -> None:
         """See `hookspecs.trial_finished`."""
-        self._tell("trial_finished", result=result, so_far=so_far, subjects=subjects)
+        self._tell("trial_finished", result=result, so_far=so_far, samples=samples)
 
-    def contrasts_looked(self, so_far: StudyResult, images: int) -> None:
-        """See `hookspecs.contrasts_looked`."""
-        self._tell("contrasts_looked", so_far=so_far, images=images)
+    def interim_analysis_finished(self, so_far: StudyResult, images: int) -> None:
+        """See `hookspecs.interim_analysis_finished`."""
+        self._tell("interim_analysis_finished", so_far=so_far, images=images)
 
     def confirmation_started(self, plan: Plan, fits: int, steps: int) -> None:
         """See `hookspecs.confirmation_started`."""

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor
 
 from n2n_ablate.components.recipe import Recipe
-from n2n_ablate.components.spec import Part
+from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.engine import Fit, Machine, memory_of
-from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.engine.timing import Cost, cost_of
 from n2n_ablate.engine.window import window_of
-from n2n_ablate.errors import FOREIGN, PluginError
+from n2n_ablate.errors import PLUGIN_EXCEPTIONS, PluginError
 from n2n_ablate.storage.fit_store import FitStore
 from n2n_ablate.study import Plan
 
@@ -63,42 +63,46 @@ class PlanTimer:
     refit: bool = False
     _costs: dict[object, Cost] = field(default_factory=dict)
 
-    def estimate(self, plan: Plan, bench: Bench, *, more: int = 0) -> Estimate:
+    def estimate(self, plan: Plan, paired_data: PairedData, *, more: int = 0) -> Estimate:
         """Time a few steps of every kind of recipe and add up what is not in the store yet.
 
         Args:
             plan: The plan.
-            bench: Its images.
+            paired_data: Its images.
             more: Trials that are not known yet, beside those that a search may choose.
 
         Raises:
             PluginError: A component fails while it is being trained.
         """
         stored, by_trial = 0, {}
-        idle = self._idle(len(bench.subjects))
+        idle = self._idle(len(paired_data.samples))
         for trial in plan.fixed:
-            fits = bench.fits(trial.recipe)
+            fits = paired_data.fits(trial.recipe)
             missing = [fit for fit in fits if self.refit or not self.store.path(fit.key).exists()]
             stored += len(fits) - len(missing)
-            by_trial[trial.name] = idle * self._seconds(trial.recipe, bench, missing)
+            by_trial[trial.name] = idle * self._seconds(trial.recipe, paired_data, missing)
         unknown = plan.searched + more
         baseline = plan.baseline.recipe
-        each = idle * self._seconds(baseline, bench, bench.fits(baseline)) if unknown else 0.0
+        each = (
+            idle * self._seconds(baseline, paired_data, paired_data.fits(baseline))
+            if unknown
+            else 0.0
+        )
         count = len(plan.fixed) + unknown
         return Estimate(
             trials=count,
-            fits=count * len(bench.subjects),
+            fits=count * len(paired_data.samples),
             stored=stored,
             seconds=sum(by_trial.values()) + unknown * each,
             by_trial=by_trial,
             searched=each,
         )
 
-    def _seconds(self, recipe: Recipe, bench: Bench, fits: Sequence[Fit]) -> float:
+    def _seconds(self, recipe: Recipe, paired_data: PairedData, fits: Sequence[Fit]) -> float:
         if not fits:
             return 0.0
-        cost, first = self._cost(recipe, bench), bench.subjects[0].noisy
-        side_by_side = bench.machine.workers if bench.machine.type == "cpu" else 1
+        cost, first = self._cost(recipe, paired_data), paired_data.samples[0].noisy
+        side_by_side = paired_data.machine.workers if paired_data.machine.type == "cpu" else 1
         each = (cost.of(fit) * fit.noisy.numel() / first.numel() for fit in fits)
         return _REST * sum(each) / side_by_side
 
@@ -107,41 +111,40 @@ class PlanTimer:
         batch = max(1, math.ceil(self.width / subjects)) * subjects
         return math.ceil(batch / self.width) * self.width / batch
 
-    def _cost(self, recipe: Recipe, bench: Bench) -> Cost:
-        fits = _sample(bench.fits(recipe), bench.machine)
+    def _cost(self, recipe: Recipe, paired_data: PairedData) -> Cost:
+        fits = _sample(paired_data.fits(recipe), paired_data.machine)
         key = _kind(recipe), fits[0].noisy.shape, window_of(fits[0])
         if key not in self._costs:
-            baseline = bench.plan.baseline.recipe
-            self._costs[key] = self._measured(recipe, baseline, bench, fits)
+            baseline = paired_data.plan.baseline.recipe
+            self._costs[key] = self._measured(recipe, baseline, paired_data, fits)
         return self._costs[key]
 
     def _measured(
-        self, recipe: Recipe, baseline: Recipe, bench: Bench, fits: Sequence[Fit]
+        self, recipe: Recipe, baseline: Recipe, paired_data: PairedData, fits: Sequence[Fit]
     ) -> Cost:
-        small, machine = _corners(fits, bench.machine), bench.machine
+        small, machine = _corners(fits, paired_data.machine), paired_data.machine
         try:
             if not self._costs:
                 cost_of(fits[:1] if small is None else small, machine)  # loads what all need
             if small is None or _kind(recipe) == _kind(baseline):
                 return cost_of(fits, machine)
-            with contextlib.suppress(
-                *FOREIGN
-            ):  # a corner may be too small for what suits the image
-                return cost_of(small, machine).scaled(*self._baseline(bench))
+            # A corner may be too small for what suits the image.
+            with contextlib.suppress(*PLUGIN_EXCEPTIONS):
+                return cost_of(small, machine).scaled(*self._baseline(paired_data))
             return cost_of(fits, machine)
-        except FOREIGN as error:
+        except PLUGIN_EXCEPTIONS as error:
             msg = f"a component fails in training: {type(error).__name__}: {error}"
             raise PluginError(msg) from error
 
-    def _baseline(self, bench: Bench) -> tuple[Cost, Cost]:
+    def _baseline(self, paired_data: PairedData) -> tuple[Cost, Cost]:
         """Return what the baseline costs on a corner, and on the whole image."""
-        recipe = bench.plan.baseline.recipe
-        corner = _corners(bench.fits(recipe), bench.machine)
+        recipe = paired_data.plan.baseline.recipe
+        corner = _corners(paired_data.fits(recipe), paired_data.machine)
         assert corner is not None, "another recipe has one on the same images"
         key = _kind(recipe), corner[0].noisy.shape
         if key not in self._costs:
-            self._costs[key] = cost_of(corner, bench.machine)
-        return self._costs[key], self._cost(recipe, bench)
+            self._costs[key] = cost_of(corner, paired_data.machine)
+        return self._costs[key], self._cost(recipe, paired_data)
 
 
 class Forecast:
@@ -167,13 +170,13 @@ class Forecast:
         return self._open * (took + trust) / max(self.seconds - self._open + trust, 1e-9)
 
 
-def peak_memory(bench: Bench) -> int:
+def peak_memory(paired_data: PairedData) -> int:
     """Return the bytes that the baseline's fits take, all that run side by side, at their peak."""
-    fits = bench.fits(bench.plan.baseline.recipe)
+    fits = paired_data.fits(paired_data.plan.baseline.recipe)
     largest = max(fits, key=lambda fit: fit.noisy[0, 0].numel())
     height, width = window_of(largest)
-    side_by_side = min(len(fits), max(bench.machine.workers, bench.machine.stack))
-    return side_by_side * memory_of(largest, bench.machine).of(height * width)
+    side_by_side = min(len(fits), max(paired_data.machine.workers, paired_data.machine.stack))
+    return side_by_side * memory_of(largest, paired_data.machine).of(height * width)
 
 
 def _sample(fits: Sequence[Fit], machine: Machine) -> list[Fit]:
@@ -202,14 +205,16 @@ def _corners(fits: Sequence[Fit], machine: Machine) -> list[Fit] | None:
 
 def _kind(recipe: Recipe) -> object:
     """What the time depends on; numbers of a sampler or an estimator do not change it."""
-    heavy = [recipe.parts[kind] for kind in ("backbone", "loss")]
-    return tuple(_bare(recipe.parts[kind]) for kind in ("sampler", "estimator", "training")), *heavy
+    heavy = [recipe.specs[kind] for kind in ("backbone", "loss")]
+    return tuple(
+        _bare(recipe.specs[kind]) for kind in ("sampler", "estimator", "training")
+    ), *heavy
 
 
-def _bare(part: Part) -> Part:
+def _bare(part: ComponentSpec) -> ComponentSpec:
     kept = {
         name: value
         for name, value in part.parameters.items()
-        if isinstance(value, Part | tuple) or name == "crop"
+        if isinstance(value, ComponentSpec | tuple) or name == "crop"
     }
-    return Part(part.name, kept)
+    return ComponentSpec(part.name, kept)

@@ -1,43 +1,54 @@
-"""One plan on one bench: trials into fits, results into trials, each kept as soon as it is whole."""
+"""One plan on its paired data: trials into fits, results into trials, each kept as soon as it is whole."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
-from n2n_ablate.analysis import Row, StudyResult, TrialResult, Yardsticks
-from n2n_ablate.analysis.header import header_of
 from n2n_ablate.analysis.looks import looks_of
-from n2n_ablate.engine import Fit, FitResult
-from n2n_ablate.engine.paired_data import Bench, Subject
-from n2n_ablate.runner.dispatcher import Audience
+from n2n_ablate.engine import Fit
+from n2n_ablate.engine.header import header_of
+from n2n_ablate.engine.paired_data import PairedData
+from n2n_ablate.records import (
+    FitResult,
+    Header,
+    NoisySample,
+    ReferenceMethods,
+    Row,
+    StudyResult,
+    TrialResult,
+)
+from n2n_ablate.runner.dispatcher import HookDispatcher
 from n2n_ablate.runner.trainer import Trainer
 from n2n_ablate.storage.journal_writer import Section
 from n2n_ablate.study import Plan, Trial
 
 
 @dataclass
-class Stage:
+class PlanRunner:
     """A study has one, and a second one for its confirmation.
 
     Attributes:
-        bench: With the plan.
+        paired_data: With the plan.
         trainer: Gives results of fits.
         journal: Its part of the study's journal.
-        audience: Is told what happens.
-        sizes: Images at each look, if its contrasts are looked at while it runs; see `stats.Looks`.
-        yardsticks: See `StudyResult`.
+        dispatcher: Is told what happens.
+        sizes: Images at each interim analysis of a race; empty without one.
+        earlier: See `Header`.
+        reference_methods: See `StudyResult`.
     """
 
-    bench: Bench
+    paired_data: PairedData
     trainer: Trainer
     journal: Section
-    audience: Audience
+    dispatcher: HookDispatcher
     sizes: tuple[int, ...] = ()
-    yardsticks: Yardsticks = field(default_factory=dict)
+    earlier: tuple[str, ...] = ()
+    reference_methods: ReferenceMethods = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._done: dict[str, TrialResult] = {}
@@ -46,24 +57,29 @@ class Stage:
     @property
     def plan(self) -> Plan:
         """What was asked."""
-        return self.bench.plan
+        return self.paired_data.plan
 
     @property
     def result(self) -> StudyResult:
         """What is known so far."""
         trials = tuple(self._done.values())
-        looks = looks_of(header_of(self.bench, self.sizes), trials) if self.sizes else {}
-        return StudyResult(self.plan, trials, self.yardsticks, looks)
+        looks = looks_of(self.header, trials) if self.sizes else {}
+        return StudyResult(self.plan, trials, self.reference_methods, looks, header=self.header)
+
+    @cached_property
+    def header(self) -> Header:
+        """What the trials share."""
+        return header_of(self.paired_data, self.sizes, self.earlier)
 
     @property
     def size(self) -> tuple[int, int]:
         """Fits per trial, and steps that a fit of the baseline trains."""
-        return len(self.bench.subjects), self.bench.steps(self.plan.baseline.recipe)
+        return len(self.paired_data.samples), self.paired_data.steps(self.plan.baseline.recipe)
 
     def begin(self) -> None:
         """Measure what needs no training."""
-        self.yardsticks = self.bench.yardsticks()
-        self.journal.yardsticks(self.yardsticks)
+        self.reference_methods = self.paired_data.reference_methods()
+        self.journal.reference_methods(self.reference_methods)
 
     def run_all(self) -> None:
         """Run every trial that the plan knows beforehand."""
@@ -76,19 +92,19 @@ class Stage:
     @property
     def at_once(self) -> int:
         """How many trials to run together, so that every worker and every place in a stack is used."""
-        return max(1, math.ceil(self.trainer.executor.width / len(self.bench.subjects)))
+        return max(1, math.ceil(self.trainer.executor.width / len(self.paired_data.samples)))
 
-    def subjects(self, images: int | None = None) -> list[Subject]:
+    def samples(self, images: int | None = None) -> list[NoisySample]:
         """Return the noisy images of the first so many images, in the order of the fits."""
-        names = {image.name for image in self.bench.images[:images]}
-        return [subject for subject in self.bench.subjects if subject.image.name in names]
+        names = {image.name for image in self.paired_data.images[:images]}
+        return [sample for sample in self.paired_data.samples if sample.image.name in names]
 
     def missing(self, trials: Sequence[Trial], images: int) -> int:
         """Return how many fits of trials on the first so many images have to be trained."""
         keys = {
             fit.key
             for trial in trials
-            for fit in self.bench.fits(trial.recipe, self.subjects(images))
+            for fit in self.paired_data.fits(trial.recipe, self.samples(images))
         }
         known = keys & self.trainer.fresh
         if not self.trainer.refit:
@@ -105,15 +121,15 @@ class Stage:
             images: On the first so many images; None for all.
             more: Further images may follow: the trials are journaled as open, and not finished.
         """
-        subjects = self.subjects(images)
-        jobs = [self.bench.fits(trial.recipe, subjects) for trial in trials]
+        samples = self.samples(images)
+        jobs = [self.paired_data.fits(trial.recipe, samples) for trial in trials]
         wanted = {fit.key: fit for fits in jobs for fit in fits}
         results = self.trainer.stored(wanted)
         there = set(results)
         for trial, fits in zip(trials, jobs, strict=True):
             new = {fit.key for fit in fits} - self._announced
             if new:
-                self.audience.trial_started(trial, len(fits), len(new & there))
+                self.dispatcher.trial_started(trial, len(fits), len(new & there))
             self._announced |= new
         finished: list[TrialResult] = []
         for result in self._arriving([fit for key, fit in wanted.items() if key not in there]):
@@ -125,7 +141,7 @@ class Stage:
                 if any(fit.key not in results for fit in fits):
                     break
                 trial = trials[len(finished)]
-                finished.append(self._finish(trial, subjects, fits, results, more=more))
+                finished.append(self._finish(trial, samples, fits, results, more=more))
         return finished
 
     def _arriving(self, fits: Sequence[Fit]) -> Iterator[FitResult | None]:
@@ -135,7 +151,7 @@ class Stage:
     def _finish(
         self,
         trial: Trial,
-        subjects: Sequence[Subject],
+        samples: Sequence[NoisySample],
         fits: Sequence[Fit],
         results: Mapping[str, FitResult],
         *,
@@ -143,31 +159,31 @@ class Stage:
     ) -> TrialResult:
         rows = [
             Row(
-                subject.condition.label,
-                subject.image.name,
-                subject.seed,
+                sample.condition.label,
+                sample.image.name,
+                sample.seed,
                 results[fit.key],
                 fit.key not in self.trainer.fresh,
             )
-            for subject, fit in zip(subjects, fits, strict=True)
+            for sample, fit in zip(samples, fits, strict=True)
         ]
         whole = TrialResult(trial, tuple(rows))
         # Images are for those who listen; a thousand trials need not keep them in memory.
         kept = whole.light()
-        score = score_of(kept)
+        score = score_of(kept, self.plan.study.decide)
         self.journal.add(kept, score if math.isfinite(score) else None, more=more)
         self._done[trial.name] = kept
         if not more:
-            self.audience.trial_finished(whole, self.result, subjects)
+            self.dispatcher.trial_finished(whole, self.result, samples)
         return kept
 
 
-def score_of(result: TrialResult) -> float:
-    """Return what a search maximises, mean PSNR over conditions; NaN if any fit failed.
+def score_of(result: TrialResult, metric: str) -> float:
+    """Return what a search goes by, the mean over conditions of a metric; NaN if any fit failed.
 
     A trial that lost its hardest image would otherwise draw the search to where fits diverge.
     """
     if result.failures:
         return math.nan
     conditions = dict.fromkeys(row.condition for row in result.rows)
-    return float(np.mean([result.mean("psnr", condition) for condition in conditions]))
+    return float(np.mean([result.mean(metric, condition) for condition in conditions]))

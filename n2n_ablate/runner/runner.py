@@ -8,19 +8,19 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from n2n_ablate.analysis import StudyResult
-from n2n_ablate.analysis.header import Header, header_of
-from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine.header import header_of
+from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.errors import StoreError
 from n2n_ablate.execute import Executor, Local
+from n2n_ablate.records import Header, Invocation, StudyResult
 from n2n_ablate.registry import Registry
-from n2n_ablate.runner.dispatcher import Audience
-from n2n_ablate.runner.interim import Race, run_race, sizes_for
-from n2n_ablate.runner.plan_runner import Stage, score_of
+from n2n_ablate.runner.dispatcher import HookDispatcher
+from n2n_ablate.runner.interim import RaceOptions, run_race, sizes_for
+from n2n_ablate.runner.plan_runner import PlanRunner, score_of
 from n2n_ablate.runner.searching import search_on
 from n2n_ablate.runner.trainer import Trainer
 from n2n_ablate.storage.fit_store import FitStore
-from n2n_ablate.storage.invocation import Invocation
+from n2n_ablate.storage.held_out_uses import earlier_confirmations
 from n2n_ablate.storage.journal_writer import Journal
 from n2n_ablate.storage.output import Output
 from n2n_ablate.study import Plan, Trial, chosen, confirmation
@@ -34,62 +34,65 @@ class Runner:
     """One run of a study.
 
     Attributes:
-        plan, registry, bench, output: What to do, with what, where.
-        audience: Is told what happens: console, tracking, plugins.
+        plan, registry, paired_data, output: What to do, with what, where.
+        dispatcher: Is told what happens: console, tracking, plugins.
         invocation: This run of the command.
         search: The search, None for other designs.
         refit: Train again what is in the store.
         executor: Trains the fits, opened and closed by the caller; None to train in this process.
-        confirm_bench: What the contrasts are confirmed on, None for no confirmation.
+        confirmation_data: What the contrasts are confirmed on, None for no confirmation.
         race: Look at the contrasts while they run, those of the confirmation if there is one; None
             to look once, at the end.
     """
 
     plan: Plan
     registry: Registry
-    bench: Bench
+    paired_data: PairedData
     output: Output
-    audience: Audience
+    dispatcher: HookDispatcher
     invocation: Invocation
     search: Search | None = None
     refit: bool = False
     executor: Executor | None = None
-    confirm_bench: Bench | None = None
-    race: Race | None = None
+    confirmation_data: PairedData | None = None
+    race: RaceOptions | None = None
 
     def __post_init__(self) -> None:
         self._begun = time.monotonic()
         self._trainer = Trainer(
             FitStore(self.output),
-            self.executor or Local(self.bench.machine),
-            self.audience,
+            self.executor or Local(self.paired_data.machine),
+            self.dispatcher,
             refit=self.refit,
         )
-        self._journal = Journal(self.output, self.plan, self.bench.key)
-        raced = self.race is not None and self.confirm_bench is None
-        self._stage = Stage(
-            self.bench,
+        raced = self.race is not None and self.confirmation_data is None
+        if raced:
+            self.paired_data = self.paired_data.shuffled()
+        elif self.race is not None and self.confirmation_data is not None:
+            self.confirmation_data = self.confirmation_data.shuffled()
+            sizes_for(self.confirmation_data)  # too few are named at once
+        self._journal = Journal(self.output, self.plan, self.paired_data.key)
+        self._plan_runner = PlanRunner(
+            self.paired_data,
             self._trainer,
             self._journal.study,
-            self.audience,
-            sizes_for(len(self.bench.images)) if raced else (),
+            self.dispatcher,
+            sizes_for(self.paired_data) if raced else (),
         )
-        self._confirming: Stage | None = None
-        if self.race is not None and self.confirm_bench is not None:
-            sizes_for(len(self.confirm_bench.images))  # too few are told at once
+        self._confirming: PlanRunner | None = None
 
     @property
     def result(self) -> StudyResult:
         """What is known so far."""
-        found = self._stage.result
+        found = self._plan_runner.result
         return found.with_confirmed(self._confirming.result) if self._confirming else found
 
     @property
     def header(self) -> Header:
         """What the trials share, with that of the confirmation once it has begun."""
         later = self._confirming
-        own = header_of(self.bench, self._stage.sizes)
-        return own.with_confirmed(header_of(later.bench, later.sizes)) if later else own
+        own = self._plan_runner.header
+        return own.with_confirmed(later.header) if later else own
 
     @property
     def trained(self) -> int:
@@ -106,16 +109,16 @@ class Runner:
         self._journal.begin(self.header, self.invocation)
         status = "failed"
         try:
-            fits, steps = self._stage.size
-            self.audience.study_started(self.plan, self.invocation, fits, steps)
-            self._stage.begin()
-            if "nl-means" not in self._stage.yardsticks:
-                self.audience.note("no row for nl-means: scikit-image is not installed")
-            self._run(self._stage)
+            fits, steps = self._plan_runner.size
+            self.dispatcher.study_started(self.plan, self.invocation, fits, steps)
+            self._plan_runner.begin()
+            if "nl-means" not in self._plan_runner.reference_methods:
+                self.dispatcher.note("no row for nl-means: scikit-image is not installed")
+            self._run(self._plan_runner)
             if self.search is not None:
-                search_on(self._stage, self.search, self.registry)
-            if self.confirm_bench is not None:
-                self._confirm(self.confirm_bench)
+                search_on(self._plan_runner, self.search, self.registry)
+            if self.confirmation_data is not None:
+                self._confirm(self.confirmation_data)
             status = "finished"
         except KeyboardInterrupt:
             status = "interrupted"
@@ -124,32 +127,39 @@ class Runner:
             result = self.result
             with contextlib.suppress(StoreError):  # what ended the study is what the user must see
                 self._journal.end(status, result)
-            self.audience.study_finished(result, status)
+            self.dispatcher.study_finished(result, status)
         return result
 
-    def _run(self, stage: Stage) -> None:
-        if stage.sizes and self.race is not None:
-            run_race(stage, self.race, self._begun)
+    def _run(self, plan_runner: PlanRunner) -> None:
+        if plan_runner.sizes and self.race is not None:
+            run_race(plan_runner, self.race, self._begun)
         else:
-            stage.run_all()
+            plan_runner.run_all()
 
-    def _confirm(self, bench: Bench) -> None:
-        before = self._journal.confirmed_on(header_of(bench).images)
+    def _confirm(self, paired_data: PairedData) -> None:
+        before = self._journal.confirmed_on(header_of(paired_data).images)
         plan = confirmation(self.plan, chosen(self.plan, self._ranked()), before)
         if not plan.contrasts:
-            self.audience.note("nothing to confirm: no contrast, and no trial above the baseline")
+            self.dispatcher.note("nothing to confirm: no contrast, and no trial above the baseline")
             return
-        bench = bench.with_plan(plan)
-        sizes = sizes_for(len(bench.images)) if self.race is not None else ()
-        section = self._journal.confirmation(header_of(bench, sizes))
-        stage = Stage(bench, self._trainer, section, self.audience, sizes)
-        self._confirming = stage
-        self.audience.confirmation_started(plan, *stage.size)
-        stage.begin()
-        self._run(stage)
+        paired_data = paired_data.with_plan(plan)
+        sizes = sizes_for(paired_data) if self.race is not None else ()
+        earlier = earlier_confirmations(
+            self.output.root, header_of(paired_data, sizes), self._journal.confirmed
+        )
+        section = self._journal.confirmation(header_of(paired_data, sizes, earlier))
+        plan_runner = PlanRunner(
+            paired_data, self._trainer, section, self.dispatcher, sizes, earlier
+        )
+        self._confirming = plan_runner
+        self.dispatcher.confirmation_started(plan, *plan_runner.size)
+        plan_runner.begin()
+        self._run(plan_runner)
 
     def _ranked(self) -> list[Trial]:
         """Return the study's trials without a failure, best first."""
-        scores = [(score_of(item), item.trial) for item in self._stage.result.trials]
+        metric = self.plan.study.decide
+        sign = 1 if self.plan.scales[metric].higher_is_better else -1
+        scores = [(score_of(item, metric), item.trial) for item in self._plan_runner.result.trials]
         whole = [(score, trial) for score, trial in scores if math.isfinite(score)]
-        return [trial for _, trial in sorted(whole, key=lambda pair: -pair[0])]
+        return [trial for _, trial in sorted(whole, key=lambda pair: -sign * pair[0])]

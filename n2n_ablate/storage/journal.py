@@ -2,8 +2,8 @@
 
 With the fit store it is enough to open a study again anywhere and to rebuild every view of it. A
 file of JSON lines, appended to; each says in `line` what it is: `study` (the header), `command`,
-`yardsticks`, `trial`, `confirm`, `end`. Where a kind comes twice, the later line counts. A line
-`confirm` holds a header, yardsticks or a trial of the confirmation.
+`reference_methods`, `trial`, `confirm`, `end`. Where a kind comes twice, the later line counts. A line
+`confirm` holds a header, reference_methods or a trial of the confirmation.
 """
 
 from __future__ import annotations
@@ -14,16 +14,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from n2n_ablate.analysis import Yardsticks
-from n2n_ablate.analysis.header import Header, Mark
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import Value
 from n2n_ablate.engine.identity import is_fit_key
 from n2n_ablate.errors import StoreError, StudyError, nearest
-from n2n_ablate.storage.invocation import Invocation
+from n2n_ablate.records import Header, ImageRef, Invocation, ReferenceMethods
 from n2n_ablate.study import BASELINE, Trial, saved
 
-FORMAT = 1
+FORMAT = 2
 """Raise by one when an older program could no longer read what is written."""
 
 
@@ -56,7 +54,7 @@ class Entry:
     Attributes:
         name, role, values: See `Trial`.
         recipe: With every parameter written out.
-        psnr: Mean over images and conditions, None if a fit failed.
+        score: Mean over images and conditions of the metric that decides, None if a fit failed.
         fits: Keys in the fit store: by condition, then image, then seed.
         failures: Reason by key, for failed fits whose result is not stored.
         command: The `Invocation.id` of the command that finished it.
@@ -67,7 +65,7 @@ class Entry:
     name: str
     role: str
     recipe: Recipe
-    psnr: float | None
+    score: float | None
     fits: tuple[str, ...]
     values: Mapping[str, Value] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)
@@ -85,7 +83,7 @@ class Contents:
         header: None if there is none that can be read; `problem` then says why.
         commands: In the order in which they were given.
         trials: By name, in the order in which they were first finished.
-        yardsticks: See `StudyResult`.
+        reference_methods: See `StudyResult`.
         confirm: What it says of the confirmation, None if that has not begun.
         retired: Confirmations on other images or seeds, which came before that.
         unreadable: Lines that a crash cut short, or that something else wrote. Those are not counted
@@ -97,7 +95,7 @@ class Contents:
     problem: str = ""
     commands: dict[str, Command] = field(default_factory=dict)
     trials: dict[str, Entry] = field(default_factory=dict)
-    yardsticks: Yardsticks = field(default_factory=dict)
+    reference_methods: ReferenceMethods = field(default_factory=dict)
     confirm: Contents | None = None
     retired: list[Contents] = field(default_factory=list)
     unreadable: int = 0
@@ -109,7 +107,7 @@ class Contents:
 
     @property
     def key(self) -> str:
-        """Identity of the run: the bench's, from the name of the file."""
+        """Identity of the run: that of its paired data, from the name of the file."""
         return self.path.stem.rpartition("-")[2]
 
     @property
@@ -118,7 +116,7 @@ class Contents:
         started = [command.started for command in self.commands.values()]
         return max(started) if started else 0.0
 
-    def confirmed_on(self, images: Iterable[Mark]) -> list[Trial]:
+    def confirmed_on(self, images: Iterable[ImageRef]) -> list[Trial]:
         """Return the trials that were ever confirmed on one of these images, whatever the seeds."""
         asked = {mark.digest for mark in images}
         found: dict[str, Trial] = {}
@@ -165,7 +163,7 @@ def _is_whole(contents: Contents, last: Command) -> bool:
     """Say whether all is there that commands showed; of confirmations, what the last one showed."""
     shown = {name for item in contents.commands.values() for name in item.trials or ()}
     later = contents.confirm.trials if contents.confirm else {}
-    known = contents.header is not None and bool(contents.yardsticks)
+    known = contents.header is not None and bool(contents.reference_methods)
     return known and shown <= set(contents.trials) and set(last.confirmed or ()) <= set(later)
 
 
@@ -229,8 +227,8 @@ def _take(line: Mapping[str, Any], contents: Contents) -> None:
         )
     elif kind == "confirm":
         _take_confirm(line["of"], contents)
-    elif kind == "yardsticks":
-        contents.yardsticks = {
+    elif kind == "reference_methods":
+        contents.reference_methods = {
             name: {(label, image): figures for label, image, figures in rows}
             for name, rows in line["values"].items()
         }
@@ -255,7 +253,7 @@ def _take_confirm(line: Mapping[str, Any], contents: Contents) -> None:
     contents.retired += [contents.confirm] if contents.confirm else []
     for old in contents.retired:
         if old.header and new.header and _same_bench(old.header, new.header):
-            new.trials, new.yardsticks = old.trials, old.yardsticks
+            new.trials, new.reference_methods = old.trials, old.reference_methods
             contents.retired.remove(old)
             break
     contents.confirm = new
@@ -272,8 +270,9 @@ def _same_bench(one: Header, other: Header) -> bool:
 
 def _take_header(line: Mapping[str, Any], contents: Contents) -> None:
     contents.header = None
-    if line["format"] > FORMAT:
-        contents.problem = "it was written by a newer version of n2n-ablate"
+    if line["format"] != FORMAT:
+        age = "a newer" if line["format"] > FORMAT else "an older"
+        contents.problem = f"it was written by {age} version of n2n-ablate"
         return
     try:
         contents.header = header_from(line)
@@ -285,10 +284,14 @@ def header_from(line: Mapping[str, Any]) -> Header:
     """Read the header from its line."""
     return Header(
         plan=saved.from_json(line["plan"]),
-        images=tuple(Mark(m["name"], m["digest"], tuple(m["shape"])) for m in line["images"]),
+        images=tuple(
+            ImageRef(m["name"], m["digest"], tuple(m["shape"]), m["cluster"])
+            for m in line["images"]
+        ),
         steps=line["steps"],
         device=line["device"],
         precision=line["precision"],
         folder=line["folder"],
-        looks=tuple(line["looks"]),
+        interim_sizes=tuple(line["interim_sizes"]),
+        earlier=tuple(line["earlier"]),
     )

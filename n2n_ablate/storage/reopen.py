@@ -12,11 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from n2n_ablate.analysis import Row, StudyResult, TrialResult
-from n2n_ablate.analysis.header import Header
 from n2n_ablate.analysis.looks import looks_of
-from n2n_ablate.engine import FitResult
 from n2n_ablate.errors import StoreError
+from n2n_ablate.records import FitResult, Header, Row, StudyResult, TrialResult
 from n2n_ablate.storage import journal, runs
 from n2n_ablate.storage.fit_store import FitStore
 from n2n_ablate.storage.journal import Command, Contents, Entry
@@ -198,7 +196,9 @@ def _stage(
     known = list(entries)
     trials = tuple(_trial(entry, header, store, lost) for entry in known)
     return Reopened(
-        result=StudyResult(header.plan, trials, contents.yardsticks, looks_of(header, trials)),
+        result=StudyResult(
+            header.plan, trials, contents.reference_methods, looks_of(header, trials), header=header
+        ),
         header=header,
         commands=tuple(contents.commands.values()),
         finished={item.name: (item.command, item.at) for item in known if not item.more},
@@ -218,7 +218,7 @@ def _trial(entry: Entry, header: Header, store: FitStore, lost: list[Lost]) -> T
         for mark in header.images[:images]
         for seed in plan.profile.seeds
     ]
-    if len(places) != len(entry.fits) or (images < len(header.images) and not header.looks):
+    if len(places) != len(entry.fits) or (images < len(header.images) and not header.interim_sizes):
         msg = f"trial '{entry.name}' has {len(entry.fits)} fits, its journal says {len(places)}"
         raise StoreError(msg)
     rows = []

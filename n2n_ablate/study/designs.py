@@ -8,10 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from n2n_ablate.components.recipe import Recipe
-from n2n_ablate.components.spec import Part, Value, toml
+from n2n_ablate.components.recipe import Catalogue, Recipe
+from n2n_ablate.components.spec import ComponentSpec, Value, toml
 from n2n_ablate.errors import AblateError, StudyError, nearest
-from n2n_ablate.registry import Registry
 from n2n_ablate.study import limits
 from n2n_ablate.study.model import Factor, Level, Study, Trial, named
 
@@ -36,7 +35,7 @@ class Effect:
 
 
 def declare(
-    study: Study, factors: Sequence[Factor], baseline: Trial, registry: Registry
+    study: Study, factors: Sequence[Factor], baseline: Trial, registry: Catalogue
 ) -> tuple[tuple[Trial, ...], tuple[Effect, ...]]:
     """Return the declared trials of a design, without the baseline, and a factorial's effects.
 
@@ -86,28 +85,28 @@ def declare(
     return tuple(found.values())[1:], effects
 
 
-def changed(recipe: Recipe, changes: Mapping[str, object], registry: Registry) -> Recipe:
+def changed(recipe: Recipe, changes: Mapping[str, object], registry: Catalogue) -> Recipe:
     """Return a recipe with changes, every parameter written out."""
     for key, value in changes.items():
         recipe = recipe.replace(key, value)
     return recipe.resolved(registry)
 
 
-def _inside(key: str, level: Level, factors: Sequence[Factor], registry: Registry) -> str:
+def _inside(key: str, level: Level, factors: Sequence[Factor], registry: Catalogue) -> str:
     """Return how to vary a parameter that only some levels of its component have, else nothing."""
     kind, _, name = key.partition(".")
     whole = next((factor for factor in factors if factor.key == kind), None)
     values = [item.value for item in whole.levels] if whole else []
-    parts = [
-        Part(value) if isinstance(value, str) else value
+    specs = [
+        ComponentSpec(value) if isinstance(value, str) else value
         for value in values
-        if isinstance(value, str | Part)
+        if isinstance(value, str | ComponentSpec)
     ]
-    known = [[item.name for item in registry.get(kind, part.name).parameters] for part in parts]
-    having = [part for part, own in zip(parts, known, strict=True) if name in own]
-    if not having or len(having) == len(parts):
+    known = [[item.name for item in registry.get(kind, spec.name).parameters] for spec in specs]
+    having = [spec for spec, own in zip(specs, known, strict=True) if name in own]
+    if not having or len(having) == len(specs):
         return ""
-    other = next(part for part in parts if part not in having)
+    other = next(spec for spec in specs if spec not in having)
     levels = (other if other.parameters else other.name, having[0].replace(name, level.value))
     return (
         f" Only some levels of '{kind}' have a '{name}': leave the factor '{key}' out and write it "

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from n2n_ablate.components.optional import declared as declared_of
 from n2n_ablate.components.parameters import Domain
-from n2n_ablate.components.recipe import canonical, resolved
-from n2n_ablate.components.spec import Part, Value
+from n2n_ablate.components.recipe import Catalogue, canonical, resolved
+from n2n_ablate.components.spec import ComponentSpec, Value
 from n2n_ablate.errors import AblateError, StudyError, nearest
-from n2n_ablate.registry import Registry
 from n2n_ablate.study import limits
 from n2n_ablate.study.designs import Effect, changed, declare, place
 from n2n_ablate.study.held_out import check_confirm, to_confirm
-from n2n_ablate.study.model import BASELINE, Condition, Factor, Profile, Study, Trial, named
+from n2n_ablate.study.model import BASELINE, Condition, Factor, Profile, Scale, Study, Trial, named
 from n2n_ablate.study.ranges import searched
 from n2n_ablate.study.settings import setting, sort_settings
 
@@ -34,6 +34,7 @@ class Plan:
         conditions: Noise models with every parameter written out.
         contrasts: Names of the trials whose difference from the baseline is the question.
         metrics: What is measured, by name.
+        scales: Units and directions of the metrics, by name.
         settings: What the user changed on the command line, as typed.
         confirming: True if this is the plan of a confirmation, see `study.confirmation`.
         before: Of a confirmation: names of the contrasts that only an earlier command asked for.
@@ -49,11 +50,12 @@ class Plan:
     whole: frozenset[str]
     conditions: tuple[Condition, ...]
     contrasts: tuple[str, ...]
-    metrics: Mapping[str, Part]
+    metrics: Mapping[str, ComponentSpec]
     settings: tuple[str, ...] = ()
     confirming: bool = False
     before: tuple[str, ...] = ()
     effects: tuple[Effect, ...] = ()
+    scales: Mapping[str, Scale] = field(default_factory=dict)
 
     @property
     def fixed(self) -> tuple[Trial, ...]:
@@ -104,12 +106,13 @@ class Plan:
             ],
             "space": {key: str(domain) for key, domain in self.space.items()},
             "conditions": [item.noise.plain() for item in self.conditions],
+            "decide": self.study.decide,
             "strategy": [self.study.strategy, self.study.startup],
             "images": [self.profile.images, self.profile.crop, self.profile.seeds],
         }
         return hashlib.sha256(canonical(own).encode()).hexdigest()[:10]
 
-    def search_trial(self, values: Mapping[str, Value], registry: Registry) -> Trial:
+    def search_trial(self, values: Mapping[str, Value], registry: Catalogue) -> Trial:
         """Return the trial at a place that the search strategy chose."""
         recipe = self.baseline.recipe
         for key, value in values.items():
@@ -119,7 +122,7 @@ class Plan:
 
 def plan(
     study: Study,
-    registry: Registry,
+    registry: Catalogue,
     *,
     profile: str = "",
     settings: Sequence[str] = (),
@@ -177,7 +180,7 @@ def plan(
 
 def _plan_from(
     study: Study,
-    registry: Registry,
+    registry: Catalogue,
     profile: Profile,
     settings: Sequence[tuple[str, Value]],
     source: str,
@@ -201,7 +204,7 @@ def _profile(study: Study, name: str) -> Profile:
 
 def _plan(
     study: Study,
-    registry: Registry,
+    registry: Catalogue,
     profile: Profile,
     factors: Sequence[Factor],
     changes: Mapping[str, object],
@@ -232,6 +235,7 @@ def _plan(
         if name not in names:
             msg = f"contrast '{name}' is not among the declared trials. {nearest(name, names)}"
             raise StudyError(msg)
+    metrics = {name: resolved(registry, "metric", spec) for name, spec in study.metrics.items()}
     return Plan(
         study=study,
         profile=profile,
@@ -242,16 +246,27 @@ def _plan(
         whole=whole,
         conditions=tuple(_condition(item, noise, registry) for item in study.conditions),
         contrasts=() if effects else study.contrasts or tuple(names),
-        metrics={name: resolved(registry, "metric", part) for name, part in study.metrics.items()},
+        metrics=metrics,
+        scales={name: _scale(registry, spec) for name, spec in metrics.items()},
         effects=effects,
     )
 
 
-def _condition(condition: Condition, noise: Mapping[str, Value], registry: Registry) -> Condition:
-    part = condition.noise
+def _scale(registry: Catalogue, spec: ComponentSpec) -> Scale:
+    metric = registry.build("metric", spec.name, spec.parameters)
+    unit, higher = declared_of(metric, "unit", ""), declared_of(metric, "higher_is_better", True)
+    return Scale(str(unit), bool(higher))
+
+
+def _condition(condition: Condition, noise: Mapping[str, Value], registry: Catalogue) -> Condition:
+    spec = condition.noise
     if "" in noise:
-        part = noise[""] if isinstance(noise[""], Part) else Part.read(noise[""], "--set noise")
+        spec = (
+            noise[""]
+            if isinstance(noise[""], ComponentSpec)
+            else ComponentSpec.read(noise[""], "--set noise")
+        )
     for path, value in noise.items():
-        part = part.replace(path, value) if path else part
-    label = str(part) if noise else condition.label
-    return Condition(resolved(registry, "noise", part), label)
+        spec = spec.replace(path, value) if path else spec
+    label = str(spec) if noise else condition.label
+    return Condition(resolved(registry, "noise", spec), label)

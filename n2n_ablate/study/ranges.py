@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from n2n_ablate.components.parameters import Component, Domain, Parameter, Range
-from n2n_ablate.components.spec import Part, Scalar
+from n2n_ablate.components.recipe import Catalogue
+from n2n_ablate.components.spec import ComponentSpec, Scalar
 from n2n_ablate.errors import StudyError, nearest
-from n2n_ablate.registry import Registry
 from n2n_ablate.study.model import Factor, Study, Trial
 
 
 def searched(
-    study: Study, factors: Sequence[Factor], baseline: Trial, registry: Registry
+    study: Study, factors: Sequence[Factor], baseline: Trial, registry: Catalogue
 ) -> tuple[dict[str, Domain], frozenset[str]]:
     """Return the ranges of a search by key, and which keys hold whole numbers.
 
@@ -30,8 +30,8 @@ def searched(
             raise StudyError(msg)
         if not name:
             continue  # a search over whole components: the names are checked when they are built
-        part = baseline.recipe.parts[kind]
-        parameter = _parameter(registry, key, kind, part, name)
+        spec = baseline.recipe.specs[kind]
+        parameter = _parameter(registry, key, kind, spec, name)
         for end in (domain.low, domain.high) if isinstance(domain, Range) else domain.values:
             parameter.checked(_as(parameter, end), f"factor '{key}'")
         if parameter.type is int:
@@ -51,14 +51,16 @@ def _numbers_only(space: Mapping[str, Domain]) -> None:
             raise StudyError(msg)
 
 
-def _parameter(registry: Registry, key: str, kind: str, part: Part, path: str) -> Parameter:
+def _parameter(
+    registry: Catalogue, key: str, kind: str, spec: ComponentSpec, path: str
+) -> Parameter:
     name, _, rest = path.partition(".")
-    known = {item.name: item for item in registry.get(kind, part.name).parameters}
+    known = {item.name: item for item in registry.get(kind, spec.name).parameters}
     if name not in known:
-        msg = f"factor '{key}': {kind} '{part.name}' has no such parameter. {nearest(name, known)}"
+        msg = f"factor '{key}': {kind} '{spec.name}' has no such parameter. {nearest(name, known)}"
         raise StudyError(msg)
-    inner, domain = part.parameters[name], known[name].domain
-    if rest and isinstance(inner, Part) and isinstance(domain, Component):
+    inner, domain = spec.parameters[name], known[name].domain
+    if rest and isinstance(inner, ComponentSpec) and isinstance(domain, Component):
         return _parameter(registry, key, domain.kind, inner, rest)
     if rest or known[name].many or isinstance(domain, Component):
         msg = f"factor '{key}': a search chooses numbers, words and true/false only. Give levels instead."

@@ -12,7 +12,7 @@ from typing import Any
 from n2n_ablate.components import RECIPE_KINDS
 from n2n_ablate.components.parameters import Choice, Domain, Range
 from n2n_ablate.components.recipe import Recipe, missing_kinds
-from n2n_ablate.components.spec import Part, Scalar, Value, read_value
+from n2n_ablate.components.spec import ComponentSpec, Scalar, Value, read_value
 from n2n_ablate.errors import ParameterError, StudyError
 from n2n_ablate.study import limits
 from n2n_ablate.study.model import (
@@ -33,6 +33,7 @@ _KEYS = [
     "name",
     "question",
     "design",
+    "decide",
     "margin",
     "baseline",
     "conditions",
@@ -107,6 +108,14 @@ def _study(top: _Table, path: Path) -> Study:
             msg = f"factor '{key}': design 'leave-one-out' wants {{ without = ... }}, what switches it off"
             raise StudyError(msg)
     startup = search.get("startup", int, 4)
+    metrics = _metrics(top.get("metrics", list, ["ssim"]))
+    decide = top.choice("decide", tuple(metrics), "psnr")
+    if decide != "psnr" and "margin" not in top.data:
+        msg = (
+            f"'margin' is missing: with decide = \"{decide}\" say which differences of {decide} are too "
+            "small to matter, in its units"
+        )
+        raise StudyError(msg)
     return Study(
         name=name,
         question=top.get("question", str),
@@ -116,7 +125,8 @@ def _study(top: _Table, path: Path) -> Study:
         factors=factors,
         references=_each(top.table("references"), _changes),
         contrasts=tuple(_contrast(top, item) for item in top.get("contrasts", list, [])),
-        metrics=_metrics(top.get("metrics", list, ["ssim"])),
+        metrics=metrics,
+        decide=decide,
         margin=_above_zero(top.get("margin", float, 0.05), "margin"),
         strategy=search.choice("strategy", STRATEGIES, "tpe"),
         startup=startup,
@@ -125,22 +135,22 @@ def _study(top: _Table, path: Path) -> Study:
     )
 
 
-def _metrics(items: list[object]) -> dict[str, Part]:
+def _metrics(items: list[object]) -> dict[str, ComponentSpec]:
     """Return metrics by label: the name, with its parameters where a name comes twice."""
-    parts = [Part("psnr")]
+    specs = [ComponentSpec("psnr")]
     for item in items:
-        part = Part.read(item, "'metrics'")
-        if part.name == "psnr" and part.parameters:
-            msg = f"'metrics': psnr decides and has no parameters, got {item!r}"
+        spec = ComponentSpec.read(item, "'metrics'")
+        if spec.name == "psnr" and spec.parameters:
+            msg = f"'metrics': psnr has no parameters, got {item!r}"
             raise StudyError(msg)
-        parts += [part] if part not in parts else []
-    names = [part.name for part in parts]
+        specs += [spec] if spec not in specs else []
+    names = [spec.name for spec in specs]
     return {
         # Trackers take few characters in the name of a metric.
-        part.name
-        if names.count(part.name) == 1
-        else re.sub(r"\W+", "-", str(part)).strip("-"): part
-        for part in parts
+        spec.name
+        if names.count(spec.name) == 1
+        else re.sub(r"\W+", "-", str(spec)).strip("-"): spec
+        for spec in specs
     }
 
 
@@ -161,19 +171,21 @@ def _each(table: _Table, read_one: Callable[[_Table, str], Any]) -> dict[str, An
 
 
 def _baseline(table: _Table) -> Recipe:
-    parts = {"estimator": Part("last")}
-    parts |= {key: Part.read(value, f"'baseline.{key}'") for key, value in table.data.items()}
-    if empty := missing_kinds(parts):
+    specs = {"estimator": ComponentSpec("last")}
+    specs |= {
+        key: ComponentSpec.read(value, f"'baseline.{key}'") for key, value in table.data.items()
+    }
+    if empty := missing_kinds(specs):
         msg = f"'baseline.{empty[0]}' is missing. A recipe has {', '.join(RECIPE_KINDS)}."
         raise StudyError(msg)
-    return Recipe({kind: parts[kind] for kind in RECIPE_KINDS})
+    return Recipe({kind: specs[kind] for kind in RECIPE_KINDS})
 
 
 def _conditions(top: _Table) -> tuple[Condition, ...]:
     found = []
     for place, item in enumerate(top.get("conditions", list)):
         table = _Table(item, f"conditions[{place}]", ["noise", "label"])
-        noise = Part.read(table.data.get("noise"), f"'{table.at('noise')}'")
+        noise = ComponentSpec.read(table.data.get("noise"), f"'{table.at('noise')}'")
         found.append(Condition(noise, str(table.get("label", str, str(noise)))))
     if not found or len({condition.label for condition in found}) < len(found):
         msg = "'conditions' needs at least one noise, and no two of one label"
@@ -207,7 +219,7 @@ def _level(item: object, where: str) -> Level:
         also = _Table(item.get("with", {}), f"{where}.with").data
         label = _Table(item, where).get("label", str, "")
         changes = {str(key): read_value(value, f"'{where}.with'") for key, value in also.items()}
-        return Level(Part.read(rest, where), changes, label)
+        return Level(ComponentSpec.read(rest, where), changes, label)
     return Level(read_value(item, f"'{where}'"))
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from n2n_ablate.components.recipe import Recipe
-from n2n_ablate.components.spec import Part, Value, plain, read_value
+from n2n_ablate.components.spec import ComponentSpec, Value, plain, read_value
 from n2n_ablate.study.designs import Effect
-from n2n_ablate.study.model import Condition, Confirm, Profile, Trial
+from n2n_ablate.study.model import Condition, Confirm, Profile, Scale, Trial
 from n2n_ablate.study.plan import Plan
 from n2n_ablate.study.read import parse
 
@@ -36,7 +36,8 @@ def to_json(plan: Plan) -> dict[str, Any]:
         "references": [_trial_json(trial) for trial in plan.references],
         "conditions": [[item.label, item.noise.plain()] for item in plan.conditions],
         "contrasts": list(plan.contrasts),
-        "metrics": {name: part.plain() for name, part in plan.metrics.items()},
+        "metrics": {name: spec.plain() for name, spec in plan.metrics.items()},
+        "scales": {name: asdict(scale) for name, scale in plan.scales.items()},
         "whole": sorted(plan.whole),
         "confirming": plan.confirming,
         "before": list(plan.before),
@@ -71,10 +72,12 @@ def from_json(data: Mapping[str, Any]) -> Plan:
         space={item.key: item.domain for item in searched if item.domain is not None},
         whole=frozenset(data["whole"]),
         conditions=tuple(
-            Condition(Part.read(noise, label), label) for label, noise in data["conditions"]
+            Condition(ComponentSpec.read(noise, label), label)
+            for label, noise in data["conditions"]
         ),
         contrasts=tuple(data["contrasts"]),
-        metrics={name: Part.read(part, name) for name, part in data["metrics"].items()},
+        metrics={name: ComponentSpec.read(spec, name) for name, spec in data["metrics"].items()},
+        scales={name: Scale(**scale) for name, scale in data["scales"].items()},
         settings=tuple(data["settings"]),
         confirming=data["confirming"],
         before=tuple(data.get("before", ())),

@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from n2n_ablate.analysis import StudyResult, TrialResult
 from n2n_ablate.analysis.diagnoses import ByCondition, Diagnoses
-from n2n_ablate.components.spec import Part
-from n2n_ablate.engine.paired_data import Subject
+from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.errors import AblateError
+from n2n_ablate.records import NoisySample, StudyResult, TrialResult
 from n2n_ablate.registry import Registry
 from n2n_ablate.report import trial_files
 from n2n_ablate.storage.fit_store import FitStore
@@ -48,12 +47,12 @@ class RunFiles:
         self._registry = registry
         self._measured = Diagnoses(registry) if registry else None
 
-    def measure(self, name: str, result: TrialResult, subjects: Sequence[Subject]) -> None:
+    def measure(self, name: str, result: TrialResult, samples: Sequence[NoisySample]) -> None:
         """Measure a trial's sampler: 0.1 to 0.2 s in this thread, and nothing the second time."""
-        if self._measured is None or not subjects:  # images may be gone
+        if self._measured is None or not samples:  # images may be gone
             return
         with contextlib.suppress(AblateError):  # what cannot be measured may still be kept
-            self.diagnoses[name] = self._measured.of(result.trial.recipe, subjects)
+            self.diagnoses[name] = self._measured.of(result.trial.recipe, samples)
 
     def keep_trial(
         self,
@@ -61,7 +60,7 @@ class RunFiles:
         name: str,
         plan: Plan,
         result: TrialResult,
-        subjects: Sequence[Subject],
+        samples: Sequence[NoisySample],
         baseline: TrialResult | None,
     ) -> None:
         """Write pictures and tables of a trial; its images are read from the fit store."""
@@ -74,9 +73,9 @@ class RunFiles:
                 Path(folder),
                 plan,
                 whole,
-                subjects,
+                samples,
                 baseline=None if result.trial.role == BASELINE else baseline,
-                sampler=self._made("sampler", result.trial.recipe.parts["sampler"]),
+                sampler=self._made("sampler", result.trial.recipe.specs["sampler"]),
                 noise=self._made("noise", plan.conditions[0].noise),
                 diagnoses=self.diagnoses.get(name),
             )
@@ -88,10 +87,10 @@ class RunFiles:
             trial_files.write_study(Path(folder), result, self.diagnoses)
             self._store.keep_files(run, Path(folder))
 
-    def _made(self, kind: str, part: Part) -> Any:
+    def _made(self, kind: str, spec: ComponentSpec) -> Any:
         if self._registry is None:
             return None
         try:
-            return self._registry.build(kind, part.name, part.parameters)
+            return self._registry.build(kind, spec.name, spec.parameters)
         except AblateError:  # its plugin may be gone; its results are not
             return None

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from n2n_ablate.analysis import TrialResult
+from n2n_ablate.records import Invocation, TrialResult
 from n2n_ablate.registry import Registry
 from n2n_ablate.storage import reopen
-from n2n_ablate.storage.invocation import Invocation
 from n2n_ablate.storage.journal import Command, Contents
 from n2n_ablate.storage.output import Output
 from n2n_ablate.storage.recovered_images import gallery
@@ -125,8 +124,8 @@ def _write_trials(
         own, at = found.finished[item.trial.name]
         invocation = commands.get(own, last).invocation
         given = {row.image for row in item.rows}
-        subjects = [subject for subject in seen.subjects if subject.image.name in given]
-        tracker.trial(item, subjects, invocation=invocation, at=at or None)
+        samples = [sample for sample in seen.samples if sample.image.name in given]
+        tracker.trial(item, samples, invocation=invocation, at=at or None)
     return list(seen.problems)
 
 
@@ -150,7 +149,7 @@ def _summarise(
 
 
 def _not_drawn(found: Reopened, registry: Registry) -> list[str]:
-    used = {item.trial.recipe.parts["sampler"].name for item in found.result.trials}
+    used = {item.trial.recipe.specs["sampler"].name for item in found.result.trials}
     if gone := sorted(used - set(registry.names("sampler"))):
         return [f"samplers that no plugin registers, so not drawn: {', '.join(gone)}"]
     return []

@@ -162,7 +162,7 @@ def test_a_terminal_that_is_closed_ends_it_in_order(tiny, tmp_path):
     ) as process:
         try:
             os.close(its)
-            wait_for(lambda: '"yardsticks"' in journal(tmp_path))
+            wait_for(lambda: '"reference_methods"' in journal(tmp_path))
             os.close(ours)
             assert process.wait(timeout=100) == 130
         finally:
@@ -178,14 +178,14 @@ from pathlib import Path
 from time import sleep
 from n2n_ablate.execute import cluster_health as pulse
 pulse._AWAY = 3.0
-beats = pulse.Pulse.beats
+beats = pulse.ClusterHealth.beats
 def held(self):
     answer = beats(self)
     while Path("hold").exists():
         Path("held").touch()
         sleep(0.01)
     return answer
-pulse.Pulse.beats = held
+pulse.ClusterHealth.beats = held
 """
 
 

@@ -6,11 +6,12 @@ import pytest
 import small
 from small import BASE, HIGH, LOW, NAN, TEXT, header, made, sentence, trial
 
-from n2n_ablate.analysis import StudyResult, answer
+from n2n_ablate.analysis import answer
 from n2n_ablate.analysis.best import choose
 from n2n_ablate.analysis.compare import compare, sentences
 from n2n_ablate.analysis.confirmed import search_best
 from n2n_ablate.analysis.export import to_json
+from n2n_ablate.records import StudyResult
 from n2n_ablate.study import Trial, confirmation
 
 

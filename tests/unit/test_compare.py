@@ -10,16 +10,15 @@ import pytest
 from typer.testing import CliRunner
 
 from n2n_ablate import study
-from n2n_ablate.analysis import Row, StudyResult, TrialResult
 from n2n_ablate.analysis.answer import shown
 from n2n_ablate.analysis.best import choose, toml
 from n2n_ablate.analysis.compare import compare, sentences
 from n2n_ablate.analysis.names import meant
 from n2n_ablate.cli import app
 from n2n_ablate.components.recipe import Recipe
-from n2n_ablate.components.spec import Part
-from n2n_ablate.engine import FitResult
+from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.errors import StoreError
+from n2n_ablate.records import FitResult, Row, StudyResult, TrialResult
 from n2n_ablate.report.screen.console import summary
 from n2n_ablate.runner.denoising import choose_recipe
 from n2n_ablate.stats import t_critical
@@ -265,11 +264,15 @@ def test_nothing_but_failures_leaves_the_baseline_and_says_so(plan):
 def test_a_recipe_can_be_put_into_a_study_file():
     recipe = Recipe(
         {
-            "sampler": Part(
+            "sampler": ComponentSpec(
                 "schedule",
-                {"first": Part("stripe", {"axis": 'r"o\\ws'}), "steps": (1, 2), "rate": 1e-05},
+                {
+                    "first": ComponentSpec("stripe", {"axis": 'r"o\\ws'}),
+                    "steps": (1, 2),
+                    "rate": 1e-05,
+                },
             ),
-            "loss": Part("l1", {"fast": True}),
+            "loss": ComponentSpec("l1", {"fast": True}),
         }
     )
     read = tomllib.loads(toml(recipe))["baseline"]

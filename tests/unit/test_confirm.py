@@ -10,7 +10,7 @@ import pytest
 
 from n2n_ablate.analysis import answer, export
 from n2n_ablate.analysis.confirmed import Pair, told_shrinkage, unconfirmed
-from n2n_ablate.analysis.header import header_of
+from n2n_ablate.engine.header import header_of
 from n2n_ablate.errors import ImageError, StudyError
 from n2n_ablate.images.held_out import require_different
 from n2n_ablate.report.markdown import markdown
@@ -295,7 +295,7 @@ def test_a_confirmation_is_opened_again_from_disk(run_once, monkeypatch):
     assert found.header == runner.header
     assert found.confirmation.plan == result.confirmed.plan
     assert found.confirmation.header == header_of(
-        runner.confirm_bench.with_plan(result.confirmed.plan)
+        runner.confirmation_data.with_plan(result.confirmed.plan)
     )
     assert found.commands[-1].confirmed == tuple(x.trial.name for x in result.confirmed.trials)
     assert export.to_json(found.result, found.header)["conditions"] == [

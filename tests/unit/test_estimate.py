@@ -6,7 +6,7 @@ import time
 import pytest
 
 from n2n_ablate import engine
-from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.engine.pool import fit_all
 from n2n_ablate.engine.timing import Cost, cost_of
 from n2n_ablate.errors import PluginError
@@ -21,7 +21,7 @@ MACHINE = engine.Machine("cpu", "fp32", 1, 1, "test")
 
 @pytest.fixture
 def bench(tiny, registry):
-    return Bench(plan(read(tiny), registry, profile="other"), registry, MACHINE)
+    return PairedData(plan(read(tiny), registry, profile="other"), registry, MACHINE)
 
 
 def timer(tmp_path, **options):
@@ -53,7 +53,7 @@ def test_an_optimiser_and_a_crop_are_those_of_the_training(bench, monkeypatch):
     def trained(fits, *_args, **_options):
         seen.extend(one.training for one in fits)
         for step in range(fits[0].training.steps):
-            fits[0].training.rate(step)
+            fits[0].training.learning_rate(step)
 
     monkeypatch.setattr("n2n_ablate.engine.timing.train", trained)
     cost_of([fit], MACHINE)
@@ -87,7 +87,7 @@ def test_every_kind_is_measured_once_and_stored_fits_cost_nothing(bench, tmp_pat
     for result in fit_all(bench.fits(bench.plan.baseline.recipe), MACHINE):
         own.store.save(result)
     again = own.estimate(bench.plan, bench)
-    assert again.stored == len(bench.subjects)
+    assert again.stored == len(bench.samples)
     assert again.by_trial[name] == 0
     assert again.seconds < first.seconds
     assert timer(tmp_path, refit=True).estimate(bench.plan, bench).seconds == pytest.approx(
@@ -111,7 +111,7 @@ def test_large_images_are_compared_on_a_corner_and_whole_where_that_is_too_small
     monkeypatch.setattr(estimate_module, "cost_of", measured)
     monkeypatch.setattr(estimate_module, "_CORNER", 12)
     own, recipe = timer(tmp_path), bench.plan.baseline.recipe
-    whole = bench.subjects[0].noisy.shape[-1]
+    whole = bench.samples[0].noisy.shape[-1]
     assert own._cost(recipe.replace("sampler", "diagonal"), bench).step == pytest.approx(
         whole / 1000
     )
@@ -156,7 +156,7 @@ def test_workers_that_wait_draw_a_batch_out(tmp_path):
 
 
 def test_memory_is_that_of_the_fits_side_by_side(bench):
-    two = Bench(bench.plan, bench._registry, dataclasses.replace(MACHINE, workers=2))
+    two = PairedData(bench.plan, bench._registry, dataclasses.replace(MACHINE, workers=2))
     assert peak_memory(two) == pytest.approx(2 * peak_memory(bench), rel=0.1)
 
 

@@ -11,9 +11,9 @@ import torch
 
 from n2n_ablate import engine, hookimpl
 from n2n_ablate.engine import StackSizeCache, pool
-from n2n_ablate.engine.arrays import apart, together
+from n2n_ablate.engine.arrays import from_arrays, to_arrays
 from n2n_ablate.engine.identity import Fingerprints
-from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.errors import AblateError, DeviceError, ExecutorError, StudyError
 from n2n_ablate.execute import Choice, Local, bundle, task
 from n2n_ablate.registry import Registry
@@ -56,7 +56,7 @@ def sent(fits, registry):
 def baseline(study, registry, sampler=None):
     """Return the fits of the baseline, or of the baseline with another sampler."""
     settings = ["training.steps=3", "backbone.width=4"]
-    bench = Bench(plan(read(study), registry, settings=settings), registry, EXACT)
+    bench = PairedData(plan(read(study), registry, settings=settings), registry, EXACT)
     recipe = bench.plan.baseline.recipe
     if sampler is not None:
         recipe = recipe.replace("sampler", sampler).resolved(registry)
@@ -84,7 +84,7 @@ def test_a_worker_trains_the_same_fits_from_plain_data(tiny, registry):
 def test_what_travels_is_text_and_bytes(tiny, registry):
     text, plugins, *images = sent(baseline(tiny, registry), registry)
     told = json.loads(text)
-    assert told["fits"][0]["order"]["recipe"]["sampler"]["center"] == 0.01
+    assert told["fits"][0]["spec"]["recipe"]["sampler"]["center"] == 0.01
     assert json.loads(plugins)["files"] == {"./plugins": {}, "--plugins-dir": {}}
     assert {type(image) for image in images} == {bytes}
     answer = task.train(text, plugins, *images)
@@ -93,7 +93,7 @@ def test_what_travels_is_text_and_bytes(tiny, registry):
 
 def test_a_component_within_a_component_travels_with_its_code(tiny, registry):
     fits = baseline(tiny, registry, "schedule")
-    code = fits[0].order.code(Fingerprints(registry))
+    code = fits[0].spec.code(Fingerprints(registry))
     samplers = [name for kind, name in code if kind == "sampler"]
     assert samplers[0] == "schedule"
     assert len(samplers) > 1
@@ -169,7 +169,7 @@ def test_an_image_that_was_changed_on_the_way_is_refused(tiny, registry):
 def test_a_seed_that_was_changed_on_the_way_is_refused(tiny, registry):
     text, *rest = sent(baseline(tiny, registry), registry)
     told = json.loads(text)
-    told["fits"][0]["order"]["seed"] += 1
+    told["fits"][0]["spec"]["seed"] += 1
     assert "it would train another fit" in task.train(json.dumps(told).encode(), *rest)["refused"]
 
 
@@ -182,9 +182,9 @@ def test_a_fit_that_fails_arrives_with_its_reason():
     assert back.failure == result.failure
     assert back.passing
     assert len(back.steps) == 0
-    about, arrays = apart(dataclasses.replace(result, passing=False))
+    about, arrays = to_arrays(dataclasses.replace(result, passing=False))
     assert "passing" not in about
-    assert not together(about, arrays).passing
+    assert not from_arrays(about, arrays).passing
 
 
 def test_this_process_is_an_executor(tiny, registry):
@@ -224,7 +224,7 @@ class Growing(Local):
 def test_workers_that_join_get_work_of_the_same_plan(tiny, folder):
     asked = Request(str(tiny), settings=["training.steps=2"], trials=3, device="cpu")
     session = open_session(asked)
-    executor = Growing(session.bench.machine)
+    executor = Growing(session.paired_data.machine)
     runner = open_runner(
         session, Output(folder / "mlruns"), Ear(), tracking="none", executor=executor
     )

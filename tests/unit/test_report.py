@@ -17,9 +17,9 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 import n2n_ablate.report.page as pages
-from n2n_ablate.analysis import StudyResult
 from n2n_ablate.cli import app
 from n2n_ablate.errors import AblateError, StudyError
+from n2n_ablate.records import StudyResult
 from n2n_ablate.report import panels
 from n2n_ablate.report.latex import escaped as tex
 from n2n_ablate.report.latex import latex

@@ -14,11 +14,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from n2n_ablate.analysis import StudyResult, TrialResult
 from n2n_ablate.analysis.answer import shown
-from n2n_ablate.engine import Point
+from n2n_ablate.records import Invocation, Point, StudyResult, TrialResult
 from n2n_ablate.registry.hookspecs import hookimpl
-from n2n_ablate.storage.invocation import Invocation
 from n2n_ablate.study import Plan, Trial
 
 
@@ -78,8 +76,8 @@ class Plain(Silent):
         return f"  {left}" if left else ""
 
     @hookimpl
-    def contrasts_looked(self, so_far: StudyResult, images: int) -> None:
-        """See `hookspecs.contrasts_looked`."""
+    def interim_analysis_finished(self, so_far: StudyResult, images: int) -> None:
+        """See `hookspecs.interim_analysis_finished`."""
         several = len(so_far.plan.conditions) > 1
         told = [
             f"{name} is {look.verdict if look.settled else 'open'}{f' under {label}' * several} "

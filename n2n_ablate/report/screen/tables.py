@@ -10,12 +10,12 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from n2n_ablate.analysis import Line, StudyResult
 from n2n_ablate.analysis.answer import CONFIRMED_BEFORE, shown
 from n2n_ablate.analysis.confirmed import Pair, pairs, told_shrinkage
 from n2n_ablate.analysis.names import label, only_factor
 from n2n_ablate.analysis.settling import how_to_settle
 from n2n_ablate.analysis.uneven import told_uneven, uneven
+from n2n_ablate.records import Line, StudyResult
 from n2n_ablate.registry import Entry, Registry
 from n2n_ablate.report.screen.cells import Name, how_to_read, narrowing, verdict, wrapped
 from n2n_ablate.stats import UNDECIDED, family_level
@@ -40,7 +40,7 @@ def sparkline(values: Sequence[float], width: int = 10) -> str:
 
 
 def study_table(result: StudyResult, condition: str, width: int) -> Table:
-    """Return the table of a condition: the study's trials ranked, yardsticks and references among them.
+    """Return the table of a condition: the study's trials ranked, reference_methods and references among them.
 
     Args:
         result: What was found.
