@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="n2n-ablate-state-")
 os.environ.pop("MLFLOW_TRACKING_URI", None)  # tests never write to the store of whoever runs them
 
 import mlflow_server as mlflow_servers

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import nn
 
-from n2n_ablate.components import Training, declared
+from n2n_ablate.components import Training, declared, watchdog
 from n2n_ablate.engine.curves import POINTS
 from n2n_ablate.engine.device import Machine, arithmetic
 from n2n_ablate.engine.faults import steps_of
@@ -92,7 +92,9 @@ def _timed(stack: Sequence[Fit], machine: Machine) -> Cost:
     clock = _Clock(machine)
     cut = [replace(fit, training=_Short(fit.training, steps, clock)) for fit in stack]
     begin = time.perf_counter()
-    train(cut, machine, points=2)  # in the middle, and at the end
+    height, width = stack[0].noisy.shape[-2:]
+    with watchdog.time_limit(watchdog.seconds_for(height, width, len(stack)), "training"):
+        train(cut, machine, points=2)  # in the middle, and at the end
     end, at = time.perf_counter(), clock.steps
     gaps = [at[step + 1] - at[step] for step in range(steps - 1)]
     middle = steps // 2 - 1

@@ -16,7 +16,8 @@ from n2n_ablate.engine import Fit, Machine, memory_of
 from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.engine.timing import Cost, cost_of
 from n2n_ablate.engine.window import window_of
-from n2n_ablate.errors import PLUGIN_EXCEPTIONS, PluginError
+from n2n_ablate.errors import AblateError, PluginError
+from n2n_ablate.registry.failures import describe
 from n2n_ablate.storage.fit_store import FitStore
 from n2n_ablate.study import Plan
 
@@ -129,11 +130,13 @@ class PlanTimer:
             if small is None or _kind(recipe) == _kind(baseline):
                 return cost_of(fits, machine)
             # A corner may be too small for what suits the image.
-            with contextlib.suppress(*PLUGIN_EXCEPTIONS):
+            with contextlib.suppress(Exception):
                 return cost_of(small, machine).scaled(*self._baseline(paired_data))
             return cost_of(fits, machine)
-        except PLUGIN_EXCEPTIONS as error:
-            msg = f"a component fails in training: {type(error).__name__}: {error}"
+        except (AblateError, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            msg = f"a component fails in training: {describe(error)}"
             raise PluginError(msg) from error
 
     def _baseline(self, paired_data: PairedData) -> tuple[Cost, Cost]:
@@ -206,9 +209,7 @@ def _corners(fits: Sequence[Fit], machine: Machine) -> list[Fit] | None:
 def _kind(recipe: Recipe) -> object:
     """What the time depends on; numbers of a sampler or an estimator do not change it."""
     heavy = [recipe.specs[kind] for kind in ("backbone", "loss")]
-    return tuple(
-        _bare(recipe.specs[kind]) for kind in ("sampler", "estimator", "training")
-    ), *heavy
+    return tuple(_bare(recipe.specs[kind]) for kind in ("sampler", "estimator", "training")), *heavy
 
 
 def _bare(part: ComponentSpec) -> ComponentSpec:

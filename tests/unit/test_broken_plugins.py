@@ -6,7 +6,7 @@ import re
 import pytest
 from program import here, run
 
-from n2n_ablate.components import torch_state
+from n2n_ablate.components.torch_state import preserve_torch_state, reset
 from n2n_ablate.errors import PluginError
 from n2n_ablate.testing import child
 
@@ -125,8 +125,8 @@ def test_what_changes_a_setting_of_all_is_not_loaded_and_the_setting_stays(line,
     (broken,) = told["broken"]
     assert broken["where"] == "plugins/mine.py"
     assert broken["why"] == f"changes {name}, which all components share, when it is loaded"
-    with torch_state.kept() as changed:
-        torch_state.reset()
+    with preserve_torch_state() as changed:
+        reset()
     assert not changed
     needed = study(tmp_path, "--set", "sampler=mine")
     assert needed.returncode == 1
@@ -257,7 +257,7 @@ def test_what_cannot_be_read_is_named_by_check(tmp_path, monkeypatch):
     put(tmp_path, sampler(declares="leaks = property(lambda self: self.nothing)"))
     monkeypatch.chdir(tmp_path)
     told = checked("mine", monkeypatch)["made"]["seen"]
-    assert told.startswith("sampler 'mine' has 'leaks', but reading it fails: AttributeError(")
+    assert told.startswith("sampler 'mine' has 'leaks', but reading it fails: AttributeError: ")
     assert told.endswith("(plugins/mine.py:9)")
 
 

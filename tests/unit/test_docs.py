@@ -275,7 +275,7 @@ def test_every_plugin_keeps_its_promises(block, folder):
     (folder / "own" / Path(block.title).name).write_text(block.text)
     registry = Registry(plugins_dir=folder / "own")
     assert not registry.broken
-    entries = [entry for entry in registry if entry.origin.road == "--plugins-dir"]
+    entries = [entry for entry in registry if entry.origin.source == "--plugins-dir"]
     assert entries or registry.listeners  # what a listener does: tests/unit/test_lifecycle.py
     for entry in entries:
         assert entry.summary

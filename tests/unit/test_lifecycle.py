@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -210,7 +211,7 @@ def test_a_listener_of_ours_that_fails_is_told_by_its_name():
     audience.join(ear, "ear")
     audience.point(POINT)
     audience.point(POINT)
-    audience.study_finished(None, "finished")
+    audience.study_finished(SimpleNamespace(trials=()), "finished")
     assert ear.notes() == [
         "tracking stopped, the study goes on: the server is gone",
         "tracking is not complete, the results are kept",

@@ -73,7 +73,7 @@ def test_a_file_in_plugins_is_found_with_its_origin(folder):
     registry = local(folder, mine=GOOD)
     entry = registry.get("sampler", "row-pair")
     assert entry.summary == "Even rows against odd rows; an odd last row is dropped."
-    assert entry.origin.road == "./plugins"
+    assert entry.origin.source == "./plugins"
     assert str(entry.origin) == "plugins/mine.py"
 
 
@@ -81,7 +81,7 @@ def test_plugins_dir_is_a_third_road(folder):
     other = folder / "elsewhere"
     other.mkdir()
     (other / "mine.py").write_text(GOOD)
-    assert Registry(plugins_dir=other).get("sampler", "row-pair").origin.road == "--plugins-dir"
+    assert Registry(plugins_dir=other).get("sampler", "row-pair").origin.source == "--plugins-dir"
     with pytest.raises(PluginError, match="is not a folder"):
         Registry(plugins_dir=folder / "nowhere")
 
@@ -133,7 +133,7 @@ def test_a_copy_of_an_installed_plugin_is_left_out(folder):
 
     registry = local(folder, stripe=Path(installed.__file__).read_text())
     assert not registry.contested
-    assert registry.get("sampler", "stripe").origin.road == "package"
+    assert registry.get("sampler", "stripe").origin.source == "package"
 
 
 def test_unknown_name_suggests_the_closest():

@@ -260,7 +260,7 @@ def _in_short(entries: Sequence[Entry]) -> Table:
         if entry.kind != kind:
             kind = entry.kind
             table.add_row(Text(kind, "bold"), "")
-        ours = entry.origin.distribution == _OURS or entry.origin.road == "checkout"
+        ours = entry.origin.distribution == _OURS or entry.origin.source == "checkout"
         whence = "" if ours else f" [{entry.origin}]"
         table.add_row(Text(f"  {entry.name}"), Text(f"{entry.summary}{whence}"))
     return table

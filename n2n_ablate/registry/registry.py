@@ -3,60 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from n2n_ablate.components import KINDS, torch_state
+from n2n_ablate.components import KINDS, watchdog
 from n2n_ablate.components.parameters import Component, Parameter
 from n2n_ablate.components.parameters import build as build_component
 from n2n_ablate.components.parameters import parameters as parameters_of
+from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec
-from n2n_ablate.errors import (
-    PLUGIN_EXCEPTIONS,
-    AblateError,
-    PluginError,
-    UnknownComponentError,
-    nearest,
-)
-from n2n_ablate.registry import discovery, hookspecs
-from n2n_ablate.registry.conformance import require_methods, source_line
-from n2n_ablate.registry.discovery import Broken, Origin
-from n2n_ablate.registry.managed import managed
+from n2n_ablate.components.torch_state import changes, preserve_torch_state
+from n2n_ablate.errors import AblateError, PluginError, UnknownComponentError, nearest
+from n2n_ablate.registry import discovery, hookspecs, notice
+from n2n_ablate.registry.discovery import PACKAGE, Candidate, Origin
+from n2n_ablate.registry.entry import Entry, component_context, require_methods
+from n2n_ablate.registry.failures import Broken, broken
+from n2n_ablate.registry.host import Plugin, PluginHost, silent
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One registered component."""
-
-    kind: str
-    name: str
-    factory: Callable[..., Any]
-    origin: Origin
-
-    @property
-    def summary(self) -> str:
-        """First line of the docstring: what a user reads in the list."""
-        lines = (getattr(self.factory, "__doc__", None) or "").strip().splitlines()
-        return lines[0] if lines else ""
-
-    @cached_property  # every fit asks for them, and reading annotations is slow
-    def parameters(self) -> tuple[Parameter, ...]:
-        """The component's parameters, in order."""
-        return parameters_of(self.factory)
-
-
-@dataclass(frozen=True, eq=False)
-class Listener:
-    """A plugin that implements life-cycle hooks: itself, where it came from, and which."""
-
-    origin: Origin
-    plugin: object
-    hooks: tuple[str, ...]
 
 
 class Registry:
@@ -67,12 +33,14 @@ class Registry:
         installed: Load those that `discovery.find` finds.
         plugins_dir: A further folder of plugin files.
         local: In place of `./plugins`.
+        local_if_needed: Load `./plugins` only when a name is asked for that nobody else registers.
         file: See `discovery.find`.
-        loading: Told where each plugin comes from, before it is loaded.
+        loading: Called with the origin of each plugin before its code runs.
 
     Attributes:
         broken: Plugins that could not be loaded, with the reason.
-        listeners: Plugins that want to hear what happens in a study.
+        plugins: The others.
+        host: Calls their hooks.
     """
 
     def __init__(
@@ -80,24 +48,38 @@ class Registry:
         *plugins: object,
         installed: bool = True,
         plugins_dir: Path | None = None,
-        local: Path = Path(discovery.LOCAL_FOLDER),
+        local: Path | None = None,
+        local_if_needed: bool = False,
         file: Path | None = None,
         loading: Callable[[Origin], object] = lambda origin: None,
     ) -> None:
         self._entries: dict[tuple[str, str], Entry] = {}
         self._contested: dict[tuple[str, str], tuple[Entry, Entry]] = {}
+        self._loading = loading
+        self._marks: set[str] = set()
         self.broken: list[Broken] = []
-        self.listeners: list[Listener] = []
-        for found in discovery.find(plugins_dir, local, file) if installed else ():
-            loading(found.origin)
-            self._load(found.origin, found.load)
-        for plugin in plugins:
-            name = getattr(plugin, "__name__", type(plugin).__name__)
-            self._load(Origin(name, "given"), lambda plugin=plugin: plugin)  # type: ignore[misc]
+        self.plugins: list[Plugin] = []
+        self.host = PluginHost()
+        self._announces = local is None  # else they were announced where they come from
+        local = local or (discovery.local_folder() if installed else None)
+        self._later = local if local_if_needed else None
+        found = discovery.find(plugins_dir, None if local_if_needed else local, file)
+        given = [
+            Candidate(
+                Origin(getattr(own, "__name__", type(own).__name__), "given"), partial(_as_is, own)
+            )
+            for own in plugins
+        ]
+        self._load([*(found if installed else ()), *given])
 
     def __iter__(self) -> Iterator[Entry]:
-        order = {kind: place for place, kind in enumerate(KINDS)}
-        yield from sorted(self._entries.values(), key=lambda item: (order[item.kind], item.name))
+        order = {kind: index for index, kind in enumerate(KINDS)}
+        yield from sorted(self._entries.values(), key=lambda entry: (order[entry.kind], entry.name))
+
+    @property
+    def listeners(self) -> list[Plugin]:
+        """Plugins that want to hear what happens in a study."""
+        return [plugin for plugin in self.plugins if plugin.listens_to]
 
     @property
     def contested(self) -> list[str]:
@@ -128,14 +110,18 @@ class Registry:
             UnknownComponentError: Nobody registers it; the message has the nearest names and, as
                 the component may be in one of them, the plugins that could not be loaded.
         """
-        if (kind, name) in self._contested:
-            raise PluginError(_contest(*self._contested[kind, name]))
-        if (kind, name) not in self._entries:
+        key = (kind, name)
+        if self._later is not None and key not in self._entries and key not in self._contested:
+            folder, self._later = self._later, None
+            self._load(list(discovery.in_folder(folder, discovery.LOCAL)))
+        if key in self._contested:
+            raise PluginError(_contest(*self._contested[key]))
+        if key not in self._entries:
             msg = f"no {kind} is called '{name}'. {nearest(name, self.names(kind))}"
             if self.broken:
                 msg += f" Not loaded: {'; '.join(map(str, self.broken))}."
             raise UnknownComponentError(msg)
-        return self._entries[kind, name]
+        return self._entries[key]
 
     def build(self, kind: str, name: str, given: Mapping[str, object]) -> Any:
         """Make a component with checked parameters.
@@ -146,22 +132,19 @@ class Registry:
             PluginError: The component's own code fails, or lacks what its kind has to have.
         """
         entry = self.get(kind, name)
-        owner = f"{kind} '{name}'"
-        try:
-            with torch_state.kept() as changed:
-                made = build_component(entry.factory, self._made(entry, given, owner), owner)
-            if changed:
-                place = source_line(entry.factory, entry.origin)
-                msg = f"{owner} {torch_state.changes(changed)}, when it is made ({place})"
-                raise PluginError(msg)
-            require_methods(kind, made, owner, entry.origin)
-            return made
-        except AblateError:
-            raise
-        except PLUGIN_EXCEPTIONS as error:
-            found = discovery.broken(entry.origin, error)
-            msg = f"{owner} cannot be made: {found.why} ({found.where})"
-            raise PluginError(msg) from error
+        values = self._made(entry, given)
+        with component_context(entry, "cannot be made"):
+            made = build_component(entry.factory, values, str(entry))
+            require_methods(entry, made)
+        return made
+
+    def entries(self, recipe: Recipe) -> dict[str, Entry]:
+        """Return how the components of a recipe are registered, by kind.
+
+        Raises:
+            AblateError: See `get`.
+        """
+        return {kind: self.get(kind, spec.name) for kind, spec in recipe.specs.items()}
 
     def part(self, kind: str, item: object) -> ComponentSpec:
         """Return a component as data: by name and parameters.
@@ -197,18 +180,18 @@ class Registry:
             return tuple(self.part(inner, item) for item in value)
         return self.part(inner, value)
 
-    def _made(self, entry: Entry, given: Mapping[str, object], owner: str) -> dict[str, object]:
+    def _made(self, entry: Entry, given: Mapping[str, object]) -> dict[str, object]:
         """Make the components among the parameters; the others stay as they are."""
         values = dict(given)
         for parameter in entry.parameters:
             if parameter.name in values and isinstance(parameter.domain, Component):
-                value = parameter.checked(values[parameter.name], owner)
+                value = parameter.checked(values[parameter.name], str(entry))
                 items = value if parameter.many else (value,)
-                made = tuple(self._component(parameter.domain.kind, item, owner) for item in items)
+                made = tuple(self._component(parameter.domain.kind, item, entry) for item in items)
                 values[parameter.name] = made if parameter.many else made[0]
         return values
 
-    def _component(self, kind: str, item: object, owner: str) -> object:
+    def _component(self, kind: str, item: object, owner: Entry) -> object:
         if not isinstance(item, ComponentSpec | str):
             return item
         part = self.part(kind, item)
@@ -218,19 +201,63 @@ class Registry:
             msg = f"in {owner}: {error}"
             raise type(error)(msg) from error
 
-    def _load(self, origin: Origin, load: Callable[[], object]) -> None:
-        collected: list[Entry] = []
+    def _load(self, candidates: Sequence[Candidate]) -> None:
+        """Load plugins, and take the components of those in which nothing fails."""
+        if self._announces:
+            notice.announce(candidates)
+        collected: dict[Plugin, list[Entry]] = {}
+        for candidate in candidates:
+            if candidate.marks & self._marks:
+                continue
+            self._marks |= candidate.marks
+            before = len(collected)
+            fine = self._runs(candidate, partial(self._add, candidate, collected))
+            if not fine and len(collected) > before:
+                self.host.remove(collected.popitem()[0])
+        for hook in hookspecs.HOOK_OF.values():
+            self.host.only(hook, list(collected))(register=None)
+        for plugin, entries in collected.items():
+            plugin.call = silent
+            self.plugins.append(plugin)
+            for entry in entries:
+                self._claim(entry)
+
+    def _add(self, candidate: Candidate, collected: dict[Plugin, list[Entry]]) -> None:
+        def call(hook: str, function: Callable[..., object], given: dict[str, Any]) -> None:
+            if plugin in collected:  # else it has failed in another hook
+
+                def register(name: object, factory: Callable[..., Any]) -> None:
+                    collected[plugin].append(_checked(_KIND[hook], name, factory, plugin.origin))
+
+                own = dict.fromkeys(given, register)
+                if not self._runs(candidate, partial(function, **own)):
+                    del collected[plugin]
+                    self.host.remove(plugin)
+
+        plugin = Plugin(candidate.origin, candidate.load(), call)
+        self.host.add(plugin)
+        collected[plugin] = []
+
+    def _runs(self, candidate: Candidate, code: Callable[[], object]) -> bool:
+        """Run code of a plugin; if it fails, or changes what all share, the plugin is broken."""
+        origin = candidate.origin
+        seconds = 0.0 if candidate.ours else 2 * watchdog.LIMIT  # ours may wait for a slow disk
         try:
-            plugin, hooks = _loaded(load, origin, collected)
+            with (
+                watchdog.time_limit(seconds, f"plugin '{origin.plugin}'"),
+                preserve_torch_state() as changed,
+            ):
+                self._loading(origin)
+                code()
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  a plugin may even call sys.exit
-            self.broken.append(discovery.broken(origin, error))
-            return
-        for entry in collected:
-            self._claim(entry)
-        if hooks:
-            self.listeners.append(Listener(origin, plugin, hooks))
+            self.broken.append(broken(origin, error))
+            return False
+        if changed:
+            why = f"{changes(changed)}, when it is loaded"
+            self.broken.append(Broken(origin, origin.file, why))
+        return not changed
 
     def _claim(self, entry: Entry) -> None:
         key = (entry.kind, entry.name)
@@ -243,30 +270,11 @@ class Registry:
             self._entries[key] = entry
 
 
-def _loaded(
-    load: Callable[[], object], origin: Origin, into: list[Entry]
-) -> tuple[object, tuple[str, ...]]:
-    """Load a plugin and gather its components; return it and the life-cycle hooks that it implements."""
-    with torch_state.kept() as changed:
-        plugin = load()
-        hooks = _collect(plugin, origin, into)
-    if changed:
-        msg = f"{torch_state.changes(changed)}, when it is loaded"
-        raise PluginError(msg)
-    return plugin, hooks
+def _as_is(plugin: object) -> object:
+    return plugin
 
 
-def _collect(plugin: object, origin: Origin, into: list[Entry]) -> tuple[str, ...]:
-    """Gather the components of a plugin; return the life-cycle hooks that it implements."""
-    manager = managed(plugin, origin.plugin)
-    for kind, hook in hookspecs.HOOK_OF.items():
-
-        def register(name: str, factory: Callable[..., Any], kind: str = kind) -> None:
-            into.append(_checked(kind, name, factory, origin))
-
-        getattr(manager.hook, hook)(register=register)
-    own = {caller.name for caller in manager.get_hookcallers(plugin) or ()}
-    return tuple(name for name in hookspecs.LIFE_CYCLE if name in own)
+_KIND = {hook: kind for kind, hook in hookspecs.HOOK_OF.items()}
 
 
 def _checked(kind: str, name: object, factory: Callable[..., Any], origin: Origin) -> Entry:
@@ -289,11 +297,11 @@ def _checked(kind: str, name: object, factory: Callable[..., Any], origin: Origi
 
 def _contest(first: Entry, second: Entry) -> str:
     return (
-        f"{first.kind} '{first.name}' is registered twice, by {_whence(first)} and by "
-        f"{_whence(second)}. Remove one of them or rename one of the components."
+        f"{first} is registered twice, by {_whence(first)} and by {_whence(second)}. "
+        "Remove one of them or rename one of the components."
     )
 
 
 def _whence(entry: Entry) -> str:
-    place = source_line(entry.factory, entry.origin)
-    return f"'{entry.origin}' ({place})" if entry.origin.road == "package" else f"'{place}'"
+    place = entry.place()
+    return f"'{entry.origin}' ({place})" if entry.origin.source == PACKAGE else f"'{place}'"
