@@ -276,7 +276,7 @@ def test_every_plugin_keeps_its_promises(block, folder):
     registry = Registry(plugins_dir=folder / "own")
     assert not registry.broken
     entries = [entry for entry in registry if entry.origin.source == "--plugins-dir"]
-    assert entries or registry.listeners  # what a listener does: tests/unit/test_lifecycle.py
+    assert entries or registry.listeners
     for entry in entries:
         assert entry.summary
         component = entry.factory()

@@ -5,8 +5,8 @@ import json
 import shutil
 from pathlib import Path
 
-import drawn
 import pytest
+from helpers import drawn_results as drawn
 
 from n2n_ablate.analysis import answer, export
 from n2n_ablate.analysis.confirmed import Pair, told_shrinkage, unconfirmed

@@ -10,7 +10,7 @@ import urllib.request
 import uuid
 from pathlib import Path
 
-from postgres import free_port
+from helpers.postgres import free_port
 
 LEAN = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",

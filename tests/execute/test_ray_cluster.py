@@ -12,8 +12,8 @@ import uuid
 from pathlib import Path
 
 import pytest
-from postgres import free_port
-from program import here, run
+from helpers.postgres import free_port
+from helpers.program import here, run
 
 from n2n_ablate.errors import ExecutorError, StudyError
 from n2n_ablate.execute import Choice

@@ -4,8 +4,8 @@ import io
 import shutil
 from pathlib import Path
 
-import drawn
 import pytest
+from helpers import drawn_results as drawn
 from rich.console import Console
 
 from n2n_ablate import stats

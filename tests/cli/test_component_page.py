@@ -5,7 +5,7 @@ import json
 import re
 
 import pytest
-from program import here
+from helpers.program import here
 
 from n2n_ablate.cli import component_page
 from n2n_ablate.components import KINDS

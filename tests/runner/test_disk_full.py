@@ -5,7 +5,7 @@ import io
 import subprocess
 
 import pytest
-from program import here
+from helpers.program import here
 from rich.console import Console
 
 from n2n_ablate.analysis import answer

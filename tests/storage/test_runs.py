@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from program import here
+from helpers.program import here
 
 from n2n_ablate.errors import StoreError
 from n2n_ablate.storage import journal, reopen, runs

@@ -14,7 +14,7 @@ import sys
 import tomllib
 
 import pytest
-from program import here
+from helpers.program import here
 
 from n2n_ablate import cli, study
 from n2n_ablate.errors import AblateError, printable

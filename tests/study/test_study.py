@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from program import here
+from helpers.program import here
 
 from n2n_ablate.errors import AblateError, StudyError
 from n2n_ablate.study import find, plan, read, shipped

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import pytest
-import small
-from small import BASE, HIGH, LOW, NAN, TEXT, header, made, sentence, trial
+from helpers import small_results as small
+from helpers.small_results import BASE, HIGH, LOW, NAN, TEXT, header, made, sentence, trial
 
 from n2n_ablate.analysis import answer
 from n2n_ablate.analysis.best import choose

@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from program import here, run
+from helpers.program import here, run
 
 from n2n_ablate.components.torch_state import preserve_torch_state, reset
 from n2n_ablate.errors import PluginError

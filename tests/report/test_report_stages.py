@@ -7,8 +7,8 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import drawn
 import pytest
+from helpers import drawn_results as drawn
 
 from n2n_ablate import stats
 from n2n_ablate.analysis.confirmed import told_shrinkage

@@ -4,8 +4,8 @@ import base64
 import socket
 
 import pytest
-from answering import answering, speaking
-from program import here
+from helpers.fixed_answer_server import answering, speaking
+from helpers.program import here
 
 from n2n_ablate.cli.doctor import remote
 from n2n_ablate.cli.doctor.finding import BROKEN, OK

@@ -7,7 +7,7 @@ import sys
 import tomllib
 
 import pytest
-from program import here
+from helpers.program import here
 
 from n2n_ablate.components import KINDS
 from n2n_ablate.errors import PluginError

@@ -5,9 +5,9 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-import small
+from helpers import small_results as small
+from helpers.small_results import BASE, HIGH, LOW, NAN, header, made, raced, sentence
 from rich.console import Console
-from small import BASE, HIGH, LOW, NAN, header, made, raced, sentence
 
 from n2n_ablate.analysis import answer
 from n2n_ablate.analysis.compare import compare, sentences

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.program import here
 from PIL import Image as Pillow
-from program import here
 from rich.console import Console
 
 from n2n_ablate import study
