@@ -45,7 +45,9 @@ _KEYS = [
     "confirm",
     "profiles",
 ]
-_PROFILE_KEYS = ["images", "crop", "seeds", "trials", "set", "confirm"]
+_PROFILE_KEYS = [
+    *("images", "crop", "white", "channels", "seeds", "trials", "set", "confirm", "decides"),
+]
 _CONFIRM_KEYS = ["images", "crop", "seeds", "top"]
 _FACTOR_KEYS = ["levels", "low", "high", "log", "choices", "without"]
 
@@ -269,10 +271,20 @@ def _profile(table: _Table, key: str) -> Profile:
         msg = f"'{profile.where}': crop and trials must not be negative, got {crop} and {trials}"
         raise StudyError(msg)
     changes = profile.table("set").data
+    white, channels = profile.get("white", float, 0.0), profile.get("channels", list, [])
+    if not 0 <= white < float("inf") or any(
+        type(setting) is not int or setting < 1 for setting in channels
+    ):
+        msg = (
+            f"'{profile.where}': white is a number above 0, channels a list of whole numbers from 1"
+        )
+        raise StudyError(msg)
     return Profile(
         name=key,
         images=_sources(profile),
         crop=crop,
+        white=white,
+        channels=tuple(channels),
         seeds=_seeds(profile, [0]),
         trials=trials,
         changes={
@@ -281,6 +293,7 @@ def _profile(table: _Table, key: str) -> Profile:
         confirm=_confirm(profile.table("confirm", _CONFIRM_KEYS))
         if "confirm" in profile.data
         else None,
+        decides=profile.get("decides", bool, True),
     )
 
 
