@@ -27,6 +27,7 @@ _OPTIONAL = {
     "skimage": ("scikit-image", "the built-in images; until then use --images FOLDER"),
     "matplotlib": ("matplotlib", "curves as pictures in MLflow"),
     "tifffile": ("tifffile", "TIFF files"),
+    "imagecodecs": ("imagecodecs", "compressed TIFF files"),
     "png": ("pypng", "16-bit colour PNG files"),
     "ray": ("ray", "--executor ray"),
 }
