@@ -106,7 +106,7 @@ class Curves:
                     },
                     steps=np.array(self._steps, dtype=np.int32),
                     curves=own,
-                    denoised=None if failure else _to_uint16(images[place]),
+                    denoised=None if failure else _kept(images[place], unclipped=fit.unclipped),
                     seconds=seconds / len(self._fits),
                     failure=failure,
                 )
@@ -118,5 +118,7 @@ def _bad(loss: Tensor) -> Tensor:
     return ~torch.isfinite(loss) | (loss.abs() > _EXPLODED)
 
 
-def _to_uint16(image: Tensor) -> np.ndarray:
+def _kept(image: Tensor, *, unclipped: bool) -> np.ndarray:
+    if unclipped:
+        return np.array(image.float().numpy())
     return np.rint(image.clamp(0, 1).double().numpy() * 65535).astype(np.uint16)

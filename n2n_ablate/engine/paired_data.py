@@ -21,7 +21,8 @@ from n2n_ablate.engine.dry_run import dry_run, named
 from n2n_ablate.engine.faults import finite, steps_of
 from n2n_ablate.engine.identity import Fingerprints, generator
 from n2n_ablate.errors import ImageError
-from n2n_ablate.images import Image, collect
+from n2n_ablate.images import Image, Reading, gather
+from n2n_ablate.images.noise_level import noise_level
 from n2n_ablate.records import NoisySample
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.entry import component_context, require_readable
@@ -40,7 +41,9 @@ class PairedData:
         self.machine = machine
         self._registry = registry
         self._prints = Fingerprints(registry)
-        self.images = [image.cropped(plan.profile.crop) for image in collect(plan.profile.images)]
+        reading = Reading(plan.profile.white, plan.profile.channels)
+        self.gathered = gather(plan.profile.images, plan.profile.crop, reading)
+        self.images = list(self.gathered.images)
         self._metrics = {
             name: registry.build("metric", part.name, part.parameters)
             for name, part in plan.metrics.items()
@@ -256,19 +259,6 @@ def non_local_means(noisy: Tensor) -> Tensor:
     )
     out = out.reshape(array.shape)  # a single channel comes back without its axis
     return torch.from_numpy(np.ascontiguousarray(out.transpose(2, 0, 1))).float()[None]
-
-
-def noise_level(array: np.ndarray) -> float:
-    """Estimate the standard deviation of white noise in an image (h, w, c).
-
-    The median of the finest diagonal Haar details, which hold little but noise (Donoho and
-    Johnstone, 1994).
-    """
-    h, w = (side - side % 2 for side in array.shape[:2])
-    even = array[:h, :w]
-    rows = even[0::2] - even[1::2]
-    details = (rows[:, 0::2] - rows[:, 1::2]) / 2
-    return float(np.median(np.abs(details)) / 0.6745)
 
 
 def _mean(values: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -108,7 +108,10 @@ class Plan:
             "conditions": [item.noise.plain() for item in self.conditions],
             "decide": self.study.decide,
             "strategy": [self.study.strategy, self.study.startup],
-            "images": [self.profile.images, self.profile.crop, self.profile.seeds],
+            "images": [
+                *(self.profile.images, self.profile.crop, self.profile.seeds),
+                *(self.profile.white, self.profile.channels),
+            ],
         }
         return hashlib.sha256(canonical(own).encode()).hexdigest()[:10]
 
@@ -130,6 +133,8 @@ def plan(
     seeds: int | None = None,
     images: Sequence[str] = (),
     crop: int | None = None,
+    white: float | None = None,
+    channels: Sequence[int] = (),
     confirm_images: Sequence[str] = (),
 ) -> Plan:
     """Decide everything that can be decided before the first image is read.
@@ -144,6 +149,8 @@ def plan(
         seeds: Number of seeds, instead of the profile's.
         images: Sources of images, instead of the profile's.
         crop: Side of the centre crop in pixels, 0 for whole images, instead of the profile's.
+        white: The sample of the image files that is white, instead of the profile's.
+        channels: Channels of the image files that are no colours, instead of the profile's.
         confirm_images: Sources of the images to confirm on, instead of the profile's.
 
     Raises:
@@ -156,6 +163,9 @@ def plan(
     if crop is not None and crop < 0:
         msg = f"--crop must not be negative, got {crop}"
         raise StudyError(msg)
+    if white is not None and not 0 < white < float("inf"):
+        msg = f"--white must be above 0, got {white:g}"
+        raise StudyError(msg)
     if seeds is not None and not 1 <= seeds <= limits.MOST_SEEDS:
         msg = f"--seeds must be from 1 to {limits.MOST_SEEDS}, got {seeds}"
         raise StudyError(msg)
@@ -165,6 +175,8 @@ def plan(
         seeds=chosen.seeds if seeds is None else tuple(range(seeds)),
         images=tuple(images) or chosen.images,
         crop=chosen.crop if crop is None else crop,
+        white=chosen.white if white is None else white,
+        channels=tuple(channels) or chosen.channels,
         confirm=to_confirm(
             chosen, seeds=seeds, crop=crop, images=bool(images), own=tuple(confirm_images)
         ),

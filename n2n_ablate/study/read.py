@@ -45,7 +45,9 @@ _KEYS = [
     "confirm",
     "profiles",
 ]
-_PROFILE_KEYS = ["images", "crop", "seeds", "trials", "set", "confirm"]
+_PROFILE_KEYS = [
+    *("images", "crop", "white", "channels", "seeds", "trials", "set", "confirm", "decides"),
+]
 _CONFIRM_KEYS = ["images", "crop", "seeds", "top"]
 _FACTOR_KEYS = ["levels", "low", "high", "log", "choices", "without"]
 
@@ -263,14 +265,21 @@ def _profile(table: _Table, key: str) -> Profile:
         msg = f"'{own.where}': crop and trials must not be negative, got {crop} and {trials}"
         raise StudyError(msg)
     changes = own.table("set").data
+    white, channels = own.get("white", float, 0.0), own.get("channels", list, [])
+    if not 0 <= white < float("inf") or any(type(item) is not int or item < 1 for item in channels):
+        msg = f"'{own.where}': white is a number above 0, channels a list of whole numbers from 1"
+        raise StudyError(msg)
     return Profile(
         name=key,
         images=_sources(own),
         crop=crop,
+        white=white,
+        channels=tuple(channels),
         seeds=_seeds(own, [0]),
         trials=trials,
         changes={name: read_value(item, f"'{own.at('set')}'") for name, item in changes.items()},
         confirm=_confirm(own.table("confirm", _CONFIRM_KEYS)) if "confirm" in own.data else None,
+        decides=own.get("decides", bool, True),
     )
 
 

@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from program import run
+from helpers.program import run
 
 HANGS = '''\
 from n2n_ablate import hookimpl

@@ -4,7 +4,7 @@ import importlib
 import json
 
 import pytest
-from program import here, run
+from helpers.program import here, run
 
 from n2n_ablate.components import watchdog
 

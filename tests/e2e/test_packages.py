@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from program import run
+from helpers.program import run
 
 ROOT = Path(__file__).resolve().parents[2]
 HEXAGON = ROOT / "examples" / "n2n-ablate-hexagon"
