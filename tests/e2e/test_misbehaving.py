@@ -99,7 +99,10 @@ def register_noises(register):
     register("mine", Noise)
 '''
 PLACES = ("load", "register", "draw", "loss", "forward", "build", "measure", "apply")
+USED = ("draw", "loss", "forward", "build", "measure", "apply")
 LOOP, SLEEP = "while True: pass", "time.sleep(1000)"
+HANGS = [(place, code) for place in USED for code in (LOOP, SLEEP)][1:]
+FEW = {("draw", "os._exit"), ("loss", "BaseException"), ("apply", "sys.exit")}
 STUDY = """
 name = "mine"
 question = "Does it end?"
@@ -159,11 +162,11 @@ def test_what_does_not_come_back_while_it_is_loaded_is_not_loaded(place, code, t
     assert len(told["components"]) > 50
 
 
-@pytest.mark.parametrize("code", [LOOP, SLEEP])
-@pytest.mark.parametrize("place", ["draw", "loss", "forward", "build", "measure", "apply"])
-def test_what_does_not_come_back_in_a_study_is_named_before_it_trains(
-    place, code, tmp_path, quick
-):
+@pytest.mark.parametrize(
+    ("place", "code"),
+    [("draw", LOOP), *(pytest.param(*case, marks=pytest.mark.slow) for case in HANGS)],
+)
+def test_what_does_not_come_back_in_a_study_is_named_before_it_trains(place, code, tmp_path, quick):
     line = plugin(tmp_path, **{place: code})
     done = study(tmp_path)
     assert done.returncode == 1
@@ -219,8 +222,14 @@ def test_what_ends_the_process_while_it_is_loaded_is_not_loaded(place, case, tmp
     assert reason in broken["why"]
 
 
-@pytest.mark.parametrize("case", ENDS)
-@pytest.mark.parametrize("place", ["draw", "loss", "forward", "build", "measure", "apply"])
+@pytest.mark.parametrize(
+    ("place", "case"),
+    [
+        pytest.param(place, case, marks=[pytest.mark.slow] if (place, case) not in FEW else [])
+        for place in USED
+        for case in ENDS
+    ],
+)
 def test_what_ends_the_process_in_a_study_is_named_before_it_trains(place, case, tmp_path):
     code, reason = ENDS[case]
     line = plugin(tmp_path, **{place: code})

@@ -5,9 +5,9 @@ import json
 import sys
 
 import pytest
+from helpers.program import here
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from helpers.program import here
 
 from n2n_ablate.registry import Registry
 
