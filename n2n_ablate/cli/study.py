@@ -139,7 +139,7 @@ def _run_locked(
     switches: tuple[bool, bool, bool, bool],
     race: RaceOptions | None,
 ) -> int:
-    from n2n_ablate.cli.plan import told_limit
+    from n2n_ablate.cli.plan import repeated_levels, told_limit
     from n2n_ablate.report.screen.console import audience
     from n2n_ablate.runner.session import open_runner
     from n2n_ablate.storage.output import Output
@@ -163,6 +163,8 @@ def _run_locked(
         )
         if not (quiet or as_json):
             view.note(session.plan.study.question)
+            if session.plan.repeated:
+                view.note(repeated_levels(session.plan))
             if session.plan.dropped:
                 view.note(told_limit(session.plan))
         try:
