@@ -64,7 +64,7 @@ def fill(folder: Path, fits: int) -> dict[str, float]:
     """Write the study and a result for each of its fits."""
     import numpy as np
 
-    from n2n_ablate.engine import FitResult
+    from n2n_ablate.records import FitResult
     from n2n_ablate.storage.fit_store import FitStore
     from n2n_ablate.storage.output import Output
 
@@ -112,7 +112,7 @@ def start(folder: Path, trials: int | None) -> dict[str, float]:
     from rich.console import Console
 
     from n2n_ablate.analysis import answer
-    from n2n_ablate.analysis.header import header_of
+    from n2n_ablate.engine.header import header_of
     from n2n_ablate.report.screen import console, tables
     from n2n_ablate.runner.session import open_runner
     from n2n_ablate.storage.output import Output

@@ -81,8 +81,8 @@ class Clocks:
 
 def watched() -> Clocks:
     """Put clocks around everything that is not training."""
-    from n2n_ablate.analysis import trials as results
     from n2n_ablate.engine.paired_data import PairedData
+    from n2n_ablate.records import results
     from n2n_ablate.report import trial_files
     from n2n_ablate.report.screen import console
     from n2n_ablate.runner import dispatcher as lifecycle
@@ -113,7 +113,7 @@ def one(tracking: str, trials: int, steps: int, folder: Path) -> dict[str, objec
     from rich.console import Console
 
     from n2n_ablate.analysis import export
-    from n2n_ablate.analysis.header import header_of
+    from n2n_ablate.engine.header import header_of
     from n2n_ablate.report.screen import console
     from n2n_ablate.runner.session import Request, open_runner, open_session
     from n2n_ablate.storage.output import Output

@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 
 from n2n_ablate.analysis.effects import TOGETHER, EffectLine, effects
-from n2n_ablate.analysis.header import Header
 from n2n_ablate.analysis.leading import leader, shared_images, shared_means
 from n2n_ablate.analysis.settling import caveats, ends, listed, shared_caveat, unsettled
-from n2n_ablate.analysis.trials import OWN, Line, StudyResult, TrialResult
+from n2n_ablate.records import Header, Line, StudyResult, TrialResult
+from n2n_ablate.records.results import OWN
 from n2n_ablate.stats import UNDECIDED, VERDICTS, Difference, counted
 from n2n_ablate.study import BASELINE, Plan
 

@@ -11,9 +11,10 @@ import numpy as np
 from n2n_ablate.analysis.answer import baseline_lost, baseline_name, shown
 from n2n_ablate.analysis.leading import leader
 from n2n_ablate.analysis.settling import listed
-from n2n_ablate.analysis.trials import OWN, StudyResult, TrialResult
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import toml as as_toml
+from n2n_ablate.records import StudyResult, TrialResult
+from n2n_ablate.records.results import OWN
 from n2n_ablate.stats import UNDECIDED, counted, paired
 from n2n_ablate.study import BASELINE, Trial
 

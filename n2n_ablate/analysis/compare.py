@@ -12,7 +12,7 @@ from n2n_ablate import stats
 from n2n_ablate.analysis.answer import shown, signed
 from n2n_ablate.analysis.curves import image_curves
 from n2n_ablate.analysis.names import label
-from n2n_ablate.analysis.trials import StudyResult, TrialResult
+from n2n_ablate.records import StudyResult, TrialResult
 from n2n_ablate.study import BASELINE
 
 ONE_LOOK = "that of a single look, so too small in a race"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from n2n_ablate.analysis.answer import CONFIRMED_BEFORE, chosen_by_search, signed
 from n2n_ablate.analysis.leading import shared_means
-from n2n_ablate.analysis.trials import Line, StudyResult
+from n2n_ablate.records import Line, StudyResult
 from n2n_ablate.stats import Difference, welch_interval
 from n2n_ablate.study import BASELINE
 

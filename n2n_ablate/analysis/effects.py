@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from n2n_ablate import stats
-from n2n_ablate.analysis.trials import StudyResult
+from n2n_ablate.records import StudyResult
 from n2n_ablate.study import BASELINE, Effect
 
 TOGETHER = {

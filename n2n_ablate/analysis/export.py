@@ -12,8 +12,7 @@ from n2n_ablate.analysis.compare import ONE_LOOK, crossing, peak
 from n2n_ablate.analysis.curves import image_curves
 from n2n_ablate.analysis.effects import EffectLine, effects
 from n2n_ablate.analysis.guide import loss_as_guide
-from n2n_ablate.analysis.header import Header
-from n2n_ablate.analysis.trials import Line, StudyResult, TrialResult
+from n2n_ablate.records import Header, Line, StudyResult, TrialResult
 
 
 def to_json(result: StudyResult, header: Header) -> dict[str, Any]:

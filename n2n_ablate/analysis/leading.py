@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from n2n_ablate.analysis.trials import TrialResult
+from n2n_ablate.records import TrialResult
 
 
 def shared_images(trials: Sequence[TrialResult], condition: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from n2n_ablate.analysis.trials import Line, StudyResult
+from n2n_ablate.records import Line, StudyResult
 
 
 def uneven(lines: Sequence[Line]) -> bool:

@@ -22,6 +22,8 @@ def show(
     seeds: options.Seeds = None,
     images: options.Images = None,
     crop: options.Crop = None,
+    white: options.White = None,
+    channels: options.Channels = "",
     confirm_images: options.ConfirmImages = None,
     settings: options.Settings = None,
     device: options.Device = "auto",
@@ -52,6 +54,8 @@ def show(
             seeds=seeds,
             images=images or [],
             crop=crop,
+            white=white,
+            channels=options.channels_of(channels),
             confirm_images=confirm_images or [],
             device=device,
             precision=precision,
@@ -100,6 +104,8 @@ def _print(session: Session, cost: Estimate, later: Estimate | None) -> None:
     if plan.effects:
         effects = ", ".join(effect.name for effect in plan.effects)
         out.print(f"effects: {effects}", markup=False, highlight=False)
+    for line in session.notes:
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
     images = ", ".join(image.name for image in paired_data.images)
     conditions = "; ".join(condition.label for condition in plan.conditions)
     out.print(f"images: {images}", markup=False, highlight=False)

@@ -56,7 +56,7 @@ def show(
     if out.width < tables.WIDE:
         messages().print("Parameters: n2n-ablate plugins NAME, or a wider window.", highlight=False)
     for listener in registry.listeners if not kind else ():
-        line = f"{listener.origin.plugin} ({listener.origin}) listens: {', '.join(listener.hooks)}"
+        line = f"{listener.origin.plugin} ({listener.origin}) listens to {', '.join(listener.listens_to)}"
         results().print(line, markup=False, highlight=False, soft_wrap=True)
     for line in tables.problems(registry):
         say(line)
@@ -83,7 +83,7 @@ def _to_json(registry: Any, entries: list[Any]) -> dict[str, Any]:
                 "plugin": item.origin.plugin,
                 "origin": str(item.origin),
                 "file": item.origin.file,
-                "hooks": list(item.hooks),
+                "hooks": list(item.listens_to),
             }
             for item in registry.listeners
         ],

@@ -18,7 +18,7 @@ from n2n_ablate.errors import unsigned
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from n2n_ablate.analysis import StudyResult
+    from n2n_ablate.records import StudyResult
     from n2n_ablate.runner.interim import RaceOptions
     from n2n_ablate.runner.runner import Runner
     from n2n_ablate.runner.session import Request, Session
@@ -36,6 +36,8 @@ def run(
     seeds: options.Seeds = None,
     images: options.Images = None,
     crop: options.Crop = None,
+    white: options.White = None,
+    channels: options.Channels = "",
     confirm_images: options.ConfirmImages = None,
     settings: options.Settings = None,
     device: options.Device = "auto",
@@ -105,6 +107,8 @@ def run(
         seeds=seeds,
         images=images or [],
         crop=crop,
+        white=white,
+        channels=options.channels_of(channels),
         confirm_images=confirm_images or [],
         device=device,
         precision=precision,

@@ -88,8 +88,3 @@ def pairs_of(sampler: Sampler) -> Pairs:
     return tuple(
         (int(first), int(second)) for first, second in declared(sampler, "pairs", BOTH_WAYS)
     )
-
-
-def mse(first: Tensor, second: Tensor) -> Tensor:
-    """Return the mean squared difference of each pair of images: (b, c, h, w) to (b,)."""
-    return (first - second).square().mean(dim=(1, 2, 3))

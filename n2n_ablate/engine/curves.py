@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from n2n_ablate.engine.faults import measured, steps_of
-from n2n_ablate.engine.fit import Fit, FitResult, Listener, Point
+from n2n_ablate.engine.fit import Fit
+from n2n_ablate.records import FitResult, Point
+from n2n_ablate.records.fit import Listener
 
 POINTS = 30
 """Points of every curve, evenly spaced; the last is the end of the training."""
@@ -104,7 +106,7 @@ class Curves:
                     },
                     steps=np.array(self._steps, dtype=np.int32),
                     curves=own,
-                    denoised=None if failure else _to_uint16(images[place]),
+                    denoised=None if failure else _kept(images[place], unclipped=fit.unclipped),
                     seconds=seconds / len(self._fits),
                     failure=failure,
                 )
@@ -116,5 +118,7 @@ def _bad(loss: Tensor) -> Tensor:
     return ~torch.isfinite(loss) | (loss.abs() > _EXPLODED)
 
 
-def _to_uint16(image: Tensor) -> np.ndarray:
+def _kept(image: Tensor, *, unclipped: bool) -> np.ndarray:
+    if unclipped:
+        return np.array(image.float().numpy())
     return np.rint(image.clamp(0, 1).double().numpy() * 65535).astype(np.uint16)

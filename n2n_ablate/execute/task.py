@@ -20,11 +20,13 @@ import safetensors.numpy
 import torch
 from torch import Tensor
 
-from n2n_ablate.engine import Fit, FitResult, FitSpec, Machine, StackSizeCache, fit_all
+from n2n_ablate.engine import Fit, FitSpec, Machine, StackSizeCache, fit_all
 from n2n_ablate.engine.arrays import from_arrays, to_arrays
+from n2n_ablate.engine.device import require_kernel
 from n2n_ablate.engine.identity import ENGINE, Fingerprints, torch_version
 from n2n_ablate.errors import AblateError, DeviceError, ExecutorError
 from n2n_ablate.execute import bundle
+from n2n_ablate.records import FitResult
 from n2n_ablate.registry import Registry
 from n2n_ablate.version import __version__
 
@@ -87,6 +89,7 @@ def train(task: bytes, plugins: bytes, *images: bytes) -> dict[str, Any]:
             msg = f"image {min(lost)[:16]} did not arrive whole"
             raise ExecutorError(msg)
         machine = Machine(**told["machine"])
+        require_kernel(machine)
         fits = [_fit(item, machine, registry, prints, by_name) for item in told["fits"]]
     except AblateError as error:
         return {"refused": f"a worker on '{platform.node()}' refuses: {error}"}

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from n2n_ablate import stats
-from n2n_ablate.analysis import Line, TrialResult
 from n2n_ablate.analysis.answer import shown
 from n2n_ablate.analysis.compare import gaps
 from n2n_ablate.analysis.curves import image_curves
+from n2n_ablate.records import Line, TrialResult
 from n2n_ablate.report.figures.colours import of_trials
 from n2n_ablate.report.model import Report, arms
 from n2n_ablate.report.svg import plain

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from n2n_ablate import stats
-from n2n_ablate.analysis import StudyResult
 from n2n_ablate.analysis.answer import baseline_name
-from n2n_ablate.analysis.header import Header
+from n2n_ablate.records import Header, StudyResult
 from n2n_ablate.storage.reopen import Reopened
 from n2n_ablate.study import Plan
 

@@ -6,18 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from n2n_ablate import stats
-from n2n_ablate.analysis import Line, StudyResult, TrialResult, answer
+from n2n_ablate.analysis import answer
 from n2n_ablate.analysis.compare import Comparison, compare
 from n2n_ablate.analysis.confirmed import Pair, pairs, search_best, unconfirmed
 from n2n_ablate.analysis.diagnoses import Diagnoses, points
 from n2n_ablate.analysis.effects import EffectLine, effects
 from n2n_ablate.analysis.guide import loss_as_guide
-from n2n_ablate.analysis.header import Header
 from n2n_ablate.analysis.names import label
 from n2n_ablate.analysis.uneven import uneven
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics.relation import LossAlone, Relation, relations
 from n2n_ablate.errors import AblateError
+from n2n_ablate.records import Header, Line, StudyResult, TrialResult
 from n2n_ablate.registry import Registry
 from n2n_ablate.report import legends, methods
 from n2n_ablate.storage.recovered_images import RecoveredImages

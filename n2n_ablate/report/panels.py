@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL.Image import Image
 
-from n2n_ablate.analysis import StudyResult, TrialResult
-from n2n_ablate.analysis.header import Header
+from n2n_ablate.records import Header, StudyResult, TrialResult
 from n2n_ablate.report.figures import figures
 from n2n_ablate.report.figures.figures import LARGEST_ERROR
 from n2n_ablate.report.model import Report, Section, arms, left_out

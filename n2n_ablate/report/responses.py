@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from n2n_ablate import stats
-from n2n_ablate.analysis import Line, StudyResult
 from n2n_ablate.components.parameters import Range
 from n2n_ablate.components.spec import Value
+from n2n_ablate.records import Line, StudyResult
 from n2n_ablate.report.charts import GREY, OF_VERDICT, SIZE, panel
 from n2n_ablate.report.figures.colours import PALETTE
 from n2n_ablate.report.svg import plain

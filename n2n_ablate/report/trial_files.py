@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 from PIL.Image import Image
 
-from n2n_ablate.analysis import Line, Row, StudyResult, TrialResult, confirmed
+from n2n_ablate.analysis import confirmed
 from n2n_ablate.analysis.answer import shown
 from n2n_ablate.analysis.curves import image_curves
 from n2n_ablate.analysis.diagnoses import ByCondition
 from n2n_ablate.components import Noise, Sampler
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics.words import clear_leak, flat, signed
-from n2n_ablate.engine.paired_data import NoisySample
+from n2n_ablate.records import Line, NoisySample, Row, StudyResult, TrialResult
 from n2n_ablate.report.escape import for_markdown
 from n2n_ablate.report.figures import figures
 from n2n_ablate.report.figures.figures import Sight

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 from n2n_ablate import stats
-from n2n_ablate.analysis import Line, StudyResult
 from n2n_ablate.analysis.answer import shown, signed
 from n2n_ablate.analysis.compare import Comparison, told_crossing
 from n2n_ablate.analysis.confirmed import Pair, told_shrinkage
@@ -15,6 +14,7 @@ from n2n_ablate.analysis.names import label
 from n2n_ablate.analysis.uneven import uneven
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics import words as diagnosed
+from n2n_ablate.records import Line, StudyResult
 from n2n_ablate.report.model import Section
 from n2n_ablate.study import BASELINE
 

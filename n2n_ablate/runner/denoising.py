@@ -9,18 +9,19 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from n2n_ablate.analysis import StudyResult
 from n2n_ablate.analysis.best import choose
 from n2n_ablate.analysis.names import meant
-from n2n_ablate.components import RECIPE_KINDS, declared
+from n2n_ablate.components import RECIPE_KINDS, declared, watchdog
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.engine import Fit, Machine, dry_run, fit_all
-from n2n_ablate.engine.fit import Listener
 from n2n_ablate.engine.identity import generator, stream
-from n2n_ablate.errors import PLUGIN_EXCEPTIONS, StoreError, StudyError
+from n2n_ablate.errors import AblateError, StoreError, StudyError
 from n2n_ablate.images import Image
+from n2n_ablate.records import StudyResult
+from n2n_ablate.records.fit import Listener
 from n2n_ablate.registry import Registry
+from n2n_ablate.registry.entry import component_context
 from n2n_ablate.storage import reopen
 from n2n_ablate.study import Trial
 from n2n_ablate.study.settings import setting
@@ -44,7 +45,7 @@ class Denoised:
     """A denoised image, and what can be said of it without a clean one.
 
     Attributes:
-        image: Shape (1, c, h, w), in [0, 1].
+        image: Shape (1, c, h, w), over the range of the noisy image; nothing is clipped.
         figures: Metrics that need no clean image, the last `loss`, and what the estimator chose.
         failed: What went wrong, by name, with metrics that could not be taken.
     """
@@ -118,18 +119,20 @@ def denoise(
         clean=None,
         noise=None,
         metrics={},
-        init_seed=stream("weights", image.digest, seed),
-        rng=lambda: generator("sampler", image.digest, seed),
+        # Not of the pixels: of a*x + b the result is that of x, times a and b above it.
+        init_seed=stream("weights", "denoise", seed),
+        rng=lambda: generator("sampler", "denoise", seed),
+        unclipped=True,
         **parts,
     )
     # Too small or too large an image is told at once.
-    dry_run(fit, registry.get("sampler", recipe.specs["sampler"].name), machine)
+    dry_run(fit, registry.entries(recipe), machine, step=False)
     (result,) = fit_all([fit], machine, listener, threads=_threads(image.pixels, machine))
     if result.denoised is None:
         hint = "" if result.passing else "Try a smaller rate: --set training.lr=0.0003"
         msg = f"the training {result.failure}. {hint}".rstrip()
         raise StudyError(msg)
-    found = torch.from_numpy(result.denoised.astype("float32") / 65535)[None]
+    found = torch.from_numpy(result.denoised)[None]
     figures, failed = _without_truth(registry, found, image.pixels)
     return Denoised(found, {**result.figures, **figures}, failed)
 
@@ -146,13 +149,15 @@ def _without_truth(
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Take every metric that needs no clean image, with its defaults; one that fails costs itself."""
     figures, failed = {}, {}
+    seconds = watchdog.seconds_for(*noisy.shape[-2:])
     for name in registry.names("metric"):
         try:
             metric = registry.build("metric", name, {})
-            if not declared(metric, "full_reference", True):
-                figures[name] = float(metric.measure(denoised, noisy, noisy)[0])
-        except PLUGIN_EXCEPTIONS as error:  # anybody's code; the image is there already
-            failed[name] = f"{type(error).__name__}: {error}"
+            with component_context(registry.get("metric", name), "fails", "measure", seconds):
+                if not declared(metric, "full_reference", True):
+                    figures[name] = float(metric.measure(denoised, noisy, noisy)[0])
+        except AblateError as error:  # the image is there already
+            failed[name] = str(error)
     return figures, failed
 
 

@@ -20,12 +20,13 @@ from n2n_ablate.engine import Machine
 from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.errors import StoreError, StudyError, unsigned
 from n2n_ablate.execute import Choice, Executor
-from n2n_ablate.images.held_out import require_different
+from n2n_ablate.images.gather import require_apart
+from n2n_ablate.records import Invocation
+from n2n_ablate.records.invocation import commit
 from n2n_ablate.registry import Registry
 from n2n_ablate.runner.dispatcher import HookDispatcher
 from n2n_ablate.runner.interim import RaceOptions
 from n2n_ablate.runner.runner import Runner
-from n2n_ablate.storage.invocation import Invocation, commit
 from n2n_ablate.storage.output import Output
 from n2n_ablate.study import Plan
 from n2n_ablate.version import __version__
@@ -39,7 +40,7 @@ class Request:
 
     Attributes:
         study: Name or path of a study.
-        profile, settings, trials, seeds, images, crop, confirm_images: See `study.plan`.
+        profile, settings, trials, seeds, images, crop, white, channels, confirm_images: See `study.plan`.
         device, precision: See `engine.machine`.
         executor: What trains the fits.
         output: The output folder.
@@ -53,6 +54,8 @@ class Request:
     seeds: int | None = None
     images: Sequence[str] = ()
     crop: int | None = None
+    white: float | None = None
+    channels: Sequence[int] = ()
     confirm_images: Sequence[str] = ()
     device: str = "auto"
     precision: str = "auto"
@@ -77,6 +80,12 @@ class Session:
     confirmation_data: PairedData | None = None
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user has to know of the images before anything is trained."""
+        later = self.confirmation_data.gathered.notes if self.confirmation_data else ()
+        return (*self.paired_data.gathered.notes, *later)
+
+    @property
     def lock_name(self) -> str:
         """Name of the lock that whoever runs this study on this data has to hold."""
         return f"{self.plan.study.name}-{self.paired_data.key}"
@@ -99,22 +108,27 @@ def open_session(request: Request) -> Session:
         seeds=request.seeds,
         images=request.images,
         crop=request.crop,
+        white=request.white,
+        channels=request.channels,
         confirm_images=request.confirm_images,
     )
     machine = request.executor.machine(request.device, request.precision)
     paired_data = PairedData(plan, registry, machine)
-    confirm = plan.profile.confirm
-    require_different(plan.profile.images, confirm.images if confirm else ())
     for trial in plan.fixed:
         paired_data.check(trial.recipe)
-    return Session(registry, plan, paired_data, _held_out_data(plan, registry, machine))
+    return Session(
+        registry, plan, paired_data, _held_out_data(plan, registry, machine, paired_data)
+    )
 
 
-def _held_out_data(plan: Plan, registry: Registry, machine: Machine) -> PairedData | None:
+def _held_out_data(
+    plan: Plan, registry: Registry, machine: Machine, searched: PairedData
+) -> PairedData | None:
     if plan.profile.confirm is None:
         return None
     later = study.confirmation(plan)
     paired_data = PairedData(later, registry, machine)
+    require_apart(searched.gathered, paired_data.gathered)
     for trial in later.fixed:
         paired_data.check(trial.recipe)
     return paired_data
@@ -176,15 +190,18 @@ def open_runner(
     Raises:
         AblateError: A store cannot be opened.
     """
-    dispatcher = HookDispatcher()
-    dispatcher.join(view, "the live view")
+    dispatcher = HookDispatcher(session.registry.host)
+    for plugin in session.registry.listeners:
+        dispatcher.add(plugin)
     if tracking == "mlflow":
         from n2n_ablate.tracking.tracker import MlflowTracker
 
         tell = dispatcher.note
         tracker = MlflowTracker(output, tracking_uri or None, session.registry, tell, tell)
         dispatcher.join(tracker, "tracking", background=True)
-    _let_plugins_join(dispatcher, session.registry)
+    dispatcher.join(view, "the live view")  # the last one is called first
+    for item in session.registry.broken:
+        dispatcher.note(f"not loaded: {item}")
     search = None
     if race and session.plan.effects:
         msg = (
@@ -253,14 +270,6 @@ def check_tracking(kind: str) -> None:
             "or: pip install mlflow"
         )
         raise StoreError(msg)
-
-
-def _let_plugins_join(dispatcher: HookDispatcher, registry: Registry) -> None:
-    """Add the plugins that listen, as they were found; whoever is there hears of the broken ones."""
-    for listener in registry.listeners:
-        dispatcher.add(listener)
-    for item in registry.broken:
-        dispatcher.note(f"not loaded: {item}")
 
 
 def _invocation(session: Session) -> Invocation:

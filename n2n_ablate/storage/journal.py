@@ -14,13 +14,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from n2n_ablate.analysis import ReferenceMethods
-from n2n_ablate.analysis.header import Header, ImageRef
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import Value
 from n2n_ablate.engine.identity import is_fit_key
 from n2n_ablate.errors import StoreError, StudyError, nearest
-from n2n_ablate.storage.invocation import Invocation
+from n2n_ablate.records import Header, ImageRef, Invocation, ReferenceMethods
 from n2n_ablate.study import BASELINE, Trial, saved
 
 FORMAT = 2
@@ -56,7 +54,7 @@ class Entry:
     Attributes:
         name, role, values: See `Trial`.
         recipe: With every parameter written out.
-        psnr: Mean over images and conditions, None if a fit failed.
+        score: Mean over images and conditions of the metric that decides, None if a fit failed.
         fits: Keys in the fit store: by condition, then image, then seed.
         failures: Reason by key, for failed fits whose result is not stored.
         command: The `Invocation.id` of the command that finished it.
@@ -67,7 +65,7 @@ class Entry:
     name: str
     role: str
     recipe: Recipe
-    psnr: float | None
+    score: float | None
     fits: tuple[str, ...]
     values: Mapping[str, Value] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from n2n_ablate.components import RECIPE_KINDS
-from n2n_ablate.registry import Entry
+from n2n_ablate.components.parameters import Parameter
 from n2n_ablate.study.schema import ConfirmTable, StudyTable
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+class Entry(Protocol):
+    """What is known of a component, see `registry.Entry`."""
+
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def parameters(self) -> tuple[Parameter, ...]: ...  # noqa: D102
 
 
 def json_schema(entries: Iterable[Entry]) -> dict[str, Any]:

@@ -95,6 +95,8 @@ class Profile:
         images: Folders, files, `builtin` or `builtin:NAME`.
         crop: Side of the centre crop in pixels, 0 for whole images.
         seeds: One fit per image and seed.
+        white: The sample of the image files that is white; 0 for that of their type.
+        channels: Which channels of the image files to take where they are no colours, from 1.
         trials: Most trials, the baseline included; 0 for no limit.
         changes: Changes of the baseline, e.g. `training.steps`.
         confirm: What follows when the trials are finished; None for nothing.
@@ -107,6 +109,8 @@ class Profile:
     trials: int = 0
     changes: Mapping[str, Value] = field(default_factory=dict)
     confirm: Confirm | None = None
+    white: float = 0.0
+    channels: tuple[int, ...] = ()
 
     @property
     def told_seeds(self) -> str:

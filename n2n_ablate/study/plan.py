@@ -8,10 +8,9 @@ from dataclasses import dataclass, field, replace
 
 from n2n_ablate.components.optional import declared as declared_of
 from n2n_ablate.components.parameters import Domain
-from n2n_ablate.components.recipe import canonical, resolved
+from n2n_ablate.components.recipe import Catalogue, canonical, resolved
 from n2n_ablate.components.spec import ComponentSpec, Value
 from n2n_ablate.errors import AblateError, StudyError, nearest
-from n2n_ablate.registry import Registry
 from n2n_ablate.study import limits
 from n2n_ablate.study.designs import Effect, changed, declare, place, repeated
 from n2n_ablate.study.held_out import check_confirm, to_confirm
@@ -111,11 +110,14 @@ class Plan:
             "conditions": [item.noise.plain() for item in self.conditions],
             "decide": self.study.decide,
             "strategy": [self.study.strategy, self.study.startup],
-            "images": [self.profile.images, self.profile.crop, self.profile.seeds],
+            "images": [
+                *(self.profile.images, self.profile.crop, self.profile.seeds),
+                *(self.profile.white, self.profile.channels),
+            ],
         }
         return hashlib.sha256(canonical(own).encode()).hexdigest()[:10]
 
-    def search_trial(self, values: Mapping[str, Value], registry: Registry) -> Trial:
+    def search_trial(self, values: Mapping[str, Value], registry: Catalogue) -> Trial:
         """Return the trial at a place that the search strategy chose."""
         recipe = self.baseline.recipe
         for key, value in values.items():
@@ -125,7 +127,7 @@ class Plan:
 
 def plan(
     study: Study,
-    registry: Registry,
+    registry: Catalogue,
     *,
     profile: str = "",
     settings: Sequence[str] = (),
@@ -133,6 +135,8 @@ def plan(
     seeds: int | None = None,
     images: Sequence[str] = (),
     crop: int | None = None,
+    white: float | None = None,
+    channels: Sequence[int] = (),
     confirm_images: Sequence[str] = (),
 ) -> Plan:
     """Decide everything that can be decided before the first image is read.
@@ -147,6 +151,8 @@ def plan(
         seeds: Number of seeds, instead of the profile's.
         images: Sources of images, instead of the profile's.
         crop: Side of the centre crop in pixels, 0 for whole images, instead of the profile's.
+        white: The sample of the image files that is white, instead of the profile's.
+        channels: Channels of the image files that are no colours, instead of the profile's.
         confirm_images: Sources of the images to confirm on, instead of the profile's.
 
     Raises:
@@ -159,6 +165,9 @@ def plan(
     if crop is not None and crop < 0:
         msg = f"--crop must not be negative, got {crop}"
         raise StudyError(msg)
+    if white is not None and not 0 < white < float("inf"):
+        msg = f"--white must be above 0, got {white:g}"
+        raise StudyError(msg)
     if seeds is not None and not 1 <= seeds <= limits.MOST_SEEDS:
         msg = f"--seeds must be from 1 to {limits.MOST_SEEDS}, got {seeds}"
         raise StudyError(msg)
@@ -168,6 +177,8 @@ def plan(
         seeds=chosen.seeds if seeds is None else tuple(range(seeds)),
         images=tuple(images) or chosen.images,
         crop=chosen.crop if crop is None else crop,
+        white=chosen.white if white is None else white,
+        channels=tuple(channels) or chosen.channels,
         confirm=to_confirm(
             chosen, seeds=seeds, crop=crop, images=bool(images), own=tuple(confirm_images)
         ),
@@ -184,7 +195,7 @@ def plan(
 
 def _plan_from(
     study: Study,
-    registry: Registry,
+    registry: Catalogue,
     profile: Profile,
     settings: Sequence[tuple[str, Value]],
     source: str,
@@ -208,7 +219,7 @@ def _profile(study: Study, name: str) -> Profile:
 
 def _plan(
     study: Study,
-    registry: Registry,
+    registry: Catalogue,
     profile: Profile,
     factors: Sequence[Factor],
     changes: Mapping[str, object],
@@ -268,7 +279,7 @@ def _check_metrics(metrics: Mapping[str, ComponentSpec]) -> None:
 
 
 def _conditions(
-    study: Study, noise: Mapping[str, Value], registry: Registry
+    study: Study, noise: Mapping[str, Value], registry: Catalogue
 ) -> tuple[Condition, ...]:
     """Return the conditions; those that settings make equal become one."""
     found: dict[ComponentSpec, Condition] = {}
@@ -284,13 +295,13 @@ def _conditions(
     return tuple(found.values())
 
 
-def _scale(registry: Registry, spec: ComponentSpec) -> Scale:
+def _scale(registry: Catalogue, spec: ComponentSpec) -> Scale:
     metric = registry.build("metric", spec.name, spec.parameters)
     unit, higher = declared_of(metric, "unit", ""), declared_of(metric, "higher_is_better", True)
     return Scale(str(unit), bool(higher))
 
 
-def _condition(condition: Condition, noise: Mapping[str, Value], registry: Registry) -> Condition:
+def _condition(condition: Condition, noise: Mapping[str, Value], registry: Catalogue) -> Condition:
     spec = condition.noise
     if "" in noise:
         spec = (

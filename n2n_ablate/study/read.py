@@ -211,6 +211,8 @@ def _profile(name: str, own: ProfileTable, table: StudyTable) -> Profile:
         name=name,
         images=tuple(own.images),
         crop=own.crop,
+        white=own.white,
+        channels=tuple(own.channels),
         seeds=tuple(own.seeds),
         trials=own.trials,
         changes=own.set,

@@ -216,6 +216,13 @@ class ProfileTable(Table):
         "`builtin:NAME`"
     )
     crop: Count = Field(0, description="side of the centre crop in pixels; 0 keeps whole images")
+    white: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        0.0, description="the sample of the image files that is white; 0 for that of their type"
+    )
+    channels: list[Annotated[int, Field(ge=1)]] = Field(
+        [],
+        description="which channels of the image files to take where they are no colours, from 1",
+    )
     seeds: Seeds = Field([0], description="one fit per image and seed")
     trials: Count = Field(
         0,
@@ -333,7 +340,9 @@ def _message(problem: Mapping[str, Any], where: tuple[str, ...]) -> str:
     if kind in _TYPES:
         return f"'{key}' must be {_TYPES[kind]}, got {given!r}"
     if kind == "greater_than_equal":
-        return f"'{key}' must not be negative, got {given!r}"
+        least = problem["ctx"]["ge"]
+        what = "not be negative" if least == 0 else f"be at least {least}"
+        return f"'{key}' must {what}, got {given!r}"
     if kind == "greater_than":
         return f"'{key}' must be above {problem['ctx']['gt']:g}, got {given!r}"
     if kind == "too_short":

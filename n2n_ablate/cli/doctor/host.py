@@ -8,10 +8,14 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from n2n_ablate.cli.doctor.finding import BROKEN, NOTE, OK, WARNING, Finding
 from n2n_ablate.errors import AblateError
 from n2n_ablate.version import __version__
+
+if TYPE_CHECKING:
+    from n2n_ablate.registry import Registry
 
 _NEEDED = {
     **{name: name for name in ("torch", "numpy", "scipy", "pluggy", "filelock", "safetensors")},
@@ -23,6 +27,7 @@ _OPTIONAL = {
     "skimage": ("scikit-image", "the built-in images; until then use --images FOLDER"),
     "matplotlib": ("matplotlib", "curves as pictures in MLflow"),
     "tifffile": ("tifffile", "TIFF files"),
+    "imagecodecs": ("imagecodecs", "compressed TIFF files"),
     "png": ("pypng", "16-bit colour PNG files"),
     "ray": ("ray", "--executor ray"),
 }
@@ -63,7 +68,7 @@ def device() -> Iterator[Finding]:
     import torch
 
     from n2n_ablate import engine
-    from n2n_ablate.engine.device import arithmetic, has_bf16
+    from n2n_ablate.engine.device import arithmetic
 
     try:
         machine = engine.machine()
@@ -86,14 +91,25 @@ def device() -> Iterator[Finding]:
         yield Finding("device", OK, f"{free / 2**30:.1f} of {whole / 2**30:.1f} GB are free")
     elif torch.version.cuda and not torch.cuda.is_available():
         yield Finding("device", NOTE, "torch is built for CUDA but sees no GPU", "see nvidia-smi")
-    if machine.type == "cpu" and not has_bf16():
-        yield Finding("bf16", NOTE, "this CPU has no bf16 instructions, so fp32 is used")
-    else:
-        yield Finding("bf16", OK, "in hardware")
+    if machine.type == "cpu":
+        yield _kernel()
+
+
+def _kernel() -> Finding:
+    from n2n_ablate.engine.compiled import kernel
+
+    built = kernel()
+    if built.instructions:
+        return Finding("kernel", OK, f"compiled for {built.instructions}, agrees with torch")
+    advice = "install a C compiler (GCC or Clang), then n2n-ablate again"
+    slower = (
+        f"the compiled kernel is not used: {built.reason}. Fits take two to three times as long"
+    )
+    return Finding("kernel", NOTE, slower, advice)
 
 
 def plugins(folder: Path | None) -> Iterator[Finding]:
-    """Load every plugin."""
+    """Load every plugin, and build the default recipe of their components."""
     from n2n_ablate.registry import Registry
 
     try:
@@ -102,14 +118,29 @@ def plugins(folder: Path | None) -> Iterator[Finding]:
         yield Finding("plugins", BROKEN, str(error), "name another folder with --plugins-dir")
         return
     for item in registry.broken:
-        ours = item.origin.plugin in _OURS
-        advice = "install n2n-ablate again" if ours else "mend or remove it; the rest works without"
-        yield Finding("plugins", BROKEN if ours else WARNING, f"not loaded: {item}", advice)
+        advice = "mend or remove it; the rest works without"
+        yield Finding("plugins", WARNING, f"not loaded: {item}", advice)
     for text in registry.contested:
         yield Finding("plugins", WARNING, text)
     count = sum(1 for _ in registry)
     yield Finding("plugins", OK, f"{count} components, {len(registry.listeners)} listeners")
+    yield from _default_recipe(registry)
 
 
-_OURS = ("zs-n2n", "zs_n2n", "noises", "trainings", "estimators", "metrics")
-"""Plugins without which there is no baseline."""
+def _default_recipe(registry: Registry) -> Iterator[Finding]:
+    """Build what a study needs at least: the default recipe, a noise and the metrics."""
+    from n2n_ablate.components.spec import ComponentSpec
+    from n2n_ablate.runner.denoising import OFFICIAL
+
+    parts = [*OFFICIAL.specs.items(), ("noise", ComponentSpec("gaussian"))]
+    parts += [("metric", ComponentSpec(name)) for name in ("psnr", "ssim")]
+    try:
+        for kind, part in parts:
+            registry.build(kind, part.name, part.parameters)
+    except AblateError as error:
+        yield Finding("recipe", BROKEN, f"the default recipe cannot be built: {error}", _ADVICE)
+    else:
+        yield Finding("recipe", OK, "the default recipe can be built")
+
+
+_ADVICE = "remove the plugin that is named; if none is, install n2n-ablate again"

@@ -290,12 +290,13 @@ ALWAYS Parts parts_of(const Chain *chain, float *packed, long transforms) {
 
 static void pack_inner(const Chain *chain, const float *kernels, float *forward, float *backward) {
     long width = chain->width, wide = padded(chain);
-    for (long o = 0; o < width; o++)
-        for (long i = 0; i < width; i += LANES) {
+    for (long i = 0; i < width; i += LANES) /* outside, so that the rows that `forward` scatters to stay in the caches */
+        for (long o = 0; o < width; o++) {
             vec w[3][3] = {{{0}}}, half[6][3], out[6];
             for (int y = 0; y < 3; y++) for (int x = 0; x < 3; x++) {
                 const float *from = kernels + ((o * 3 + y) * 3 + x) * width + i;
-                for (int l = 0; l < LANES; l++) w[y][x][l] = i + l < width ? from[l] : 0;
+                if (i + LANES <= width) w[y][x] = load(from);
+                else for (int l = 0; l < LANES; l++) w[y][x][l] = i + l < width ? from[l] : 0;
             }
             for (int x = 0; x < 3; x++) {
                 vec column[3] = {w[0][x], w[1][x], w[2][x]};
@@ -308,8 +309,8 @@ static void pack_inner(const Chain *chain, const float *kernels, float *forward,
             for (int y = 0; y < 6; y++) {
                 weight_points(half[y], out);
                 for (int x = 0; x < 6; x++) {
-                    float *to = forward + (6 * y + x) * wide * wide + panel * wide + (o - panel);
-                    for (int l = 0; l < LANES; l++) to[(i + l) * panel_width] = out[x][l];
+                    float *to = forward + (6 * y + x) * wide * wide + panel * wide + i * panel_width + (o - panel);
+                    UNROLL for (int l = 0; l < LANES; l++) to[l * panel_width] = out[x][l];
                 }
             }
             if (!backward) continue;

@@ -5,10 +5,10 @@ from __future__ import annotations
 from rich import box
 from rich.table import Table
 
-from n2n_ablate.analysis import StudyResult
 from n2n_ablate.analysis.answer import shown
 from n2n_ablate.analysis.effects import effects
 from n2n_ablate.analysis.settling import how_to_settle
+from n2n_ablate.records import StudyResult
 from n2n_ablate.report.screen.cells import Name, how_to_read, narrowing, verdict, wrapped
 from n2n_ablate.stats import UNDECIDED
 

@@ -10,12 +10,12 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from n2n_ablate.analysis import Line, StudyResult
 from n2n_ablate.analysis.answer import CONFIRMED_BEFORE, shown
 from n2n_ablate.analysis.confirmed import Pair, pairs, told_shrinkage
 from n2n_ablate.analysis.names import label, only_factor
 from n2n_ablate.analysis.settling import how_to_settle
 from n2n_ablate.analysis.uneven import told_uneven, uneven
+from n2n_ablate.records import Line, StudyResult
 from n2n_ablate.registry import Entry, Registry
 from n2n_ablate.report.screen.cells import Name, how_to_read, narrowing, verdict, wrapped
 from n2n_ablate.stats import UNDECIDED, family_level
@@ -260,7 +260,7 @@ def _in_short(entries: Sequence[Entry]) -> Table:
         if entry.kind != kind:
             kind = entry.kind
             table.add_row(Text(kind, "bold"), "")
-        ours = entry.origin.distribution == _OURS or entry.origin.road == "checkout"
+        ours = entry.origin.distribution == _OURS or entry.origin.source == "checkout"
         whence = "" if ours else f" [{entry.origin}]"
         table.add_row(Text(f"  {entry.name}"), Text(f"{entry.summary}{whence}"))
     return table
