@@ -100,6 +100,7 @@ class Profile:
         trials: Most trials, the baseline included; 0 for no limit.
         changes: Changes of the baseline, e.g. `training.steps`.
         confirm: What follows when the trials are finished; None for nothing.
+        decides: False for a demonstration: too few images and steps for any conclusion.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Profile:
     trials: int = 0
     changes: Mapping[str, Value] = field(default_factory=dict)
     confirm: Confirm | None = None
+    decides: bool = True
     white: float = 0.0
     channels: tuple[int, ...] = ()
 

@@ -217,6 +217,7 @@ def _profile(name: str, own: ProfileTable, table: StudyTable) -> Profile:
         trials=own.trials,
         changes=own.set,
         confirm=_confirm(name, own, table.confirm),
+        decides=own.decides,
     )
 
 

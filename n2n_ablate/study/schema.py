@@ -235,6 +235,10 @@ class ProfileTable(Table):
     confirm: dict[str, Any] | None = Field(
         None, description="[a confirmation](#confirm-profilesnameconfirm)"
     )
+    decides: bool = Field(
+        default=True,
+        description="false for a demonstration: too few images and steps for any conclusion",
+    )
 
 
 class BaselineTable(Table):
