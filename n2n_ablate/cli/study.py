@@ -148,7 +148,7 @@ def _run_locked(
     switches: tuple[bool, bool, bool, bool],
     race: RaceOptions | None,
 ) -> int:
-    from n2n_ablate.cli.plan import told_demonstration, told_limit
+    from n2n_ablate.cli.plan import repeated_levels, told_demonstration, told_limit
     from n2n_ablate.report.screen.console import audience
     from n2n_ablate.runner.session import open_runner
     from n2n_ablate.storage.fit_store import FitStore
@@ -175,6 +175,8 @@ def _run_locked(
             view.note(session.plan.study.question)
             if not session.plan.profile.decides:
                 view.note(told_demonstration(session.plan))
+            if session.plan.repeated:
+                view.note(repeated_levels(session.plan))
             if session.plan.dropped:
                 view.note(told_limit(session.plan))
             if (
