@@ -102,8 +102,7 @@ def _write(
         later = _write_trials(found.confirmation, tracker, registry, images, (commands, last))
         problems += [f"confirmation: {text}" for text in later]
     trials = {item.trial.name: item for item in found.result.trials}
-    for command in commands.values():
-        _summarise(found, tracker, command, trials, in_front=command is last)
+    _summarise(found, tracker, last, trials)
     return problems
 
 
@@ -143,8 +142,6 @@ def _summarise(
     tracker: MlflowTracker,
     command: Command,
     trials: dict[str, TrialResult],
-    *,
-    in_front: bool,
 ) -> None:
     """Write what a command showed at its end; a killed one would have shown all that is there."""
     names = trials if command.trials is None else command.trials
@@ -154,7 +151,7 @@ def _summarise(
         own = [item for item in confirmed.trials if item.trial.name in (command.confirmed or ())]
         confirmed = replace(confirmed, trials=tuple(own)) if own else None
     result = replace(found.result, trials=shown, confirmed=confirmed)
-    tracker.summary(command, result, in_front=in_front)
+    tracker.summary(command, result)
 
 
 def _not_drawn(found: Reopened, registry: Registry) -> list[str]:
