@@ -2,7 +2,7 @@
 
     python benchmarks/cost.py --out docs/results/cost-cpu
 
-Time should grow in a straight line with fits and steps, and memory as `n2n_ablate.fit.memory` says.
+Time should grow in a straight line with fits and steps, and memory as `n2n_ablate.engine.memory` says.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import engine
 
-from n2n_ablate import fit
-from n2n_ablate.fit import Fit, Machine, fit_all, memory_of
+from n2n_ablate.engine import Fit, Machine, fit_all, memory_of
+from n2n_ablate.engine import machine as machine_of
 
 Row = dict[str, object]
 
@@ -130,7 +130,7 @@ def memory(machine: Machine) -> list[Row]:
         for size in (512, 768):
             with multiprocessing.get_context("spawn").Pool(1) as pool:
                 seen = pool.apply(_measured, (size, precision))
-            own = fit.machine("cpu", precision)
+            own = machine_of("cpu", precision)
             model = memory_of(fits_of(96, 1, 3, own)[0], own).of(size * size)
             rows.append({"size": size, "precision": precision, "model": model, "seen": seen})
     return rows
@@ -138,7 +138,7 @@ def memory(machine: Machine) -> list[Row]:
 
 def _measured(size: int, precision: str) -> int:
     """Return by how much the process grew at most; runs in a process of its own."""
-    machine = fit.machine("cpu", precision)
+    machine = machine_of("cpu", precision)
     large = enlarged(fits_of(256, 1, 3, machine)[0], size)
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forget the highest so far
     before = _status("VmRSS")
@@ -191,7 +191,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--out", type=Path, help="path without ending for .json and .md")
     asked = parser.parse_args()
-    machine = fit.machine(asked.device)
+    machine = machine_of(asked.device)
     found = {
         **engine.about(machine),
         "growth": growth(machine, asked.rounds),

@@ -17,10 +17,10 @@ from pathlib import Path
 import torch
 from scipy import ndimage
 
+from n2n_ablate.components.recipe import Part
 from n2n_ablate.diagnostics import Diagnosis, Probe, diagnose, flat_probes
 from n2n_ablate.diagnostics.words import signed
 from n2n_ablate.images import read
-from n2n_ablate.recipe import Part
 from n2n_ablate.registry import Registry
 
 PAGE = Path(__file__).parent.parent / "docs" / "results" / "diagnostics.md"

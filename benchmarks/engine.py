@@ -27,9 +27,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import plain
 
-from n2n_ablate import fit, study
-from n2n_ablate.bench import Bench
-from n2n_ablate.fit import Machine, fit_all
+from n2n_ablate import engine, study
+from n2n_ablate.engine import Machine, fit_all
+from n2n_ablate.engine.paired_data import Bench
 from n2n_ablate.registry import Registry
 
 CHANNELS, WIDTH = 3, 48
@@ -203,7 +203,7 @@ def main() -> None:
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--out", type=Path, help="path without ending for .json and .md")
     asked = parser.parse_args()
-    machine = fit.machine(asked.device, asked.precision)
+    machine = engine.machine(asked.device, asked.precision)
     stacks = asked.stacks or ([1, 4, 16, 64] if machine.type == "cuda" else [6])
     peaks = {
         "fp32": peak(torch.float32, machine.device),

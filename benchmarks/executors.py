@@ -24,8 +24,8 @@ from pathlib import Path
 
 import torch
 
-from n2n_ablate import fit
-from n2n_ablate.bench import Bench
+from n2n_ablate import engine
+from n2n_ablate.engine.paired_data import Bench
 from n2n_ablate.execute import Executor, Local
 from n2n_ablate.execute.ray import Ray, ray
 from n2n_ablate.registry import Registry
@@ -68,7 +68,7 @@ class Row:
         return (self.wall - self.training) / self.fits
 
 
-def fits_of(folder: Path, registry: Registry, steps: int, count: int) -> list[fit.Fit]:
+def fits_of(folder: Path, registry: Registry, steps: int, count: int) -> list[engine.Fit]:
     (folder / "study.toml").write_text(STUDY)
     settings = [f"training.steps={steps}"]
     planned = plan(read(folder / "study.toml"), registry, settings=settings, seeds=count)
@@ -76,11 +76,11 @@ def fits_of(folder: Path, registry: Registry, steps: int, count: int) -> list[fi
     return bench.fits(planned.baseline.recipe)
 
 
-def machine() -> fit.Machine:
-    return fit.Machine("cpu", "fp32", 1, 1, "one thread")
+def machine() -> engine.Machine:
+    return engine.Machine("cpu", "fp32", 1, 1, "one thread")
 
 
-def timed(executor: Executor, name: str, what: str, fits: Sequence[fit.Fit]) -> Row:
+def timed(executor: Executor, name: str, what: str, fits: Sequence[engine.Fit]) -> Row:
     start = time.perf_counter()
     results = list(executor.run(fits, lambda _: None, print))
     wall = time.perf_counter() - start
@@ -92,8 +92,8 @@ def measured(seconds: Sequence[float], count: int) -> list[Row]:
     registry, rows = Registry(), []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        list(fit.fit_all(fits_of(folder, registry, 1, 1), machine()))  # imports
-        (trial,) = fit.fit_all(fits_of(folder, registry, 40, 1), machine())
+        list(engine.fit_all(fits_of(folder, registry, 1, 1), machine()))  # imports
+        (trial,) = engine.fit_all(fits_of(folder, registry, 40, 1), machine())
         steps = {length: max(1, round(length * 40 / trial.seconds)) for length in seconds}
         jobs = {length: fits_of(folder, registry, steps[length], count) for length in seconds}
         first = fits_of(folder, registry, 2, 1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from drawn_studies import gaps, intervals, race, words
 
-from n2n_ablate.running.race import sizes_for
+from n2n_ablate.runner.interim import sizes_for
 from n2n_ablate.stats import Looks, family_level, t_critical
 
 GROWING = ((6, 24), (6, 12, 24), (6, 8, 12, 16, 24))

@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import engine
 import plain
 
-from n2n_ablate import fit
-from n2n_ablate.fit import fit_all
+from n2n_ablate.engine import fit_all
+from n2n_ablate.engine import machine as machine_of
 
 FITS = 4
 
@@ -94,7 +94,7 @@ def climb(rung: Rung, images: Sequence[Tensor], steps: int, threads: int) -> Non
 
 
 def measure(size: int, steps: int, rounds: int) -> list[dict[str, object]]:
-    machine = fit.machine("cpu", "bf16")
+    machine = machine_of("cpu", "bf16")
     bench = engine.bench_of(size, steps, machine)
     fits = bench.fits(bench.plan.baseline.recipe)[:FITS]
     images = [one.noisy for one in fits]
@@ -147,7 +147,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="path without ending for .json and .md")
     asked = parser.parse_args()
     report = {
-        **engine.about(fit.machine("cpu")),
+        **engine.about(machine_of("cpu")),
         "rows": [row for size in asked.sizes for row in measure(size, asked.steps, asked.rounds)],
     }
     engine.report(report, markdown, asked.out)

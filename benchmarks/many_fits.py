@@ -55,7 +55,7 @@ set = {{ "training.steps" = {steps} }}
 
 
 def opened(folder: Path, trials: int | None):
-    from n2n_ablate.session import Request, open_session
+    from n2n_ablate.runner.session import Request, open_session
 
     return open_session(Request(str(folder / "many.toml"), trials=trials, output=folder / "out"))
 
@@ -64,9 +64,9 @@ def fill(folder: Path, fits: int) -> dict[str, float]:
     """Write the study and a result for each of its fits."""
     import numpy as np
 
-    from n2n_ablate.fit import FitResult
-    from n2n_ablate.output import Output
-    from n2n_ablate.store import FitStore
+    from n2n_ablate.engine import FitResult
+    from n2n_ablate.storage.fit_store import FitStore
+    from n2n_ablate.storage.output import Output
 
     count = round(fits / (IMAGES * SEEDS * LOSSES))
     centers = [round(0.5 * place / count, 6) for place in range(count)]
@@ -111,11 +111,11 @@ def start(folder: Path, trials: int | None) -> dict[str, float]:
     clock = Clock()
     from rich.console import Console
 
-    from n2n_ablate.output import Output
-    from n2n_ablate.results import answer
-    from n2n_ablate.results.header import header_of
-    from n2n_ablate.screen import console, tables
-    from n2n_ablate.session import open_runner
+    from n2n_ablate.analysis import answer
+    from n2n_ablate.analysis.header import header_of
+    from n2n_ablate.report.screen import console, tables
+    from n2n_ablate.runner.session import open_runner
+    from n2n_ablate.storage.output import Output
 
     session = opened(folder, trials)
     view = console.Plain(Console(file=io.StringIO()))
@@ -137,7 +137,7 @@ def start(folder: Path, trials: int | None) -> dict[str, float]:
 
 def reopened(folder: Path) -> dict[str, float]:
     """Open the study from disk, as the commands do that show what was found."""
-    from n2n_ablate.journal import reopen
+    from n2n_ablate.storage import reopen
 
     clock = Clock()
     found = reopen.reopen(folder / "out", "many")

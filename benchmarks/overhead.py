@@ -81,14 +81,14 @@ class Clocks:
 
 def watched() -> Clocks:
     """Put clocks around everything that is not training."""
-    from n2n_ablate.bench import Bench
-    from n2n_ablate.journal.writer import Journal, Section
-    from n2n_ablate.results import trials as results
-    from n2n_ablate.running import lifecycle
-    from n2n_ablate.screen import console
+    from n2n_ablate.analysis import trials as results
+    from n2n_ablate.engine.paired_data import Bench
+    from n2n_ablate.report import trial_files
+    from n2n_ablate.report.screen import console
+    from n2n_ablate.runner import dispatcher as lifecycle
     from n2n_ablate.search.search import Search
-    from n2n_ablate.store import FitStore
-    from n2n_ablate.tracking import trial_files
+    from n2n_ablate.storage.fit_store import FitStore
+    from n2n_ablate.storage.journal_writer import Journal, Section
     from n2n_ablate.tracking.tracker import MlflowTracker
 
     clocks = Clocks()
@@ -112,11 +112,11 @@ def one(tracking: str, trials: int, steps: int, folder: Path) -> dict[str, objec
     begun = time.perf_counter()
     from rich.console import Console
 
-    from n2n_ablate.output import Output
-    from n2n_ablate.results import export
-    from n2n_ablate.results.header import header_of
-    from n2n_ablate.screen import console
-    from n2n_ablate.session import Request, open_runner, open_session
+    from n2n_ablate.analysis import export
+    from n2n_ablate.analysis.header import header_of
+    from n2n_ablate.report.screen import console
+    from n2n_ablate.runner.session import Request, open_runner, open_session
+    from n2n_ablate.storage.output import Output
 
     clocks = watched()
     settings = [f"training.steps={steps}"] if steps else []

@@ -20,9 +20,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import engine
 
-from n2n_ablate import fit, study
-from n2n_ablate.bench import Bench
-from n2n_ablate.fit import Machine, fit_all
+from n2n_ablate import study
+from n2n_ablate.engine import Machine, fit_all
+from n2n_ablate.engine import machine as machine_of
+from n2n_ablate.engine.paired_data import Bench
 from n2n_ablate.registry import Registry
 
 BOUND = 0.05  # dB
@@ -99,9 +100,9 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--out", type=Path, help="path without ending for .json and .md")
     asked = parser.parse_args()
-    first = fit.machine(asked.device)
+    first = machine_of(asked.device)
     ways = ["tf32", "bf16"] if first.type == "cuda" else ["bf16"]
-    machines = [fit.machine(asked.device, way) for way in ways]
+    machines = [machine_of(asked.device, way) for way in ways]
     found = {
         **engine.about(first),
         "rows": [

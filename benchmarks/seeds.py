@@ -22,10 +22,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from n2n_ablate import fit
-from n2n_ablate.bench import Bench
-from n2n_ablate.fit import Fit, fit_all
-from n2n_ablate.identity import generator, stream
+from n2n_ablate import engine
+from n2n_ablate.engine import Fit, fit_all
+from n2n_ablate.engine.identity import generator, stream
+from n2n_ablate.engine.paired_data import Bench
 from n2n_ablate.registry import Registry
 from n2n_ablate.stats.crossed import SOURCES, Crossed, Part, crossed
 from n2n_ablate.study import Trial, plan, read, shipped
@@ -53,7 +53,7 @@ def opened(seeds: int, settings: list[str]) -> Bench:
         seeds=seeds,
         settings=settings,
     )
-    return Bench(planned, registry, fit.machine("auto", "auto"))
+    return Bench(planned, registry, engine.machine("auto", "auto"))
 
 
 def crossed_fits(bench: Bench, trial: Trial, trainings: int) -> Iterator[Fit]:

@@ -36,7 +36,7 @@ from drawn_studies import (
 )
 from going_on import IN_TURN, MORE_IMAGES, in_turn, more_images
 
-from n2n_ablate.running.race import sizes_for
+from n2n_ablate.runner.interim import sizes_for
 from n2n_ablate.stats import Looks, family_level, t_critical
 from n2n_ablate.stats.boundaries import Spending, obrien_fleming, pocock, squared
 

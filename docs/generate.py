@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from n2n_ablate import errors, hookspecs, study
+from n2n_ablate import errors, study
 from n2n_ablate.components import BOTH_WAYS, KINDS, PROTOCOLS, Watch
-from n2n_ablate.part import written
-from n2n_ablate.registry import Entry, Registry
+from n2n_ablate.components.spec import written
+from n2n_ablate.registry import Entry, Registry, hookspecs
 from n2n_ablate.testing import CONTRACTS, promises_of
 
 ROOT = Path(__file__).resolve().parent.parent

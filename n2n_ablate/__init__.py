@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 from n2n_ablate.version import __version__
 
 if TYPE_CHECKING:
-    from n2n_ablate.around import AroundSampler as AroundSampler
-    from n2n_ablate.bench import Subject as Subject
-    from n2n_ablate.chains import DenoisingChain as DenoisingChain
+    from n2n_ablate.analysis import StudyResult as StudyResult
+    from n2n_ablate.analysis import TrialResult as TrialResult
     from n2n_ablate.components import Backbone as Backbone
     from n2n_ablate.components import Estimator as Estimator
     from n2n_ablate.components import Loss as Loss
@@ -28,62 +27,63 @@ if TYPE_CHECKING:
     from n2n_ablate.components import Views as Views
     from n2n_ablate.components import Watch as Watch
     from n2n_ablate.components import mse as mse
+    from n2n_ablate.components.chain import DenoisingChain as DenoisingChain
+    from n2n_ablate.components.parameters import Choice as Choice
+    from n2n_ablate.components.parameters import Component as Component
+    from n2n_ablate.components.parameters import Range as Range
+    from n2n_ablate.components.splits import KernelSplit as KernelSplit
+    from n2n_ablate.components.splits import PixelSplit as PixelSplit
+    from n2n_ablate.components.splits import pixel_numbers as pixel_numbers
+    from n2n_ablate.components.splits import require_cell as require_cell
+    from n2n_ablate.components.wrappers import AroundSampler as AroundSampler
+    from n2n_ablate.engine import FitResult as FitResult
+    from n2n_ablate.engine import Point as Point
+    from n2n_ablate.engine.paired_data import Subject as Subject
     from n2n_ablate.errors import AblateError as AblateError
     from n2n_ablate.errors import ImageError as ImageError
     from n2n_ablate.errors import ParameterError as ParameterError
-    from n2n_ablate.fit import FitResult as FitResult
-    from n2n_ablate.fit import Point as Point
-    from n2n_ablate.hookspecs import Register as Register
-    from n2n_ablate.hookspecs import hookimpl as hookimpl
-    from n2n_ablate.journal.invocation import Invocation as Invocation
-    from n2n_ablate.kernels import KernelSplit as KernelSplit
-    from n2n_ablate.kernels import PixelSplit as PixelSplit
-    from n2n_ablate.kernels import pixel_numbers as pixel_numbers
-    from n2n_ablate.kernels import require_cell as require_cell
-    from n2n_ablate.results import StudyResult as StudyResult
-    from n2n_ablate.results import TrialResult as TrialResult
-    from n2n_ablate.space import Choice as Choice
-    from n2n_ablate.space import Component as Component
-    from n2n_ablate.space import Range as Range
+    from n2n_ablate.registry.hookspecs import Register as Register
+    from n2n_ablate.registry.hookspecs import hookimpl as hookimpl
+    from n2n_ablate.storage.invocation import Invocation as Invocation
     from n2n_ablate.study import Plan as Plan
     from n2n_ablate.study import Trial as Trial
 
 _HOME = {
     "AblateError": "errors",
-    "AroundSampler": "around",
+    "AroundSampler": "components.wrappers",
     "Backbone": "components",
-    "Choice": "space",
-    "Component": "space",
-    "DenoisingChain": "chains",
+    "Choice": "components.parameters",
+    "Component": "components.parameters",
+    "DenoisingChain": "components.chain",
     "Estimator": "components",
-    "FitResult": "fit",
+    "FitResult": "engine",
     "ImageError": "errors",
-    "Invocation": "journal.invocation",
-    "KernelSplit": "kernels",
+    "Invocation": "storage.invocation",
+    "KernelSplit": "components.splits",
     "Loss": "components",
     "Metric": "components",
     "Noise": "components",
     "Pairs": "components",
     "ParameterError": "errors",
-    "PixelSplit": "kernels",
+    "PixelSplit": "components.splits",
     "Plan": "study",
-    "Point": "fit",
-    "Range": "space",
-    "Register": "hookspecs",
+    "Point": "engine",
+    "Range": "components.parameters",
+    "Register": "registry.hookspecs",
     "Sampler": "components",
     "Scene": "components",
     "Split": "components",
-    "StudyResult": "results",
-    "Subject": "bench",
+    "StudyResult": "analysis",
+    "Subject": "engine.paired_data",
     "Training": "components",
     "Trial": "study",
-    "TrialResult": "results",
+    "TrialResult": "analysis",
     "Views": "components",
     "Watch": "components",
-    "hookimpl": "hookspecs",
+    "hookimpl": "registry.hookspecs",
     "mse": "components",
-    "pixel_numbers": "kernels",
-    "require_cell": "kernels",
+    "pixel_numbers": "components.splits",
+    "require_cell": "components.splits",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604

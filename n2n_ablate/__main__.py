@@ -2,12 +2,12 @@
 
 import sys
 
-from n2n_ablate import missing
+from n2n_ablate.errors import missing_package
 
 try:
     from n2n_ablate.cli import main
 except ModuleNotFoundError as error:
-    line = missing.told(error)
+    line = missing_package(error)
     if not line:
         raise
     sys.exit(f"error: {line}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import stat
 from collections.abc import Iterable
 from pathlib import Path
@@ -72,6 +73,12 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def unsigned(text: str) -> str:
+    """Return a text without the user names and passwords of addresses in it, for screens."""
+    text = re.sub(r"//[^\s'\"]*@", "//***@", text)
+    return re.sub(r"(?i)(password|passwd|pwd|token)=[^&\s'\"]+", r"\1=***", text)
+
+
 def nearest(given: str, known: Iterable[str]) -> str:
     """Return the part of a message that says what would work: the closest name and all names."""
     names = sorted(known)
@@ -94,3 +101,25 @@ def no_file(path: Path) -> str:
     if stat.S_ISDIR(mode):
         return "is a folder, not a file"
     return "is a pipe, not a file" if stat.S_ISFIFO(mode) else "is a device, not a file"
+
+
+_PACKAGES = {
+    **{
+        name: name
+        for name in (
+            *("torch", "numpy", "scipy", "pluggy", "typer", "rich", "filelock", "safetensors"),
+            *("optuna", "cmaes", "mlflow", "matplotlib", "tifffile", "jinja2"),
+        )
+    },
+    "PIL": "pillow",
+    "skimage": "scikit-image",
+    "png": "pypng",
+    "psycopg": "psycopg[binary]",
+}
+"""Name of the package by name of the module, for everything that this program may import."""
+
+
+def missing_package(error: ModuleNotFoundError) -> str:
+    """Return the line that says which package to install; empty if it is none of the program's."""
+    package = _PACKAGES.get((error.name or "").partition(".")[0])
+    return f"the package '{package}' is not installed: pip install {package}" if package else ""

@@ -9,11 +9,11 @@ import numpy as np
 from PIL import Image as Pillow
 from rich.console import Console
 
-from n2n_ablate.fit import FitResult
-from n2n_ablate.hookspecs import hookimpl
-from n2n_ablate.output import Output
-from n2n_ablate.screen.console import Silent
-from n2n_ablate.session import Request, open_runner, open_session
+from n2n_ablate.engine import FitResult
+from n2n_ablate.registry.hookspecs import hookimpl
+from n2n_ablate.report.screen.console import Silent
+from n2n_ablate.runner.session import Request, open_runner, open_session
+from n2n_ablate.storage.output import Output
 
 TEXT = """
 name = "drawn"

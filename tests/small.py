@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from n2n_ablate.fit import FitResult
-from n2n_ablate.results import Row, StudyResult, TrialResult, answer
-from n2n_ablate.results.header import Header, Mark
-from n2n_ablate.results.looks import looks_of
+from n2n_ablate.analysis import Row, StudyResult, TrialResult, answer
+from n2n_ablate.analysis.header import Header, Mark
+from n2n_ablate.analysis.looks import looks_of
+from n2n_ablate.engine import FitResult
 from n2n_ablate.study import plan, read
 
 LOW, HIGH = "low", "high"

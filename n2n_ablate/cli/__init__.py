@@ -10,8 +10,7 @@ from typing import Annotated
 
 import typer
 
-from n2n_ablate import missing
-from n2n_ablate.errors import AblateError
+from n2n_ablate.errors import AblateError, missing_package
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
@@ -48,7 +47,6 @@ def _register() -> None:
         compare,
         denoise,
         diagnose,
-        doctor,
         new,
         plan,
         plugins,
@@ -58,6 +56,7 @@ def _register() -> None:
         sync,
         ui,
     )
+    from n2n_ablate.cli.doctor import command as doctor
     from n2n_ablate.cli.stdout import kept
 
     panels: dict[str, dict[str, Callable[..., None]]] = {
@@ -104,7 +103,7 @@ def _run() -> None:
     except AblateError as error:
         _complain(str(error))
     except ModuleNotFoundError as error:
-        if not (line := missing.told(error)):
+        if not (line := missing_package(error)):
             raise
         sys.exit(f"error: {line}")
     except KeyboardInterrupt:
@@ -140,8 +139,8 @@ def _complain(text: str) -> None:
 
 def _leave(status: object) -> None:
     """End the process here if a plugin still hangs in a thread: Python's way out would crash in it."""
-    deadline = sys.modules.get("n2n_ablate.deadline")
-    if deadline is None or not deadline.hangs():
+    timeout = sys.modules.get("n2n_ablate.components.timeout")
+    if timeout is None or not timeout.hangs():
         return
     if isinstance(status, str):
         print(status, file=sys.stderr)  # noqa: T201

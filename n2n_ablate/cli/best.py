@@ -28,8 +28,8 @@ def run(
     Example:
         n2n-ablate best samplers
     """
+    from n2n_ablate.analysis.best import choose, toml
     from n2n_ablate.errors import StoreError
-    from n2n_ablate.results.best import choose, toml
     from n2n_ablate.stats import counted
 
     found = open_run(output, study, profile, key, quiet=quiet)

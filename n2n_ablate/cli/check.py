@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from n2n_ablate.authoring import checking
 from n2n_ablate.cli import options, stdout
 from n2n_ablate.cli.screen import messages, results
+from n2n_ablate.testing import checking
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -15,7 +15,7 @@ from n2n_ablate.cli.screen import results, say
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from n2n_ablate.results.compare import Comparison
+    from n2n_ablate.analysis.compare import Comparison
     from n2n_ablate.stats import Peak
 
 
@@ -39,9 +39,9 @@ def run(
     Example:
         n2n-ablate compare center-weight 0.2 baseline
     """
+    from n2n_ablate.analysis.compare import compare, sentences
+    from n2n_ablate.analysis.names import meant
     from n2n_ablate.errors import StoreError
-    from n2n_ablate.results.compare import compare, sentences
-    from n2n_ablate.results.names import meant
 
     found = open_run(output, study, profile, key, quiet=quiet)
     trials = {item.trial.name: item for item in found.result.trials}
@@ -72,7 +72,7 @@ def _table(found: Comparison) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from n2n_ablate.results.answer import signed
+    from n2n_ablate.analysis.answer import signed
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("PSNR dB", overflow="fold")

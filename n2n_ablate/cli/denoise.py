@@ -47,9 +47,9 @@ def run(
     """
     from rich.progress import Progress, TextColumn, TimeRemainingColumn
 
-    from n2n_ablate import fit, images
-    from n2n_ablate.denoising import choose_recipe, denoise
+    from n2n_ablate import engine, images
     from n2n_ablate.registry import Registry
+    from n2n_ablate.runner.denoising import choose_recipe, denoise
 
     noisy = images.read(image)
     registry = Registry(plugins_dir=plugins_dir)
@@ -63,7 +63,7 @@ def run(
     )
     bits = 16 if noisy.bits > 8 else 8
     images.check_writable(out, bits=bits)
-    machine = fit.machine(device, precision)
+    machine = engine.machine(device, precision)
     console = messages()
     columns = (
         *Progress.get_default_columns()[:2],

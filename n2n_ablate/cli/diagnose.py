@@ -14,8 +14,8 @@ from n2n_ablate.errors import FOREIGN, AblateError, StudyError, nearest
 
 if TYPE_CHECKING:
     from n2n_ablate.components import Noise
+    from n2n_ablate.components.spec import Part
     from n2n_ablate.diagnostics import Diagnosis, Probe
-    from n2n_ablate.part import Part
     from n2n_ablate.registry import Registry
     from n2n_ablate.study import Plan, Trial
 
@@ -107,8 +107,8 @@ def _of_study(
             f"--study brings its own samplers and noise, got {what} too. Use --set to change them."
         )
         raise StudyError(msg)
-    from n2n_ablate.results.diagnoses import Diagnoses
-    from n2n_ablate.session import Request, open_session
+    from n2n_ablate.analysis.diagnoses import Diagnoses
+    from n2n_ablate.runner.session import Request, open_session
 
     session = open_session(
         Request(
@@ -153,10 +153,10 @@ def _of_samplers(
     settings: list[str] | None,
     plugins_dir: Path | None,
 ) -> Diagnoses:
+    from n2n_ablate.components.recipe import resolved
+    from n2n_ablate.components.spec import Part
     from n2n_ablate.diagnostics import Probe
     from n2n_ablate.images import collect
-    from n2n_ablate.part import Part
-    from n2n_ablate.recipe import resolved
     from n2n_ablate.registry import Registry
     from n2n_ablate.study.settings import read_part
 
@@ -189,7 +189,7 @@ def _of_samplers(
 def _with_settings(
     registry: Registry, parts: Sequence[Part], model: Part, settings: Sequence[str]
 ) -> tuple[list[Part], Part]:
-    from n2n_ablate.part import Part
+    from n2n_ablate.components.spec import Part
     from n2n_ablate.study.settings import setting
 
     kept = list(parts)
@@ -233,7 +233,7 @@ def _measured(registry: Registry, part: Part, noise: Noise, probes: Sequence[Pro
 
 
 def _print(condition: str, found: Mapping[str, Diagnosis]) -> None:
-    from n2n_ablate.screen.diagnosis import diagnosis_table, legend, remarks
+    from n2n_ablate.report.screen.diagnosis import diagnosis_table, legend, remarks
 
     out = results()
     out.print(condition, markup=False, highlight=False)

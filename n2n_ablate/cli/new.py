@@ -36,8 +36,8 @@ def run(
 
         n2n-ablate new noise my-noise --package
     """
-    from n2n_ablate.authoring import scaffold, templates
     from n2n_ablate.registry import Registry
+    from n2n_ablate.testing import scaffold, templates
 
     wanted = scaffold.names(kind, name)
     registry = Registry()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from n2n_ablate.cli.screen import say
 
 if TYPE_CHECKING:
-    from n2n_ablate.journal.reopen import Reopened
+    from n2n_ablate.storage.reopen import Reopened
 
 
 def open_run(output: Path, study: str, profile: str, key: str, *, quiet: bool) -> Reopened:
@@ -20,8 +20,8 @@ def open_run(output: Path, study: str, profile: str, key: str, *, quiet: bool) -
     Raises:
         StoreError: See `reopen`.
     """
-    from n2n_ablate.journal import runs
-    from n2n_ablate.journal.reopen import reopen
+    from n2n_ablate.storage import runs
+    from n2n_ablate.storage.reopen import reopen
 
     found = reopen(output, study, profile, key)
     count = sum(profile in ("", item.profile) for item in found.runs)

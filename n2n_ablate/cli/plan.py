@@ -9,9 +9,9 @@ from n2n_ablate.cli import options, stdout
 from n2n_ablate.cli.screen import results
 
 if TYPE_CHECKING:
-    from n2n_ablate.bench import Bench
-    from n2n_ablate.estimate import Estimate
-    from n2n_ablate.session import Session
+    from n2n_ablate.engine.paired_data import Bench
+    from n2n_ablate.runner.estimate import Estimate
+    from n2n_ablate.runner.session import Session
     from n2n_ablate.study import Plan
 
 
@@ -38,10 +38,10 @@ def show(
     Example:
         n2n-ablate plan center-weight --profile paper --device cpu
     """
-    from n2n_ablate.estimate import estimate
-    from n2n_ablate.output import Output
-    from n2n_ablate.session import Request, open_session
-    from n2n_ablate.store import FitStore
+    from n2n_ablate.runner.estimate import estimate
+    from n2n_ablate.runner.session import Request, open_session
+    from n2n_ablate.storage.fit_store import FitStore
+    from n2n_ablate.storage.output import Output
 
     session = open_session(
         Request(

@@ -34,9 +34,9 @@ def show(
     if kind and kind not in KINDS:
         msg = f"no kind is called '{kind}'. {nearest(kind, KINDS)}"
         raise StudyError(msg)
-    from n2n_ablate.authoring import component_page
+    from n2n_ablate.cli import component_page
     from n2n_ablate.registry import Registry
-    from n2n_ablate.screen import tables
+    from n2n_ablate.report.screen import tables
 
     registry = Registry(plugins_dir=plugins_dir)
     entries = [entry for entry in registry if kind in ("", entry.kind) and name in ("", entry.name)]
@@ -74,7 +74,7 @@ def _unknown(name: str, kind: str, registry: Any) -> PluginError | UnknownCompon
 
 
 def _to_json(registry: Any, entries: list[Any]) -> dict[str, Any]:
-    from n2n_ablate.authoring.component_page import to_json
+    from n2n_ablate.cli.component_page import to_json
 
     return {
         "components": [to_json(entry, registry) for entry in entries],

@@ -14,7 +14,7 @@ from n2n_ablate.cli.screen import results
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from n2n_ablate.journal.contents import Contents
+    from n2n_ablate.storage.journal import Contents
     from n2n_ablate.study import Study
 
 
@@ -38,7 +38,7 @@ def show(
         n2n-ablate studies center-weight
     """
     if study:
-        from n2n_ablate.journal import contents as journal
+        from n2n_ablate.storage import journal
 
         found = journal.find(output, study)
         _print([_run(one) for one in found] if as_json else _runs_table(found))
@@ -118,7 +118,7 @@ def _studies_table(known: dict[str, Study | str]) -> Table:
 def _runs_table(found: list[Contents]) -> Table:
     from rich.text import Text
 
-    from n2n_ablate.journal import runs
+    from n2n_ablate.storage import runs
 
     table = _table("run", "last used", "profile", "images", "seeds", "trials", "settings", "device")
     for one in found:

@@ -13,15 +13,15 @@ import typer
 
 from n2n_ablate.cli import options, stdout
 from n2n_ablate.cli.screen import messages, results
-from n2n_ablate.escape import unsigned
+from n2n_ablate.errors import unsigned
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from n2n_ablate.results import StudyResult
-    from n2n_ablate.running.race import Race
-    from n2n_ablate.running.runner import Runner
-    from n2n_ablate.session import Request, Session
+    from n2n_ablate.analysis import StudyResult
+    from n2n_ablate.runner.interim import Race
+    from n2n_ablate.runner.runner import Runner
+    from n2n_ablate.runner.session import Request, Session
 
 _FAILED_FITS = 3
 _INTERRUPTED = 130
@@ -94,8 +94,8 @@ def run(
         n2n-ablate study samplers --executor ray --address 10.0.0.1:6379
     """
     from n2n_ablate.execute import Choice
-    from n2n_ablate.output import Output
-    from n2n_ablate.session import Request, check_tracking, open_session, race_of
+    from n2n_ablate.runner.session import Request, check_tracking, open_session, race_of
+    from n2n_ablate.storage.output import Output
 
     request = Request(
         study=study,
@@ -140,9 +140,9 @@ def _run_locked(
     race: Race | None,
 ) -> int:
     from n2n_ablate.cli.plan import told_limit
-    from n2n_ablate.output import Output
-    from n2n_ablate.screen.console import audience
-    from n2n_ablate.session import open_runner
+    from n2n_ablate.report.screen.console import audience
+    from n2n_ablate.runner.session import open_runner
+    from n2n_ablate.storage.output import Output
 
     assert isinstance(place, Output)
     tracking, tracking_uri, storage = stores
@@ -181,9 +181,9 @@ def _run_locked(
 def _print(
     result: StudyResult, runner: Runner, request: Request, *, as_json: bool, quiet: bool
 ) -> None:
-    from n2n_ablate.results import answer, confirmed, export
-    from n2n_ablate.screen import effects as effects_table
-    from n2n_ablate.screen import tables
+    from n2n_ablate.analysis import answer, confirmed, export
+    from n2n_ablate.report.screen import effects as effects_table
+    from n2n_ablate.report.screen import tables
 
     out, header = results(), runner.header
     if as_json:

@@ -13,8 +13,8 @@ from n2n_ablate.cli.screen import results, say
 from n2n_ablate.errors import AwayError, BusyError, StoreError
 
 if TYPE_CHECKING:
-    from n2n_ablate.journal.contents import Contents
-    from n2n_ablate.sync import Synced
+    from n2n_ablate.storage.journal import Contents
+    from n2n_ablate.tracking.sync import Synced
 
 _MISTAKE = 1
 
@@ -53,9 +53,9 @@ def run(
 
         n2n-ablate sync samplers --output from-the-gpu/mlruns --images photos/
     """
-    from n2n_ablate.output import Output
     from n2n_ablate.registry import Registry
-    from n2n_ablate.sync import sync
+    from n2n_ablate.storage.output import Output
+    from n2n_ablate.tracking.sync import sync
 
     found = _journals(output, study, profile)
     place, registry = Output(output), Registry(plugins_dir=plugins_dir)
@@ -86,7 +86,7 @@ def _journals(output: Path, study: str, profile: str) -> list[Contents]:
     Raises:
         StoreError: There is none.
     """
-    from n2n_ablate.journal import reopen
+    from n2n_ablate.storage import reopen
 
     found = list(reopen.every(output, study, profile))
     if found:

@@ -21,8 +21,7 @@ import typer
 
 from n2n_ablate.cli import options
 from n2n_ablate.cli.screen import messages, results, say
-from n2n_ablate.errors import AblateError, BusyError, StoreError, nearest
-from n2n_ablate.escape import unsigned
+from n2n_ablate.errors import AblateError, BusyError, StoreError, nearest, unsigned
 from n2n_ablate.tracking.address import (
     VIEW_TAG,
     chart_link,
@@ -173,7 +172,7 @@ class _Server:
 @contextlib.contextmanager
 def _server(uri: str, output_root: Path, port: int) -> Iterator[_Server]:
     """Start a server that answers; it is gone when the block is left, however it is left."""
-    from n2n_ablate.output import Output
+    from n2n_ablate.storage.output import Output
 
     output = Output(output_root)
     # Without its job queue: 2 processes and 0.5 GB, not 15 and 1.7 GB.

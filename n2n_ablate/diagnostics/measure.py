@@ -27,7 +27,7 @@ from n2n_ablate.components import (
     pairs_of,
     ready_for,
 )
-from n2n_ablate.deadline import try_corner
+from n2n_ablate.components.timeout import try_corner
 from n2n_ablate.diagnostics.model import GREY, Diagnosis, Estimate, Figures, Probe
 
 LARGEST = 512

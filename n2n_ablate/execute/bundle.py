@@ -7,8 +7,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from n2n_ablate.engine.identity import Fingerprints
 from n2n_ablate.errors import ExecutorError
-from n2n_ablate.identity import Fingerprints
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.discovery import GIVEN_ROAD, LOCAL_ROAD, OFF_SWITCH
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import dataclass, replace
 
+from n2n_ablate.engine import Machine, machine
+from n2n_ablate.engine.device import PRECISIONS
 from n2n_ablate.errors import DeviceError, ExecutorError, StudyError
+from n2n_ablate.execute.cluster_health import unanswered
 from n2n_ablate.execute.executor import Executor
 from n2n_ablate.execute.local import Local
-from n2n_ablate.execute.pulse import unanswered
-from n2n_ablate.fit import Machine, machine
-from n2n_ablate.fit.device import PRECISIONS
 from n2n_ablate.registry import Registry
 
 EXECUTORS = ("local", "ray")
@@ -62,7 +62,7 @@ class Choice:
         """Return what fits are made for; on Ray this machine need not have it.
 
         Raises:
-            DeviceError: See `fit.machine`; or the device and the share of a GPU contradict.
+            DeviceError: See `engine.machine`; or the device and the share of a GPU contradict.
         """
         if self.name == "local":
             return machine(device, precision)

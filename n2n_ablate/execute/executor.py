@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
-from n2n_ablate.fit import Fit, FitResult
-from n2n_ablate.fit.job import Listener
+from n2n_ablate.engine import Fit, FitResult
+from n2n_ablate.engine.fit import Listener
 
 
 class Executor(Protocol):

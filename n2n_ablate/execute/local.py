@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
-from n2n_ablate.fit import Fit, FitResult, Largest, Machine, fit_all
-from n2n_ablate.fit.job import Listener
+from n2n_ablate.engine import Fit, FitResult, Largest, Machine, fit_all
+from n2n_ablate.engine.fit import Listener
 
 
 class Local:

@@ -21,14 +21,14 @@ from ray.core.generated.gcs_pb2 import GcsNodeInfo
 from ray.exceptions import RayError, RayTaskError, RpcError
 from torch import Tensor
 
+from n2n_ablate.engine import Fit, FitResult, Largest, Machine, Point, failed, stacks_of
+from n2n_ablate.engine.device import cores
+from n2n_ablate.engine.fit import Listener
+from n2n_ablate.engine.identity import Fingerprints
 from n2n_ablate.errors import ExecutorError
 from n2n_ablate.execute import bundle, task
-from n2n_ablate.execute.guard import Guard
-from n2n_ablate.execute.pulse import Pulse
-from n2n_ablate.fit import Fit, FitResult, Largest, Machine, Point, failed, stacks_of
-from n2n_ablate.fit.device import cores
-from n2n_ablate.fit.job import Listener
-from n2n_ablate.identity import Fingerprints
+from n2n_ablate.execute.cluster_health import Pulse
+from n2n_ablate.execute.process_reaper import Guard
 from n2n_ablate.registry import Registry
 
 logging.getLogger("ray").setLevel(logging.ERROR)

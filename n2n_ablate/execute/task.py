@@ -20,11 +20,11 @@ import safetensors.numpy
 import torch
 from torch import Tensor
 
+from n2n_ablate.engine import Fit, FitResult, Largest, Machine, Order, fit_all
+from n2n_ablate.engine.arrays import apart, together
+from n2n_ablate.engine.identity import ENGINE, Fingerprints, torch_version
 from n2n_ablate.errors import AblateError, ExecutorError
 from n2n_ablate.execute import bundle
-from n2n_ablate.fit import Fit, FitResult, Largest, Machine, Order, fit_all
-from n2n_ablate.fit.parcel import apart, together
-from n2n_ablate.identity import ENGINE, Fingerprints, torch_version
 from n2n_ablate.registry import Registry
 from n2n_ablate.version import __version__
 

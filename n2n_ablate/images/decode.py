@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from n2n_ablate.errors import ImageError, no_file
-from n2n_ablate.missing import told
+from n2n_ablate.errors import ImageError, missing_package, no_file
 
 LARGEST = 400_000_000
 """Samples in a file; larger ones would fill the memory of most machines."""
@@ -55,7 +54,7 @@ def _explained(path: Path) -> Iterator[None]:
     except ImageError:
         raise
     except ModuleNotFoundError as error:
-        if told(error):  # one of ours: told by the command line, with what to install
+        if missing_package(error):  # one of ours: told by the command line, with what to install
             raise
         msg = f"'{path}' cannot be read as an image: {error}"
         raise ImageError(msg) from error

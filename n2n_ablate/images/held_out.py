@@ -14,7 +14,7 @@ import numpy as np
 from n2n_ablate import images
 from n2n_ablate.errors import ImageError
 from n2n_ablate.images import BUILTIN, Image
-from n2n_ablate.images.prints import Print, alike, candidates, print_of
+from n2n_ablate.images.fingerprints import Print, alike, candidates, print_of
 from n2n_ablate.images.shipped import COLOUR, GREY
 
 _SHARED = 3  # equal patches that do not come about by chance

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from n2n_ablate.components import OPTIONAL, declared
-from n2n_ablate.deadline import OverdueError
+from n2n_ablate.components.timeout import OverdueError
 from n2n_ablate.errors import FOREIGN, PluginError
 from n2n_ablate.registry.conformance import source_line
 from n2n_ablate.registry.discovery import broken

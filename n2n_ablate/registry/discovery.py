@@ -14,8 +14,8 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
-from n2n_ablate import hookspecs
 from n2n_ablate.errors import PluginError, printable
+from n2n_ablate.registry import hookspecs
 
 LOCAL_FOLDER = "plugins"
 LOCAL_ROAD, GIVEN_ROAD = f"./{LOCAL_FOLDER}", "--plugins-dir"

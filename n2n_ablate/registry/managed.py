@@ -8,8 +8,8 @@ import re
 
 import pluggy
 
-from n2n_ablate import hookspecs
 from n2n_ablate.errors import PluginError, nearest
+from n2n_ablate.registry import hookspecs
 from n2n_ablate.registry.conformance import never_runs
 
 _DEF = re.compile(r"\s*(async\s+)?def\s")

@@ -9,11 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from n2n_ablate import hookspecs, shared, space
-from n2n_ablate.components import KINDS
+from n2n_ablate.components import KINDS, torch_state
+from n2n_ablate.components.parameters import Component, Parameter
+from n2n_ablate.components.parameters import build as build_component
+from n2n_ablate.components.parameters import parameters as parameters_of
+from n2n_ablate.components.spec import Part
 from n2n_ablate.errors import FOREIGN, AblateError, PluginError, UnknownComponentError, nearest
-from n2n_ablate.part import Part
-from n2n_ablate.registry import discovery
+from n2n_ablate.registry import discovery, hookspecs
 from n2n_ablate.registry.conformance import require_methods, source_line
 from n2n_ablate.registry.discovery import Broken, Origin
 from n2n_ablate.registry.managed import managed
@@ -37,9 +39,9 @@ class Entry:
         return lines[0] if lines else ""
 
     @cached_property  # every fit asks for them, and reading annotations is slow
-    def parameters(self) -> tuple[space.Parameter, ...]:
+    def parameters(self) -> tuple[Parameter, ...]:
         """The component's parameters, in order."""
-        return space.parameters(self.factory)
+        return parameters_of(self.factory)
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,11 +142,11 @@ class Registry:
         entry = self.get(kind, name)
         owner = f"{kind} '{name}'"
         try:
-            with shared.kept() as changed:
-                made = space.build(entry.factory, self._made(entry, given, owner), owner)
+            with torch_state.kept() as changed:
+                made = build_component(entry.factory, self._made(entry, given, owner), owner)
             if changed:
                 place = source_line(entry.factory, entry.origin)
-                msg = f"{owner} {shared.changes(changed)}, when it is made ({place})"
+                msg = f"{owner} {torch_state.changes(changed)}, when it is made ({place})"
                 raise PluginError(msg)
             require_methods(kind, made, owner, entry.origin)
             return made
@@ -176,13 +178,13 @@ class Registry:
         msg = f"{item!r} is a parameter's default, but no plugin registers its class as a {kind}"
         raise PluginError(msg)
 
-    def data(self, parameter: space.Parameter, value: Any) -> Any:
+    def data(self, parameter: Parameter, value: Any) -> Any:
         """Return a parameter's value with components as parts.
 
         Raises:
             PluginError: See `part`.
         """
-        if not isinstance(parameter.domain, space.Component):
+        if not isinstance(parameter.domain, Component):
             return value
         inner = parameter.domain.kind
         if parameter.many:
@@ -193,7 +195,7 @@ class Registry:
         """Make the components among the parameters; the others stay as they are."""
         values = dict(given)
         for parameter in entry.parameters:
-            if parameter.name in values and isinstance(parameter.domain, space.Component):
+            if parameter.name in values and isinstance(parameter.domain, Component):
                 value = parameter.checked(values[parameter.name], owner)
                 items = value if parameter.many else (value,)
                 made = tuple(self._component(parameter.domain.kind, item, owner) for item in items)
@@ -239,11 +241,11 @@ def _loaded(
     load: Callable[[], object], origin: Origin, into: list[Entry]
 ) -> tuple[object, tuple[str, ...]]:
     """Load a plugin and gather its components; return it and the life-cycle hooks that it implements."""
-    with shared.kept() as changed:
+    with torch_state.kept() as changed:
         plugin = load()
         hooks = _collect(plugin, origin, into)
     if changed:
-        msg = f"{shared.changes(changed)}, when it is loaded"
+        msg = f"{torch_state.changes(changed)}, when it is loaded"
         raise PluginError(msg)
     return plugin, hooks
 
@@ -268,9 +270,9 @@ def _checked(kind: str, name: object, factory: Callable[..., Any], origin: Origi
     if not callable(factory):
         msg = f"{kind} '{name}' must be registered with a class or function, got {factory!r}"
         raise PluginError(msg)
-    for parameter in space.parameters(factory):
+    for parameter in parameters_of(factory):
         domain = parameter.domain
-        if isinstance(domain, space.Component) and domain.kind not in KINDS:
+        if isinstance(domain, Component) and domain.kind not in KINDS:
             msg = (
                 f"parameter '{parameter.name}' of {kind} '{name}' is a component of the kind "
                 f"'{domain.kind}', which there is not. {nearest(domain.kind, KINDS)}"

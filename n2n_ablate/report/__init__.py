@@ -1,1 +1,1 @@
-"""The report of a study: one model, written as a page, as text, as tables for a paper, as rows."""
+"""Results for people: tables on the screen, pages, tables for a paper, rows, figures."""

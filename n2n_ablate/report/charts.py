@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from n2n_ablate import stats
-from n2n_ablate.pictures.colours import of_trials
+from n2n_ablate.analysis import Line, TrialResult
+from n2n_ablate.analysis.answer import shown
+from n2n_ablate.analysis.compare import gaps
+from n2n_ablate.analysis.curves import image_curves
+from n2n_ablate.report.figures.colours import of_trials
 from n2n_ablate.report.model import Report, arms
 from n2n_ablate.report.svg import plain
-from n2n_ablate.results import Line, TrialResult
-from n2n_ablate.results.answer import shown
-from n2n_ablate.results.compare import gaps
-from n2n_ablate.results.curves import image_curves
 from n2n_ablate.study import BASELINE
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from n2n_ablate.analysis.answer import rests_on, scope
 from n2n_ablate.report import words
 from n2n_ablate.report.model import Report, Section
-from n2n_ablate.results.answer import rests_on, scope
 
 _SIGNS = {
     "\\": r"\textbackslash{}",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from n2n_ablate import stats
-from n2n_ablate.results import Line, StudyResult
-from n2n_ablate.results.answer import CONFIRMED_BEFORE
-from n2n_ablate.results.compare import ONE_LOOK, Comparison
-from n2n_ablate.results.confirmed import Pair
-from n2n_ablate.results.effects import EffectLine
-from n2n_ablate.results.settling import how_to_settle
-from n2n_ablate.results.uneven import told_uneven
+from n2n_ablate.analysis import Line, StudyResult
+from n2n_ablate.analysis.answer import CONFIRMED_BEFORE
+from n2n_ablate.analysis.compare import ONE_LOOK, Comparison
+from n2n_ablate.analysis.confirmed import Pair
+from n2n_ablate.analysis.effects import EffectLine
+from n2n_ablate.analysis.settling import how_to_settle
+from n2n_ablate.analysis.uneven import told_uneven
 
 
 def of_trials(result: StudyResult, lines: Sequence[Line], condition: str) -> list[str]:

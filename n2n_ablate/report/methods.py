@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from n2n_ablate import stats
-from n2n_ablate.journal.reopen import Reopened
-from n2n_ablate.results import StudyResult
-from n2n_ablate.results.answer import baseline_name
-from n2n_ablate.results.header import Header
+from n2n_ablate.analysis import StudyResult
+from n2n_ablate.analysis.answer import baseline_name
+from n2n_ablate.analysis.header import Header
+from n2n_ablate.storage.reopen import Reopened
 from n2n_ablate.study import Plan
 
 _DESIGN = {

@@ -6,22 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from n2n_ablate import stats
+from n2n_ablate.analysis import Line, StudyResult, TrialResult, answer
+from n2n_ablate.analysis.compare import Comparison, compare
+from n2n_ablate.analysis.confirmed import Pair, pairs, search_best, unconfirmed
+from n2n_ablate.analysis.diagnoses import Diagnoses, points
+from n2n_ablate.analysis.effects import EffectLine, effects
+from n2n_ablate.analysis.guide import loss_as_guide
+from n2n_ablate.analysis.header import Header
+from n2n_ablate.analysis.names import label
+from n2n_ablate.analysis.uneven import uneven
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics.relation import LossAlone, Relation, relations
 from n2n_ablate.errors import AblateError
-from n2n_ablate.journal.gallery import Gallery
-from n2n_ablate.journal.reopen import Reopened
 from n2n_ablate.registry import Registry
 from n2n_ablate.report import legends, methods
-from n2n_ablate.results import Line, StudyResult, TrialResult, answer
-from n2n_ablate.results.compare import Comparison, compare
-from n2n_ablate.results.confirmed import Pair, pairs, search_best, unconfirmed
-from n2n_ablate.results.diagnoses import Diagnoses, points
-from n2n_ablate.results.effects import EffectLine, effects
-from n2n_ablate.results.guide import loss_as_guide
-from n2n_ablate.results.header import Header
-from n2n_ablate.results.names import label
-from n2n_ablate.results.uneven import uneven
+from n2n_ablate.storage.recovered_images import Gallery
+from n2n_ablate.storage.reopen import Reopened
 from n2n_ablate.study import Condition
 
 

@@ -10,18 +10,18 @@ import jinja2
 from markupsafe import Markup
 
 from n2n_ablate import __version__
+from n2n_ablate.analysis.diagnoses import finals, points
+from n2n_ablate.components.spec import Part
 from n2n_ablate.errors import AblateError
-from n2n_ablate.part import Part
-from n2n_ablate.pictures import diagnostics as diagnostic_figures
-from n2n_ablate.pictures.sampler import sampler_picture
 from n2n_ablate.registry import Registry
 from n2n_ablate.report import charts, panels, responses, words
+from n2n_ablate.report.figures import diagnostics as diagnostic_figures
+from n2n_ablate.report.figures.sampler import sampler_picture
+from n2n_ablate.report.file_names import slugs
 from n2n_ablate.report.model import Report, Section, arms, left_out
 from n2n_ablate.report.svg import data_png, inline
-from n2n_ablate.results.diagnoses import finals, points
 from n2n_ablate.stats.response import Response
 from n2n_ablate.stats.surface import Surface
-from n2n_ablate.tracking.record import slugs
 
 _CURVES, _SAMPLERS = 6, 4
 _WIDTH = 3.0  # of a panel with a legend beside it, in inches

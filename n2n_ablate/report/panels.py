@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from PIL.Image import Image
 
-from n2n_ablate.journal.gallery import Gallery
-from n2n_ablate.pictures import figures
-from n2n_ablate.pictures.figures import LARGEST_ERROR
+from n2n_ablate.analysis import StudyResult, TrialResult
+from n2n_ablate.analysis.header import Header
+from n2n_ablate.report.figures import figures
+from n2n_ablate.report.figures.figures import LARGEST_ERROR
 from n2n_ablate.report.model import Report, Section, arms, left_out
 from n2n_ablate.report.svg import data_png
-from n2n_ablate.results import StudyResult, TrialResult
-from n2n_ablate.results.header import Header
+from n2n_ablate.storage.recovered_images import Gallery
 
 _ARMS, _SIDE = 4, 256
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from n2n_ablate import stats
-from n2n_ablate.part import Value
-from n2n_ablate.pictures.colours import PALETTE
+from n2n_ablate.analysis import Line, StudyResult
+from n2n_ablate.components.parameters import Range
+from n2n_ablate.components.spec import Value
 from n2n_ablate.report.charts import GREY, OF_VERDICT, SIZE, panel
+from n2n_ablate.report.figures.colours import PALETTE
 from n2n_ablate.report.svg import plain
-from n2n_ablate.results import Line, StudyResult
-from n2n_ablate.space import Range
 from n2n_ablate.stats.response import Response
 from n2n_ablate.stats.surface import Surface
 from n2n_ablate.study import BASELINE, Plan

@@ -6,16 +6,16 @@ import math
 from collections.abc import Sequence
 
 from n2n_ablate import stats
+from n2n_ablate.analysis import Line, StudyResult
+from n2n_ablate.analysis.answer import shown, signed
+from n2n_ablate.analysis.compare import Comparison, told_crossing
+from n2n_ablate.analysis.confirmed import Pair, told_shrinkage
+from n2n_ablate.analysis.effects import EffectLine
+from n2n_ablate.analysis.names import label
+from n2n_ablate.analysis.uneven import uneven
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics import words as diagnosed
 from n2n_ablate.report.model import Section
-from n2n_ablate.results import Line, StudyResult
-from n2n_ablate.results.answer import shown, signed
-from n2n_ablate.results.compare import Comparison, told_crossing
-from n2n_ablate.results.confirmed import Pair, told_shrinkage
-from n2n_ablate.results.effects import EffectLine
-from n2n_ablate.results.names import label
-from n2n_ablate.results.uneven import uneven
 from n2n_ablate.study import BASELINE
 
 MARKS = {"better": "▲", "worse": "▼", "equivalent": "≈", stats.UNDECIDED: "?"}

@@ -7,16 +7,16 @@ import io
 import json
 from collections.abc import Sequence
 
+from n2n_ablate.analysis import export
 from n2n_ablate.errors import StudyError
-from n2n_ablate.journal.gallery import gallery
-from n2n_ablate.journal.reopen import Reopened
 from n2n_ablate.registry import Registry
 from n2n_ablate.report.latex import latex
 from n2n_ablate.report.markdown import markdown
 from n2n_ablate.report.model import build
 from n2n_ablate.report.page import page
-from n2n_ablate.results import export
-from n2n_ablate.tracking.trial_files import fit_rows
+from n2n_ablate.report.trial_files import fit_rows
+from n2n_ablate.storage.recovered_images import gallery
+from n2n_ablate.storage.reopen import Reopened
 
 FORMATS = ("html", "md", "latex", "csv", "json")
 

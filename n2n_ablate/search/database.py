@@ -13,9 +13,8 @@ import sqlalchemy
 from optuna.storages import RDBStorage
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-from n2n_ablate.errors import BusyError, StoreError
-from n2n_ablate.escape import unsigned
-from n2n_ablate.output import Output, this_process
+from n2n_ablate.errors import BusyError, StoreError, unsigned
+from n2n_ablate.storage.output import Output, this_process
 
 _PATIENCE = 60.0  # seconds that a database may be away while a study runs
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 3.0

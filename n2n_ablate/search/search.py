@@ -17,11 +17,11 @@ from optuna.distributions import (
 )
 from optuna.trial import TrialState
 
-from n2n_ablate.output import Output
-from n2n_ablate.part import Value
+from n2n_ablate.components.parameters import Choice, Domain
+from n2n_ablate.components.spec import Value
 from n2n_ablate.search.database import SearchDatabase
 from n2n_ablate.search.strategies import BESIDE, strategy
-from n2n_ablate.space import Choice, Domain
+from n2n_ablate.storage.output import Output
 from n2n_ablate.study import Plan
 
 _DECLARED, _SKIPPED = "declared", "skipped"

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from n2n_ablate.components.recipe import Recipe
+from n2n_ablate.components.spec import Part, Value, toml
 from n2n_ablate.errors import AblateError, StudyError, nearest
-from n2n_ablate.part import Part, Value, toml
-from n2n_ablate.recipe import Recipe
 from n2n_ablate.registry import Registry
 from n2n_ablate.study import limits
 from n2n_ablate.study.model import Factor, Level, Study, Trial, named

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from n2n_ablate.part import Part, Value, written
-from n2n_ablate.recipe import Recipe
-from n2n_ablate.space import Domain
+from n2n_ablate.components.parameters import Domain
+from n2n_ablate.components.recipe import Recipe
+from n2n_ablate.components.spec import Part, Value, written
 
 BASELINE = "baseline"
 DESIGNS = ("search", "factorial", "grid", "one-at-a-time", "leave-one-out")

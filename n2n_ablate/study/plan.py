@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from n2n_ablate.components.parameters import Domain
+from n2n_ablate.components.recipe import canonical, resolved
+from n2n_ablate.components.spec import Part, Value
 from n2n_ablate.errors import AblateError, StudyError, nearest
-from n2n_ablate.part import Part, Value
-from n2n_ablate.recipe import canonical, resolved
 from n2n_ablate.registry import Registry
-from n2n_ablate.space import Domain
 from n2n_ablate.study import limits
 from n2n_ablate.study.designs import Effect, changed, declare, place
 from n2n_ablate.study.held_out import check_confirm, to_confirm

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from n2n_ablate.components.parameters import Component, Domain, Parameter, Range
+from n2n_ablate.components.spec import Part, Scalar
 from n2n_ablate.errors import StudyError, nearest
-from n2n_ablate.part import Part, Scalar
 from n2n_ablate.registry import Registry
-from n2n_ablate.space import Component, Domain, Parameter, Range
 from n2n_ablate.study.model import Factor, Study, Trial
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from n2n_ablate.components import RECIPE_KINDS
+from n2n_ablate.components.parameters import Choice, Domain, Range
+from n2n_ablate.components.recipe import Recipe, missing_kinds
+from n2n_ablate.components.spec import Part, Scalar, Value, read_value
 from n2n_ablate.errors import ParameterError, StudyError
-from n2n_ablate.part import Part, Scalar, Value, read_value
-from n2n_ablate.recipe import Recipe, missing_kinds
-from n2n_ablate.space import Choice, Domain, Range
 from n2n_ablate.study import limits
 from n2n_ablate.study.model import (
     DESIGNS,

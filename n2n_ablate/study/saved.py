@@ -7,8 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from n2n_ablate.part import Part, Value, plain, read_value
-from n2n_ablate.recipe import Recipe
+from n2n_ablate.components.recipe import Recipe
+from n2n_ablate.components.spec import Part, Value, plain, read_value
 from n2n_ablate.study.designs import Effect
 from n2n_ablate.study.model import Condition, Confirm, Profile, Trial
 from n2n_ablate.study.plan import Plan

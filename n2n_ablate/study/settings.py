@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from n2n_ablate.components import RECIPE_KINDS
+from n2n_ablate.components.spec import Part, Scalar, Value, read_value
 from n2n_ablate.errors import StudyError, nearest
-from n2n_ablate.part import Part, Scalar, Value, read_value
 from n2n_ablate.study import limits
 from n2n_ablate.study.model import Factor, Level, Study
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from n2n_ablate import shared
+from n2n_ablate.components import torch_state
 from n2n_ablate.errors import FOREIGN
 from n2n_ablate.testing.backbones import BackboneContract
 from n2n_ablate.testing.contract import Contract
@@ -73,7 +73,7 @@ def broken_promise(case: type[Contract], promise: Promise) -> Broken | None:
     """
     component = getattr(case, case.kind)
     try:
-        with shared.kept():  # so that one promise does not decide over the next
+        with torch_state.kept():  # so that one promise does not decide over the next
             getattr(case(), promise.name)()
     except NotTried:
         raise

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 import numpy as np
 import torch
 
-from n2n_ablate import shared
+from n2n_ablate.components import torch_state
 from n2n_ablate.testing.promise import alike
 
 GENERATORS = ("torch", "numpy", "Python")
@@ -69,10 +69,10 @@ def changed_for_all(work: Callable[[], object]) -> str:
     Returns:
         The end of a sentence that starts with the component: `it changes ...`.
     """
-    with shared.kept(), global_seeds(987_654_321, *GENERATORS):  # a seed that nobody would set
-        shared.reset()
+    with torch_state.kept(), global_seeds(987_654_321, *GENERATORS):  # a seed that nobody would set
+        torch_state.reset()
         before = _states()
-        with shared.kept() as changed:
+        with torch_state.kept() as changed:
             work()
         touched = [name for name, own in _states().items() if own != before[name]]
         # Whoever uses the numbers of one advances it too, and breaks another promise.

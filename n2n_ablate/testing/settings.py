@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+from n2n_ablate.components.parameters import Choice, Parameter, Range, parameters
+from n2n_ablate.components.spec import Scalar
 from n2n_ablate.errors import ParameterError
-from n2n_ablate.part import Scalar
-from n2n_ablate.space import Choice, Parameter, Range, parameters
 
 
 def settings_of(factory: Callable[..., Any]) -> Iterator[dict[str, Any]]:

@@ -7,8 +7,7 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from n2n_ablate.errors import StoreError
-from n2n_ablate.escape import unsigned
+from n2n_ablate.errors import StoreError, unsigned
 
 DATABASE = "mlflow.db"
 _PATIENCE = 10  # seconds until a database server has to answer

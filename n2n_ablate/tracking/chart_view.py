@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from n2n_ablate.report.file_names import slugs
 from n2n_ablate.study import Plan
 from n2n_ablate.tracking import record
 from n2n_ablate.tracking.known import PLAN
@@ -84,7 +85,7 @@ def _sections(plan: Plan, images: Sequence[str]) -> Iterator[tuple[str, list[Car
             [_scatter(name, f"psnr{suffix}", kind="METRIC") for name in figures]
             + [_bar(name) for name in figures],
         )
-    names = list(record.slugs(images).values())[:_MOST_IMAGES]
+    names = list(slugs(images).values())[:_MOST_IMAGES]
     for label, suffix in suffixes.items() if names else ():
         title = "Each image" if len(suffixes) == 1 else f"Each image: {label}"
         yield title, [_line(f"psnr{suffix}.{name}") for name in names]

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from n2n_ablate.errors import AwayError, StoreError
-from n2n_ablate.escape import unsigned
+from n2n_ablate.errors import AwayError, StoreError, unsigned
 from n2n_ablate.tracking.address import check_address, database_file
 
 if TYPE_CHECKING:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from n2n_ablate import stats
-from n2n_ablate.bench import Subject
+from n2n_ablate.analysis import StudyResult, TrialResult, answer
+from n2n_ablate.analysis.curves import image_curves
+from n2n_ablate.components.recipe import canonical
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics.words import flat
-from n2n_ablate.recipe import canonical
-from n2n_ablate.results import StudyResult, TrialResult, answer
-from n2n_ablate.results.curves import image_curves
+from n2n_ablate.engine.paired_data import Subject
+from n2n_ablate.report.file_names import slugs
 from n2n_ablate.study import Plan, Trial
 
 
@@ -34,19 +34,6 @@ class Value:
     step: int
     value: float
     progress: float = 1.0
-
-
-def slugs(names: Iterable[str]) -> dict[str, str]:
-    """Return a form of every name that files and metrics may have; different for different names."""
-    found: dict[str, str] = {}
-    for name in names:
-        plain = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:100] or "unnamed"
-        taken, slug, count = set(found.values()), plain, 1
-        while slug in taken:
-            count += 1
-            slug = f"{plain}-{count}"
-        found[name] = slug
-    return found
 
 
 def suffixes(plan: Plan) -> dict[str, str]:

@@ -8,16 +8,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from n2n_ablate.bench import Subject
+from n2n_ablate.analysis import StudyResult, TrialResult
+from n2n_ablate.analysis.diagnoses import ByCondition, Diagnoses
+from n2n_ablate.components.spec import Part
+from n2n_ablate.engine.paired_data import Subject
 from n2n_ablate.errors import AblateError
-from n2n_ablate.output import Output
-from n2n_ablate.part import Part
 from n2n_ablate.registry import Registry
-from n2n_ablate.results import StudyResult, TrialResult
-from n2n_ablate.results.diagnoses import ByCondition, Diagnoses
-from n2n_ablate.store import FitStore
+from n2n_ablate.report import trial_files
+from n2n_ablate.storage.fit_store import FitStore
+from n2n_ablate.storage.output import Output
 from n2n_ablate.study import BASELINE, Plan
-from n2n_ablate.tracking import trial_files
 from n2n_ablate.tracking.store import MlflowStore
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-    from n2n_ablate.output import Output
+    from n2n_ablate.storage.output import Output
     from n2n_ablate.tracking.record import Value
 
 NOTE = "mlflow.note.content"

@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from n2n_ablate.bench import Subject
-from n2n_ablate.errors import AwayError
-from n2n_ablate.escape import unsigned
-from n2n_ablate.hookspecs import hookimpl
-from n2n_ablate.journal.contents import Command
-from n2n_ablate.journal.invocation import Invocation
-from n2n_ablate.journal.over import Over
-from n2n_ablate.output import Output
+from n2n_ablate.analysis import StudyResult, TrialResult
+from n2n_ablate.engine.paired_data import Subject
+from n2n_ablate.errors import AwayError, unsigned
 from n2n_ablate.registry import Registry
-from n2n_ablate.results import StudyResult, TrialResult
+from n2n_ablate.registry.hookspecs import hookimpl
+from n2n_ablate.report import trial_files
+from n2n_ablate.storage.ended_runs import Over
+from n2n_ablate.storage.invocation import Invocation
+from n2n_ablate.storage.journal import Command
+from n2n_ablate.storage.output import Output
 from n2n_ablate.study import BASELINE, Plan
-from n2n_ablate.tracking import record, trial_files
+from n2n_ablate.tracking import record
 from n2n_ablate.tracking.address import VIEW_TAG, tracking_uri
 from n2n_ablate.tracking.chart_view import chart_view
 from n2n_ablate.tracking.known import FITS, OUTCOME, PICTURES, TRIAL, Kept, Known, look

@@ -8,13 +8,13 @@ import sys
 import pytest
 from rich.console import Console
 
-from n2n_ablate.journal import reopen
-from n2n_ablate.output import Output
 from n2n_ablate.registry import Registry
+from n2n_ablate.report.screen.console import Silent
 from n2n_ablate.report.write import written
-from n2n_ablate.running.race import Race
-from n2n_ablate.screen.console import Silent
-from n2n_ablate.session import Request, open_runner, open_session
+from n2n_ablate.runner.interim import Race
+from n2n_ablate.runner.session import Request, open_runner, open_session
+from n2n_ablate.storage import reopen
+from n2n_ablate.storage.output import Output
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [

@@ -14,7 +14,7 @@ from pathlib import Path
 import program
 import pytest
 
-from n2n_ablate.session import Request, open_session
+from n2n_ablate.runner.session import Request, open_session
 
 ROOT = Path(__file__).resolve().parents[2]
 MINIMUM = ("torch", "numpy", "scipy", "safetensors", "filelock", "pluggy", "typer", "rich")

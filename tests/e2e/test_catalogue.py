@@ -6,9 +6,9 @@ import math
 import pytest
 from program import here
 
-from n2n_ablate.output import Output
-from n2n_ablate.recipe import RECIPE_KINDS
-from n2n_ablate.store import FitStore
+from n2n_ablate.components.recipe import RECIPE_KINDS
+from n2n_ablate.storage.fit_store import FitStore
+from n2n_ablate.storage.output import Output
 
 BASE = {
     "sampler": '"diagonal"',

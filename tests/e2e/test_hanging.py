@@ -22,7 +22,7 @@ def register_samplers(register):
     register("hangs", Hangs)
 '''
 LINES = (9, 10)  # of the loop
-QUICK = "from n2n_ablate import cli, deadline; deadline.LIMIT = 2.0; cli.main()"
+QUICK = "from n2n_ablate import cli; from n2n_ablate.components import timeout; timeout.LIMIT = 2.0; cli.main()"
 COMMANDS = {
     "study": ("study", "samplers", "--set", "sampler=hangs", "--tracking", "none"),
     "diagnose": ("diagnose", "hangs"),

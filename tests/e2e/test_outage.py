@@ -17,11 +17,11 @@ import torch
 from program import command, here, run
 
 from n2n_ablate.images import write
-from n2n_ablate.output import Output
-from n2n_ablate.running import background
-from n2n_ablate.running.trainer import Trainer
-from n2n_ablate.screen.console import Silent
+from n2n_ablate.report.screen.console import Silent
+from n2n_ablate.runner import background
+from n2n_ablate.runner.trainer import Trainer
 from n2n_ablate.search import database as search_database
+from n2n_ablate.storage.output import Output
 from n2n_ablate.tracking.store import MlflowStore
 from n2n_ablate.tracking.tracker import MlflowTracker
 
@@ -189,7 +189,7 @@ def wait_for(condition):
 
 def impatient(*words):
     """A process of its own, or its thread would go on beside what comes later."""
-    code = "from n2n_ablate.running import background; background._PATIENCE = 1.0; "
+    code = "from n2n_ablate.runner import background; background._PATIENCE = 1.0; "
     return [sys.executable, "-c", f"{code}from n2n_ablate.cli import main; main()", *words]
 
 

@@ -7,7 +7,7 @@ import torch
 from program import here
 
 from n2n_ablate.images import write
-from n2n_ablate.session import Request, open_session
+from n2n_ablate.runner.session import Request, open_session
 
 SHARED = """
 design = "one-at-a-time"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from program import run
 
-from n2n_ablate.execute.guard import followed, running
+from n2n_ablate.execute.process_reaper import followed, running
 
 pytestmark = [
     pytest.mark.timeout(300),
@@ -176,7 +176,7 @@ ON_RAY = ("--executor", "ray", "--tracking", "none")
 IMPATIENT = """
 from pathlib import Path
 from time import sleep
-from n2n_ablate.execute import pulse
+from n2n_ablate.execute import cluster_health as pulse
 pulse._AWAY = 3.0
 beats = pulse.Pulse.beats
 def held(self):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from program import here
 
-from n2n_ablate.journal import contents as journal
+from n2n_ablate.storage import journal
 
 
 @pytest.fixture

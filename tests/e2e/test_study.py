@@ -11,8 +11,8 @@ import pytest
 import torch
 from program import command, here, run
 
-from n2n_ablate.journal import contents as journal
-from n2n_ablate.output import Output, this_process
+from n2n_ablate.storage import journal
+from n2n_ablate.storage.output import Output, this_process
 
 ROW_PAIR = '''
 """Even rows against odd rows."""
@@ -134,7 +134,7 @@ def test_a_stop_keeps_what_is_finished_and_says_how_to_go_on(tiny, tmp_path, way
 
 
 def test_a_second_run_of_the_same_study_is_refused(tiny, tmp_path):
-    from n2n_ablate.session import Request, open_session
+    from n2n_ablate.runner.session import Request, open_session
 
     name = open_session(Request(study=str(tiny))).lock_name
     with Output(tmp_path / "mlruns").lock(name, "unused"):

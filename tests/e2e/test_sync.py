@@ -16,13 +16,13 @@ from program import command, here
 
 from n2n_ablate.errors import StoreError
 from n2n_ablate.images import write
-from n2n_ablate.journal import reopen
-from n2n_ablate.output import Output, this_process
 from n2n_ablate.registry import Registry
-from n2n_ablate.sync import sync
+from n2n_ablate.storage import reopen
+from n2n_ablate.storage.output import Output, this_process
 from n2n_ablate.tracking import store as mlflow_store
 from n2n_ablate.tracking.address import database_file, tracking_uri
 from n2n_ablate.tracking.store import MlflowStore
+from n2n_ablate.tracking.sync import sync
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's imports warn about their own imports
 

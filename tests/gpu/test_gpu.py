@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 import torch
 
-from n2n_ablate import fit, study
-from n2n_ablate.bench import Bench
-from n2n_ablate.fit import memory, replay
-from n2n_ablate.fit import train as train_module
-from n2n_ablate.fit.device import arithmetic
-from n2n_ablate.fit.pool import fit_all
-from n2n_ablate.fit.train import train
+from n2n_ablate import engine, study
+from n2n_ablate.engine import memory, replay
+from n2n_ablate.engine import train as train_module
+from n2n_ablate.engine.device import arithmetic
+from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine.pool import fit_all
+from n2n_ablate.engine.train import train
 
 pytestmark = pytest.mark.gpu
 
 
 def bench_on(registry, precision, *settings, images=("builtin:astronaut", "builtin:chelsea")):
-    machine = fit.machine("cuda", precision)
+    machine = engine.machine("cuda", precision)
     planned = study.plan(
         study.read(study.shipped()["samplers"]),
         registry,
@@ -44,7 +44,7 @@ def test_a_gpu_gives_the_psnr_of_the_cpu(registry, precision):
     bench = bench_on(registry, precision)
     fits = bench.fits(bench.plan.baseline.recipe)
     here = results(fits, bench.machine)
-    there = results(fits, fit.machine("cpu", "fp32"))
+    there = results(fits, engine.machine("cpu", "fp32"))
     for key, result in here.items():
         assert not result.failure
         assert abs(result.figures["psnr"] - there[key].figures["psnr"]) < 0.1

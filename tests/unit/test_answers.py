@@ -6,11 +6,11 @@ import pytest
 import small
 from small import BASE, HIGH, LOW, NAN, TEXT, header, made, sentence, trial
 
-from n2n_ablate.results import StudyResult, answer
-from n2n_ablate.results.best import choose
-from n2n_ablate.results.compare import compare, sentences
-from n2n_ablate.results.confirmed import search_best
-from n2n_ablate.results.export import to_json
+from n2n_ablate.analysis import StudyResult, answer
+from n2n_ablate.analysis.best import choose
+from n2n_ablate.analysis.compare import compare, sentences
+from n2n_ablate.analysis.confirmed import search_best
+from n2n_ablate.analysis.export import to_json
 from n2n_ablate.study import Trial, confirmation
 
 

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from n2n_ablate.errors import AwayError
-from n2n_ablate.running import background
-from n2n_ablate.running.background import Background
+from n2n_ablate.runner import background
+from n2n_ablate.runner.background import Background
 
 
 class Store:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from n2n_ablate import fit, hookimpl
-from n2n_ablate.bench import Bench
+from n2n_ablate import engine, hookimpl
+from n2n_ablate.engine.paired_data import Bench
 from n2n_ablate.errors import PluginError
 from n2n_ablate.registry import Registry
 from n2n_ablate.study import plan, read
 
-MACHINE = fit.Machine("cpu", "fp32", 2, 1, "test")
+MACHINE = engine.Machine("cpu", "fp32", 2, 1, "test")
 DRAWN = []
 THREADS = []
 

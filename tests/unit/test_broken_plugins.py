@@ -6,7 +6,7 @@ import re
 import pytest
 from program import here, run
 
-from n2n_ablate import shared
+from n2n_ablate.components import torch_state
 from n2n_ablate.errors import PluginError
 from n2n_ablate.testing import child
 
@@ -125,8 +125,8 @@ def test_what_changes_a_setting_of_all_is_not_loaded_and_the_setting_stays(line,
     (broken,) = told["broken"]
     assert broken["where"] == "plugins/mine.py"
     assert broken["why"] == f"changes {name}, which all components share, when it is loaded"
-    with shared.kept() as changed:
-        shared.reset()
+    with torch_state.kept() as changed:
+        torch_state.reset()
     assert not changed
     needed = study(tmp_path, "--set", "sampler=mine")
     assert needed.returncode == 1

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from n2n_ablate import study as studies
+from n2n_ablate.analysis import Row, TrialResult
 from n2n_ablate.diagnostics import diagnose
-from n2n_ablate.fit import FitResult
-from n2n_ablate.results import Row, TrialResult
+from n2n_ablate.engine import FitResult
 from n2n_ablate.tracking import record
 from n2n_ablate.tracking.chart_view import chart_view
 from n2n_ablate_plugins.noises import Gaussian

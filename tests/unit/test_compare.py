@@ -10,18 +10,18 @@ import pytest
 from typer.testing import CliRunner
 
 from n2n_ablate import study
+from n2n_ablate.analysis import Row, StudyResult, TrialResult
+from n2n_ablate.analysis.answer import shown
+from n2n_ablate.analysis.best import choose, toml
+from n2n_ablate.analysis.compare import compare, sentences
+from n2n_ablate.analysis.names import meant
 from n2n_ablate.cli import app
-from n2n_ablate.denoising import choose_recipe
+from n2n_ablate.components.recipe import Recipe
+from n2n_ablate.components.spec import Part
+from n2n_ablate.engine import FitResult
 from n2n_ablate.errors import StoreError
-from n2n_ablate.fit import FitResult
-from n2n_ablate.part import Part
-from n2n_ablate.recipe import Recipe
-from n2n_ablate.results import Row, StudyResult, TrialResult
-from n2n_ablate.results.answer import shown
-from n2n_ablate.results.best import choose, toml
-from n2n_ablate.results.compare import compare, sentences
-from n2n_ablate.results.names import meant
-from n2n_ablate.screen.console import summary
+from n2n_ablate.report.screen.console import summary
+from n2n_ablate.runner.denoising import choose_recipe
 from n2n_ablate.stats import t_critical
 from n2n_ablate.study import Trial
 

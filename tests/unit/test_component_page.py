@@ -7,7 +7,7 @@ import re
 import pytest
 from program import here
 
-from n2n_ablate.authoring import component_page
+from n2n_ablate.cli import component_page
 from n2n_ablate.components import KINDS
 from n2n_ablate.registry import Entry
 from n2n_ablate.registry.discovery import Origin

@@ -8,16 +8,16 @@ from pathlib import Path
 import drawn
 import pytest
 
+from n2n_ablate.analysis import answer, export
+from n2n_ablate.analysis.confirmed import Pair, told_shrinkage, unconfirmed
+from n2n_ablate.analysis.header import header_of
 from n2n_ablate.errors import ImageError, StudyError
 from n2n_ablate.images.held_out import require_different
-from n2n_ablate.journal import reopen
 from n2n_ablate.report.markdown import markdown
 from n2n_ablate.report.model import build
-from n2n_ablate.results import answer, export
-from n2n_ablate.results.confirmed import Pair, told_shrinkage, unconfirmed
-from n2n_ablate.results.header import header_of
-from n2n_ablate.screen import tables
+from n2n_ablate.report.screen import tables
 from n2n_ablate.stats import family_level, paired, t_critical
+from n2n_ablate.storage import reopen
 from n2n_ablate.study import chosen, confirmation, plan, read, shipped
 
 LABEL = "sigma 25"
@@ -442,11 +442,11 @@ def test_failures_of_a_confirmation_count(finished):
 
 @pytest.mark.filterwarnings("ignore")  # mlflow's imports warn about their own imports
 def test_runs_of_a_confirmation_have_that_role_and_are_written_once(home, registry):
-    from n2n_ablate.journal import contents as journal
-    from n2n_ablate.output import Output
-    from n2n_ablate.sync import sync
+    from n2n_ablate.storage import journal
+    from n2n_ablate.storage.output import Output
     from n2n_ablate.tracking.address import tracking_uri
     from n2n_ablate.tracking.store import MlflowStore
+    from n2n_ablate.tracking.sync import sync
 
     result = drawn.opened(trials=2).run()  # few: every run costs pictures and a database
     output = Output(Path("mlruns"))

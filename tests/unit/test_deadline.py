@@ -6,8 +6,8 @@ import traceback
 import pytest
 import torch
 
-from n2n_ablate import deadline
-from n2n_ablate.deadline import OverdueError, hangs, seconds_for, try_corner, within
+from n2n_ablate.components import timeout
+from n2n_ablate.components.timeout import OverdueError, hangs, seconds_for, try_corner, within
 
 
 @pytest.fixture
@@ -64,14 +64,14 @@ class Needs:
 def test_a_sampler_that_hangs_is_known_from_a_corner_and_one_that_fails_is_let_pass(
     gate, monkeypatch
 ):
-    monkeypatch.setattr(deadline, "LIMIT", 0.1)
+    monkeypatch.setattr(timeout, "LIMIT", 0.1)
     image = torch.rand(1, 3, 96, 96)
     with pytest.raises(OverdueError):
         try_corner(Waits(gate), image, None)
-    monkeypatch.setattr(deadline, "LIMIT", 60.0)
+    monkeypatch.setattr(timeout, "LIMIT", 60.0)
     try_corner(Needs(), image, None)
 
 
 def test_large_images_have_more_time():
-    assert seconds_for(torch.zeros(1, 3, 4, 4)) == deadline.LIMIT
-    assert seconds_for(torch.zeros(1, 3, 96, 64)) == 6 * deadline.LIMIT
+    assert seconds_for(torch.zeros(1, 3, 4, 4)) == timeout.LIMIT
+    assert seconds_for(torch.zeros(1, 3, 96, 64)) == 6 * timeout.LIMIT

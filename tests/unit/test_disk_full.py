@@ -8,11 +8,11 @@ import pytest
 from program import here
 from rich.console import Console
 
+from n2n_ablate.analysis import answer
 from n2n_ablate.errors import StoreError
-from n2n_ablate.output import Output
-from n2n_ablate.results import answer
-from n2n_ablate.screen.console import Silent
-from n2n_ablate.session import Request, open_runner, open_session
+from n2n_ablate.report.screen.console import Silent
+from n2n_ablate.runner.session import Request, open_runner, open_session
+from n2n_ablate.storage.output import Output
 
 SIZE = 2 << 20
 

@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from n2n_ablate import fit, images, study, testing
-from n2n_ablate.authoring import scaffold, templates
+from n2n_ablate import engine, images, study, testing
 from n2n_ablate.components import KINDS, PROTOCOLS
-from n2n_ablate.denoising import choose_recipe, denoise
-from n2n_ablate.recipe import Part, Recipe
+from n2n_ablate.components.recipe import Part, Recipe
 from n2n_ablate.registry import Registry
+from n2n_ablate.runner.denoising import choose_recipe, denoise
+from n2n_ablate.testing import scaffold, templates
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -318,7 +318,7 @@ def test_all_kinds_work_together_in_the_engine(desk):
             "estimator": Part("mirrored"),
         }
     ).resolved(registry)
-    denoised = denoise(noisy, recipe, registry, fit.machine("cpu", "fp32")).image
+    denoised = denoise(noisy, recipe, registry, engine.machine("cpu", "fp32")).image
     assert denoised.shape == clean.pixels.shape
 
 

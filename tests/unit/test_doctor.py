@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from program import here, run
 
-from n2n_ablate import doctor
-from n2n_ablate.doctor import BROKEN, NOTE, OK, WARNING, host, remote, stores
-from n2n_ablate.output import Output
+from n2n_ablate.cli.doctor import host, remote, stores
+from n2n_ablate.cli.doctor.examination import examine
+from n2n_ablate.cli.doctor.finding import BROKEN, NOTE, OK, WARNING
+from n2n_ablate.storage.output import Output
 from n2n_ablate.tracking import address
 
 
@@ -25,7 +26,7 @@ def only(found, topic, state):
 
 
 def test_a_sound_machine_is_healthy_and_nothing_is_made(folder):
-    found = doctor.examine(Path("mlruns"))
+    found = examine(Path("mlruns"))
     assert BROKEN not in states(found)
     assert {item.topic for item in found} >= {
         *("n2n-ablate", "python", "packages", "device", "bf16", "plugins", "output", "disk"),
@@ -62,7 +63,7 @@ def test_a_missing_package_is_broken_or_a_note_by_what_needs_it(monkeypatch):
     monkeypatch.setattr(
         host.importlib.util, "find_spec", lambda name: None if name in gone else find(name)
     )
-    found = doctor.examine()
+    found = examine()
     assert only(found, "packages", BROKEN).advice == "pip install safetensors"
     assert "--tracking none" in only(found, "packages", NOTE).advice
     assert "device" not in {item.topic for item in found}  # what would import it is left out

@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 import torch
 
-from n2n_ablate import fit, hookimpl
-from n2n_ablate.bench import Bench
+from n2n_ablate import engine, hookimpl
+from n2n_ablate.engine import Largest, pool
+from n2n_ablate.engine.arrays import apart, together
+from n2n_ablate.engine.identity import Fingerprints
+from n2n_ablate.engine.paired_data import Bench
 from n2n_ablate.errors import AblateError, DeviceError, ExecutorError, StudyError
 from n2n_ablate.execute import Choice, Local, bundle, task
-from n2n_ablate.fit import Largest, pool
-from n2n_ablate.fit.parcel import apart, together
-from n2n_ablate.identity import Fingerprints
-from n2n_ablate.output import Output
 from n2n_ablate.registry import Registry
-from n2n_ablate.session import Request, open_runner, open_session
+from n2n_ablate.runner.session import Request, open_runner, open_session
+from n2n_ablate.storage.output import Output
 from n2n_ablate.study import plan, read
 
-EXACT = fit.Machine("cpu", "fp32", 2, 1, "test")
+EXACT = engine.Machine("cpu", "fp32", 2, 1, "test")
 MINE = '''
 """Even rows against odd rows."""
 
@@ -75,7 +75,7 @@ def test_a_worker_trains_the_same_fits_from_plain_data(tiny, registry):
     fits = baseline(tiny, registry)
     answer = task.train(*sent(fits, registry))
     theirs = {item.key: item for item in (task.unpacked(*parts) for parts in answer["results"])}
-    ours = list(fit.fit_all(fits, EXACT))
+    ours = list(engine.fit_all(fits, EXACT))
     assert len(ours) == len(theirs) == 2
     for result in ours:
         same(result, theirs[result.key])
@@ -114,7 +114,7 @@ def test_plugin_files_travel_as_content(tiny, folder):
             file.rename(file.with_suffix(".away"))
         answer = task.train(*parcel)
         theirs = [task.unpacked(*parts) for parts in answer["results"]]
-        for ours in fit.fit_all(fits, EXACT):
+        for ours in engine.fit_all(fits, EXACT):
             same(ours, next(item for item in theirs if item.key == ours.key))
         for file in files:
             file.with_suffix(".away").rename(file)
@@ -177,7 +177,7 @@ def test_a_fit_that_fails_arrives_with_its_reason():
     class Lost:
         key = "0" * 32
 
-    result = fit.failed(Lost(), "lost its worker, which died, 4 times")
+    result = engine.failed(Lost(), "lost its worker, which died, 4 times")
     back = task.unpacked(*task.packed(result))
     assert back.failure == result.failure
     assert back.passing
@@ -268,7 +268,7 @@ def test_what_is_known_of_memory_is_known_of_fits_of_that_form(tiny, registry):
     largest.learn(wide[0], 0.5)
     largest.learn(wide[1], 7)
     assert largest.of(wide[1]) == 1
-    assert [len(stack) for stack in fit.stacks_of([*small, *wide], 64, largest)] == [2, 1, 1]
+    assert [len(stack) for stack in engine.stacks_of([*small, *wide], 64, largest)] == [2, 1, 1]
 
 
 @pytest.mark.parametrize(

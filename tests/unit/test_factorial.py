@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from n2n_ablate.analysis import Row, StudyResult, TrialResult, answer, export
+from n2n_ablate.analysis.effects import effects
+from n2n_ablate.analysis.header import Header, Mark
 from n2n_ablate.cli import app
+from n2n_ablate.engine.fit import FitResult
 from n2n_ablate.errors import StudyError
-from n2n_ablate.fit.job import FitResult
-from n2n_ablate.results import Row, StudyResult, TrialResult, answer, export
-from n2n_ablate.results.effects import effects
-from n2n_ablate.results.header import Header, Mark
-from n2n_ablate.screen.effects import effects_table, legend
+from n2n_ablate.report.screen.effects import effects_table, legend
 from n2n_ablate.stats import effect, family_level, t_critical
 from n2n_ablate.study import plan, read, saved
 

@@ -7,13 +7,13 @@ import textwrap
 import pytest
 import torch
 
-from n2n_ablate import fit
-from n2n_ablate.bench import Bench
+from n2n_ablate import engine
+from n2n_ablate.engine.paired_data import Bench
 from n2n_ablate.errors import PluginError
 from n2n_ablate.registry import Registry
 from n2n_ablate.study import plan, read
 
-EXACT = fit.Machine("cpu", "fp32", 1, 1, "test")
+EXACT = engine.Machine("cpu", "fp32", 1, 1, "test")
 PLUGIN = '''\
 import torch
 from torch import nn
@@ -158,7 +158,7 @@ def bench(tiny, tmp_path, monkeypatch):
 
 
 def part(name):
-    from n2n_ablate.part import Part
+    from n2n_ablate.components.spec import Part
 
     return Part(name)
 
@@ -189,7 +189,7 @@ def test_a_noise_that_wants_a_gradient_is_measured_like_any_other(bench):
 def test_a_component_that_fails_later_is_named_in_the_result(bench):
     late = loss("(MSE if scene.progress < 0.5 else 1 / 0).mean((1, 2, 3))")
     made = checked(bench, "loss", late)
-    (result,) = fit.fit_all(made.fits(made.plan.baseline.recipe)[:1], EXACT)
+    (result,) = engine.fit_all(made.fits(made.plan.baseline.recipe)[:1], EXACT)
     assert result.failure.startswith("stopped: loss 'mine' raises ZeroDivisionError")
     assert result.failure.endswith("plugins/mine.py:11)")
 
@@ -204,7 +204,7 @@ def test_trying_changes_no_result(bench):
 
     def trained():
         torch.manual_seed(7)
-        return next(fit.fit_all(made.fits(recipe)[:1], EXACT)).figures
+        return next(engine.fit_all(made.fits(recipe)[:1], EXACT)).figures
 
     before, state = trained(), torch.get_rng_state()
     made.check(recipe)
@@ -213,6 +213,6 @@ def test_trying_changes_no_result(bench):
 
 
 def test_what_needs_more_than_a_corner_is_tried_on_the_whole_image(bench, monkeypatch):
-    monkeypatch.setattr(sys.modules["n2n_ablate.fit.try_out"], "CORNER", 8)
+    monkeypatch.setattr(sys.modules["n2n_ablate.engine.dry_run"], "CORNER", 8)
     body = backbone("nn.Conv2d(channels, channels, 9, padding=4, padding_mode='reflect')")
     checked(bench, "backbone", body)  # views of 4 x 4 pixels have nothing to reflect

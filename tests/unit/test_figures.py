@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from n2n_ablate.pictures import figures
-from n2n_ablate.pictures.figures import Curves, Sight
-from n2n_ablate.pictures.sampler import FIRST, anatomy, sampler_picture
+from n2n_ablate.report.figures import figures
+from n2n_ablate.report.figures.figures import Curves, Sight
+from n2n_ablate.report.figures.sampler import FIRST, anatomy, sampler_picture
 from n2n_ablate_plugins.noises import Gaussian, Poisson
 
 

@@ -10,22 +10,22 @@ import torch
 from torch import nn
 from torch.nn.functional import conv2d, leaky_relu, mse_loss
 
-from n2n_ablate import fit
-from n2n_ablate.bench import Bench
+from n2n_ablate import engine
+from n2n_ablate.engine import chain as chain_module
+from n2n_ablate.engine import networks
+from n2n_ablate.engine import pool as pool_module
+from n2n_ablate.engine import train as train_module
+from n2n_ablate.engine.curves import points_of
+from n2n_ablate.engine.networks import Networks
+from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine.pool import fit_all, stacks_of
+from n2n_ablate.engine.tiles import in_tiles
+from n2n_ablate.engine.train import train
+from n2n_ablate.engine.weights import Packing
 from n2n_ablate.errors import DeviceError
-from n2n_ablate.fit import chain as chain_module
-from n2n_ablate.fit import networks
-from n2n_ablate.fit import pool as pool_module
-from n2n_ablate.fit import train as train_module
-from n2n_ablate.fit.curves import points_of
-from n2n_ablate.fit.networks import Networks
-from n2n_ablate.fit.pool import fit_all, stacks_of
-from n2n_ablate.fit.tiles import in_tiles
-from n2n_ablate.fit.train import train
-from n2n_ablate.fit.weights import Packing
 from n2n_ablate.study import plan, read
 
-EXACT = fit.Machine("cpu", "fp32", 2, 1, "test")
+EXACT = engine.Machine("cpu", "fp32", 2, 1, "test")
 STACKED = dataclasses.replace(EXACT, stack=8)
 
 
@@ -447,13 +447,13 @@ def test_ctrl_c_between_the_first_fit_and_the_second_stops_the_training(bench, m
 )
 def test_a_device_that_is_not_there_is_named(device, precision, message):
     with pytest.raises(DeviceError, match=message):
-        fit.machine(device, precision)
+        engine.machine(device, precision)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_cuda_without_a_gpu_says_what_to_use():
     with pytest.raises(DeviceError, match="Use --device cpu"):
-        fit.machine("cuda")
+        engine.machine("cuda")
 
 
 def test_a_stack_too_large_for_the_memory_is_halved_once_and_for_all(bench, monkeypatch):

@@ -10,8 +10,8 @@ from PIL import ImageOps
 
 from n2n_ablate.errors import ImageError
 from n2n_ablate.images import Image, builtin, collect, to_pixels, write
+from n2n_ablate.images.fingerprints import _GREYS, alike, print_of
 from n2n_ablate.images.held_out import repeated, require_different
-from n2n_ablate.images.prints import _GREYS, alike, print_of
 
 EVERY = ("builtin", "builtin:grey")
 
@@ -200,7 +200,7 @@ def test_a_built_in_picture_is_found_in_a_file(tmp_path):
 
 
 def test_a_study_of_one_picture_twice_is_refused_before_anything_is_trained(folder, photo, tiny):
-    from n2n_ablate.session import Request, open_session
+    from n2n_ablate.runner.session import Request, open_session
 
     picture = Pillow.open(photo(folder / "one.png", size=48))
     save(picture.crop((0, 4, 40, 48)), folder / "two.png")

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from n2n_ablate import hookimpl, hookspecs
+from n2n_ablate import hookimpl
+from n2n_ablate.engine import Point
 from n2n_ablate.errors import StoreError
-from n2n_ablate.fit import Point
-from n2n_ablate.output import Output
-from n2n_ablate.registry import Registry
-from n2n_ablate.running import background
-from n2n_ablate.running.lifecycle import Audience
-from n2n_ablate.session import Request, open_runner, open_session
+from n2n_ablate.registry import Registry, hookspecs
+from n2n_ablate.runner import background
+from n2n_ablate.runner.dispatcher import Audience
+from n2n_ablate.runner.session import Request, open_runner, open_session
+from n2n_ablate.storage.output import Output
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "plugins" / "hooks.md"
 POINT = Point("a", 1, 2, {"psnr": 20.0})

@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
-from n2n_ablate import fit
-from n2n_ablate.bench import Bench
+from n2n_ablate import engine
+from n2n_ablate.engine import memory
+from n2n_ablate.engine.paired_data import Bench
 from n2n_ablate.errors import ImageError
-from n2n_ablate.fit import memory
 from n2n_ablate.study import plan, read
 
-MACHINE = fit.machine("cpu")
+MACHINE = engine.machine("cpu")
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def one(tiny, registry):
 
 @pytest.mark.parametrize("precision", ["fp32", "auto"])
 def test_what_a_large_fit_allocates_is_what_two_small_ones_foretell(one, precision):
-    machine = fit.machine("cpu", precision)
+    machine = engine.machine("cpu", precision)
     model = memory.memory_of(one, machine)
     seen = memory._peak(memory._tiled(one, 400), machine) + memory._FIXED
     assert seen == pytest.approx(model.of(400 * 400), rel=0.2)
@@ -31,12 +31,13 @@ def test_what_a_large_fit_allocates_is_what_two_small_ones_foretell(one, precisi
 
 GROWTH = """
 from pathlib import Path
-from n2n_ablate import fit, study
-from n2n_ablate.bench import Bench
-from n2n_ablate.fit import memory
+from n2n_ablate import study
+from n2n_ablate import engine
+from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine import memory
 from n2n_ablate.registry import Registry
 
-registry, machine = Registry(), fit.machine("cpu", "fp32")
+registry, machine = Registry(), engine.machine("cpu", "fp32")
 planned = study.plan(study.read(study.shipped()["center-weight"]), registry)
 one = Bench(planned, registry, machine).fits(planned.baseline.recipe)[0]
 model = memory.memory_of(one, machine)
@@ -47,7 +48,7 @@ def status(key):
 
 Path("/proc/self/clear_refs").write_text("5")  # forget the highest so far
 before = status("VmRSS")
-list(fit.fit_all([large], machine, points=1))
+list(engine.fit_all([large], machine, points=1))
 grown = status("VmHWM") - before
 print(grown / model.of(768 * 768))
 """

@@ -7,9 +7,10 @@ import pytest
 from answering import answering, speaking
 from program import here
 
-from n2n_ablate.doctor import BROKEN, OK, remote
+from n2n_ablate.cli.doctor import remote
+from n2n_ablate.cli.doctor.finding import BROKEN, OK
 from n2n_ablate.errors import AwayError, StoreError
-from n2n_ablate.output import Output
+from n2n_ablate.storage.output import Output
 from n2n_ablate.tracking.store import MlflowStore
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's imports warn about their own imports

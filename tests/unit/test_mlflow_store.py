@@ -6,9 +6,10 @@ import sqlite3
 
 import pytest
 
-from n2n_ablate.doctor import BROKEN, WARNING, stores
+from n2n_ablate.cli.doctor import stores
+from n2n_ablate.cli.doctor.finding import BROKEN, WARNING
 from n2n_ablate.errors import AwayError, StoreError
-from n2n_ablate.output import Output
+from n2n_ablate.storage.output import Output
 from n2n_ablate.tracking.address import chart_link, database_file, tracking_uri
 from n2n_ablate.tracking.store import MlflowStore
 

@@ -17,14 +17,14 @@ from PIL import Image as Pillow
 
 from n2n_ablate import hookimpl
 from n2n_ablate import study as studies
-from n2n_ablate.bench import Subject
-from n2n_ablate.fit import FitResult
+from n2n_ablate.analysis import Row, StudyResult, TrialResult
+from n2n_ablate.components.recipe import Recipe
+from n2n_ablate.engine import FitResult
+from n2n_ablate.engine.paired_data import Subject
 from n2n_ablate.images import Image
-from n2n_ablate.journal.invocation import Invocation
-from n2n_ablate.output import Output
-from n2n_ablate.recipe import Recipe
-from n2n_ablate.results import Row, StudyResult, TrialResult
-from n2n_ablate.running.lifecycle import Audience
+from n2n_ablate.runner.dispatcher import Audience
+from n2n_ablate.storage.invocation import Invocation
+from n2n_ablate.storage.output import Output
 from n2n_ablate.tracking.address import VIEW_TAG, database_file, tracking_uri
 from n2n_ablate.tracking.tracker import MlflowTracker
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from n2n_ablate.fit.networks import Networks
+from n2n_ablate.engine.networks import Networks
 from n2n_ablate.testing import picture
 from n2n_ablate_plugins.networks import DnCnn, UNet
 from n2n_ablate_plugins.zs_acl import ZsAcl

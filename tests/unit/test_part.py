@@ -6,12 +6,12 @@ from typing import Annotated
 import pytest
 
 from n2n_ablate import Component, Range, Sampler, hookimpl
+from n2n_ablate.components.parameters import Parameter, parameters
+from n2n_ablate.components.recipe import Recipe, canonical, resolved
+from n2n_ablate.components.spec import Part, read_value, written
+from n2n_ablate.engine.identity import Fingerprints
 from n2n_ablate.errors import ParameterError, PluginError, StudyError, UnknownComponentError
-from n2n_ablate.identity import Fingerprints
-from n2n_ablate.part import Part, read_value, written
-from n2n_ablate.recipe import Recipe, canonical, resolved
 from n2n_ablate.registry import Registry
-from n2n_ablate.space import Parameter, parameters
 from n2n_ablate.study import plan, read
 
 STRIPES = Part("schedule", {"samplers": (Part("stripe"), Part("stripe", {"axis": "rows"}))})

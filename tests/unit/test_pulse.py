@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 
 from n2n_ablate.errors import ExecutorError
-from n2n_ablate.execute import pulse
-from n2n_ablate.execute.guard import Guard, followed, running
-from n2n_ablate.execute.pulse import Pulse
+from n2n_ablate.execute import cluster_health as pulse
+from n2n_ablate.execute.cluster_health import Pulse
+from n2n_ablate.execute.process_reaper import Guard, followed, running
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 # A process in a group of its own, with a child, as Ray's workers are.
 FAMILY = "import os, subprocess, time; os.setpgid(0, 0); subprocess.Popen(['sleep', '100']); time.sleep(100)"
 OWNER = f"""
 import subprocess, sys, time
-from n2n_ablate.execute.guard import Guard
+from n2n_ablate.execute.process_reaper import Guard
 child = subprocess.Popen([sys.executable, "-c", {FAMILY!r}])
 guard = Guard()
 guard.watch([child.pid])

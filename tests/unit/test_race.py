@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from n2n_ablate.analysis import answer, export
+from n2n_ablate.analysis.best import choose
 from n2n_ablate.errors import StudyError
-from n2n_ablate.journal import reopen
-from n2n_ablate.results import answer, export
-from n2n_ablate.results.best import choose
-from n2n_ablate.running.race import Race, sizes_for
-from n2n_ablate.screen import tables
-from n2n_ablate.screen.console import Plain
-from n2n_ablate.session import race_of
+from n2n_ablate.report.screen import tables
+from n2n_ablate.report.screen.console import Plain
+from n2n_ablate.runner.interim import Race, sizes_for
+from n2n_ablate.runner.session import race_of
+from n2n_ablate.storage import reopen
 
 LABEL = "sigma 25"
 

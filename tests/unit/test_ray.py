@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from n2n_ablate import fit
-from n2n_ablate.bench import Bench
-from n2n_ablate.execute.guard import followed, running
+from n2n_ablate import engine
+from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.execute.process_reaper import followed, running
 from n2n_ablate.registry import Registry
 from n2n_ablate.study import plan, read
 
 pytest.importorskip("ray", reason="needs Ray: pip install 'n2n-ablate[ray]'")
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
-EXACT = fit.Machine("cpu", "fp32", 2, 1, "test")
+EXACT = engine.Machine("cpu", "fp32", 2, 1, "test")
 # Kills the worker that draws with it, as often as there are marks to remove; elsewhere it works. A worker
 # that has loaded it has memory for one fit.
 FATAL = '''
@@ -33,7 +33,7 @@ from pathlib import Path
 import torch
 
 from n2n_ablate import hookimpl
-from n2n_ablate.fit import pool
+from n2n_ablate.engine import pool
 
 MARKS = Path({marks!r})
 TRAIN = pool.train
@@ -116,7 +116,7 @@ def bench(tiny, components):
 def test_a_worker_gives_the_same_bits(bench, executor):
     fits, points, notes = fits_of(bench, "diagonal"), [], []
     theirs = {item.key: item for item in executor.run(fits, points.append, notes.append)}
-    ours = list(fit.fit_all(fits, EXACT))
+    ours = list(engine.fit_all(fits, EXACT))
     assert {item.key for item in ours} == set(theirs)
     for result in ours:
         other = theirs[result.key]
@@ -190,7 +190,7 @@ def test_a_fit_that_kills_every_worker_is_given_up(bench, executor, place):
 
 
 def test_what_one_worker_learned_of_memory_the_next_are_told(bench, executor, monkeypatch):
-    monkeypatch.setattr(executor, "_machine", fit.Machine("cpu", "fp32", 1, 2, "test"))
+    monkeypatch.setattr(executor, "_machine", engine.Machine("cpu", "fp32", 1, 2, "test"))
     fits, notes = fits_of(bench, "diagonal"), []
     for _ in range(2):
         found = list(executor.run(fits, lambda _: None, notes.append))

@@ -17,7 +17,7 @@ from program import here, run
 
 from n2n_ablate.errors import ExecutorError, StudyError
 from n2n_ablate.execute import Choice
-from n2n_ablate.execute.guard import followed, running
+from n2n_ablate.execute.process_reaper import followed, running
 
 pytest.importorskip("ray", reason="needs Ray: pip install 'n2n-ablate[ray]'")
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
@@ -147,13 +147,13 @@ def test_a_worker_that_refuses_ends_the_study_with_one_line(cluster, tiny, tmp_p
 SHARING = """
 import json
 from pathlib import Path
-from n2n_ablate import fit
-from n2n_ablate.bench import Bench
+from n2n_ablate import engine
+from n2n_ablate.engine.paired_data import Bench
 from n2n_ablate.execute.ray import Ray
 from n2n_ablate.registry import Registry
 from n2n_ablate.study import plan, read
 
-registry, machine = Registry(), fit.Machine("cpu", "fp32", 1, 1, "test")
+registry, machine = Registry(), engine.Machine("cpu", "fp32", 1, 1, "test")
 asked = plan(read(Path("tiny.toml")), registry, settings=["training.steps=2", "sampler=rows"])
 fits = Bench(asked, registry, machine).fits(asked.baseline.recipe)
 told = []

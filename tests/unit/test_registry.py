@@ -5,10 +5,10 @@ from typing import Annotated
 
 import pytest
 
-from n2n_ablate import Component, hookimpl, hookspecs
+from n2n_ablate import Component, hookimpl
 from n2n_ablate.components import KINDS
 from n2n_ablate.errors import ParameterError, PluginError, UnknownComponentError
-from n2n_ablate.registry import Registry
+from n2n_ablate.registry import Registry, hookspecs
 
 GOOD = '''
 from n2n_ablate import hookimpl

@@ -13,8 +13,8 @@ from n2n_ablate.diagnostics.relation import (
     relation,
     relations,
 )
-from n2n_ablate.pictures.colours import of_trials
-from n2n_ablate.pictures.diagnostics import psnr_by_diagnostics, psnr_by_loss
+from n2n_ablate.report.figures.colours import of_trials
+from n2n_ablate.report.figures.diagnostics import psnr_by_diagnostics, psnr_by_loss
 from n2n_ablate.stats import ranking
 
 IMAGES = [f"image-{place}" for place in range(6)]

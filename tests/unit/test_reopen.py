@@ -13,16 +13,15 @@ from program import here
 from rich.console import Console
 
 from n2n_ablate import study
+from n2n_ablate.analysis import answer
 from n2n_ablate.errors import StoreError
-from n2n_ablate.journal import contents as journal
-from n2n_ablate.journal import reopen
-from n2n_ablate.journal.gallery import gallery
-from n2n_ablate.journal.writer import Journal
-from n2n_ablate.output import Output
 from n2n_ablate.registry import Registry
-from n2n_ablate.results import answer
-from n2n_ablate.screen.console import Silent
-from n2n_ablate.session import Request, open_runner, open_session
+from n2n_ablate.report.screen.console import Silent
+from n2n_ablate.runner.session import Request, open_runner, open_session
+from n2n_ablate.storage import journal, reopen
+from n2n_ablate.storage.journal_writer import Journal
+from n2n_ablate.storage.output import Output
+from n2n_ablate.storage.recovered_images import gallery
 from n2n_ablate.study import saved
 
 MINE = """

@@ -17,11 +17,9 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 import n2n_ablate.report.page as pages
+from n2n_ablate.analysis import StudyResult
 from n2n_ablate.cli import app
 from n2n_ablate.errors import AblateError, StudyError
-from n2n_ablate.journal import reopen
-from n2n_ablate.journal.gallery import gallery
-from n2n_ablate.output import Output
 from n2n_ablate.report import panels
 from n2n_ablate.report.latex import escaped as tex
 from n2n_ablate.report.latex import latex
@@ -29,11 +27,13 @@ from n2n_ablate.report.markdown import escaped as md
 from n2n_ablate.report.markdown import markdown
 from n2n_ablate.report.model import build
 from n2n_ablate.report.page import page
+from n2n_ablate.report.screen.console import Silent
 from n2n_ablate.report.svg import inline
 from n2n_ablate.report.write import FORMATS, written
-from n2n_ablate.results import StudyResult
-from n2n_ablate.screen.console import Silent
-from n2n_ablate.session import Request, open_runner, open_session
+from n2n_ablate.runner.session import Request, open_runner, open_session
+from n2n_ablate.storage import reopen
+from n2n_ablate.storage.output import Output
+from n2n_ablate.storage.recovered_images import gallery
 
 NASTY = "<script>alert(1)</script> & 50_% $x$"
 HERE = "sigma 25"

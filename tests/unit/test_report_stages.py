@@ -11,7 +11,7 @@ import drawn
 import pytest
 
 from n2n_ablate import stats
-from n2n_ablate.journal import reopen
+from n2n_ablate.analysis.confirmed import told_shrinkage
 from n2n_ablate.registry import Registry
 from n2n_ablate.report import words
 from n2n_ablate.report.latex import latex
@@ -19,8 +19,8 @@ from n2n_ablate.report.markdown import markdown
 from n2n_ablate.report.model import build
 from n2n_ablate.report.page import page
 from n2n_ablate.report.write import written
-from n2n_ablate.results.confirmed import told_shrinkage
-from n2n_ablate.running.race import Race
+from n2n_ablate.runner.interim import Race
+from n2n_ablate.storage import reopen
 
 LABEL = "sigma 25"
 SECOND = 'label = "sigma 25"\n\n[[conditions]]\nnoise = { name = "gaussian", sigma = 50.0 }\nlabel = "b"\n'

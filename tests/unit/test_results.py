@@ -11,19 +11,19 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from n2n_ablate import fit, stats
-from n2n_ablate.bench import Bench
-from n2n_ablate.fit import FitResult, Point
-from n2n_ablate.journal.invocation import Invocation
-from n2n_ablate.results import Row, StudyResult, TrialResult, answer, export
-from n2n_ablate.results.header import header_of
-from n2n_ablate.running.lifecycle import Audience
-from n2n_ablate.screen import tables
-from n2n_ablate.screen.cells import Name
-from n2n_ablate.screen.console import Live, Plain, summary
+from n2n_ablate import engine, stats
+from n2n_ablate.analysis import Row, StudyResult, TrialResult, answer, export
+from n2n_ablate.analysis.header import header_of
+from n2n_ablate.engine import FitResult, Point
+from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.report.screen import tables
+from n2n_ablate.report.screen.cells import Name
+from n2n_ablate.report.screen.console import Live, Plain, summary
+from n2n_ablate.runner.dispatcher import Audience
+from n2n_ablate.storage.invocation import Invocation
 from n2n_ablate.study import plan, read
 
-MACHINE = fit.Machine("cpu", "fp32", 1, 1, "test")
+MACHINE = engine.Machine("cpu", "fp32", 1, 1, "test")
 
 
 @pytest.fixture

@@ -9,8 +9,7 @@ import pytest
 from program import here
 
 from n2n_ablate.errors import StoreError
-from n2n_ablate.journal import contents as journal
-from n2n_ablate.journal import reopen, runs
+from n2n_ablate.storage import journal, reopen, runs
 
 WORDS = ("study", "tiny.toml", "--tracking", "none", "--trials", "2", "--crop", "16", "-q")
 WORDS += ("--set", "training.steps=2")

@@ -9,11 +9,10 @@ import tomllib
 import pytest
 from program import here
 
-from n2n_ablate.authoring import scaffold, templates
 from n2n_ablate.components import KINDS
 from n2n_ablate.errors import PluginError
 from n2n_ablate.registry import Registry
-from n2n_ablate.testing import NotTried, broken_promises, settings_of
+from n2n_ablate.testing import NotTried, broken_promises, scaffold, settings_of, templates
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
-from n2n_ablate import ParameterError, fit
-from n2n_ablate.bench import Bench
+from n2n_ablate import ParameterError, engine
 from n2n_ablate.components import pairs_of
-from n2n_ablate.fit.pool import fit_all, stacks_of
+from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine.pool import fit_all, stacks_of
 from n2n_ablate.study import plan, read
 from n2n_ablate.testing import picture, rng
 from n2n_ablate_plugins.noises import Gaussian
@@ -19,7 +19,7 @@ from n2n_ablate_plugins.stripe import Stripe
 from n2n_ablate_plugins.three_by_three import ThreeByThree
 from n2n_ablate_plugins.zs_n2n import Diagonal, EdgeWeighted
 
-ONE = fit.Machine("cpu", "fp32", 1, 1, "test")
+ONE = engine.Machine("cpu", "fp32", 1, 1, "test")
 TWO = Diagonal(), ThreeByThree()
 
 

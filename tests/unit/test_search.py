@@ -5,10 +5,10 @@ import uuid
 import pytest
 
 from n2n_ablate.errors import StoreError, StudyError
-from n2n_ablate.output import Output
 from n2n_ablate.search.database import SearchDatabase
 from n2n_ablate.search.search import Search
 from n2n_ablate.search.strategies import BESIDE
+from n2n_ablate.storage.output import Output
 from n2n_ablate.study import plan, read
 from n2n_ablate.study.model import STRATEGIES
 

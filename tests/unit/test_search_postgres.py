@@ -7,11 +7,10 @@ import uuid
 
 import pytest
 
-from n2n_ablate.errors import BusyError, StoreError
-from n2n_ablate.escape import unsigned
-from n2n_ablate.output import Output
+from n2n_ablate.errors import BusyError, StoreError, unsigned
 from n2n_ablate.search import database as search_database
 from n2n_ablate.search.search import Search
+from n2n_ablate.storage.output import Output
 from n2n_ablate.study import plan, read
 
 pytestmark = pytest.mark.postgres

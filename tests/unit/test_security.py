@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from n2n_ablate.errors import StoreError, StudyError
-from n2n_ablate.escape import for_markdown
-from n2n_ablate.output import Output
-from n2n_ablate.pictures.figures import Curves, curves
+from n2n_ablate.report.escape import for_markdown
+from n2n_ablate.report.figures.figures import Curves, curves
+from n2n_ablate.storage.output import Output
 from n2n_ablate.study import plan
 from n2n_ablate.study.read import parse
 from n2n_ablate.tracking import record
@@ -181,7 +181,7 @@ assert is_telemetry_disabled()
 def test_ray_reports_to_nobody(folder):
     code = """
 from n2n_ablate.execute.ray import Ray
-from n2n_ablate.fit import Machine
+from n2n_ablate.engine import Machine
 from n2n_ablate.registry import Registry
 from ray._common.usage import usage_lib
 with Ray(Machine("cpu", "fp32", 1, 1, "test"), Registry(), cpus=1):

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from n2n_ablate.components.parameters import Choice, Component, Parameter, Range, build, parameters
 from n2n_ablate.errors import ParameterError
-from n2n_ablate.space import Choice, Component, Parameter, Range, build, parameters
 
 
 @dataclass(frozen=True)

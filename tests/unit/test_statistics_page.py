@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from n2n_ablate import stats
-from n2n_ablate.running.race import sizes_for
+from n2n_ablate.runner.interim import sizes_for
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/explanation/fairness-and-statistics.md").read_text(encoding="utf-8")

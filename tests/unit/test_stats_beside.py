@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from n2n_ablate.running.race import sizes_for
-from n2n_ablate.screen import tables
+from n2n_ablate.report.screen import tables
+from n2n_ablate.runner.interim import sizes_for
 from n2n_ablate.stats import (
     Difference,
     Looks,

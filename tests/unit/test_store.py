@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from n2n_ablate import output as output_folder
+from n2n_ablate.components.recipe import Recipe
+from n2n_ablate.components.spec import Part
+from n2n_ablate.engine import FitResult
+from n2n_ablate.engine.arrays import apart
+from n2n_ablate.engine.identity import Fingerprints, stream
 from n2n_ablate.errors import AwayError, BusyError, StoreError
-from n2n_ablate.fit import FitResult
-from n2n_ablate.fit.parcel import apart
-from n2n_ablate.identity import Fingerprints, stream
-from n2n_ablate.output import FOLDERS, Output
-from n2n_ablate.recipe import Part, Recipe, source_digest
-from n2n_ablate.store import FitStore, write_whole
+from n2n_ablate.registry.source import source_digest
+from n2n_ablate.storage import output as output_folder
+from n2n_ablate.storage.fit_store import FitStore, write_whole
+from n2n_ablate.storage.output import FOLDERS, Output
 
 KEY = "ab" * 16
 

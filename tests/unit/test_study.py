@@ -218,7 +218,7 @@ def test_a_wrong_setting_is_named(tiny, registry, setting, message):
 
 def test_a_component_that_changes_its_own_parameters_is_resolved_as_it_was_given():
     from n2n_ablate import hookimpl
-    from n2n_ablate.recipe import Part, resolved
+    from n2n_ablate.components.recipe import Part, resolved
     from n2n_ablate.registry import Registry
 
     class Half:

@@ -7,15 +7,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from n2n_ablate import fit, hookimpl, study
-from n2n_ablate.bench import Bench
+from n2n_ablate import engine, hookimpl, study
+from n2n_ablate.analysis import Row, StudyResult, TrialResult
+from n2n_ablate.analysis.diagnoses import Diagnoses, finals, points, probes_of
 from n2n_ablate.cli import main
+from n2n_ablate.components.recipe import Part
 from n2n_ablate.diagnostics.relation import loss_alone, relations
+from n2n_ablate.engine.paired_data import Bench
 from n2n_ablate.errors import PluginError
-from n2n_ablate.recipe import Part
 from n2n_ablate.registry import Registry
-from n2n_ablate.results import Row, StudyResult, TrialResult
-from n2n_ablate.results.diagnoses import Diagnoses, finals, points, probes_of
 
 
 class Broken:
@@ -34,7 +34,7 @@ class Plugin:
 @pytest.fixture
 def bench(tiny, registry):
     plan = study.plan(study.read(tiny), registry, profile="other")
-    return Bench(plan, registry, fit.machine("cpu", "fp32"))
+    return Bench(plan, registry, engine.machine("cpu", "fp32"))
 
 
 def test_a_trial_is_measured_on_the_images_and_noise_of_its_study(bench, registry):
@@ -67,7 +67,7 @@ def test_a_sampler_that_fails_is_named(bench):
 
 def test_points_join_results_and_diagnoses(tiny, registry):
     plan = study.plan(study.read(tiny), registry)
-    bench = Bench(plan, registry, fit.machine("cpu", "fp32"))
+    bench = Bench(plan, registry, engine.machine("cpu", "fp32"))
     levels = {"three": plan.baseline.recipe}
     for name, sampler in {"diagonal": Part("diagonal"), "edge": Part("edge-weighted")}.items():
         levels[name] = plan.baseline.recipe.replace("sampler", sampler).resolved(registry)
@@ -75,7 +75,7 @@ def test_points_join_results_and_diagnoses(tiny, registry):
     results, diagnoses = [], {}
     for name, recipe in levels.items():
         (one,) = (
-            fit.fit_all([bench.fits(plan.baseline.recipe)[0]], bench.machine)
+            engine.fit_all([bench.fits(plan.baseline.recipe)[0]], bench.machine)
             if not results
             else (results[0].rows[0].result,)
         )

@@ -9,12 +9,12 @@ import small
 from rich.console import Console
 from small import BASE, HIGH, LOW, NAN, header, made, raced, sentence
 
+from n2n_ablate.analysis import answer
+from n2n_ablate.analysis.compare import compare, sentences
+from n2n_ablate.analysis.export import to_json
 from n2n_ablate.report import legends, words
-from n2n_ablate.results import answer
-from n2n_ablate.results.compare import compare, sentences
-from n2n_ablate.results.export import to_json
-from n2n_ablate.screen import tables
-from n2n_ablate.screen.console import Plain
+from n2n_ablate.report.screen import tables
+from n2n_ablate.report.screen.console import Plain
 
 
 @pytest.fixture

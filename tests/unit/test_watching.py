@@ -5,18 +5,18 @@ import dataclasses
 import pytest
 import torch
 
-from n2n_ablate import fit, hookimpl
-from n2n_ablate.bench import Bench
-from n2n_ablate.denoising import OFFICIAL, _without_truth, denoise
+from n2n_ablate import engine, hookimpl
+from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine.train import train
 from n2n_ablate.errors import PluginError
-from n2n_ablate.fit.train import train
 from n2n_ablate.images import Image
 from n2n_ablate.registry import Registry
+from n2n_ablate.runner.denoising import OFFICIAL, _without_truth, denoise
 from n2n_ablate.study import plan, read
 from n2n_ablate_plugins.metrics import Ssim
 from n2n_ablate_plugins.truth_free import ResidualWhiteness
 
-EXACT = fit.Machine("cpu", "fp32", 2, 1, "test")
+EXACT = engine.Machine("cpu", "fp32", 2, 1, "test")
 
 
 class Chosen:

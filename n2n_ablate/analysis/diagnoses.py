@@ -1,0 +1,122 @@
+"""The diagnostics of trials: each sampler measured once on the images and the noise of a study."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from n2n_ablate.analysis.trials import StudyResult
+from n2n_ablate.components import declares
+from n2n_ablate.components.recipe import Recipe
+from n2n_ablate.components.spec import Part
+from n2n_ablate.diagnostics import Diagnosis, Probe, diagnose
+from n2n_ablate.diagnostics.relation import Point
+from n2n_ablate.diagnostics.words import clear_leak
+from n2n_ablate.engine.paired_data import Subject
+from n2n_ablate.errors import FOREIGN, AblateError
+from n2n_ablate.registry import Registry
+from n2n_ablate.registry.blame import blamed, told
+from n2n_ablate.study import Condition
+
+ByCondition = Mapping[str, Diagnosis]
+"""Diagnoses of one trial, by the label of the condition."""
+
+_Key = tuple[Part, int, Part, tuple[tuple[str, str, int], ...]]
+
+
+class Diagnoses:
+    """Measures samplers and remembers what it found. It needs a recipe and images, no results."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._known: dict[_Key, Diagnosis] = {}
+
+    def of(self, recipe: Recipe, subjects: Sequence[Subject]) -> dict[str, Diagnosis]:
+        """Return the diagnosis of a recipe's sampler for every condition, by its label.
+
+        Args:
+            recipe: With every parameter written out.
+            subjects: The noisy images of a study, see `Bench.subjects`.
+
+        Raises:
+            AblateError: The sampler or the noise fails.
+        """
+        conditions = {item.condition.label: item.condition for item in subjects}
+        return {
+            label: self._of(
+                recipe, condition, [item for item in subjects if item.condition.label == label]
+            )
+            for label, condition in conditions.items()
+        }
+
+    def _of(self, recipe: Recipe, condition: Condition, subjects: Sequence[Subject]) -> Diagnosis:
+        part, noise = recipe.parts["sampler"], condition.noise
+        sampler = self._registry.build("sampler", part.name, part.parameters)
+        steps = self._steps(recipe) if declares(sampler, "at") else 1
+        images = tuple((item.image.name, item.image.digest, item.seed) for item in subjects)
+        key = (part, steps, noise, images)
+        if key not in self._known:
+            model = self._registry.build("noise", noise.name, noise.parameters)
+            try:
+                found = diagnose(sampler, model, probes_of(subjects), steps=steps)
+            except AblateError:
+                raise
+            except FOREIGN as error:
+                seen = f"cannot be measured under noise '{noise}': {told(error)}"
+                entry = self._registry.get("sampler", part.name)
+                raise blamed(entry, seen, error, "draw") from error
+            self._known[key] = found
+        return self._known[key]
+
+    def _steps(self, recipe: Recipe) -> int:
+        part = recipe.parts["training"]
+        return int(self._registry.build("training", part.name, part.parameters).steps)
+
+
+def probes_of(subjects: Sequence[Subject]) -> list[Probe]:
+    """Return one probe per image, with the noisy images of all seeds."""
+    noisy: dict[str, list[Subject]] = {}
+    for item in subjects:
+        noisy.setdefault(item.image.name, []).append(item)
+    return [
+        Probe(name, own[0].image.pixels, tuple(item.noisy for item in own))
+        for name, own in noisy.items()
+    ]
+
+
+def points(
+    result: StudyResult, diagnoses: Mapping[str, ByCondition], condition: str
+) -> list[Point]:
+    """Return one point per trial and image under a condition, for `relations` and figures.
+
+    Args:
+        result: The study's result.
+        diagnoses: By the name of the trial; trials without one are left out, and leaks that are not
+            clear count as 0.
+        condition: Label of the noise.
+    """
+    found = []
+    for item in result.trials:
+        own = diagnoses.get(item.trial.name, {}).get(condition)
+        if own is None:
+            continue
+        # Whether there is one is asked of all images together: a single one says little.
+        leaks = clear_leak(own.total, both_ways=own.both_ways) != 0
+        for image, psnr in item.by_image("psnr", condition).items():
+            if figures := own.images.get(image):
+                ways = [figures.leak.value, figures.back.value][: 1 + own.both_ways]
+                leak = max(ways, key=abs) if leaks else 0.0
+                found.append(Point(item.trial.name, image, psnr, leak, figures.gap.value))
+    return found
+
+
+def finals(result: StudyResult, condition: str) -> dict[str, dict[str, tuple[float, float]]]:
+    """Return final training loss and PSNR by trial and image, for `loss_alone`."""
+    found = {}
+    for item in result.trials:
+        psnr = item.by_image("psnr", condition)
+        loss = item.by_image("loss", condition)
+        found[item.trial.name] = {
+            image: (loss.get(image, math.nan), value) for image, value in psnr.items()
+        }
+    return found

@@ -1,1 +1,0 @@
-"""For authors of plugins: new ones written, their promises tried, one component in full."""

@@ -1,0 +1,262 @@
+"""One component in full, for the terminal and as plain data: what it is, takes, declares and cuts."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from n2n_ablate.components import BOTH_WAYS, declared
+from n2n_ablate.components.parameters import Choice, Component, Parameter, Range
+from n2n_ablate.components.spec import plain, written
+from n2n_ablate.errors import FOREIGN, AblateError
+from n2n_ablate.registry import Entry, Registry
+from n2n_ablate.registry.blame import blamed, place_of, require_readable, told
+from n2n_ablate.registry.conformance import source_line
+
+if TYPE_CHECKING:
+    from n2n_ablate.report.figures.anatomy import Anatomy
+
+ASSUMED: Mapping[str, Mapping[str, Any]] = {
+    "noise": {"unbiased": None},
+    "sampler": {
+        "fixed": False,
+        "leaks": False,
+        "consistent": True,
+        "keeps_flat": True,
+        "pairs": BOTH_WAYS,
+    },
+    "backbone": {"halo": None},
+    "loss": {},
+    "training": {"elementwise": False, "crop": 0},
+    "estimator": {},
+    "metric": {"higher_is_better": True, "unit": "", "full_reference": True},
+}
+"""What a component of a kind may declare, and what is assumed if it does not."""
+
+_AUTHOR = r"(?:(?:van|von|der|den|de|di|la|le) )*[^\W\d_a-z][\w'-]+"
+_CITED = re.compile(
+    rf"(?P<names>{_AUTHOR}(?: et al\.|(?:, {_AUTHOR})*,? and {_AUTHOR})?)(?:, | \()(?P<year>[12]\d{{3}})\b"
+    r"|(?P<whole>N2N reproduction note|this project|github\.com/[\w.-]+/[\w-]+(?:\.[\w-]+)*)",
+)
+_ARGS = re.compile(r"^Args:\n((?:    .*\n|\n)*)", re.MULTILINE)
+_ITEM = re.compile(r"^    (\w+): (.*(?:\n     +.*)*)", re.MULTILINE)
+
+
+def declarations(entry: Entry, component: Any) -> dict[str, Any]:
+    """Return what a component declares, or what is assumed where it says nothing."""
+    found = {}
+    for name, assumed in ASSUMED[entry.kind].items():
+        value = declared(component, name, assumed)
+        if name == "unbiased" and value is None:
+            value = not declared(component, "clip", False)
+        found[name] = value
+    return found
+
+
+def _made(entry: Entry, registry: Registry) -> tuple[Any, dict[str, Any]]:
+    """Return a component with its defaults, and what it declares.
+
+    Raises:
+        AblateError: It cannot be made, or not be written into a study file, or read.
+    """
+    component = registry.build(entry.kind, entry.name, {})
+    require_readable(entry, component)
+    for item in entry.parameters:
+        try:
+            registry.data(item, item.default)
+        except AblateError as error:
+            raise blamed(entry, f"has the parameter '{item.name}', and {error}") from error
+    return component, declarations(entry, component)
+
+
+def _default(item: Parameter, registry: Registry) -> Any:
+    try:
+        return registry.data(item, item.default)
+    except AblateError:  # `_made` says why
+        return repr(item.default)
+
+
+def references(entry: Entry) -> list[str]:
+    """Return the sources that a docstring cites, in their order.
+
+    That is `Heckel, 2023`, `Mansour and Heckel, 2023` and `Lee et al., 2022`, also with the year in
+    brackets; public code as `github.com/owner/name`; or `this project`.
+    """
+    text = " ".join(_docstring(entry).split())  # a citation may go on in the next line
+    cited = [item["whole"] or f"{item['names']}, {item['year']}" for item in _CITED.finditer(text)]
+    return list(dict.fromkeys(cited))
+
+
+def to_json(entry: Entry, registry: Registry) -> dict[str, Any]:
+    """Return everything that is known of a component as plain data."""
+    meaning = _meanings(entry)
+    try:
+        _, told = _made(entry, registry)
+    except AblateError as error:
+        told = {"error": str(error)}
+    return {
+        "kind": entry.kind,
+        "name": entry.name,
+        "summary": entry.summary,
+        "description": _docstring(entry),
+        "references": references(entry),
+        "plugin": entry.origin.plugin,
+        "origin": str(entry.origin),
+        "road": entry.origin.road,
+        "package": entry.origin.distribution,
+        "version": entry.origin.version,
+        "file": entry.origin.file,
+        "source": source_line(entry.factory, entry.origin),
+        "declares": told,
+        "parameters": [
+            {
+                "name": item.name,
+                "type": item.type_name,
+                "default": plain(_default(item, registry)),
+                "domain": _domain(item.domain),
+                "meaning": meaning.get(item.name, ""),
+            }
+            for item in entry.parameters
+        ],
+    }
+
+
+def page(entry: Entry, registry: Registry) -> RenderableType:
+    """Return a component in full, as rich draws it."""
+    parts: list[RenderableType] = [Text(f"{entry.kind} {entry.name}", "bold")]
+    body = _reflowed(_ARGS.sub("", _docstring(entry) + "\n"))
+    parts += [Text(body), Text("")]
+    if entry.parameters:
+        parts.append(_parameters(entry, registry))
+    facts = Table.grid(padding=(0, 2))
+    try:
+        component, told = _made(entry, registry)
+    except AblateError as error:
+        component, told = None, {}
+        facts.add_row("cannot be used", Text(str(error), "red"))
+    if told:
+        facts.add_row("declares", Text(", ".join(f"{k} = {_short(v)}" for k, v in told.items())))
+    facts.add_row("reference", Text(", ".join(references(entry)) or "none is given"))
+    origin = entry.origin
+    package = f"{origin.distribution} {origin.version}, " if origin.distribution else ""
+    facts.add_row("from", Text(f"{package}plugin '{origin.plugin}' ({origin.road})"))
+    facts.add_row("source", Text(source_line(entry.factory, origin)))
+    parts.append(facts)
+    if entry.kind == "sampler" and component is not None:
+        parts += [Text(""), _drawn(entry, component)]
+    return Group(*parts)
+
+
+def _drawn(entry: Entry, sampler: Any) -> RenderableType:
+    from n2n_ablate.report.figures.anatomy import anatomy
+
+    try:
+        found = anatomy(sampler, declared(sampler, "made_for"))
+    except FOREIGN as error:  # a plugin may raise anything, and its page is still wanted
+        place = place_of(entry, error, "draw")
+        return Text(f"It cannot be drawn: {told(error)} ({place})", "red")
+    side = Table.grid(padding=(0, 3))
+    side.add_row(_map(found), _kernels(found))
+    return Group(side, Text(_key(found), "dim"))
+
+
+def _map(found: Anatomy) -> Text:
+    styles = {"1 ": "white on blue", "2 ": "black on yellow", "12": "white on magenta", ". ": "dim"}
+    text = Text()
+    for row in range(found.side):
+        for column in range(found.side):
+            first, second = (bool(weight) for weight in found.total[:, row, column])
+            cell = {(1, 0): "1 ", (0, 1): "2 ", (1, 1): "12", (0, 0): ". "}[first, second]
+            text.append(cell, styles[cell])
+        text.append("\n")
+    return text
+
+
+def _kernels(found: Anatomy) -> RenderableType:
+    from n2n_ablate.report.figures.anatomy import box_of
+
+    top, left, bottom, right = box_of(found.cell)
+    parts: list[RenderableType] = []
+    for name, weights, style in zip(found.names, found.cell, ("blue", "yellow"), strict=True):
+        parts.append(Text(f"behind one pixel of {name}", style))
+        area = weights[top:bottom, left:right]
+        if len(area) > 6:
+            row, column = (int(at[0]) for at in area.nonzero()) if area.any() else (0, 0)
+            parts.append(Text(f"  {int((area != 0).sum())} pixels, the first at ({row}, {column})"))
+            continue
+        shown = [[f"{value:.3g}" if value else "." for value in line] for line in area]
+        wide = max(len(value) for line in shown for value in line)
+        parts += [Text("  " + "  ".join(value.rjust(wide) for value in line)) for line in shown]
+    return Group(*parts)
+
+
+def _key(found: Anatomy) -> str:
+    both = int(((found.total[0] != 0) & (found.total[1] != 0)).sum())
+    told = f"1: feeds {found.names[0]}. 2: feeds {found.names[1]}."
+    if both:
+        told += f" 12: feeds both, {both} of {found.side**2} pixels."
+    if found.scheduled:
+        told += " At step 0: it changes over the training."
+    if not found.total.any():
+        told += " Its views do not follow from single pixels."
+    elif not found.alike:
+        told += " One draw of many."
+    elif not (found.declared or found.scheduled):
+        told += " Two draws were alike: if all are, `fixed = True` says so, and trains faster."
+    return told
+
+
+def _parameters(entry: Entry, registry: Registry) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for title in ("parameter", "type", "default", "range", "meaning"):
+        table.add_column(title, overflow="fold")
+    meaning = _meanings(entry)
+    for item in entry.parameters:
+        value = _default(item, registry)
+        default = str(value).lower() if item.type is bool else written(value)
+        domain = "" if item.domain is None else str(item.domain)
+        about = meaning.get(item.name, "")
+        table.add_row(item.name, item.type_name, Text(default), Text(domain), Text(about))
+    return table
+
+
+def _meanings(entry: Entry) -> dict[str, str]:
+    found = _ARGS.search(_docstring(entry) + "\n")
+    items = _ITEM.findall(found[1]) if found else []
+    return {name: " ".join(about.split()) for name, about in items}
+
+
+def _docstring(entry: Entry) -> str:
+    return inspect.cleandoc(getattr(entry.factory, "__doc__", None) or "")
+
+
+def _domain(item: object) -> dict[str, Any] | None:
+    if isinstance(item, Range):
+        return {"low": item.low, "high": item.high, "log": item.log}
+    if isinstance(item, Choice):
+        return {"choices": list(item.values)}
+    return {"component": item.kind} if isinstance(item, Component) else None
+
+
+def _reflowed(text: str) -> str:
+    """Join the lines of paragraphs, so that the terminal breaks them where it ends."""
+    parts = re.split(r"\n\s*\n", re.sub(r"::$", ":", text.strip(), flags=re.MULTILINE))
+    return "\n\n".join(
+        part if "\n " in part or part.startswith(" ") else " ".join(part.split("\n"))
+        for part in parts
+    )
+
+
+def _short(value: object) -> str:
+    if value == BOTH_WAYS:
+        return "both ways"
+    if isinstance(value, tuple) and len(value) > 4:
+        return f"{len(value)} pairs"
+    return str(value).lower() if isinstance(value, bool) else repr(value)

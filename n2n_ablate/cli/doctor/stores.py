@@ -1,0 +1,169 @@
+"""Where results go: output folder, fits, journals, locks, databases."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from n2n_ablate.cli.doctor.finding import BROKEN, NOTE, OK, WARNING, Finding
+from n2n_ablate.errors import ABSENT, AblateError, no_file
+from n2n_ablate.storage.output import FOLDERS, try_to_write
+from n2n_ablate.tracking.address import DATABASE, kept_in
+
+_LOW, _LEAST = 2 * 2**30, 200 * 2**20  # bytes free on the disk
+
+
+def folder(root: Path) -> Iterator[Finding]:
+    """Look whether the output folder can be written, and how much space there is."""
+    home = _existing(root)
+    what = f"the output folder '{root}'"
+    try:
+        try_to_write(home)
+        for place in (home / name for name in FOLDERS if home == root):
+            if place.exists():
+                what = f"'{place}' in the output folder"
+                try_to_write(place)
+    except OSError as error:
+        text = f"{what} cannot be written: {error.strerror}"
+        yield Finding("output", BROKEN, text, "name another with --output DIR")
+        return
+    made = "" if home == root else ", made by the first study"
+    yield Finding("output", OK, f"'{root}' can be written{made}")
+    free = shutil.disk_usage(home).free
+    state = OK if free > _LOW else WARNING if free > _LEAST else BROKEN
+    advice = "" if state == OK else "make space, or name another disk with --output DIR"
+    yield Finding("disk", state, f"{free / 2**30:.1f} GB are free", advice)
+
+
+def _existing(path: Path) -> Path:
+    """Return the folder itself, or the nearest one above it that exists."""
+    with contextlib.suppress(OSError, ValueError):
+        for folder in (path, *path.absolute().parents):
+            if folder.exists():
+                return folder
+    return path
+
+
+def fits(root: Path) -> Iterator[Finding]:
+    """Count what is stored, set aside, and left over."""
+    if not (root / "fits").is_dir():
+        return
+    stored, damaged, halves = 0, [], 0
+    for file in (root / "fits").rglob("*"):
+        stored += file.suffix == ".safetensors"
+        halves += file.name.startswith(".writing-")
+        if file.suffix == ".damaged":
+            damaged.append(file.name)
+    yield Finding("fits", OK, f"{stored} are stored")
+    if damaged:
+        text = f"{len(damaged)} were damaged and set aside, e.g. {damaged[0]}"
+        advice = "they are trained again when a study needs them; delete the files"
+        yield Finding("fits", WARNING, text, advice)
+    if halves:
+        text = f"{halves} half-written files of a process that was killed"
+        yield Finding("fits", NOTE, text, "delete them while no study runs")
+
+
+def journals(root: Path) -> Iterator[Finding]:
+    """Read every journal."""
+    from n2n_ablate.storage import journal
+
+    if not (root / "studies").is_dir():
+        return
+    count = 0
+    for file in sorted((root / "studies").glob("*/*.jsonl")):
+        count += 1
+        try:
+            whole = journal.read(file).header is not None
+        except (AblateError, OSError) as error:
+            yield Finding("journals", WARNING, f"'{file}' cannot be read: {error}", _AGAIN)
+            continue
+        if not whole:
+            yield Finding("journals", WARNING, f"'{file}' has no header", _AGAIN)
+    yield Finding("journals", OK, f"{count} runs of studies")
+
+
+_AGAIN = "run the study again: its fits are reused and the journal is written anew"
+
+
+def locks(root: Path) -> Iterator[Finding]:
+    """Say which locks are held. Files of locks that nobody holds are harmless."""
+    from filelock import FileLock, Timeout
+
+    for file in sorted((root / "locks").glob("*.lock")) if (root / "locks").is_dir() else ():
+        try:
+            with FileLock(file, timeout=0):
+                continue  # a file that nobody holds is left from a study that has ended
+        except Timeout:
+            text = f"'{file.stem}' is held: a process is working on it"
+            yield Finding("locks", NOTE, text, "wait for it, or use --output with another folder")
+        except OSError as error:
+            text = f"'{file}' cannot be locked: {error.strerror}"
+            yield Finding("locks", BROKEN, text, "use --output on a local disk")
+
+
+_SYNC = "n2n-ablate sync"
+
+
+def _anew(file: Path, lost: str) -> str:
+    return f"delete '{file}': {lost} makes it anew from the journals, without training"
+
+
+def experiments(root: Path) -> Iterator[Finding]:
+    """Look whether MLflow's database was copied or moved: it names folders by absolute path."""
+    file, home = root / DATABASE, root.resolve()
+    found: list[tuple[str, str]] = []
+    with contextlib.suppress(OSError, sqlite3.Error):  # see `databases`
+        one = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, timeout=1)
+        with contextlib.closing(one):
+            found = one.execute("select name, artifact_location from experiments").fetchall()
+    for name, location in found:
+        # Others are not ours, like MLflow's own `Default`.
+        mine = (home / "studies" / name).is_dir()
+        place = kept_in(location) if mine else None
+        if place is not None and not place.is_relative_to(home):
+            text = (
+                f"{DATABASE} keeps the pictures of '{name}' in '{place}', outside '{home}': was the "
+                "output folder moved?"
+            )
+            yield Finding("databases", WARNING, text, _anew(file, _SYNC))
+
+
+def databases(root: Path) -> Iterator[Finding]:
+    """Try SQLite on this disk, and check the databases that are there without changing them."""
+    if root.is_dir():
+        try:
+            with tempfile.TemporaryDirectory(dir=root) as folder:
+                one = sqlite3.connect(Path(folder) / "try.db")
+                one.execute("create table a (b)")
+                one.commit()
+                one.close()
+        except (OSError, sqlite3.Error) as error:
+            advice = "SQLite needs a disk with locks: use --output on a local disk"
+            yield Finding("databases", BROKEN, f"SQLite does not work here: {error}", advice)
+            return
+    yield Finding("databases", OK, f"SQLite {sqlite3.sqlite_version}")
+    for name, lost in ((DATABASE, _SYNC), ("optuna.db", "the next study")):
+        file = root / name
+        if not file.is_file():
+            if (why := no_file(file)) != ABSENT:
+                advice = f"move it away: {lost} makes it anew from the journals, without training"
+                yield Finding("databases", BROKEN, f"{name} {why}", advice)
+            continue
+        try:
+            one = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, timeout=1)
+            told = str(one.execute("pragma quick_check(1)").fetchone()[0])
+            one.close()
+        except sqlite3.Error as error:
+            told = str(error)
+        if told == "ok":
+            yield Finding("databases", OK, f"{name} is whole")
+        elif "locked" in told:
+            yield Finding("databases", NOTE, f"{name} is locked by another process", "wait for it")
+        else:
+            advice = _anew(file, lost)
+            yield Finding("databases", BROKEN, f"{name} is damaged: {told}", advice)

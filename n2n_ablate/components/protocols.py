@@ -1,0 +1,221 @@
+"""What each kind of component has to have. Protocols only: a plugin need not inherit from them.
+
+Shapes: b fits in a stack, c channels, h rows, w columns. Images are float32 with 0 for black and 1
+for white; noisy values may lie outside. A component is usually a frozen dataclass whose fields are
+its parameters; every field needs a default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+
+if TYPE_CHECKING:  # so that listing kinds and names does not wait for torch
+    import torch
+    from torch import Tensor, nn
+
+Views: TypeAlias = "tuple[Tensor, ...]"
+Split: TypeAlias = "Callable[[Tensor], Views]"
+Pairs: TypeAlias = tuple[tuple[int, int], ...]
+
+KINDS = ("noise", "sampler", "backbone", "loss", "training", "estimator", "metric")
+"""The slots that a component can fill, in the order of the data flow."""
+
+RECIPE_KINDS = ("sampler", "backbone", "loss", "training", "estimator")
+"""The slots of a recipe: everything that makes a denoiser. Noise is a condition of the study."""
+
+
+@runtime_checkable
+class Noise(Protocol):
+    """Turns a clean image into a noisy one.
+
+    Called once per (image, noise, seed), on the CPU, so that every trial on every device sees the
+    same noisy image.
+
+    Optional attribute: `unbiased`, False if the noisy image is not right on average. Without it a
+    noise counts as right unless it has a true `clip`.
+    """
+
+    def apply(self, clean: Tensor, rng: torch.Generator) -> Tensor:
+        """Return a noisy copy of `clean`, shape (1, c, h, w); `clean` stays as it is."""
+        ...
+
+
+@runtime_checkable
+class Sampler(Protocol):
+    """Cuts one noisy image into views of the same scene with (ideally) independent noise.
+
+    Optional attributes, with the value that is assumed when they are missing:
+
+    - `fixed = False`: True if every draw gives the same split. It is then drawn once per fit.
+    - `leaks = False`: True if some pixel's noise reaches more than one view, on purpose.
+    - `consistent = True`: False if cutting the denoised image has no meaning (no consistency loss).
+    - `keeps_flat = True`: False if the gray of a flat image changes.
+    - `made_for = None`: the `Noise` that it parts, where it parts the noise instead of the pixels.
+    - `pairs = ((0, 1), (1, 0))`: which view is trained to predict which, the same at every step.
+    - `at(step, steps) -> Sampler`: the sampler to use at this step, for schedules.
+    - `prepare(noisy, noise) -> Sampler`: called once per fit with the noisy image, shape
+      (1, c, h, w), and the `Noise` that made it (None for a real image).
+    """
+
+    def draw(self, image: Tensor, rng: torch.Generator) -> Split:
+        """Draw a split for images of this shape.
+
+        Args:
+            image: The noisy image of one fit, shape (1, c, h, w), not to be changed.
+            rng: The only source of randomness, a CPU generator.
+
+        Returns:
+            A function from an image of the same h and w to its views, each (1, c, h', w'). It can
+            be applied again, to the denoised image for instance, and cuts it in the same places.
+
+        Raises:
+            ImageError: The image is too small to cut.
+        """
+        ...
+
+
+@runtime_checkable
+class Backbone(Protocol):
+    """Builds the network that denoises.
+
+    Optional attribute: `halo`, the radius of the receptive field in pixels. With it large images
+    are denoised tile by tile without a seam; without it (None) in one piece.
+    """
+
+    def build(self, channels: int) -> nn.Module:
+        """Return a module from noisy to denoised images, shape (n, channels, h, w), any h and w.
+
+        Initial weights come from torch's global generator, which the engine seeds for this call.
+        """
+        ...
+
+
+@runtime_checkable
+class Scene(Protocol):
+    """What a loss may see of one step of a stack of b fits. The clean image is not part of it."""
+
+    pairs: Pairs
+    """Which view is trained to predict which: (input, target) positions in `views`."""
+    consistent: bool
+    """False if cutting the denoised image has no meaning with this sampler."""
+
+    @property
+    def noisy(self) -> Tensor:
+        """The noisy images, (b, c, h, w)."""
+        ...
+
+    @property
+    def progress(self) -> float:
+        """Share of the training that is done, from 0 to below 1."""
+        ...
+
+    def denoise(self, *images: Tensor) -> Views:
+        """Denoise each image, (b, c, h, w); what is asked for in one call shares work."""
+        ...
+
+    def views(self, image: Tensor) -> Views:
+        """Cut the images, (b, c, h, w), with this step's splits."""
+        ...
+
+    def redraw(self) -> Split:
+        """Return a fresh draw of the splits, as a function like `views`."""
+        ...
+
+
+@runtime_checkable
+class Loss(Protocol):
+    """Scores a denoiser without a clean image."""
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return one value per fit, shape (b,), to be minimised."""
+        ...
+
+
+@runtime_checkable
+class Training(Protocol):
+    """How the weights move: optimiser, learning rate, number of steps, schedule.
+
+    Optional attributes, with the value that is assumed when they are missing:
+
+    - `elementwise = False`: True if every weight is moved by itself, without a look at the others,
+      as by SGD or Adam (clipping by norm is not). The engine then hands over many weights as one.
+    - `crop = 0`: side in pixels of the square that each step trains on; 0 for the whole image.
+    """
+
+    @property
+    def steps(self) -> int:
+        """How many steps to train."""
+        ...
+
+    def optimizer(self, weights: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """Return an optimiser over the weights of one fit, or of several if `elementwise`."""
+        ...
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate for step `step`, counted from 0."""
+        ...
+
+
+@runtime_checkable
+class Watch(Protocol):
+    """Looks at the denoised images of a stack of b fits while they train, and chooses among them."""
+
+    every: int
+    """How many steps lie between two looks; each takes a pass through the network."""
+
+    def see(self, step: int, denoised: Tensor) -> Tensor:
+        """Return for which fits to keep the present weights in place of those kept so far.
+
+        Every fit is judged by its own images alone. The first look must keep all of them.
+
+        Args:
+            step: Counted from 1, rising; the last step is always among them.
+            denoised: Images with the present weights, (b, c, h, w), not to be changed.
+
+        Returns:
+            Truth values, shape (b,), on the device of the images.
+        """
+        ...
+
+
+@runtime_checkable
+class Estimator(Protocol):
+    """How the denoised image is made from the weights that training went through.
+
+    Optional method: `watch(steps) -> Watch | None`, asked once per stack, for estimators that stop
+    early. Training goes on to the end, so that fits of a stack stay in step; the result is made
+    from the weights that the watch kept.
+    """
+
+    def blend(self, step: int, steps: int) -> float:
+        """Return how far the kept weights move to the current ones after `step`: 1 keeps the last."""
+        ...
+
+    def estimate(self, denoise: Split, noisy: Tensor) -> Tensor:
+        """Return the denoised image, (b, c, h, w); `denoise` maps images to a tuple of one."""
+        ...
+
+
+@runtime_checkable
+class Metric(Protocol):
+    """Scores a denoised image.
+
+    Optional attributes: `higher_is_better = True`, `unit = ""`, `full_reference = True` (False if
+    it does not look at the clean image).
+    """
+
+    def measure(self, denoised: Tensor, clean: Tensor, noisy: Tensor) -> Tensor:
+        """Return one value per image, shape (b,), from images of shape (b, c, h, w)."""
+        ...
+
+
+PROTOCOLS: dict[str, type] = {
+    "noise": Noise,
+    "sampler": Sampler,
+    "backbone": Backbone,
+    "loss": Loss,
+    "training": Training,
+    "estimator": Estimator,
+    "metric": Metric,
+}

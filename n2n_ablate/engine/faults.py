@@ -1,0 +1,216 @@
+"""Names the component at fault while a fit is trained: for what it raises, and for what it returns."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import sys
+import traceback
+from collections.abc import Sequence
+from numbers import Real
+from types import TracebackType
+
+import torch
+from torch import Tensor
+
+from n2n_ablate.components import Metric, Training, declared
+from n2n_ablate.engine.fit import Fit
+from n2n_ablate.errors import FOREIGN, AblateError, PluginError
+from n2n_ablate.registry.conformance import source_line
+from n2n_ablate.registry.discovery import Origin
+
+
+class FaultError(PluginError):
+    """A component did what training cannot go on with.
+
+    Attributes:
+        blame: Whose fault it is.
+        seen: What the component did, as a sentence whose subject it is.
+    """
+
+    def __init__(self, blame: Blame, seen: str) -> None:
+        super().__init__(f"the {blame.kind} {seen}")
+        self.blame, self.seen = blame, seen
+
+
+class Blame:
+    """Inside, what is raised is the fault of one component; what has been named already stays.
+
+    Errors that say what a user can do, and a lack of memory, are nobody's fault.
+
+    Args:
+        kind: Of the component.
+        method: Which of its methods runs inside.
+        column: Of a metric: the name under which a study has it.
+    """
+
+    def __init__(self, kind: str, method: str, column: str = "") -> None:
+        self.kind, self.method, self.column = kind, method, column
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(
+        self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
+    ) -> None:
+        """Raise what was raised inside as the component's fault."""
+        nobodys = (AblateError, torch.OutOfMemoryError)
+        if isinstance(error, FOREIGN) and not isinstance(error, nobodys):
+            seen = f"raises {told(error)}"
+            raise self.fault(seen) from error
+
+    def fault(self, seen: str) -> FaultError:
+        """Return the error that says what was seen of the component."""
+        return FaultError(self, seen)
+
+
+SAMPLER = Blame("sampler", "draw")
+BACKBONE = Blame("backbone", "build")
+LOSS = Blame("loss", "__call__")
+STEPS = Blame("training", "steps")
+CROP = Blame("training", "crop")
+OPTIMIZER = Blame("training", "optimizer")
+RATE = Blame("training", "rate")
+BLEND = Blame("estimator", "blend")
+ESTIMATE = Blame("estimator", "estimate")
+WATCH = Blame("estimator", "watch")
+
+
+def reason(fit: Fit, error: BaseException) -> str:
+    """Return why the training of a fit stopped: whose fault it is, if that is known, and where."""
+    if not isinstance(error, FaultError):
+        return f"stopped with {told(error)}"
+    blame, order = error.blame, fit.order
+    if blame.kind == "metric":
+        component: object = fit.metrics[blame.column]
+        part = order and order.metrics[blame.column]
+    else:
+        component = getattr(fit, blame.kind)
+        part = order and order.recipe.parts[blame.kind]
+    name = f" '{part.name}'" if part else ""
+    return f"stopped: {blame.kind}{name} {error.seen} ({_place(component, error)})"
+
+
+def _place(component: object, error: FaultError) -> str:
+    """Return where in the file of a component an error arose, or else where its method begins."""
+    owner = component if inspect.isfunction(component) else type(component)
+    file = getattr(sys.modules.get(owner.__module__), "__file__", None) or ""
+    frames = traceback.extract_tb(error.__cause__.__traceback__) if error.__cause__ else []
+    lines = [frame.lineno for frame in frames if frame.filename == file]
+    if lines:
+        return f"{file}:{lines[-1]}"
+    method = getattr(owner, error.blame.method, None)
+    return source_line(
+        method if callable(method) else owner, Origin(owner.__module__, "file", file)
+    )
+
+
+def told(error: BaseException) -> str:
+    """Return an error in one line: its type and its message."""
+    line = str(error).splitlines()[0][:300] if str(error) else "no message"
+    return f"{type(error).__name__}: {line}"
+
+
+def steps_of(training: Training) -> int:
+    """Return how many steps a training has.
+
+    Raises:
+        FaultError: It is no whole number above 0.
+    """
+    with STEPS:
+        steps: object = training.steps
+    if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
+        seen = f"has steps = {steps!r:.80}, not a whole number above 0"
+        raise STEPS.fault(seen)
+    return steps
+
+
+def crop_of(training: Training) -> int:
+    """Return the side in pixels of what a step trains on, 0 for the whole image.
+
+    Raises:
+        FaultError: It is no whole number from 0.
+    """
+    with CROP:
+        crop: object = declared(training, "crop", 0)
+    if not isinstance(crop, int) or isinstance(crop, bool) or crop < 0:
+        seen = f"has crop = {crop!r:.80}, not a whole number of pixels; 0 is the whole image"
+        raise CROP.fault(seen)
+    return crop
+
+
+def rate_of(training: Training, step: int) -> float:
+    """Return the learning rate of a step, counted from 0.
+
+    Raises:
+        FaultError: It is no finite number.
+    """
+    with RATE:
+        rate = training.rate(step)
+    if not _is_number(rate):
+        seen = f"must return a finite number from rate, got {rate!r:.80} at step {step}"
+        raise RATE.fault(seen)
+    return rate
+
+
+def require_shares(shares: Sequence[float]) -> None:
+    """Check what `blend` returned.
+
+    Raises:
+        FaultError: It is no number from 0 to 1.
+    """
+    for share in shares:
+        if not _is_number(share) or not 0 <= share <= 1:
+            seen = f"must return a share from 0 to 1 from blend, got {share!r:.80}"
+            raise BLEND.fault(seen)
+
+
+def require_images(found: object, like: Tensor, blame: Blame, what: str) -> Tensor:
+    """Return images if they have the shape of `like`.
+
+    Args:
+        found: What should be images.
+        like: What they were made from, (n, c, h, w).
+        blame: Who made them.
+        what: What it did, as a sentence that goes on with what came out.
+
+    Raises:
+        FaultError: They are no images, or of another shape.
+    """
+    if isinstance(found, Tensor) and found.shape == like.shape:
+        return found
+    seen = f"{what} {tuple(found.shape) if isinstance(found, Tensor) else ' '.join(repr(found).split())[:80]}"
+    raise blame.fault(seen)
+
+
+def measured(metric: Metric, column: str, denoised: Tensor, clean: Tensor, noisy: Tensor) -> Tensor:
+    """Return the values of a metric, shape (b,), for images (b, c, h, w).
+
+    Raises:
+        FaultError: The metric fails, or returns something else.
+    """
+    blame = Blame("metric", "measure", column)
+    with blame:
+        found: object = metric.measure(denoised, clean, noisy)
+    shape = (len(denoised),)
+    if not isinstance(found, Tensor) or found.shape != shape or not found.is_floating_point():
+        seen = f"must return a float tensor from measure, one value per image, shape {shape}, got {found!r:.80}"
+        raise blame.fault(seen)
+    return found.detach()
+
+
+def finite(metric: Metric, column: str, denoised: Tensor, clean: Tensor, noisy: Tensor) -> float:
+    """Return the value of a metric for one image (1, c, h, w).
+
+    Raises:
+        FaultError: The metric fails, or gives no finite number.
+    """
+    value = float(measured(metric, column, denoised, clean, noisy))
+    if not math.isfinite(value):
+        seen = f"must give a finite number for images of finite values, got {value}"
+        raise Blame("metric", "measure", column).fault(seen)
+    return value
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and math.isfinite(value)

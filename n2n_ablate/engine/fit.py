@@ -1,0 +1,89 @@
+"""What goes into training and what comes out. Plain records; nothing here computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from n2n_ablate.components import Backbone, Estimator, Loss, Metric, Noise, Sampler, Training
+
+if TYPE_CHECKING:
+    from n2n_ablate.engine.fit_spec import Order
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """One recipe on one noisy image with one seed: the unit of work, of storage and of failure.
+
+    Attributes:
+        key: Its identity, see `identity.Fingerprints.fit_key`.
+        noisy: The noisy image, float32 (1, c, h, w), on the CPU.
+        clean: The clean image, same shape; only metrics see it. None for a real noisy image.
+        noise: The noise model that made `noisy`, if it is known.
+        sampler, backbone, loss, training, estimator: The recipe's components.
+        metrics: By name.
+        init_seed: Seeds the initial weights.
+        rng: Makes the sampler's generator, at the start of its stream.
+        kin: Fits of equal `kin` may be trained in one stack, if their shapes agree too.
+        order: What it was made from, so that another process can make it; None if nobody asked.
+    """
+
+    key: str
+    noisy: Tensor
+    clean: Tensor | None
+    noise: Noise | None
+    sampler: Sampler
+    backbone: Backbone
+    loss: Loss
+    training: Training
+    estimator: Estimator
+    metrics: Mapping[str, Metric]
+    init_seed: int
+    rng: Callable[[], torch.Generator]
+    kin: str = ""
+    order: Order | None = None
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of a fit's curves, told while it is being trained."""
+
+    key: str
+    step: int
+    steps: int
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """What a fit gave.
+
+    Attributes:
+        key: The identity of the fit.
+        figures: Final value of every metric, and `loss`.
+        steps: Steps at which the curves have a point, counted from 1; the last is the end.
+        curves: `loss` and every metric at those steps.
+        denoised: The denoised image, uint16 (c, h, w), 65535 for white; None if the fit failed.
+        seconds: Its share of the time its stack took.
+        failure: Why there is no result, empty if there is one.
+        passing: True if it stopped with an error that need not come again (memory, a bug that will
+            be mended); such a result is reported but not stored.
+    """
+
+    key: str
+    figures: Mapping[str, float]
+    steps: np.ndarray
+    curves: Mapping[str, np.ndarray]
+    denoised: np.ndarray | None
+    seconds: float
+    failure: str = ""
+    passing: bool = False
+
+
+Listener = Callable[[Point], None]
+"""Called at every point of every curve, from any thread."""

@@ -1,0 +1,113 @@
+"""What a fit is made from, as plain data: enough to make the same fit again in another process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+
+from torch import Tensor
+
+from n2n_ablate.components.recipe import Recipe, canonical
+from n2n_ablate.components.spec import Part
+from n2n_ablate.engine.fit import Fit
+from n2n_ablate.engine.identity import Fingerprints, generator, stream
+from n2n_ablate.registry import Registry
+
+
+@dataclass(frozen=True)
+class Order:
+    """A fit without its tensors and its live components.
+
+    Attributes:
+        recipe: With every parameter written out.
+        noise: The noise model with every parameter.
+        metrics: What is measured, by name.
+        seed: The fit's seed.
+        image: Hash of the clean image, see `Image.digest`.
+    """
+
+    recipe: Recipe
+    noise: Part
+    metrics: Mapping[str, Part]
+    seed: int
+    image: str
+
+    def key(self, prints: Fingerprints, device_type: str, precision: str) -> str:
+        """Return the identity of the fit; see `Fingerprints.fit_key`."""
+        return prints.fit_key(
+            image_digest=self.image,
+            noise=self.noise,
+            recipe=self.recipe,
+            seed=self.seed,
+            device_type=device_type,
+            precision=precision,
+            metrics=self.metrics,
+        )
+
+    def code(self, prints: Fingerprints) -> dict[tuple[str, str], str]:
+        """Return the hash of the code of every component that takes part, by kind and name."""
+        parts = [*self.recipe.parts.items(), ("noise", self.noise)]
+        parts += [("metric", part) for part in self.metrics.values()]
+        places = [place for kind, part in parts for place in prints.each(kind, part)]
+        return {place: prints.own(*place) for place in dict.fromkeys(places)}
+
+    def components(self, registry: Registry) -> dict[str, Any]:
+        """Make the components: the recipe's by kind, the `noise` and the `metrics`.
+
+        The fits of one recipe share them.
+        """
+        metrics = {
+            name: registry.build("metric", part.name, part.parameters)
+            for name, part in self.metrics.items()
+        }
+        noise = registry.build("noise", self.noise.name, self.noise.parameters)
+        return {**self.recipe.build(registry), "noise": noise, "metrics": metrics}
+
+    def fit(self, key: str, noisy: Tensor, clean: Tensor, components: Mapping[str, Any]) -> Fit:
+        """Return the fit: random streams and everything else follow from the order.
+
+        Args:
+            key: Its identity.
+            noisy: The noisy image, (1, c, h, w).
+            clean: The clean image, same shape.
+            components: See `components`.
+        """
+        return Fit(
+            key=key,
+            noisy=noisy,
+            clean=clean,
+            init_seed=stream("weights", self.image, self.seed),
+            rng=partial(generator, "sampler", self.image, self.seed),
+            kin=_kin(self.recipe),
+            order=self,
+            **components,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data; `from_json` reads it back."""
+        return {
+            "recipe": self.recipe.to_json(),
+            "noise": self.noise.plain(),
+            "metrics": {name: part.plain() for name, part in self.metrics.items()},
+            "seed": self.seed,
+            "image": self.image,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Order:
+        """Read what `to_json` wrote."""
+        return cls(
+            recipe=Recipe.from_json(data["recipe"]),
+            noise=Part.read(data["noise"], "'noise'"),
+            metrics={name: Part.read(part, "'metric'") for name, part in data["metrics"].items()},
+            seed=int(data["seed"]),
+            image=str(data["image"]),
+        )
+
+
+@lru_cache(maxsize=16)  # it is the same for all fits of a recipe
+def _kin(recipe: Recipe) -> str:
+    plain = recipe.to_json()
+    return canonical({kind: plain[kind] for kind in ("backbone", "loss", "estimator")})

@@ -1,0 +1,129 @@
+"""What a fit is: a hash of everything that can change its result, and its streams of randomness."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+
+import torch
+
+from n2n_ablate.components.parameters import Component
+from n2n_ablate.components.recipe import Recipe, canonical
+from n2n_ablate.components.spec import Part
+from n2n_ablate.registry import Registry
+from n2n_ablate.registry.source import source_digest
+
+ENGINE = 3
+"""Raise by one with every change of the engine that can change a result."""
+
+
+_FIT_KEY = re.compile(r"[0-9a-f]{32}")
+
+
+def is_fit_key(text: object) -> bool:
+    """Say whether this can be the identity of a fit, see `Fingerprints.fit_key`."""
+    return isinstance(text, str) and _FIT_KEY.fullmatch(text) is not None
+
+
+def stream(purpose: str, image_digest: str, seed: int) -> int:
+    """Return the seed of one stream of randomness.
+
+    It never depends on the trial: two recipes on one image with one seed see the same noise and,
+    with equal networks, start from the same weights. One stream per purpose, so that a sampler
+    that draws more numbers does not shift anybody else's.
+    """
+    digest = hashlib.sha256(f"{purpose}/{image_digest}/{seed}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def generator(purpose: str, image_digest: str, seed: int) -> torch.Generator:
+    """Return a CPU generator at the start of a stream."""
+    return torch.Generator().manual_seed(stream(purpose, image_digest, seed))
+
+
+class Fingerprints:
+    """Hashes of the code behind components, each read once per process."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._known: dict[tuple[str, str], str] = {}
+        self._last: tuple[tuple[object, ...], dict[str, dict[str, object]]] = ((None,) * 3, {})
+
+    def own(self, kind: str, name: str) -> str:
+        """Return the hash of the code of one component."""
+        if (kind, name) not in self._known:
+            self._known[kind, name] = source_digest(self._registry.get(kind, name).factory)
+        return self._known[kind, name]
+
+    def each(self, kind: str, part: Part) -> list[tuple[str, str]]:
+        """Return kind and name of a component and of those among its parameters."""
+        found = [(kind, part.name)]
+        for parameter in self._registry.get(kind, part.name).parameters:
+            value = part.parameters.get(parameter.name)
+            if isinstance(parameter.domain, Component):
+                items = value if isinstance(value, tuple) else (value,)
+                inner = parameter.domain.kind
+                for item in items:
+                    found += self.each(inner, item) if isinstance(item, Part) else []
+        return found
+
+    def of(self, kind: str, part: Part) -> str:
+        """Return the hash of the code of one component and of those among its parameters."""
+        return "+".join(self.own(*place) for place in self.each(kind, part))
+
+    def fit_key(
+        self,
+        *,
+        image_digest: str,
+        noise: Part | None,
+        recipe: Recipe,
+        seed: int,
+        device_type: str,
+        precision: str,
+        metrics: Mapping[str, Part],
+    ) -> str:
+        """Return the identity of a fit, 32 hexadecimal digits.
+
+        Args:
+            image_digest: See `Image.digest`.
+            noise: The noise model with every parameter, None for an image that is noisy already.
+            recipe: The recipe with every parameter written out.
+            seed: The fit's seed.
+            device_type: `cpu` or `cuda`.
+            precision: `fp32`, `tf32` or `bf16`.
+            metrics: What is measured.
+        """
+        everything = {
+            "image": image_digest,
+            **self._content(recipe, noise, metrics),
+            "seed": seed,
+            "engine": ENGINE,
+            "torch": torch_version(),
+            "device": device_type,
+            "precision": precision,
+        }
+        return hashlib.sha256(canonical(everything).encode()).hexdigest()[:32]
+
+    def _content(
+        self, recipe: Recipe, noise: Part | None, metrics: Mapping[str, Part]
+    ) -> dict[str, dict[str, object]]:
+        """Return parameters and code of all components; once for fits of one recipe in a row."""
+        about = (recipe, noise, metrics)
+        last, content = self._last
+        if not all(new is old for new, old in zip(about, last, strict=True)):
+            parts = dict(recipe.parts) | {f"metric:{name}": part for name, part in metrics.items()}
+            if noise is not None:
+                parts["noise"] = noise
+            plain: dict[str, object] = {kind: part.plain() for kind, part in parts.items()}
+            code: dict[str, object] = {
+                kind: self.of(kind.partition(":")[0], part) for kind, part in parts.items()
+            }
+            content = {"parts": plain, "code": code}
+            self._last = about, content
+        return content
+
+
+def torch_version() -> str:
+    """Return the version of torch as far as it is part of a fit's identity."""
+    return torch.__version__.partition("+")[0]

@@ -1,0 +1,70 @@
+"""What a loss sees of one step of a stack; names the sampler and the backbone where they are at fault."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from n2n_ablate.components import Sampler, Split, Views, declared, pairs_of
+from n2n_ablate.engine.draws import Draws
+from n2n_ablate.engine.faults import BACKBONE, SAMPLER, require_images
+from n2n_ablate.engine.networks import Networks
+
+
+class StackScene:
+    """See `n2n_ablate.Scene`.
+
+    Attributes:
+        varies: True once a loss has asked for something that is another in the next step.
+    """
+
+    def __init__(self, draws: Draws, denoise: Networks, sampler: Sampler) -> None:
+        self.pairs = pairs_of(sampler)
+        self.consistent = bool(declared(sampler, "consistent", True))
+        self.varies = False
+        self.done = 0.0
+        self._denoise = denoise
+        self._draws = draws
+
+    @property
+    def noisy(self) -> Tensor:
+        """See `n2n_ablate.Scene.noisy`."""
+        return self._draws.noisy
+
+    @property
+    def progress(self) -> float:
+        """See `n2n_ablate.Scene.progress`."""
+        self.varies = True
+        return self.done
+
+    def denoise(self, *images: Tensor) -> Views:
+        """See `n2n_ablate.Scene.denoise`."""
+        with BACKBONE:
+            found = self._denoise(*images)
+        return tuple(same_shape(*each) for each in zip(found, images, strict=True))
+
+    def views(self, image: Tensor) -> Views:
+        """See `n2n_ablate.Scene.views`."""
+        with SAMPLER:
+            return self._draws.views(image)
+
+    def redraw(self) -> Split:
+        """See `n2n_ablate.Scene.redraw`."""
+        self.varies = self.varies or not self._draws.fixed
+        with SAMPLER:
+            split = self._draws.redraw()
+
+        def cut(image: Tensor) -> Views:
+            with SAMPLER:
+                return split(image)
+
+        return cut
+
+
+def same_shape(found: Tensor, image: Tensor) -> Tensor:
+    """Return what a network made of images (n, c, h, w), if it has kept their shape.
+
+    Raises:
+        FaultError: It has not.
+    """
+    what = f"builds a network that turns images of the shape {tuple(image.shape)} into"
+    return require_images(found, image, BACKBONE, what)

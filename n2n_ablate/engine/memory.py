@@ -1,0 +1,145 @@
+"""How much memory a fit takes: measured on two small crops, extended in a straight line."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from n2n_ablate.components import declared
+from n2n_ablate.engine.device import Machine, arithmetic
+from n2n_ablate.engine.fit import Fit
+from n2n_ablate.engine.train import train
+from n2n_ablate.engine.window import window_of
+from n2n_ablate.errors import ImageError
+
+_PROBES = (96, 192)  # sides in pixels
+_SURE = 1_000_000  # pixels that fit into any memory
+_FIXED = 60_000_000  # bytes that kernels keep for themselves, measured
+_USABLE = 0.9  # of what is free
+_HIDDEN = {"fp32": 1.25}
+"""On a CPU: what a process takes for each byte that torch counts, by precision, measured. The fp32
+kernels rearrange images into buffers of their own; those for bf16 were not seen to."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Peak memory of one fit: a fixed part and a part for every pixel, in bytes."""
+
+    fixed: float
+    per_pixel: float
+
+    def of(self, pixels: int) -> int:
+        """Return the bytes that a fit on an image (or crop) of so many pixels takes."""
+        return int(self.fixed + self.per_pixel * pixels)
+
+
+def memory_of(fit: Fit, machine: Machine) -> Memory:
+    """Measure two trainings of one step. The metrics count too, the noisy image itself does not."""
+    small, large = _PROBES
+    _peak(_tiled(fit, small), machine)  # the first run allocates what later ones find
+    low, high = (_peak(_tiled(fit, side), machine) for side in _PROBES)
+    slope = (high - low) / (large**2 - small**2)
+    return Memory(max(0.0, low - slope * small**2) + _FIXED, slope)
+
+
+def require_room(fit: Fit, machine: Machine) -> None:
+    """Check that a fit on a large image fits into the memory, where that is this machine's.
+
+    Raises:
+        ImageError: It does not; the message says how much it takes and which crop would fit.
+    """
+    height, width = window_of(fit)
+    elsewhere = machine.type == "cuda" and not torch.cuda.is_available()
+    if height * width <= _SURE or elsewhere:
+        return
+    memory, free = memory_of(fit, machine), free_memory(machine)
+    usable = _USABLE * free
+    # Fits side by side share the memory; one at a time is the least that has to be possible.
+    needed = memory.of(height * width)
+    if needed > usable:
+        side = int(max(64.0, ((usable - memory.fixed) / memory.per_pixel) ** 0.5) // 64 * 64)
+        msg = (
+            f"training on {height}x{width} pixels takes about {needed / 1e9:.1f} GB, and "
+            f"{free / 1e9:.1f} GB are free. Train on crops with --set training.crop={side}, "
+            f"or use a part of the image with --crop {side}."
+        )
+        raise ImageError(msg)
+
+
+def free_memory(machine: Machine) -> int:
+    """Return the bytes that this process may still take on the device."""
+    if machine.type == "cuda":
+        device = machine.device
+        # What torch keeps for later use is free for this process.
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + kept
+    free = [int(1e15)]
+    with contextlib.suppress(OSError, AttributeError, IndexError):
+        text = Path("/proc/meminfo").read_text(encoding="ascii")
+        free.append(1024 * int(re.findall(r"MemAvailable:\s+(\d+) kB", text)[0]))
+    with contextlib.suppress(OSError, ValueError):
+        group = Path("/sys/fs/cgroup")
+        limit = int((group / "memory.max").read_text(encoding="ascii"))
+        free.append(limit - int((group / "memory.current").read_text(encoding="ascii")))
+    return min(free)
+
+
+def _tiled(fit: Fit, side: int) -> Fit:
+    """Return the fit on an image of side x side pixels, made of repetitions of its own."""
+    h, w = fit.noisy.shape[-2:]
+    times = (1, 1, -(-side // h), -(-side // w))
+
+    def cut(image: torch.Tensor) -> torch.Tensor:
+        return image.repeat(*times)[..., :side, :side].contiguous()
+
+    training = _OneStep(fit.training)
+    clean = None if fit.clean is None else cut(fit.clean)
+    return replace(fit, noisy=cut(fit.noisy), clean=clean, training=training)
+
+
+class _OneStep:
+    """A training cut to one step on the whole image."""
+
+    steps, crop = 1, 0
+
+    def __init__(self, inner: Any) -> None:
+        self.elementwise = declared(inner, "elementwise", False)
+        self.optimizer, self.rate = inner.optimizer, inner.rate
+
+
+def _peak(fit: Fit, machine: Machine) -> float:
+    with arithmetic(machine):
+        if machine.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(machine.device)
+            before = torch.cuda.memory_allocated(machine.device)
+            train([fit], machine, points=1)
+            return torch.cuda.max_memory_allocated(machine.device) - before
+        # Read at the first use: without it the profiler writes its own log to the terminal.
+        os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+        activities = [torch.profiler.ProfilerActivity.CPU]
+        with torch.profiler.profile(activities=activities, profile_memory=True) as profile:
+            train([fit], machine, points=1)
+    return _HIDDEN.get(machine.precision, 1.0) * _highest(profile)
+
+
+def _highest(profile: torch.profiler.profile) -> float:
+    """Return the largest number of bytes that were allocated at one time."""
+    # The trace is the profiler's only public account of single allocations.
+    with tempfile.TemporaryDirectory(prefix="n2n-ablate-") as folder:
+        path = Path(folder) / "trace.json"
+        profile.export_chrome_trace(str(path))
+        events = json.loads(path.read_text(encoding="utf-8"))["traceEvents"]
+    changes = [event for event in events if event.get("name") == "[memory]"]
+    now = highest = 0
+    for change in sorted(changes, key=lambda event: float(event["ts"])):
+        now += int(change["args"]["Bytes"])
+        highest = max(highest, now)
+    return float(highest)

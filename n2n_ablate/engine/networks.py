@@ -1,0 +1,250 @@
+"""The networks of a stack: the weights stay apart, the arithmetic is shared.
+
+The weights are one tensor with a row per fit (see `weights`), so no gradient can leak from one fit
+to another: a row only ever meets its own images.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Callable, Hashable, Sequence
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+from torch.nn.functional import conv2d, pad
+
+from n2n_ablate.engine.chain import Chain, layers_of
+from n2n_ablate.engine.faults import BACKBONE
+from n2n_ablate.engine.weights import Packing
+
+Forward: TypeAlias = Callable[[Tensor], Tensor]
+"""From (n * b, c, h, w) to the same shape: n images in a row for each of b networks."""
+_Weighted: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+
+_POINTWISE = (
+    nn.LeakyReLU,
+    nn.ReLU,
+    nn.GELU,
+    nn.SELU,
+    nn.ELU,
+    nn.SiLU,
+    nn.Tanh,
+    nn.Sigmoid,
+    nn.Identity,
+)
+
+_tried: dict[Hashable, bool] = {}
+"""What `_agree` found, by backbone and channels: equal backbones build equal networks."""
+
+
+class Networks:
+    """The networks of one stack, b modules of one architecture.
+
+    The fastest way that gives what the modules give is chosen. A chain of plain convolutions (an
+    attribute `net`, with or without a `residual` connection around it) becomes one grouped
+    convolution per layer, or, alone in bf16 on a CPU, what `chain` does; after a trial that it
+    computes the same. One module of another form is called as it is, several go through
+    `torch.func.vmap`.
+
+    Args:
+        modules: The networks.
+        channels: Of the images.
+        precision: Of training: `fp32`, `tf32` or `bf16`.
+        backbone: What built them, if a verdict about one may be used again for the next.
+
+    Attributes:
+        packing: Where the weights lie.
+        weights: All weights, (b, n), a leaf that requires a gradient.
+    """
+
+    def __init__(
+        self,
+        modules: Sequence[nn.Module],
+        channels: int,
+        precision: str,
+        backbone: object | None = None,
+    ) -> None:
+        self.packing = Packing(modules[0])
+        self.weights = nn.Parameter(self.packing.pack(modules))
+        self.precision = precision
+        plain = all(map(_is_chain, modules)) and _agree(modules, channels, backbone)
+        self._chain = self._chain_of(modules, precision) if plain else None
+        self._forward = self._general(modules, plain=plain)
+
+    def __call__(self, *images: Tensor) -> tuple[Tensor, ...]:
+        """Denoise images (b, c, h, w) in the precision of training; equal shapes share a pass."""
+        joined, places = _by_shape(images)
+        if self._chain is not None:
+            passes = self._chain(self.weights, joined)
+        else:
+            forward = self.forward(self.weights, self.precision)
+            passes = [forward(each) for each in joined]
+        found: list[Tensor | None] = [None] * len(images)
+        for whole, own in zip(passes, places, strict=True):
+            for place, part in zip(own, whole.chunk(len(own)), strict=True):
+                found[place] = part
+        return tuple(part for part in found if part is not None)
+
+    def forward(self, weights: Tensor, precision: str) -> Forward:
+        """Return the pass with these weights (b, n) in a precision; results are float32."""
+
+        def run(images: Tensor) -> Tensor:
+            kind = images.device.type
+            if self._chain is not None and precision == "bf16":
+                return self._chain(weights, [images])[0]
+            low = torch.autocast(kind, torch.bfloat16, cache_enabled=False)
+            with low if precision == "bf16" else contextlib.nullcontext():
+                return self._forward(weights, images).float()
+
+        return run
+
+    def _chain_of(self, modules: Sequence[nn.Module], precision: str) -> Chain | None:
+        on_cpu = self.weights.device.type == "cpu"
+        layers = layers_of(modules[0])
+        if len(modules) > 1 or not on_cpu or precision != "bf16" or layers is None:
+            return None
+        return Chain(layers, self.packing, bool(getattr(modules[0], "residual", False)))
+
+    def _general(self, modules: Sequence[nn.Module], *, plain: bool) -> _Weighted:
+        if len(modules) == 1:
+            return single(modules[0], self.packing)
+        return grouped(modules[0], self.packing) if plain else vmapped(modules, self.packing)
+
+
+def single(module: nn.Module, packing: Packing) -> _Weighted:
+    """Call one module as it is, with the weights (1, n)."""
+    names = [slot.name for slot in packing.slots]
+
+    def forward(weights: Tensor, x: Tensor) -> Tensor:
+        state = dict(zip(names, packing.views(weights[0]), strict=True))
+        return _image(functional_call(module, state, (x,)))
+
+    return forward
+
+
+def vmapped(modules: Sequence[nn.Module], packing: Packing) -> _Weighted:
+    """Stack any modules of one architecture: their weights (b, n) become a batch dimension."""
+    own = [dict((*m.named_parameters(), *m.named_buffers())) for m in modules]
+    trained = {slot.name for slot in packing.slots}
+    rest = {
+        name: torch.stack([each[name].detach() for each in own])
+        for name in own[0]
+        if name not in trained
+    }
+
+    def one(state: dict[str, Tensor], images: Tensor) -> Tensor:
+        return _image(functional_call(modules[0], state, (images,)))
+
+    run = vmap(one, in_dims=(0, 1), out_dims=1, randomness="different")
+
+    def forward(weights: Tensor, x: Tensor) -> Tensor:
+        state = packing.unpack(weights) | rest
+        return run(state, x.unflatten(0, (-1, len(weights)))).flatten(0, 1)
+
+    return forward
+
+
+def grouped(module: nn.Module, packing: Packing) -> _Weighted:
+    """Stack chains of convolutions: one convolution per layer, with one group per network."""
+    layers: list[nn.Module] = list(module.net)  # type: ignore[arg-type]
+    residual = bool(getattr(module, "residual", False))
+
+    def forward(weights: Tensor, x: Tensor) -> Tensor:
+        b = len(weights)
+        own = packing.unpack(weights)
+        flat = x.unflatten(0, (-1, b)).flatten(1, 2)  # (n, b * c, h, w)
+        out = flat
+        for place, layer in enumerate(layers):
+            if isinstance(layer, nn.Conv2d):
+                bias = own.get(f"net.{place}.bias")
+                out = _grouped_conv(layer, own[f"net.{place}.weight"], bias, out)
+            else:
+                out = layer(out)
+        out = flat - out if residual else out
+        return out.unflatten(1, (b, -1)).flatten(0, 1)
+
+    return forward
+
+
+def _grouped_conv(layer: nn.Conv2d, weight: Tensor, bias: Tensor | None, x: Tensor) -> Tensor:
+    padding = layer.padding
+    if layer.padding_mode != "zeros":
+        x = pad(x, layer._reversed_padding_repeated_twice, mode=layer.padding_mode)
+        padding = (0, 0)
+    bias = None if bias is None else bias.flatten()
+    return conv2d(
+        x, weight.flatten(0, 1), bias, layer.stride, padding, layer.dilation, groups=len(weight)
+    )
+
+
+def _image(out: object) -> Tensor:
+    if not isinstance(out, Tensor):
+        seen = (
+            f"builds a network that returns no images, shape (n, c, h, w), but {type(out).__name__}"
+        )
+        raise BACKBONE.fault(seen)
+    return out
+
+
+def _by_shape(images: Sequence[Tensor]) -> tuple[list[Tensor], list[list[int]]]:
+    places: dict[torch.Size, list[int]] = {}
+    for place, image in enumerate(images):
+        places.setdefault(image.shape, []).append(place)
+    joined = [
+        images[own[0]] if len(own) == 1 else torch.cat([images[place] for place in own])
+        for own in places.values()
+    ]
+    return joined, list(places.values())
+
+
+def _agree(modules: Sequence[nn.Module], channels: int, backbone: object | None) -> bool:
+    """Try whether modules that look like chains compute what their chains compute."""
+    key: Hashable = (type(backbone), backbone, channels)
+    try:
+        if backbone is not None and key in _tried:
+            return _tried[key]
+    except TypeError:  # a backbone with parameters that have no hash is tried every time
+        backbone = None
+    try:
+        found = _compare(modules[0], channels)
+    except Exception:  # noqa: BLE001  it only looked like a chain
+        found = False
+    if backbone is not None:
+        _tried[key] = found
+    return found
+
+
+def _compare(module: nn.Module, channels: int) -> bool:
+    """Compare a module with its chain.
+
+    On two copies with random weights, so that a layer that starts at zero hides nothing, and with
+    a generator of its own: the global one belongs to whoever is building a network just now. The
+    weights are scaled so that values neither grow nor fade from layer to layer.
+    """
+    rng = torch.Generator().manual_seed(0)
+    copies = [copy.deepcopy(module).cpu().float() for _ in range(2)]
+    packing = Packing(module)
+    with torch.no_grad():
+        for weight in (weight for each in copies for weight in each.parameters()):
+            inputs = weight[0].numel() if weight.dim() > 1 else 16
+            weight.copy_(torch.randn(weight.shape, generator=rng) / inputs**0.5)
+        probe = torch.rand(2, channels, 9, 9, generator=rng)
+        slow = torch.cat([each(probe[i : i + 1]) for i, each in enumerate(copies)])
+        fast = grouped(module, packing)(packing.pack(copies), probe)
+        largest = max(1e-3, float(slow.abs().max()))
+        return bool((fast - slow).abs().max() < 1e-3 * largest)
+
+
+def _is_chain(module: nn.Module) -> bool:
+    net = getattr(module, "net", None)
+    if not isinstance(net, nn.Sequential):
+        return False
+    plain = all(
+        isinstance(layer, _POINTWISE) or (isinstance(layer, nn.Conv2d) and layer.groups == 1)
+        for layer in net
+    )
+    trained = all(weight.requires_grad for weight in module.parameters())
+    return plain and trained and len(list(module.parameters())) == len(list(net.parameters()))

@@ -1,0 +1,270 @@
+"""The bench: noisy images, the same for every trial, and what needs no training on them."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+import importlib.util
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from n2n_ablate.components.recipe import Recipe
+from n2n_ablate.components.spec import Part
+from n2n_ablate.engine import Fit, Machine, Order, try_out, try_step, window_of
+from n2n_ablate.engine.faults import FaultError, finite, steps_of
+from n2n_ablate.engine.identity import Fingerprints, generator
+from n2n_ablate.errors import FOREIGN, AblateError, ImageError
+from n2n_ablate.images import Image, collect
+from n2n_ablate.registry import Registry
+from n2n_ablate.registry.blame import blamed, require_readable
+from n2n_ablate.study import Condition, Plan
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """One noisy image: a clean image under one condition with one seed."""
+
+    condition: Condition
+    image: Image
+    seed: int
+    noisy: Tensor
+
+
+class Bench:
+    """Everything that trials share, so that their differences are paired.
+
+    Raises:
+        AblateError: An image cannot be used, or a component fails on it.
+    """
+
+    def __init__(self, plan: Plan, registry: Registry, machine: Machine) -> None:
+        self.plan = plan
+        self.machine = machine
+        self._registry = registry
+        self._prints = Fingerprints(registry)
+        self.images = [image.cropped(plan.profile.crop) for image in collect(plan.profile.images)]
+        self._metrics = {
+            name: registry.build("metric", part.name, part.parameters)
+            for name, part in plan.metrics.items()
+        }
+        self._noises = {
+            condition.label: registry.build(
+                "noise", condition.noise.name, condition.noise.parameters
+            )
+            for condition in plan.conditions
+        }
+        for kind, parts, made in (
+            ("metric", plan.metrics, self._metrics),
+            ("noise", {item.label: item.noise for item in plan.conditions}, self._noises),
+        ):
+            for name, part in parts.items():
+                require_readable(registry.get(kind, part.name), made[name])
+        self.subjects = [
+            Subject(condition, image, seed, noisy_image(registry, condition, image, seed))
+            for condition in plan.conditions
+            for image in self.images
+            for seed in plan.profile.seeds
+        ]
+        self._cut: set[tuple[Part, torch.Size, tuple[int, int]]] = set()
+
+    @cached_property
+    def key(self) -> str:
+        """Identity of a search on this bench: the plan, and all that its scores depend on.
+
+        That is the pixels of the images, the code of the components, torch, device and precision:
+        scores that differ in one of them must not meet in one search.
+        """
+        keys = "".join(fit.key for fit in self.fits(self.plan.baseline.recipe))
+        return hashlib.sha256(f"{self.plan.key}{keys}".encode()).hexdigest()[:10]
+
+    def with_plan(self, plan: Plan) -> Bench:
+        """Return this bench for a plan of the same images, seeds and conditions."""
+        other = copy.copy(self)
+        other.plan = plan
+        return other
+
+    def fits(self, recipe: Recipe, subjects: Sequence[Subject] | None = None) -> list[Fit]:
+        """Return the fits of a recipe, one per subject, in their order.
+
+        Args:
+            recipe: With every parameter written out.
+            subjects: Some of the bench's; by default all.
+        """
+        parts = recipe.build(self._registry)
+        wanted = self.subjects if subjects is None else subjects
+        return [self._fit(recipe, parts, subject) for subject in wanted]
+
+    def steps(self, recipe: Recipe) -> int:
+        """Return how many steps a recipe trains."""
+        part = recipe.parts["training"]
+        with self._named(recipe):
+            return steps_of(self._registry.build("training", part.name, part.parameters))
+
+    def check(self, recipe: Recipe) -> None:
+        """Try a recipe's sampler on every image shape, before anything is trained.
+
+        Recipes that share a sampler share its trial: here it sees the same image again. Of the
+        baseline, without which no trial says anything, everything else is tried too, and the metrics.
+        Another recipe that cannot be trained costs its own fits.
+
+        Raises:
+            ImageError: An image is too small for the sampler, or too large for the memory.
+            PluginError: A component fails, or the views cannot be trained on.
+        """
+        for kind, component in recipe.build(self._registry).items():
+            require_readable(self._registry.get(kind, recipe.parts[kind].name), component)
+        by_shape = {subject.noisy.shape: subject for subject in self.subjects}
+        entry = self._registry.get("sampler", recipe.parts["sampler"].name)
+        fits = self.fits(recipe, list(by_shape.values()))
+        for shape, fit in zip(by_shape, fits, strict=True):
+            try:
+                with self._named(recipe), _one_thread():
+                    place = (recipe.parts["sampler"], shape, window_of(fit))
+                    try_out(fit, entry, self.machine, cut=place not in self._cut)
+                self._cut.add(place)
+            except ImageError as error:
+                name = next(image.name for image in self.images if image.pixels.shape == shape)
+                msg = f"image '{name}': {error}"
+                raise ImageError(msg) from error
+        if recipe == self.plan.baseline.recipe:
+            with self._named(recipe), _one_thread():
+                try_step(fits[0], self.machine)
+                self.measure(self.subjects[0].noisy, self.subjects[0])
+
+    def measure(self, denoised: Tensor, subject: Subject) -> dict[str, float]:
+        """Return every metric of a denoised image, (1, c, h, w).
+
+        Raises:
+            PluginError: A metric fails, or gives no finite number.
+        """
+        clean, noisy = subject.image.pixels, subject.noisy
+        with self._named(self.plan.baseline.recipe):
+            return {
+                name: finite(metric, name, denoised, clean, noisy)
+                for name, metric in self._metrics.items()
+            }
+
+    def yardsticks(self) -> dict[str, dict[tuple[str, str], dict[str, float]]]:
+        """Return what doing nothing and a classical denoiser give: the scale of the table.
+
+        Without scikit-image there is no classical denoiser.
+        """
+        denoisers: dict[str, Callable[[Tensor], Tensor]] = {"noisy": lambda noisy: noisy}
+        if importlib.util.find_spec("skimage") is not None:
+            denoisers["nl-means"] = non_local_means
+        found: dict[str, dict[tuple[str, str], list[dict[str, float]]]] = {}
+        with _one_thread():
+            for name, denoiser in denoisers.items():
+                places = found.setdefault(name, {})
+                for subject in self.subjects:
+                    place = (subject.condition.label, subject.image.name)
+                    figures = self.measure(denoiser(subject.noisy), subject)
+                    places.setdefault(place, []).append(figures)
+        return {
+            name: {place: _mean(values) for place, values in places.items()}
+            for name, places in found.items()
+        }
+
+    @contextlib.contextmanager
+    def _named(self, recipe: Recipe) -> Iterator[None]:
+        """Give what a component does wrong its name, file and line."""
+        try:
+            yield
+        except FaultError as error:
+            own, metrics = error.blame, self.plan.metrics
+            part = metrics[own.column] if own.kind == "metric" else recipe.parts[own.kind]
+            entry = self._registry.get(own.kind, part.name)
+            raise blamed(entry, error.seen, error.__cause__, own.method) from error
+
+    def _fit(self, recipe: Recipe, parts: Mapping[str, object], subject: Subject) -> Fit:
+        noise = subject.condition.noise
+        order = Order(recipe, noise, self.plan.metrics, subject.seed, subject.image.digest)
+        return order.fit(
+            order.key(self._prints, self.machine.type, self.machine.precision),
+            subject.noisy,
+            subject.image.pixels,
+            {**parts, "noise": self._noises[subject.condition.label], "metrics": self._metrics},
+        )
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute on one thread: many short steps wait for their threads as soon as a core is busy."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def noisy_image(registry: Registry, condition: Condition, image: Image, seed: int) -> Tensor:
+    """Return the noisy image that every trial sees, (1, c, h, w): the same whenever it is made.
+
+    Raises:
+        UnknownComponentError: No plugin registers the noise model.
+        PluginError: The noise model fails, or returns what is no noisy image.
+    """
+    noise = registry.build("noise", condition.noise.name, condition.noise.parameters)
+    entry = registry.get("noise", condition.noise.name)
+    before = image.pixels.clone()
+    try:
+        noisy: object = noise.apply(image.pixels, generator("noise", image.digest, seed))
+    except AblateError:
+        raise
+    except FOREIGN as error:
+        seen = f"fails on image '{image.name}': {error!r}"
+        raise blamed(entry, seen, error, "apply") from error
+    if not torch.equal(before, image.pixels):
+        seen = "writes into the clean image; it must copy it"
+        raise blamed(entry, seen, method="apply")
+    if not isinstance(noisy, Tensor) or noisy.shape != before.shape:
+        got = tuple(noisy.shape) if isinstance(noisy, Tensor) else repr(noisy)[:80]
+        seen = f"must return an image of the clean one's shape {tuple(before.shape)}, got {got}"
+        raise blamed(entry, seen, method="apply")
+    if lost := int((~noisy.isfinite()).sum()):
+        seen = f"returns an image with {lost} of {noisy.numel()} values NaN or infinite"
+        raise blamed(entry, seen, method="apply")
+    return noisy.detach().float()
+
+
+def non_local_means(noisy: Tensor) -> Tensor:
+    """Denoise with non-local means (Buades et al., 2005), the noise level estimated from the image."""
+    from skimage.restoration import denoise_nl_means
+
+    array = np.ascontiguousarray(noisy[0].permute(1, 2, 0).double().numpy())
+    sigma = noise_level(array)
+    out = denoise_nl_means(
+        array,
+        patch_size=5,
+        patch_distance=6,
+        h=0.8 * sigma or 1e-6,
+        sigma=sigma,
+        fast_mode=True,
+        channel_axis=-1,
+    )
+    out = out.reshape(array.shape)  # a single channel comes back without its axis
+    return torch.from_numpy(np.ascontiguousarray(out.transpose(2, 0, 1))).float()[None]
+
+
+def noise_level(array: np.ndarray) -> float:
+    """Estimate the standard deviation of white noise in an image (h, w, c).
+
+    The median of the finest diagonal Haar details, which hold little but noise (Donoho and
+    Johnstone, 1994).
+    """
+    h, w = (side - side % 2 for side in array.shape[:2])
+    even = array[:h, :w]
+    rows = even[0::2] - even[1::2]
+    details = (rows[:, 0::2] - rows[:, 1::2]) / 2
+    return float(np.median(np.abs(details)) / 0.6745)
+
+
+def _mean(values: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: float(np.mean([item[name] for item in values])) for name in values[0]}

@@ -1,0 +1,179 @@
+"""Trains many fits on one machine: sorts them into stacks and hands results over as they finish."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import math
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from threading import Event
+
+import numpy as np
+import torch
+
+from n2n_ablate.components import declared, declares, pairs_of
+from n2n_ablate.engine.curves import POINTS
+from n2n_ablate.engine.device import Machine, arithmetic
+from n2n_ablate.engine.faults import reason, steps_of
+from n2n_ablate.engine.fit import Fit, FitResult, Listener
+from n2n_ablate.engine.stack_sizes import Largest
+from n2n_ablate.engine.train import Cancelled, prepared, train
+from n2n_ablate.engine.window import window_of
+from n2n_ablate.errors import FOREIGN
+
+
+def fit_all(
+    fits: Sequence[Fit],
+    machine: Machine,
+    listener: Listener | None = None,
+    *,
+    stop: Event | None = None,
+    threads: int = 1,
+    points: int = POINTS,
+    note: Callable[[str], None] = lambda _: None,
+    largest: Largest | None = None,
+) -> Iterator[FitResult]:
+    """Train all fits and yield each result as soon as its stack is done, in no fixed order.
+
+    On a CPU a stack is trained fit by fit, several at a time with one thread each: measured, this
+    beats one wide network over all cores, because activations stay in the caches. A fit's result
+    therefore depends neither on its stack mates nor on how many run beside it.
+
+    Args:
+        fits: What to train.
+        machine: Where.
+        listener: Called at every point of every curve.
+        stop: Set it to stop within a step; closing the iterator does the same.
+        threads: Threads of one fit on a CPU. More than one is for a lone fit: the order of its sums,
+            and so its last digits, depend on it.
+        points: Points of every curve.
+        note: Told what a user should know, from any thread.
+        largest: What is known of memory; more is learned here.
+
+    """
+    closing = Event()
+
+    def stopped() -> bool:
+        return closing.is_set() or (stop is not None and stop.is_set())
+
+    largest = Largest() if largest is None else largest
+    stacks = list(stacks_of(fits, machine.stack, largest))
+    workers = max(1, min(machine.workers, len(stacks)))
+    pool = ThreadPoolExecutor(workers, "fit")
+    trainer = _Trainer(machine, listener, stopped, threads, points, note, largest)
+    try:  # Ctrl-C may come while the first thread is already training
+        waiting = {pool.submit(trainer.train, stack) for stack in stacks}
+        while waiting:
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield from future.result()
+    finally:
+        closing.set()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def stacks_of(
+    fits: Sequence[Fit], most: int, largest: Largest | None = None
+) -> Iterator[list[Fit]]:
+    """Sort fits into stacks that can be trained together, keeping their order.
+
+    Args:
+        fits: What to sort.
+        most: Fits of a stack at most.
+        largest: What is known of memory.
+    """
+    groups: dict[object, list[Fit]] = {}
+    for fit in fits:
+        groups.setdefault(_stack_key(fit) if most > 1 else fit.key, []).append(fit)
+    for group in groups.values():
+        size = most if largest is None else int(min(most, largest.of(group[0])))
+        for start in range(0, len(group), size):
+            yield group[start : start + size]
+
+
+def _stack_key(fit: Fit) -> object:
+    try:
+        return _form(fit)
+    except FOREIGN:  # components are anybody's code: training alone says what is wrong
+        return fit.key
+
+
+def _form(fit: Fit) -> object:
+    """Return what has to be equal for fits to stay in step."""
+    sampler = prepared(fit, fit.noisy)
+    height, width = window_of(fit)
+    seen = fit.noisy[..., :height, :width]
+    views = sampler.draw(seen, fit.rng())(seen)
+    consistent = declared(sampler, "consistent", True)
+    shapes = tuple(view.shape for view in views)
+    # The views of a schedule may change their shape on the way: only equal ones stay in step.
+    schedule = repr(fit.sampler) if declares(sampler, "at") else ""
+    own = (shapes, pairs_of(sampler), consistent, schedule)
+    return fit.kin, steps_of(fit.training), fit.noisy.shape, seen.shape, own
+
+
+@dataclass
+class _Trainer:
+    """Trains stacks, and halves those that fail.
+
+    Half a stack needs half the memory, and in the end only the fit at fault is lost.
+    """
+
+    machine: Machine
+    listener: Listener | None
+    stopped: Callable[[], bool]
+    threads: int
+    points: int
+    note: Callable[[str], None]
+    largest: Largest
+
+    def train(self, stack: Sequence[Fit]) -> list[FitResult]:
+        """Train one stack, in parts if it has to be."""
+        if len(stack) > self.largest.of(stack[0]):
+            return self._in_parts(stack)
+        if self.machine.type == "cpu":
+            torch.set_num_threads(self.threads)  # holds for this worker thread only
+        try:
+            with arithmetic(self.machine):
+                return train(stack, self.machine, self.listener, self.stopped, points=self.points)
+        except Cancelled:
+            raise
+        except FOREIGN as error:  # components are anybody's code, and memory may run out
+            if len(stack) == 1:
+                return [failed(stack[0], reason(stack[0], error))]
+            if isinstance(error, torch.OutOfMemoryError):
+                self._shrink(stack)
+        return self._in_parts(stack)
+
+    def _in_parts(self, stack: Sequence[Fit]) -> list[FitResult]:
+        # Outside of the handler: an error that is being handled keeps its tensors alive.
+        if self.machine.type == "cuda":
+            gc.collect()  # what a broken step left in cycles holds memory too
+            with contextlib.suppress(RuntimeError):  # a fit may still be trained without it
+                torch.cuda.empty_cache()
+        middle = len(stack) // 2
+        return self.train(stack[:middle]) + self.train(stack[middle:])
+
+    def _shrink(self, stack: Sequence[Fit]) -> None:
+        half = math.ceil(len(stack) / 2)
+        self.largest.learn(stack[0], half)
+        self.note(
+            f"{len(stack)} fits at once do not fit into the memory of {self.machine.name}; "
+            f"going on with {half}"
+        )
+
+
+def failed(fit: Fit, reason: str) -> FitResult:
+    """Return the result of a fit that was lost to something that need not come again."""
+    return FitResult(
+        key=fit.key,
+        figures={},
+        steps=np.array([], dtype=np.int32),
+        curves={},
+        denoised=None,
+        seconds=0.0,
+        failure=reason,
+        passing=True,
+    )

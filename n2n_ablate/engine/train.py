@@ -1,0 +1,278 @@
+"""The hot loop: trains the networks of one stack at once. No host synchronisation inside a step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from threading import Lock
+
+import torch
+from torch import Tensor, nn
+
+from n2n_ablate.components import Sampler, Split, Views, declares, ready_for
+from n2n_ablate.engine.checkpoints import CHOSEN_STEP, Watching
+from n2n_ablate.engine.curves import POINTS, Curves
+from n2n_ablate.engine.device import Machine
+from n2n_ablate.engine.draws import Draws
+from n2n_ablate.engine.faults import (
+    BACKBONE,
+    BLEND,
+    ESTIMATE,
+    LOSS,
+    SAMPLER,
+    WATCH,
+    require_images,
+    require_shares,
+    steps_of,
+)
+from n2n_ablate.engine.fit import Fit, FitResult, Listener
+from n2n_ablate.engine.loss_context import StackScene, same_shape
+from n2n_ablate.engine.networks import Forward, Networks
+from n2n_ablate.engine.replay import Replay
+from n2n_ablate.engine.tiles import in_tiles
+from n2n_ablate.engine.weights import Optimizers
+from n2n_ablate.engine.window import Windows, window_of
+from n2n_ablate.errors import PluginError
+
+_building = Lock()
+
+
+class Cancelled(Exception):
+    """The training was asked to stop before its end."""
+
+
+def train(
+    fits: Sequence[Fit],
+    machine: Machine,
+    listener: Listener | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+    *,
+    points: int = POINTS,
+) -> list[FitResult]:
+    """Train one stack: fits of equal `kin` and equal shapes, with `points` points on every curve.
+
+    A fit that diverges is reported with the step; the others are not touched by it.
+
+    Raises:
+        Cancelled: `stopped` returned True.
+    """
+    start = time.perf_counter()
+    stack = _Stack(fits, machine)
+    curves = Curves(fits, points, stack.clean, stack.noisy, listener)
+    try:
+        for step in range(stack.steps):
+            if stopped():
+                raise Cancelled
+            loss = stack.step(step)
+            stack.look(step + 1)
+            if step + 1 in curves.at:
+                curves.add(step + 1, loss, stack.estimate(exact=step + 1 == stack.steps))
+                if curves.hopeless():
+                    break
+    finally:
+        stack.close()
+    return curves.results(time.perf_counter() - start, stack.chosen)
+
+
+def first_step(fit: Fit, machine: Machine) -> None:
+    """Do one step of a fit, look once and denoise, so that a component at fault is known before.
+
+    Raises:
+        FaultError: A component fails, or returns what training cannot go on with.
+    """
+    stack = _Stack([fit], machine)
+    try:
+        stack.step(0)
+        stack.first_look()
+        stack.estimate(exact=True)
+    finally:
+        stack.close()
+
+
+class _Stack:
+    """The state of one training."""
+
+    def __init__(self, fits: Sequence[Fit], machine: Machine) -> None:
+        first, device = fits[0], torch.device(machine.device)
+        self.fits = fits
+        self.steps = steps_of(first.training)
+        self.noisy = _to_device(torch.cat([fit.noisy for fit in fits]), device)
+        self.clean = _stack_clean(fits, device)
+        channels = self.noisy.shape[1]
+        modules = [_build(fit, device) for fit in fits]
+        self._networks = Networks(modules, channels, machine.precision, first.backbone)
+        self._kept = self._networks.weights.detach().clone() if _averages(fits) else None
+        self._watching = Watching.of(first.estimator, self.steps, self._networks.weights)
+        self._windows = Windows(fits, self.noisy)
+        rngs = [fit.rng() for fit in fits]
+        with SAMPLER:
+            samplers = [prepared(fit, self.noisy[i : i + 1]) for i, fit in enumerate(fits)]
+            self._draws = Draws(samplers, self._windows.first(), rngs, self.steps)
+            self._scene = StackScene(self._draws, self._networks, samplers[0])
+        trainings = [fit.training for fit in fits]
+        self._optimizers = Optimizers(
+            trainings,
+            self._networks.weights,
+            self._networks.packing,
+            on_device=device.type == "cuda",
+        )
+        self._replay = Replay(self._update, device) if self._recordable else None
+
+    @property
+    def _recordable(self) -> bool:
+        """Whether every step does the same to the same tensors, as far as can be known before."""
+        on_gpu = self.noisy.device.type == "cuda"
+        still = self._draws.fixed and not self._windows.moving
+        return on_gpu and still and self._optimizers.recordable
+
+    def step(self, step: int) -> Tensor:
+        """Do one step and return the losses (b,) before it."""
+        self._optimizers.set_rates(step)
+        if self._windows.moving:
+            self._draws.look_at(self._windows.next())
+        with SAMPLER:
+            self._draws.advance(step)
+        self._scene.done = step / self.steps
+        if self._replay is not None and self._scene.varies:
+            self._replay = None
+        loss = self._replay() if self._replay is not None else self._update()
+        self._blend(step)
+        return loss
+
+    @torch.no_grad()
+    def look(self, step: int) -> None:
+        """Let the estimator's watch look at the images after `step`, counted from 1, if it is due."""
+        if self._watching is not None and self._watching.due(step, self.steps):
+            weights = self._present()
+            self._watching.look(step, lambda: self._denoised(weights, exact=False), weights)
+
+    @torch.no_grad()
+    def first_look(self) -> None:
+        """Let the watch look as if it were due for the first time.
+
+        Raises:
+            FaultError: It does not keep the weights, so that those before the first step would stay.
+        """
+        if self._watching is not None:
+            weights = self._present()
+            self._watching.look(1, lambda: self._denoised(weights, exact=False), weights)
+            if not bool(self._watching.steps.all()):
+                seen = "has a watch whose first look does not keep the weights of all fits"
+                raise WATCH.fault(seen)
+
+    @property
+    def chosen(self) -> dict[str, Tensor]:
+        """What to record of the watch's choice, by name: one number per fit."""
+        return {} if self._watching is None else {CHOSEN_STEP: self._watching.steps}
+
+    def close(self) -> None:
+        """Let go of the recording: it and the stack hold each other, and with them the memory."""
+        self._replay = None
+
+    def _update(self) -> Tensor:
+        self._optimizers.zero()
+        with LOSS:
+            loss = self.fits[0].loss(self._scene)
+        _require_losses(loss, len(self.fits))
+        loss.sum().backward()
+        self._optimizers.step()
+        return loss
+
+    @torch.no_grad()
+    def _blend(self, step: int) -> None:
+        if self._kept is None:
+            return
+        shares = _shares(self.fits, step, self.steps)
+        weights = self._networks.weights.detach()
+        if len(set(shares)) == 1:
+            self._kept.lerp_(weights, shares[0])
+        else:
+            each = torch.tensor(shares, device=weights.device, dtype=weights.dtype)
+            self._kept.lerp_(weights, each[:, None])
+
+    @torch.no_grad()
+    def estimate(self, *, exact: bool) -> Tensor:
+        """Denoise the noisy images with the weights as they are now, or at the end as chosen.
+
+        Only the result has to be exact; a point on the way may cost no more than a step.
+        """
+        chosen = self._watching if exact else None
+        return self._denoised(self._present() if chosen is None else chosen.weights, exact=exact)
+
+    def _present(self) -> Tensor:
+        return self._networks.weights.detach() if self._kept is None else self._kept
+
+    def _denoised(self, weights: Tensor, *, exact: bool) -> Tensor:
+        forward = self._networks.forward(weights, "fp32" if exact else self._networks.precision)
+        first = self.fits[0]
+        with ESTIMATE:
+            denoise = _split(in_tiles(forward, first.backbone))
+            found = first.estimator.estimate(denoise, self.noisy)
+        what = f"must return images of the shape {tuple(self.noisy.shape)} from estimate, got"
+        return require_images(found, self.noisy, ESTIMATE, what)
+
+
+def _split(forward: Forward) -> Split:
+    def denoise(*images: Tensor) -> Views:
+        with BACKBONE:
+            found = tuple(forward(image) for image in images)
+        return tuple(same_shape(*each) for each in zip(found, images, strict=True))
+
+    return denoise
+
+
+def _require_losses(loss: object, fits: int) -> None:
+    if not isinstance(loss, Tensor) or loss.shape != (fits,):
+        seen = f"must return one value per fit, shape ({fits},), got {loss!r:.80}"
+        raise LOSS.fault(seen)
+    if not loss.requires_grad:
+        seen = "returns values that do not depend on the weights, as far as torch can tell"
+        raise LOSS.fault(seen)
+
+
+def _to_device(image: Tensor, device: torch.device) -> Tensor:
+    return image.to(device).contiguous(memory_format=torch.channels_last)
+
+
+def _stack_clean(fits: Sequence[Fit], device: torch.device) -> Tensor | None:
+    images = [fit.clean for fit in fits if fit.clean is not None]
+    return torch.cat(images).to(device) if len(images) == len(fits) else None
+
+
+def _build(fit: Fit, device: torch.device) -> nn.Module:
+    # Torch's layers draw their weights from the one global generator, so: one build at a time.
+    with _building, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(fit.init_seed)
+        with BACKBONE:
+            module: object = fit.backbone.build(fit.noisy.shape[1])
+    if not isinstance(module, nn.Module):
+        seen = f"must return a torch.nn.Module from build, got {module!r:.80}"
+        raise BACKBONE.fault(seen)
+    if not any(weight.requires_grad for weight in module.parameters()):
+        seen = "builds a network without weights to train"
+        raise BACKBONE.fault(seen)
+    return module.to(device=device)
+
+
+def prepared(fit: Fit, noisy: Tensor) -> Sampler:
+    """Return the fit's sampler, ready for its noisy image, (1, c, h, w) on any device.
+
+    Raises:
+        PluginError: The sampler needs the whole image, and the training wants crops.
+    """
+    if declares(fit.sampler, "prepare") and window_of(fit) != tuple(noisy.shape[-2:]):
+        msg = "this sampler prepares itself for one whole image and cannot train on crops; use training.crop=0"
+        raise PluginError(msg)
+    return ready_for(fit.sampler, noisy, fit.noise)
+
+
+def _averages(fits: Sequence[Fit]) -> bool:
+    steps = steps_of(fits[0].training)
+    return any(share != 1 for step in {0, steps - 1} for share in _shares(fits, step, steps))
+
+
+def _shares(fits: Sequence[Fit], step: int, steps: int) -> list[float]:
+    with BLEND:
+        shares = [fit.estimator.blend(step, steps) for fit in fits]
+    require_shares(shares)
+    return shares

@@ -1,1 +1,0 @@
-"""The journal of a study: written line by line, read again, and opened as a whole study."""

@@ -1,0 +1,135 @@
+"""Draws how PSNR goes with leak and gap, and with the training loss: one dot per trial and image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from n2n_ablate.diagnostics.relation import Point, loss_alone, relations
+from n2n_ablate.diagnostics.words import signed
+from n2n_ablate.report.escape import for_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_MARKS = "osD^vP*X<>"
+_WIDTH = 4.6  # of a panel, in inches
+_LONGEST = 30  # letters of a name in the legend
+_MOST = 20  # trials or images that a legend can name
+
+
+def psnr_by_diagnostics(
+    points: Sequence[Point],
+    colours: Mapping[str, str],
+    *,
+    title: str = "",
+    width: float = _WIDTH,
+) -> Figure:
+    """Draw PSNR against the size of the leak and against the gap; a colour per trial, a mark per image.
+
+    Thin lines join the trials of one image: PSNR differs between images by more than between
+    trials, so only within a line can dots be compared.
+
+    Args:
+        points: See `relations`.
+        colours: By trial.
+        title: Above everything.
+        width: Of a panel, in inches.
+    """
+    figure, axes = _panels(2, title, width)
+    found = {item.what: item for item in relations(points) if not item.among}
+    sizes = {"leak": "leak, size of the larger way", "gap": "gap in grey levels"}
+    for place, (what, label) in enumerate(sizes.items()):
+        dots = [
+            (point.trial, point.image, abs(float(getattr(point, what))), point.psnr)
+            for point in points
+        ]
+        _scatter(axes[place], dots, colours)
+        axes[place].set_xlabel(label)
+        rank = found[what].rank
+        told = signed(rank.value) or "cannot be told"
+        axes[place].set_title(f"rank correlation {told}", fontsize=10)
+    axes[0].set_ylabel("PSNR in dB")
+    axes[1].label_outer()
+    _legend(axes[1])
+    return figure
+
+
+def psnr_by_loss(
+    finals: Mapping[str, Mapping[str, tuple[float, float]]],
+    colours: Mapping[str, str],
+    *,
+    title: str = "",
+    width: float = _WIDTH,
+) -> Figure:
+    """Draw PSNR against the final training loss, as in `psnr_by_diagnostics`.
+
+    Args:
+        finals: See `loss_alone`.
+        colours: By trial.
+        title: Above everything.
+        width: Of the panel, in inches.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    figure, (axes,) = _panels(1, title, width)
+    dots = [
+        (trial, image, loss, psnr)
+        for trial, own in finals.items()
+        for image, (loss, psnr) in own.items()
+    ]
+    _scatter(axes, dots, colours)
+    axes.xaxis.set_major_locator(MaxNLocator(4))  # losses are long numbers
+    axes.set_xlabel("final training loss")
+    axes.set_ylabel("PSNR in dB")
+    told = signed(loss_alone(finals).tau.value) or "cannot be told"
+    axes.set_title(f"tau of low loss and high PSNR {told}", fontsize=10)
+    _legend(axes)
+    return figure
+
+
+def _panels(count: int, title: str, each: float) -> tuple[Figure, list[Axes]]:
+    # Not pyplot: it keeps global state, and a tracker may draw in a thread of its own.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    width = each * count + 2.5
+    figure = Figure(figsize=(width, 4.2), dpi=100)
+    FigureCanvasAgg(figure)
+    figure.subplots_adjust(0.65 / width, 0.13, 1 - 2.5 / width, 0.85, wspace=0.12)
+    figure.suptitle(for_figure(title), fontsize=11)
+    axes = [figure.add_subplot(1, count, 1)]
+    axes += [figure.add_subplot(1, count, place, sharey=axes[0]) for place in range(2, count + 1)]
+    return figure, axes
+
+
+def _scatter(
+    axes: Axes, dots: Iterable[tuple[str, str, float, float]], colours: Mapping[str, str]
+) -> None:
+    good = [dot for dot in dots if all(map(math.isfinite, dot[2:]))]
+    trials = list(dict.fromkeys(dot[0] for dot in good))
+    images = list(dict.fromkeys(dot[1] for dot in good))
+    for place, image in enumerate(images):
+        own = sorted((x, y, colours[trial]) for trial, on, x, y in good if on == image)
+        xs, ys, inks = zip(*own, strict=True)
+        axes.plot(xs, ys, color="0.8", lw=0.7, zorder=1)
+        axes.scatter(xs, ys, s=26, c=inks, marker=_MARKS[place % len(_MARKS)], zorder=2)
+    for trial in trials[:_MOST]:  # empty dots, for the legend alone
+        axes.scatter([], [], s=26, color=colours[trial], label=_short(trial))
+    for place, image in enumerate(images[: len(_MARKS)]):
+        axes.scatter([], [], s=26, color="0.4", marker=_MARKS[place], label=_short(image))
+    axes.grid(alpha=0.25)
+
+
+def _short(name: str) -> str:
+    short = for_figure(name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…")
+    return f" {short}" if short.startswith("_") else short  # matplotlib would leave it out
+
+
+def _legend(axes: Axes) -> None:
+    if axes.collections:
+        axes.legend(
+            fontsize=9, frameon=False, loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0
+        )

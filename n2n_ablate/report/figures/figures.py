@@ -1,0 +1,231 @@
+"""Draws what people look at: strips of images, what a sampler cuts, curves. Returns pictures, writes none."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from n2n_ablate.report.escape import for_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LARGEST_ERROR = 0.15
+"""End of the error scale, in units of the image: larger errors look the same. Fixed, so that error
+maps of different trials can be compared by eye."""
+
+INK, FAINT, PAPER = (32, 32, 32), (120, 120, 120), (255, 255, 255)
+_GAP, _LABEL = 6, 18
+_SMALL = 128  # panels with shorter sides are enlarged: nobody sees a pixel of a 96-pixel image
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """One denoised image with what it is compared with; arrays (c, h, w), 0 black and 1 white.
+
+    Attributes:
+        name: Of the image.
+        noisy: What was given, None if the image is not there any more.
+        clean: What should have come out, None likewise.
+        denoised: What came out, None if the fit failed.
+        psnr: Of the denoised image, as the trial's metric gave it.
+        failure: Why there is no denoised image.
+    """
+
+    name: str
+    noisy: np.ndarray | None
+    clean: np.ndarray | None
+    denoised: np.ndarray | None
+    psnr: float | None = None
+    failure: str = ""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of whichever image is there; of one pixel if none is."""
+        there = [x.shape for x in (self.clean, self.noisy, self.denoised) if x is not None]
+        return there[0] if there else (1, 1, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """PSNR by step under one condition.
+
+    Attributes:
+        steps: Where the curves have points.
+        mean: Over images.
+        images: One curve per image.
+        baseline: Steps and mean curve of the baseline, None for the baseline itself.
+    """
+
+    steps: np.ndarray
+    mean: np.ndarray
+    images: Mapping[str, np.ndarray]
+    baseline: tuple[np.ndarray, np.ndarray] | None = None
+
+
+def psnr(image: np.ndarray, clean: np.ndarray) -> float:
+    """Return the PSNR in dB of an image clipped to [0, 1]; infinite for equal images."""
+    error = float(np.mean((np.clip(image, 0, 1) - clean) ** 2, dtype=np.float64))
+    return float("inf") if error == 0 else -10 * float(np.log10(error))
+
+
+def strip(sight: Sight, *, side: int = 768) -> Image.Image:
+    """Draw one row: noisy, denoised, clean and the error, each with a label above it.
+
+    Args:
+        sight: The images.
+        side: Panels with longer sides are shrunk by a whole factor, and the label says so.
+    """
+    h, w = sight.shape[-2:]
+    shrink = -(-max(h, w) // side)
+    zoom = 2 if max(h, w) < _SMALL else 1
+    note = f"  1:{shrink}" if shrink > 1 else f"  {zoom}x" if zoom > 1 else ""
+    panels = _panels(sight, f"{w}x{h}{note}")
+    width, height = -(-w // shrink) * zoom, -(-h // shrink) * zoom
+    row = Image.new("RGB", (4 * width + 3 * _GAP, height + _LABEL), PAPER)
+    draw = ImageDraw.Draw(row)
+    for place, (label, picture, missing) in enumerate(panels):
+        x = place * (width + _GAP)
+        draw.text((x + 1, 2), fitting(label, width), INK, font(12))
+        if picture is None:
+            draw.rectangle((x, _LABEL, x + width - 1, _LABEL + height - 1), (236, 236, 236))
+            draw.text(
+                (x + 6, _LABEL + 6),
+                fitting(missing, width - 12),
+                INK,
+                font(11),
+            )
+            continue
+        picture = picture.reduce(shrink) if shrink > 1 else picture
+        row.paste(picture.resize((width, height), Image.Resampling.NEAREST), (x, _LABEL))
+    _error_scale(row, 3 * (width + _GAP), width)
+    return row
+
+
+def _panels(sight: Sight, size: str) -> list[tuple[str, Image.Image | None, str]]:
+    """Return label and picture of each panel, and what to say if there is no picture."""
+    noisy, denoised, clean = sight.noisy, sight.denoised, sight.clean
+    before = f"{psnr(noisy, clean):.2f} dB" if noisy is not None and clean is not None else ""
+    after = f"{sight.psnr:.2f} dB" if sight.psnr is not None else ""
+    failure = sight.failure if denoised is None else ""
+    error = None if denoised is None or clean is None else error_map(denoised, clean)
+    gone = "image not found"
+    return [
+        (f"noisy  {before}", None if noisy is None else photo(noisy), gone),
+        (
+            f"denoised  {after}",
+            None if denoised is None else photo(denoised),
+            failure or "no result",
+        ),
+        (f"clean  {size}", None if clean is None else photo(clean), gone),
+        ("error", error, failure or gone),
+    ]
+
+
+def contact_sheet(strips: Mapping[str, Image.Image], *, title: str = "") -> Image.Image:
+    """Put strips one below another, each under the name of its image."""
+    head = 30 if title else 0
+    width = max((row.width for row in strips.values()), default=256)
+    height = head + sum(row.height + _LABEL + 2 * _GAP for row in strips.values())
+    sheet = Image.new("RGB", (width + 2 * _GAP, max(height, 1)), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    draw.text((_GAP, 6), fitting(title, width, 15), INK, font(15))
+    y = head
+    for name, row in strips.items():
+        draw.text((_GAP, y + 2), fitting(name, width, 13), INK, font(13, bold=True))
+        sheet.paste(row, (_GAP, y + _LABEL + 2))
+        y += row.height + _LABEL + 2 * _GAP
+    return sheet
+
+
+def curves(panels: Mapping[str, Curves], *, title: str = "") -> Figure:
+    """Draw PSNR by step: the mean thick, one thin line per image, the baseline's mean dashed.
+
+    Args:
+        panels: One per condition, by its label.
+        title: Above everything.
+    """
+    # Not pyplot: it keeps global state, and this runs beside the training in a thread of its own.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    width = 5.8 * len(panels)
+    figure = Figure(figsize=(width, 4.0), dpi=100)
+    FigureCanvasAgg(figure)
+    # Fixed margins: the layout engines need longer than everything else together.
+    figure.subplots_adjust(0.65 / width, 0.13, 1 - 0.15 / width, 0.85, wspace=0.18)
+    figure.suptitle(for_figure(title), fontsize=11)
+    for place, (label, own) in enumerate(panels.items()):
+        axes = figure.add_subplot(1, len(panels), place + 1)
+        colours = [f"C{place}" for place in range(1, 10)]
+        for number, (image, values) in enumerate(own.images.items()):
+            known = for_figure(image) if len(own.images) <= len(colours) else None
+            axes.plot(own.steps, values, lw=0.9, alpha=0.8, color=colours[number % 9], label=known)
+        if own.baseline is not None:
+            axes.plot(*own.baseline, lw=1.6, ls="--", color="0.45", label="baseline, mean")
+        axes.plot(own.steps, own.mean, lw=2.6, color="black", label="mean")
+        axes.set_title(for_figure(label), fontsize=10)
+        axes.set_xlabel("step")
+        axes.set_ylabel("PSNR in dB")
+        axes.grid(alpha=0.25)
+        axes.legend(fontsize=7, ncols=2, loc="lower right")
+    return figure
+
+
+@functools.cache
+def font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """Return the font of all labels: matplotlib's own, which has Greek, Cyrillic and signs."""
+    import matplotlib as mpl
+
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(str(Path(mpl.get_data_path()) / "fonts" / "ttf" / name), size)
+
+
+def fitting(text: str, width: int, size: int = 12) -> str:
+    """Shorten a text to a width in pixels."""
+    if font(size).getlength(text) <= width:
+        return text
+    while text and font(size).getlength(f"{text}…") > width:
+        text = text[:-1]
+    return f"{text}…"
+
+
+def photo(pixels: np.ndarray) -> Image.Image:
+    """Return an image (c, h, w), 0 black and 1 white, as 8-bit RGB."""
+    samples = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
+    return Image.fromarray(samples[0] if len(samples) == 1 else samples.transpose(1, 2, 0)).convert(
+        "RGB"
+    )
+
+
+def error_map(denoised: np.ndarray, clean: np.ndarray) -> Image.Image:
+    """Return the size of the error in colours, from 0 to `LARGEST_ERROR`."""
+    size = np.abs(np.clip(denoised, 0, 1) - clean).mean(axis=0) / LARGEST_ERROR
+    return Image.fromarray(_colours()[np.rint(np.clip(size, 0, 1) * 255).astype(np.uint8)])
+
+
+@functools.cache
+def _colours() -> np.ndarray:
+    import matplotlib as mpl
+
+    return (mpl.colormaps["inferno"](np.arange(256))[:, :3] * 255).astype(np.uint8)
+
+
+def _error_scale(row: Image.Image, left: int, width: int) -> None:
+    """Draw the scale of the error map into its label: 0, colours, the largest error."""
+    draw = ImageDraw.Draw(row)
+    start = left + int(font(12).getlength("error  "))
+    end = left + width - int(font(12).getlength(f" {LARGEST_ERROR}+"))
+    zero = int(font(12).getlength("0 "))
+    if end - start - zero < 8:
+        return
+    draw.text((start, 2), "0", INK, font(12))
+    draw.text((end, 2), f" {LARGEST_ERROR}+", INK, font(12))
+    bar = Image.fromarray(np.tile(_colours(), (10, 1, 1)))
+    row.paste(bar.resize((end - start - zero, 10)), (start + zero, 4))

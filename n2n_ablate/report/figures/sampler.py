@@ -1,0 +1,117 @@
+"""Draws what a sampler cuts, as a picture."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from n2n_ablate.components import Noise, Sampler
+from n2n_ablate.errors import FOREIGN
+from n2n_ablate.report.figures.anatomy import Anatomy, Box, anatomy, box_of
+from n2n_ablate.report.figures.figures import FAINT, INK, PAPER, fitting, font
+
+FIRST, SECOND = (31, 119, 180), (255, 127, 14)
+_PANEL, _GAP, _LABEL, _HEAD, _LINE = 300, 22, 28, 30, 26
+_TEXT, _SMALLEST, _LARGEST = 18, 14, 22  # a page shows the picture at two thirds of its size
+_SWATCH = 14
+_FAINTEST = 0.3  # a pixel of weight 0.005 must still be seen to be used
+
+Colour = tuple[int, int, int]
+
+
+def sampler_picture(
+    sampler: Sampler, *, title: str = "", noise: Noise | None = None
+) -> Image.Image:
+    """Draw which pixels feed which view, and with which weights.
+
+    On the left all pixels of a small image: blue ones feed the first view, orange ones the second,
+    divided ones both. To the right the weights behind one pixel of each view, framed on the left.
+    """
+    head = _HEAD if title else _GAP // 2
+    size = (3 * _PANEL + 4 * _GAP, head + _LABEL + _PANEL + 2 * _LINE + _GAP)
+    picture = Image.new("RGB", size, PAPER)
+    draw = ImageDraw.Draw(picture)
+    draw.text((_GAP, 4), fitting(title, picture.width - 2 * _GAP, _TEXT), INK, font(_TEXT))
+    try:
+        found = anatomy(sampler, noise)
+    except FOREIGN as error:  # a plugin may raise anything; a picture is worth no trial
+        reason = f"cannot be drawn: {str(error) or type(error).__name__}"
+        reason = fitting(reason, picture.width - 2 * _GAP, _TEXT)
+        draw.text((_GAP, head + 2), reason, INK, font(_TEXT))
+        return picture.crop((0, 0, picture.width, head + _LABEL))
+    box, top = box_of(found.cell), head + _LABEL
+    draw.text((_GAP, head + 2), f"{found.side}x{found.side} pixels of the image", INK, font(_TEXT))
+    _draw_map(draw, found, box, top)
+    for place, colour in enumerate((FIRST, SECOND)):
+        x = _GAP + (place + 1) * (_PANEL + _GAP)
+        short = found.names[place].partition(" of ")[0].partition(" (")[0]  # the key has the whole
+        draw.text((x, head + 2), f"behind one pixel of {short}", INK, font(_TEXT))
+        _draw_cell(draw, found.cell[place], box, colour, (x, top))
+    _draw_key(draw, found, top + _PANEL + _GAP // 2)
+    return picture
+
+
+def _shade(colour: Colour, share: float) -> Colour:
+    """Mix a colour with white; the share is 0 for none and 1 for the colour itself."""
+    share = _FAINTEST + (1 - _FAINTEST) * min(1.0, abs(share)) if share else 0.0
+    red, green, blue = (round(255 + (part - 255) * share) for part in colour)
+    return red, green, blue
+
+
+def _draw_map(draw: ImageDraw.ImageDraw, found: Anatomy, box: Box, top: int) -> None:
+    size, left = _PANEL // found.side, _GAP
+    largest = float(np.abs(found.total).max()) or 1.0
+    for row in range(found.side):
+        for column in range(found.side):
+            first, second = (float(weight) / largest for weight in found.total[:, row, column])
+            x, y = left + column * size, top + row * size
+            square = (x, y, x + size, y + size)
+            draw.rectangle(square, _shade(FIRST, first) if first else _shade(SECOND, second))
+            if first and second:
+                corner = ((x + size, y), (x + size, y + size), (x, y + size))
+                draw.polygon(corner, _shade(SECOND, second))
+            draw.rectangle(square, outline=(205, 205, 205))
+    frame = (left + box[1] * size, top + box[0] * size, left + box[3] * size, top + box[2] * size)
+    draw.rectangle(frame, outline=INK, width=3)
+
+
+def _draw_cell(
+    draw: ImageDraw.ImageDraw, cell: np.ndarray, box: Box, colour: Colour, at: tuple[int, int]
+) -> None:
+    part = cell[box[0] : box[2], box[1] : box[3]]
+    size = _PANEL // len(part)
+    largest = float(np.abs(part).max()) or 1.0
+    for row, weights in enumerate(part):
+        for column, weight in enumerate(map(float, weights)):
+            x, y = at[0] + column * size, at[1] + row * size
+            shade = _shade(colour, weight / largest)
+            draw.rectangle((x, y, x + size, y + size), shade, (205, 205, 205))
+            text, letters = f"{weight:.3g}", font(min(_LARGEST, max(_SMALLEST, size // 4)))
+            if weight and letters.getlength(text) <= size - 4:
+                ink = PAPER if sum(shade) < 3 * 128 else INK
+                draw.text((x + size // 2, y + size // 2), text, ink, letters, anchor="mm")
+
+
+def _draw_key(draw: ImageDraw.ImageDraw, found: Anatomy, y: int) -> None:
+    both = int(((found.total[0] != 0) & (found.total[1] != 0)).sum())
+    noise = " (their noise reaches both)" if both else ""
+    x = _draw_entry(draw, (_GAP, y), FIRST, f"feeds {found.names[0]}")
+    _draw_entry(draw, (x, y), SECOND, f"feeds {found.names[1]}")
+    text = f"feeds both: {both} of {found.side**2} pixels{noise}"
+    x = _draw_entry(draw, (_GAP, y + _LINE), FIRST, text)
+    right, bottom = _GAP + _SWATCH, y + _LINE + 4 + _SWATCH
+    draw.polygon(((right, bottom - _SWATCH), (right, bottom), (_GAP, bottom)), SECOND)
+    told = ["at step 0"] if found.scheduled else []
+    if not found.total.any():
+        told.append("its views do not follow from single pixels")
+    elif not found.alike:
+        told.append("one draw of many")
+    draw.text((x, y + _LINE), ", ".join(told), FAINT, font(_TEXT))
+
+
+def _draw_entry(draw: ImageDraw.ImageDraw, at: tuple[int, int], colour: Colour, text: str) -> int:
+    """Draw a square and what it means; return where the next entry can start."""
+    x, y = at
+    draw.rectangle((x, y + 4, x + _SWATCH, y + 4 + _SWATCH), colour)
+    draw.text((x + _SWATCH + 8, y), text, INK, font(_TEXT))
+    return x + _SWATCH + 8 + int(font(_TEXT).getlength(text)) + 28

@@ -1,0 +1,176 @@
+"""The live view of a running study: a progress bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import threading
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from n2n_ablate.analysis import StudyResult, TrialResult
+from n2n_ablate.analysis.answer import shown
+from n2n_ablate.engine import Point
+from n2n_ablate.registry.hookspecs import hookimpl
+from n2n_ablate.storage.invocation import Invocation
+from n2n_ablate.study import Plan, Trial
+
+
+class Silent:
+    """Tells nothing but notes."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    @hookimpl
+    def note(self, message: str) -> None:
+        """See `hookspecs.note`."""
+        self.console.print(message, markup=False, highlight=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Clear what is drawn."""
+
+
+class Plain(Silent):
+    """One line per trial, for logs."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._count = 0
+        self._total = 0
+
+    @hookimpl
+    def study_started(self, plan: Plan, invocation: Invocation, fits: int, steps: int) -> None:
+        """See `hookspecs.study_started`."""
+        self._total = len(plan.fixed) + plan.searched
+        where = f"{invocation.device}, {invocation.precision}"
+        self.note(f"{self._total} trials of {fits} fits on {where}")
+
+    @hookimpl
+    def confirmation_started(self, plan: Plan, fits: int, steps: int) -> None:
+        """See `hookspecs.confirmation_started`."""
+        self._count, self._total = 0, len(plan.fixed)
+        self.note(
+            f"confirmation: {self._total} trials of {fits} fits on images that no trial has seen"
+        )
+
+    @hookimpl
+    def trial_finished(self, result: TrialResult, so_far: StudyResult) -> None:
+        """See `hookspecs.trial_finished`."""
+        self._count += 1
+        self.note(f"[{self._count}/{self._total}] {summary(result, so_far)}")
+
+    @hookimpl
+    def contrasts_looked(self, so_far: StudyResult, images: int) -> None:
+        """See `hookspecs.contrasts_looked`."""
+        several = len(so_far.plan.conditions) > 1
+        told = [
+            f"{name} is {look.verdict if look.settled else 'open'}{f' under {label}' * several} "
+            f"({shown(look.difference)} dB)"
+            for (label, name), look in so_far.looks.items()
+            if not look.settled or look.sizes[look.number - 1] >= images  # else settled before
+        ]
+        self.note(f"after {images} images: {'; '.join(told) or 'nothing can be compared'}")
+
+
+class Live(Plain):
+    """A progress bar with the present trial, its PSNR and the time left; a line per finished trial."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._lock = threading.Lock()
+        self._steps: dict[str, int] = {}
+        self._per_fit = 0
+        self._progress = Progress(
+            TextColumn("[bold]{task.description}", markup=True),
+            BarColumn(bar_width=24),
+            TextColumn("fit {task.fields[fit]}"),
+            TextColumn("step {task.fields[step]}"),
+            TextColumn("{task.fields[psnr]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(elapsed_when_finished=False),
+            console=console,
+            transient=True,
+        )
+        self._task = self._progress.add_task("preparing", total=None, fit="", step="", psnr="")
+
+    @hookimpl
+    def study_started(self, plan: Plan, invocation: Invocation, fits: int, steps: int) -> None:
+        """See `hookspecs.study_started`."""
+        super().study_started(plan, invocation, fits, steps)
+        self._per_fit = steps
+        self._left = self._total * fits
+        self._progress.update(self._task, total=self._left * self._per_fit)
+        self._progress.start()
+
+    @hookimpl
+    def confirmation_started(self, plan: Plan, fits: int, steps: int) -> None:
+        """See `hookspecs.confirmation_started`."""
+        super().confirmation_started(plan, fits, steps)
+        with self._lock:
+            self._steps.clear()
+            self._left = self._total * fits
+        total = self._left * self._per_fit
+        self._progress.update(self._task, total=total, completed=0)
+
+    @hookimpl
+    def trial_started(self, trial: Trial, reused: int) -> None:
+        """See `hookspecs.trial_started`."""
+        with self._lock:
+            self._left -= reused
+            total = self._left * self._per_fit
+        self._progress.update(self._task, description=_short(trial.name), total=total)
+
+    @hookimpl
+    def point(self, point: Point) -> None:
+        """See `hookspecs.point`."""
+        with self._lock:
+            done = point.step - self._steps.get(point.key, 0)
+            self._steps[point.key] = point.step
+            advance = done * self._per_fit / point.steps
+            fit = f"{len(self._steps)}/{self._left}"
+        self._progress.update(
+            self._task,
+            advance=advance,
+            fit=fit,
+            step=f"{point.step}/{point.steps}",
+            psnr=f"{point.values['psnr']:.2f} dB" if "psnr" in point.values else "",
+        )
+
+    def close(self) -> None:
+        """See `Silent.close`."""
+        self._progress.stop()
+
+
+def audience(console: Console, *, quiet: bool) -> Silent:
+    """Return the view that suits the console."""
+    if quiet:
+        return Silent(console)
+    return Live(console) if console.is_terminal else Plain(console)
+
+
+def summary(result: TrialResult, so_far: StudyResult) -> str:
+    """Return a finished trial in one line."""
+    parts = [result.trial.name]
+    for condition in so_far.plan.conditions:
+        gain = so_far.gain(result, condition.label)
+        told = f" ({shown(gain)})" if gain else ""
+        parts.append(f"{result.mean('psnr', condition.label):.2f} dB{told}")
+    if result.failures:
+        parts.append(f"{result.failures} of {len(result.rows)} fits failed")
+    if result.reused == len(result.rows):
+        parts.append("reused")
+    else:
+        reused = f", {result.reused} fits reused" if result.reused else ""
+        parts.append(f"{result.seconds / max(1, len(result.rows)):.1f} s a fit{reused}")
+    return "  ".join(parts)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 28 else f"{name[:27]}\u2026"

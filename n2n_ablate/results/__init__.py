@@ -1,9 +1,0 @@
-"""What a study found, and what can be said of it."""
-
-from __future__ import annotations
-
-from n2n_ablate.results.trials import Line as Line
-from n2n_ablate.results.trials import Row as Row
-from n2n_ablate.results.trials import StudyResult as StudyResult
-from n2n_ablate.results.trials import TrialResult as TrialResult
-from n2n_ablate.results.trials import Yardsticks as Yardsticks

@@ -1,0 +1,165 @@
+"""Applies a recipe to a noisy image of the user's own: one fit, no clean image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from n2n_ablate.analysis import StudyResult
+from n2n_ablate.analysis.best import choose
+from n2n_ablate.analysis.names import meant
+from n2n_ablate.components import RECIPE_KINDS, declared
+from n2n_ablate.components.recipe import Recipe
+from n2n_ablate.components.spec import Part
+from n2n_ablate.engine import Fit, Machine, fit_all, try_out
+from n2n_ablate.engine.fit import Listener
+from n2n_ablate.engine.identity import generator, stream
+from n2n_ablate.errors import FOREIGN, StoreError, StudyError
+from n2n_ablate.images import Image
+from n2n_ablate.registry import Registry
+from n2n_ablate.storage import reopen
+from n2n_ablate.study import Trial
+from n2n_ablate.study.settings import setting
+
+OFFICIAL = Recipe(
+    {
+        "sampler": Part("diagonal"),
+        "backbone": Part("zs-n2n"),
+        "loss": Part("residual-consistency"),
+        "training": Part("adam"),
+        "estimator": Part("last"),
+    }
+)
+"""Zero-Shot Noise2Noise as published (Mansour and Heckel, 2023)."""
+
+_SMALL = 2**15  # pixels, below which threads wait for each other more than they help
+
+
+@dataclass(frozen=True, eq=False)
+class Denoised:
+    """A denoised image, and what can be said of it without a clean one.
+
+    Attributes:
+        image: Shape (1, c, h, w), in [0, 1].
+        figures: Metrics that need no clean image, the last `loss`, and what the estimator chose.
+        failed: What went wrong, by name, with metrics that could not be taken.
+    """
+
+    image: Tensor
+    figures: Mapping[str, float]
+    failed: Mapping[str, str]
+
+
+def choose_recipe(
+    registry: Registry,
+    *,
+    output: Path,
+    from_study: str = "",
+    run: str = "",
+    trial: str = "",
+    settings: Sequence[str] = (),
+) -> tuple[str, Recipe]:
+    """Return the recipe to use, with its name.
+
+    Args:
+        registry: The components.
+        output: The output folder in which the study was run.
+        from_study: Take the recipe of this study that `best` says to use.
+        run: Of the study, see `reopen`.
+        trial: Take this trial of the study instead.
+        settings: Changes, see `study.plan`.
+
+    Raises:
+        AblateError: The study was not run, has no such run or trial, or a setting makes no sense.
+    """
+    name, recipe = "the official preset", OFFICIAL
+    if from_study:
+        found = reopen.reopen(output, from_study, run=run)
+        chosen = _chosen(found.result, trial)
+        which = found.plan.profile.name
+        which += f", run {found.journal.key}" if len(found.runs) > 1 else ""
+        name, recipe = f"{chosen.name} of {from_study} ({which})", chosen.recipe
+    elif run or trial:
+        option, what = ("--run", "run") if run else ("--trial", "trial")
+        msg = f"{option} needs --from-study: it names a {what} of a study"
+        raise StudyError(msg)
+    for key, value in sorted(map(setting, settings), key=lambda item: "." in item[0]):
+        if key.partition(".")[0] not in RECIPE_KINDS:
+            msg = f"--set {key}: the image is noisy already; set one of {', '.join(RECIPE_KINDS)}"
+            raise StudyError(msg)
+        recipe = recipe.replace(key, value)
+    return name, recipe.resolved(registry)
+
+
+def denoise(
+    image: Image,
+    recipe: Recipe,
+    registry: Registry,
+    machine: Machine,
+    *,
+    seed: int = 0,
+    listener: Listener | None = None,
+) -> Denoised:
+    """Train the recipe on one noisy image and return it denoised.
+
+    Raises:
+        StudyError: The training diverged.
+        ImageError: The image is too small for the sampler, or too large for the memory.
+        PluginError: The sampler fails or hangs.
+    """
+    parts = recipe.build(registry)
+    fit = Fit(
+        key="denoise",
+        noisy=image.pixels,
+        clean=None,
+        noise=None,
+        metrics={},
+        init_seed=stream("weights", image.digest, seed),
+        rng=lambda: generator("sampler", image.digest, seed),
+        **parts,
+    )
+    # Too small or too large an image is told at once.
+    try_out(fit, registry.get("sampler", recipe.parts["sampler"].name), machine)
+    (result,) = fit_all([fit], machine, listener, threads=_threads(image.pixels, machine))
+    if result.denoised is None:
+        hint = "" if result.passing else "Try a smaller rate: --set training.lr=0.0003"
+        msg = f"the training {result.failure}. {hint}".rstrip()
+        raise StudyError(msg)
+    found = torch.from_numpy(result.denoised.astype("float32") / 65535)[None]
+    figures, failed = _without_truth(registry, found, image.pixels)
+    return Denoised(found, {**result.figures, **figures}, failed)
+
+
+def _threads(pixels: Tensor, machine: Machine) -> int:
+    """Return how many threads a lone fit takes; `OMP_NUM_THREADS` is the most."""
+    if pixels[0, 0].numel() < _SMALL:
+        return 1
+    return min(machine.workers, torch.get_num_threads())
+
+
+def _without_truth(
+    registry: Registry, denoised: Tensor, noisy: Tensor
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Take every metric that needs no clean image, with its defaults; one that fails costs itself."""
+    figures, failed = {}, {}
+    for name in registry.names("metric"):
+        try:
+            metric = registry.build("metric", name, {})
+            if not declared(metric, "full_reference", True):
+                figures[name] = float(metric.measure(denoised, noisy, noisy)[0])
+        except FOREIGN as error:  # anybody's code; the image is there already
+            failed[name] = f"{type(error).__name__}: {error}"
+    return figures, failed
+
+
+def _chosen(found: StudyResult, trial: str) -> Trial:
+    trials = {item.trial.name: item.trial for item in found.trials}
+    if not trials:
+        name = found.plan.study.name
+        msg = f"study '{name}' has no finished trial yet. Run: n2n-ablate study {name}"
+        raise StoreError(msg)
+    return trials[meant(trial, found.plan, trials)] if trial else choose(found).trial

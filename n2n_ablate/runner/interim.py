@@ -1,0 +1,102 @@
+"""Buys images for the contrasts that are still open: batch by batch, until all is settled or spent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from n2n_ablate.errors import StudyError
+from n2n_ablate.runner.plan_runner import Stage
+from n2n_ablate.study import Trial
+
+SIZES = (4, 6, 8, 12, 16, 24)
+"""Images at each look, cut to the images there are."""
+
+
+@dataclass(frozen=True)
+class Race:
+    """What the user asked for.
+
+    Attributes:
+        budget: Seconds for the whole command; None for no limit. No batch of images is begun that
+            would pass it. What comes before the race (a search) is not cut short.
+    """
+
+    budget: float | None = None
+
+
+def sizes_for(images: int) -> tuple[int, ...]:
+    """Return the images at each look of a race on so many images.
+
+    Raises:
+        StudyError: They are too few to look at.
+    """
+    if images < 2:
+        msg = f"--until-settled needs at least 2 images to look at, got {images}"
+        raise StudyError(msg)
+    # A last batch of a single image would be a look that costs error and says next to nothing.
+    return (*(size for size in SIZES if size < images - 1), images)
+
+
+def run_race(stage: Stage, race: Race, begun: float) -> None:
+    """Run a stage's contrasts until each has a word, the images are used up, or the budget is spent.
+
+    A contrast that is settled under every condition gets no more images; the baseline gets every
+    image that an open contrast needs. References have no verdict and get the first batch only.
+
+    Args:
+        stage: With the sizes of its looks.
+        race: What was asked.
+        begun: When the command began, by `time.monotonic`.
+    """
+    plan, asked = stage.plan, [t for t in stage.plan.fixed if t.name in stage.plan.contrasts]
+    others = [trial for trial in plan.fixed[1:] if trial not in asked]
+    still, done, last = list(asked), 0, stage.sizes[-1]
+    for size in stage.sizes:
+        batch = [plan.baseline, *still]
+        if not _affordable(stage, batch, size, race, begun):
+            break
+        stage.run(batch, images=size, more=True)
+        done = size
+        looks = stage.result.looks
+        settled = {
+            trial.name
+            for trial in still
+            if all(
+                (look := looks.get((condition.label, trial.name))) is not None and look.settled
+                for condition in plan.conditions
+            )
+        }
+        stage.audience.contrasts_looked(stage.result, size)
+        _close(stage, [trial for trial in still if trial.name in settled], size)
+        still = [trial for trial in still if trial.name not in settled]
+        if not still or size == last:
+            break
+    if done:
+        _close(stage, [plan.baseline, *still], done)
+        if others:
+            stage.run(others, images=min(done, stage.sizes[0]))
+
+
+def _affordable(stage: Stage, batch: Sequence[Trial], size: int, race: Race, begun: float) -> bool:
+    per_fit = stage.trainer.per_fit
+    if race.budget is None:
+        return True
+    left = race.budget - (time.monotonic() - begun)
+    fits = stage.missing(batch, size)
+    needed = fits * (per_fit or 0.0)
+    if fits and (left <= 0 or needed > left):
+        stage.audience.note(
+            f"the budget ends before a look at {size} images: {fits} fits would take about "
+            f"{needed:.0f} s and {max(0, left):.0f} s are left. The same command with a larger "
+            "--budget goes on."
+        )
+        return False
+    return True
+
+
+def _close(stage: Stage, trials: Sequence[Trial], images: int) -> None:
+    """Keep trials that get no more images: nothing is left to train for them."""
+    if trials:
+        stage.run(trials, images=images)

@@ -1,0 +1,173 @@
+"""One plan on one bench: trials into fits, results into trials, each kept as soon as it is whole."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from n2n_ablate.analysis import Row, StudyResult, TrialResult, Yardsticks
+from n2n_ablate.analysis.header import header_of
+from n2n_ablate.analysis.looks import looks_of
+from n2n_ablate.engine import Fit, FitResult
+from n2n_ablate.engine.paired_data import Bench, Subject
+from n2n_ablate.runner.dispatcher import Audience
+from n2n_ablate.runner.trainer import Trainer
+from n2n_ablate.storage.journal_writer import Section
+from n2n_ablate.study import Plan, Trial
+
+
+@dataclass
+class Stage:
+    """A study has one, and a second one for its confirmation.
+
+    Attributes:
+        bench: With the plan.
+        trainer: Gives results of fits.
+        journal: Its part of the study's journal.
+        audience: Is told what happens.
+        sizes: Images at each look, if its contrasts are looked at while it runs; see `stats.Looks`.
+        yardsticks: See `StudyResult`.
+    """
+
+    bench: Bench
+    trainer: Trainer
+    journal: Section
+    audience: Audience
+    sizes: tuple[int, ...] = ()
+    yardsticks: Yardsticks = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._done: dict[str, TrialResult] = {}
+        self._announced: set[str] = set()  # fits whose trial has started, or went on
+
+    @property
+    def plan(self) -> Plan:
+        """What was asked."""
+        return self.bench.plan
+
+    @property
+    def result(self) -> StudyResult:
+        """What is known so far."""
+        trials = tuple(self._done.values())
+        looks = looks_of(header_of(self.bench, self.sizes), trials) if self.sizes else {}
+        return StudyResult(self.plan, trials, self.yardsticks, looks)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Fits per trial, and steps that a fit of the baseline trains."""
+        return len(self.bench.subjects), self.bench.steps(self.plan.baseline.recipe)
+
+    def begin(self) -> None:
+        """Measure what needs no training."""
+        self.yardsticks = self.bench.yardsticks()
+        self.journal.yardsticks(self.yardsticks)
+
+    def run_all(self) -> None:
+        """Run every trial that the plan knows beforehand."""
+        left = list(self.plan.fixed)
+        while left:
+            size = self.at_once  # asked each time: workers join and leave
+            self.run(left[:size])
+            del left[:size]
+
+    @property
+    def at_once(self) -> int:
+        """How many trials to run together, so that every worker and every place in a stack is used."""
+        return max(1, math.ceil(self.trainer.executor.width / len(self.bench.subjects)))
+
+    def subjects(self, images: int | None = None) -> list[Subject]:
+        """Return the noisy images of the first so many images, in the order of the fits."""
+        names = {image.name for image in self.bench.images[:images]}
+        return [subject for subject in self.bench.subjects if subject.image.name in names]
+
+    def missing(self, trials: Sequence[Trial], images: int) -> int:
+        """Return how many fits of trials on the first so many images have to be trained."""
+        keys = {
+            fit.key
+            for trial in trials
+            for fit in self.bench.fits(trial.recipe, self.subjects(images))
+        }
+        known = keys & self.trainer.fresh
+        if not self.trainer.refit:
+            known |= {key for key in keys if self.trainer.store.path(key).exists()}
+        return len(keys - known)
+
+    def run(
+        self, trials: Sequence[Trial], *, images: int | None = None, more: bool = False
+    ) -> list[TrialResult]:
+        """Run trials and return their results, light ones without denoised images.
+
+        Args:
+            trials: What to run.
+            images: On the first so many images; None for all.
+            more: Further images may follow: the trials are journaled as open, and not finished.
+        """
+        subjects = self.subjects(images)
+        jobs = [self.bench.fits(trial.recipe, subjects) for trial in trials]
+        wanted = {fit.key: fit for fits in jobs for fit in fits}
+        results = self.trainer.stored(wanted)
+        there = set(results)
+        for trial, fits in zip(trials, jobs, strict=True):
+            new = {fit.key for fit in fits} - self._announced
+            if new:
+                self.audience.trial_started(trial, len(fits), len(new & there))
+            self._announced |= new
+        finished: list[TrialResult] = []
+        for result in self._arriving([fit for key, fit in wanted.items() if key not in there]):
+            if result is not None:
+                results[result.key] = result
+            # In the order of the plan: whoever listens can count on the baseline being the first.
+            while len(finished) < len(trials):
+                fits = jobs[len(finished)]
+                if any(fit.key not in results for fit in fits):
+                    break
+                trial = trials[len(finished)]
+                finished.append(self._finish(trial, subjects, fits, results, more=more))
+        return finished
+
+    def _arriving(self, fits: Sequence[Fit]) -> Iterator[FitResult | None]:
+        yield None  # what is stored may already make a trial whole
+        yield from self.trainer.train(fits)
+
+    def _finish(
+        self,
+        trial: Trial,
+        subjects: Sequence[Subject],
+        fits: Sequence[Fit],
+        results: Mapping[str, FitResult],
+        *,
+        more: bool,
+    ) -> TrialResult:
+        rows = [
+            Row(
+                subject.condition.label,
+                subject.image.name,
+                subject.seed,
+                results[fit.key],
+                fit.key not in self.trainer.fresh,
+            )
+            for subject, fit in zip(subjects, fits, strict=True)
+        ]
+        whole = TrialResult(trial, tuple(rows))
+        # Images are for those who listen; a thousand trials need not keep them in memory.
+        kept = whole.light()
+        score = score_of(kept)
+        self.journal.add(kept, score if math.isfinite(score) else None, more=more)
+        self._done[trial.name] = kept
+        if not more:
+            self.audience.trial_finished(whole, self.result, subjects)
+        return kept
+
+
+def score_of(result: TrialResult) -> float:
+    """Return what a search maximises, mean PSNR over conditions; NaN if any fit failed.
+
+    A trial that lost its hardest image would otherwise draw the search to where fits diverge.
+    """
+    if result.failures:
+        return math.nan
+    conditions = dict.fromkeys(row.condition for row in result.rows)
+    return float(np.mean([result.mean("psnr", condition) for condition in conditions]))

@@ -1,0 +1,284 @@
+"""Puts the pieces of one command together: study, plugins, machine, images, stores, trackers."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import re
+import shlex
+import sys
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+from n2n_ablate import study
+from n2n_ablate.engine import Machine
+from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.errors import StoreError, StudyError, unsigned
+from n2n_ablate.execute import Choice, Executor
+from n2n_ablate.images.held_out import require_different
+from n2n_ablate.registry import Registry
+from n2n_ablate.runner.dispatcher import Audience
+from n2n_ablate.runner.interim import Race
+from n2n_ablate.runner.runner import Runner
+from n2n_ablate.storage.invocation import Invocation, commit
+from n2n_ablate.storage.output import Output
+from n2n_ablate.study import Plan
+from n2n_ablate.version import __version__
+
+TRACKING = ("mlflow", "none")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for on the command line, unchecked.
+
+    Attributes:
+        study: Name or path of a study.
+        profile, settings, trials, seeds, images, crop, confirm_images: See `study.plan`.
+        device, precision: See `engine.machine`.
+        executor: What trains the fits.
+        output: The output folder.
+        plugins_dir: A further folder of plugin files.
+    """
+
+    study: str
+    profile: str = ""
+    settings: Sequence[str] = ()
+    trials: int | None = None
+    seeds: int | None = None
+    images: Sequence[str] = ()
+    crop: int | None = None
+    confirm_images: Sequence[str] = ()
+    device: str = "auto"
+    precision: str = "auto"
+    executor: Choice = field(default_factory=Choice)
+    output: Path = Path("mlruns")
+    plugins_dir: Path | None = None
+
+
+@dataclass(frozen=True)
+class Session:
+    """A request with everything decided and every image read. Nothing has been trained.
+
+    Attributes:
+        registry, plan, bench: What to do, with what, on what.
+        confirm_bench: What the contrasts are confirmed on, with a plan that does not know the best
+            of a search yet; None for no confirmation.
+    """
+
+    registry: Registry
+    plan: Plan
+    bench: Bench
+    confirm_bench: Bench | None = None
+
+    @property
+    def lock_name(self) -> str:
+        """Name of the lock that whoever runs this study on this bench has to hold."""
+        return f"{self.plan.study.name}-{self.bench.key}"
+
+
+def open_session(request: Request) -> Session:
+    """Check everything that can be checked before the first fit.
+
+    Raises:
+        AblateError: See the message.
+    """
+    asked = study.read(study.find(request.study))
+    registry = Registry(plugins_dir=request.plugins_dir)
+    plan = study.plan(
+        asked,
+        registry,
+        profile=request.profile or default_profile(asked, request.device),
+        settings=request.settings,
+        trials=request.trials,
+        seeds=request.seeds,
+        images=request.images,
+        crop=request.crop,
+        confirm_images=request.confirm_images,
+    )
+    machine = request.executor.machine(request.device, request.precision)
+    bench = Bench(plan, registry, machine)
+    confirm = plan.profile.confirm
+    require_different(plan.profile.images, confirm.images if confirm else ())
+    for trial in plan.fixed:
+        bench.check(trial.recipe)
+    return Session(registry, plan, bench, _held_out_bench(plan, registry, machine))
+
+
+def _held_out_bench(plan: Plan, registry: Registry, machine: Machine) -> Bench | None:
+    if plan.profile.confirm is None:
+        return None
+    later = study.confirmation(plan)
+    bench = Bench(later, registry, machine)
+    for trial in later.fixed:
+        bench.check(trial.recipe)
+    return bench
+
+
+def race_of(*, until_settled: bool, budget: str) -> Race | None:
+    """Return what `--until-settled` and `--budget` ask for, None for a single look at the end.
+
+    Raises:
+        StudyError: The budget is no time, or has no race to limit.
+    """
+    if budget and not until_settled:
+        msg = "--budget is for --until-settled: other studies run every trial. Give both."
+        raise StudyError(msg)
+    if not until_settled:
+        return None
+    if not budget:
+        return Race()
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", budget.strip())
+    if found is None or float(found[1]) <= 0:
+        msg = f"--budget '{budget}' must be a time such as 90s, 20m or 1.5h"
+        raise StudyError(msg)
+    return Race(float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]])
+
+
+def default_profile(asked: study.Study, device: str) -> str:
+    """Return `paper` where a GPU will be used and the study has it, else the file's first profile."""
+    on_gpu = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
+    return "paper" if on_gpu and "paper" in asked.profiles else ""
+
+
+def open_runner(
+    session: Session,
+    output: Output,
+    view: object,
+    *,
+    tracking: str = "mlflow",
+    tracking_uri: str = "",
+    storage: str = "",
+    fresh: bool = False,
+    refit: bool = False,
+    executor: Executor | None = None,
+    race: Race | None = None,
+) -> Runner:
+    """Open the stores and return the runner. The caller holds the study's lock.
+
+    Args:
+        session: What to run.
+        output: The output folder.
+        view: Shows what happens: it implements life-cycle hooks, like any plugin.
+        tracking: `mlflow` or `none`.
+        tracking_uri: See `tracking.address.tracking_uri`.
+        storage: Of the search, see `Search`.
+        fresh: Begin a new search.
+        refit: Train again what is in the store.
+        executor: Trains the fits. Whoever gives one opens and closes it.
+        race: Look at the contrasts while they run.
+
+    Raises:
+        AblateError: A store cannot be opened.
+    """
+    audience = Audience()
+    audience.join(view, "the live view")
+    if tracking == "mlflow":
+        from n2n_ablate.tracking.tracker import MlflowTracker
+
+        tell = audience.note
+        tracker = MlflowTracker(output, tracking_uri or None, session.registry, tell, tell)
+        audience.join(tracker, "tracking", background=True)
+    _let_plugins_join(audience, session.registry)
+    search = None
+    if race and session.plan.effects:
+        msg = (
+            "--until-settled is for contrasts; a factorial has effects, which need every cell whole"
+        )
+        raise StudyError(msg)
+    if race and session.plan.space and session.confirm_bench is None:
+        msg = (
+            f"--until-settled looks at declared contrasts while they run, and study "
+            f"'{session.plan.study.name}' is a search without a confirmation. Name images that it "
+            "does not see with --confirm-images, or add [confirm] to the study file."
+        )
+        raise StudyError(msg)
+    if session.plan.space and session.plan.searched:
+        for package in ("optuna", *(["cmaes"] if session.plan.study.strategy == "cma-es" else [])):
+            if importlib.util.find_spec(package) is None:
+                raise StudyError(_no_search(session.plan, package))
+        from n2n_ablate.search.search import Search
+
+        search = Search(
+            session.plan,
+            output,
+            key=session.bench.key,
+            storage=storage,
+            fresh=fresh,
+            note=audience.note,
+        )
+    return Runner(
+        plan=session.plan,
+        registry=session.registry,
+        bench=session.bench,
+        output=output,
+        audience=audience,
+        invocation=_invocation(session),
+        search=search,
+        refit=refit,
+        executor=executor,
+        confirm_bench=session.confirm_bench,
+        race=race,
+    )
+
+
+def _no_search(plan: Plan, package: str) -> str:
+    fixed = len(plan.fixed)
+    needed = f"{package.replace('optuna', 'Optuna')}: pip install {package}"
+    return (
+        f"study '{plan.study.name}' is a search, which needs {needed}. Without it, "
+        f"--trials {fixed} runs the {fixed} trials that are declared, and studies of the designs "
+        f"{', '.join(design for design in study.DESIGNS if design != 'search')} run whole."
+    )
+
+
+def check_tracking(kind: str) -> None:
+    """Check that there is such a tracker before anything is read for it.
+
+    Raises:
+        StudyError: There is no such tracker.
+        StoreError: It is not installed.
+    """
+    if kind not in TRACKING:
+        msg = f"--tracking cannot be '{kind}'. Use {' or '.join(TRACKING)}."
+        raise StudyError(msg)
+    if kind == "mlflow" and importlib.util.find_spec("mlflow") is None:
+        msg = (
+            "MLflow is not installed. Use --tracking none here and n2n-ablate sync where it is, "
+            "or: pip install mlflow"
+        )
+        raise StoreError(msg)
+
+
+def _let_plugins_join(audience: Audience, registry: Registry) -> None:
+    """Add the plugins that listen, as they were found; whoever is there hears of the broken ones."""
+    for listener in registry.listeners:
+        audience.add(listener)
+    for item in registry.broken:
+        audience.note(f"not loaded: {item}")
+
+
+def _invocation(session: Session) -> Invocation:
+    machine = session.bench.machine
+    versions = {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "n2n-ablate": __version__,  # a checkout need not be installed
+    }
+    for name in ("mlflow", "optuna"):
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    for entry in session.registry:
+        if entry.origin.version and not str(entry.factory.__module__).startswith("n2n_ablate"):
+            versions[entry.origin.plugin] = entry.origin.version
+    command = unsigned(shlex.join(["n2n-ablate", *sys.argv[1:]]))
+    return Invocation(
+        uuid.uuid4().hex[:12], command, machine.name, machine.precision, versions, commit()
+    )

@@ -1,0 +1,67 @@
+"""Fits into results: from the store, or trained now. Each is safe on disk before anybody hears of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from n2n_ablate.engine import Fit, FitResult
+from n2n_ablate.execute import Executor
+from n2n_ablate.runner.dispatcher import Audience
+from n2n_ablate.storage.fit_store import FitStore
+
+
+@dataclass
+class Trainer:
+    """Gives the results of fits.
+
+    Attributes:
+        store: Where finished fits are.
+        executor: Trains the others.
+        audience: Is told of every fit.
+        refit: Train again what is in the store, once.
+        fresh: Keys of the fits that were trained by this object.
+        trained: How many of them gave a result that was stored.
+        seconds: How long that took, by the clock on the wall.
+    """
+
+    store: FitStore
+    executor: Executor
+    audience: Audience
+    refit: bool = False
+    fresh: set[str] = field(default_factory=set)
+    trained: int = 0
+    seconds: float = 0.0
+
+    def stored(self, wanted: Mapping[str, Fit]) -> dict[str, FitResult]:
+        """Return the results that are there, with their images if a plugin wants to see them."""
+        keys = [key for key in wanted if not self.refit or key in self.fresh]
+        images = self.audience.wants_images
+        found = {key: self.store.load(key, with_image=images) for key in keys}
+        for path in self.store.damaged:
+            self.audience.note(f"'{path}' is damaged; it was set aside and its fit is run again")
+        self.store.damaged.clear()
+        return {key: result for key, result in found.items() if result is not None}
+
+    def train(self, fits: Sequence[Fit]) -> Iterator[FitResult]:
+        """Train fits and yield each result once it is safe on disk, in no fixed order.
+
+        Raises:
+            StoreError: A result cannot be written.
+        """
+        began = time.monotonic()
+        for result in self.executor.run(fits, self.audience.point, self.audience.note):
+            if not result.passing:
+                self.store.save(result)
+                self.trained += 1
+            self.fresh.add(result.key)
+            self.audience.fit_finished(result)
+            self.seconds, began = self.seconds + time.monotonic() - began, time.monotonic()
+            yield result
+            began = time.monotonic()
+
+    @property
+    def per_fit(self) -> float | None:
+        """Seconds that a fit takes here, all workers busy; None if none was trained yet."""
+        return self.seconds / len(self.fresh) if self.fresh else None

@@ -1,1 +1,0 @@
-"""Runs studies: trials into fits, fits into results, races, confirmations, and who is told."""

@@ -1,0 +1,1 @@
+"""The output folder: locks, fits, journals, and studies opened again from it."""

@@ -1,0 +1,187 @@
+"""Finished fits on disk: one small file each, named by content, written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from n2n_ablate.engine.arrays import apart, together
+from n2n_ablate.engine.fit import FitResult
+from n2n_ablate.errors import StoreError
+from n2n_ablate.storage.output import Output
+
+_IMAGE = "denoised"  # an array, and its own checksum
+_FIT, _REST = "fit", "rest"  # the result as JSON; the checksum of it and the other arrays
+_NAMED = 3  # files that a message names; it counts the others
+
+
+class FitStore:
+    """Results of fits by key.
+
+    Args:
+        output: The output folder.
+        reading: Only look at it: no file is renamed, and a fit whose image alone is damaged is
+            still good for its figures.
+
+    Attributes:
+        damaged: Files that did not hold what was written.
+        imageless: Files whose image was asked for and is damaged; only filled when reading.
+    """
+
+    def __init__(self, output: Output, *, reading: bool = False) -> None:
+        self._root = output.root / "fits"
+        self._reading = reading
+        self.damaged: list[Path] = []
+        self.imageless: list[Path] = []
+
+    def path(self, key: str) -> Path:
+        """Return where the result of a fit is, or would be."""
+        return self._root / key[:2] / f"{key}.safetensors"
+
+    def save(self, result: FitResult) -> None:
+        """Write a result; a crash at any moment leaves either the whole file or none.
+
+        Raises:
+            StoreError: The file cannot be written, for instance because the disk is full.
+        """
+        about, arrays = apart(result)
+        text = json.dumps(about)
+        rest, image = _sums(text, arrays)
+        notes = {_FIT: text, _REST: rest, _IMAGE: image}
+        path = self.path(result.key)
+        try:
+            make_folder(path.parent)
+            write_whole(path, save(arrays, notes))
+        except OSError as error:
+            msg = f"the result of a fit cannot be written to '{path.parent}': {error.strerror}"
+            raise StoreError(msg) from error
+
+    def load(self, key: str, *, with_image: bool = False) -> FitResult | None:
+        """Return a stored result, or None if the fit has to be run.
+
+        A damaged file is renamed to end in `.damaged`, listed in `damaged`, and counts as missing.
+        What is not asked for is not read and not checked: the image is most of the file.
+
+        Raises:
+            StoreError: The file is there and cannot be read; it may be healthy.
+        """
+        path = self.path(key)
+        try:
+            with safe_open(path, "numpy") as file:
+                notes = file.metadata()
+                wanted = [name for name in file.keys() if with_image or name != _IMAGE]  # noqa: SIM118
+                arrays = {name: file.get_tensor(name) for name in wanted}
+            found, image_is_whole = _checked(key, notes, arrays)
+        except FileNotFoundError:
+            return None
+        except (SafetensorError, ValueError, LookupError, TypeError, AttributeError):
+            found, image_is_whole = None, False
+        except OSError as error:  # too many open files, a failing disk: the file may be healthy
+            msg = f"the stored fit '{path}' cannot be read: {error.strerror or error}"
+            raise StoreError(msg) from error
+        blind = with_image and (found is None or not image_is_whole)
+        if blind and self._reading:
+            self.imageless.append(path)
+        if found is None or (blind and not self._reading):
+            self._set_aside(path)
+            return None
+        return replace(found, denoised=None) if blind else found
+
+    def imageless_told(self) -> list[str]:
+        """Return what to say of `imageless`: one sentence, or nothing."""
+        if not self.imageless:
+            return []
+        paths = list(dict.fromkeys(self.imageless))
+        names = ", ".join(f"'{path}'" for path in paths[:_NAMED])
+        rest = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+        what = f"stored images that are damaged and left out: {names}{rest}"
+        return [f"{what}. Delete the files, and running the study again trains these fits."]
+
+    def _set_aside(self, path: Path) -> None:
+        if not self._reading:
+            with contextlib.suppress(OSError):
+                path.rename(path.with_suffix(".damaged"))
+        self.damaged.append(path)
+
+
+def _checked(
+    key: str, notes: Mapping[str, str], arrays: Mapping[str, np.ndarray]
+) -> tuple[FitResult | None, bool]:
+    """Return the result in a file, None if it is not what was written, and if the image is whole."""
+    about = json.loads(notes[_FIT])
+    if _REST in notes:
+        sums, written = _sums(notes[_FIT], arrays), (notes[_REST], notes[_IMAGE])
+    else:  # as files were written before the checksum covered everything
+        sums = _sums(json.dumps(about["figures"], sort_keys=True), arrays, forms=False)
+        written = about["sums"][_REST], about["sums"][_IMAGE]
+    whole = about["key"] == key and sums[0] == written[0]
+    return (together(about, arrays) if whole else None), sums[1] == written[1]
+
+
+def _sums(text: str, arrays: Mapping[str, np.ndarray], *, forms: bool = True) -> tuple[str, str]:
+    """Return a checksum of everything but the image, and one of the image, empty without one."""
+    rest = {name: array for name, array in arrays.items() if name != _IMAGE}
+    image = {name: array for name, array in arrays.items() if name == _IMAGE}
+    return (
+        _checksum(text, rest, forms=forms),
+        _checksum("{}", image, forms=forms) if image else "",
+    )
+
+
+def _checksum(text: str, arrays: Mapping[str, np.ndarray], *, forms: bool) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name, array in sorted(arrays.items()):
+        form = f" {array.dtype.str} {array.shape} " if forms else ""
+        digest.update(f"{name}{form}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:32]
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder in one that exists, unless it is there; a power cut does not undo it."""
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return
+    _settle(folder.parent)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Replace a file in one step, so that no reader and no crash ever sees half of it.
+
+    When this returns, a power cut does not undo it.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        raise
+    _settle(path.parent)
+
+
+def _settle(folder: Path) -> None:
+    """Have the names in a folder written to the disk, where the system can: POSIX, most disks."""
+    if os.name != "posix":
+        return
+    with contextlib.suppress(OSError):  # network disks that cannot do it have names of their own
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

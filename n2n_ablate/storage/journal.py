@@ -1,0 +1,294 @@
+"""The journal of a study: what was asked, by which command, and one line per finished trial.
+
+With the fit store it is enough to open a study again anywhere and to rebuild every view of it. A
+file of JSON lines, appended to; each says in `line` what it is: `study` (the header), `command`,
+`yardsticks`, `trial`, `confirm`, `end`. Where a kind comes twice, the later line counts. A line
+`confirm` holds a header, yardsticks or a trial of the confirmation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from n2n_ablate.analysis import Yardsticks
+from n2n_ablate.analysis.header import Header, Mark
+from n2n_ablate.components.recipe import Recipe
+from n2n_ablate.components.spec import Value
+from n2n_ablate.engine.identity import is_fit_key
+from n2n_ablate.errors import StoreError, StudyError, nearest
+from n2n_ablate.storage.invocation import Invocation
+from n2n_ablate.study import BASELINE, Trial, saved
+
+FORMAT = 1
+"""Raise by one when an older program could no longer read what is written."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One run of the command on this journal.
+
+    Attributes:
+        invocation: Who, with what.
+        host: Name of the machine.
+        started, ended: Seconds since 1970; `ended` is 0 if nobody wrote the end.
+        status: `finished`, `interrupted` or `failed`; empty while it runs or if it was killed.
+        trials: Names of the trials that it showed, in this order; None if nobody wrote the end.
+        confirmed: The same of the confirmation; None also if it showed none.
+    """
+
+    invocation: Invocation
+    host: str
+    started: float
+    ended: float = 0.0
+    status: str = ""
+    trials: tuple[str, ...] | None = None
+    confirmed: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A finished trial as the journal tells it.
+
+    Attributes:
+        name, role, values: See `Trial`.
+        recipe: With every parameter written out.
+        psnr: Mean over images and conditions, None if a fit failed.
+        fits: Keys in the fit store: by condition, then image, then seed.
+        failures: Reason by key, for failed fits whose result is not stored.
+        command: The `Invocation.id` of the command that finished it.
+        at: When, in seconds since 1970.
+        more: True in a race that may give it further images.
+    """
+
+    name: str
+    role: str
+    recipe: Recipe
+    psnr: float | None
+    fits: tuple[str, ...]
+    values: Mapping[str, Value] = field(default_factory=dict)
+    failures: Mapping[str, str] = field(default_factory=dict)
+    command: str = ""
+    at: float = 0.0
+    more: bool = False
+
+
+@dataclass
+class Contents:
+    """All that a journal says.
+
+    Attributes:
+        path: The file.
+        header: None if there is none that can be read; `problem` then says why.
+        commands: In the order in which they were given.
+        trials: By name, in the order in which they were first finished.
+        yardsticks: See `StudyResult`.
+        confirm: What it says of the confirmation, None if that has not begun.
+        retired: Confirmations on other images or seeds, which came before that.
+        unreadable: Lines that a crash cut short, or that something else wrote. Those are not counted
+            that stand before a command that finished, if nothing is missing that was shown.
+    """
+
+    path: Path
+    header: Header | None = None
+    problem: str = ""
+    commands: dict[str, Command] = field(default_factory=dict)
+    trials: dict[str, Entry] = field(default_factory=dict)
+    yardsticks: Yardsticks = field(default_factory=dict)
+    confirm: Contents | None = None
+    retired: list[Contents] = field(default_factory=list)
+    unreadable: int = 0
+
+    @property
+    def profile(self) -> str:
+        """Name of the profile, from the name of the file."""
+        return self.path.stem.rpartition("-")[0]
+
+    @property
+    def key(self) -> str:
+        """Identity of the run: the bench's, from the name of the file."""
+        return self.path.stem.rpartition("-")[2]
+
+    @property
+    def used(self) -> float:
+        """When a command last used this journal, in seconds since 1970."""
+        started = [command.started for command in self.commands.values()]
+        return max(started) if started else 0.0
+
+    def confirmed_on(self, images: Iterable[Mark]) -> list[Trial]:
+        """Return the trials that were ever confirmed on one of these images, whatever the seeds."""
+        asked = {mark.digest for mark in images}
+        found: dict[str, Trial] = {}
+        for own in filter(None, (*self.retired, self.confirm)):
+            if own.header and asked & {mark.digest for mark in own.header.images}:
+                for item in own.trials.values():
+                    trial = Trial(item.name, item.role, item.recipe, item.values)
+                    found.setdefault(item.name, trial)
+        return [trial for trial in found.values() if trial.role != BASELINE]
+
+
+def read(path: Path) -> Contents:
+    """Read a journal. A file that is not there says nothing.
+
+    Raises:
+        StoreError: The file is there and cannot be read.
+    """
+    contents = Contents(path)
+    try:
+        text = path.read_bytes().decode("utf-8", errors="replace")
+    except FileNotFoundError:
+        return contents
+    except OSError as error:
+        msg = f"the journal '{path}' cannot be read: {error.strerror}"
+        raise StoreError(msg) from error
+    contents.problem = "it has no header that says what was asked"
+    before: dict[str, int] = {}  # by command: how many lines were lost when it began
+    for text_of_line in filter(None, text.split("\n")):
+        try:
+            line = json.loads(text_of_line)
+            _take(line, contents)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            contents.unreadable += 1
+            continue
+        if line["line"] == "command":
+            before[line["invocation"]["id"]] = contents.unreadable
+    finished = [item for item in contents.commands.values() if item.status == "finished"]
+    if finished and _is_whole(contents, finished[-1]):
+        contents.unreadable -= before[finished[-1].invocation.id]
+    return contents
+
+
+def _is_whole(contents: Contents, last: Command) -> bool:
+    """Say whether all is there that commands showed; of confirmations, what the last one showed."""
+    shown = {name for item in contents.commands.values() for name in item.trials or ()}
+    later = contents.confirm.trials if contents.confirm else {}
+    known = contents.header is not None and bool(contents.yardsticks)
+    return known and shown <= set(contents.trials) and set(last.confirmed or ()) <= set(later)
+
+
+def find(root: Path, study: str, profile: str = "") -> list[Contents]:
+    """Return the journals of a study, the most recently used first.
+
+    Args:
+        root: The output folder.
+        study: Name of the study.
+        profile: Only those of this profile.
+
+    Raises:
+        StoreError: The study was not run in this output folder, or not with this profile.
+    """
+    folder = root / "studies"
+    names = studies(root)
+    if study not in names:
+        msg = f"study '{study}' has not been run in '{root}'. {nearest(study, names)}"
+        raise StoreError(msg)
+    found = [read(file) for file in (folder / study).glob("*.jsonl")]
+    found.sort(key=lambda contents: (-contents.used, contents.path.name))
+    return of_profile(found, profile)
+
+
+def of_profile(found: list[Contents], profile: str) -> list[Contents]:
+    """Return those of a study's journals that are of a profile; all of them if it is empty.
+
+    Raises:
+        StoreError: There is none.
+    """
+    wanted = [contents for contents in found if profile in ("", contents.profile)]
+    if not wanted:
+        study, profiles = found[0].path.parent.name, {contents.profile for contents in found}
+        msg = f"study '{study}' was not run with profile '{profile}'. {nearest(profile, profiles)}"
+        raise StoreError(msg)
+    return wanted
+
+
+def studies(root: Path) -> list[str]:
+    """Return the names of the studies that were run in an output folder."""
+    folder = root / "studies"
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [path.name for path in paths if any(path.glob("*.jsonl"))]
+
+
+def _take(line: Mapping[str, Any], contents: Contents) -> None:
+    kind = line["line"]
+    if kind == "study":
+        _take_header(line, contents)
+    elif kind == "command":
+        started = Command(Invocation(**line["invocation"]), line["host"], line["at"])
+        contents.commands[started.invocation.id] = started
+    elif kind == "end":
+        old = contents.commands[line["command"]]
+        contents.commands[line["command"]] = replace(
+            old,
+            ended=line["at"],
+            status=line["status"],
+            trials=tuple(line["trials"]),
+            confirmed=None if line["confirmed"] is None else tuple(line["confirmed"]),
+        )
+    elif kind == "confirm":
+        _take_confirm(line["of"], contents)
+    elif kind == "yardsticks":
+        contents.yardsticks = {
+            name: {(label, image): figures for label, image, figures in rows}
+            for name, rows in line["values"].items()
+        }
+    elif kind == "trial":
+        own = {key: value for key, value in line.items() if key != "line"}
+        own |= {"recipe": Recipe.from_json(line["recipe"]), "fits": tuple(line["fits"])}
+        if not all(map(is_fit_key, own["fits"])):  # they become names of files
+            raise ValueError(own["fits"])
+        contents.trials[line["name"]] = Entry(**own)
+    else:
+        raise KeyError(kind)
+
+
+def _take_confirm(line: Mapping[str, Any], contents: Contents) -> None:
+    if line["line"] != "study":
+        if contents.confirm is None:
+            raise KeyError(line["line"])
+        _take(line, contents.confirm)
+        return
+    new = Contents(contents.path)
+    _take_header(line, new)
+    contents.retired += [contents.confirm] if contents.confirm else []
+    for old in contents.retired:
+        if old.header and new.header and _same_bench(old.header, new.header):
+            new.trials, new.yardsticks = old.trials, old.yardsticks
+            contents.retired.remove(old)
+            break
+    contents.confirm = new
+
+
+def _same_bench(one: Header, other: Header) -> bool:
+    """Say whether trials of one header are trials of the other: same images, seeds and conditions."""
+    first, second = (
+        (item.images, item.plan.profile.seeds, item.plan.conditions, item.plan.baseline.recipe)
+        for item in (one, other)
+    )
+    return first == second
+
+
+def _take_header(line: Mapping[str, Any], contents: Contents) -> None:
+    contents.header = None
+    if line["format"] > FORMAT:
+        contents.problem = "it was written by a newer version of n2n-ablate"
+        return
+    try:
+        contents.header = header_from(line)
+    except StudyError as error:
+        contents.problem = f"its study cannot be read: {error}"
+
+
+def header_from(line: Mapping[str, Any]) -> Header:
+    """Read the header from its line."""
+    return Header(
+        plan=saved.from_json(line["plan"]),
+        images=tuple(Mark(m["name"], m["digest"], tuple(m["shape"])) for m in line["images"]),
+        steps=line["steps"],
+        device=line["device"],
+        precision=line["precision"],
+        folder=line["folder"],
+        looks=tuple(line["looks"]),
+    )

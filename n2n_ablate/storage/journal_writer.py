@@ -1,0 +1,197 @@
+"""Writes the journal of a study, line by line; a crash costs at most the line being written."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from n2n_ablate.analysis import StudyResult, TrialResult, Yardsticks
+from n2n_ablate.analysis.header import Header, Mark
+from n2n_ablate.errors import StoreError
+from n2n_ablate.storage.fit_store import make_folder, write_whole
+from n2n_ablate.storage.invocation import Invocation
+from n2n_ablate.storage.journal import FORMAT, Contents, Entry, header_from, read
+from n2n_ablate.storage.output import Output
+from n2n_ablate.study import Plan, Trial, saved
+
+
+class Section:
+    """What a journal says of the trials of one plan: those of the study, or those of its confirmation."""
+
+    def __init__(self, journal: Journal, contents: Contents, *, confirm: bool = False) -> None:
+        self._journal = journal
+        self._contents = contents
+        self._confirm = confirm
+
+    def yardsticks(self, values: Yardsticks) -> None:
+        """Append what needs no training, unless it stands there already."""
+        if values == self._contents.yardsticks:
+            return
+        rows = {
+            name: [[*place, dict(figures)] for place, figures in places.items()]
+            for name, places in values.items()
+        }
+        self._append({"line": "yardsticks", "values": rows})
+
+    def add(self, result: TrialResult, psnr: float | None, *, more: bool = False) -> None:
+        """Append a trial, unless it is there already with the same fits.
+
+        Args:
+            result: The trial.
+            psnr: See `Entry`.
+            more: It may get further images.
+        """
+        trial, fits = result.trial, tuple(row.result.key for row in result.rows)
+        passing = {row.result.key: row.result.failure for row in result.rows if row.result.passing}
+        old = self._contents.trials.get(trial.name)
+        own = (fits, psnr, passing, more)
+        if old and (old.fits, old.psnr, dict(old.failures), old.more) == own:
+            return
+        if old and more and set(fits) <= set(old.fits):
+            return  # a race that goes on passes its earlier looks once more
+        entry = Entry(
+            name=trial.name,
+            role=trial.role,
+            recipe=trial.recipe,
+            psnr=psnr,
+            fits=fits,
+            values=dict(trial.values),
+            failures=passing,
+            command=self._journal.command,
+            at=time.time(),
+            more=more,
+        )
+        self._append({"line": "trial", **asdict(entry), "recipe": trial.recipe.to_json()})
+        self._contents.trials[trial.name] = entry
+
+    def _append(self, line: Mapping[str, Any]) -> None:
+        self._journal.append([{"line": "confirm", "of": line} if self._confirm else line])
+
+
+class Journal:
+    """The journal of one study on one bench, to be written; `key` is the bench's.
+
+    Whoever writes holds the lock of the study.
+
+    Raises:
+        StoreError: Its folder cannot be made, or what is there cannot be read.
+
+    Attributes:
+        path: The file.
+        study: Of the study's own trials.
+        command: The `Invocation.id` of the command that writes, once it has begun.
+    """
+
+    def __init__(self, output: Output, plan: Plan, key: str) -> None:
+        folder = output.root / "studies" / plan.study.name
+        self.path = folder / f"{plan.profile.name}-{key}.jsonl"
+        try:
+            make_folder(folder)
+        except OSError as error:
+            msg = f"the journal '{self.path}' cannot be written: {error.strerror}"
+            raise StoreError(msg) from error
+        self._contents = read(self.path)
+        self.study = Section(self, self._contents)
+        self.command = ""
+
+    def begin(self, header: Header, invocation: Invocation) -> None:
+        """Write the header, unless it stands there already, and the command.
+
+        Raises:
+            StoreError: The file cannot be written.
+        """
+        command = {
+            "line": "command",
+            "at": time.time(),
+            "host": platform.node(),
+            "invocation": asdict(invocation),
+        }
+        self.command = invocation.id
+        head = _header_line(header)
+        known = _read_back(head) == self._contents.header
+        self.append([command] if known else [head, command])
+
+    def confirmed_on(self, images: Iterable[Mark]) -> list[Trial]:
+        """See `Contents.confirmed_on`."""
+        return self._contents.confirmed_on(images)
+
+    def confirmation(self, header: Header) -> Section:
+        """Write the header of the confirmation, unless it stands there already.
+
+        Returns:
+            Where its trials are written. Those that stand there already are of the same fits, or
+            will be written anew.
+        """
+        head = _header_line(header)
+        old = self._contents.confirm
+        if old is None or _read_back(head) != old.header:
+            self.append([{"line": "confirm", "of": head}])
+            old = read(self.path).confirm or Contents(self.path)
+            self._contents.confirm = old
+        return Section(self, old, confirm=True)
+
+    def end(self, status: str, result: StudyResult) -> None:
+        """Append how the command ended (`finished`, `interrupted`, `failed`) and what it showed."""
+        later = result.confirmed
+        self.append(
+            [
+                {
+                    "line": "end",
+                    "command": self.command,
+                    "at": time.time(),
+                    "status": status,
+                    "trials": [item.trial.name for item in result.trials],
+                    "confirmed": later and [item.trial.name for item in later.trials],
+                }
+            ]
+        )
+
+    def append(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        """Append lines; a crash costs at most the last of them.
+
+        Raises:
+            StoreError: The file cannot be written.
+        """
+        text = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines).encode()
+        try:
+            if not self.path.exists():
+                write_whole(self.path, text)
+                return
+            with self.path.open("r+b") as file:
+                file.truncate(_whole(file.read()))  # a line that a crash cut short
+                file.seek(0, os.SEEK_END)
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            msg = f"the journal '{self.path}' cannot be written: {error.strerror}"
+            raise StoreError(msg) from error
+
+
+def _read_back(head: Mapping[str, Any]) -> Header:
+    """Return a header line as it would be read: through JSON, which knows no tuples."""
+    return header_from(json.loads(json.dumps(head)))
+
+
+def _header_line(header: Header) -> dict[str, Any]:
+    return {
+        "line": "study",
+        "format": FORMAT,
+        "plan": saved.to_json(header.plan),
+        "images": [asdict(mark) for mark in header.images],
+        "steps": header.steps,
+        "device": header.device,
+        "precision": header.precision,
+        "folder": header.folder,
+        "looks": list(header.looks),
+    }
+
+
+def _whole(content: bytes) -> int:
+    """Return where the last whole line ends."""
+    return content.rfind(b"\n") + 1

@@ -1,0 +1,96 @@
+"""Finds the images of a study that was opened again: the clean ones by content, the noisy ones anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from n2n_ablate import images
+from n2n_ablate.analysis.header import Header
+from n2n_ablate.engine.paired_data import Subject, noisy_image
+from n2n_ablate.errors import AblateError
+from n2n_ablate.images import BUILTIN, Image
+from n2n_ablate.registry import Registry
+
+
+@dataclass(frozen=True, eq=False)
+class Gallery:
+    """What is left of a study's images.
+
+    Attributes:
+        clean: By the name that the study gave them, cropped as the study did.
+        subjects: The noisy images that can be made, in the order of the fits.
+        problems: One sentence for each thing that is missing.
+    """
+
+    clean: dict[str, Image]
+    subjects: tuple[Subject, ...]
+    problems: tuple[str, ...]
+
+
+def gallery(header: Header, registry: Registry, sources: Sequence[str] = ()) -> Gallery:
+    """Look for the images of a study. What is not there is told in `problems`; nothing is raised.
+
+    An image is known by its pixels: it may have another name or another folder than before.
+
+    Args:
+        header: Of the journal.
+        registry: For the noise models.
+        sources: Where to look first: folders, files, `builtin`. Then come the study's own sources.
+    """
+    crop = header.plan.profile.crop
+    names = [mark.name for mark in header.images]
+    found: dict[str, Image] = {}
+    reasons: list[str] = []
+    for source in [*sources, *header.plan.profile.images]:
+        if len(found) == len(names):
+            break
+        for image in _read(source, header.folder, reasons):
+            own = image.cropped(crop)
+            for mark in header.images:
+                if mark.digest == own.digest:
+                    found.setdefault(mark.name, Image(mark.name, own.pixels, own.bits))
+    clean = {name: found[name] for name in names if name in found}
+    problems = []
+    if lost := [name for name in names if name not in found]:
+        why = f" ({'; '.join(dict.fromkeys(reasons))})" if reasons else ""
+        problems.append(f"clean images not found: {', '.join(lost)}{why}")
+    subjects, noises = _subjects(header, registry, clean)
+    return Gallery(clean, tuple(subjects), (*problems, *noises))
+
+
+def _subjects(
+    header: Header, registry: Registry, clean: dict[str, Image]
+) -> tuple[list[Subject], list[str]]:
+    made, problems = [], []
+    for condition in header.plan.conditions:
+        try:
+            made += [
+                Subject(condition, image, seed, noisy_image(registry, condition, image, seed))
+                for image in clean.values()
+                for seed in header.plan.profile.seeds
+            ]
+        except AblateError as error:
+            problems.append(f"noisy images of '{condition.label}' cannot be made again: {error}")
+    return made, problems
+
+
+def _read(source: str, folder: str, reasons: list[str]) -> Iterator[Image]:
+    if source == BUILTIN or source.startswith(f"{BUILTIN}:"):
+        try:
+            yield from images.collect([source])
+        except (AblateError, ImportError) as error:
+            reasons.append(str(error))
+        return
+    elsewhere = Path(folder) / source
+    try:
+        files = images.files_of(elsewhere if folder and not Path(source).exists() else Path(source))
+    except (AblateError, OSError, ValueError) as error:
+        reasons.append(str(error))
+        return
+    for file in files:
+        try:
+            yield from images.pages(file)
+        except AblateError as error:
+            reasons.append(str(error))

@@ -1,0 +1,115 @@
+"""Writes a new plugin: a file, or a package around it. Never over anything that is there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from n2n_ablate.components import KINDS, PROTOCOLS
+from n2n_ablate.errors import PluginError, nearest
+from n2n_ablate.registry.discovery import LOCAL_FOLDER
+from n2n_ablate.testing import templates
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_IMPORTED = ("Annotated", "Range")
+
+
+@dataclass(frozen=True)
+class Names:
+    """What one name is called in each place: `my-pair`, `MyPair`, `my_pair`."""
+
+    kind: str
+    name: str
+
+    @property
+    def class_name(self) -> str:
+        """The name as that of a class."""
+        words = "".join(word.capitalize() for word in self.name.split("-"))
+        return words + self.kind.capitalize() if words in _IMPORTED else words
+
+    @property
+    def distribution(self) -> str:
+        """The name of the package."""
+        return f"n2n-ablate-{self.name}"
+
+    def fill(self, text: str) -> str:
+        """Put the names into a template."""
+        words = {
+            "NAME": self.name,
+            "CLASS": self.class_name,
+            "MODULE": self.distribution.replace("-", "_"),
+            "DISTRIBUTION": self.distribution,
+            "CONTRACT": f"{PROTOCOLS[self.kind].__name__}Contract",
+            "KIND": self.kind,
+        }
+        return re.sub("|".join(words), lambda match: words[match[0]], text)
+
+
+def names(kind: str, name: str) -> Names:
+    """Check what a new component is to be called.
+
+    Raises:
+        PluginError: There is no such kind, or the name has another form.
+    """
+    if kind not in KINDS:
+        msg = f"no kind is called '{kind}'. {nearest(kind, KINDS)}"
+        raise PluginError(msg)
+    if not _NAME.fullmatch(name):
+        msg = (
+            f"a {kind} cannot be called '{name}': lowercase words joined by hyphens, e.g. my-{kind}"
+        )
+        raise PluginError(msg)
+    return Names(kind, name)
+
+
+def new_file(wanted: Names, folder: Path | None = None) -> Path:
+    """Write a plugin file and return its path; `folder` is `./plugins` if it is not given.
+
+    Raises:
+        PluginError: It is there already, or cannot be written.
+    """
+    path = (folder or Path(LOCAL_FOLDER)) / f"{wanted.name.replace('-', '_')}.py"
+    _write({path: wanted.fill(templates.COMPONENTS[wanted.kind])})
+    return path
+
+
+def new_package(wanted: Names, folder: Path | None = None) -> Path:
+    """Write a package around a plugin into a folder of its own, and return that folder.
+
+    Raises:
+        PluginError: The folder is there already, or cannot be written.
+    """
+    root = (folder or Path()) / wanted.distribution
+    if root.exists():
+        raise PluginError(_taken(root))
+    module = wanted.distribution.replace("-", "_")
+    _write(
+        {
+            root / "pyproject.toml": wanted.fill(templates.PYPROJECT),
+            root / "README.md": wanted.fill(templates.README),
+            root / "src" / f"{module}.py": wanted.fill(templates.COMPONENTS[wanted.kind]),
+            root / "tests" / f"test_{wanted.name.replace('-', '_')}.py": wanted.fill(
+                templates.TEST
+            ),
+        }
+    )
+    return root
+
+
+def _write(files: Mapping[Path, str]) -> None:
+    for path, text in files.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text)
+        except FileExistsError:
+            raise PluginError(_taken(path)) from None
+        except OSError as error:
+            msg = f"'{path}' cannot be written: {error.strerror or error}"
+            raise PluginError(msg) from error
+
+
+def _taken(path: Path) -> str:
+    return f"'{path}' is there already and stays as it is. Choose another name or --output."

@@ -1,0 +1,161 @@
+"""Writes studies into MLflow from what is on disk: journals and fits. Twice gives the same runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from n2n_ablate.analysis import TrialResult
+from n2n_ablate.registry import Registry
+from n2n_ablate.storage import reopen
+from n2n_ablate.storage.invocation import Invocation
+from n2n_ablate.storage.journal import Command, Contents
+from n2n_ablate.storage.output import Output
+from n2n_ablate.storage.recovered_images import gallery
+from n2n_ablate.storage.reopen import Reopened
+from n2n_ablate.study import BASELINE
+from n2n_ablate.tracking.tracker import MlflowTracker
+
+
+@dataclass(frozen=True)
+class Synced:
+    """What a sync did with one journal.
+
+    Attributes:
+        study, profile: Of which study and profile the journal is.
+        run: Its key, see `Contents.key`.
+        trials: Trials in the journal.
+        written: Runs that were written or completed, summaries included.
+        repaired: Runs that a dead process had left running.
+        problems: One sentence for each thing that is missing.
+    """
+
+    study: str
+    profile: str
+    run: str
+    trials: int
+    written: int
+    repaired: int
+    problems: tuple[str, ...]
+
+
+def sync(
+    contents: Contents,
+    output: Output,
+    registry: Registry,
+    *,
+    uri: str = "",
+    images: Sequence[str] = (),
+    waits: Callable[[str], None] = lambda _: None,
+) -> Synced:
+    """Write everything that one journal tells into MLflow; leave alone what is there.
+
+    Args:
+        contents: The journal.
+        output: The output folder.
+        registry: Makes the noisy images again and draws the samplers.
+        uri: See `tracking.address.tracking_uri`.
+        images: Where to look for the images first, see `gallery`.
+        waits: Told if another process keeps the store from being opened.
+
+    Raises:
+        StoreError: The journal cannot be opened, or MLflow cannot be used.
+        BusyError: The study is being run.
+    """
+    study = contents.path.parent.name
+    busy = f"study '{study}' is being run by {{owner}} in '{output.root}'. Sync it later."
+    with output.lock(f"{study}-{contents.key}", busy):
+        found = reopen.opened(contents, output.root)
+        lacking: list[str] = []
+        tracker = MlflowTracker(output, uri or None, registry, lacking.append, waits)
+        with tracker.store.explained():
+            problems = _write(found, tracker, registry, images) + lacking
+    return Synced(
+        study=study,
+        profile=contents.profile,
+        run=contents.key,
+        trials=len(found.result.trials)
+        + (len(found.confirmation.result.trials) if found.confirmation else 0),
+        written=len(tracker.written),
+        repaired=tracker.known.repaired,
+        problems=(*found.problems(), *problems),
+    )
+
+
+def _write(
+    found: Reopened, tracker: MlflowTracker, registry: Registry, images: Sequence[str]
+) -> list[str]:
+    commands = {command.invocation.id: command for command in found.commands}
+    last = list(commands.values())[-1] if commands else _nobody(found)
+    tracker.open(found.plan, last.invocation)
+    problems = _not_drawn(found, registry)
+    if machines := sorted(set(tracker.known.running)):
+        problems.append(
+            f"{len(tracker.known.running)} runs are marked as running on {', '.join(machines)}: "
+            "they are left alone"
+        )
+    problems += _write_trials(found, tracker, registry, images, (commands, last))
+    if found.confirmation:
+        tracker.confirm(found.confirmation.plan)
+        later = _write_trials(found.confirmation, tracker, registry, images, (commands, last))
+        problems += [f"confirmation: {text}" for text in later]
+    trials = {item.trial.name: item for item in found.result.trials}
+    for command in commands.values():
+        _summarise(found, tracker, command, trials, in_front=command is last)
+    return problems
+
+
+def _write_trials(
+    found: Reopened,
+    tracker: MlflowTracker,
+    registry: Registry,
+    images: Sequence[str],
+    about: tuple[dict[str, Command], Command],
+) -> list[str]:
+    """Write the finished trials of a study, or of its confirmation, and say what was missing."""
+    seen = gallery(found.header, registry, images)
+    commands, last = about
+    incomplete = {lost.trial for lost in found.lost}
+    # A journal line that was damaged and written again stands at the end.
+    for item in sorted(found.result.trials, key=lambda item: item.trial.role != BASELINE):
+        if item.trial.name in incomplete and tracker.knows(item):
+            continue  # it was written when its fits were still there
+        if item.trial.name not in found.finished:
+            continue  # a race that was stopped may give it further images
+        own, at = found.finished[item.trial.name]
+        invocation = commands.get(own, last).invocation
+        given = {row.image for row in item.rows}
+        subjects = [subject for subject in seen.subjects if subject.image.name in given]
+        tracker.trial(item, subjects, invocation=invocation, at=at or None)
+    return list(seen.problems)
+
+
+def _summarise(
+    found: Reopened,
+    tracker: MlflowTracker,
+    command: Command,
+    trials: dict[str, TrialResult],
+    *,
+    in_front: bool,
+) -> None:
+    """Write what a command showed at its end; a killed one would have shown all that is there."""
+    names = trials if command.trials is None else command.trials
+    shown = tuple(trials[name] for name in names if name in trials)
+    confirmed = found.result.confirmed
+    if confirmed is not None and command.status:
+        own = [item for item in confirmed.trials if item.trial.name in (command.confirmed or ())]
+        confirmed = replace(confirmed, trials=tuple(own)) if own else None
+    result = replace(found.result, trials=shown, confirmed=confirmed)
+    tracker.summary(command, result, in_front=in_front)
+
+
+def _not_drawn(found: Reopened, registry: Registry) -> list[str]:
+    used = {item.trial.recipe.parts["sampler"].name for item in found.result.trials}
+    if gone := sorted(used - set(registry.names("sampler"))):
+        return [f"samplers that no plugin registers, so not drawn: {', '.join(gone)}"]
+    return []
+
+
+def _nobody(found: Reopened) -> Command:
+    header = found.header
+    return Command(Invocation("unknown", "", header.device, header.precision, {}), "", 0.0)
