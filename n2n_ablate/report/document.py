@@ -168,6 +168,11 @@ class Table:
     key: str = ""
 
     @property
+    def head(self) -> int:
+        """The column whose cells name the rows: the first that holds no numbers."""
+        return next((at for at, column in enumerate(self.columns) if not column.numeric), 0)
+
+    @property
     def printed(self) -> Table:
         """The table without curves, which have no place on paper."""
         kept = [
@@ -213,14 +218,14 @@ class Definitions:
 
 @dataclass(frozen=True)
 class DotRow:
-    """A contrast in a dot plot: one difference per image, their mean and its interval."""
+    """A contrast in a dot plot: one difference per image, their mean and its interval if it has one."""
 
     name: str
     values: Sequence[float]
     mean: float
-    low: float
-    high: float
+    interval: tuple[float, float] | None = None
     verdict: str = ""
+    digits: int = 2
 
 
 @dataclass(frozen=True)

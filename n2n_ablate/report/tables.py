@@ -135,11 +135,10 @@ def confirmation_table(analysis: StudyAnalysis, condition: str) -> Table | None:
         return None
     confirmed = later.analysis.condition(condition)
     counted = confirmed.unequal_images
-    unit = f" ({analysis.metric.unit})" if analysis.metric.unit else ""
     columns = [
         Column("contrast", numeric=False, wraps=True),
         Column("search" if analysis.searched else "trials"),
-        Column(f"held-out{unit}"),
+        Column("held-out"),
         Column(_interval_title([pair.after for pair in pairs])),
         Column("verdict", numeric=False),
         Column("shrinkage"),

@@ -48,12 +48,15 @@ def print_block(console: Console, block: Block) -> None:
     match block:
         case Heading(text, level, _):
             console.print()
-            console.print(Text(text, style="bold" if level < 3 else ""))
+            console.print(_wrapped(text, console.width, "bold" if level < 3 else ""))
+        case Paragraph(text, "answer"):
+            console.print()
+            console.print(_wrapped(text, console.width, "bold"))
         case Paragraph(text, role):
-            console.print(Text(text, style=_ROLE.get(role, "")), soft_wrap=role == "command")
+            console.print(_wrapped(text, console.width, _ROLE.get(role, "")))
         case Lines(lines, role):
             for line in lines:
-                console.print(_hanging(line, console.width, _ROLE.get(role, "")))
+                console.print(_wrapped(line, console.width, _ROLE.get(role, ""), "  "))
         case Definitions(pairs):
             console.print(_definitions(pairs))
         case Table():
@@ -70,7 +73,7 @@ def rich_table(table: Table, width: int) -> RichTable:
         for at, column in enumerate(table.columns)
         if not column.optional or natural_width(table) <= width
     ]
-    drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    drawn = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for at in kept:
         column = table.columns[at]
         drawn.add_column(
@@ -91,15 +94,16 @@ def natural_width(table: Table) -> int:
         max(cell_len(text) for text in (column.title, *(cell_text(row.cells[at]) for row in table.rows)))
         for at, column in enumerate(table.columns)
     ]
-    return sum(widths) + len(widths)
+    return sum(widths) + 2 * (len(widths) - 1)
 
 
 def _print_table(console: Console, table: Table) -> None:
     if table.caption:
         console.print(Text(table.caption))
     console.print(rich_table(table, console.width))
+    console.print()
     for note in table.notes:
-        console.print(_hanging(note, console.width, "dim"))
+        console.print(_wrapped(note, console.width, "dim"))
     if (need := natural_width(table)) > console.width:
         hidden = [column.title for column in table.columns if column.optional]
         if hidden:
@@ -123,12 +127,13 @@ def _definitions(pairs: object) -> RichTable:
     return grid
 
 
-def _hanging(text: str, width: int, style: str) -> Text:
-    """Return a text in lines whose second and further ones are indented."""
+def _wrapped(text: str, width: int, style: str, indent: str = "") -> Text:
+    """Return a text in lines of a length that can be read."""
     lines = textwrap.wrap(
         text,
         max(40, min(width, 100)),
-        subsequent_indent="  ",
+        initial_indent=indent,
+        subsequent_indent=2 * indent,
         break_on_hyphens=False,
         break_long_words=False,
     )
@@ -177,7 +182,7 @@ def dot_plot_lines(plot: DotPlot, width: int) -> Iterator[Text]:
     if not plot.rows:
         return
     label = min(_LONGEST, max(cell_len(row.name) for row in plot.rows))
-    axis = max(_NARROWEST, min(_WIDEST, width - label - 3))
+    axis = max(_NARROWEST, min(_WIDEST, width - label - len(plot.unit) - 4))
     reach = [value for row in plot.rows for value in (*row.values, -plot.margin, plot.margin, 0.0)]
     low, high = min(reach), max(reach)
     scale = (axis - 1) / ((high - low) or 1.0)
@@ -192,7 +197,7 @@ def dot_plot_lines(plot: DotPlot, width: int) -> Iterator[Text]:
         scale_line = f"{scale_line[:zero]}0{scale_line[zero + 1 :]}"
     yield Text(f"{'':<{label}}  {scale_line} {plot.unit}", style="dim")
     if plot.caption:
-        yield _hanging(plot.caption, width, "dim")
+        yield _wrapped(plot.caption, width, "dim")
 
 
 def _dots(row: DotRow, low: float, scale: float, axis: int) -> Text:
@@ -201,8 +206,9 @@ def _dots(row: DotRow, low: float, scale: float, axis: int) -> Text:
     def at(value: float) -> int:
         return min(axis - 1, max(0, round((value - low) * scale)))
 
-    if row.low > float("-inf") and row.high < float("inf"):
-        for place in range(at(row.low), at(row.high) + 1):
+    if row.interval:
+        low_end, high_end = row.interval
+        for place in range(at(low_end), at(high_end) + 1):
             cells[place] = "\u2500"
     cells[at(0.0)] = "\u2502"
     for place in sorted(map(at, row.values)):

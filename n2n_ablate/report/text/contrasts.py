@@ -52,7 +52,7 @@ def short_key(key: str) -> str:
 def contrast_name(contrast: Contrast) -> str:
     """Return a contrast in full: `center = 0.2 vs 0.01`."""
     if contrast.kind is Kind.INTERACTION:
-        return f"{contrast.name.replace(' x ', ' \u00d7 ')} (interaction)"
+        return contrast.name.replace(" x ", " \u00d7 ") + " (interaction)"
     named = _changed(contrast.parameters, contrast.baseline_parameters)
     base = contrast.baseline
     effect = " (main effect)" if contrast.kind is Kind.MAIN_EFFECT else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 
 from n2n_ablate.analysis.records import (
     Caveat,
@@ -24,32 +24,38 @@ def interval_note(records: Iterable[ContrastRecord | None], family: Family) -> s
     """Return which confidence intervals a table shows, and how they are corrected."""
     shown = [record for record in records if record and record.interval]
     primary = [record for record in shown if record.role is Role.PRIMARY]
-    plain = {record.interval.level for record in shown if record.role is not Role.PRIMARY and record.interval}
+    others = [record for record in shown if record.role is not Role.PRIMARY]
     if not shown:
         return ""
-    parts = []
-    if primary:
-        parts.append(f"{_levels(primary)}{_correction(primary, family)}")
-    if plain:
-        level = join_words(map(format_percent, sorted(plain)))
-        parts.append(f"{level} for {'all other' if primary else 'all'} rows")
     over = "scenes" if any(Caveat.CLUSTERED in record.caveats for record in shown) else "images"
-    return f"CI: confidence interval across {over}, {'; '.join(parts)}."
+    plain = _levels(others)
+    if not primary:
+        return f"CI: {plain} confidence interval across {over}."
+    corrected = _correction(primary, family)
+    decided = [record for record in primary if record.verdict is not Verdict.EQUIVALENT]
+    level, equal = _levels(decided), _levels(_equivalent(primary))
+    if level and equal and level != equal:
+        corrected += f"; {equal} where equivalent"
+    if not others:
+        return f"CI: {level or equal} confidence interval across {over}{_bracketed(corrected)}."
+    return (
+        f"CI: confidence interval across {over}, {level or equal} for declared contrasts"
+        f"{_bracketed(corrected)}, {plain} for other rows."
+    )
 
 
-def _levels(primary: Sequence[ContrastRecord]) -> str:
-    """Return the levels of intervals with a verdict; `equivalent` has its own."""
-    by_level: dict[float, list[Verdict]] = {}
-    for record in primary:
-        if record.interval and record.verdict:
-            by_level.setdefault(record.interval.level, []).append(record.verdict)
-    if len(by_level) == 1:
-        return f"{format_percent(next(iter(by_level)))} for rows with a verdict"
-    parts = [
-        f"{format_percent(level)} for {'equivalent rows' if set(verdicts) == {Verdict.EQUIVALENT} else 'the other rows with a verdict'}"
-        for level, verdicts in sorted(by_level.items(), reverse=True)
-    ]
-    return join_words(parts)
+def _equivalent(records: Sequence[ContrastRecord]) -> list[ContrastRecord]:
+    """Return the records that are decided by the narrower interval of two one-sided tests."""
+    return [record for record in records if record.verdict is Verdict.EQUIVALENT]
+
+
+def _levels(records: Sequence[ContrastRecord]) -> str:
+    levels = {record.interval.level for record in records if record.interval}
+    return join_words(map(format_percent, sorted(levels)))
+
+
+def _bracketed(text: str) -> str:
+    return f" ({text.removeprefix('; ')})" if text else ""
 
 
 def _correction(primary: Sequence[ContrastRecord], family: Family) -> str:
@@ -61,13 +67,13 @@ def _correction(primary: Sequence[ContrastRecord], family: Family) -> str:
         parts.append(f"Bonferroni-corrected for {what}{under}")
     if any(record.interim for record in primary):
         parts.append("valid at every interim analysis")
-    return f" ({', '.join(parts)})" if parts else ""
+    return ", ".join(parts)
 
 
 def verdict_note(records: Iterable[ContrastRecord | None]) -> str:
     """Return what the verdicts that occur in a table mean."""
     known = [record for record in records if record and record.verdict]
-    present = {record.verdict for record in known}
+    present: set[Verdict | None] = {record.verdict for record in known}
     if not present:
         return ""
     interactions = {record.contrast.kind is Kind.INTERACTION for record in known} == {True}
@@ -83,7 +89,7 @@ def verdict_note(records: Iterable[ContrastRecord | None]) -> str:
         word = "additive" if interactions else "equivalent"
         parts.append(f"{word}: the {level}CI (two one-sided tests) lies within {margin}")
     if Verdict.INCONCLUSIVE in present:
-        parts.append(f"inconclusive: {'neither' if len(parts) else _neither(known)}")
+        parts.append(f"inconclusive: {_inconclusive(known, present)}")
     if Verdict.WITHHELD in present:
         parts.append("withheld: fits failed or there is no interval, see the answer")
     if Verdict.IDENTICAL in present:
@@ -101,10 +107,14 @@ def _level(known: Sequence[ContrastRecord], verdicts: Sequence[Verdict]) -> str:
     return f"{format_percent(next(iter(levels)))} " if len(levels) == 1 else ""
 
 
-def _neither(known: Sequence[ContrastRecord]) -> str:
+def _inconclusive(known: Sequence[ContrastRecord], present: Set[Verdict | None]) -> str:
     margin = known[0].margin or 0
-    within = f" nor lies within \u00b1{margin:g}{unit_of(known[0].metric)}" if margin else ""
-    return f"the CI neither excludes 0{within}" if within else "the CI includes 0"
+    if not margin:
+        return "the CI includes 0"
+    if Verdict.EQUIVALENT in present and present & {*_DECIDED}:
+        return "neither"
+    within = f"equivalence within \u00b1{margin:g}{unit_of(known[0].metric)}"
+    return f"the CI includes 0, and {within} is not shown either"
 
 
 def unequal_note(rows: Sequence[TrialRecord]) -> str:
@@ -124,10 +134,10 @@ def confirmed_elsewhere_note(analysis: StudyAnalysis) -> str:
 
 def shrinkage_note(*, searched: bool) -> str:
     """Return what the last column of the confirmation table is."""
-    bias = ", as expected of a trial that was selected for its result" if searched else ""
+    bias = " Trials selected for their result shrink on average (selection bias)." if searched else ""
     return (
-        "Shrinkage: how much smaller the difference is on held-out images; \u00b1 95 % CI (Welch). "
-        f"Positive: it shrank{bias}."
+        "Shrinkage: how much smaller the difference is on held-out images (negative: larger), "
+        f"\u00b1 95 % CI (Welch).{bias}"
     )
 
 
@@ -153,3 +163,4 @@ TRAINING_NOTES = (
     "Gain at peak: from stopping at the step where the mean curve of the other images peaks.",
     "Crossing: of the mean curves, in brackets the 95 % CI of the step.",
 )
+DOT_PLOT_NOTE = "Differences by image (\u00b7), their mean (\u25c6) and its CI (\u2500); \u2502 marks no difference."

@@ -6,6 +6,7 @@ from n2n_ablate.analysis.records import (
     Buy,
     ConditionAnalysis,
     Highest,
+    Kind,
     LossGuide,
     Metric,
     Reason,
@@ -117,6 +118,20 @@ def search_text(analysis: StudyAnalysis) -> str:
     if outcome is SearchOutcome.NO_COMPLETE_TRIAL:
         return "Every trial of the search lost a fit, so only the declared contrasts were confirmed."
     return ""
+
+
+def unconfirmed_text(analysis: StudyAnalysis) -> str:
+    """Return how a study gets a confirmation, for a terminal; empty if it has one or plans one."""
+    factorial = any(
+        record.contrast.kind is not Kind.TRIAL
+        for condition in analysis.conditions
+        for record in condition.contrasts
+    )
+    if analysis.confirmation or analysis.confirmation_planned or factorial:
+        return ""
+    return (
+        "Not confirmed on held-out images. Use --confirm-images, or [confirm] in the study file."
+    )
 
 
 def failures_text(analysis: StudyAnalysis) -> str:

@@ -21,12 +21,6 @@ _WIDE = 360.0  # in points; what is wider is not shrunk to a telephone, where no
 _NUMBERED = re.compile(r'<g id="[A-Za-z0-9.]+_\d+"')
 
 
-def plain(text: str) -> str:
-    """Return a text that matplotlib draws as it stands: no formula, no label that it would hide."""
-    text = text.replace("$", r"\$")
-    return f" {text}" if text.startswith("_") else text
-
-
 def inline(figure: Figure, name: str, description: str) -> Markup:
     """Return a figure as an SVG element for a page.
 
