@@ -51,19 +51,14 @@ def short_key(key: str) -> str:
 
 def contrast_name(contrast: Contrast) -> str:
     """Return a contrast in full: `center = 0.2 vs 0.01`."""
-    if contrast.kind is Kind.INTERACTION:
-        return contrast.name.replace(" x ", " \u00d7 ") + " (interaction)"
-    named = _changed(contrast.parameters, contrast.baseline_parameters)
-    base = contrast.baseline
-    effect = " (main effect)" if contrast.kind is Kind.MAIN_EFFECT else ""
-    if len(named) == 1:
-        ((key, (value, other)),) = named.items()
-        return f"{short_key(key)} = {value} vs {other}{effect}"
-    if named and len({short_key(key) for key in named}) == len(named):
-        own = ", ".join(f"{short_key(key)} = {value}" for key, (value, _) in named.items())
-        other = ", ".join(other for _, other in named.values())
-        return f"{own} vs {other}{effect}"
-    return f"{contrast.name} vs {base}{effect}"
+    if contrast.kind in (Kind.MAIN_EFFECT, Kind.INTERACTION):
+        parts = [part.replace("=", " = ", 1) for part in contrast.name.split(" x ")]
+        return " \u00d7 ".join(parts)
+    changed = _changed(contrast.parameters, contrast.baseline_parameters)
+    if len(changed) == 1:
+        ((key, (value, other)),) = changed.items()
+        return f"{short_key(key)} = {value} vs {other}"
+    return f"{contrast.name} vs {contrast.baseline}"
 
 
 def _changed(own: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
@@ -142,6 +137,7 @@ def reason_text(record: ContrastRecord) -> str:
         Reason.BASELINE_FAILED: "the baseline failed on every image",
         Reason.TRIAL_FAILED: "the trial failed on every image",
         Reason.NO_COMMON_IMAGE: "no image has results of both",
+        Reason.NO_ANALYSIS_YET: "the first interim analysis has not been reached",
         Reason.BASELINE_LOST_IMAGES: f"the baseline failed on {pluralize(base_lost, 'image')}",
         Reason.TRIAL_LOST_IMAGES: f"the trial failed on {pluralize(lost, 'image')}",
         Reason.BOTH_LOST_IMAGES: (
