@@ -69,7 +69,7 @@ def compare(
     names = dict.fromkeys([*one, *two])
     difference, verdict = _declared(result, first, second, condition)
     declared = _asked(result, first, second) or _asked(result, second, first)
-    given = first.given(condition) & second.given(condition)  # others a race left out
+    given = {*first.given(condition)} & {*second.given(condition)}  # others a race left out
     known = [{name: own[name] for name in own if name in given} for own in (one, two)]
     later = _later(result, first, second, condition)
     return Comparison(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
+from n2n_ablate import stats
 from n2n_ablate.analysis.diagnoses import finals
+from n2n_ablate.analysis.records import Interval, LossGuide
 from n2n_ablate.analysis.trials import OWN, StudyResult
 from n2n_ablate.diagnostics.relation import LossAlone, loss_alone
 
@@ -19,3 +22,29 @@ def loss_as_guide(result: StudyResult, condition: str) -> LossAlone | None:
         return None
     samplers = {item.trial.recipe.parts["sampler"] for item in own}
     return loss_alone(finals(replace(result, trials=own), condition), samplers=len(samplers))
+
+
+def loss_guide(result: StudyResult, condition: str) -> LossGuide | None:
+    """Return the same as numbers; None where there is nothing to rank."""
+    guide = loss_as_guide(result, condition)
+    found = guide.ranking if guide else None
+    if guide is None or found is None:
+        return None
+    return LossGuide(
+        n_trials=found.trials,
+        n_images=found.images,
+        tau=_finite(found.tau),
+        tau_interval=_interval(found.tau_low, found.tau_high),
+        tau_of_means=_finite(found.overall),
+        cost=_finite(found.cost),
+        cost_interval=_interval(found.cost_low, found.cost_high),
+        n_samplers=guide.samplers,
+    )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _interval(low: float, high: float) -> Interval | None:
+    return Interval(low, high, stats.LEVEL) if math.isfinite(low) and math.isfinite(high) else None

@@ -18,11 +18,14 @@ class Mark:
         name: Unique in the study.
         digest: Of shape and pixels after the crop, see `Image.digest`.
         shape: Channels, height and width after the crop.
+        cluster: Name of the scene that it is a crop, a shot or an overlap of: such images are one
+            independent unit. Empty for a scene by itself.
     """
 
     name: str
     digest: str
     shape: tuple[int, int, int]
+    cluster: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,9 @@ class Header:
         device: Type of the device, `cpu` or `cuda`.
         precision: See `Machine`.
         folder: Working folder of the command, which relative sources of images start from.
-        looks: Images at each look, if the contrasts are looked at while the study runs.
+        interim_sizes: Images at each interim analysis of a race; empty without one.
+        earlier: Of a confirmation: names of studies, one per earlier confirmation in this output folder
+            that used some of the same images.
         confirmed: The header of the confirmation, None if there is none or it has not begun.
     """
 
@@ -47,7 +52,8 @@ class Header:
     device: str
     precision: str
     folder: str = ""
-    looks: tuple[int, ...] = ()
+    interim_sizes: tuple[int, ...] = ()
+    earlier: tuple[str, ...] = ()
     confirmed: Header | None = None
 
     def with_confirmed(self, confirmed: Header | None) -> Header:
@@ -55,8 +61,10 @@ class Header:
         return replace(self, confirmed=confirmed)
 
 
-def header_of(bench: Bench, looks: tuple[int, ...] = ()) -> Header:
-    """Return what the trials on a bench share; `looks` as in `Header`."""
+def header_of(
+    bench: Bench, interim_sizes: tuple[int, ...] = (), earlier: tuple[str, ...] = ()
+) -> Header:
+    """Return what the trials on a bench share; further arguments as in `Header`."""
     return Header(
         plan=bench.plan,
         images=tuple(map(_mark, bench.images)),
@@ -64,11 +72,12 @@ def header_of(bench: Bench, looks: tuple[int, ...] = ()) -> Header:
         device=bench.machine.type,
         precision=bench.machine.precision,
         folder=str(Path.cwd()),
-        looks=looks,
+        interim_sizes=interim_sizes,
+        earlier=earlier,
     )
 
 
 def _mark(image: Image) -> Mark:
     """Return what identifies an image."""
     c, h, w = image.pixels.shape[1:]
-    return Mark(image.name, image.digest, (c, h, w))
+    return Mark(image.name, image.digest, (c, h, w), image.cluster)

@@ -39,6 +39,8 @@ class Reason(StrEnum):
     """No image is left on which the trial has all its fits."""
     NO_COMMON_IMAGE = "no_common_image"
     """Both have results, but on no image both."""
+    NO_ANALYSIS_YET = "no_analysis_yet"
+    """A race that has not reached its first interim analysis."""
     BASELINE_LOST_IMAGES = "baseline_lost_images"
     TRIAL_LOST_IMAGES = "trial_lost_images"
     BOTH_LOST_IMAGES = "both_lost_images"

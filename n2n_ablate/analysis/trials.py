@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
 
 from n2n_ablate import stats
+from n2n_ablate.analysis.header import Header
 from n2n_ablate.engine.fit import FitResult
 from n2n_ablate.study import BASELINE, Plan, Trial
 
@@ -77,37 +78,62 @@ class TrialResult:
         rows = (replace(row, result=whole(row.result)) for row in self.rows)
         return replace(self, rows=tuple(rows))
 
-    def by_image(self, metric: str, condition: str) -> dict[str, float]:
-        """Return the value of a metric per image, averaged over seeds; failed fits are left out.
+    @cached_property
+    def _rows(self) -> Mapping[str, Mapping[str, Sequence[Row]]]:
+        """Rows by condition and image."""
+        known: dict[str, dict[str, list[Row]]] = {}
+        for row in self.rows:
+            known.setdefault(row.condition, {}).setdefault(row.image, []).append(row)
+        return known
 
-        An image with any failed fit is left out whole: an average over the seeds that happened to
-        survive would flatter an unstable recipe.
+    @cached_property
+    def _values(self) -> dict[tuple[str, str], Mapping[str, np.ndarray]]:
+        return {}
+
+    def values(self, metric: str, condition: str) -> Mapping[str, np.ndarray]:
+        """Return the values of a metric by image, an array over seeds in the order of the study.
+
+        An image with any failed fit, or a value that is not finite, is left out whole: an average over
+        the seeds that happened to survive would flatter an unstable recipe.
         """
-        rows = [row for row in self.rows if row.condition == condition]
-        lost = {row.image for row in rows if row.result.failure}
-        values: defaultdict[str, list[float]] = defaultdict(list)
-        for row in rows:
-            if row.image not in lost and metric in row.result.figures:
-                values[row.image].append(row.result.figures[metric])
-        return {image: float(np.mean(own)) for image, own in values.items()}
+        key = (metric, condition)
+        if key not in self._values:
+            self._values[key] = {
+                image: np.array(values)
+                for image, rows in self._rows.get(condition, {}).items()
+                if not any(row.result.failure for row in rows)
+                and all(map(math.isfinite, values := _figures(rows, metric)))
+            }
+        return self._values[key]
+
+    def by_image(self, metric: str, condition: str) -> dict[str, float]:
+        """Return the mean of a metric over seeds by image; images as in `values`."""
+        values = self.values(metric, condition)
+        return {image: float(each.mean()) for image, each in values.items()}
 
     def by_seed(self, metric: str, condition: str) -> dict[str, dict[int, float]]:
-        """Return the value of a metric per image and seed; images as in `by_image`."""
-        whole = self.by_image(metric, condition)
-        values: defaultdict[str, dict[int, float]] = defaultdict(dict)
-        for row in self.rows:
-            if row.condition == condition and row.image in whole and metric in row.result.figures:
-                values[row.image][row.seed] = row.result.figures[metric]
-        return dict(values)
+        """Return the value of a metric per image and seed; images as in `values`."""
+        rows = self._rows.get(condition, {})
+        return {
+            image: {row.seed: float(value) for row, value in zip(rows[image], each, strict=True)}
+            for image, each in self.values(metric, condition).items()
+        }
 
-    def given(self, condition: str) -> set[str]:
+    def given(self, condition: str) -> Sequence[str]:
         """Return the images that it was trained on, whether its fits failed or not."""
-        return {row.image for row in self.rows if row.condition == condition}
+        return tuple(self._rows.get(condition, {}))
+
+    def complete(self, conditions: Sequence[str]) -> bool:
+        """Return whether it was run under all these conditions and lost no fit there."""
+        rows = [self._rows.get(condition, {}) for condition in conditions]
+        return all(rows) and not any(
+            row.result.failure for each in rows for fits in each.values() for row in fits
+        )
 
     def mean(self, metric: str, condition: str) -> float:
         """Return the mean of a metric over images, NaN if no fit succeeded."""
-        values = list(self.by_image(metric, condition).values())
-        return float(np.mean(values)) if values else math.nan
+        values = self.values(metric, condition).values()
+        return math.fsum(float(each.mean()) for each in values) / len(values) if values else math.nan
 
     def curve(self, metric: str, condition: str) -> tuple[np.ndarray, np.ndarray]:
         """Return steps and the mean curve of a metric over all fits that succeeded."""
@@ -119,6 +145,10 @@ class TrialResult:
         if not good:
             return np.array([]), np.array([])
         return good[0].steps, np.mean([result.curves[metric] for result in good], axis=0)
+
+
+def _figures(rows: Sequence[Row], metric: str) -> list[float]:
+    return [row.result.figures.get(metric, math.nan) for row in rows]
 
 
 @dataclass(frozen=True)
@@ -173,6 +203,7 @@ class StudyResult:
             nothing was chosen on: a result of its own, with its own plan, images, baseline, trials
             and looks. None if the study asks for no confirmation, or it has not begun. Where there
             is one, its verdicts are the study's findings.
+        header: What the trials share, where it is known.
     """
 
     plan: Plan
@@ -180,6 +211,7 @@ class StudyResult:
     yardsticks: Yardsticks = field(default_factory=dict)
     looks: Mapping[tuple[str, str], stats.Look] = field(default_factory=dict)
     confirmed: StudyResult | None = None
+    header: Header | None = None
 
     def with_confirmed(self, confirmed: StudyResult) -> StudyResult:
         """Return this result with that of its confirmation."""

@@ -15,6 +15,6 @@ from n2n_ablate.engine.memory import require_room as require_room
 from n2n_ablate.engine.pool import failed as failed
 from n2n_ablate.engine.pool import fit_all as fit_all
 from n2n_ablate.engine.pool import stacks_of as stacks_of
-from n2n_ablate.engine.stack_sizes import Largest as Largest
+from n2n_ablate.engine.stack_sizes import StackSizeCache as StackSizeCache
 from n2n_ablate.engine.train import prepared as prepared
 from n2n_ablate.engine.window import window_of as window_of

@@ -88,6 +88,28 @@ def arithmetic(machine: Machine) -> Iterator[None]:
         yield
 
 
+def require_alive(machine: Machine) -> None:
+    """Check that the device still computes: after some errors a GPU refuses all that follows.
+
+    Raises:
+        DeviceError: It does not. What failed is then nobody's fault, and no further fit can be trained.
+    """
+    if machine.type != "cuda":
+        return
+    try:
+        torch.cuda.synchronize(machine.device)
+        torch.zeros(1, device=machine.device).add(1).item()
+    except torch.OutOfMemoryError:
+        return
+    except RuntimeError as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        msg = (
+            f"{machine.name} has stopped and trains nothing more in this process: {reason} "
+            "Finished fits are kept; give the same command again."
+        )
+        raise DeviceError(msg) from error
+
+
 def cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

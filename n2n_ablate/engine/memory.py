@@ -74,6 +74,14 @@ def require_room(fit: Fit, machine: Machine) -> None:
         raise ImageError(msg)
 
 
+def room_for(fit: Fit, machine: Machine) -> float:
+    """Return how many fits like this one the free memory of a GPU holds at once, measured on small ones."""
+    height, width = window_of(fit)
+    memory = memory_of(fit, machine)
+    each = max(1, memory.of(height * width) - _FIXED)
+    return (_USABLE * free_memory(machine) - _FIXED) / each
+
+
 def free_memory(machine: Machine) -> int:
     """Return the bytes that this process may still take on the device."""
     if machine.type == "cuda":

@@ -15,10 +15,11 @@ import torch
 
 from n2n_ablate.components import declared, declares, pairs_of
 from n2n_ablate.engine.curves import POINTS
-from n2n_ablate.engine.device import Machine, arithmetic
+from n2n_ablate.engine.device import Machine, arithmetic, require_alive
 from n2n_ablate.engine.faults import reason, steps_of
 from n2n_ablate.engine.fit import Fit, FitResult, Listener
-from n2n_ablate.engine.stack_sizes import Largest
+from n2n_ablate.engine.memory import room_for
+from n2n_ablate.engine.stack_sizes import StackSizeCache
 from n2n_ablate.engine.train import Cancelled, prepared, train
 from n2n_ablate.engine.window import window_of
 from n2n_ablate.errors import FOREIGN
@@ -33,7 +34,7 @@ def fit_all(
     threads: int = 1,
     points: int = POINTS,
     note: Callable[[str], None] = lambda _: None,
-    largest: Largest | None = None,
+    sizes: StackSizeCache | None = None,
 ) -> Iterator[FitResult]:
     """Train all fits and yield each result as soon as its stack is done, in no fixed order.
 
@@ -50,19 +51,21 @@ def fit_all(
             and so its last digits, depend on it.
         points: Points of every curve.
         note: Told what a user should know, from any thread.
-        largest: What is known of memory; more is learned here.
+        sizes: What is known of memory; more is learned here.
 
+    Raises:
+        DeviceError: The GPU has stopped, so that no further fit can be trained.
     """
     closing = Event()
 
     def stopped() -> bool:
         return closing.is_set() or (stop is not None and stop.is_set())
 
-    largest = Largest() if largest is None else largest
-    stacks = list(stacks_of(fits, machine.stack, largest))
+    sizes = StackSizeCache() if sizes is None else sizes
+    stacks = list(stacks_of(fits, machine.stack, sizes, _room(machine)))
     workers = max(1, min(machine.workers, len(stacks)))
     pool = ThreadPoolExecutor(workers, "fit")
-    trainer = _Trainer(machine, listener, stopped, threads, points, note, largest)
+    trainer = _Trainer(machine, listener, stopped, threads, points, note, sizes)
     try:  # Ctrl-C may come while the first thread is already training
         waiting = {pool.submit(trainer.train, stack) for stack in stacks}
         while waiting:
@@ -75,22 +78,44 @@ def fit_all(
 
 
 def stacks_of(
-    fits: Sequence[Fit], most: int, largest: Largest | None = None
+    fits: Sequence[Fit],
+    most: int,
+    sizes: StackSizeCache | None = None,
+    room: Callable[[Fit], float] | None = None,
 ) -> Iterator[list[Fit]]:
     """Sort fits into stacks that can be trained together, keeping their order.
 
     Args:
         fits: What to sort.
         most: Fits of a stack at most.
-        largest: What is known of memory.
+        sizes: What is known of memory.
+        room: Foretells how many fits like one there is room for; asked where nothing is known yet.
     """
+    sizes = StackSizeCache() if sizes is None else sizes
     groups: dict[object, list[Fit]] = {}
     for fit in fits:
         groups.setdefault(_stack_key(fit) if most > 1 else fit.key, []).append(fit)
     for group in groups.values():
-        size = most if largest is None else int(min(most, largest.of(group[0])))
+        if room is not None and min(most, len(group)) > 1:
+            sizes.foretell(group[0], room)
+        size = int(min(most, sizes.limit(group[0])))
         for start in range(0, len(group), size):
             yield group[start : start + size]
+
+
+def _room(machine: Machine) -> Callable[[Fit], float] | None:
+    """Return what foretells how many fits the device holds at once; a CPU trains them one by one."""
+    if machine.type != "cuda":
+        return None
+
+    def room(fit: Fit) -> float:
+        try:
+            return room_for(fit, machine)
+        except FOREIGN:  # training says what is wrong, and running out of memory is no end
+            require_alive(machine)
+            return math.inf
+
+    return room
 
 
 def _stack_key(fit: Fit) -> object:
@@ -127,20 +152,32 @@ class _Trainer:
     threads: int
     points: int
     note: Callable[[str], None]
-    largest: Largest
+    sizes: StackSizeCache
 
     def train(self, stack: Sequence[Fit]) -> list[FitResult]:
-        """Train one stack, in parts if it has to be."""
-        if len(stack) > self.largest.of(stack[0]):
+        """Train one stack, in parts if it has to be.
+
+        Raises:
+            DeviceError: The GPU has stopped.
+        """
+        if len(stack) > self.sizes.limit(stack[0]):
             return self._in_parts(stack)
         if self.machine.type == "cpu":
             torch.set_num_threads(self.threads)  # holds for this worker thread only
         try:
             with arithmetic(self.machine):
-                return train(stack, self.machine, self.listener, self.stopped, points=self.points)
+                return train(
+                    stack,
+                    self.machine,
+                    self.listener,
+                    self.stopped,
+                    points=self.points,
+                    note=self.note,
+                )
         except Cancelled:
             raise
         except FOREIGN as error:  # components are anybody's code, and memory may run out
+            require_alive(self.machine)
             if len(stack) == 1:
                 return [failed(stack[0], reason(stack[0], error))]
             if isinstance(error, torch.OutOfMemoryError):
@@ -158,7 +195,7 @@ class _Trainer:
 
     def _shrink(self, stack: Sequence[Fit]) -> None:
         half = math.ceil(len(stack) / 2)
-        self.largest.learn(stack[0], half)
+        self.sizes.learn(stack[0], half)
         self.note(
             f"{len(stack)} fits at once do not fit into the memory of {self.machine.name}; "
             f"going on with {half}"

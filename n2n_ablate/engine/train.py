@@ -28,7 +28,7 @@ from n2n_ablate.engine.faults import (
 from n2n_ablate.engine.fit import Fit, FitResult, Listener
 from n2n_ablate.engine.loss_context import StackScene, same_shape
 from n2n_ablate.engine.networks import Forward, Networks
-from n2n_ablate.engine.replay import Replay
+from n2n_ablate.engine.replay import CudaRecorder, Recorder, Replay, python_state
 from n2n_ablate.engine.tiles import in_tiles
 from n2n_ablate.engine.weights import Optimizers
 from n2n_ablate.engine.window import Windows, window_of
@@ -48,10 +48,12 @@ def train(
     stopped: Callable[[], bool] = lambda: False,
     *,
     points: int = POINTS,
+    note: Callable[[str], None] = lambda _: None,
 ) -> list[FitResult]:
     """Train one stack: fits of equal `kin` and equal shapes, with `points` points on every curve.
 
-    A fit that diverges is reported with the step; the others are not touched by it.
+    A fit that diverges is reported with the step; the others are not touched by it. On a GPU `note`
+    is told why steps are called one by one, if they are.
 
     Raises:
         Cancelled: `stopped` returned True.
@@ -69,6 +71,8 @@ def train(
                 curves.add(step + 1, loss, stack.estimate(exact=step + 1 == stack.steps))
                 if curves.hopeless():
                     break
+        if stack.unrecorded:
+            note(f"steps are called one by one on the GPU, which is slower: {stack.unrecorded}")
     finally:
         stack.close()
     return curves.results(time.perf_counter() - start, stack.chosen)
@@ -116,14 +120,37 @@ class _Stack:
             self._networks.packing,
             on_device=device.type == "cuda",
         )
-        self._replay = Replay(self._update, device) if self._recordable else None
+        self._replay: Replay | None = None
+        self._changing = self._why_changing()
+        if device.type == "cuda" and not self._changing:
+            self._replay = self.replay_with(CudaRecorder(device))
+
+    def replay_with(self, recorder: Recorder) -> Replay:
+        """Return what records the steps of this stack."""
+        loss = self.fits[0].loss
+        return Replay(
+            self._update,
+            lambda: self._optimizers.tensors,
+            recorder,
+            lambda: python_state([loss, self._optimizers.settings]),
+        )
+
+    def _why_changing(self) -> str:
+        """Return why not every step does the same to the same tensors, as far as is known before."""
+        if not self._draws.fixed:
+            return "the sampler cuts in other places at every step"
+        if self._windows.moving:
+            return "every step trains on another crop"
+        if not self._optimizers.recordable:
+            return "the optimiser keeps its state outside of the GPU"
+        return ""
 
     @property
-    def _recordable(self) -> bool:
-        """Whether every step does the same to the same tensors, as far as can be known before."""
-        on_gpu = self.noisy.device.type == "cuda"
-        still = self._draws.fixed and not self._windows.moving
-        return on_gpu and still and self._optimizers.recordable
+    def unrecorded(self) -> str:
+        """Why steps are called one by one on a GPU; empty if they are replayed, and on a CPU."""
+        if self.noisy.device.type != "cuda":
+            return ""
+        return self._changing or (self._replay.failure if self._replay is not None else "")
 
     def step(self, step: int) -> Tensor:
         """Do one step and return the losses (b,) before it."""
@@ -134,7 +161,10 @@ class _Stack:
             self._draws.advance(step)
         self._scene.done = step / self.steps
         if self._replay is not None and self._scene.varies:
-            self._replay = None
+            self._replay, self._changing = (
+                None,
+                "the loss changes with the progress of the training",
+            )
         loss = self._replay() if self._replay is not None else self._update()
         self._blend(step)
         return loss

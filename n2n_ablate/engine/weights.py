@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -114,8 +115,29 @@ class Optimizers:
     @property
     def recordable(self) -> bool:
         """Whether a CUDA graph may replay the update: every state has to live on the device."""
-        groups = [group for _, one in self._all for group in one.param_groups]
-        return all("capturable" in group for group in groups)
+        return all("capturable" in group for group in self._groups)
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All that an update goes on with: weights, gradient, states, learning rates if on a device."""
+        kept = [
+            each for _, one in self._all for state in one.state.values() for each in state.values()
+        ]
+        kept += [value for group in self._groups for value in group.values()]
+        own = [self._weights.detach(), self._weights.grad]
+        return [each for each in (*own, *kept) if isinstance(each, Tensor)]
+
+    @property
+    def settings(self) -> list[dict[str, object]]:
+        """What the optimisers keep in Python: no recorded step changes it."""
+        return [
+            {key: value for key, value in group.items() if key != "params"}
+            for group in self._groups
+        ]
+
+    @property
+    def _groups(self) -> list[dict[str, Any]]:
+        return [group for _, one in self._all for group in one.param_groups]
 
     def set_rates(self, step: int) -> None:
         """Set the learning rates for `step`, counted from 0."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
-from n2n_ablate.engine import Fit, FitResult, Largest, Machine, fit_all
+from n2n_ablate.engine import Fit, FitResult, Machine, StackSizeCache, fit_all
 from n2n_ablate.engine.fit import Listener
 
 
@@ -14,7 +14,8 @@ class Local:
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        self._largest = Largest()
+        self._sizes = StackSizeCache()
+        self._noted: set[str] = set()
 
     @property
     def width(self) -> int:
@@ -25,7 +26,13 @@ class Local:
         self, fits: Sequence[Fit], listener: Listener, note: Callable[[str], None]
     ) -> Iterator[FitResult]:
         """See `Executor.run`."""
-        return fit_all(fits, self._machine, listener, note=note, largest=self._largest)
+
+        def once(line: str) -> None:
+            if line not in self._noted:  # every batch of fits learns it anew
+                self._noted.add(line)
+                note(line)
+
+        return fit_all(fits, self._machine, listener, note=once, sizes=self._sizes)
 
     def __enter__(self) -> Self:
         return self

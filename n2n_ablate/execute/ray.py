@@ -21,7 +21,7 @@ from ray.core.generated.gcs_pb2 import GcsNodeInfo
 from ray.exceptions import RayError, RayTaskError, RpcError
 from torch import Tensor
 
-from n2n_ablate.engine import Fit, FitResult, Largest, Machine, Point, failed, stacks_of
+from n2n_ablate.engine import Fit, FitResult, Machine, Point, StackSizeCache, failed, stacks_of
 from n2n_ablate.engine.device import cores
 from n2n_ablate.engine.fit import Listener
 from n2n_ablate.engine.identity import Fingerprints
@@ -77,7 +77,7 @@ class Ray:
         self._gpus = gpus
         self._cpus = cpus or cores()
         self._guard = Guard()
-        self._largest = Largest()
+        self._sizes = StackSizeCache()
         self._told: set[str] = set()
         self._have: Counter[str] = Counter()
         self._images: dict[int, Any] = {}
@@ -127,7 +127,7 @@ class Ray:
         self, fits: Sequence[Fit], listener: Listener, note: Callable[[str], None]
     ) -> Iterator[FitResult]:
         """See `Executor.run`. Curves arrive with their fits."""
-        stacks = stacks_of(fits, self._machine.stack, self._largest)
+        stacks = stacks_of(fits, self._machine.stack, self._sizes)
         sent = {self._send(stack): _Sent(stack) for stack in stacks}
         starved = False
         try:
@@ -158,8 +158,8 @@ class Ray:
             return self._lost(stack, error, sent, note)
         if "refused" in answer:
             raise ExecutorError(answer["refused"])
-        if answer["largest"] is not None:
-            self._largest.learn(stack.fits[0], answer["largest"])
+        if answer["stack"] is not None:
+            self._sizes.learn(stack.fits[0], answer["stack"])
         for line in answer["notes"]:
             if line not in self._told:  # workers that trained at the same time learned the same
                 self._told.add(line)

@@ -20,10 +20,10 @@ import safetensors.numpy
 import torch
 from torch import Tensor
 
-from n2n_ablate.engine import Fit, FitResult, Largest, Machine, Order, fit_all
+from n2n_ablate.engine import Fit, FitResult, Machine, Order, StackSizeCache, fit_all
 from n2n_ablate.engine.arrays import apart, together
 from n2n_ablate.engine.identity import ENGINE, Fingerprints, torch_version
-from n2n_ablate.errors import AblateError, ExecutorError
+from n2n_ablate.errors import AblateError, DeviceError, ExecutorError
 from n2n_ablate.execute import bundle
 from n2n_ablate.registry import Registry
 from n2n_ablate.version import __version__
@@ -74,7 +74,7 @@ def train(task: bytes, plugins: bytes, *images: bytes) -> dict[str, Any]:
         images: In any order, float32 in the byte order of this machine.
 
     Returns:
-        `results`, a list of pairs (see `packed`), `notes`, a list of lines, and `largest`, how many
+        `results`, a list of pairs (see `packed`), `notes`, a list of lines, and `stack`, how many
         such fits fit into memory at once if that had to be learned, else None; or `refused`, a
         sentence, if the fits would not be the same here.
     """
@@ -91,14 +91,16 @@ def train(task: bytes, plugins: bytes, *images: bytes) -> dict[str, Any]:
     except AblateError as error:
         return {"refused": f"a worker on '{platform.node()}' refuses: {error}"}
     notes: list[str] = []
-    largest = Largest()
-    found = fit_all(fits, machine, note=notes.append, largest=largest)
-    results = [packed(result) for result in found]
-    learned = min(largest.of(fit) for fit in fits)
+    sizes = StackSizeCache()
+    try:
+        results = [packed(one) for one in fit_all(fits, machine, note=notes.append, sizes=sizes)]
+    except DeviceError as error:
+        return {"refused": f"a worker on '{platform.node()}' stopped: {error}"}
+    learned = min(sizes.limit(fit) for fit in fits)
     return {
         "results": results,
         "notes": notes,
-        "largest": None if math.isinf(learned) else int(learned),
+        "stack": None if math.isinf(learned) else int(learned),
     }
 
 

@@ -14,13 +14,41 @@ from n2n_ablate.stats.differences import (
     welch_interval,
 )
 from n2n_ablate.stats.effects import effect
-from n2n_ablate.stats.family import family, family_level, holm
+from n2n_ablate.stats.family import family, family_level
+from n2n_ablate.stats.interim import InterimDesign, sizes_for
+from n2n_ablate.stats.intervals import (
+    HALL_FROM,
+    has_spread,
+    limits,
+    wilson_interval,
+    within_images_interval,
+)
 from n2n_ablate.stats.permutation import SignFlip, sign_flip
+from n2n_ablate.stats.planning import (
+    FEWEST_TO_PLAN,
+    detectable_effect,
+    equivalence_power,
+    images_to_resolve,
+    narrowing,
+    spread_limit,
+)
 from n2n_ablate.stats.power import detectable, images_for, images_to_settle, power
 from n2n_ablate.stats.ranking import Ranking, kendall, ranking
 from n2n_ablate.stats.response import Response, response
 from n2n_ablate.stats.sequential import Look, Looks
 from n2n_ablate.stats.surface import Surface, surface
+from n2n_ablate.stats.verdicts import (
+    BETTER,
+    EQUIVALENT,
+    INCONCLUSIVE,
+    WORSE,
+    Levels,
+    decide,
+    holm,
+    left_out,
+    probability_within,
+    t_test,
+)
 from n2n_ablate.stats.variance import (
     TWICE_THE_IMAGES,
     Account,
@@ -30,6 +58,29 @@ from n2n_ablate.stats.variance import (
 )
 
 __all__ = [
+    "FEWEST_TO_PLAN",
+    "HALL_FROM",
+    "InterimDesign",
+    "Levels",
+    "BETTER",
+    "EQUIVALENT",
+    "INCONCLUSIVE",
+    "WORSE",
+    "decide",
+    "detectable_effect",
+    "equivalence_power",
+    "has_spread",
+    "images_to_resolve",
+    "left_out",
+    "limits",
+    "narrowing",
+    "probability_within",
+    "sizes_for",
+    "spread_limit",
+    "t_test",
+    "wilson_interval",
+    "within_images_interval",
+
     "LEVEL",
     "TWICE_THE_IMAGES",
     "UNDECIDED",

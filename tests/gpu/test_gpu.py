@@ -6,13 +6,14 @@ Needs torch, numpy, pluggy and pytest; no MLflow and no Optuna.
 """
 
 import dataclasses
+import threading
 
 import numpy as np
 import pytest
 import torch
 
 from n2n_ablate import engine, study
-from n2n_ablate.engine import memory, replay
+from n2n_ablate.engine import memory
 from n2n_ablate.engine import train as train_module
 from n2n_ablate.engine.device import arithmetic
 from n2n_ablate.engine.paired_data import Bench
@@ -70,9 +71,9 @@ def test_a_recorded_step_is_the_step(registry, monkeypatch, lr):
         for step in range(6):
             stack.step(step)
         assert stack._replay is not None
-        assert stack._replay._graph is not None, stack._replay.failure
+        assert stack._replay.recorded, stack.unrecorded
         recorded = train(fits, bench.machine)
-        monkeypatch.setattr(train_module._Stack, "_recordable", property(lambda _: False))
+        monkeypatch.setattr(train_module._Stack, "_why_changing", lambda _: "called")
         called = train(fits, bench.machine)
     for one, other in zip(recorded, called, strict=True):
         assert one.curves["loss"] == pytest.approx(other.curves["loss"], rel=1e-3)
@@ -90,19 +91,61 @@ def test_a_step_that_cannot_be_recorded_is_called(registry):
 
     bench = bench_on(registry, "tf32")
     fits = bench.fits(bench.plan.baseline.recipe)
+    before, notes = torch.cuda.current_stream(), []
     asking = [dataclasses.replace(one, loss=Asking(one.loss)) for one in fits]
-    for one, other in zip(train(asking, bench.machine), train(fits, bench.machine), strict=True):
+    there = train(asking, bench.machine, note=notes.append)
+    assert torch.cuda.current_stream() == before
+    assert "it cannot be recorded" in notes[0]
+    for one, other in zip(there, train(fits, bench.machine), strict=True):
         assert not one.failure
         assert abs(one.figures["psnr"] - other.figures["psnr"]) < 0.02
+
+
+def test_a_loss_that_counts_in_python_is_called(registry):
+    def counting(inner):
+        calls = iter(range(1000))
+        return lambda scene: inner(scene) * (1 + next(calls) / 10)
+
+    bench = bench_on(registry, "tf32")
+    fits = [
+        dataclasses.replace(one, loss=counting(one.loss))
+        for one in bench.fits(bench.plan.baseline.recipe)[:1]
+    ]
+    with arithmetic(bench.machine):
+        stack = train_module._Stack(fits, bench.machine)
+        for step in range(6):
+            stack.step(step)
+    assert "the loss is another when it is called" in stack.unrecorded
+
+
+def test_a_step_is_recorded_while_another_thread_uses_the_card(registry):
+    bench = bench_on(registry, "tf32")
+    fits = bench.fits(bench.plan.baseline.recipe)
+    done, notes = threading.Event(), []
+
+    def busy():
+        while not done.is_set():
+            torch.zeros(1000, device="cuda").add(1).sum().item()
+
+    beside = threading.Thread(target=busy)
+    beside.start()
+    try:
+        found = train(fits, bench.machine, note=notes.append)
+    finally:
+        done.set()
+        beside.join()
+    assert not notes
+    assert not any(one.failure for one in found)
 
 
 def test_random_samplers_are_not_recorded(registry):
     bench = bench_on(registry, "tf32", "sampler=avg-stochastic")
     fits = bench.fits(bench.plan.baseline.recipe)
     stack = train_module._Stack(fits, bench.machine)
-    for step in range(replay._WARM + 2):
+    for step in range(6):
         stack.step(step)
     assert stack._replay is None
+    assert stack.unrecorded == "the sampler cuts in other places at every step"
 
 
 def test_a_stack_gives_each_fit_what_it_gets_alone(registry):

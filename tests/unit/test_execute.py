@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from n2n_ablate import engine, hookimpl
-from n2n_ablate.engine import Largest, pool
+from n2n_ablate.engine import StackSizeCache, pool
 from n2n_ablate.engine.arrays import apart, together
 from n2n_ablate.engine.identity import Fingerprints
 from n2n_ablate.engine.paired_data import Bench
@@ -255,20 +255,20 @@ def test_what_a_stack_learned_of_memory_the_next_ones_know(tiny, registry, monke
     ]
     text, *rest = sent(fits, registry)
     told = json.loads(text)
-    assert task.train(text, *rest)["largest"] is None
+    assert task.train(text, *rest)["stack"] is None
     told["machine"]["stack"] = 2
-    assert task.train(json.dumps(told).encode(), *rest)["largest"] == 1
+    assert task.train(json.dumps(told).encode(), *rest)["stack"] == 1
 
 
 def test_what_is_known_of_memory_is_known_of_fits_of_that_form(tiny, registry):
-    largest = Largest()
+    sizes = StackSizeCache()
     small = baseline(tiny, registry)
     wide = [dataclasses.replace(item, noisy=item.noisy.repeat(1, 1, 2, 2)) for item in small]
-    assert largest.of(wide[0]) == math.inf
-    largest.learn(wide[0], 0.5)
-    largest.learn(wide[1], 7)
-    assert largest.of(wide[1]) == 1
-    assert [len(stack) for stack in engine.stacks_of([*small, *wide], 64, largest)] == [2, 1, 1]
+    assert sizes.limit(wide[0]) == math.inf
+    sizes.learn(wide[0], 0.5)
+    sizes.learn(wide[1], 7)
+    assert sizes.limit(wide[1]) == 1
+    assert [len(stack) for stack in engine.stacks_of([*small, *wide], 64, sizes)] == [2, 1, 1]
 
 
 @pytest.mark.parametrize(

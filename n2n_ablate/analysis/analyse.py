@@ -1,0 +1,257 @@
+"""From the results of a study to everything they say: see `analyse`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from n2n_ablate import stats
+from n2n_ablate.analysis import best_recipe, rows
+from n2n_ablate.analysis.confirmation import confirmation_record
+from n2n_ablate.analysis.contrast import Rule, Side, primary
+from n2n_ablate.analysis.guide import loss_guide
+from n2n_ablate.analysis.header import Header
+from n2n_ablate.analysis.metrics import metrics_of
+from n2n_ablate.analysis.records import (
+    ConditionAnalysis,
+    Contrast,
+    ContrastRecord,
+    ContrastSummary,
+    Failure,
+    Family,
+    FitCounts,
+    Highest,
+    Kind,
+    Reason,
+    Scope,
+    StudyAnalysis,
+    TrialRecord,
+    Verdict,
+)
+from n2n_ablate.analysis.sources import variance
+from n2n_ablate.analysis.leaders import leader, shared_means, whole
+from n2n_ablate.analysis.trials import StudyResult
+from n2n_ablate.study import BASELINE, Effect
+
+
+def analyse(result: StudyResult, header: Header | None = None) -> StudyAnalysis:
+    """Return everything that the results of a study say, its confirmation included.
+
+    Linear in trials times images.
+
+    Args:
+        result: With the confirmation, if there is one.
+        header: What the trials share; by default that of the result.
+
+    Raises:
+        ValueError: Neither gives a header.
+    """
+    head = header or result.header
+    if head is None:
+        msg = "the result has no header, so give one: analyse(result, header)"
+        raise ValueError(msg)
+    plan, metrics = result.plan, metrics_of(result.plan)
+    family = Family(len(plan.effects) or len(plan.contrasts), len(plan.conditions))
+    names = tuple(mark.name for mark in head.images)
+    clusters = {mark.name: mark.cluster or mark.name for mark in head.images}
+    rule = Rule(metrics[0], family.size, names, clusters, head.interim_sizes)
+    by_condition = {
+        condition.label: contrasts(result, condition.label, rule) for condition in plan.conditions
+    }
+    by_condition = _with_holm(by_condition, family.size)
+    conditions = tuple(
+        _condition(result, head, label, rule, found) for label, found in by_condition.items()
+    )
+    confirmation = None
+    later = head.confirmed
+    if result.confirmed is not None and (later or result.confirmed.header):
+        analysis = analyse(result.confirmed, later)
+        confirmation = confirmation_record(result, analysis, conditions, later)
+    study = StudyAnalysis(
+        study=plan.study.name,
+        question=plan.study.question,
+        profile=plan.profile.name,
+        run=plan.key,
+        settings=tuple(plan.settings),
+        images=names,
+        clusters=clusters,
+        seeds=tuple(plan.profile.seeds),
+        metrics=metrics,
+        family=family,
+        conditions=conditions,
+        summary=_summary(by_condition),
+        best=best_recipe.NOTHING,
+        fits=_fits(result),
+        failures=_failures(result),
+        interim_sizes=head.interim_sizes,
+        confirmation=confirmation,
+        confirmation_planned=plan.profile.confirm is not None,
+        searched=bool(plan.space),
+    )
+    return replace(study, best=best_recipe.best_of(result, study))
+
+
+def contrasts(result: StudyResult, condition: str, rule: Rule) -> tuple[ContrastRecord, ...]:
+    """Return the primary contrasts under a condition, in the order of the plan, run or not.
+
+    Args:
+        result: Of the stage.
+        condition: Label of the noise.
+        rule: Of the stage.
+    """
+    if result.plan.effects:
+        return tuple(_effect(result, effect, condition, rule) for effect in result.plan.effects)
+    known = {item.trial.name: item for item in result.trials if item.trial.role == "declared"}
+    planned = {trial.name: trial for trial in result.plan.declared}
+    base, metric = result.baseline, rule.metric.name
+    found = []
+    for name in result.plan.contrasts:
+        item = known.get(name)
+        contrast = rows.contrast_of(planned[name], result.plan.baseline)
+        both = rows.given_both(item, base, condition, rule.order)
+        sides = [each.values(metric, condition) if each else {} for each in (item, base)]
+        found.append(primary(contrast, condition, sides[0], sides[1], both, rule))
+    return tuple(found)
+
+
+def _effect(result: StudyResult, effect: Effect, condition: str, rule: Rule) -> ContrastRecord:
+    """Return an effect of a factorial: the mean of one half of its cells against the other."""
+    kind = Kind.MAIN_EFFECT if effect.order == 1 else Kind.INTERACTION
+    cells = {x.trial.name: x for x in result.trials if x.trial.role in (BASELINE, "declared")}
+    contrast = Contrast(effect.name, BASELINE, kind)
+    halves = [[cells.get(name) for name in names] for names in (effect.plus, effect.minus)]
+    if not all(cell for half in halves for cell in half):
+        return primary(contrast, condition, {}, {}, (), rule)
+    whole = [[cell for cell in half if cell] for half in halves]
+    given = [x for x in rule.order if all(x in c.given(condition) for h in whole for c in h)]
+    plus, minus = (
+        _mean_side([cell.values(rule.metric.name, condition) for cell in half], effect.order)
+        for half in whole
+    )
+    if effect.order > 1:  # of an interaction no side is the one that lost
+        both = plus.keys() & minus.keys()
+        plus, minus = ({image: side[image] for image in both} for side in (plus, minus))
+    return primary(contrast, condition, plus, minus, given, rule)
+
+
+def _mean_side(cells: Sequence[Side], scale: int) -> dict[str, np.ndarray]:
+    images = [image for image in cells[0] if all(image in cell for cell in cells)]
+    return {image: scale * np.mean([cell[image] for cell in cells], axis=0) for image in images}
+
+
+def _with_holm(
+    found: Mapping[str, tuple[ContrastRecord, ...]], size: int
+) -> dict[str, tuple[ContrastRecord, ...]]:
+    ps = [record.p for records in found.values() for record in records if record.p is not None]
+    adjusted = iter(stats.holm(ps, size=size))
+    return {
+        label: tuple(
+            replace(record, p_holm=next(adjusted)) if record.p is not None else record
+            for record in records
+        )
+        for label, records in found.items()
+    }
+
+
+def _condition(
+    result: StudyResult,
+    header: Header,
+    label: str,
+    rule: Rule,
+    found: tuple[ContrastRecord, ...],
+) -> ConditionAnalysis:
+    table = rows.table(result, label, rule, {record.contrast.name: record for record in found})
+    counts = {n for row in table if row.role != "untrained" for n in _counts(row)}
+    return ConditionAnalysis(
+        condition=label,
+        scope=_scope(header, rule, found, table),
+        trials=table,
+        contrasts=found,
+        highest=_highest(result, label, rule, table),
+        variance=variance(result, label, rule),
+        baseline_reason=_baseline_reason(result, label, rule),
+        loss_guide=loss_guide(result, label),
+        unequal_images=len(counts - {0}) > 1,
+    )
+
+
+def _counts(row: TrialRecord) -> tuple[int, int]:
+    return row.n_images, row.contrast.n_images if row.contrast else row.n_images
+
+
+def _scope(
+    header: Header, rule: Rule, found: Sequence[ContrastRecord], table: Sequence[TrialRecord]
+) -> Scope:
+    sizes = [(mark.shape[-2], mark.shape[-1]) for mark in header.images] or [(0, 0)]
+    heights, widths = zip(*sizes, strict=True)
+    compared = [record.n_images for record in found]
+    compared += [row.contrast.n_images for row in table if row.contrast and not found]
+    return Scope(
+        n_images=len(rule.order),
+        n_clusters=rule.units(rule.order),
+        n_compared=max(compared, default=0),
+        n_seeds=len(header.plan.profile.seeds),
+        smallest=(min(heights), min(widths)),
+        largest=(max(heights), max(widths)),
+        steps=header.steps,
+    )
+
+
+def _highest(
+    result: StudyResult, label: str, rule: Rule, table: Sequence[TrialRecord]
+) -> Highest | None:
+    complete = whole(result, [label])
+    means, images = shared_means(complete, [label], rule.metric.name)
+    if not means:
+        return None
+    name = leader(means, rule.metric.higher_is_better)
+    row = next(row for row in table if row.name == name)
+    most = max(len(item.values(rule.metric.name, label)) for item in complete)
+    return Highest(name, row.role, means[name], means.get(BASELINE), images, most, row.contrast)
+
+
+def _baseline_reason(result: StudyResult, label: str, rule: Rule) -> Reason | None:
+    base = result.baseline
+    if base is None or not base.given(label):
+        return Reason.NOT_RUN
+    return None if base.values(rule.metric.name, label) else Reason.BASELINE_FAILED
+
+
+def _summary(found: Mapping[str, tuple[ContrastRecord, ...]]) -> tuple[ContrastSummary, ...]:
+    lines = []
+    for records in zip(*found.values(), strict=True):
+        verdicts = [record.verdict for record in records if record.verdict]
+        counts = Counter(verdicts)
+        estimates = [record.estimate for record in records if record.estimate is not None]
+        lines.append(
+            ContrastSummary(
+                contrast=records[0].contrast,
+                by_condition=dict(zip(found, records, strict=True)),
+                verdict=verdicts[0] if len(counts) == 1 else None,
+                counts={verdict: counts[verdict] for verdict in Verdict if verdict in counts},
+                lowest=min(estimates, default=None),
+                highest=max(estimates, default=None),
+            )
+        )
+    return tuple(lines)
+
+
+def _fits(result: StudyResult) -> FitCounts:
+    return FitCounts(
+        total=sum(len(item.rows) for item in result.trials),
+        failed=sum(item.failures for item in result.trials),
+        cached=sum(item.reused for item in result.trials),
+        seconds=sum(item.seconds for item in result.trials),
+    )
+
+
+def _failures(result: StudyResult) -> tuple[Failure, ...]:
+    return tuple(
+        Failure(item.trial.name, row.condition, row.image, row.seed, row.result.failure)
+        for item in result.trials
+        for row in item.rows
+        if row.result.failure
+    )

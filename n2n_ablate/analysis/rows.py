@@ -1,0 +1,257 @@
+"""The rows of the table of a condition: trials, references, and methods without training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from n2n_ablate import stats
+from n2n_ablate.analysis.contrast import Rule, Side, plain
+from n2n_ablate.analysis.curves import image_curves
+from n2n_ablate.analysis.metrics import metrics_of
+from n2n_ablate.analysis.records import (
+    Caveat,
+    Contrast,
+    ContrastRecord,
+    Crossing,
+    Interval,
+    Peak,
+    Role,
+    TrialRecord,
+)
+from n2n_ablate.analysis.trials import OWN, StudyResult, TrialResult
+from n2n_ablate.study import BASELINE, Trial
+
+UNTRAINED = "untrained"
+
+
+def table(
+    result: StudyResult, condition: str, rule: Rule, contrasts: Mapping[str, ContrastRecord]
+) -> tuple[TrialRecord, ...]:
+    """Return the rows of a condition: best first, trials with failed fits and those without result last.
+
+    A mean over the images that a trial survived says nothing beside a mean over all of them. Where
+    trials were given different images, in a race, the differences are ranked instead.
+
+    Args:
+        result: Of the stage.
+        condition: Label of the noise.
+        rule: Of the stage.
+        contrasts: Primary ones, by name of the trial.
+    """
+    rows = [_row(item, result, condition, rule, contrasts) for item in result.trials]
+    rows += _untrained(result, condition, rule)
+    uneven = len({row.n_images_given for row in rows if row.n_images_given}) > 1
+    sign = 1 if rule.metric.higher_is_better else -1
+
+    def place(row: TrialRecord) -> tuple[bool, float]:
+        value = row.means[rule.metric.name]
+        if uneven:
+            estimate = row.contrast.estimate if row.contrast else None
+            value = 0.0 if row.role == BASELINE else estimate
+        return row.n_failed > 0, math.inf if value is None else -sign * value
+
+    return tuple(_ranked(_with_front(sorted(rows, key=place), rule.metric.name, sign)))
+
+
+def contrast_of(trial: Trial, other: Trial) -> Contrast:
+    """Return what is compared, with every parameter in which the two differ."""
+    one, two = (dict(each.values) for each in (trial, other))
+    keys = [key for key in {**one, **two} if one.get(key) != two.get(key)]
+    if not keys:  # a reference lies outside the factors
+        one, two = dict(trial.recipe.flat()), dict(other.recipe.flat())
+        keys = [key for key in {**one, **two} if one.get(key) != two.get(key)]
+    return Contrast(
+        name=trial.name,
+        baseline=other.name,
+        parameters={key: one.get(key) for key in keys},
+        baseline_parameters={key: two.get(key) for key in keys},
+    )
+
+
+def given_both(
+    item: TrialResult | None, base: TrialResult | None, condition: str, order: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the images that were given to both, in the order of the study."""
+    if item is None or base is None:
+        return ()
+    both = {*item.given(condition)} & {*base.given(condition)}
+    return tuple(image for image in order if image in both)
+
+
+def secondary(
+    item: TrialResult, base: TrialResult, result: StudyResult, condition: str, rule: Rule
+) -> dict[str, ContrastRecord]:
+    """Return the differences of two trials by the metrics that do not decide, by name."""
+    contrast = contrast_of(item.trial, base.trial)
+    both = given_both(item, base, condition, rule.order)
+    return {
+        metric.name: plain(
+            contrast,
+            condition,
+            item.values(metric.name, condition),
+            base.values(metric.name, condition),
+            both,
+            replace(rule, metric=metric),
+            role=Role.SECONDARY,
+        )
+        for metric in metrics_of(result.plan)
+        if not metric.decides
+    }
+
+
+def peak_of(item: TrialResult, metric: str, condition: str, sign: int = 1) -> Peak | None:
+    """Return peak against final value of a trial; `sign` is -1 where lower is better."""
+    curves = image_curves(item, metric, condition)
+    if not curves.images:
+        return None
+    found = stats.peak(curves.steps, sign * np.array(list(curves.images.values())))
+    if found is None:
+        return None
+    finite = math.isfinite(found.low)
+    return Peak(
+        step=found.step,
+        gain=found.gain if math.isfinite(found.gain) else None,
+        interval=Interval(found.low, found.high, stats.LEVEL) if finite else None,
+        oracle_gain=found.oracle,
+    )
+
+
+def curve_differences(
+    first: TrialResult, second: TrialResult, metric: str, condition: str
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return steps and the differences by image and step; None where steps or images differ."""
+    one, two = (image_curves(item, metric, condition) for item in (first, second))
+    shared = [image for image in one.images if image in two.images]
+    if not shared or not np.array_equal(one.steps, two.steps):
+        return None
+    return one.steps, np.array([one.images[image] - two.images[image] for image in shared])
+
+
+def crossing_of(
+    first: TrialResult, second: TrialResult, metric: str, condition: str
+) -> Crossing | None:
+    """Return where the mean curves of two trials cross for good."""
+    found = curve_differences(first, second, metric, condition) if first is not second else None
+    crossing = stats.crossing(*found) if found else None
+    if crossing is None:
+        return None
+    return Crossing(crossing.step, crossing.low, crossing.high, crossing.certain)
+
+
+def _row(
+    item: TrialResult,
+    result: StudyResult,
+    condition: str,
+    rule: Rule,
+    contrasts: Mapping[str, ContrastRecord],
+) -> TrialRecord:
+    trial, base, metric = item.trial, result.baseline, rule.metric
+    fits = [row for row in item.rows if row.condition == condition]
+    contrast, beside = None, {}
+    if trial.role != BASELINE and base is not None:
+        declared = contrasts.get(trial.name) if trial.role == "declared" else None
+        contrast = declared or _exploratory(item, base, condition, rule)
+        beside = secondary(item, base, result, condition, rule)
+    steps, values = item.curve(metric.name, condition)
+    searched = trial.role == "search"  # hundreds of them, and nobody asks for their curves
+    sign = 1 if metric.higher_is_better else -1
+    return TrialRecord(
+        name=trial.name,
+        role=trial.role,
+        rank=None,
+        parameters=dict(trial.values),
+        means={name: _finite(item.mean(name, condition)) for name in result.plan.metrics},
+        contrast=contrast,
+        secondary=beside,
+        n_images=len(item.values(metric.name, condition)),
+        n_images_given=len(item.given(condition)),
+        n_fits=len(fits),
+        n_failed=sum(bool(row.result.failure) for row in fits),
+        seconds_per_fit=math.fsum(row.result.seconds for row in fits) / len(fits) if fits else None,
+        curve=(tuple(map(int, steps)), tuple(map(float, values))),
+        peak=None if searched else peak_of(item, metric.name, condition, sign),
+        crossing=None
+        if searched or base is None
+        else crossing_of(item, base, metric.name, condition),
+    )
+
+
+def _exploratory(
+    item: TrialResult, base: TrialResult, condition: str, rule: Rule
+) -> ContrastRecord:
+    searched = item.trial.role == "search"
+    return plain(
+        contrast_of(item.trial, base.trial),
+        condition,
+        item.values(rule.metric.name, condition),
+        base.values(rule.metric.name, condition),
+        given_both(item, base, condition, rule.order),
+        rule,
+        role=Role.EXPLORATORY,
+        caveats=[Caveat.SELECTED_BY_SEARCH if searched else Caveat.NOT_DECLARED],
+    )
+
+
+def _untrained(result: StudyResult, condition: str, rule: Rule) -> Iterator[TrialRecord]:
+    """Yield the methods that need no training, e.g. doing nothing: the scale of the table."""
+    base = result.baseline
+    for name, known in result.yardsticks.items():
+        values = {image: own for (label, image), own in known.items() if label == condition}
+        metric = rule.metric.name
+        side: Side = {image: np.array([own[metric]]) for image, own in values.items()}
+        other: Side = (
+            {image: np.array([v.mean()]) for image, v in base.values(metric, condition).items()}
+            if base
+            else {}
+        )
+        contrast = plain(
+            Contrast(name),
+            condition,
+            side,
+            other,
+            [image for image in rule.order if image in other],
+            rule,
+            role=Role.EXPLORATORY,
+        )
+        means = {
+            metric: _finite(float(np.mean([own.get(metric, math.nan) for own in values.values()])))
+            if values
+            else None
+            for metric in result.plan.metrics
+        }
+        n = len(values)
+        yield TrialRecord(name, UNTRAINED, None, {}, means, contrast, {}, n, 0, 0, 0, None)
+
+
+def _with_front(rows: Sequence[TrialRecord], metric: str, sign: int) -> Iterator[TrialRecord]:
+    """Mark the rows that no other of the study's trials beats in both the metric and seconds."""
+    order = sorted(
+        (row for row in rows if row.role in OWN and not row.n_failed and row.seconds_per_fit),
+        key=lambda row: (row.seconds_per_fit or 0.0, -sign * (row.means[metric] or 0.0)),
+    )
+    front, best = set(), -math.inf
+    for row in order:
+        value = row.means[metric]
+        if value is not None and sign * value > best:
+            front.add(row.name)
+            best = sign * value
+    for row in rows:
+        yield replace(row, pareto=True) if row.name in front else row
+
+
+def _ranked(rows: Iterator[TrialRecord]) -> Iterator[TrialRecord]:
+    rank = 0
+    for row in rows:
+        if row.role in OWN:
+            rank += 1
+            yield replace(row, rank=rank)
+        else:
+            yield row
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,132 @@
+"""What a study of a given size detects, and how many images would resolve a contrast.
+
+The spread over images is itself known from few images. All figures that rest on it use the upper
+end of its 80 % interval, so that they are kept in about nine of ten studies.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import numpy as np
+from scipy import optimize, stats
+
+from n2n_ablate.stats.intervals import HALL_FROM, limits, t_critical
+from n2n_ablate.stats.verdicts import EQUIVALENT, Levels, decide
+
+POWER = 0.8
+SPREAD_LEVEL = 0.8
+
+FEWEST_TO_PLAN = 4
+"""Values below which their spread says too little to plan with."""
+
+MANY = 100_000
+"""More images than anybody has: where a count of them ends."""
+
+_DRAWS = 4_000
+_MOST_DRAWN = 200  # beyond so many images the correction for skewness no longer matters
+
+
+def power(effect: float, n: int, critical: float) -> float:
+    """Return the chance that a t interval excludes zero, from the noncentral t distribution.
+
+    Args:
+        effect: True mean difference in standard deviations over images.
+        n: Images, at least two.
+        critical: Half-width of the interval in standard errors.
+    """
+    centre = abs(effect) * math.sqrt(n)
+    # By symmetry the second term is the chance below -limit, which scipy's cdf gives as NaN far out.
+    return float(stats.nct.sf(critical, n - 1, centre) + stats.nct.sf(critical, n - 1, -centre))
+
+
+@functools.cache  # it is the same for all contrasts of a study
+def detectable_effect(n: int, critical: float, chance: float = POWER) -> float:
+    """Return the smallest true difference, in standard deviations, that is called better or worse.
+
+    Args:
+        n: Images, at least two.
+        critical: Half-width of the interval in standard errors.
+        chance: How often.
+    """
+    if HALL_FROM <= n <= _MOST_DRAWN:
+        # A shift of all values shifts their limits by as much, so one set of draws gives every shift.
+        low, _ = limits(_draws(n), critical)
+        return float(np.quantile(-low, chance))
+    high = 2.0
+    while power(high, n, critical) < chance:
+        high *= 2
+    return float(optimize.brentq(lambda effect: power(effect, n, critical) - chance, 0, high))
+
+
+@functools.cache
+def equivalence_power(n: int, size: int, margin: float) -> float:
+    """Return how often a contrast without any true difference is called equivalent.
+
+    Args:
+        n: Images, at least two.
+        size: Of the family.
+        margin: In standard deviations over images.
+    """
+    verdicts = decide(_draws(n), Levels(size).critical(n), margin)
+    return float(np.mean(verdicts == EQUIVALENT))
+
+
+def spread_limit(sd: float, n: int) -> float:
+    """Return the upper end of the 80 % chi-square interval of a standard deviation from n values."""
+    return sd * math.sqrt((n - 1) / float(stats.chi2.ppf((1 - SPREAD_LEVEL) / 2, n - 1)))
+
+
+def images_for(sd: float, half_width: float, level: float) -> int:
+    """Return how many images make a t interval this narrow if their spread is `sd`.
+
+    Args:
+        sd: Standard deviation of the difference over images.
+        half_width: Wanted, in the same units, above zero.
+        level: Of the interval.
+
+    Returns:
+        At least 2, at most `MANY`.
+    """
+    ratio = sd / half_width
+    low, high = 1, 2  # too few, and the first that may do
+    while high < MANY and t_critical(level, high) * ratio > math.sqrt(high):
+        low, high = high, min(MANY, 2 * high)
+    while high - low > 1:
+        middle = (low + high) // 2
+        enough = t_critical(level, middle) * ratio <= math.sqrt(middle)
+        low, high = (low, middle) if enough else (middle, high)
+    return high
+
+
+def images_to_resolve(mean: float, sd: float, n: int, size: int, margin: float) -> int:
+    """Return how many images of a new study would resolve an open contrast if its mean stays.
+
+    That is when the interval of level 1 - a/m has become narrow enough to exclude zero, or that of
+    level 1 - 2a/m to lie within +- margin, whichever takes fewer.
+
+    Args:
+        mean: Of the differences.
+        sd: Their standard deviation.
+        n: That they are taken from, at least two.
+        size: Of the family.
+        margin: In their units; without one above zero only the sign can be resolved.
+    """
+    levels, wide = Levels(size), spread_limit(sd, n)
+    counts = [images_for(wide, abs(mean), levels.difference)] if mean else []
+    if abs(mean) < margin:
+        counts.append(images_for(wide, margin - abs(mean), levels.equivalence))
+    return min(counts, default=MANY)
+
+
+def narrowing(n: int, level: float) -> float | None:
+    """Return by what share twice the images would narrow a t interval, e.g. 0.42 for 6 and 97.5 %."""
+    if n < 2:
+        return None
+    return 1 - t_critical(level, 2 * n) / t_critical(level, n) / math.sqrt(2)
+
+
+@functools.cache
+def _draws(n: int) -> np.ndarray:
+    return np.random.default_rng(n).standard_normal((_DRAWS, n))

@@ -1,0 +1,122 @@
+"""The rule that turns differences into verdicts. One family per study: contrasts times conditions.
+
+With m members and an allowed error a, *better* and *worse* are read off the two-sided interval of
+level 1 - a/m, *equivalent* off that of level 1 - 2a/m within +- margin, which is two one-sided tests
+(Schuirmann, 1987) of level a/m each. Together they keep the chance of any false verdict of a study
+at a, because per contrast only one of the errors can happen: where the true difference is zero,
+equivalent is true and the two-sided test errs with a/m; where it is at the margin or beyond, a false
+*equivalent* and a false verdict of the wrong sign are events on the same side, and the former holds
+the latter: a/m again; in between only the wrong sign is false.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from n2n_ablate.stats.intervals import LEVEL, has_spread, limits, t_critical
+
+INCONCLUSIVE, BETTER, WORSE, EQUIVALENT = 0, 1, -1, 2
+"""Codes of verdicts in arrays."""
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Levels of both intervals of one member of a family.
+
+    Attributes:
+        size: Of the family: contrasts times conditions, finished or not.
+        alpha: Allowed chance of any false verdict.
+    """
+
+    size: int = 1
+    alpha: float = 1 - LEVEL
+
+    @property
+    def difference(self) -> float:
+        """Of the interval that decides better and worse."""
+        return 1 - self.alpha / max(1, self.size)
+
+    @property
+    def equivalence(self) -> float:
+        """Of the interval that decides equivalent."""
+        return 1 - 2 * self.alpha / max(1, self.size)
+
+    def critical(self, n: int) -> tuple[float, float]:
+        """Return half-widths of both in standard errors of n values."""
+        return t_critical(self.difference, n), t_critical(self.equivalence, n)
+
+
+def decide(values: np.ndarray, critical: tuple[float, float], margin: float) -> np.ndarray:
+    """Return the verdicts on differences, of which higher is better.
+
+    Equivalent goes first: a difference that is real but too small to matter is no finding. Without a
+    margin above zero nothing is equivalent.
+
+    Args:
+        values: Finite differences, one per independent unit, shape (..., n).
+        critical: Half-widths of both intervals in standard errors, see `Levels.critical`.
+        margin: In units of the values.
+
+    Returns:
+        Codes, shape (...); inconclusive where values show no spread.
+    """
+    low, high = limits(values, critical[0])
+    inner_low, inner_high = limits(values, critical[1])
+    signs = np.where(low > 0, BETTER, np.where(high < 0, WORSE, INCONCLUSIVE))
+    inside = (inner_low >= -margin) & (inner_high <= margin) & (margin > 0)
+    return np.where(inside, EQUIVALENT, signs)
+
+
+def left_out(values: np.ndarray) -> np.ndarray:
+    """Return values without each one of them in turn: shape (n,) to (n, n - 1)."""
+    n = len(values)
+    return values[np.nonzero(~np.eye(n, dtype=bool))[1]].reshape(n, n - 1)
+
+
+def probability_within(values: np.ndarray, margin: float) -> float | None:
+    """Return the probability that the true mean lies within +- margin.
+
+    The posterior of a mean of normal values under a flat prior on mean and log spread: Student's t.
+
+    Args:
+        values: Finite differences, shape (n,).
+        margin: In their units, above zero.
+
+    Returns:
+        None without spread.
+    """
+    if margin <= 0 or not has_spread(values):
+        return None
+    n, mean = len(values), float(values.mean())
+    error = float(values.std(ddof=1)) / math.sqrt(n)
+    ends = stats.t.cdf([(margin - mean) / error, (-margin - mean) / error], n - 1)
+    return float(ends[0] - ends[1])
+
+
+def t_test(values: np.ndarray) -> float | None:
+    """Return the two-sided p of the paired t test; None without spread."""
+    if not has_spread(values):
+        return None
+    n = len(values)
+    t = abs(float(values.mean())) / float(values.std(ddof=1)) * math.sqrt(n)
+    return float(2 * stats.t.sf(t, n - 1))
+
+
+def holm(ps: Sequence[float], *, size: int = 0) -> list[float]:
+    """Return p values adjusted by Holm's step-down method (Holm, 1979).
+
+    Args:
+        ps: One per contrast, in any order.
+        size: Of the family; those not given count as if their p were 1.
+    """
+    declared = max(size, len(ps))
+    adjusted, highest = [0.0] * len(ps), 0.0
+    for rank, index in enumerate(np.argsort(ps, kind="stable")):
+        highest = max(highest, min(1.0, (declared - rank) * ps[index]))
+        adjusted[index] = highest
+    return adjusted
