@@ -11,7 +11,7 @@ from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import Part
 from n2n_ablate.diagnostics import Diagnosis, Probe, diagnose
 from n2n_ablate.diagnostics.relation import Point
-from n2n_ablate.diagnostics.words import clear_leak
+from n2n_ablate.diagnostics.concerns import clear_leak
 from n2n_ablate.engine.paired_data import Subject
 from n2n_ablate.errors import FOREIGN, AblateError
 from n2n_ablate.registry import Registry

@@ -245,7 +245,7 @@ def _print(condition: str, found: Mapping[str, Diagnosis]) -> None:
 
 
 def _to_json(found: Diagnoses) -> list[dict[str, object]]:
-    from n2n_ablate.diagnostics.words import to_json
+    from n2n_ablate.diagnostics.concerns import to_json
 
     return [
         {"condition": condition, "samplers": {name: to_json(own) for name, own in each.items()}}

@@ -63,8 +63,16 @@ def trial_blocks(analysis: StudyAnalysis, condition: ConditionAnalysis) -> Itera
         yield confirmed
 
 
-def answer_blocks(analysis: StudyAnalysis, condition: ConditionAnalysis) -> Iterator[Block]:
-    """Yield the answer under a condition: a line per contrast of the stage that decides, and its dots."""
+def answer_blocks(
+    analysis: StudyAnalysis, condition: ConditionAnalysis, *, dots: bool = True
+) -> Iterator[Block]:
+    """Yield the answer under a condition: a line per contrast of the stage that decides.
+
+    Args:
+        analysis: Of the study.
+        condition: Under which.
+        dots: Add a plot of the differences by image, for a terminal.
+    """
     decided = analysis.deciding.condition(condition.condition)
     known = [record for record in decided.contrasts if record.estimate is not None]
     if decided.baseline_reason is not None:
@@ -74,8 +82,8 @@ def answer_blocks(analysis: StudyAnalysis, condition: ConditionAnalysis) -> Iter
     else:
         yield Paragraph(text.answer_title(analysis, decided), "answer")
         yield Lines([contrast_line(record) for record in decided.contrasts], "contrasts")
-        if dots := dot_plot(known):
-            yield dots
+        if dots and (plot := dot_plot(known)):
+            yield plot
         if plan := planning_lines(decided.contrasts):
             yield Paragraph(" ".join(plan), "note")
     yield Paragraph(text.highest_text(analysis, condition))

@@ -13,7 +13,7 @@ from n2n_ablate.analysis import StudyResult, TrialResult, answer
 from n2n_ablate.analysis.curves import image_curves
 from n2n_ablate.components.recipe import canonical
 from n2n_ablate.diagnostics import Diagnosis
-from n2n_ablate.diagnostics.words import flat
+from n2n_ablate.diagnostics.concerns import flat
 from n2n_ablate.engine.paired_data import Subject
 from n2n_ablate.report.file_names import slugs
 from n2n_ablate.study import Plan, Trial

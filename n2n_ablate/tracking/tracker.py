@@ -13,7 +13,7 @@ from n2n_ablate.engine.paired_data import Subject
 from n2n_ablate.errors import AwayError, unsigned
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.hookspecs import hookimpl
-from n2n_ablate.report import trial_files
+from n2n_ablate.report import study_files
 from n2n_ablate.storage.ended_runs import Over
 from n2n_ablate.storage.invocation import Invocation
 from n2n_ablate.storage.journal import Command
@@ -108,7 +108,7 @@ class MlflowTracker:
         """
         self._plan, self._running, self._invocation = plan, plan, invocation
         with self.store.explained():
-            self._experiment = self.store.experiment(plan.study.name, trial_files.headline(plan))
+            self._experiment = self.store.experiment(plan.study.name, study_files.headline(plan))
             self._over = Over(self._output, plan.study.name, invocation.id)
             self.known = look(self.store, self._experiment, plan.key, self._over)
 
@@ -220,12 +220,12 @@ class MlflowTracker:
         self.store.client.set_experiment_tag(self._experiment, VIEW_TAG, tag)
 
     def _put_in_front(self, result: StudyResult) -> None:
-        note = trial_files.summary(result, self._files.diagnoses)[:5000]
+        note = study_files.summary(result, self._files.diagnoses)[:5000]
         self.store.client.set_experiment_tag(self._experiment, NOTE, note)
 
     def _fill(self, run: str, result: StudyResult, status: str, end: int) -> None:
         found = self._files.diagnoses
-        tags = summary_tags(result, status, trial_files.summary(result, found), bool(found))
+        tags = summary_tags(result, status, study_files.summary(result, found), bool(found))
         self._files.keep_study(run, result)
         self.store.log(run, tags=tags)
         self.store.end(run, _ENDS.get(status, "FAILED"), end)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.cells import cell_len
@@ -120,10 +120,12 @@ def _cell(cell: Cell) -> RenderableType:
     return Text(cell_text(cell))
 
 
-def _definitions(pairs: object) -> RichTable:
+def _definitions(pairs: Sequence[tuple[str, str]]) -> RichTable:
     grid = RichTable.grid(padding=(0, 2, 0, 0))
-    for name, value in pairs:  # type: ignore[attr-defined]
-        grid.add_row(Text(name, style="dim"), Text(value))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in pairs:
+        grid.add_row(Text(f"  {name}"), Text(value))
     return grid
 
 

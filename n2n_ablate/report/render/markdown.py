@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from n2n_ablate.report.document import (
     Block,
     Definitions,
     Document,
-    DotPlot,
     Heading,
     Lines,
     Paragraph,
@@ -62,13 +61,11 @@ def _block(block: Block) -> Iterator[str]:
             yield markdown_table(block)
             if block.notes:
                 yield escape(" ".join(block.notes))
-        case DotPlot():
-            return
 
 
-def _row(texts: list[str]) -> str:
+def _row(texts: Sequence[str]) -> str:
     return f"| {' | '.join(map(escape, texts))} |"
 
 
-def _list(lines: object) -> str:
-    return "\n".join(f"- {escape(line)}" for line in lines)  # type: ignore[attr-defined]
+def _list(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {escape(line)}" for line in lines)

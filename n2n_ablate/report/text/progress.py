@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from n2n_ablate.analysis.records import ContrastRecord
 from n2n_ablate.report.numbers import format_number, format_signed, pluralize
-from n2n_ablate.report.text.contrasts import contrast_line, digits_of
+from n2n_ablate.report.text.contrasts import contrast_line
 
 
 def started(trials: int, fits: int, where: str) -> str:
@@ -23,7 +23,7 @@ def confirmation_started(trials: int, fits: int) -> str:
 def trial_finished(
     name: str,
     means: Sequence[float],
-    gains: Sequence[ContrastRecord | None],
+    gains: Sequence[float],
     *,
     fits: int,
     failed: int,
@@ -35,15 +35,15 @@ def trial_finished(
     Args:
         name: Of the trial.
         means: PSNR under each condition.
-        gains: Against the baseline under each condition.
+        gains: Mean difference from the baseline under each condition, NaN for none.
         fits, failed, cached: Counted over all conditions.
         seconds: Of all fits together.
     """
     parts = [name]
     for mean, gain in zip(means, gains, strict=True):
         text = f"{format_number(mean)} dB" if format_number(mean) else "no result"
-        if gain and gain.estimate is not None:
-            text += f" ({format_signed(gain.estimate, digits_of(gain))})"
+        if format_signed(gain):
+            text += f" ({format_signed(gain)})"
         parts.append(text)
     if failed:
         parts.append(f"{failed} of {pluralize(fits, 'fit')} failed")

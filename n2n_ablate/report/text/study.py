@@ -5,6 +5,7 @@ from __future__ import annotations
 from n2n_ablate.analysis.records import (
     Buy,
     ConditionAnalysis,
+    Failure,
     Highest,
     Kind,
     LossGuide,
@@ -144,6 +145,18 @@ def failures_text(analysis: StudyAnalysis) -> str:
     return (
         f"{len(lost)} of {pluralize(total, 'fit')} failed; their images are excluded from the trial's "
         f"results. First: {first.trial} on {first.image}, seed {first.seed}: {first.message}"
+    )
+
+
+def failed_fits_text(count: int) -> str:
+    """Return what happens to fits without a result."""
+    return f"{pluralize(count, 'fit')} failed. Their images are excluded from the trial's results."
+
+
+def failure_line(failure: Failure) -> str:
+    """Return which fit has no result, and why."""
+    return (
+        f"{failure.trial}, {failure.condition}, {failure.image}, seed {failure.seed}: {failure.message}"
     )
 
 

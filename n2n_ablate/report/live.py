@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 
 from rich.console import Console
@@ -14,15 +15,17 @@ from rich.progress import (
 )
 
 from n2n_ablate.analysis import StudyResult, TrialResult
-from n2n_ablate.analysis.answer import shown
+from n2n_ablate.analysis.analyse import analyse
+from n2n_ablate.analysis.records import ContrastRecord
 from n2n_ablate.engine import Point
 from n2n_ablate.registry.hookspecs import hookimpl
+from n2n_ablate.report.text import progress
 from n2n_ablate.storage.invocation import Invocation
 from n2n_ablate.study import Plan, Trial
 
 
 class Silent:
-    """Tells nothing but notes."""
+    """Prints nothing but notes."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -48,16 +51,13 @@ class Plain(Silent):
     def study_started(self, plan: Plan, invocation: Invocation, fits: int, steps: int) -> None:
         """See `hookspecs.study_started`."""
         self._total = len(plan.fixed) + plan.searched
-        where = f"{invocation.device}, {invocation.precision}"
-        self.note(f"{self._total} trials of {fits} fits on {where}")
+        self.note(progress.started(self._total, fits, f"{invocation.device}, {invocation.precision}"))
 
     @hookimpl
     def confirmation_started(self, plan: Plan, fits: int, steps: int) -> None:
         """See `hookspecs.confirmation_started`."""
         self._count, self._total = 0, len(plan.fixed)
-        self.note(
-            f"confirmation: {self._total} trials of {fits} fits on images that no trial has seen"
-        )
+        self.note(progress.confirmation_started(self._total, fits))
 
     @hookimpl
     def trial_finished(self, result: TrialResult, so_far: StudyResult) -> None:
@@ -68,14 +68,15 @@ class Plain(Silent):
     @hookimpl
     def contrasts_looked(self, so_far: StudyResult, images: int) -> None:
         """See `hookspecs.contrasts_looked`."""
-        several = len(so_far.plan.conditions) > 1
-        told = [
-            f"{name} is {look.verdict if look.settled else 'open'}{f' under {label}' * several} "
-            f"({shown(look.difference)} dB)"
-            for (label, name), look in so_far.looks.items()
-            if not look.settled or look.sizes[look.number - 1] >= images  # else settled before
+        analysis = analyse(so_far)
+        records = [
+            record
+            for condition in analysis.conditions
+            for record in condition.contrasts
+            if record.interim and (not record.interim.decided or _at(record) >= images)
         ]
-        self.note(f"after {images} images: {'; '.join(told) or 'nothing can be compared'}")
+        for line in progress.interim_analysis(images, records, conditions=len(analysis.conditions)):
+            self.note(line)
 
 
 class Live(Plain):
@@ -148,6 +149,11 @@ class Live(Plain):
         self._progress.stop()
 
 
+def _at(record: ContrastRecord) -> int:
+    """Return after how many images the interim analysis was that decided a contrast."""
+    return record.interim.sizes[record.interim.number - 1] if record.interim else 0
+
+
 def audience(console: Console, *, quiet: bool) -> Silent:
     """Return the view that suits the console."""
     if quiet:
@@ -157,19 +163,25 @@ def audience(console: Console, *, quiet: bool) -> Silent:
 
 def summary(result: TrialResult, so_far: StudyResult) -> str:
     """Return a finished trial in one line."""
-    parts = [result.trial.name]
-    for condition in so_far.plan.conditions:
-        gain = so_far.gain(result, condition.label)
-        told = f" ({shown(gain)})" if gain else ""
-        parts.append(f"{result.mean('psnr', condition.label):.2f} dB{told}")
-    if result.failures:
-        parts.append(f"{result.failures} of {len(result.rows)} fits failed")
-    if result.reused == len(result.rows):
-        parts.append("reused")
-    else:
-        reused = f", {result.reused} fits reused" if result.reused else ""
-        parts.append(f"{result.seconds / max(1, len(result.rows)):.1f} s a fit{reused}")
-    return "  ".join(parts)
+    labels = [condition.label for condition in so_far.plan.conditions]
+    return progress.trial_finished(
+        result.trial.name,
+        [result.mean("psnr", label) for label in labels],
+        [_gain(result, so_far.baseline, label) for label in labels],
+        fits=len(result.rows),
+        failed=result.failures,
+        cached=result.reused,
+        seconds=result.seconds,
+    )
+
+
+def _gain(result: TrialResult, baseline: TrialResult | None, condition: str) -> float:
+    """Return the mean difference from the baseline on the images that both have; NaN without any."""
+    if baseline is None or baseline.trial.name == result.trial.name:
+        return math.nan
+    first, second = (each.by_image("psnr", condition) for each in (result, baseline))
+    shared = [first[image] - second[image] for image in first if image in second]
+    return math.fsum(shared) / len(shared) if shared else math.nan
 
 
 def _short(name: str) -> str:
