@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from scipy import ndimage
 
-from n2n_ablate.components.recipe import Part
+from n2n_ablate.components.recipe import ComponentSpec
 from n2n_ablate.diagnostics import Diagnosis, Probe, diagnose, flat_probes
 from n2n_ablate.diagnostics.words import signed
 from n2n_ablate.images import read
@@ -27,15 +27,15 @@ PAGE = Path(__file__).parent.parent / "docs" / "results" / "diagnostics.md"
 
 # Sampler; leak and back as algebra has them for white noise, None where it has no short form; gap.
 KNOWN = [
-    (Part("diagonal"), 0.0, 0.0, 3.1),
-    (Part("three-by-three", {"center": 0.01}), 0.0001, 0.0001, 5.3),
-    (Part("stripe", {"axis": "columns"}), 0.0, 0.0, 15.7),
-    (Part("stripe", {"axis": "rows"}), 0.0, 0.0, 7.0),
-    (Part("edge-weighted", {"weight": 0.1}), 0.3846, 0.3846, 2.1),
-    (Part("edge-weighted", {"weight": -0.1}), -0.3846, -0.3846, 4.7),
-    (Part("avg-stochastic-pool", {"pick": "spatial"}), 1.0, 0.25, 8.7),
-    (Part("max-avg-pool"), None, None, 9.9),
-    (Part("max-stochastic-pool", {"pick": "spatial"}), None, None, 13.5),
+    (ComponentSpec("diagonal"), 0.0, 0.0, 3.1),
+    (ComponentSpec("three-by-three", {"center": 0.01}), 0.0001, 0.0001, 5.3),
+    (ComponentSpec("stripe", {"axis": "columns"}), 0.0, 0.0, 15.7),
+    (ComponentSpec("stripe", {"axis": "rows"}), 0.0, 0.0, 7.0),
+    (ComponentSpec("edge-weighted", {"weight": 0.1}), 0.3846, 0.3846, 2.1),
+    (ComponentSpec("edge-weighted", {"weight": -0.1}), -0.3846, -0.3846, 4.7),
+    (ComponentSpec("avg-stochastic-pool", {"pick": "spatial"}), 1.0, 0.25, 8.7),
+    (ComponentSpec("max-avg-pool"), None, None, 9.9),
+    (ComponentSpec("max-stochastic-pool", {"pick": "spatial"}), None, None, 13.5),
 ]
 BLURS = {0.5: 0.49, 0.8: 0.93, 1.2: 0.99}
 """Radius in pixels, and the leak of the diagonal sampler."""
@@ -81,7 +81,7 @@ def page(image: Path) -> str:
     )
 
 
-def _row(part: Part, known: list[float | None], found: Diagnosis) -> str:
+def _row(part: ComponentSpec, known: list[float | None], found: Diagnosis) -> str:
     total = found.total
     leak, back, gap = known
     for expected, item in ((leak, total.leak), (back, total.back)):
@@ -103,7 +103,7 @@ def _row(part: Part, known: list[float | None], found: Diagnosis) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _noise_row(part: Part, sampler: object) -> str:
+def _noise_row(part: ComponentSpec, sampler: object) -> str:
     noises = [*map(Blurred, BLURS), Lines(-1), Lines(-2)]
     totals = [diagnose(sampler, noise, flat_probes()).total for noise in noises]  # type: ignore[arg-type]
     cells = [f"{signed(item.leak.value)} ± {item.leak.error:.3f}" for item in totals]

@@ -29,7 +29,7 @@ import plain
 
 from n2n_ablate import engine, study
 from n2n_ablate.engine import Machine, fit_all
-from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.registry import Registry
 
 CHANNELS, WIDTH = 3, 48
@@ -67,13 +67,13 @@ def peak(dtype: torch.dtype, device: str, *, tf32: bool = False) -> float:
     return 2 * side**3 / min(times)
 
 
-def bench_of(size: int, steps: int, machine: Machine) -> Bench:
+def bench_of(size: int, steps: int, machine: Machine) -> PairedData:
     registry = Registry()
     asked = study.read(study.shipped()["samplers"])
     settings = [f"training.steps={steps}"]
     planned = study.plan(asked, registry, profile="official", settings=settings)
     profile = dataclasses.replace(planned.profile, crop=size)
-    return Bench(dataclasses.replace(planned, profile=profile), registry, machine)
+    return PairedData(dataclasses.replace(planned, profile=profile), registry, machine)
 
 
 def measure(
@@ -134,9 +134,9 @@ def quality(size: int, steps: int, machine: Machine) -> dict[str, float]:
     fits = bench.fits(bench.plan.baseline.recipe)[:4]
     mine = [result.figures["psnr"] for result in fit_all(fits, machine)]
     theirs = []
-    for subject, one in zip(bench.subjects, fits, strict=False):
+    for sample, one in zip(bench.samples, fits, strict=False):
         image = plain.denoise(one.noisy.to(machine.device), steps=steps, seed=one.init_seed % 2**31)
-        theirs.append(bench.measure(image.cpu(), subject)["psnr"])
+        theirs.append(bench.measure(image.cpu(), sample)["psnr"])
     return {"steps": steps, "engine": statistics.mean(mine), "plain": statistics.mean(theirs)}
 
 

@@ -25,7 +25,7 @@ from pathlib import Path
 import torch
 
 from n2n_ablate import engine
-from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.execute import Executor, Local
 from n2n_ablate.execute.ray import Ray, ray
 from n2n_ablate.registry import Registry
@@ -72,7 +72,7 @@ def fits_of(folder: Path, registry: Registry, steps: int, count: int) -> list[en
     (folder / "study.toml").write_text(STUDY)
     settings = [f"training.steps={steps}"]
     planned = plan(read(folder / "study.toml"), registry, settings=settings, seeds=count)
-    bench = Bench(planned, registry, machine())
+    bench = PairedData(planned, registry, machine())
     return bench.fits(planned.baseline.recipe)
 
 

@@ -82,7 +82,7 @@ class Clocks:
 def watched() -> Clocks:
     """Put clocks around everything that is not training."""
     from n2n_ablate.analysis import trials as results
-    from n2n_ablate.engine.paired_data import Bench
+    from n2n_ablate.engine.paired_data import PairedData
     from n2n_ablate.report import trial_files
     from n2n_ablate.report.screen import console
     from n2n_ablate.runner import dispatcher as lifecycle
@@ -98,12 +98,12 @@ def watched() -> Clocks:
     clocks.watch("search", Search, "ask", "tell", "know", "finished", "skip")
     clocks.watch("statistics and messages", results.StudyResult, "lines", "gain")
     clocks.watch("statistics and messages", console.Plain, "trial_finished")
-    clocks.watch("yardsticks", Bench, "yardsticks")
-    clocks.watch("components and keys", Bench, "fits", "check")
+    clocks.watch("yardsticks", PairedData, "yardsticks")
+    clocks.watch("components and keys", PairedData, "fits", "check")
     clocks.watch("pictures", trial_files, "write_trial")
     clocks.watch("MLflow", MlflowTracker, "trial", "finish")
     clocks.watch(OPENING, MlflowTracker, "start")
-    clocks.watch(WAITING, lifecycle.Audience, "study_finished")
+    clocks.watch(WAITING, lifecycle.HookDispatcher, "study_finished")
     return clocks
 
 

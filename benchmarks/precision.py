@@ -23,7 +23,7 @@ import engine
 from n2n_ablate import study
 from n2n_ablate.engine import Machine, fit_all
 from n2n_ablate.engine import machine as machine_of
-from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.registry import Registry
 
 BOUND = 0.05  # dB
@@ -42,7 +42,7 @@ def psnr(machine: Machine, size: int, steps: int, seeds: int, images: list[str])
         crop=size,
     )
     profile = dataclasses.replace(planned.profile, seeds=tuple(range(seeds)))
-    bench = Bench(dataclasses.replace(planned, profile=profile), registry, machine)
+    bench = PairedData(dataclasses.replace(planned, profile=profile), registry, machine)
     fits = bench.fits(planned.baseline.recipe)
     found = {result.key: result.figures["psnr"] for result in fit_all(fits, machine, points=1)}
     return np.array([found[one.key] for one in fits]).reshape(len(bench.images), seeds)

@@ -25,9 +25,9 @@ import torch
 from n2n_ablate import engine
 from n2n_ablate.engine import Fit, fit_all
 from n2n_ablate.engine.identity import generator, stream
-from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.registry import Registry
-from n2n_ablate.stats.crossed import SOURCES, Crossed, Part, crossed
+from n2n_ablate.stats.crossed import SOURCES, ComponentSpec, Crossed, crossed
 from n2n_ablate.study import Trial, plan, read, shipped
 
 STUDY = "samplers"
@@ -41,7 +41,7 @@ WORDS = {
 }
 
 
-def opened(seeds: int, settings: list[str]) -> Bench:
+def opened(seeds: int, settings: list[str]) -> PairedData:
     """Return the bench of the study's images with noise of several seeds."""
     registry = Registry()
     images = [f"builtin:{name}" for name in NAMES]
@@ -53,26 +53,28 @@ def opened(seeds: int, settings: list[str]) -> Bench:
         seeds=seeds,
         settings=settings,
     )
-    return Bench(planned, registry, engine.machine("auto", "auto"))
+    return PairedData(planned, registry, engine.machine("auto", "auto"))
 
 
-def crossed_fits(bench: Bench, trial: Trial, trainings: int) -> Iterator[Fit]:
+def crossed_fits(bench: PairedData, trial: Trial, trainings: int) -> Iterator[Fit]:
     """Yield every fit of a trial once for each seed of the training.
 
     A fit's own noise stays. Weights and sampler get the streams that a fit of that seed would have.
     """
-    for each, subject in zip(bench.fits(trial.recipe), bench.subjects, strict=True):
-        digest = subject.image.digest
+    for each, sample in zip(bench.fits(trial.recipe), bench.samples, strict=True):
+        digest = sample.image.digest
         for seed in range(trainings):
             yield replace(
                 each,
-                key=f"{trial.name}/{subject.image.name}/{subject.seed}/{seed}",
+                key=f"{trial.name}/{sample.image.name}/{sample.seed}/{seed}",
                 init_seed=stream("weights", digest, seed),
                 rng=partial(generator, "sampler", digest, seed),
             )
 
 
-def psnr(bench: Bench, trials: list[Trial], seeds: int, trainings: int) -> dict[str, np.ndarray]:
+def psnr(
+    bench: PairedData, trials: list[Trial], seeds: int, trainings: int
+) -> dict[str, np.ndarray]:
     """Train everything; return PSNR by trial, shape (images, noise seeds, training seeds)."""
     fits = [one for trial in trials for one in crossed_fits(bench, trial, trainings)]
     found: dict[str, float] = {}
@@ -95,7 +97,7 @@ def rows(account: Crossed) -> list[str]:
     return lines
 
 
-def told(part: Part) -> str:
+def told(part: ComponentSpec) -> str:
     return f"{part.sd:.3f} ({part.low:.3f} to {part.high:.3f})"
 
 

@@ -21,7 +21,7 @@ from typing import Any
 from unittest.mock import patch
 
 from n2n_ablate import errors, study
-from n2n_ablate.components import BOTH_WAYS, KINDS, PROTOCOLS, Watch
+from n2n_ablate.components import BOTH_WAYS, KINDS, PROTOCOLS, CheckpointSelector
 from n2n_ablate.components.spec import written
 from n2n_ablate.registry import Entry, Registry, hookspecs
 from n2n_ablate.testing import CONTRACTS, promises_of
@@ -36,7 +36,7 @@ _VERSIONS = re.compile(r"<!-- printed by (.*) -->")
 _DECLARED = {
     "fixed": False,
     "leaks": False,
-    "consistent": True,
+    "supports_consistency": True,
     "pairs": BOTH_WAYS,
     "unbiased": True,
     "halo": None,
@@ -180,7 +180,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "errors": error_classes,
     "studies": studies,
     **{f"protocol-{kind}": partial(protocol, PROTOCOLS[kind]) for kind in KINDS},
-    "protocol-watch": partial(protocol, Watch),
+    "protocol-checkpoint-selector": partial(protocol, CheckpointSelector),
     **{f"promises-{kind}": partial(promises, kind) for kind in KINDS},
 }
 

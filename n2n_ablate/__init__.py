@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from n2n_ablate.analysis import StudyResult as StudyResult
     from n2n_ablate.analysis import TrialResult as TrialResult
     from n2n_ablate.components import Backbone as Backbone
+    from n2n_ablate.components import CheckpointSelector as CheckpointSelector
     from n2n_ablate.components import Estimator as Estimator
     from n2n_ablate.components import Loss as Loss
+    from n2n_ablate.components import LossContext as LossContext
     from n2n_ablate.components import Metric as Metric
     from n2n_ablate.components import Noise as Noise
     from n2n_ablate.components import Pairs as Pairs
     from n2n_ablate.components import Sampler as Sampler
-    from n2n_ablate.components import Scene as Scene
     from n2n_ablate.components import Split as Split
     from n2n_ablate.components import Training as Training
     from n2n_ablate.components import Views as Views
-    from n2n_ablate.components import Watch as Watch
     from n2n_ablate.components import mse as mse
     from n2n_ablate.components.chain import DenoisingChain as DenoisingChain
     from n2n_ablate.components.parameters import Choice as Choice
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from n2n_ablate.components.splits import PixelSplit as PixelSplit
     from n2n_ablate.components.splits import pixel_numbers as pixel_numbers
     from n2n_ablate.components.splits import require_cell as require_cell
-    from n2n_ablate.components.wrappers import AroundSampler as AroundSampler
+    from n2n_ablate.components.wrappers import SamplerWrapper as SamplerWrapper
     from n2n_ablate.engine import FitResult as FitResult
     from n2n_ablate.engine import Point as Point
-    from n2n_ablate.engine.paired_data import Subject as Subject
+    from n2n_ablate.engine.paired_data import NoisySample as NoisySample
     from n2n_ablate.errors import AblateError as AblateError
     from n2n_ablate.errors import ImageError as ImageError
     from n2n_ablate.errors import ParameterError as ParameterError
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "AblateError": "errors",
-    "AroundSampler": "components.wrappers",
+    "SamplerWrapper": "components.wrappers",
     "Backbone": "components",
     "Choice": "components.parameters",
     "Component": "components.parameters",
@@ -71,15 +71,15 @@ _HOME = {
     "Range": "components.parameters",
     "Register": "registry.hookspecs",
     "Sampler": "components",
-    "Scene": "components",
+    "LossContext": "components",
     "Split": "components",
     "StudyResult": "analysis",
-    "Subject": "engine.paired_data",
+    "NoisySample": "engine.paired_data",
     "Training": "components",
     "Trial": "study",
     "TrialResult": "analysis",
     "Views": "components",
-    "Watch": "components",
+    "CheckpointSelector": "components",
     "hookimpl": "registry.hookspecs",
     "mse": "components",
     "pixel_numbers": "components.splits",

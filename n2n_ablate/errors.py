@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _LONGEST = 1500  # characters of a message
-FOREIGN = (Exception, SystemExit)
+PLUGIN_EXCEPTIONS = (Exception, SystemExit)
 """What a plugin may raise: it may even call `sys.exit`. Ctrl-C is not among it."""
 
 
@@ -52,7 +52,7 @@ class StoreError(AblateError):
     """An output folder or a store that cannot be read or written."""
 
 
-class AwayError(StoreError):
+class StoreUnavailableError(StoreError):
     """A store that does not answer now, and may answer later."""
 
 

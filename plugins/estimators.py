@@ -10,15 +10,15 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from n2n_ablate import Component, Estimator, Range, Register, Split, Watch, hookimpl
+from n2n_ablate import CheckpointSelector, Component, Estimator, Range, Register, Split, hookimpl
 
 
 @dataclass(frozen=True)
 class Last:
     """The weights after the last step (Mansour and Heckel, 2023)."""
 
-    def blend(self, step: int, steps: int) -> float:
-        """See `n2n_ablate.Estimator.blend`."""
+    def averaging_weight(self, step: int, steps: int) -> float:
+        """See `n2n_ablate.Estimator.averaging_weight`."""
         return 1.0
 
     def estimate(self, denoise: Split, noisy: Tensor) -> Tensor:
@@ -39,8 +39,8 @@ class WeightEma:
 
     decay: Annotated[float, Range(0, 0.9999)] = 0.99
 
-    def blend(self, step: int, steps: int) -> float:
-        """See `n2n_ablate.Estimator.blend`."""
+    def averaging_weight(self, step: int, steps: int) -> float:
+        """See `n2n_ablate.Estimator.averaging_weight`."""
         # 1 / (step + 1) is the plain mean so far; at step 0 it drops the initial weights.
         return max(1 - self.decay, 1 / (step + 1))
 
@@ -64,8 +64,8 @@ class TailMean:
 
     last: Annotated[int, Range(1, 100_000)] = 100
 
-    def blend(self, step: int, steps: int) -> float:
-        """See `n2n_ablate.Estimator.blend`."""
+    def averaging_weight(self, step: int, steps: int) -> float:
+        """See `n2n_ablate.Estimator.averaging_weight`."""
         place = step - max(0, steps - self.last)
         return 1 / (place + 1) if place > 0 else 1.0
 
@@ -87,13 +87,13 @@ class Flips:
 
     estimator: Annotated[Estimator, Component("estimator")] = Last()
 
-    def blend(self, step: int, steps: int) -> float:
-        """See `n2n_ablate.Estimator.blend`."""
-        return self.estimator.blend(step, steps)
+    def averaging_weight(self, step: int, steps: int) -> float:
+        """See `n2n_ablate.Estimator.averaging_weight`."""
+        return self.estimator.averaging_weight(step, steps)
 
-    def watch(self, steps: int) -> Watch | None:
+    def checkpoint_selector(self, steps: int) -> CheckpointSelector | None:
         """See `n2n_ablate.Estimator`; that of the inner estimator, if it has one."""
-        inner = getattr(self.estimator, "watch", None)
+        inner = getattr(self.estimator, "checkpoint_selector", None)
         return inner(steps) if inner is not None else None
 
     def estimate(self, denoise: Split, noisy: Tensor) -> Tensor:
@@ -124,38 +124,38 @@ class WindowedVariance:
     Args:
         window: Steps that a window spans.
         patience: Steps without a lower variance after which nothing is chosen any more.
-        every: Steps between two looks. Each look takes a pass through the network.
+        interval: Steps between two looks. Each look takes a pass through the network.
         estimator: Whose images are looked at. In a study file a name or a table.
     """
 
     window: Annotated[int, Range(2, 100_000)] = 100
     patience: Annotated[int, Range(1, 1_000_000)] = 1000
-    every: Annotated[int, Range(1, 10_000)] = 10
+    interval: Annotated[int, Range(1, 10_000)] = 10
     estimator: Annotated[Estimator, Component("estimator")] = Last()
 
-    def blend(self, step: int, steps: int) -> float:
-        """See `n2n_ablate.Estimator.blend`."""
-        return self.estimator.blend(step, steps)
+    def averaging_weight(self, step: int, steps: int) -> float:
+        """See `n2n_ablate.Estimator.averaging_weight`."""
+        return self.estimator.averaging_weight(step, steps)
 
     def estimate(self, denoise: Split, noisy: Tensor) -> Tensor:
         """See `n2n_ablate.Estimator.estimate`."""
         return self.estimator.estimate(denoise, noisy)
 
-    def watch(self, steps: int) -> Watch:
+    def checkpoint_selector(self, steps: int) -> CheckpointSelector:
         """See `n2n_ablate.Estimator`."""
-        return _LeastVariance(max(2, self.window // self.every), self.patience, self.every)
+        return _LeastVariance(max(2, self.window // self.interval), self.patience, self.interval)
 
 
 class _LeastVariance:
-    def __init__(self, looks: int, patience: int, every: int) -> None:
-        self.every = every
+    def __init__(self, looks: int, patience: int, interval: int) -> None:
+        self.interval = interval
         self._patience = patience
         self._seen: deque[Tensor] = deque(maxlen=looks)
         self._least: Tensor | None = None
         self._at: Tensor | None = None
 
-    def see(self, step: int, denoised: Tensor) -> Tensor:
-        """See `n2n_ablate.Watch.see`."""
+    def update(self, step: int, denoised: Tensor) -> Tensor:
+        """See `n2n_ablate.CheckpointSelector.update`."""
         self._seen.append(denoised.detach().float().clone())
         if self._least is None or self._at is None:
             self._least = torch.full_like(denoised[:, 0, 0, 0], torch.inf, dtype=torch.float32)

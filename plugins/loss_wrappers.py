@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from torch import Tensor
 
-from n2n_ablate import Component, Loss, Pairs, Range, Register, Scene, Split, Views, hookimpl
+from n2n_ablate import Component, Loss, LossContext, Pairs, Range, Register, Split, Views, hookimpl
 from n2n_ablate_plugins.zs_n2n import Residual, ResidualConsistency
 
 
@@ -37,12 +37,12 @@ class ConsistencyRamp:
             progress = float(progress >= 0.5)
         return self.start + (self.end - self.start) * progress
 
-    def __call__(self, scene: Scene) -> Tensor:
+    def __call__(self, context: LossContext) -> Tensor:
         """Return the loss of each fit, shape (b,)."""
-        weight = self.weight(scene.progress)
-        if weight == 0 or not scene.consistent:
-            return Residual()(scene)
-        return ResidualConsistency(consistency_weight=weight)(scene)
+        weight = self.weight(context.progress)
+        if weight == 0 or not context.supports_consistency:
+            return Residual()(context)
+        return ResidualConsistency(consistency_weight=weight)(context)
 
 
 @dataclass(frozen=True)
@@ -60,34 +60,34 @@ class TotalVariation:
     loss: Annotated[Loss, Component("loss")] = ResidualConsistency()  # noqa: RUF009  it is frozen
     weight: Annotated[float, Range(0, 1)] = 0.004
 
-    def __call__(self, scene: Scene) -> Tensor:
+    def __call__(self, context: LossContext) -> Tensor:
         """Return the loss of each fit, shape (b,)."""
-        remembering = _Remembering(scene)
+        remembering = _Remembering(context)
         loss = self.loss(remembering)
-        (full,) = remembering.denoise(scene.noisy)
+        (full,) = remembering.denoise(context.noisy)
         down = (full[..., 1:, :] - full[..., :-1, :]).abs().mean(dim=(1, 2, 3))
         right = (full[..., :, 1:] - full[..., :, :-1]).abs().mean(dim=(1, 2, 3))
         return loss + self.weight * (down + right)
 
 
 class _Remembering:
-    """A scene that denoises the whole noisy image once, however often it is asked."""
+    """A context that denoises the whole noisy image once, however often it is asked."""
 
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
+    def __init__(self, context: LossContext) -> None:
+        self._context = context
         self._full: Tensor | None = None
-        self.noisy: Tensor = scene.noisy
-        self.pairs: Pairs = scene.pairs
-        self.consistent: bool = scene.consistent
+        self.noisy: Tensor = context.noisy
+        self.pairs: Pairs = context.pairs
+        self.supports_consistency: bool = context.supports_consistency
 
     @property
     def progress(self) -> float:
-        return self._scene.progress
+        return self._context.progress
 
     def denoise(self, *images: Tensor) -> Views:
         if self._full is not None and len(images) == 1 and images[0] is self.noisy:
             return (self._full,)
-        found = self._scene.denoise(*images)
+        found = self._context.denoise(*images)
         for image, out in zip(images, found, strict=True):
             # A result without gradients must not be handed to somebody who trains through it.
             if image is self.noisy and out.requires_grad:
@@ -95,10 +95,10 @@ class _Remembering:
         return found
 
     def views(self, image: Tensor) -> Views:
-        return self._scene.views(image)
+        return self._context.views(image)
 
-    def redraw(self) -> Split:
-        return self._scene.redraw()
+    def resample(self) -> Split:
+        return self._context.resample()
 
 
 @hookimpl

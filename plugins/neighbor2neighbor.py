@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from n2n_ablate import (
+    LossContext,
     PixelSplit,
     Range,
     Register,
-    Scene,
     Split,
     hookimpl,
     mse,
@@ -70,19 +70,19 @@ class Neighbor2Neighbor:
     weight: Annotated[float, Range(0, 8)] = 2.0
     ramp: bool = True
 
-    def __call__(self, scene: Scene) -> Tensor:
+    def __call__(self, context: LossContext) -> Tensor:
         """Return the loss of each fit, shape (b,)."""
-        y = scene.views(scene.noisy)
-        first, second = scene.pairs[0]
-        (x1,) = scene.denoise(y[first])
+        y = context.views(context.noisy)
+        first, second = context.pairs[0]
+        (x1,) = context.denoise(y[first])
         error = x1 - y[second]
         residual = mse(x1, y[second])
-        weight = self.weight * (scene.progress if self.ramp else 1)
-        if not scene.consistent or self.weight == 0:
+        weight = self.weight * (context.progress if self.ramp else 1)
+        if not context.supports_consistency or self.weight == 0:
             return residual
         with torch.no_grad():
-            (x,) = scene.denoise(scene.noisy)
-            cut = scene.views(x)
+            (x,) = context.denoise(context.noisy)
+            cut = context.views(x)
         return residual + weight * mse(error, cut[first] - cut[second])
 
 

@@ -40,12 +40,12 @@ class Recorruption:
     alpha: Annotated[float, Range(0.01, 0.99)] = 0.15
     sigma: Annotated[float, Range(0, 255)] = 0.0
 
-    consistent: ClassVar[bool] = False
-    keeps_flat: ClassVar[bool] = False
+    supports_consistency: ClassVar[bool] = False
+    preserves_mean: ClassVar[bool] = False
     pairs: ClassVar[Pairs] = ((0, 1),)
 
     @property
-    def made_for(self) -> Noise:
+    def required_noise(self) -> Noise:
         """See `n2n_ablate.Sampler`."""
         return Gaussian(sigma=self.sigma or 25.0, clip=False)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import huber_loss
 
-from n2n_ablate import Range, Register, Scene, hookimpl
+from n2n_ablate import LossContext, Range, Register, hookimpl
 
 Distance: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """From two stacks of images (b, c, h, w) to one value per pair, (b,)."""
@@ -31,9 +31,9 @@ class Absolute:
     consistency_weight: Annotated[float, Range(0, 2)] = 1.0
     symmetric: bool = True
 
-    def __call__(self, scene: Scene) -> Tensor:
+    def __call__(self, context: LossContext) -> Tensor:
         """Return the loss of each fit, shape (b,)."""
-        return _loss(scene, _absolute, self.consistency_weight, self.symmetric)
+        return _loss(context, _absolute, self.consistency_weight, self.symmetric)
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,14 @@ class Huber:
     consistency_weight: Annotated[float, Range(0, 2)] = 1.0
     symmetric: bool = True
 
-    def __call__(self, scene: Scene) -> Tensor:
+    def __call__(self, context: LossContext) -> Tensor:
         """Return the loss of each fit, shape (b,)."""
 
         def distance(first: Tensor, second: Tensor) -> Tensor:
             each = huber_loss(first, second, reduction="none", delta=self.delta)
             return each.mean(dim=(1, 2, 3))
 
-        return _loss(scene, distance, self.consistency_weight, self.symmetric)
+        return _loss(context, distance, self.consistency_weight, self.symmetric)
 
 
 @dataclass(frozen=True)
@@ -81,32 +81,32 @@ class Charbonnier:
     consistency_weight: Annotated[float, Range(0, 2)] = 1.0
     symmetric: bool = True
 
-    def __call__(self, scene: Scene) -> Tensor:
+    def __call__(self, context: LossContext) -> Tensor:
         """Return the loss of each fit, shape (b,)."""
 
         def distance(first: Tensor, second: Tensor) -> Tensor:
             each = ((first - second).square() + self.epsilon**2).sqrt()
             return each.mean(dim=(1, 2, 3))
 
-        return _loss(scene, distance, self.consistency_weight, self.symmetric)
+        return _loss(context, distance, self.consistency_weight, self.symmetric)
 
 
 def _absolute(first: Tensor, second: Tensor) -> Tensor:
     return (first - second).abs().mean(dim=(1, 2, 3))
 
 
-def _loss(scene: Scene, distance: Distance, consistency: float, symmetric: bool) -> Tensor:
-    pairs = scene.pairs if symmetric else scene.pairs[:1]
-    consistent = scene.consistent and consistency != 0
-    y = scene.views(scene.noisy)
+def _loss(context: LossContext, distance: Distance, consistency: float, symmetric: bool) -> Tensor:
+    pairs = context.pairs if symmetric else context.pairs[:1]
+    consistent = context.supports_consistency and consistency != 0
+    y = context.views(context.noisy)
     places = list(range(len(y))) if consistent else sorted({i for i, _ in pairs})
     # One call, so that views of one shape share one pass through the network.
-    x = dict(zip(places, scene.denoise(*(y[i] for i in places)), strict=True))
+    x = dict(zip(places, context.denoise(*(y[i] for i in places)), strict=True))
     loss = torch.stack([distance(x[i], y[j]) for i, j in pairs]).mean(dim=0)
     if not consistent:
         return loss
-    (full,) = scene.denoise(scene.noisy)
-    cut = scene.views(full)
+    (full,) = context.denoise(context.noisy)
+    cut = context.views(full)
     return loss + consistency * torch.stack([distance(x[i], cut[i]) for i in x]).mean(dim=0)
 
 

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from n2n_ablate import (
-    AroundSampler,
     Component,
     Pairs,
     ParameterError,
     Range,
     Register,
     Sampler,
+    SamplerWrapper,
     Split,
     hookimpl,
 )
@@ -28,7 +28,7 @@ _BOTH_WAYS: Pairs = ((0, 1), (1, 0))
 
 
 @dataclass(frozen=True)
-class Schedule(AroundSampler):
+class Schedule(SamplerWrapper):
     """Several samplers, one after the other or by turns (after the N2N reproduction note).
 
     All must train the same pairs of views, since the loss asks for them once. Their views may
@@ -72,7 +72,7 @@ class Schedule(AroundSampler):
 
     @property
     def inner(self) -> tuple[Sampler, ...]:
-        """See `n2n_ablate.AroundSampler`."""
+        """See `n2n_ablate.SamplerWrapper`."""
         return self.samplers
 
     @property
@@ -81,7 +81,7 @@ class Schedule(AroundSampler):
         return False
 
     def around(self, *inner: Sampler) -> Schedule:
-        """See `n2n_ablate.AroundSampler`."""
+        """See `n2n_ablate.SamplerWrapper`."""
         return replace(self, samplers=inner)
 
     def at(self, step: int, steps: int) -> Sampler:

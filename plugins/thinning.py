@@ -35,11 +35,11 @@ class PoissonThinning:
     share: Annotated[float, Range(0.1, 0.9)] = 0.5
     lam: Annotated[float, Range(0, 10000)] = 0.0
 
-    consistent: ClassVar[bool] = False
-    keeps_flat: ClassVar[bool] = False
+    supports_consistency: ClassVar[bool] = False
+    preserves_mean: ClassVar[bool] = False
 
     @property
-    def made_for(self) -> Noise:
+    def required_noise(self) -> Noise:
         """See `n2n_ablate.Sampler`."""
         return Poisson(lam=self.lam or 100.0)
 
@@ -76,7 +76,7 @@ class Counted:
     share: float
     photons: Tensor = field(repr=False)
 
-    consistent: ClassVar[bool] = False
+    supports_consistency: ClassVar[bool] = False
 
     def draw(self, image: Tensor, rng: torch.Generator) -> Split:
         """See `n2n_ablate.Sampler.draw`."""

@@ -40,7 +40,7 @@ class Adam:
         # Fused: one kernel updates all weights. These networks are so small that calls would dominate.
         return torch.optim.Adam(weights, lr=self.lr, fused=True)
 
-    def rate(self, step: int) -> float:
+    def learning_rate(self, step: int) -> float:
         """Return the learning rate for step `step`, counted from 0."""
         stage = max(1, round(self.period * self.steps))
         rate: float = self.lr * self.decay ** (step // stage)

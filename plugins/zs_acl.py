@@ -12,7 +12,16 @@ from typing import Annotated, ClassVar
 import torch
 from torch import Tensor, nn
 
-from n2n_ablate import DenoisingChain, KernelSplit, Range, Register, Scene, Split, hookimpl, mse
+from n2n_ablate import (
+    DenoisingChain,
+    KernelSplit,
+    LossContext,
+    Range,
+    Register,
+    Split,
+    hookimpl,
+    mse,
+)
 
 
 @dataclass(frozen=True)
@@ -59,14 +68,14 @@ class AlphaConditional:
 
     alpha: Annotated[float, Range(0, 1)] = 0.8
 
-    def __call__(self, scene: Scene) -> Tensor:
+    def __call__(self, context: LossContext) -> Tensor:
         """Return the sum of both parts for each fit, shape (b,)."""
-        y = scene.views(scene.noisy)
-        x = scene.denoise(*y)
-        loss = self._lean([mse(x[i], y[j]) for i, j in scene.pairs])
-        if scene.consistent:
-            (full,) = scene.denoise(scene.noisy)
-            pairs = zip(x, scene.views(full), strict=True)
+        y = context.views(context.noisy)
+        x = context.denoise(*y)
+        loss = self._lean([mse(x[i], y[j]) for i, j in context.pairs])
+        if context.supports_consistency:
+            (full,) = context.denoise(context.noisy)
+            pairs = zip(x, context.views(full), strict=True)
             loss = loss + self._lean([mse(view, cut) for view, cut in pairs])
         return loss
 

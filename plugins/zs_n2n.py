@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from n2n_ablate import (
     DenoisingChain,
     KernelSplit,
+    LossContext,
     Pairs,
     ParameterError,
     Range,
     Register,
-    Scene,
     Split,
     Views,
     hookimpl,
@@ -78,13 +78,13 @@ class EdgeWeighted:
         return self.weight != 0
 
     @property
-    def keeps_flat(self) -> bool:
+    def preserves_mean(self) -> bool:
         """False where the kernels do not sum to one."""
         return self.divisor == "sum" or self.weight <= 0
 
     def draw(self, image: Tensor, rng: torch.Generator) -> Split:
         """See `n2n_ablate.Sampler.draw`. The split ignores `rng`."""
-        total = 1 + 2 * self.weight if self.keeps_flat else 1 + self.weight
+        total = 1 + 2 * self.weight if self.preserves_mean else 1 + self.weight
         own, other = 0.5 / total, self.weight / total
         rising = [[other, own], [own, other]]
         falling = [[own, other], [other, own]]
@@ -107,11 +107,11 @@ class Residual:
 
     symmetric: bool = True
 
-    def __call__(self, scene: Scene) -> Tensor:
+    def __call__(self, context: LossContext) -> Tensor:
         """Return the residual loss of each fit, shape (b,)."""
-        pairs = scene.pairs if self.symmetric else scene.pairs[:1]
-        y = scene.views(scene.noisy)
-        x, _ = _denoised(scene, y, (i for i, _ in pairs))
+        pairs = context.pairs if self.symmetric else context.pairs[:1]
+        y = context.views(context.noisy)
+        x, _ = _denoised(context, y, (i for i, _ in pairs))
         return _residual(x, y, pairs)
 
 
@@ -150,18 +150,18 @@ class ResidualConsistency:
             msg = "residual_weight and consistency_weight are both 0. Give one of them a weight."
             raise ParameterError(msg)
 
-    def __call__(self, scene: Scene) -> Tensor:
+    def __call__(self, context: LossContext) -> Tensor:
         """Return the weighted sum of both parts for each fit, shape (b,)."""
-        pairs = scene.pairs if self.symmetric else scene.pairs[:1]
-        y = scene.views(scene.noisy)
-        consistent = scene.consistent and self.consistency_weight != 0
+        pairs = context.pairs if self.symmetric else context.pairs[:1]
+        y = context.views(context.noisy)
+        consistent = context.supports_consistency and self.consistency_weight != 0
         wanted = range(len(y)) if consistent else (i for i, _ in pairs)
-        x, whole = _denoised(scene, y, wanted, *([scene.noisy] if consistent else []))
+        x, whole = _denoised(context, y, wanted, *([context.noisy] if consistent else []))
         parts = []
         if self.residual_weight != 0:
             parts.append(self.residual_weight * _residual(x, y, pairs))
         if consistent:
-            parts.append(self.consistency_weight * self._consistency(scene, x, whole[0]))
+            parts.append(self.consistency_weight * self._consistency(context, x, whole[0]))
         if not parts:
             msg = (
                 "residual_weight is 0 and this sampler cannot cut a denoised image, so there is no "
@@ -170,18 +170,18 @@ class ResidualConsistency:
             raise ParameterError(msg)
         return torch.stack(parts).sum(dim=0)
 
-    def _consistency(self, scene: Scene, x: dict[int, Tensor], full: Tensor) -> Tensor:
-        cut = scene.redraw() if self.consistency_draw == "fresh" else scene.views
+    def _consistency(self, context: LossContext, x: dict[int, Tensor], full: Tensor) -> Tensor:
+        cut = context.resample() if self.consistency_draw == "fresh" else context.views
         views = cut(full)
         return torch.stack([mse(x[i], views[i]) for i in x]).mean(dim=0)
 
 
 def _denoised(
-    scene: Scene, y: Views, wanted: Iterable[int], *more: Tensor
+    context: LossContext, y: Views, wanted: Iterable[int], *more: Tensor
 ) -> tuple[dict[int, Tensor], Views]:
     places = sorted(set(wanted))
     # One call, so that everything that can be shared between the passes is shared.
-    found = scene.denoise(*(y[i] for i in places), *more)
+    found = context.denoise(*(y[i] for i in places), *more)
     return dict(zip(places, found, strict=False)), found[len(places) :]
 
 

@@ -66,7 +66,11 @@ def contrast(center, verdict, mean, sd, *, images=IMAGES, condition=LABEL, famil
     wins = int((differences > 0).sum())
     given = {
         "contrast": Contrast(
-            f"sampler.center={center}", "baseline", Kind.TRIAL, {"sampler.center": center}, {"sampler.center": 0.01}
+            f"sampler.center={center}",
+            "baseline",
+            Kind.TRIAL,
+            {"sampler.center": center},
+            {"sampler.center": 0.01},
         ),
         "condition": condition,
         "metric": PSNR,
@@ -201,9 +205,7 @@ def confirmed():
         ConfirmedContrast(Origin.DECLARED, own[1], two, -0.05, Interval(-0.24, 0.14, 0.95, "welch")),
     )  # fmt: skip
     record = ConfirmationRecord(later, {LABEL: pairs}, search=SearchOutcome.NONE_ABOVE_BASELINE)
-    return study(
-        before.conditions, confirmation=record, confirmation_planned=True, searched=True
-    )
+    return study(before.conditions, confirmation=record, confirmation_planned=True, searched=True)
 
 
 def troubled():

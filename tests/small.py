@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from n2n_ablate.analysis import Row, StudyResult, TrialResult, answer
-from n2n_ablate.analysis.header import Header, Mark
+from n2n_ablate.analysis.header import Header, ImageRef
 from n2n_ablate.analysis.looks import looks_of
 from n2n_ablate.engine import FitResult
 from n2n_ablate.study import plan, read
@@ -69,7 +69,7 @@ def made(planned, base, one, two):
 
 
 def header(planned, images=4, looks=()):
-    marks = tuple(Mark(f"image {place}", str(place), (3, 24, 24)) for place in range(images))
+    marks = tuple(ImageRef(f"image {place}", str(place), (3, 24, 24)) for place in range(images))
     return Header(planned, marks, 30, "cpu", "fp32", looks=looks)
 
 

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from n2n_ablate.analysis.trials import StudyResult
 from n2n_ablate.components import declares
 from n2n_ablate.components.recipe import Recipe
-from n2n_ablate.components.spec import Part
+from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.diagnostics import Diagnosis, Probe, diagnose
 from n2n_ablate.diagnostics.relation import Point
 from n2n_ablate.diagnostics.concerns import clear_leak
-from n2n_ablate.engine.paired_data import Subject
-from n2n_ablate.errors import FOREIGN, AblateError
+from n2n_ablate.engine.paired_data import NoisySample
+from n2n_ablate.errors import PLUGIN_EXCEPTIONS, AblateError
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.blame import blamed, told
 from n2n_ablate.study import Condition
@@ -21,7 +21,7 @@ from n2n_ablate.study import Condition
 ByCondition = Mapping[str, Diagnosis]
 """Diagnoses of one trial, by the label of the condition."""
 
-_Key = tuple[Part, int, Part, tuple[tuple[str, str, int], ...]]
+_Key = tuple[ComponentSpec, int, ComponentSpec, tuple[tuple[str, str, int], ...]]
 
 
 class Diagnoses:
@@ -31,37 +31,39 @@ class Diagnoses:
         self._registry = registry
         self._known: dict[_Key, Diagnosis] = {}
 
-    def of(self, recipe: Recipe, subjects: Sequence[Subject]) -> dict[str, Diagnosis]:
+    def of(self, recipe: Recipe, samples: Sequence[NoisySample]) -> dict[str, Diagnosis]:
         """Return the diagnosis of a recipe's sampler for every condition, by its label.
 
         Args:
             recipe: With every parameter written out.
-            subjects: The noisy images of a study, see `Bench.subjects`.
+            samples: The noisy images of a study, see `PairedData.samples`.
 
         Raises:
             AblateError: The sampler or the noise fails.
         """
-        conditions = {item.condition.label: item.condition for item in subjects}
+        conditions = {item.condition.label: item.condition for item in samples}
         return {
             label: self._of(
-                recipe, condition, [item for item in subjects if item.condition.label == label]
+                recipe, condition, [item for item in samples if item.condition.label == label]
             )
             for label, condition in conditions.items()
         }
 
-    def _of(self, recipe: Recipe, condition: Condition, subjects: Sequence[Subject]) -> Diagnosis:
+    def _of(
+        self, recipe: Recipe, condition: Condition, samples: Sequence[NoisySample]
+    ) -> Diagnosis:
         part, noise = recipe.parts["sampler"], condition.noise
         sampler = self._registry.build("sampler", part.name, part.parameters)
         steps = self._steps(recipe) if declares(sampler, "at") else 1
-        images = tuple((item.image.name, item.image.digest, item.seed) for item in subjects)
+        images = tuple((item.image.name, item.image.digest, item.seed) for item in samples)
         key = (part, steps, noise, images)
         if key not in self._known:
             model = self._registry.build("noise", noise.name, noise.parameters)
             try:
-                found = diagnose(sampler, model, probes_of(subjects), steps=steps)
+                found = diagnose(sampler, model, probes_of(samples), steps=steps)
             except AblateError:
                 raise
-            except FOREIGN as error:
+            except PLUGIN_EXCEPTIONS as error:
                 seen = f"cannot be measured under noise '{noise}': {told(error)}"
                 entry = self._registry.get("sampler", part.name)
                 raise blamed(entry, seen, error, "draw") from error
@@ -73,10 +75,10 @@ class Diagnoses:
         return int(self._registry.build("training", part.name, part.parameters).steps)
 
 
-def probes_of(subjects: Sequence[Subject]) -> list[Probe]:
+def probes_of(samples: Sequence[NoisySample]) -> list[Probe]:
     """Return one probe per image, with the noisy images of all seeds."""
-    noisy: dict[str, list[Subject]] = {}
-    for item in subjects:
+    noisy: dict[str, list[NoisySample]] = {}
+    for item in samples:
         noisy.setdefault(item.image.name, []).append(item)
     return [
         Probe(name, own[0].image.pixels, tuple(item.noisy for item in own))

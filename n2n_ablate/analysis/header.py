@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.images import Image
 from n2n_ablate.study import Plan
 
 
 @dataclass(frozen=True)
-class Mark:
+class ImageRef:
     """What identifies an image of a study, whether its file is still there or not.
 
     Attributes:
@@ -47,7 +47,7 @@ class Header:
     """
 
     plan: Plan
-    images: tuple[Mark, ...]
+    images: tuple[ImageRef, ...]
     steps: int
     device: str
     precision: str
@@ -62,7 +62,7 @@ class Header:
 
 
 def header_of(
-    bench: Bench, interim_sizes: tuple[int, ...] = (), earlier: tuple[str, ...] = ()
+    bench: PairedData, interim_sizes: tuple[int, ...] = (), earlier: tuple[str, ...] = ()
 ) -> Header:
     """Return what the trials on a bench share; further arguments as in `Header`."""
     return Header(
@@ -77,7 +77,7 @@ def header_of(
     )
 
 
-def _mark(image: Image) -> Mark:
+def _mark(image: Image) -> ImageRef:
     """Return what identifies an image."""
     c, h, w = image.pixels.shape[1:]
-    return Mark(image.name, image.digest, (c, h, w), image.cluster)
+    return ImageRef(image.name, image.digest, (c, h, w), image.cluster)

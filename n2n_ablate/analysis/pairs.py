@@ -175,5 +175,3 @@ def _turned_left(left: LeaveOneOut | None) -> LeaveOneOut | None:
     estimate = 0.0 - left.estimate_without
     low, high = 0.0 - left.high, 0.0 - left.low
     return replace(left, low=low, high=high, estimate_without=estimate, verdict_without=without)
-
-

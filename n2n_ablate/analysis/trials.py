@@ -133,7 +133,9 @@ class TrialResult:
     def mean(self, metric: str, condition: str) -> float:
         """Return the mean of a metric over images, NaN if no fit succeeded."""
         values = self.values(metric, condition).values()
-        return math.fsum(float(each.mean()) for each in values) / len(values) if values else math.nan
+        return (
+            math.fsum(float(each.mean()) for each in values) / len(values) if values else math.nan
+        )
 
     def curve(self, metric: str, condition: str) -> tuple[np.ndarray, np.ndarray]:
         """Return steps and the mean curve of a metric over all fits that succeeded."""

@@ -15,7 +15,7 @@ from rich.text import Text
 from n2n_ablate.components import BOTH_WAYS, declared
 from n2n_ablate.components.parameters import Choice, Component, Parameter, Range
 from n2n_ablate.components.spec import plain, written
-from n2n_ablate.errors import FOREIGN, AblateError
+from n2n_ablate.errors import PLUGIN_EXCEPTIONS, AblateError
 from n2n_ablate.registry import Entry, Registry
 from n2n_ablate.registry.blame import blamed, place_of, require_readable, told
 from n2n_ablate.registry.conformance import source_line
@@ -28,8 +28,8 @@ ASSUMED: Mapping[str, Mapping[str, Any]] = {
     "sampler": {
         "fixed": False,
         "leaks": False,
-        "consistent": True,
-        "keeps_flat": True,
+        "supports_consistency": True,
+        "preserves_mean": True,
         "pairs": BOTH_WAYS,
     },
     "backbone": {"halo": None},
@@ -158,8 +158,8 @@ def _drawn(entry: Entry, sampler: Any) -> RenderableType:
     from n2n_ablate.report.figures.anatomy import anatomy
 
     try:
-        found = anatomy(sampler, declared(sampler, "made_for"))
-    except FOREIGN as error:  # a plugin may raise anything, and its page is still wanted
+        found = anatomy(sampler, declared(sampler, "required_noise"))
+    except PLUGIN_EXCEPTIONS as error:  # a plugin may raise anything, and its page is still wanted
         place = place_of(entry, error, "draw")
         return Text(f"It cannot be drawn: {told(error)} ({place})", "red")
     side = Table.grid(padding=(0, 3))

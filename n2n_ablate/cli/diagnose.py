@@ -10,11 +10,11 @@ import typer
 
 from n2n_ablate.cli import options, stdout
 from n2n_ablate.cli.screen import messages, results
-from n2n_ablate.errors import FOREIGN, AblateError, StudyError, nearest
+from n2n_ablate.errors import PLUGIN_EXCEPTIONS, AblateError, StudyError, nearest
 
 if TYPE_CHECKING:
     from n2n_ablate.components import Noise
-    from n2n_ablate.components.spec import Part
+    from n2n_ablate.components.spec import ComponentSpec
     from n2n_ablate.diagnostics import Diagnosis, Probe
     from n2n_ablate.registry import Registry
     from n2n_ablate.study import Plan, Trial
@@ -127,7 +127,7 @@ def _of_study(
         messages().print(told, markup=False, highlight=False)
     measured = Diagnoses(session.registry)
     by_trial = {
-        _label(trial, session.plan): measured.of(trial.recipe, session.bench.subjects)
+        _label(trial, session.plan): measured.of(trial.recipe, session.bench.samples)
         for trial in session.plan.fixed
     }
     labels = [condition.label for condition in session.plan.conditions]
@@ -154,7 +154,7 @@ def _of_samplers(
     plugins_dir: Path | None,
 ) -> Diagnoses:
     from n2n_ablate.components.recipe import resolved
-    from n2n_ablate.components.spec import Part
+    from n2n_ablate.components.spec import ComponentSpec
     from n2n_ablate.diagnostics import Probe
     from n2n_ablate.images import collect
     from n2n_ablate.registry import Registry
@@ -183,13 +183,16 @@ def _of_samplers(
             # Asked for all of them: one that this noise does not suit leaves the others their line.
             messages().print(f"left out: {error}", markup=False, highlight=False)
     names = f"{len(probes)} images" if len(probes) > 1 else probes[0].name
-    return {f"{Part(model.name, model.parameters)}, {names}": found}
+    return {f"{ComponentSpec(model.name, model.parameters)}, {names}": found}
 
 
 def _with_settings(
-    registry: Registry, parts: Sequence[Part], model: Part, settings: Sequence[str]
-) -> tuple[list[Part], Part]:
-    from n2n_ablate.components.spec import Part
+    registry: Registry,
+    parts: Sequence[ComponentSpec],
+    model: ComponentSpec,
+    settings: Sequence[str],
+) -> tuple[list[ComponentSpec], ComponentSpec]:
+    from n2n_ablate.components.spec import ComponentSpec
     from n2n_ablate.study.settings import setting
 
     kept = list(parts)
@@ -200,7 +203,7 @@ def _with_settings(
             msg = f"--set '{text}': only sampler.PARAMETER and noise.PARAMETER count here"
             raise StudyError(msg)
         if kind == "noise":
-            model = Part(model.name, {**model.parameters, name: value})
+            model = ComponentSpec(model.name, {**model.parameters, name: value})
             continue
         known = {
             part.name: {item.name for item in registry.get("sampler", part.name).parameters}
@@ -213,13 +216,17 @@ def _with_settings(
             )
             raise StudyError(msg)
         kept = [
-            Part(part.name, {**part.parameters, name: value}) if name in known[part.name] else part
+            ComponentSpec(part.name, {**part.parameters, name: value})
+            if name in known[part.name]
+            else part
             for part in kept
         ]
     return kept, model
 
 
-def _measured(registry: Registry, part: Part, noise: Noise, probes: Sequence[Probe]) -> Diagnosis:
+def _measured(
+    registry: Registry, part: ComponentSpec, noise: Noise, probes: Sequence[Probe]
+) -> Diagnosis:
     from n2n_ablate.diagnostics import diagnose
     from n2n_ablate.registry.blame import blamed, told
 
@@ -227,21 +234,19 @@ def _measured(registry: Registry, part: Part, noise: Noise, probes: Sequence[Pro
         return diagnose(registry.build("sampler", part.name, part.parameters), noise, probes)
     except AblateError:
         raise
-    except FOREIGN as error:
+    except PLUGIN_EXCEPTIONS as error:
         entry = registry.get("sampler", part.name)
         raise blamed(entry, f"cannot be measured: {told(error)}", error, "draw") from error
 
 
 def _print(condition: str, found: Mapping[str, Diagnosis]) -> None:
-    from n2n_ablate.report.screen.diagnosis import diagnosis_table, legend, remarks
+    from n2n_ablate.report.document import Document, Heading, Lines
+    from n2n_ablate.report.render.console import print_document
+    from n2n_ablate.report.samplers import diagnostics_table
+    from n2n_ablate.report.text.diagnostics import warning_lines
 
-    out = results()
-    out.print(condition, markup=False, highlight=False)
-    out.print(diagnosis_table(found))
-    for line in remarks(found):
-        out.print(line, markup=False, highlight=False)
-    for line in legend(found):
-        out.print(line, markup=False, highlight=False, style="dim")
+    blocks = [Heading(condition), diagnostics_table(found), Lines(warning_lines(found))]
+    print_document(results(), Document(condition, "", blocks))
 
 
 def _to_json(found: Diagnoses) -> list[dict[str, object]]:

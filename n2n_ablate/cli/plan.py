@@ -9,7 +9,7 @@ from n2n_ablate.cli import options, stdout
 from n2n_ablate.cli.screen import results
 
 if TYPE_CHECKING:
-    from n2n_ablate.engine.paired_data import Bench
+    from n2n_ablate.engine.paired_data import PairedData
     from n2n_ablate.runner.estimate import Estimate
     from n2n_ablate.runner.session import Session
     from n2n_ablate.study import Plan
@@ -123,7 +123,7 @@ def told_limit(plan: Plan) -> str:
     )
 
 
-def _confirmation(session: Session, bench: Bench, cost: Estimate) -> list[str]:
+def _confirmation(session: Session, bench: PairedData, cost: Estimate) -> list[str]:
     names = [trial.name for trial in bench.plan.fixed]
     if more := _still_open(session):
         names.append("the search's best" if more == 1 else f"the search's best {more}")

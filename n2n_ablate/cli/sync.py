@@ -10,7 +10,7 @@ import typer
 
 from n2n_ablate.cli import options, stdout
 from n2n_ablate.cli.screen import results, say
-from n2n_ablate.errors import AwayError, BusyError, StoreError
+from n2n_ablate.errors import BusyError, StoreError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from n2n_ablate.storage.journal import Contents
@@ -64,7 +64,7 @@ def run(
     for contents in found:
         try:
             one = sync(contents, place, registry, uri=tracking_uri, images=images or [], waits=say)
-        except AwayError:
+        except StoreUnavailableError:
             raise  # nobody is there to be told of the others
         except (BusyError, StoreError) as error:
             if str(error) not in refused:  # what is wrong with the store itself is wrong for all

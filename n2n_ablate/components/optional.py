@@ -16,13 +16,13 @@ BOTH_WAYS: Pairs = ((0, 1), (1, 0))
 OPTIONAL: Mapping[str, tuple[str, ...]] = {
     "noise": ("unbiased", "clip"),
     "sampler": (
-        *("fixed", "leaks", "consistent", "keeps_flat"),
-        *("made_for", "pairs", "at", "prepare"),
+        *("fixed", "leaks", "supports_consistency", "preserves_mean"),
+        *("required_noise", "pairs", "at", "prepare"),
     ),
     "backbone": ("halo",),
     "loss": (),
     "training": ("elementwise", "crop"),
-    "estimator": ("watch",),
+    "estimator": ("checkpoint_selector",),
     "metric": ("higher_is_better", "unit", "full_reference"),
 }
 """What a component of a kind may have beside what it has to have, see the protocols above."""
@@ -70,14 +70,14 @@ def at_step(sampler: Sampler, step: int, steps: int) -> Sampler:
     return found
 
 
-def ready_for(sampler: Sampler, noisy: Tensor, noise: Noise | None) -> Sampler:
+def prepare_sampler(sampler: Sampler, noisy: Tensor, noise: Noise | None) -> Sampler:
     """Return the sampler to use for a noisy image, (1, c, h, w): itself, unless it prepares one."""
     prepare = declared(sampler, "prepare")
     found: Sampler = sampler if prepare is None else prepare(noisy, noise)
     return found
 
 
-def telling_steps(steps: int) -> tuple[int, ...]:
+def probe_steps(steps: int) -> tuple[int, ...]:
     """Return where to look at a schedule of so many steps: often at first, half-way, at the end."""
     wanted = {0, 1, 2, 3, 5, 10, 20, steps // 2, steps - 1}
     return tuple(sorted(step for step in wanted if 0 <= step < steps))

@@ -1,7 +1,7 @@
 """Typed parameters: which ones a component has, what they may be, and where to search.
 
 Pure Python: a search range is data next to a field, no search library is needed to write one. A
-parameter may be a component itself, or a list; as data such a component is a `Part`.
+parameter may be a component itself, or a list; as data such a component is a `ComponentSpec`.
 """
 
 from __future__ import annotations

@@ -49,9 +49,9 @@ class Sampler(Protocol):
 
     - `fixed = False`: True if every draw gives the same split. It is then drawn once per fit.
     - `leaks = False`: True if some pixel's noise reaches more than one view, on purpose.
-    - `consistent = True`: False if cutting the denoised image has no meaning (no consistency loss).
-    - `keeps_flat = True`: False if the gray of a flat image changes.
-    - `made_for = None`: the `Noise` that it parts, where it parts the noise instead of the pixels.
+    - `supports_consistency = True`: False if cutting the denoised image has no meaning (no consistency loss).
+    - `preserves_mean = True`: False if the gray of a flat image changes.
+    - `required_noise = None`: the `Noise` that it parts, where it parts the noise instead of the pixels.
     - `pairs = ((0, 1), (1, 0))`: which view is trained to predict which, the same at every step.
     - `at(step, steps) -> Sampler`: the sampler to use at this step, for schedules.
     - `prepare(noisy, noise) -> Sampler`: called once per fit with the noisy image, shape
@@ -92,12 +92,12 @@ class Backbone(Protocol):
 
 
 @runtime_checkable
-class Scene(Protocol):
+class LossContext(Protocol):
     """What a loss may see of one step of a stack of b fits. The clean image is not part of it."""
 
     pairs: Pairs
     """Which view is trained to predict which: (input, target) positions in `views`."""
-    consistent: bool
+    supports_consistency: bool
     """False if cutting the denoised image has no meaning with this sampler."""
 
     @property
@@ -118,7 +118,7 @@ class Scene(Protocol):
         """Cut the images, (b, c, h, w), with this step's splits."""
         ...
 
-    def redraw(self) -> Split:
+    def resample(self) -> Split:
         """Return a fresh draw of the splits, as a function like `views`."""
         ...
 
@@ -127,7 +127,7 @@ class Scene(Protocol):
 class Loss(Protocol):
     """Scores a denoiser without a clean image."""
 
-    def __call__(self, scene: Scene) -> Tensor:
+    def __call__(self, context: LossContext) -> Tensor:
         """Return one value per fit, shape (b,), to be minimised."""
         ...
 
@@ -152,22 +152,22 @@ class Training(Protocol):
         """Return an optimiser over the weights of one fit, or of several if `elementwise`."""
         ...
 
-    def rate(self, step: int) -> float:
+    def learning_rate(self, step: int) -> float:
         """Return the learning rate for step `step`, counted from 0."""
         ...
 
 
 @runtime_checkable
-class Watch(Protocol):
-    """Looks at the denoised images of a stack of b fits while they train, and chooses among them."""
+class CheckpointSelector(Protocol):
+    """Chooses among the weights that training goes through, by the denoised images of b fits."""
 
-    every: int
-    """How many steps lie between two looks; each takes a pass through the network."""
+    interval: int
+    """Steps between two updates; each takes a pass through the network."""
 
-    def see(self, step: int, denoised: Tensor) -> Tensor:
+    def update(self, step: int, denoised: Tensor) -> Tensor:
         """Return for which fits to keep the present weights in place of those kept so far.
 
-        Every fit is judged by its own images alone. The first look must keep all of them.
+        Every fit is judged by its own images alone. The first update must keep all of them.
 
         Args:
             step: Counted from 1, rising; the last step is always among them.
@@ -183,12 +183,12 @@ class Watch(Protocol):
 class Estimator(Protocol):
     """How the denoised image is made from the weights that training went through.
 
-    Optional method: `watch(steps) -> Watch | None`, asked once per stack, for estimators that stop
-    early. Training goes on to the end, so that fits of a stack stay in step; the result is made
-    from the weights that the watch kept.
+    Optional method: `checkpoint_selector(steps) -> CheckpointSelector | None`, asked once per
+    stack, for estimators that stop early. Training goes on to the end, so that fits of a stack stay
+    in step; the result is made from the weights that the selector kept.
     """
 
-    def blend(self, step: int, steps: int) -> float:
+    def averaging_weight(self, step: int, steps: int) -> float:
         """Return how far the kept weights move to the current ones after `step`: 1 keeps the last."""
         ...
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from n2n_ablate.components import RECIPE_KINDS
 from n2n_ablate.components.parameters import Component, Parameter
-from n2n_ablate.components.spec import Part, Scalar, read_value
+from n2n_ablate.components.spec import ComponentSpec, Scalar, read_value
 from n2n_ablate.errors import ParameterError, StudyError, nearest
 
 
@@ -30,7 +30,7 @@ class Catalogue(Protocol):
         """Return what is known of a component."""
         ...
 
-    def part(self, kind: str, item: object) -> Part:
+    def part(self, kind: str, item: object) -> ComponentSpec:
         """Return a component, or what names it, as data."""
         ...
 
@@ -39,7 +39,7 @@ class Catalogue(Protocol):
 class Recipe:
     """A complete denoiser: one part per slot."""
 
-    parts: Mapping[str, Part]
+    parts: Mapping[str, ComponentSpec]
 
     def __hash__(self) -> int:
         return hash(tuple(sorted((kind, hash(part)) for kind, part in self.parts.items())))
@@ -61,7 +61,9 @@ class Recipe:
         if dot:
             part = self.parts[kind].replace(path, read_value(value, f"'{key}'"))
         else:
-            part = value if isinstance(value, Part) else Part.read(value, f"'{key}'")
+            part = (
+                value if isinstance(value, ComponentSpec) else ComponentSpec.read(value, f"'{key}'")
+            )
         return Recipe({**self.parts, kind: part})
 
     def flat(self) -> dict[str, Scalar]:
@@ -96,15 +98,15 @@ class Recipe:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Recipe:
         """Read what `to_json` wrote."""
-        return cls({kind: Part.read(item, f"'{kind}'") for kind, item in data.items()})
+        return cls({kind: ComponentSpec.read(item, f"'{kind}'") for kind, item in data.items()})
 
 
-def missing_kinds(parts: Mapping[str, Part]) -> list[str]:
+def missing_kinds(parts: Mapping[str, ComponentSpec]) -> list[str]:
     """Return the slots of a recipe that are still empty."""
     return [kind for kind in RECIPE_KINDS if kind not in parts]
 
 
-def resolved(registry: Catalogue, kind: str, part: Part) -> Part:
+def resolved(registry: Catalogue, kind: str, part: ComponentSpec) -> ComponentSpec:
     """Return a part with every parameter written out and checked."""
     registry.build(kind, part.name, part.parameters)  # the component may refuse what fits singly
     entry = registry.get(kind, part.name)
@@ -118,7 +120,7 @@ def resolved(registry: Catalogue, kind: str, part: Part) -> Part:
             parts = tuple(resolved(registry, inner, registry.part(inner, item)) for item in items)
             value = parts if parameter.many else parts[0]
         values[parameter.name] = value
-    return Part(part.name, values)
+    return ComponentSpec(part.name, values)
 
 
 def canonical(data: object) -> str:
@@ -127,7 +129,7 @@ def canonical(data: object) -> str:
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, Part):
+    if isinstance(value, ComponentSpec):
         return value.plain()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)

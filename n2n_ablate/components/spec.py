@@ -10,12 +10,12 @@ from typing import Any, TypeAlias, Union
 from n2n_ablate.errors import StudyError
 
 Scalar: TypeAlias = bool | int | float | str
-Value: TypeAlias = Union[Scalar, "Part", tuple[Union[Scalar, "Part"], ...]]
+Value: TypeAlias = Union[Scalar, "ComponentSpec", tuple[Union[Scalar, "ComponentSpec"], ...]]
 """What a parameter can be in a file: a number, word or truth value, a component, or a list."""
 
 
 @dataclass(frozen=True)
-class Part:
+class ComponentSpec:
     """One component by name, with the parameters that were given."""
 
     name: str
@@ -29,7 +29,7 @@ class Part:
         return f"{self.name}({inside})" if inside else self.name
 
     @classmethod
-    def read(cls, value: object, where: str) -> Part:
+    def read(cls, value: object, where: str) -> ComponentSpec:
         """Read `"name"` or `{ name = "name", parameter = value }`.
 
         Raises:
@@ -44,7 +44,7 @@ class Part:
         msg = f"{where} must be a name or {{ name = ..., parameter = value }}, got {value!r}"
         raise StudyError(msg)
 
-    def replace(self, path: str, value: Value) -> Part:
+    def replace(self, path: str, value: Value) -> ComponentSpec:
         """Return a copy with one parameter changed.
 
         Args:
@@ -57,18 +57,18 @@ class Part:
         head, dot, rest = path.partition(".")
         if dot:
             inner = self.parameters.get(head)
-            inner = Part(inner) if isinstance(inner, str) else inner
-            if not isinstance(inner, Part):
+            inner = ComponentSpec(inner) if isinstance(inner, str) else inner
+            if not isinstance(inner, ComponentSpec):
                 msg = f"'{self.name}': '{head}' is not given as a component, so it has no '{rest}'"
                 raise StudyError(msg)
             value = inner.replace(rest, value)
-        return Part(self.name, {**self.parameters, head: value})
+        return ComponentSpec(self.name, {**self.parameters, head: value})
 
     def flat(self, prefix: str) -> dict[str, Scalar]:
         """Return `{prefix: name, "prefix.parameter": value, ...}`; a list is one text."""
         found: dict[str, Scalar] = {prefix: self.name}
         for key, value in self.parameters.items():
-            if isinstance(value, Part):
+            if isinstance(value, ComponentSpec):
                 found |= value.flat(f"{prefix}.{key}")
             else:
                 found[f"{prefix}.{key}"] = written(value) if isinstance(value, tuple) else value
@@ -86,7 +86,7 @@ def read_value(value: object, where: str) -> Value:
         StudyError: It is something else, or a list of lists; the message starts with `where`.
     """
     if isinstance(value, Mapping):
-        return Part.read(value, where)
+        return ComponentSpec.read(value, where)
     if isinstance(value, list | tuple):
         return tuple(_item(item, where) for item in value)
     return _item(value, where)
@@ -101,7 +101,7 @@ def written(value: Value) -> str:
 
 def toml(value: Value) -> str:
     """Return a value as a study file has it; `read_value` reads it back."""
-    if isinstance(value, Part):
+    if isinstance(value, ComponentSpec):
         inside = [f"name = {toml(value.name)}"]
         inside += [f"{key} = {toml(item)}" for key, item in value.parameters.items()]
         return f"{{ {', '.join(inside)} }}"
@@ -112,9 +112,9 @@ def toml(value: Value) -> str:
     return json.dumps(value, ensure_ascii=False)  # basic strings of TOML escape as JSON does
 
 
-def _item(value: object, where: str) -> Scalar | Part:
-    if isinstance(value, Mapping | Part):
-        return value if isinstance(value, Part) else Part.read(value, where)
+def _item(value: object, where: str) -> Scalar | ComponentSpec:
+    if isinstance(value, Mapping | ComponentSpec):
+        return value if isinstance(value, ComponentSpec) else ComponentSpec.read(value, where)
     if isinstance(value, bool | int | float | str):
         return value
     msg = f"{where} must be a number, a word, true/false, a component or a list, got {value!r}"
@@ -125,4 +125,4 @@ def plain(value: Value) -> Any:
     """Return a value as plain data: components as tables, tuples as lists."""
     if isinstance(value, tuple):
         return [plain(item) for item in value]
-    return value.plain() if isinstance(value, Part) else value
+    return value.plain() if isinstance(value, ComponentSpec) else value

@@ -11,8 +11,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from n2n_ablate.components import Noise, Sampler, ready_for, torch_state
-from n2n_ablate.errors import FOREIGN
+from n2n_ablate.components import Noise, Sampler, prepare_sampler, torch_state
+from n2n_ablate.errors import PLUGIN_EXCEPTIONS
 
 LIMIT = 10.0
 """Seconds that a cut of `SIDE` x `SIDE` pixels may take; larger images have more, in proportion."""
@@ -86,13 +86,15 @@ def try_corner(sampler: Sampler, image: Tensor, noise: Noise | None) -> None:
     corner = image[..., :SIDE, :SIDE].clone()
 
     def cut() -> None:
-        ready_for(sampler, corner, noise).draw(corner, torch.Generator().manual_seed(0))(corner)
+        prepare_sampler(sampler, corner, noise).draw(corner, torch.Generator().manual_seed(0))(
+            corner
+        )
 
     try:
         within(LIMIT, cut)
     except OverdueError:
         raise
-    except FOREIGN:  # anybody's code; it shows again on the image itself
+    except PLUGIN_EXCEPTIONS:  # anybody's code; it shows again on the image itself
         return
 
 

@@ -17,7 +17,7 @@ from n2n_ablate.components import (
     declares,
     is_fixed,
     pairs_of,
-    ready_for,
+    prepare_sampler,
 )
 
 if TYPE_CHECKING:
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class AroundSampler:
+class SamplerWrapper:
     """Base of a sampler around another: a frozen dataclass with the field `sampler`.
 
-    Whatever the inner sampler declares, `fixed`, `leaks`, `consistent`, `keeps_flat`, `made_for` and
+    Whatever the inner sampler declares, `fixed`, `leaks`, `supports_consistency`, `preserves_mean`, `required_noise` and
     `pairs`, this one declares too, and it has `prepare` and `at` if the inner one has. A class that
     cuts in another way overrides what is no longer true.
 
@@ -62,19 +62,19 @@ class AroundSampler:
         return any(self._declared("leaks", False))
 
     @property
-    def consistent(self) -> bool:
+    def supports_consistency(self) -> bool:
         """See `n2n_ablate.Sampler`."""
-        return all(self._declared("consistent", True))
+        return all(self._declared("supports_consistency", True))
 
     @property
-    def keeps_flat(self) -> bool:
+    def preserves_mean(self) -> bool:
         """See `n2n_ablate.Sampler`."""
-        return all(self._declared("keeps_flat", True))
+        return all(self._declared("preserves_mean", True))
 
     @property
-    def made_for(self) -> Noise | None:
+    def required_noise(self) -> Noise | None:
         """See `n2n_ablate.Sampler`: the noise of the first that is made for one."""
-        noises = self._declared("made_for", None)
+        noises = self._declared("required_noise", None)
         return next((noise for noise in noises if noise is not None), None)
 
     @property
@@ -89,7 +89,7 @@ class AroundSampler:
 
         def prepare(noisy: Tensor, noise: Noise | None) -> Sampler:
             image = self.seen(noisy)
-            return self.around(*(ready_for(own, image, noise) for own in self.inner))
+            return self.around(*(prepare_sampler(own, image, noise) for own in self.inner))
 
         return prepare
 

@@ -25,7 +25,7 @@ from n2n_ablate.components import (
     declared,
     declares,
     pairs_of,
-    ready_for,
+    prepare_sampler,
 )
 from n2n_ablate.components.timeout import try_corner
 from n2n_ablate.diagnostics.model import GREY, Diagnosis, Estimate, Figures, Probe
@@ -51,7 +51,7 @@ def diagnose(
     """Measure a sampler under a noise model on images.
 
     The noise of a view is D(y) - D(x), the same split of the noisy and of the clean image. A
-    sampler that is not `consistent` cannot cut the clean one: then a view's noise is all that
+    sampler with `supports_consistency = False` cannot cut the clean one: then a view's noise is all that
     changes from one noisy image to the next, what the sampler adds by itself included, and the gap
     is what the views differ by on average. Schedules (`at`) are measured at steps spread over the
     training.
@@ -91,7 +91,7 @@ def diagnose(
         },
         declared=bool(declared(sampler, "leaks", False)),
         both_ways=any((second, first) in trained for first, second in trained),
-        consistent=_is_consistent(sampler),
+        supports_consistency=_is_consistent(sampler),
         draws=2 * count if noise is not None or len(probes[0].noisy) > 1 else 1,
     )
 
@@ -141,7 +141,7 @@ def _cut(
     sampler: Sampler, noise: Noise | None, probe: Probe, noisy: Tensor, rng: torch.Generator
 ) -> _Cut:
     # Copies, because a sampler that writes into its input must not change what others share.
-    ready = ready_for(sampler, noisy.clone(), noise)
+    ready = prepare_sampler(sampler, noisy.clone(), noise)
     split = ready.draw(noisy.clone(), rng)
     error = noisy - probe.clean
     if not _is_consistent(ready):
@@ -251,7 +251,7 @@ def _centre(probe: Probe) -> Probe:
 
 
 def _is_consistent(sampler: Sampler) -> bool:
-    return bool(declared(sampler, "consistent", True))
+    return bool(declared(sampler, "supports_consistency", True))
 
 
 def _mean(values: Tensor) -> float:

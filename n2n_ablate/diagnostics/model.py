@@ -93,7 +93,7 @@ class Diagnosis:
         images: By name.
         declared: True if the sampler says that its views share noise (`leaks`).
         both_ways: False if the second view is never trained to predict the first.
-        consistent: See `Sampler`.
+        supports_consistency: See `Sampler`.
         draws: How many noisy images were cut for each clean one.
     """
 
@@ -101,5 +101,5 @@ class Diagnosis:
     images: dict[str, Figures] = field(default_factory=dict)
     declared: bool = False
     both_ways: bool = True
-    consistent: bool = True
+    supports_consistency: bool = True
     draws: int = 0

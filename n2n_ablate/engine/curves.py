@@ -68,7 +68,7 @@ class Curves:
                 own = {name: values[place] for name, values in latest.items()}
                 self._listener(Point(fit.key, step, self.steps, own))
 
-    def hopeless(self) -> bool:
+    def all_diverged(self) -> bool:
         """Say whether every fit has diverged. Looks only at stacks of one: that costs no wait."""
         if len(self._fits) > 1 or self._values["loss"][-1].device.type != "cpu":
             return False

@@ -66,7 +66,7 @@ class Draws:
             self._of_noisy = tuple(view.contiguous(memory_format=_layout(image)) for view in cut)
         return self._of_noisy
 
-    def redraw(self) -> Split:
+    def resample(self) -> Split:
         """Draw once more and return the new cut; the splits of this step stay as they are."""
         samplers = [sampler for sampler, _ in self._splits]
         return together([self._draw(place, sampler) for place, sampler in enumerate(samplers)])

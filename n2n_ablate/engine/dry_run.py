@@ -13,8 +13,8 @@ from n2n_ablate.engine.faults import told
 from n2n_ablate.engine.fit import Fit
 from n2n_ablate.engine.memory import require_room
 from n2n_ablate.engine.train import first_step
-from n2n_ablate.engine.validate_split import first_cut
-from n2n_ablate.errors import FOREIGN, AblateError, PluginError
+from n2n_ablate.engine.validate_split import validate_split
+from n2n_ablate.errors import PLUGIN_EXCEPTIONS, AblateError, PluginError
 from n2n_ablate.registry import Entry
 from n2n_ablate.registry.blame import blamed
 
@@ -22,7 +22,7 @@ CORNER = 64
 """Side in pixels of what a first step is tried on."""
 
 
-def try_out(fit: Fit, entry: Entry, machine: Machine, *, cut: bool = True) -> None:
+def dry_run(fit: Fit, entry: Entry, machine: Machine, *, cut: bool = True) -> None:
     """Let the sampler of a fit cut its noisy image once, within a time limit, and look for room.
 
     Args:
@@ -41,7 +41,7 @@ def try_out(fit: Fit, entry: Entry, machine: Machine, *, cut: bool = True) -> No
         require_room(fit, machine)
     except AblateError:
         raise
-    except FOREIGN as error:
+    except PLUGIN_EXCEPTIONS as error:
         raise _stopped(fit, repr(error)) from error
 
 
@@ -51,7 +51,7 @@ def try_step(fit: Fit, machine: Machine) -> None:
     The corner may be too small for what suits the image. The fit itself is left as it is.
 
     Raises:
-        FaultError: A component fails, or returns what training cannot go on with.
+        ComponentError: A component fails, or returns what training cannot go on with.
         PluginError: The step fails, and no component is known to be at fault.
     """
     if machine.type == "cuda" and not torch.cuda.is_available():
@@ -61,7 +61,7 @@ def try_step(fit: Fit, machine: Machine) -> None:
     with torch.random.fork_rng(devices=devices), arithmetic(machine):
         try:
             first_step(corner, machine)
-        except FOREIGN:
+        except PLUGIN_EXCEPTIONS:
             _whole_step(fit, machine)
 
 
@@ -70,7 +70,7 @@ def _whole_step(fit: Fit, machine: Machine) -> None:
         first_step(replace(fit, clean=None), machine)
     except AblateError:
         raise
-    except FOREIGN as error:
+    except PLUGIN_EXCEPTIONS as error:
         raise _stopped(fit, told(error)) from error
 
 
@@ -88,7 +88,7 @@ def _try_cut(fit: Fit, entry: Entry) -> None:
         raise
     except OverdueError as error:
         raise blamed(entry, str(error), error, "draw") from error
-    except FOREIGN as error:
+    except PLUGIN_EXCEPTIONS as error:
         seen = f"fails on an image of shape {tuple(fit.noisy.shape)}: {error!r}"
         raise blamed(entry, seen, error, "draw") from error
     if wrong:
@@ -97,5 +97,5 @@ def _try_cut(fit: Fit, entry: Entry) -> None:
 
 def _cut(fit: Fit) -> str:
     with torch_state.kept() as changed:
-        wrong = first_cut(fit)
+        wrong = validate_split(fit)
     return wrong or (torch_state.changes(changed) if changed else "")

@@ -15,12 +15,12 @@ from torch import Tensor
 
 from n2n_ablate.components import Metric, Training, declared
 from n2n_ablate.engine.fit import Fit
-from n2n_ablate.errors import FOREIGN, AblateError, PluginError
+from n2n_ablate.errors import PLUGIN_EXCEPTIONS, AblateError, PluginError
 from n2n_ablate.registry.conformance import source_line
 from n2n_ablate.registry.discovery import Origin
 
 
-class FaultError(PluginError):
+class ComponentError(PluginError):
     """A component did what training cannot go on with.
 
     Attributes:
@@ -28,12 +28,12 @@ class FaultError(PluginError):
         seen: What the component did, as a sentence whose subject it is.
     """
 
-    def __init__(self, blame: Blame, seen: str) -> None:
+    def __init__(self, blame: ComponentContext, seen: str) -> None:
         super().__init__(f"the {blame.kind} {seen}")
         self.blame, self.seen = blame, seen
 
 
-class Blame:
+class ComponentContext:
     """Inside, what is raised is the fault of one component; what has been named already stays.
 
     Errors that say what a user can do, and a lack of memory, are nobody's fault.
@@ -55,30 +55,30 @@ class Blame:
     ) -> None:
         """Raise what was raised inside as the component's fault."""
         nobodys = (AblateError, torch.OutOfMemoryError)
-        if isinstance(error, FOREIGN) and not isinstance(error, nobodys):
+        if isinstance(error, PLUGIN_EXCEPTIONS) and not isinstance(error, nobodys):
             seen = f"raises {told(error)}"
             raise self.fault(seen) from error
 
-    def fault(self, seen: str) -> FaultError:
+    def fault(self, seen: str) -> ComponentError:
         """Return the error that says what was seen of the component."""
-        return FaultError(self, seen)
+        return ComponentError(self, seen)
 
 
-SAMPLER = Blame("sampler", "draw")
-BACKBONE = Blame("backbone", "build")
-LOSS = Blame("loss", "__call__")
-STEPS = Blame("training", "steps")
-CROP = Blame("training", "crop")
-OPTIMIZER = Blame("training", "optimizer")
-RATE = Blame("training", "rate")
-BLEND = Blame("estimator", "blend")
-ESTIMATE = Blame("estimator", "estimate")
-WATCH = Blame("estimator", "watch")
+SAMPLER = ComponentContext("sampler", "draw")
+BACKBONE = ComponentContext("backbone", "build")
+LOSS = ComponentContext("loss", "__call__")
+STEPS = ComponentContext("training", "steps")
+CROP = ComponentContext("training", "crop")
+OPTIMIZER = ComponentContext("training", "optimizer")
+RATE = ComponentContext("training", "learning_rate")
+AVERAGING_WEIGHT = ComponentContext("estimator", "averaging_weight")
+ESTIMATE = ComponentContext("estimator", "estimate")
+SELECTOR = ComponentContext("estimator", "checkpoint_selector")
 
 
 def reason(fit: Fit, error: BaseException) -> str:
     """Return why the training of a fit stopped: whose fault it is, if that is known, and where."""
-    if not isinstance(error, FaultError):
+    if not isinstance(error, ComponentError):
         return f"stopped with {told(error)}"
     blame, order = error.blame, fit.order
     if blame.kind == "metric":
@@ -91,7 +91,7 @@ def reason(fit: Fit, error: BaseException) -> str:
     return f"stopped: {blame.kind}{name} {error.seen} ({_place(component, error)})"
 
 
-def _place(component: object, error: FaultError) -> str:
+def _place(component: object, error: ComponentError) -> str:
     """Return where in the file of a component an error arose, or else where its method begins."""
     owner = component if inspect.isfunction(component) else type(component)
     file = getattr(sys.modules.get(owner.__module__), "__file__", None) or ""
@@ -115,7 +115,7 @@ def steps_of(training: Training) -> int:
     """Return how many steps a training has.
 
     Raises:
-        FaultError: It is no whole number above 0.
+        ComponentError: It is no whole number above 0.
     """
     with STEPS:
         steps: object = training.steps
@@ -129,7 +129,7 @@ def crop_of(training: Training) -> int:
     """Return the side in pixels of what a step trains on, 0 for the whole image.
 
     Raises:
-        FaultError: It is no whole number from 0.
+        ComponentError: It is no whole number from 0.
     """
     with CROP:
         crop: object = declared(training, "crop", 0)
@@ -143,29 +143,29 @@ def rate_of(training: Training, step: int) -> float:
     """Return the learning rate of a step, counted from 0.
 
     Raises:
-        FaultError: It is no finite number.
+        ComponentError: It is no finite number.
     """
     with RATE:
-        rate = training.rate(step)
+        rate = training.learning_rate(step)
     if not _is_number(rate):
-        seen = f"must return a finite number from rate, got {rate!r:.80} at step {step}"
+        seen = f"must return a finite number from learning_rate, got {rate!r:.80} at step {step}"
         raise RATE.fault(seen)
     return rate
 
 
 def require_shares(shares: Sequence[float]) -> None:
-    """Check what `blend` returned.
+    """Check what `averaging_weight` returned.
 
     Raises:
-        FaultError: It is no number from 0 to 1.
+        ComponentError: It is no number from 0 to 1.
     """
     for share in shares:
         if not _is_number(share) or not 0 <= share <= 1:
-            seen = f"must return a share from 0 to 1 from blend, got {share!r:.80}"
-            raise BLEND.fault(seen)
+            seen = f"must return a share from 0 to 1 from averaging_weight, got {share!r:.80}"
+            raise AVERAGING_WEIGHT.fault(seen)
 
 
-def require_images(found: object, like: Tensor, blame: Blame, what: str) -> Tensor:
+def require_images(found: object, like: Tensor, blame: ComponentContext, what: str) -> Tensor:
     """Return images if they have the shape of `like`.
 
     Args:
@@ -175,7 +175,7 @@ def require_images(found: object, like: Tensor, blame: Blame, what: str) -> Tens
         what: What it did, as a sentence that goes on with what came out.
 
     Raises:
-        FaultError: They are no images, or of another shape.
+        ComponentError: They are no images, or of another shape.
     """
     if isinstance(found, Tensor) and found.shape == like.shape:
         return found
@@ -187,9 +187,9 @@ def measured(metric: Metric, column: str, denoised: Tensor, clean: Tensor, noisy
     """Return the values of a metric, shape (b,), for images (b, c, h, w).
 
     Raises:
-        FaultError: The metric fails, or returns something else.
+        ComponentError: The metric fails, or returns something else.
     """
-    blame = Blame("metric", "measure", column)
+    blame = ComponentContext("metric", "measure", column)
     with blame:
         found: object = metric.measure(denoised, clean, noisy)
     shape = (len(denoised),)
@@ -203,12 +203,12 @@ def finite(metric: Metric, column: str, denoised: Tensor, clean: Tensor, noisy: 
     """Return the value of a metric for one image (1, c, h, w).
 
     Raises:
-        FaultError: The metric fails, or gives no finite number.
+        ComponentError: The metric fails, or gives no finite number.
     """
     value = float(measured(metric, column, denoised, clean, noisy))
     if not math.isfinite(value):
         seen = f"must give a finite number for images of finite values, got {value}"
-        raise Blame("metric", "measure", column).fault(seen)
+        raise ComponentContext("metric", "measure", column).fault(seen)
     return value
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from n2n_ablate.components import Backbone, Estimator, Loss, Metric, Noise, Sampler, Training
 
 if TYPE_CHECKING:
-    from n2n_ablate.engine.fit_spec import Order
+    from n2n_ablate.engine.fit_spec import FitSpec
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class Fit:
         metrics: By name.
         init_seed: Seeds the initial weights.
         rng: Makes the sampler's generator, at the start of its stream.
-        kin: Fits of equal `kin` may be trained in one stack, if their shapes agree too.
+        kin: Fits of equal `stack_key` may be trained in one stack, if their shapes agree too.
         order: What it was made from, so that another process can make it; None if nobody asked.
     """
 
@@ -45,8 +45,8 @@ class Fit:
     metrics: Mapping[str, Metric]
     init_seed: int
     rng: Callable[[], torch.Generator]
-    kin: str = ""
-    order: Order | None = None
+    stack_key: str = ""
+    order: FitSpec | None = None
 
 
 @dataclass(frozen=True)

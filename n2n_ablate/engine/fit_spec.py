@@ -10,14 +10,14 @@ from typing import Any
 from torch import Tensor
 
 from n2n_ablate.components.recipe import Recipe, canonical
-from n2n_ablate.components.spec import Part
+from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.engine.fit import Fit
 from n2n_ablate.engine.identity import Fingerprints, generator, stream
 from n2n_ablate.registry import Registry
 
 
 @dataclass(frozen=True)
-class Order:
+class FitSpec:
     """A fit without its tensors and its live components.
 
     Attributes:
@@ -29,8 +29,8 @@ class Order:
     """
 
     recipe: Recipe
-    noise: Part
-    metrics: Mapping[str, Part]
+    noise: ComponentSpec
+    metrics: Mapping[str, ComponentSpec]
     seed: int
     image: str
 
@@ -80,7 +80,7 @@ class Order:
             clean=clean,
             init_seed=stream("weights", self.image, self.seed),
             rng=partial(generator, "sampler", self.image, self.seed),
-            kin=_kin(self.recipe),
+            stack_key=_stack_key(self.recipe),
             order=self,
             **components,
         )
@@ -96,18 +96,20 @@ class Order:
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Order:
+    def from_json(cls, data: Mapping[str, Any]) -> FitSpec:
         """Read what `to_json` wrote."""
         return cls(
             recipe=Recipe.from_json(data["recipe"]),
-            noise=Part.read(data["noise"], "'noise'"),
-            metrics={name: Part.read(part, "'metric'") for name, part in data["metrics"].items()},
+            noise=ComponentSpec.read(data["noise"], "'noise'"),
+            metrics={
+                name: ComponentSpec.read(part, "'metric'") for name, part in data["metrics"].items()
+            },
             seed=int(data["seed"]),
             image=str(data["image"]),
         )
 
 
 @lru_cache(maxsize=16)  # it is the same for all fits of a recipe
-def _kin(recipe: Recipe) -> str:
+def _stack_key(recipe: Recipe) -> str:
     plain = recipe.to_json()
     return canonical({kind: plain[kind] for kind in ("backbone", "loss", "estimator")})

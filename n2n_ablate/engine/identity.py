@@ -10,7 +10,7 @@ import torch
 
 from n2n_ablate.components.parameters import Component
 from n2n_ablate.components.recipe import Recipe, canonical
-from n2n_ablate.components.spec import Part
+from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.source import source_digest
 
@@ -56,7 +56,7 @@ class Fingerprints:
             self._known[kind, name] = source_digest(self._registry.get(kind, name).factory)
         return self._known[kind, name]
 
-    def each(self, kind: str, part: Part) -> list[tuple[str, str]]:
+    def each(self, kind: str, part: ComponentSpec) -> list[tuple[str, str]]:
         """Return kind and name of a component and of those among its parameters."""
         found = [(kind, part.name)]
         for parameter in self._registry.get(kind, part.name).parameters:
@@ -65,10 +65,10 @@ class Fingerprints:
                 items = value if isinstance(value, tuple) else (value,)
                 inner = parameter.domain.kind
                 for item in items:
-                    found += self.each(inner, item) if isinstance(item, Part) else []
+                    found += self.each(inner, item) if isinstance(item, ComponentSpec) else []
         return found
 
-    def of(self, kind: str, part: Part) -> str:
+    def of(self, kind: str, part: ComponentSpec) -> str:
         """Return the hash of the code of one component and of those among its parameters."""
         return "+".join(self.own(*place) for place in self.each(kind, part))
 
@@ -76,12 +76,12 @@ class Fingerprints:
         self,
         *,
         image_digest: str,
-        noise: Part | None,
+        noise: ComponentSpec | None,
         recipe: Recipe,
         seed: int,
         device_type: str,
         precision: str,
-        metrics: Mapping[str, Part],
+        metrics: Mapping[str, ComponentSpec],
     ) -> str:
         """Return the identity of a fit, 32 hexadecimal digits.
 
@@ -106,7 +106,7 @@ class Fingerprints:
         return hashlib.sha256(canonical(everything).encode()).hexdigest()[:32]
 
     def _content(
-        self, recipe: Recipe, noise: Part | None, metrics: Mapping[str, Part]
+        self, recipe: Recipe, noise: ComponentSpec | None, metrics: Mapping[str, ComponentSpec]
     ) -> dict[str, dict[str, object]]:
         """Return parameters and code of all components; once for fits of one recipe in a row."""
         about = (recipe, noise, metrics)

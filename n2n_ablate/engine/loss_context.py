@@ -10,8 +10,8 @@ from n2n_ablate.engine.faults import BACKBONE, SAMPLER, require_images
 from n2n_ablate.engine.networks import Networks
 
 
-class StackScene:
-    """See `n2n_ablate.Scene`.
+class StackLossContext:
+    """See `n2n_ablate.LossContext`.
 
     Attributes:
         varies: True once a loss has asked for something that is another in the next step.
@@ -19,7 +19,7 @@ class StackScene:
 
     def __init__(self, draws: Draws, denoise: Networks, sampler: Sampler) -> None:
         self.pairs = pairs_of(sampler)
-        self.consistent = bool(declared(sampler, "consistent", True))
+        self.supports_consistency = bool(declared(sampler, "supports_consistency", True))
         self.varies = False
         self.done = 0.0
         self._denoise = denoise
@@ -27,31 +27,31 @@ class StackScene:
 
     @property
     def noisy(self) -> Tensor:
-        """See `n2n_ablate.Scene.noisy`."""
+        """See `n2n_ablate.LossContext.noisy`."""
         return self._draws.noisy
 
     @property
     def progress(self) -> float:
-        """See `n2n_ablate.Scene.progress`."""
+        """See `n2n_ablate.LossContext.progress`."""
         self.varies = True
         return self.done
 
     def denoise(self, *images: Tensor) -> Views:
-        """See `n2n_ablate.Scene.denoise`."""
+        """See `n2n_ablate.LossContext.denoise`."""
         with BACKBONE:
             found = self._denoise(*images)
         return tuple(same_shape(*each) for each in zip(found, images, strict=True))
 
     def views(self, image: Tensor) -> Views:
-        """See `n2n_ablate.Scene.views`."""
+        """See `n2n_ablate.LossContext.views`."""
         with SAMPLER:
             return self._draws.views(image)
 
-    def redraw(self) -> Split:
-        """See `n2n_ablate.Scene.redraw`."""
+    def resample(self) -> Split:
+        """See `n2n_ablate.LossContext.resample`."""
         self.varies = self.varies or not self._draws.fixed
         with SAMPLER:
-            split = self._draws.redraw()
+            split = self._draws.resample()
 
         def cut(image: Tensor) -> Views:
             with SAMPLER:
@@ -64,7 +64,7 @@ def same_shape(found: Tensor, image: Tensor) -> Tensor:
     """Return what a network made of images (n, c, h, w), if it has kept their shape.
 
     Raises:
-        FaultError: It has not.
+        ComponentError: It has not.
     """
     what = f"builds a network that turns images of the shape {tuple(image.shape)} into"
     return require_images(found, image, BACKBONE, what)

@@ -120,7 +120,7 @@ class _OneStep:
 
     def __init__(self, inner: Any) -> None:
         self.elementwise = declared(inner, "elementwise", False)
-        self.optimizer, self.rate = inner.optimizer, inner.rate
+        self.optimizer, self.learning_rate = inner.optimizer, inner.learning_rate
 
 
 def _peak(fit: Fit, machine: Machine) -> float:

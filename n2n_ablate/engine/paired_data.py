@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from n2n_ablate.components.recipe import Recipe
-from n2n_ablate.components.spec import Part
-from n2n_ablate.engine import Fit, Machine, Order, try_out, try_step, window_of
-from n2n_ablate.engine.faults import FaultError, finite, steps_of
+from n2n_ablate.components.spec import ComponentSpec
+from n2n_ablate.engine import Fit, FitSpec, Machine, dry_run, try_step, window_of
+from n2n_ablate.engine.faults import ComponentError, finite, steps_of
 from n2n_ablate.engine.identity import Fingerprints, generator
-from n2n_ablate.errors import FOREIGN, AblateError, ImageError
+from n2n_ablate.errors import PLUGIN_EXCEPTIONS, AblateError, ImageError
 from n2n_ablate.images import Image, collect
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.blame import blamed, require_readable
@@ -27,7 +27,7 @@ from n2n_ablate.study import Condition, Plan
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
+class NoisySample:
     """One noisy image: a clean image under one condition with one seed."""
 
     condition: Condition
@@ -36,7 +36,7 @@ class Subject:
     noisy: Tensor
 
 
-class Bench:
+class PairedData:
     """Everything that trials share, so that their differences are paired.
 
     Raises:
@@ -65,13 +65,13 @@ class Bench:
         ):
             for name, part in parts.items():
                 require_readable(registry.get(kind, part.name), made[name])
-        self.subjects = [
-            Subject(condition, image, seed, noisy_image(registry, condition, image, seed))
+        self.samples = [
+            NoisySample(condition, image, seed, noisy_image(registry, condition, image, seed))
             for condition in plan.conditions
             for image in self.images
             for seed in plan.profile.seeds
         ]
-        self._cut: set[tuple[Part, torch.Size, tuple[int, int]]] = set()
+        self._cut: set[tuple[ComponentSpec, torch.Size, tuple[int, int]]] = set()
 
     @cached_property
     def key(self) -> str:
@@ -83,22 +83,22 @@ class Bench:
         keys = "".join(fit.key for fit in self.fits(self.plan.baseline.recipe))
         return hashlib.sha256(f"{self.plan.key}{keys}".encode()).hexdigest()[:10]
 
-    def with_plan(self, plan: Plan) -> Bench:
+    def with_plan(self, plan: Plan) -> PairedData:
         """Return this bench for a plan of the same images, seeds and conditions."""
         other = copy.copy(self)
         other.plan = plan
         return other
 
-    def fits(self, recipe: Recipe, subjects: Sequence[Subject] | None = None) -> list[Fit]:
-        """Return the fits of a recipe, one per subject, in their order.
+    def fits(self, recipe: Recipe, samples: Sequence[NoisySample] | None = None) -> list[Fit]:
+        """Return the fits of a recipe, one per noisy sample, in their order.
 
         Args:
             recipe: With every parameter written out.
-            subjects: Some of the bench's; by default all.
+            samples: Some of these; by default all.
         """
         parts = recipe.build(self._registry)
-        wanted = self.subjects if subjects is None else subjects
-        return [self._fit(recipe, parts, subject) for subject in wanted]
+        wanted = self.samples if samples is None else samples
+        return [self._fit(recipe, parts, sample) for sample in wanted]
 
     def steps(self, recipe: Recipe) -> int:
         """Return how many steps a recipe trains."""
@@ -119,14 +119,14 @@ class Bench:
         """
         for kind, component in recipe.build(self._registry).items():
             require_readable(self._registry.get(kind, recipe.parts[kind].name), component)
-        by_shape = {subject.noisy.shape: subject for subject in self.subjects}
+        by_shape = {sample.noisy.shape: sample for sample in self.samples}
         entry = self._registry.get("sampler", recipe.parts["sampler"].name)
         fits = self.fits(recipe, list(by_shape.values()))
         for shape, fit in zip(by_shape, fits, strict=True):
             try:
                 with self._named(recipe), _one_thread():
                     place = (recipe.parts["sampler"], shape, window_of(fit))
-                    try_out(fit, entry, self.machine, cut=place not in self._cut)
+                    dry_run(fit, entry, self.machine, cut=place not in self._cut)
                 self._cut.add(place)
             except ImageError as error:
                 name = next(image.name for image in self.images if image.pixels.shape == shape)
@@ -135,15 +135,15 @@ class Bench:
         if recipe == self.plan.baseline.recipe:
             with self._named(recipe), _one_thread():
                 try_step(fits[0], self.machine)
-                self.measure(self.subjects[0].noisy, self.subjects[0])
+                self.measure(self.samples[0].noisy, self.samples[0])
 
-    def measure(self, denoised: Tensor, subject: Subject) -> dict[str, float]:
+    def measure(self, denoised: Tensor, sample: NoisySample) -> dict[str, float]:
         """Return every metric of a denoised image, (1, c, h, w).
 
         Raises:
             PluginError: A metric fails, or gives no finite number.
         """
-        clean, noisy = subject.image.pixels, subject.noisy
+        clean, noisy = sample.image.pixels, sample.noisy
         with self._named(self.plan.baseline.recipe):
             return {
                 name: finite(metric, name, denoised, clean, noisy)
@@ -162,9 +162,9 @@ class Bench:
         with _one_thread():
             for name, denoiser in denoisers.items():
                 places = found.setdefault(name, {})
-                for subject in self.subjects:
-                    place = (subject.condition.label, subject.image.name)
-                    figures = self.measure(denoiser(subject.noisy), subject)
+                for sample in self.samples:
+                    place = (sample.condition.label, sample.image.name)
+                    figures = self.measure(denoiser(sample.noisy), sample)
                     places.setdefault(place, []).append(figures)
         return {
             name: {place: _mean(values) for place, values in places.items()}
@@ -176,20 +176,20 @@ class Bench:
         """Give what a component does wrong its name, file and line."""
         try:
             yield
-        except FaultError as error:
+        except ComponentError as error:
             own, metrics = error.blame, self.plan.metrics
             part = metrics[own.column] if own.kind == "metric" else recipe.parts[own.kind]
             entry = self._registry.get(own.kind, part.name)
             raise blamed(entry, error.seen, error.__cause__, own.method) from error
 
-    def _fit(self, recipe: Recipe, parts: Mapping[str, object], subject: Subject) -> Fit:
-        noise = subject.condition.noise
-        order = Order(recipe, noise, self.plan.metrics, subject.seed, subject.image.digest)
+    def _fit(self, recipe: Recipe, parts: Mapping[str, object], sample: NoisySample) -> Fit:
+        noise = sample.condition.noise
+        order = FitSpec(recipe, noise, self.plan.metrics, sample.seed, sample.image.digest)
         return order.fit(
             order.key(self._prints, self.machine.type, self.machine.precision),
-            subject.noisy,
-            subject.image.pixels,
-            {**parts, "noise": self._noises[subject.condition.label], "metrics": self._metrics},
+            sample.noisy,
+            sample.image.pixels,
+            {**parts, "noise": self._noises[sample.condition.label], "metrics": self._metrics},
         )
 
 
@@ -218,7 +218,7 @@ def noisy_image(registry: Registry, condition: Condition, image: Image, seed: in
         noisy: object = noise.apply(image.pixels, generator("noise", image.digest, seed))
     except AblateError:
         raise
-    except FOREIGN as error:
+    except PLUGIN_EXCEPTIONS as error:
         seen = f"fails on image '{image.name}': {error!r}"
         raise blamed(entry, seen, error, "apply") from error
     if not torch.equal(before, image.pixels):

@@ -22,7 +22,7 @@ from n2n_ablate.engine.memory import room_for
 from n2n_ablate.engine.stack_sizes import StackSizeCache
 from n2n_ablate.engine.train import Cancelled, prepared, train
 from n2n_ablate.engine.window import window_of
-from n2n_ablate.errors import FOREIGN
+from n2n_ablate.errors import PLUGIN_EXCEPTIONS
 
 
 def fit_all(
@@ -111,7 +111,9 @@ def _room(machine: Machine) -> Callable[[Fit], float] | None:
     def room(fit: Fit) -> float:
         try:
             return room_for(fit, machine)
-        except FOREIGN:  # training says what is wrong, and running out of memory is no end
+        except (
+            PLUGIN_EXCEPTIONS
+        ):  # training says what is wrong, and running out of memory is no end
             require_alive(machine)
             return math.inf
 
@@ -121,7 +123,7 @@ def _room(machine: Machine) -> Callable[[Fit], float] | None:
 def _stack_key(fit: Fit) -> object:
     try:
         return _form(fit)
-    except FOREIGN:  # components are anybody's code: training alone says what is wrong
+    except PLUGIN_EXCEPTIONS:  # components are anybody's code: training alone says what is wrong
         return fit.key
 
 
@@ -131,12 +133,12 @@ def _form(fit: Fit) -> object:
     height, width = window_of(fit)
     seen = fit.noisy[..., :height, :width]
     views = sampler.draw(seen, fit.rng())(seen)
-    consistent = declared(sampler, "consistent", True)
+    supports_consistency = declared(sampler, "supports_consistency", True)
     shapes = tuple(view.shape for view in views)
     # The views of a schedule may change their shape on the way: only equal ones stay in step.
     schedule = repr(fit.sampler) if declares(sampler, "at") else ""
-    own = (shapes, pairs_of(sampler), consistent, schedule)
-    return fit.kin, steps_of(fit.training), fit.noisy.shape, seen.shape, own
+    own = (shapes, pairs_of(sampler), supports_consistency, schedule)
+    return fit.stack_key, steps_of(fit.training), fit.noisy.shape, seen.shape, own
 
 
 @dataclass
@@ -176,7 +178,7 @@ class _Trainer:
                 )
         except Cancelled:
             raise
-        except FOREIGN as error:  # components are anybody's code, and memory may run out
+        except PLUGIN_EXCEPTIONS as error:  # components are anybody's code, and memory may run out
             require_alive(self.machine)
             if len(stack) == 1:
                 return [failed(stack[0], reason(stack[0], error))]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from n2n_ablate.engine.fit import Fit
 from n2n_ablate.engine.window import window_of
-from n2n_ablate.errors import FOREIGN
+from n2n_ablate.errors import PLUGIN_EXCEPTIONS
 
 
 class StackSizeCache:
@@ -38,6 +38,8 @@ def _form(fit: Fit) -> object:
     """What memory depends on: networks, loss, estimator, sizes, and how many views are cut."""
     try:
         window = window_of(fit)
-    except FOREIGN:  # components are anybody's code: training says what is wrong with them
+    except (
+        PLUGIN_EXCEPTIONS
+    ):  # components are anybody's code: training says what is wrong with them
         return fit.key
-    return fit.kin, tuple(fit.noisy.shape), window, type(fit.sampler)
+    return fit.stack_key, tuple(fit.noisy.shape), window, type(fit.sampler)

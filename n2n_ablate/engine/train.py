@@ -9,24 +9,24 @@ from threading import Lock
 import torch
 from torch import Tensor, nn
 
-from n2n_ablate.components import Sampler, Split, Views, declares, ready_for
-from n2n_ablate.engine.checkpoints import CHOSEN_STEP, Watching
+from n2n_ablate.components import Sampler, Split, Views, declares, prepare_sampler
+from n2n_ablate.engine.checkpoints import CHOSEN_STEP, KeptCheckpoints
 from n2n_ablate.engine.curves import POINTS, Curves
 from n2n_ablate.engine.device import Machine
 from n2n_ablate.engine.draws import Draws
 from n2n_ablate.engine.faults import (
+    AVERAGING_WEIGHT,
     BACKBONE,
-    BLEND,
     ESTIMATE,
     LOSS,
     SAMPLER,
-    WATCH,
+    SELECTOR,
     require_images,
     require_shares,
     steps_of,
 )
 from n2n_ablate.engine.fit import Fit, FitResult, Listener
-from n2n_ablate.engine.loss_context import StackScene, same_shape
+from n2n_ablate.engine.loss_context import StackLossContext, same_shape
 from n2n_ablate.engine.networks import Forward, Networks
 from n2n_ablate.engine.replay import CudaRecorder, Recorder, Replay, python_state
 from n2n_ablate.engine.tiles import in_tiles
@@ -50,7 +50,7 @@ def train(
     points: int = POINTS,
     note: Callable[[str], None] = lambda _: None,
 ) -> list[FitResult]:
-    """Train one stack: fits of equal `kin` and equal shapes, with `points` points on every curve.
+    """Train one stack: fits of equal `stack_key` and equal shapes, with `points` points on every curve.
 
     A fit that diverges is reported with the step; the others are not touched by it. On a GPU `note`
     is told why steps are called one by one, if they are.
@@ -69,7 +69,7 @@ def train(
             stack.look(step + 1)
             if step + 1 in curves.at:
                 curves.add(step + 1, loss, stack.estimate(exact=step + 1 == stack.steps))
-                if curves.hopeless():
+                if curves.all_diverged():
                     break
         if stack.unrecorded:
             note(f"steps are called one by one on the GPU, which is slower: {stack.unrecorded}")
@@ -82,7 +82,7 @@ def first_step(fit: Fit, machine: Machine) -> None:
     """Do one step of a fit, look once and denoise, so that a component at fault is known before.
 
     Raises:
-        FaultError: A component fails, or returns what training cannot go on with.
+        ComponentError: A component fails, or returns what training cannot go on with.
     """
     stack = _Stack([fit], machine)
     try:
@@ -106,13 +106,13 @@ class _Stack:
         modules = [_build(fit, device) for fit in fits]
         self._networks = Networks(modules, channels, machine.precision, first.backbone)
         self._kept = self._networks.weights.detach().clone() if _averages(fits) else None
-        self._watching = Watching.of(first.estimator, self.steps, self._networks.weights)
+        self._watching = KeptCheckpoints.of(first.estimator, self.steps, self._networks.weights)
         self._windows = Windows(fits, self.noisy)
         rngs = [fit.rng() for fit in fits]
         with SAMPLER:
             samplers = [prepared(fit, self.noisy[i : i + 1]) for i, fit in enumerate(fits)]
             self._draws = Draws(samplers, self._windows.first(), rngs, self.steps)
-            self._scene = StackScene(self._draws, self._networks, samplers[0])
+            self._context = StackLossContext(self._draws, self._networks, samplers[0])
         trainings = [fit.training for fit in fits]
         self._optimizers = Optimizers(
             trainings,
@@ -159,8 +159,8 @@ class _Stack:
             self._draws.look_at(self._windows.next())
         with SAMPLER:
             self._draws.advance(step)
-        self._scene.done = step / self.steps
-        if self._replay is not None and self._scene.varies:
+        self._context.done = step / self.steps
+        if self._replay is not None and self._context.varies:
             self._replay, self._changing = (
                 None,
                 "the loss changes with the progress of the training",
@@ -171,28 +171,28 @@ class _Stack:
 
     @torch.no_grad()
     def look(self, step: int) -> None:
-        """Let the estimator's watch look at the images after `step`, counted from 1, if it is due."""
+        """Let the estimator's checkpoint selector look at the images after `step`, counted from 1, if it is due."""
         if self._watching is not None and self._watching.due(step, self.steps):
             weights = self._present()
             self._watching.look(step, lambda: self._denoised(weights, exact=False), weights)
 
     @torch.no_grad()
     def first_look(self) -> None:
-        """Let the watch look as if it were due for the first time.
+        """Let the selector look as if it were due for the first time.
 
         Raises:
-            FaultError: It does not keep the weights, so that those before the first step would stay.
+            ComponentError: It does not keep the weights, so that those before the first step would stay.
         """
         if self._watching is not None:
             weights = self._present()
             self._watching.look(1, lambda: self._denoised(weights, exact=False), weights)
             if not bool(self._watching.steps.all()):
-                seen = "has a watch whose first look does not keep the weights of all fits"
-                raise WATCH.fault(seen)
+                seen = "has a checkpoint selector whose first look does not keep the weights of all fits"
+                raise SELECTOR.fault(seen)
 
     @property
     def chosen(self) -> dict[str, Tensor]:
-        """What to record of the watch's choice, by name: one number per fit."""
+        """What to record of the selector's choice, by name: one number per fit."""
         return {} if self._watching is None else {CHOSEN_STEP: self._watching.steps}
 
     def close(self) -> None:
@@ -202,7 +202,7 @@ class _Stack:
     def _update(self) -> Tensor:
         self._optimizers.zero()
         with LOSS:
-            loss = self.fits[0].loss(self._scene)
+            loss = self.fits[0].loss(self._context)
         _require_losses(loss, len(self.fits))
         loss.sum().backward()
         self._optimizers.step()
@@ -293,7 +293,7 @@ def prepared(fit: Fit, noisy: Tensor) -> Sampler:
     if declares(fit.sampler, "prepare") and window_of(fit) != tuple(noisy.shape[-2:]):
         msg = "this sampler prepares itself for one whole image and cannot train on crops; use training.crop=0"
         raise PluginError(msg)
-    return ready_for(fit.sampler, noisy, fit.noise)
+    return prepare_sampler(fit.sampler, noisy, fit.noise)
 
 
 def _averages(fits: Sequence[Fit]) -> bool:
@@ -302,7 +302,7 @@ def _averages(fits: Sequence[Fit]) -> bool:
 
 
 def _shares(fits: Sequence[Fit], step: int, steps: int) -> list[float]:
-    with BLEND:
-        shares = [fit.estimator.blend(step, steps) for fit in fits]
+    with AVERAGING_WEIGHT:
+        shares = [fit.estimator.averaging_weight(step, steps) for fit in fits]
     require_shares(shares)
     return shares

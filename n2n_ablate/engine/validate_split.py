@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from n2n_ablate.components import Sampler, at_step, declares, pairs_of, telling_steps
+from n2n_ablate.components import Sampler, at_step, declares, pairs_of, probe_steps
 from n2n_ablate.engine.faults import steps_of
 from n2n_ablate.engine.fit import Fit
 from n2n_ablate.engine.train import prepared
 
 
-def first_cut(fit: Fit) -> str:
+def validate_split(fit: Fit) -> str:
     """Draw splits for the noisy image of a fit and cut it; say what is wrong, empty if nothing is.
 
     One split, or for a schedule those of a few steps from its first to its last.
@@ -22,7 +22,7 @@ def first_cut(fit: Fit) -> str:
     noisy = fit.noisy.clone()
     sampler = prepared(fit, noisy)
     steps = steps_of(fit.training)
-    for step in telling_steps(steps) if declares(sampler, "at") else (0,):
+    for step in probe_steps(steps) if declares(sampler, "at") else (0,):
         if wrong := _wrong_cut(at_step(sampler, step, steps), sampler, noisy, fit):
             return f"{wrong} (at step {step} of {steps})" if step else wrong
     return ""

@@ -11,7 +11,7 @@ _AWAY = 20.0  # seconds that the first node may not answer; Ray's own limit is 6
 _ANSWER = 2.0  # seconds for a connection
 
 
-class Pulse:
+class ClusterHealth:
     """Looks whether the parts of a cluster answer that this process cannot do without.
 
     Args:

@@ -26,7 +26,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0  # seconds between two looks at what ha
 _PATIENCE = 10.0  # seconds for killed processes to go
 
 
-class Guard:
+class ProcessReaper:
     """The owner's end of a guard; guards nobody before `watch`."""
 
     def __init__(self) -> None:

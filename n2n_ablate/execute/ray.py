@@ -27,8 +27,8 @@ from n2n_ablate.engine.fit import Listener
 from n2n_ablate.engine.identity import Fingerprints
 from n2n_ablate.errors import ExecutorError
 from n2n_ablate.execute import bundle, task
-from n2n_ablate.execute.cluster_health import Pulse
-from n2n_ablate.execute.process_reaper import Guard
+from n2n_ablate.execute.cluster_health import ClusterHealth
+from n2n_ablate.execute.process_reaper import ProcessReaper
 from n2n_ablate.registry import Registry
 
 logging.getLogger("ray").setLevel(logging.ERROR)
@@ -76,7 +76,7 @@ class Ray:
         self._address = address
         self._gpus = gpus
         self._cpus = cpus or cores()
-        self._guard = Guard()
+        self._guard = ProcessReaper()
         self._sizes = StackSizeCache()
         self._told: set[str] = set()
         self._have: Counter[str] = Counter()
@@ -96,7 +96,7 @@ class Ray:
                     info.process.pid for infos in node.all_processes.values() for info in infos
                 )
                 head = ray.get_runtime_context().gcs_address
-                self._pulse = Pulse(head, node.raylet_socket_name)
+                self._pulse = ClusterHealth(head, node.raylet_socket_name)
                 self._plugins = ray.put(plugins)
             except Exception as error:  # ray has no family of errors for this
                 self.__exit__()

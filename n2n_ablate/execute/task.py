@@ -20,7 +20,7 @@ import safetensors.numpy
 import torch
 from torch import Tensor
 
-from n2n_ablate.engine import Fit, FitResult, Machine, Order, StackSizeCache, fit_all
+from n2n_ablate.engine import Fit, FitResult, FitSpec, Machine, StackSizeCache, fit_all
 from n2n_ablate.engine.arrays import apart, together
 from n2n_ablate.engine.identity import ENGINE, Fingerprints, torch_version
 from n2n_ablate.errors import AblateError, DeviceError, ExecutorError
@@ -136,7 +136,7 @@ def _fit(
     prints: Fingerprints,
     images: dict[str, bytes],
 ) -> Fit:
-    order = Order.from_json(item["order"])
+    order = FitSpec.from_json(item["order"])
     for kind, name, theirs in item["code"]:
         plugin, own = registry.get(kind, name).origin.plugin, prints.own(kind, name)
         if own != theirs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from n2n_ablate.components import OPTIONAL, declared
 from n2n_ablate.components.timeout import OverdueError
-from n2n_ablate.errors import FOREIGN, PluginError
+from n2n_ablate.errors import PLUGIN_EXCEPTIONS, PluginError
 from n2n_ablate.registry.conformance import source_line
 from n2n_ablate.registry.discovery import broken
 from n2n_ablate.registry.names import Entry
@@ -33,7 +33,7 @@ def require_readable(entry: Entry, component: object) -> None:
     for name in OPTIONAL[entry.kind]:
         try:
             declared(component, name)
-        except FOREIGN as error:
+        except PLUGIN_EXCEPTIONS as error:
             seen = f"has '{name}', but reading it fails: {error!r}"
             raise blamed(entry, seen, error, name) from error
 

@@ -19,7 +19,7 @@ import pluggy
 if TYPE_CHECKING:  # what the records are made of lies above; a hook only names them
     from n2n_ablate.analysis import StudyResult, TrialResult
     from n2n_ablate.engine import FitResult, Point
-    from n2n_ablate.engine.paired_data import Subject
+    from n2n_ablate.engine.paired_data import NoisySample
     from n2n_ablate.storage.invocation import Invocation
     from n2n_ablate.study import Plan, Trial
 
@@ -177,13 +177,15 @@ def fit_finished(result: FitResult) -> None:
 
 
 @hookspec
-def trial_finished(result: TrialResult, so_far: StudyResult, subjects: Sequence[Subject]) -> None:
+def trial_finished(
+    result: TrialResult, so_far: StudyResult, samples: Sequence[NoisySample]
+) -> None:
     """Hear that a trial is finished and stored, in the order of the plan, the baseline first.
 
     Args:
         result: One row per fit, with the denoised images.
         so_far: Everything known, this trial included, without images.
-        subjects: The noisy images of the fits, in the order of `result.rows`.
+        samples: The noisy images of the fits, in the order of `result.rows`.
 
     Since 0.1.
     """

@@ -13,8 +13,14 @@ from n2n_ablate.components import KINDS, torch_state
 from n2n_ablate.components.parameters import Component, Parameter
 from n2n_ablate.components.parameters import build as build_component
 from n2n_ablate.components.parameters import parameters as parameters_of
-from n2n_ablate.components.spec import Part
-from n2n_ablate.errors import FOREIGN, AblateError, PluginError, UnknownComponentError, nearest
+from n2n_ablate.components.spec import ComponentSpec
+from n2n_ablate.errors import (
+    PLUGIN_EXCEPTIONS,
+    AblateError,
+    PluginError,
+    UnknownComponentError,
+    nearest,
+)
 from n2n_ablate.registry import discovery, hookspecs
 from n2n_ablate.registry.conformance import require_methods, source_line
 from n2n_ablate.registry.discovery import Broken, Origin
@@ -152,26 +158,26 @@ class Registry:
             return made
         except AblateError:
             raise
-        except FOREIGN as error:
+        except PLUGIN_EXCEPTIONS as error:
             found = discovery.broken(entry.origin, error)
             msg = f"{owner} cannot be made: {found.why} ({found.where})"
             raise PluginError(msg) from error
 
-    def part(self, kind: str, item: object) -> Part:
+    def part(self, kind: str, item: object) -> ComponentSpec:
         """Return a component as data: by name and parameters.
 
         Args:
             kind: Its kind.
-            item: The component, or what names it: a `Part` or a name.
+            item: The component, or what names it: a `ComponentSpec` or a name.
 
         Raises:
             PluginError: Nobody registers the component's class.
         """
-        if isinstance(item, Part | str):
-            return item if isinstance(item, Part) else Part(item)
+        if isinstance(item, ComponentSpec | str):
+            return item if isinstance(item, ComponentSpec) else ComponentSpec(item)
         for entry in self:
             if entry.kind == kind and entry.factory is type(item):
-                return Part(
+                return ComponentSpec(
                     entry.name,
                     {own.name: self.data(own, getattr(item, own.name)) for own in entry.parameters},
                 )
@@ -203,7 +209,7 @@ class Registry:
         return values
 
     def _component(self, kind: str, item: object, owner: str) -> object:
-        if not isinstance(item, Part | str):
+        if not isinstance(item, ComponentSpec | str):
             return item
         part = self.part(kind, item)
         try:

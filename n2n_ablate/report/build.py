@@ -14,14 +14,22 @@ from n2n_ablate.diagnostics.relation import relations
 from n2n_ablate.errors import AblateError
 from n2n_ablate.registry import Registry
 from n2n_ablate.report import drawings, samplers, study, tables
-from n2n_ablate.report.document import Block, Definitions, Document, Heading, Lines, Paragraph, Table
+from n2n_ablate.report.document import (
+    Block,
+    Definitions,
+    Document,
+    Heading,
+    Lines,
+    Paragraph,
+    Table,
+)
 from n2n_ablate.report.file_names import slugs
 from n2n_ablate.report.gallery import Stage, gallery
 from n2n_ablate.report.text import diagnostics as diagnostics_text
 from n2n_ablate.report.text import methods
 from n2n_ablate.report.text import study as text
 from n2n_ablate.report.text.captions import omitted
-from n2n_ablate.storage.recovered_images import Gallery as RecoveredImages
+from n2n_ablate.storage.recovered_images import RecoveredImages
 from n2n_ablate.storage.reopen import Reopened
 
 _CURVES, _STRIPS, _SAMPLERS = 6, 4, 4
@@ -77,7 +85,9 @@ def sources(
         figures: Whether figures are to be drawn.
     """
     problems = [*found.problems(), *(images.problems if images else [])]
-    problems += [f"confirmation: {problem}" for problem in (later_images.problems if later_images else [])]
+    problems += [
+        f"confirmation: {problem}" for problem in (later_images.problems if later_images else [])
+    ]
     diagnoses: dict[str, Mapping[str, Diagnosis]] = {}
     if images is not None and registry is not None and images.subjects:
         measure = Diagnoses(registry)

@@ -283,15 +283,7 @@ class Picture:
 
 
 Block: TypeAlias = (
-    Heading
-    | Paragraph
-    | Lines
-    | Definitions
-    | Table
-    | DotPlot
-    | Figure
-    | Gallery
-    | Picture
+    Heading | Paragraph | Lines | Definitions | Table | DotPlot | Figure | Gallery | Picture
 )
 
 

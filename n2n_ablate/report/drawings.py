@@ -41,7 +41,10 @@ def colours(given: Sources) -> dict[str, str]:
     for condition in given.analysis.conditions:
         names |= tables.row_names(condition)
         decided = given.analysis.deciding.condition(condition.condition)
-        chosen = [*arms(given.deciding, decided, len(result.trials)), *arms(result, condition, len(result.trials))]
+        chosen = [
+            *arms(given.deciding, decided, len(result.trials)),
+            *arms(result, condition, len(result.trials)),
+        ]
         order += [each.trial.name for each in chosen]
     order += [each.trial.name for each in result.trials]
     return of_trials(names.get(BASELINE, BASELINE), (names.get(name, name) for name in order))
@@ -92,7 +95,9 @@ def curves(given: Sources, condition: ConditionAnalysis, key: str, most: int) ->
     result, label = given.deciding, condition.condition
     names = tables.row_names(condition)
     decided = given.analysis.deciding.condition(label)
-    chosen = {names.get(each.trial.name, each.trial.name): each for each in arms(result, decided, most)}
+    chosen = {
+        names.get(each.trial.name, each.trial.name): each for each in arms(result, decided, most)
+    }
     inks = colours(given)
     drawn = [curve_figures.curves(chosen, label, inks)]
     if result.baseline is not None:

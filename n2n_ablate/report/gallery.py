@@ -16,7 +16,7 @@ from n2n_ablate.report.document import Gallery, Panel, Strip
 from n2n_ablate.report.figures import figures
 from n2n_ablate.report.render.svg import data_png
 from n2n_ablate.report.text import captions
-from n2n_ablate.storage.gallery import Gallery as RecoveredImages
+from n2n_ablate.storage.recovered_images import RecoveredImages
 from n2n_ablate.storage.reopen import Reopened
 
 _SIDE = 256

@@ -25,7 +25,9 @@ def component_blocks(entries: Sequence[Entry], width: int) -> Iterator[Block]:
         return
     for kind in dict.fromkeys(entry.kind for entry in entries):
         yield Heading(kind, 2)
-        yield Definitions([(entry.name, _summary(entry)) for entry in entries if entry.kind == kind])
+        yield Definitions(
+            [(entry.name, _summary(entry)) for entry in entries if entry.kind == kind]
+        )
 
 
 def _table(entries: Sequence[Entry]) -> Table:

@@ -51,7 +51,9 @@ class Plain(Silent):
     def study_started(self, plan: Plan, invocation: Invocation, fits: int, steps: int) -> None:
         """See `hookspecs.study_started`."""
         self._total = len(plan.fixed) + plan.searched
-        self.note(progress.started(self._total, fits, f"{invocation.device}, {invocation.precision}"))
+        self.note(
+            progress.started(self._total, fits, f"{invocation.device}, {invocation.precision}")
+        )
 
     @hookimpl
     def confirmation_started(self, plan: Plan, fits: int, steps: int) -> None:

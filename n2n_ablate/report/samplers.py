@@ -6,12 +6,22 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from n2n_ablate.analysis import TrialResult
-from n2n_ablate.components import Part
+from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics.concerns import Concern, concerns, warnings, wrong_gain
 from n2n_ablate.errors import AblateError
 from n2n_ablate.registry import Registry
-from n2n_ablate.report.document import Block, Cell, Column, Name, Number, Picture, Row, Table, Verdict
+from n2n_ablate.report.document import (
+    Block,
+    Cell,
+    Column,
+    Name,
+    Number,
+    Picture,
+    Row,
+    Table,
+    Verdict,
+)
 from n2n_ablate.report.numbers import format_number
 from n2n_ablate.report.text import captions
 from n2n_ablate.report.text import diagnostics as text
@@ -71,5 +81,5 @@ def sampler_pictures(
         yield Picture(picture, caption, caption)
 
 
-def _samplers(trials: Sequence[TrialResult]) -> list[Part]:
+def _samplers(trials: Sequence[TrialResult]) -> list[ComponentSpec]:
     return list(dict.fromkeys(trial.trial.recipe.parts["sampler"] for trial in trials))

@@ -107,3 +107,11 @@ def dot_plot(records: Sequence[ContrastRecord]) -> DotPlot | None:
         return None
     unit = records[0].metric.unit
     return DotPlot(rows, records[0].margin or 0.0, unit, DOT_PLOT_NOTE)
+
+
+def next_steps(commands: Sequence[tuple[str, str]]) -> Document:
+    """Return commands that may follow a study, each with what it is for."""
+    blocks: list[Block] = [Heading(text.NEXT_STEPS)]
+    for command, purpose in commands:
+        blocks += [Paragraph(f"  {command}", "command"), Paragraph(f"    {purpose}", "note")]
+    return Document("", "", blocks)

@@ -31,7 +31,8 @@ def fits_table(result: StudyResult) -> Table:
     (study, *head), rows = fit_rows(result.plan, trials)
     names = [name for name, each in stages.items() for trial in each for _ in trial.rows]
     cells = [
-        Row([str(row[0]), name, *map(_cell, row[1:])]) for name, row in zip(names, rows, strict=True)
+        Row([str(row[0]), name, *map(_cell, row[1:])])
+        for name, row in zip(names, rows, strict=True)
     ]
     return Table([Column(study), Column("stage"), *map(Column, head)], cells)
 
@@ -82,14 +83,29 @@ def write_study(
         for condition in stage.conditions:
             infix = "" if len(names) == 1 else f".{names[condition.condition]}"
             path = folder / f"{prefix}table{infix}.csv"
-            _write_csv(path, _HEAD[:3] + [m.name for m in stage.metrics] + _HEAD[3:], _rows(stage, condition))
+            _write_csv(
+                path,
+                _HEAD[:3] + [m.name for m in stage.metrics] + _HEAD[3:],
+                _rows(stage, condition),
+            )
     if diagnoses:
         write_diagnostics(folder / "diagnostics.csv", diagnoses)
     if plan.study.text:
         (folder / "study.toml").write_text(plan.study.text, encoding="utf-8")
 
 
-_HEAD = ["condition", "trial", "role", "difference", "low", "high", "level", "p", "images", "verdict"]
+_HEAD = [
+    "condition",
+    "trial",
+    "role",
+    "difference",
+    "low",
+    "high",
+    "level",
+    "p",
+    "images",
+    "verdict",
+]
 _HEAD += ["failures", "fits", "seconds"]
 
 
@@ -138,7 +154,10 @@ def summary(result: StudyResult, diagnoses: Mapping[str, ByCondition] | None = N
             if condition.condition in each
         }
         if measured:
-            blocks += [Heading("Diagnostics of the samplers", 3), samplers.diagnostics_table(measured, "trial")]
+            blocks += [
+                Heading("Diagnostics of the samplers", 3),
+                samplers.diagnostics_table(measured, "trial"),
+            ]
     if table := tables.summary_table(analysis):
         blocks.append(table)
     return markdown(Document(analysis.question, "", blocks))

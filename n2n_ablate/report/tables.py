@@ -239,15 +239,26 @@ def _in_short(record: ContrastRecord | None) -> Cell:
 
 def supporting_table(condition: ConditionAnalysis) -> Table | None:
     """Return statistics beside the verdicts of a condition; columns without a value are left out."""
-    known = [record for record in condition.contrasts if record.estimate is not None]
+    return supporting_of(condition.contrasts)
+
+
+def supporting_of(records: Sequence[ContrastRecord]) -> Table | None:
+    """Return the same of any contrasts; None without a value."""
+    known = [record for record in records if record.estimate is not None]
     filled: list[_Filled] = [
         (Column("d_z"), lambda r: _signed(r.effect_size)),
         (Column("better on"), _wins),
-        (Column("Holm p"), lambda r: format_p(r.p_holm).removeprefix("p = ") if r.p_holm is not None else ""),
+        (
+            Column("Holm p"),
+            lambda r: format_p(r.p_holm).removeprefix("p = ") if r.p_holm is not None else "",
+        ),
         (Column("sign-flip p"), _sign_flip),
         (Column("P(equivalent)"), lambda r: _number(r.probability_equivalent)),
         (Column("one image out"), _without_one),
-        (Column("detectable"), lambda r: _number(r.planning.detectable_difference if r.planning else None)),
+        (
+            Column("detectable"),
+            lambda r: _number(r.planning.detectable_difference if r.planning else None),
+        ),
         (Column("images needed"), images_needed_text),
     ]
     kept = [
@@ -356,7 +367,9 @@ def _images(row: TrialRecord) -> Cell:
 
 
 def _kind(row: TrialRecord) -> str:
-    return {"baseline": "baseline", "reference": "reference", "untrained": "reference"}.get(row.role, "")
+    return {"baseline": "baseline", "reference": "reference", "untrained": "reference"}.get(
+        row.role, ""
+    )
 
 
 def _shrinkage(pair: ConfirmedContrast) -> Cell:
@@ -364,7 +377,9 @@ def _shrinkage(pair: ConfirmedContrast) -> Cell:
         return ""
     ends = pair.shrinkage_interval
     return (
-        Estimate(pair.shrinkage, ends.low, ends.high) if ends else Number(pair.shrinkage, signed=True)
+        Estimate(pair.shrinkage, ends.low, ends.high)
+        if ends
+        else Number(pair.shrinkage, signed=True)
     )
 
 

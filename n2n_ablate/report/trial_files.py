@@ -14,7 +14,7 @@ from n2n_ablate.analysis import Row, TrialResult
 from n2n_ablate.analysis.curves import image_curves
 from n2n_ablate.analysis.diagnoses import ByCondition
 from n2n_ablate.components import Noise, Sampler
-from n2n_ablate.engine.paired_data import Subject
+from n2n_ablate.engine.paired_data import NoisySample
 from n2n_ablate.report.figures import figures
 from n2n_ablate.report.figures.figures import Sight
 from n2n_ablate.report.figures.sampler import sampler_picture
@@ -32,7 +32,7 @@ def write_trial(
     folder: Path,
     plan: Plan,
     result: TrialResult,
-    subjects: Sequence[Subject],
+    samples: Sequence[NoisySample],
     *,
     baseline: TrialResult | None = None,
     sampler: Sampler | None = None,
@@ -45,13 +45,13 @@ def write_trial(
         folder: An existing folder.
         plan: The study's plan.
         result: The trial, with its denoised images.
-        subjects: The noisy images of its fits.
+        samples: The noisy images of its fits.
         baseline: For comparison in the curves; None if this trial is the baseline.
         sampler: The recipe's sampler, to be drawn.
         diagnoses: What was measured of the sampler.
         noise: A noise model of the study, for samplers that ask for its strength.
     """
-    _write_pictures(folder / "images", plan, result, subjects)
+    _write_pictures(folder / "images", plan, result, samples)
     panels = {}
     for condition in plan.conditions:
         own = image_curves(result, "psnr", condition.label)
@@ -72,12 +72,12 @@ def write_trial(
 
 
 def _write_pictures(
-    folder: Path, plan: Plan, result: TrialResult, subjects: Sequence[Subject]
+    folder: Path, plan: Plan, result: TrialResult, samples: Sequence[NoisySample]
 ) -> None:
     """Write a strip per image and a contact sheet per condition, both of the first seed."""
     folder.mkdir()
     labels = slugs(condition.label for condition in plan.conditions)
-    known = {(s.condition.label, s.image.name, s.seed): s for s in subjects}
+    known = {(s.condition.label, s.image.name, s.seed): s for s in samples}
     for place, (label, slug) in enumerate(labels.items()):
         ending = "" if place == 0 else f".{slug}"
         rows = [
@@ -112,12 +112,12 @@ def _title(result: TrialResult, label: str, count: int) -> str:
     return f"{result.trial.name} · {label} · {score}{first}"
 
 
-def _sight(row: Row, subject: Subject | None) -> Sight:
+def _sight(row: Row, sample: NoisySample | None) -> Sight:
     denoised = row.result.denoised
     return Sight(
         name=row.image,
-        noisy=subject.noisy[0].numpy() if subject else None,
-        clean=subject.image.pixels[0].numpy() if subject else None,
+        noisy=sample.noisy[0].numpy() if sample else None,
+        clean=sample.image.pixels[0].numpy() if sample else None,
         denoised=None if denoised is None else denoised.astype(np.float32) / 65535,
         psnr=row.result.figures.get("psnr") if not row.result.failure else None,
         failure=row.result.failure or "image not kept",

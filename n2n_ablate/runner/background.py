@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
-from n2n_ablate.errors import AwayError
+from n2n_ablate.errors import StoreUnavailableError
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # seconds between two tries while a store is away
 _PATIENCE = 10.0  # seconds that one request may go unanswered when only it is waited for
@@ -33,7 +33,7 @@ class Outside(Protocol):
 class Background:
     """Does jobs one after the other, in the order in which they come.
 
-    A job that raises `AwayError` is tried again, at growing intervals, until `finish`; meanwhile
+    A job that raises `StoreUnavailableError` is tried again, at growing intervals, until `finish`; meanwhile
     the others queue. Any other error ends all work. Both are said once.
 
     Args:
@@ -115,7 +115,7 @@ class Background:
         while not self._over:
             try:
                 job()
-            except AwayError as error:
+            except StoreUnavailableError as error:
                 if not away:
                     self._complain(f"{self._name} waits, the study goes on: {_reason(error)}")
                 away = True

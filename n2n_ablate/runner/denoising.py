@@ -14,11 +14,11 @@ from n2n_ablate.analysis.best import choose
 from n2n_ablate.analysis.names import meant
 from n2n_ablate.components import RECIPE_KINDS, declared
 from n2n_ablate.components.recipe import Recipe
-from n2n_ablate.components.spec import Part
-from n2n_ablate.engine import Fit, Machine, fit_all, try_out
+from n2n_ablate.components.spec import ComponentSpec
+from n2n_ablate.engine import Fit, Machine, dry_run, fit_all
 from n2n_ablate.engine.fit import Listener
 from n2n_ablate.engine.identity import generator, stream
-from n2n_ablate.errors import FOREIGN, StoreError, StudyError
+from n2n_ablate.errors import PLUGIN_EXCEPTIONS, StoreError, StudyError
 from n2n_ablate.images import Image
 from n2n_ablate.registry import Registry
 from n2n_ablate.storage import reopen
@@ -27,11 +27,11 @@ from n2n_ablate.study.settings import setting
 
 OFFICIAL = Recipe(
     {
-        "sampler": Part("diagonal"),
-        "backbone": Part("zs-n2n"),
-        "loss": Part("residual-consistency"),
-        "training": Part("adam"),
-        "estimator": Part("last"),
+        "sampler": ComponentSpec("diagonal"),
+        "backbone": ComponentSpec("zs-n2n"),
+        "loss": ComponentSpec("residual-consistency"),
+        "training": ComponentSpec("adam"),
+        "estimator": ComponentSpec("last"),
     }
 )
 """Zero-Shot Noise2Noise as published (Mansour and Heckel, 2023)."""
@@ -123,7 +123,7 @@ def denoise(
         **parts,
     )
     # Too small or too large an image is told at once.
-    try_out(fit, registry.get("sampler", recipe.parts["sampler"].name), machine)
+    dry_run(fit, registry.get("sampler", recipe.parts["sampler"].name), machine)
     (result,) = fit_all([fit], machine, listener, threads=_threads(image.pixels, machine))
     if result.denoised is None:
         hint = "" if result.passing else "Try a smaller rate: --set training.lr=0.0003"
@@ -151,7 +151,7 @@ def _without_truth(
             metric = registry.build("metric", name, {})
             if not declared(metric, "full_reference", True):
                 figures[name] = float(metric.measure(denoised, noisy, noisy)[0])
-        except FOREIGN as error:  # anybody's code; the image is there already
+        except PLUGIN_EXCEPTIONS as error:  # anybody's code; the image is there already
             failed[name] = f"{type(error).__name__}: {error}"
     return figures, failed
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from n2n_ablate.analysis import StudyResult, TrialResult
 from n2n_ablate.engine import FitResult, Point
-from n2n_ablate.engine.paired_data import Subject
+from n2n_ablate.engine.paired_data import NoisySample
 from n2n_ablate.errors import AblateError
 from n2n_ablate.registry import Listener, discovery, hookspecs
 from n2n_ablate.registry.discovery import Origin
@@ -23,7 +23,7 @@ from n2n_ablate.study import Plan, Trial
 _OWN = "own"
 
 
-class Audience:
+class HookDispatcher:
     """Everybody who listens to a study. See `hookspecs` for what each hook means.
 
     Hooks are called one listener after the other, in the order in which they were added. No
@@ -74,10 +74,10 @@ class Audience:
         self._tell("fit_finished", result=result)
 
     def trial_finished(
-        self, result: TrialResult, so_far: StudyResult, subjects: Sequence[Subject]
+        self, result: TrialResult, so_far: StudyResult, samples: Sequence[NoisySample]
     ) -> None:
         """See `hookspecs.trial_finished`."""
-        self._tell("trial_finished", result=result, so_far=so_far, subjects=subjects)
+        self._tell("trial_finished", result=result, so_far=so_far, samples=samples)
 
     def contrasts_looked(self, so_far: StudyResult, images: int) -> None:
         """See `hookspecs.contrasts_looked`."""

@@ -14,10 +14,10 @@ from n2n_ablate.components import Training
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.engine import Fit, Machine, memory_of
 from n2n_ablate.engine.device import arithmetic
-from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.engine.train import train
 from n2n_ablate.engine.window import window_of
-from n2n_ablate.errors import FOREIGN, PluginError
+from n2n_ablate.errors import PLUGIN_EXCEPTIONS, PluginError
 from n2n_ablate.storage.fit_store import FitStore
 from n2n_ablate.study import Plan
 
@@ -54,11 +54,11 @@ class _Short:
     def optimizer(self, weights: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         return self.inner.optimizer(weights)
 
-    def rate(self, step: int) -> float:
-        return self.inner.rate(step)
+    def learning_rate(self, step: int) -> float:
+        return self.inner.learning_rate(step)
 
 
-def estimate(plan: Plan, bench: Bench, store: FitStore, *, more: int = 0) -> Estimate:
+def estimate(plan: Plan, bench: PairedData, store: FitStore, *, more: int = 0) -> Estimate:
     """Time a few steps of every kind of recipe and add up what is not in the store yet.
 
     Args:
@@ -80,7 +80,7 @@ def estimate(plan: Plan, bench: Bench, store: FitStore, *, more: int = 0) -> Est
                 stored += 1
             else:
                 seconds += per_step[kind] * fit.training.steps
-    count = len(trials) * len(bench.subjects)
+    count = len(trials) * len(bench.samples)
     memory = _memory(bench.fits(plan.baseline.recipe), bench.machine)
     return Estimate(len(trials), count, stored, seconds * _REST, memory)
 
@@ -104,7 +104,7 @@ def seconds_per_step(fits: list[Fit], machine: Machine) -> float:
         _timed(sample, machine, _WARM)  # the first pass also chooses and builds the kernels
         short = _timed(sample, machine, _WARM)
         long = _timed(sample, machine, _WARM + _TIMED)
-    except FOREIGN as error:
+    except PLUGIN_EXCEPTIONS as error:
         msg = f"a component fails in training: {type(error).__name__}: {error}"
         raise PluginError(msg) from error
     return max(1e-6, (long - short) / _TIMED / len(sample))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from n2n_ablate.errors import StudyError
-from n2n_ablate.runner.plan_runner import Stage
+from n2n_ablate.runner.plan_runner import PlanRunner
 from n2n_ablate.study import Trial
 
 SIZES = (4, 6, 8, 12, 16, 24)
@@ -39,7 +39,7 @@ def sizes_for(images: int) -> tuple[int, ...]:
     return (*(size for size in SIZES if size < images - 1), images)
 
 
-def run_race(stage: Stage, race: Race, begun: float) -> None:
+def run_race(stage: PlanRunner, race: Race, begun: float) -> None:
     """Run a stage's contrasts until each has a word, the images are used up, or the budget is spent.
 
     A contrast that is settled under every condition gets no more images; the baseline gets every
@@ -79,7 +79,9 @@ def run_race(stage: Stage, race: Race, begun: float) -> None:
             stage.run(others, images=min(done, stage.sizes[0]))
 
 
-def _affordable(stage: Stage, batch: Sequence[Trial], size: int, race: Race, begun: float) -> bool:
+def _affordable(
+    stage: PlanRunner, batch: Sequence[Trial], size: int, race: Race, begun: float
+) -> bool:
     per_fit = stage.trainer.per_fit
     if race.budget is None:
         return True
@@ -96,7 +98,7 @@ def _affordable(stage: Stage, batch: Sequence[Trial], size: int, race: Race, beg
     return True
 
 
-def _close(stage: Stage, trials: Sequence[Trial], images: int) -> None:
+def _close(stage: PlanRunner, trials: Sequence[Trial], images: int) -> None:
     """Keep trials that get no more images: nothing is left to train for them."""
     if trials:
         stage.run(trials, images=images)

@@ -12,15 +12,15 @@ from n2n_ablate.analysis import Row, StudyResult, TrialResult, Yardsticks
 from n2n_ablate.analysis.header import header_of
 from n2n_ablate.analysis.looks import looks_of
 from n2n_ablate.engine import Fit, FitResult
-from n2n_ablate.engine.paired_data import Bench, Subject
-from n2n_ablate.runner.dispatcher import Audience
+from n2n_ablate.engine.paired_data import NoisySample, PairedData
+from n2n_ablate.runner.dispatcher import HookDispatcher
 from n2n_ablate.runner.trainer import Trainer
 from n2n_ablate.storage.journal_writer import Section
 from n2n_ablate.study import Plan, Trial
 
 
 @dataclass
-class Stage:
+class PlanRunner:
     """A study has one, and a second one for its confirmation.
 
     Attributes:
@@ -32,10 +32,10 @@ class Stage:
         yardsticks: See `StudyResult`.
     """
 
-    bench: Bench
+    bench: PairedData
     trainer: Trainer
     journal: Section
-    audience: Audience
+    audience: HookDispatcher
     sizes: tuple[int, ...] = ()
     yardsticks: Yardsticks = field(default_factory=dict)
 
@@ -58,7 +58,7 @@ class Stage:
     @property
     def size(self) -> tuple[int, int]:
         """Fits per trial, and steps that a fit of the baseline trains."""
-        return len(self.bench.subjects), self.bench.steps(self.plan.baseline.recipe)
+        return len(self.bench.samples), self.bench.steps(self.plan.baseline.recipe)
 
     def begin(self) -> None:
         """Measure what needs no training."""
@@ -76,19 +76,19 @@ class Stage:
     @property
     def at_once(self) -> int:
         """How many trials to run together, so that every worker and every place in a stack is used."""
-        return max(1, math.ceil(self.trainer.executor.width / len(self.bench.subjects)))
+        return max(1, math.ceil(self.trainer.executor.width / len(self.bench.samples)))
 
-    def subjects(self, images: int | None = None) -> list[Subject]:
+    def samples(self, images: int | None = None) -> list[NoisySample]:
         """Return the noisy images of the first so many images, in the order of the fits."""
         names = {image.name for image in self.bench.images[:images]}
-        return [subject for subject in self.bench.subjects if subject.image.name in names]
+        return [sample for sample in self.bench.samples if sample.image.name in names]
 
     def missing(self, trials: Sequence[Trial], images: int) -> int:
         """Return how many fits of trials on the first so many images have to be trained."""
         keys = {
             fit.key
             for trial in trials
-            for fit in self.bench.fits(trial.recipe, self.subjects(images))
+            for fit in self.bench.fits(trial.recipe, self.samples(images))
         }
         known = keys & self.trainer.fresh
         if not self.trainer.refit:
@@ -105,8 +105,8 @@ class Stage:
             images: On the first so many images; None for all.
             more: Further images may follow: the trials are journaled as open, and not finished.
         """
-        subjects = self.subjects(images)
-        jobs = [self.bench.fits(trial.recipe, subjects) for trial in trials]
+        samples = self.samples(images)
+        jobs = [self.bench.fits(trial.recipe, samples) for trial in trials]
         wanted = {fit.key: fit for fits in jobs for fit in fits}
         results = self.trainer.stored(wanted)
         there = set(results)
@@ -125,7 +125,7 @@ class Stage:
                 if any(fit.key not in results for fit in fits):
                     break
                 trial = trials[len(finished)]
-                finished.append(self._finish(trial, subjects, fits, results, more=more))
+                finished.append(self._finish(trial, samples, fits, results, more=more))
         return finished
 
     def _arriving(self, fits: Sequence[Fit]) -> Iterator[FitResult | None]:
@@ -135,7 +135,7 @@ class Stage:
     def _finish(
         self,
         trial: Trial,
-        subjects: Sequence[Subject],
+        samples: Sequence[NoisySample],
         fits: Sequence[Fit],
         results: Mapping[str, FitResult],
         *,
@@ -143,13 +143,13 @@ class Stage:
     ) -> TrialResult:
         rows = [
             Row(
-                subject.condition.label,
-                subject.image.name,
-                subject.seed,
+                sample.condition.label,
+                sample.image.name,
+                sample.seed,
                 results[fit.key],
                 fit.key not in self.trainer.fresh,
             )
-            for subject, fit in zip(subjects, fits, strict=True)
+            for sample, fit in zip(samples, fits, strict=True)
         ]
         whole = TrialResult(trial, tuple(rows))
         # Images are for those who listen; a thousand trials need not keep them in memory.
@@ -158,7 +158,7 @@ class Stage:
         self.journal.add(kept, score if math.isfinite(score) else None, more=more)
         self._done[trial.name] = kept
         if not more:
-            self.audience.trial_finished(whole, self.result, subjects)
+            self.audience.trial_finished(whole, self.result, samples)
         return kept
 
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from n2n_ablate.analysis import StudyResult
 from n2n_ablate.analysis.header import Header, header_of
-from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.errors import StoreError
 from n2n_ablate.execute import Executor, Local
 from n2n_ablate.registry import Registry
-from n2n_ablate.runner.dispatcher import Audience
+from n2n_ablate.runner.dispatcher import HookDispatcher
 from n2n_ablate.runner.interim import Race, run_race, sizes_for
-from n2n_ablate.runner.plan_runner import Stage, score_of
+from n2n_ablate.runner.plan_runner import PlanRunner, score_of
 from n2n_ablate.runner.searching import search_on
 from n2n_ablate.runner.trainer import Trainer
 from n2n_ablate.storage.fit_store import FitStore
@@ -47,14 +47,14 @@ class Runner:
 
     plan: Plan
     registry: Registry
-    bench: Bench
+    bench: PairedData
     output: Output
-    audience: Audience
+    audience: HookDispatcher
     invocation: Invocation
     search: Search | None = None
     refit: bool = False
     executor: Executor | None = None
-    confirm_bench: Bench | None = None
+    confirm_bench: PairedData | None = None
     race: Race | None = None
 
     def __post_init__(self) -> None:
@@ -67,14 +67,14 @@ class Runner:
         )
         self._journal = Journal(self.output, self.plan, self.bench.key)
         raced = self.race is not None and self.confirm_bench is None
-        self._stage = Stage(
+        self._stage = PlanRunner(
             self.bench,
             self._trainer,
             self._journal.study,
             self.audience,
             sizes_for(len(self.bench.images)) if raced else (),
         )
-        self._confirming: Stage | None = None
+        self._confirming: PlanRunner | None = None
         if self.race is not None and self.confirm_bench is not None:
             sizes_for(len(self.confirm_bench.images))  # too few are told at once
 
@@ -127,13 +127,13 @@ class Runner:
             self.audience.study_finished(result, status)
         return result
 
-    def _run(self, stage: Stage) -> None:
+    def _run(self, stage: PlanRunner) -> None:
         if stage.sizes and self.race is not None:
             run_race(stage, self.race, self._begun)
         else:
             stage.run_all()
 
-    def _confirm(self, bench: Bench) -> None:
+    def _confirm(self, bench: PairedData) -> None:
         before = self._journal.confirmed_on(header_of(bench).images)
         plan = confirmation(self.plan, chosen(self.plan, self._ranked()), before)
         if not plan.contrasts:
@@ -142,7 +142,7 @@ class Runner:
         bench = bench.with_plan(plan)
         sizes = sizes_for(len(bench.images)) if self.race is not None else ()
         section = self._journal.confirmation(header_of(bench, sizes))
-        stage = Stage(bench, self._trainer, section, self.audience, sizes)
+        stage = PlanRunner(bench, self._trainer, section, self.audience, sizes)
         self._confirming = stage
         self.audience.confirmation_started(plan, *stage.size)
         stage.begin()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from n2n_ablate.errors import AblateError
 from n2n_ablate.registry import Registry
-from n2n_ablate.runner.plan_runner import Stage, score_of
+from n2n_ablate.runner.plan_runner import PlanRunner, score_of
 from n2n_ablate.study import Trial
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _TRIES = 20  # places a search may name in vain before it is believed to have no other
 
 
-def search_on(stage: Stage, search: Search, registry: Registry) -> None:
+def search_on(stage: PlanRunner, search: Search, registry: Registry) -> None:
     """Run the trials of a search that the plan has budget for, those of earlier commands first."""
     plan = stage.plan
     for result in stage.result.trials:
@@ -42,7 +42,7 @@ def search_on(stage: Stage, search: Search, registry: Registry) -> None:
 
 
 def _ask(
-    stage: Stage, search: Search, registry: Registry, beside: Sequence[Trial]
+    stage: PlanRunner, search: Search, registry: Registry, beside: Sequence[Trial]
 ) -> tuple[Asked, Trial] | None:
     """Ask for a place that was not tried before and can be tried; None if there seems to be none."""
     known = {result.trial.recipe for result in stage.result.trials}

@@ -17,12 +17,12 @@ import torch
 
 from n2n_ablate import study
 from n2n_ablate.engine import Machine
-from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.errors import StoreError, StudyError, unsigned
 from n2n_ablate.execute import Choice, Executor
 from n2n_ablate.images.held_out import require_different
 from n2n_ablate.registry import Registry
-from n2n_ablate.runner.dispatcher import Audience
+from n2n_ablate.runner.dispatcher import HookDispatcher
 from n2n_ablate.runner.interim import Race
 from n2n_ablate.runner.runner import Runner
 from n2n_ablate.storage.invocation import Invocation, commit
@@ -73,8 +73,8 @@ class Session:
 
     registry: Registry
     plan: Plan
-    bench: Bench
-    confirm_bench: Bench | None = None
+    bench: PairedData
+    confirm_bench: PairedData | None = None
 
     @property
     def lock_name(self) -> str:
@@ -102,7 +102,7 @@ def open_session(request: Request) -> Session:
         confirm_images=request.confirm_images,
     )
     machine = request.executor.machine(request.device, request.precision)
-    bench = Bench(plan, registry, machine)
+    bench = PairedData(plan, registry, machine)
     confirm = plan.profile.confirm
     require_different(plan.profile.images, confirm.images if confirm else ())
     for trial in plan.fixed:
@@ -110,11 +110,11 @@ def open_session(request: Request) -> Session:
     return Session(registry, plan, bench, _held_out_bench(plan, registry, machine))
 
 
-def _held_out_bench(plan: Plan, registry: Registry, machine: Machine) -> Bench | None:
+def _held_out_bench(plan: Plan, registry: Registry, machine: Machine) -> PairedData | None:
     if plan.profile.confirm is None:
         return None
     later = study.confirmation(plan)
-    bench = Bench(later, registry, machine)
+    bench = PairedData(later, registry, machine)
     for trial in later.fixed:
         bench.check(trial.recipe)
     return bench
@@ -176,7 +176,7 @@ def open_runner(
     Raises:
         AblateError: A store cannot be opened.
     """
-    audience = Audience()
+    audience = HookDispatcher()
     audience.join(view, "the live view")
     if tracking == "mlflow":
         from n2n_ablate.tracking.tracker import MlflowTracker
@@ -255,7 +255,7 @@ def check_tracking(kind: str) -> None:
         raise StoreError(msg)
 
 
-def _let_plugins_join(audience: Audience, registry: Registry) -> None:
+def _let_plugins_join(audience: HookDispatcher, registry: Registry) -> None:
     """Add the plugins that listen, as they were found; whoever is there hears of the broken ones."""
     for listener in registry.listeners:
         audience.add(listener)

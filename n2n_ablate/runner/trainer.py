@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from n2n_ablate.engine import Fit, FitResult
 from n2n_ablate.execute import Executor
-from n2n_ablate.runner.dispatcher import Audience
+from n2n_ablate.runner.dispatcher import HookDispatcher
 from n2n_ablate.storage.fit_store import FitStore
 
 
@@ -28,7 +28,7 @@ class Trainer:
 
     store: FitStore
     executor: Executor
-    audience: Audience
+    audience: HookDispatcher
     refit: bool = False
     fresh: set[str] = field(default_factory=set)
     trained: int = 0

@@ -80,7 +80,6 @@ __all__ = [
     "t_test",
     "wilson_interval",
     "within_images_interval",
-
     "LEVEL",
     "TWICE_THE_IMAGES",
     "UNDECIDED",

@@ -26,7 +26,7 @@ SOURCES = ("image", "noise", "training", "rest")
 
 
 @dataclass(frozen=True)
-class Part:
+class ComponentSpec:
     """A standard deviation, in units of the metric, and the ends of its 95 % interval."""
 
     sd: float
@@ -48,8 +48,8 @@ class Crossed:
     images: int
     noises: int
     trainings: int
-    shared: dict[str, Part]
-    own: dict[str, Part]
+    shared: dict[str, ComponentSpec]
+    own: dict[str, ComponentSpec]
     share: dict[str, float]
 
 
@@ -135,7 +135,7 @@ def _weights(shape: Sequence[int]) -> dict[str, np.ndarray]:
     }
 
 
-def _part(weights: np.ndarray, squares: np.ndarray, freedom: np.ndarray) -> Part:
+def _part(weights: np.ndarray, squares: np.ndarray, freedom: np.ndarray) -> ComponentSpec:
     """Return a sum of weighted mean squares as a standard deviation with its interval."""
     tail = (1 - LEVEL) / 2
     below = 1 - freedom / stats.chi2.isf(tail, freedom)
@@ -144,7 +144,7 @@ def _part(weights: np.ndarray, squares: np.ndarray, freedom: np.ndarray) -> Part
     plus = weights > 0
     down = math.sqrt(float(np.where(plus, below**2, above**2) @ parts))
     up = math.sqrt(float(np.where(plus, above**2, below**2) @ parts))
-    return Part(_root(middle), _root(middle - down), _root(middle + up))
+    return ComponentSpec(_root(middle), _root(middle - down), _root(middle + up))
 
 
 def _root(variance: float) -> float:

@@ -31,7 +31,9 @@ class SignFlip:
     exact: bool
 
 
-def sign_flip(gaps: Sequence[float] | np.ndarray, *, draws: int = _DRAWS, seed: int = 0) -> SignFlip:
+def sign_flip(
+    gaps: Sequence[float] | np.ndarray, *, draws: int = _DRAWS, seed: int = 0
+) -> SignFlip:
     """Test whether differences are symmetric about zero, by flipping their signs.
 
     It assumes no normal distribution, only that under the null hypothesis a difference is as

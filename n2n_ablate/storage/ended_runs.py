@@ -9,7 +9,7 @@ from n2n_ablate.storage import journal
 from n2n_ablate.storage.output import Output
 
 
-class Over:
+class EndedRuns:
     """Ids of the commands of a study that are over, as far as this output folder knows them.
 
     A process can be gone whose number another one has, or whose machine had another name, as in a

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from n2n_ablate.analysis import Yardsticks
-from n2n_ablate.analysis.header import Header, Mark
+from n2n_ablate.analysis.header import Header, ImageRef
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import Value
 from n2n_ablate.engine.identity import is_fit_key
@@ -118,7 +118,7 @@ class Contents:
         started = [command.started for command in self.commands.values()]
         return max(started) if started else 0.0
 
-    def confirmed_on(self, images: Iterable[Mark]) -> list[Trial]:
+    def confirmed_on(self, images: Iterable[ImageRef]) -> list[Trial]:
         """Return the trials that were ever confirmed on one of these images, whatever the seeds."""
         asked = {mark.digest for mark in images}
         found: dict[str, Trial] = {}
@@ -285,7 +285,7 @@ def header_from(line: Mapping[str, Any]) -> Header:
     """Read the header from its line."""
     return Header(
         plan=saved.from_json(line["plan"]),
-        images=tuple(Mark(m["name"], m["digest"], tuple(m["shape"])) for m in line["images"]),
+        images=tuple(ImageRef(m["name"], m["digest"], tuple(m["shape"])) for m in line["images"]),
         steps=line["steps"],
         device=line["device"],
         precision=line["precision"],

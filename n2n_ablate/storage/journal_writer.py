@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from n2n_ablate.analysis import StudyResult, TrialResult, Yardsticks
-from n2n_ablate.analysis.header import Header, Mark
+from n2n_ablate.analysis.header import Header, ImageRef
 from n2n_ablate.errors import StoreError
 from n2n_ablate.storage.fit_store import make_folder, write_whole
 from n2n_ablate.storage.invocation import Invocation
@@ -116,7 +116,7 @@ class Journal:
         known = _read_back(head) == self._contents.header
         self.append([command] if known else [head, command])
 
-    def confirmed_on(self, images: Iterable[Mark]) -> list[Trial]:
+    def confirmed_on(self, images: Iterable[ImageRef]) -> list[Trial]:
         """See `Contents.confirmed_on`."""
         return self._contents.confirmed_on(images)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from n2n_ablate.errors import AwayError, BusyError, StoreError
+from n2n_ablate.errors import BusyError, StoreError, StoreUnavailableError
 
 FOLDERS = ("fits", "studies", "artifacts", "locks")
 """What an output folder holds beside databases."""
@@ -85,7 +85,7 @@ class Output:
                 processes that use it from other output folders.
 
         Raises:
-            AwayError: Another process holds it for more than a minute.
+            StoreUnavailableError: Another process holds it for more than a minute.
             StoreError: As `lock`.
         """
         folder, lock = self.root, FileLock(self.root / "locks" / "stores.lock")
@@ -111,7 +111,7 @@ def _wait(lock: FileLock, what: str, note: Callable[[str], None]) -> None:
             lock.acquire(timeout=_PATIENCE)
         except Timeout:
             msg = f"{what} and does not come to an end: does it hang? End it, then try again."
-            raise AwayError(msg) from None
+            raise StoreUnavailableError(msg) from None
 
 
 def this_process() -> str:

@@ -8,28 +8,28 @@ from pathlib import Path
 
 from n2n_ablate import images
 from n2n_ablate.analysis.header import Header
-from n2n_ablate.engine.paired_data import Subject, noisy_image
+from n2n_ablate.engine.paired_data import NoisySample, noisy_image
 from n2n_ablate.errors import AblateError
 from n2n_ablate.images import BUILTIN, Image
 from n2n_ablate.registry import Registry
 
 
 @dataclass(frozen=True, eq=False)
-class Gallery:
+class RecoveredImages:
     """What is left of a study's images.
 
     Attributes:
         clean: By the name that the study gave them, cropped as the study did.
-        subjects: The noisy images that can be made, in the order of the fits.
+        samples: The noisy images that can be made, in the order of the fits.
         problems: One sentence for each thing that is missing.
     """
 
     clean: dict[str, Image]
-    subjects: tuple[Subject, ...]
+    samples: tuple[NoisySample, ...]
     problems: tuple[str, ...]
 
 
-def gallery(header: Header, registry: Registry, sources: Sequence[str] = ()) -> Gallery:
+def gallery(header: Header, registry: Registry, sources: Sequence[str] = ()) -> RecoveredImages:
     """Look for the images of a study. What is not there is told in `problems`; nothing is raised.
 
     An image is known by its pixels: it may have another name or another folder than before.
@@ -56,18 +56,18 @@ def gallery(header: Header, registry: Registry, sources: Sequence[str] = ()) -> 
     if lost := [name for name in names if name not in found]:
         why = f" ({'; '.join(dict.fromkeys(reasons))})" if reasons else ""
         problems.append(f"clean images not found: {', '.join(lost)}{why}")
-    subjects, noises = _subjects(header, registry, clean)
-    return Gallery(clean, tuple(subjects), (*problems, *noises))
+    samples, noises = _samples(header, registry, clean)
+    return RecoveredImages(clean, tuple(samples), (*problems, *noises))
 
 
-def _subjects(
+def _samples(
     header: Header, registry: Registry, clean: dict[str, Image]
-) -> tuple[list[Subject], list[str]]:
+) -> tuple[list[NoisySample], list[str]]:
     made, problems = [], []
     for condition in header.plan.conditions:
         try:
             made += [
-                Subject(condition, image, seed, noisy_image(registry, condition, image, seed))
+                NoisySample(condition, image, seed, noisy_image(registry, condition, image, seed))
                 for image in clean.values()
                 for seed in header.plan.profile.seeds
             ]

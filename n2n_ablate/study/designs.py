@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from n2n_ablate.components.recipe import Recipe
-from n2n_ablate.components.spec import Part, Value, toml
+from n2n_ablate.components.spec import ComponentSpec, Value, toml
 from n2n_ablate.errors import AblateError, StudyError, nearest
 from n2n_ablate.registry import Registry
 from n2n_ablate.study import limits
@@ -99,9 +99,9 @@ def _inside(key: str, level: Level, factors: Sequence[Factor], registry: Registr
     whole = next((factor for factor in factors if factor.key == kind), None)
     values = [item.value for item in whole.levels] if whole else []
     parts = [
-        Part(value) if isinstance(value, str) else value
+        ComponentSpec(value) if isinstance(value, str) else value
         for value in values
-        if isinstance(value, str | Part)
+        if isinstance(value, str | ComponentSpec)
     ]
     known = [[item.name for item in registry.get(kind, part.name).parameters] for part in parts]
     having = [part for part, own in zip(parts, known, strict=True) if name in own]

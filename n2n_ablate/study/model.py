@@ -8,7 +8,7 @@ from pathlib import Path
 
 from n2n_ablate.components.parameters import Domain
 from n2n_ablate.components.recipe import Recipe
-from n2n_ablate.components.spec import Part, Value, written
+from n2n_ablate.components.spec import ComponentSpec, Value, written
 
 BASELINE = "baseline"
 DESIGNS = ("search", "factorial", "grid", "one-at-a-time", "leave-one-out")
@@ -57,7 +57,7 @@ class Factor:
 class Condition:
     """A noise model with its level. Trials are compared within a condition, never across."""
 
-    noise: Part
+    noise: ComponentSpec
     label: str
 
 
@@ -137,7 +137,7 @@ class Study:
     factors: tuple[Factor, ...]
     references: Mapping[str, Mapping[str, Value]]
     contrasts: tuple[str, ...]
-    metrics: Mapping[str, Part]
+    metrics: Mapping[str, ComponentSpec]
     margin: float
     strategy: str
     startup: int

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from n2n_ablate.components.parameters import Domain
 from n2n_ablate.components.recipe import canonical, resolved
-from n2n_ablate.components.spec import Part, Value
+from n2n_ablate.components.spec import ComponentSpec, Value
 from n2n_ablate.errors import AblateError, StudyError, nearest
 from n2n_ablate.registry import Registry
 from n2n_ablate.study import limits
@@ -49,7 +49,7 @@ class Plan:
     whole: frozenset[str]
     conditions: tuple[Condition, ...]
     contrasts: tuple[str, ...]
-    metrics: Mapping[str, Part]
+    metrics: Mapping[str, ComponentSpec]
     settings: tuple[str, ...] = ()
     confirming: bool = False
     before: tuple[str, ...] = ()
@@ -250,7 +250,11 @@ def _plan(
 def _condition(condition: Condition, noise: Mapping[str, Value], registry: Registry) -> Condition:
     part = condition.noise
     if "" in noise:
-        part = noise[""] if isinstance(noise[""], Part) else Part.read(noise[""], "--set noise")
+        part = (
+            noise[""]
+            if isinstance(noise[""], ComponentSpec)
+            else ComponentSpec.read(noise[""], "--set noise")
+        )
     for path, value in noise.items():
         part = part.replace(path, value) if path else part
     label = str(part) if noise else condition.label

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from n2n_ablate.components.parameters import Component, Domain, Parameter, Range
-from n2n_ablate.components.spec import Part, Scalar
+from n2n_ablate.components.spec import ComponentSpec, Scalar
 from n2n_ablate.errors import StudyError, nearest
 from n2n_ablate.registry import Registry
 from n2n_ablate.study.model import Factor, Study, Trial
@@ -51,14 +51,16 @@ def _numbers_only(space: Mapping[str, Domain]) -> None:
             raise StudyError(msg)
 
 
-def _parameter(registry: Registry, key: str, kind: str, part: Part, path: str) -> Parameter:
+def _parameter(
+    registry: Registry, key: str, kind: str, part: ComponentSpec, path: str
+) -> Parameter:
     name, _, rest = path.partition(".")
     known = {item.name: item for item in registry.get(kind, part.name).parameters}
     if name not in known:
         msg = f"factor '{key}': {kind} '{part.name}' has no such parameter. {nearest(name, known)}"
         raise StudyError(msg)
     inner, domain = part.parameters[name], known[name].domain
-    if rest and isinstance(inner, Part) and isinstance(domain, Component):
+    if rest and isinstance(inner, ComponentSpec) and isinstance(domain, Component):
         return _parameter(registry, key, domain.kind, inner, rest)
     if rest or known[name].many or isinstance(domain, Component):
         msg = f"factor '{key}': a search chooses numbers, words and true/false only. Give levels instead."

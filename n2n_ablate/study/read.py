@@ -12,7 +12,7 @@ from typing import Any
 from n2n_ablate.components import RECIPE_KINDS
 from n2n_ablate.components.parameters import Choice, Domain, Range
 from n2n_ablate.components.recipe import Recipe, missing_kinds
-from n2n_ablate.components.spec import Part, Scalar, Value, read_value
+from n2n_ablate.components.spec import ComponentSpec, Scalar, Value, read_value
 from n2n_ablate.errors import ParameterError, StudyError
 from n2n_ablate.study import limits
 from n2n_ablate.study.model import (
@@ -125,11 +125,11 @@ def _study(top: _Table, path: Path) -> Study:
     )
 
 
-def _metrics(items: list[object]) -> dict[str, Part]:
+def _metrics(items: list[object]) -> dict[str, ComponentSpec]:
     """Return metrics by label: the name, with its parameters where a name comes twice."""
-    parts = [Part("psnr")]
+    parts = [ComponentSpec("psnr")]
     for item in items:
-        part = Part.read(item, "'metrics'")
+        part = ComponentSpec.read(item, "'metrics'")
         if part.name == "psnr" and part.parameters:
             msg = f"'metrics': psnr decides and has no parameters, got {item!r}"
             raise StudyError(msg)
@@ -161,8 +161,10 @@ def _each(table: _Table, read_one: Callable[[_Table, str], Any]) -> dict[str, An
 
 
 def _baseline(table: _Table) -> Recipe:
-    parts = {"estimator": Part("last")}
-    parts |= {key: Part.read(value, f"'baseline.{key}'") for key, value in table.data.items()}
+    parts = {"estimator": ComponentSpec("last")}
+    parts |= {
+        key: ComponentSpec.read(value, f"'baseline.{key}'") for key, value in table.data.items()
+    }
     if empty := missing_kinds(parts):
         msg = f"'baseline.{empty[0]}' is missing. A recipe has {', '.join(RECIPE_KINDS)}."
         raise StudyError(msg)
@@ -173,7 +175,7 @@ def _conditions(top: _Table) -> tuple[Condition, ...]:
     found = []
     for place, item in enumerate(top.get("conditions", list)):
         table = _Table(item, f"conditions[{place}]", ["noise", "label"])
-        noise = Part.read(table.data.get("noise"), f"'{table.at('noise')}'")
+        noise = ComponentSpec.read(table.data.get("noise"), f"'{table.at('noise')}'")
         found.append(Condition(noise, str(table.get("label", str, str(noise)))))
     if not found or len({condition.label for condition in found}) < len(found):
         msg = "'conditions' needs at least one noise, and no two of one label"
@@ -207,7 +209,7 @@ def _level(item: object, where: str) -> Level:
         also = _Table(item.get("with", {}), f"{where}.with").data
         label = _Table(item, where).get("label", str, "")
         changes = {str(key): read_value(value, f"'{where}.with'") for key, value in also.items()}
-        return Level(Part.read(rest, where), changes, label)
+        return Level(ComponentSpec.read(rest, where), changes, label)
     return Level(read_value(item, f"'{where}'"))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from n2n_ablate.components.recipe import Recipe
-from n2n_ablate.components.spec import Part, Value, plain, read_value
+from n2n_ablate.components.spec import ComponentSpec, Value, plain, read_value
 from n2n_ablate.study.designs import Effect
 from n2n_ablate.study.model import Condition, Confirm, Profile, Trial
 from n2n_ablate.study.plan import Plan
@@ -71,10 +71,11 @@ def from_json(data: Mapping[str, Any]) -> Plan:
         space={item.key: item.domain for item in searched if item.domain is not None},
         whole=frozenset(data["whole"]),
         conditions=tuple(
-            Condition(Part.read(noise, label), label) for label, noise in data["conditions"]
+            Condition(ComponentSpec.read(noise, label), label)
+            for label, noise in data["conditions"]
         ),
         contrasts=tuple(data["contrasts"]),
-        metrics={name: Part.read(part, name) for name, part in data["metrics"].items()},
+        metrics={name: ComponentSpec.read(part, name) for name, part in data["metrics"].items()},
         settings=tuple(data["settings"]),
         confirming=data["confirming"],
         before=tuple(data.get("before", ())),

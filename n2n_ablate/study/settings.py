@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from n2n_ablate.components import RECIPE_KINDS
-from n2n_ablate.components.spec import Part, Scalar, Value, read_value
+from n2n_ablate.components.spec import ComponentSpec, Scalar, Value, read_value
 from n2n_ablate.errors import StudyError, nearest
 from n2n_ablate.study import limits
 from n2n_ablate.study.model import Factor, Level, Study
@@ -39,7 +39,7 @@ def setting(text: str) -> tuple[str, Value]:
 _PART = re.compile(r"([^()=,\s]+)\s*(?:\((.*)\))?")
 
 
-def read_part(text: str) -> Part:
+def read_part(text: str) -> ComponentSpec:
     """Read `name` or `name(parameter=value, parameter=value)`, as tables write a part.
 
     Raises:
@@ -56,7 +56,7 @@ def read_part(text: str) -> Part:
     if found is None:
         msg = f"'{text}' must look like name or 'name(parameter=value, parameter=value)'"
         raise StudyError(msg)
-    return Part(found[1], values)
+    return ComponentSpec(found[1], values)
 
 
 def _value(text: str, value: str) -> Value:

@@ -7,7 +7,7 @@ without it.
 from n2n_ablate.testing.backbones import BackboneContract
 from n2n_ablate.testing.contracts import CONTRACTS, Broken, broken_promises
 from n2n_ablate.testing.estimators import EstimatorContract
-from n2n_ablate.testing.losses import LossContract, ToyScene
+from n2n_ablate.testing.losses import LossContract, ToyLossContext
 from n2n_ablate.testing.metrics import MetricContract
 from n2n_ablate.testing.noises import NoiseContract
 from n2n_ablate.testing.promise import (
@@ -35,7 +35,7 @@ __all__ = [
     "NotTried",
     "Promise",
     "SamplerContract",
-    "ToyScene",
+    "ToyLossContext",
     "TrainingContract",
     "broken_promises",
     "name_of",

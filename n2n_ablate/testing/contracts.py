@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from n2n_ablate.components import torch_state
-from n2n_ablate.errors import FOREIGN
+from n2n_ablate.errors import PLUGIN_EXCEPTIONS
 from n2n_ablate.testing.backbones import BackboneContract
 from n2n_ablate.testing.contract import Contract
 from n2n_ablate.testing.estimators import EstimatorContract
@@ -79,7 +79,7 @@ def broken_promise(case: type[Contract], promise: Promise) -> Broken | None:
         raise
     except BrokenPromiseError as error:
         return Broken(promise, str(error), where(case.kind, component, error))
-    except FOREIGN as error:  # a component may raise anything
+    except PLUGIN_EXCEPTIONS as error:  # a component may raise anything
         first = (str(error) or "no message").strip().splitlines()[0]
         seen = f"{type(error).__name__}: {first}"
         return Broken(promise, seen, where(case.kind, component, error))

@@ -47,23 +47,25 @@ class DeclaredPromises(ViewPromises):
 
     @at_every_step
     def test_flat_stays_flat(self) -> None:
-        """A flat image has flat views of the same gray, unless `keeps_flat` says otherwise."""
-        if declared(self.sampler, "keeps_flat", True):
+        """A flat image has flat views of the same gray, unless `preserves_mean` says otherwise."""
+        if declared(self.sampler, "preserves_mean", True):
             for gray in GRAYS:
                 require(not (seen := self._unflat(gray)), seen)
 
     def test_a_declared_change_of_gray_is_real(self) -> None:
-        """Who declares `keeps_flat = False` has views in which a flat image is not flat, or another gray."""
-        if not declared(self.sampler, "keeps_flat", True):
+        """Who declares `preserves_mean = False` has views in which a flat image is not flat, or another gray."""
+        if not declared(self.sampler, "preserves_mean", True):
             real = self._at_some_step(lambda: any(map(self._unflat, GRAYS)))
-            require(real, "keeps_flat = False, but flat images have flat views of the same gray")
+            require(
+                real, "preserves_mean = False, but flat images have flat views of the same gray"
+            )
 
     @at_every_step
     def test_views_share_no_noise(self) -> None:
-        """No pixel feeds both views and their noise is independent, unless `leaks` or `made_for` says otherwise."""
+        """No pixel feeds both views and their noise is independent, unless `leaks` or `required_noise` says otherwise."""
         if not declared(self.sampler, "leaks", False) and self.noise is None:
             # A sampler that adds noise of its own may use a pixel twice and still be right.
-            if declared(self.sampler, "consistent", True):
+            if declared(self.sampler, "supports_consistency", True):
                 shared = max(int(self._shared(seed).sum()) for seed in range(DRAWS))
                 require(
                     not shared,
@@ -80,7 +82,7 @@ class DeclaredPromises(ViewPromises):
 
     @at_every_step
     def test_views_have_independent_noise(self) -> None:
-        """Given the noise it is `made_for`, errors of the views have mean 0 and are uncorrelated."""
+        """Given the noise it is `required_noise`, errors of the views have mean 0 and are uncorrelated."""
         if self.noise is not None and not declared(self.sampler, "leaks", False):
             gray = torch.full((1, 1, 128, 128), 0.5)
             noisy = self.noise.apply(gray, rng(1))
@@ -94,21 +96,21 @@ class DeclaredPromises(ViewPromises):
                 require(abs(found) <= limit, f"errors with a correlation of {found:.3g}")
 
     def test_a_declared_noise_is_parted(self) -> None:
-        """Who is `made_for` a noise parts it within pixels: some pixel feeds both views."""
+        """Who is `required_noise` a noise parts it within pixels: some pixel feeds both views."""
         if self.noise is not None:
-            seen = (
-                "made_for is declared, but no pixel feeds both views: any independent noise will do"
-            )
+            seen = "required_noise is declared, but no pixel feeds both views: any independent noise will do"
             require(self._at_some_step(self._any_shared), seen)
 
     def test_a_declared_inconsistency_is_real(self) -> None:
-        """Who declares `consistent = False` has views that hold more than pixels: flat does not stay flat."""
-        if not declared(self.sampler, "consistent", True):
-            seen = "consistent = False, but a flat image is cut into flat views: it costs the consistency loss"
+        """Who declares `supports_consistency = False` has views that hold more than pixels: flat does not stay flat."""
+        if not declared(self.sampler, "supports_consistency", True):
+            seen = "supports_consistency = False, but a flat image is cut into flat views: it costs the consistency loss"
             require(self._at_some_step(lambda: bool(self._unflat(0.5))), seen)
             ready = self.ready(picture(1, 3, self.even, self.even))
-            seen = "consistent = False is not declared by the sampler that `prepare` returns"
-            require(not declared(ready, "consistent", True), seen)
+            seen = (
+                "supports_consistency = False is not declared by the sampler that `prepare` returns"
+            )
+            require(not declared(ready, "supports_consistency", True), seen)
 
     @at_every_step
     def test_fixed_is_true(self) -> None:

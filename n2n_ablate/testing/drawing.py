@@ -17,8 +17,8 @@ from n2n_ablate.components import (
     declared,
     declares,
     pairs_of,
-    ready_for,
-    telling_steps,
+    prepare_sampler,
+    probe_steps,
 )
 from n2n_ablate.testing.contract import Contract
 from n2n_ablate.testing.promise import BrokenPromiseError, picture, rng
@@ -47,17 +47,17 @@ class SamplerCase(Contract):
     @property
     def noise(self) -> Noise | None:
         """The noise that the sampler is made for; None for any noise that pixels do not share."""
-        return declared(self.sampler, "made_for")
+        return declared(self.sampler, "required_noise")
 
     @property
     def steps(self) -> tuple[int, ...]:
         """The steps worth a look: one, unless the sampler is a schedule, or prepares one."""
         ready = self.ready(picture(1, 3, self.even, self.even))
-        return telling_steps(STEPS) if declares(ready, "at") else (0,)
+        return probe_steps(STEPS) if declares(ready, "at") else (0,)
 
     def ready(self, image: Tensor) -> Sampler:
         """Prepare the sampler for `image`, (1, c, h, w), as the engine does before its first step."""
-        return ready_for(self.sampler, image, self.noise)
+        return prepare_sampler(self.sampler, image, self.noise)
 
     def draw(self, image: Tensor, seed: int = 0) -> Split:
         """Draw a split for `image`, (1, c, h, w), as the engine does at `step`."""

@@ -28,7 +28,7 @@ class EstimatorContract(Contract):
         """At every step the kept weights move to the present ones by a share above 0, at most 1."""
         for steps in (1, 7, 300):
             for step in range(steps):
-                share = self.estimator.blend(step, steps)
+                share = self.estimator.averaging_weight(step, steps)
                 require(0 < share <= 1, f"a share of {share} at step {step} of {steps}")
 
     def test_initial_weights_never_count(self) -> None:
@@ -36,7 +36,7 @@ class EstimatorContract(Contract):
         for steps in (1, 7, 300):
             left = 1.0
             for step in range(steps):
-                left *= 1 - self.estimator.blend(step, steps)
+                left *= 1 - self.estimator.averaging_weight(step, steps)
             require(left == 0, f"a share of {left:.3g} is left after {steps} steps")
 
     def test_a_perfect_denoiser_stays_perfect(self) -> None:
@@ -86,9 +86,9 @@ class EstimatorContract(Contract):
             )
         )
 
-    def test_a_watch_judges_every_fit_by_its_own_images(self) -> None:
-        """A watch, if there is one, keeps all at its first look, and chooses for each fit alone."""
-        if self._watch() is None:
+    def test_a_selector_judges_every_fit_by_its_own_images(self) -> None:
+        """A checkpoint selector, if there is one, keeps all at its first look, and chooses for each fit alone."""
+        if self._selector() is None:
             return
         fits = [picture(1, 3, 8, 8, seed=seed) for seed in (1, 2)]
         moves = [
@@ -98,13 +98,13 @@ class EstimatorContract(Contract):
             [image + 0.2 * (fit + 1) * move for move in own]
             for fit, (image, own) in enumerate(zip(fits, moves, strict=True))
         ]
-        together, first, second = self._watch(), self._watch(), self._watch()
+        together, first, second = self._selector(), self._selector(), self._selector()
         for look, (one, two) in enumerate(zip(*shown, strict=True), 1):
-            step = look * together.every
+            step = look * together.interval
             both = torch.cat([one, two])
             before = both.clone()
-            keep = together.see(step, both)
-            alone = torch.cat([first.see(step, one), second.see(step, two)])
+            keep = together.update(step, both)
+            alone = torch.cat([first.update(step, one), second.update(step, two)])
             require(keep.dtype == torch.bool, f"it answers with values of type {keep.dtype}")
             require(
                 keep.tolist() == alone.tolist(),
@@ -114,12 +114,12 @@ class EstimatorContract(Contract):
             require(look > 1 or bool(keep.all()), "the first look does not keep all fits")
 
     def _estimated(self, seed: int = 0, steps: int = 5) -> tuple[object, ...]:
-        shares = [self.estimator.blend(step, steps) for step in range(steps)]
+        shares = [self.estimator.averaging_weight(step, steps) for step in range(steps)]
         return *shares, self.estimator.estimate(_shifted, picture(1, 3, 8, 8, seed=seed))
 
-    def _watch(self) -> Any:
-        watch = declared(self.estimator, "watch")
-        return watch(1000) if watch is not None else None
+    def _selector(self) -> Any:
+        make = declared(self.estimator, "checkpoint_selector")
+        return make(1000) if make is not None else None
 
 
 def _same(*images: Tensor) -> Views:

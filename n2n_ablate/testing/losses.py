@@ -17,21 +17,26 @@ from n2n_ablate.testing.randomness import changed_for_all, hidden_cause
 _AROUND: Pairs = ((0, 1), (1, 2), (2, 3), (3, 0))
 
 
-class ToyScene:
-    """A scene of b small networks, cut into even and odd columns (or, redrawn, the reverse).
+class ToyLossContext:
+    """A context of b small networks, cut into even and odd columns (or, redrawn, the reverse).
 
     Args:
         noisy: The noisy images, (b, c, h, w).
-        consistent: See `n2n_ablate.Scene`. If False, cutting anything but `noisy` is an error.
-        progress: See `n2n_ablate.Scene`.
+        supports_consistency: See `n2n_ablate.LossContext`. If False, cutting anything but `noisy` is an error.
+        progress: See `n2n_ablate.LossContext`.
         views: How many views; 2 train both ways, more in a ring.
     """
 
     def __init__(
-        self, noisy: Tensor, *, consistent: bool = True, progress: float = 0.0, views: int = 2
+        self,
+        noisy: Tensor,
+        *,
+        supports_consistency: bool = True,
+        progress: float = 0.0,
+        views: int = 2,
     ) -> None:
         self.noisy = noisy
-        self.consistent = consistent
+        self.supports_consistency = supports_consistency
         self.progress = progress
         self.pairs = BOTH_WAYS if views == 2 else (*_AROUND[: views - 1], (views - 1, 0))
         self.cut_denoised = False
@@ -41,16 +46,16 @@ class ToyScene:
             self.networks = nn.ModuleList(_network(noisy.shape[1]) for _ in noisy)
 
     def denoise(self, *images: Tensor) -> Views:
-        """See `n2n_ablate.Scene.denoise`."""
+        """See `n2n_ablate.LossContext.denoise`."""
         return tuple(self._denoise(image) for image in images)
 
     def views(self, image: Tensor) -> Views:
-        """See `n2n_ablate.Scene.views`."""
+        """See `n2n_ablate.LossContext.views`."""
         self.cut_denoised = self.cut_denoised or image.requires_grad
         return tuple(image[..., place :: self._count] for place in range(self._count))
 
-    def redraw(self) -> Split:
-        """See `n2n_ablate.Scene.redraw`."""
+    def resample(self) -> Split:
+        """See `n2n_ablate.LossContext.resample`."""
         return lambda image: self.views(image)[::-1]
 
     def _denoise(self, image: Tensor) -> Tensor:
@@ -70,7 +75,7 @@ class LossContract(Contract):
 
     def test_one_finite_value_per_fit(self) -> None:
         """A stack of b fits gives b finite values."""
-        values = self.loss(ToyScene(picture(3, 1, 8, 8)))
+        values = self.loss(ToyLossContext(picture(3, 1, 8, 8)))
         seen = f"a stack of 3 fits gave {shape_of(values)}"
         require(isinstance(values, Tensor) and values.shape == (3,), seen)
         require(values.isfinite().all(), f"it gave {values_of(values)}")
@@ -78,28 +83,28 @@ class LossContract(Contract):
     def test_any_image_can_be_scored(self) -> None:
         """One, three or four channels, odd and unequal sides work."""
         for shape in ((2, 1, 7, 8), (2, 3, 9, 12), (2, 4, 8, 16)):
-            values = self.loss(ToyScene(picture(*shape)))
+            values = self.loss(ToyLossContext(picture(*shape)))
             require(values.isfinite().all(), f"images of {shape} gave {values_of(values)}")
 
     def test_any_number_of_views_can_be_scored(self) -> None:
-        """Samplers may make more than two views: the loss follows the scene's `pairs`."""
+        """Samplers may make more than two views: the loss follows the context's `pairs`."""
         for count in (3, 4):
-            values = self.loss(ToyScene(picture(2, 1, 8, 24), views=count))
+            values = self.loss(ToyLossContext(picture(2, 1, 8, 24), views=count))
             seen = f"{count} views gave {values_of(values)}"
             require(values.isfinite().all(), seen)
 
     def test_every_moment_can_be_scored(self) -> None:
-        """From the first step to the last, as the scene's `progress` tells it, values are finite."""
+        """From the first step to the last, as the context's `progress` tells it, values are finite."""
         for progress in (0.0, 0.25, 0.5, 0.75, 0.999):
-            values = self.loss(ToyScene(picture(2, 1, 8, 8), progress=progress))
+            values = self.loss(ToyLossContext(picture(2, 1, 8, 8), progress=progress))
             require(values.isfinite().all(), f"at {progress:.0%} it gave {values_of(values)}")
 
-    def test_same_scene_same_value(self) -> None:
-        """A loss is a function of its scene: no randomness, no memory of scenes before it."""
+    def test_same_context_same_value(self) -> None:
+        """A loss is a function of its context: no randomness, no memory of contexts before it."""
         cause = hidden_cause(self._score)
         require(not cause, f"the values change {cause}")
         other = self.changed_by(lambda: self._score(seed=1), self._score)
-        require(not other, "the values are others once another scene has been scored")
+        require(not other, "the values are others once another context has been scored")
 
     def test_what_all_share_is_left_alone(self) -> None:
         """Scoring changes nothing that all share: no global generator, no setting of torch."""
@@ -108,41 +113,44 @@ class LossContract(Contract):
         require(not changed, f"it changes {changed}")
 
     def test_consistent_is_heeded(self) -> None:
-        """Where the scene says that it has no meaning (`consistent`), no denoised image is cut."""
-        scene = ToyScene(picture(2, 1, 8, 8), consistent=False)
+        """Where the context says that it has no meaning (`supports_consistency`), no denoised image is cut."""
+        context = ToyLossContext(picture(2, 1, 8, 8), supports_consistency=False)
         try:
-            self.loss(scene)
+            self.loss(context)
         except ParameterError:  # a loss of nothing but consistency may say so
             return
-        require(not scene.cut_denoised, "a denoised image was cut although consistent is False")
+        require(
+            not context.cut_denoised,
+            "a denoised image was cut although supports_consistency is False",
+        )
 
     def test_gradients_reach_every_kernel(self) -> None:
         """No kernel of any fit is left untrained. A bias may be: shifts can cancel out of a loss."""
-        scene = ToyScene(picture(2, 1, 8, 8))
-        self.loss(scene).sum().backward()
-        for name, weight in scene.networks.named_parameters():
+        context = ToyLossContext(picture(2, 1, 8, 8))
+        self.loss(context).sum().backward()
+        for name, weight in context.networks.named_parameters():
             if weight.dim() > 1:
                 reached = weight.grad is not None and weight.grad.any()
                 require(bool(reached), f"the kernels of '{name}' have no gradient")
 
     def test_fits_do_not_see_each_other(self) -> None:
         """The value of one fit has no gradient in the weights of another."""
-        scene = ToyScene(picture(2, 1, 8, 8))
-        self.loss(scene).flatten()[0].backward()
-        for weight in scene.networks[1].parameters():
+        context = ToyLossContext(picture(2, 1, 8, 8))
+        self.loss(context).flatten()[0].backward()
+        for weight in context.networks[1].parameters():
             alone = weight.grad is None or not weight.grad.any()
             require(alone, "the first value has a gradient in the second network")
 
     def test_training_lowers_it(self) -> None:
         """Fifty steps of Adam bring the loss of every fit down."""
-        scene = ToyScene(picture(2, 1, 8, 8))
-        optimizer = torch.optim.Adam(scene.networks.parameters(), lr=1e-2)
-        before = self.loss(scene).detach()
+        context = ToyLossContext(picture(2, 1, 8, 8))
+        optimizer = torch.optim.Adam(context.networks.parameters(), lr=1e-2)
+        before = self.loss(context).detach()
         for _ in range(50):
             optimizer.zero_grad()
-            self.loss(scene).sum().backward()
+            self.loss(context).sum().backward()
             optimizer.step()
-        after = self.loss(scene).detach()
+        after = self.loss(context).detach()
         seen = f"from {before.tolist()} to {after.tolist()} after 50 steps"
         require((after < before).all(), seen)
 
@@ -150,19 +158,19 @@ class LossContract(Contract):
         """Scoring does not write into the noisy image."""
         noisy = picture(2, 1, 8, 8)
         before = noisy.clone()
-        self.loss(ToyScene(noisy))
+        self.loss(ToyLossContext(noisy))
         require(alike(noisy, before), "the noisy image changed while it was scored")
 
     def test_it_scores_on_a_gpu(self) -> None:
         """Images on a GPU are scored there."""
 
         def work(device: torch.device) -> None:
-            self.loss(ToyScene(torch.full((2, 1, 8, 8), 0.5, device=device)))
+            self.loss(ToyLossContext(torch.full((2, 1, 8, 8), 0.5, device=device)))
 
         on_gpu(work)
 
     def _score(self, seed: int = 0) -> Tensor:
-        values: Tensor = self.loss(ToyScene(picture(2, 1, 8, 8, seed=seed)))
+        values: Tensor = self.loss(ToyLossContext(picture(2, 1, 8, 8, seed=seed)))
         return values.detach()
 
 

@@ -16,9 +16,9 @@ class SamplerContract(DeclaredPromises):
     """The promises of a sampler, as tests.
 
     A sampler declares with attributes which promises it does not make: `leaks = True` if its
-    views may share noise, `keeps_flat = False` if it changes the gray of a flat image.
+    views may share noise, `preserves_mean = False` if it changes the gray of a flat image.
 
-    With a noise that it is `made_for` another promise takes the place of disjoint pixels: the views
+    With a noise that it is `required_noise` another promise takes the place of disjoint pixels: the views
     of a gray image with this noise have uncorrelated errors.
 
     Attributes:

@@ -98,12 +98,12 @@ from n2n_ablate import hookimpl
 class CLASS:
     """Each denoised view against the other view, to the power 1.5."""  # 1: what it is, in a line
 
-    def __call__(self, scene):
-        views = scene.views(scene.noisy)  # 2: cut the noisy images (b, c, h, w) into views
-        denoised = scene.denoise(*views)
+    def __call__(self, context):
+        views = context.views(context.noisy)  # 2: cut the noisy images (b, c, h, w) into views
+        denoised = context.denoise(*views)
         errors = [
             (denoised[i] - views[j]).abs().pow(1.5).mean(dim=(1, 2, 3))  # 3: an error per fit, (b,)
-            for i, j in scene.pairs  # view i is trained to predict view j
+            for i, j in context.pairs  # view i is trained to predict view j
         ]
         return torch.stack(errors).mean(dim=0)
 
@@ -134,7 +134,7 @@ class CLASS:
     def optimizer(self, weights):
         return torch.optim.AdamW(weights, lr=self.lr)  # 2: the optimiser
 
-    def rate(self, step):
+    def learning_rate(self, step):
         return self.lr * (1 - step / self.steps)  # 3: the learning rate, step 0 first; never 0
 
 
@@ -152,7 +152,7 @@ from n2n_ablate import hookimpl
 class CLASS:
     """Mean of the image denoised as it is and upside down."""  # 1: what it does, in a line
 
-    def blend(self, step, steps):
+    def averaging_weight(self, step, steps):
         return 1.0  # 2: how far the kept weights move to the current ones; 1 keeps the last
 
     def estimate(self, denoise, noisy):

@@ -38,7 +38,7 @@ class TrainingContract(Contract):
         """Every step has a learning rate above 0."""
         steps = max(1, int(self.training.steps))
         for step in sorted({0, min(1, steps - 1), steps // 3, steps // 2, steps - 1}):
-            rate = self.training.rate(step)
+            rate = self.training.learning_rate(step)
             require(0 < rate < float("inf"), f"a rate of {rate} at step {step} of {steps}")
 
     def test_the_optimiser_moves_every_weight(self) -> None:
@@ -98,7 +98,7 @@ class TrainingContract(Contract):
     def _ready(self, weights: Any) -> torch.optim.Optimizer:
         optimizer: torch.optim.Optimizer = self.training.optimizer(weights)
         for group in optimizer.param_groups:
-            group["lr"] = self.training.rate(0)
+            group["lr"] = self.training.learning_rate(0)
         return optimizer
 
     def _trained(self, *seeds: int) -> tuple[Tensor, ...]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from n2n_ablate.errors import AwayError, StoreError, unsigned
+from n2n_ablate.errors import StoreError, StoreUnavailableError, unsigned
 from n2n_ablate.tracking.address import check_address, database_file
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def explained(uri: str) -> Iterator[None]:
     """Turn every way in which a store or a server can fail into one line.
 
     Raises:
-        AwayError: The same may work later: a server is down, a database is locked.
+        StoreUnavailableError: The same may work later: a server is down, a database is locked.
         StoreError: It will not.
     """
     _load()  # before anything imports MLflow as it is
@@ -115,7 +115,7 @@ def explained(uri: str) -> Iterator[None]:
         yield
     except ParseError as error:
         msg = f"MLflow's store '{unsigned(uri)}' cannot be used: {_NOT_MLFLOW}"
-        raise AwayError(msg) from error
+        raise StoreUnavailableError(msg) from error
     except (MlflowException, ImportError, OSError, SQLAlchemyError) as error:
         if damage := _damage(error):
             msg = (
@@ -126,7 +126,7 @@ def explained(uri: str) -> Iterator[None]:
         msg = f"MLflow's store '{unsigned(uri)}' cannot be used: {_reason(error)}"
         code = getattr(error, "error_code", "")
         away = code in _MAY_PASS if code else isinstance(error, OSError | OperationalError)
-        raise (AwayError if away else StoreError)(msg) from error
+        raise (StoreUnavailableError if away else StoreError)(msg) from error
 
 
 def _damage(error: BaseException | None) -> str:

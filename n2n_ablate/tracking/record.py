@@ -14,7 +14,7 @@ from n2n_ablate.analysis.curves import image_curves
 from n2n_ablate.components.recipe import canonical
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics.concerns import flat
-from n2n_ablate.engine.paired_data import Subject
+from n2n_ablate.engine.paired_data import NoisySample
 from n2n_ablate.report.file_names import slugs
 from n2n_ablate.study import Plan, Trial
 
@@ -141,7 +141,7 @@ def best(result: StudyResult) -> list[str]:
     return list(dict.fromkeys(line.name for line in lines if line is not None))
 
 
-def pictures(result: TrialResult, subjects: Sequence[Subject]) -> str:
+def pictures(result: TrialResult, samples: Sequence[NoisySample]) -> str:
     """Return how many of the noisy images are there, empty if all are."""
-    whole, there = len(result.rows), len(subjects)
+    whole, there = len(result.rows), len(samples)
     return "" if there >= whole else f"{there} of {whole}"

@@ -10,8 +10,8 @@ from typing import Any
 
 from n2n_ablate.analysis import StudyResult, TrialResult
 from n2n_ablate.analysis.diagnoses import ByCondition, Diagnoses
-from n2n_ablate.components.spec import Part
-from n2n_ablate.engine.paired_data import Subject
+from n2n_ablate.components.spec import ComponentSpec
+from n2n_ablate.engine.paired_data import NoisySample
 from n2n_ablate.errors import AblateError
 from n2n_ablate.registry import Registry
 from n2n_ablate.report import study_files, trial_files
@@ -48,12 +48,12 @@ class RunFiles:
         self._registry = registry
         self._measured = Diagnoses(registry) if registry else None
 
-    def measure(self, name: str, result: TrialResult, subjects: Sequence[Subject]) -> None:
+    def measure(self, name: str, result: TrialResult, samples: Sequence[NoisySample]) -> None:
         """Measure a trial's sampler: 0.1 to 0.2 s in this thread, and nothing the second time."""
-        if self._measured is None or not subjects:  # images may be gone
+        if self._measured is None or not samples:  # images may be gone
             return
         with contextlib.suppress(AblateError):  # what cannot be measured may still be kept
-            self.diagnoses[name] = self._measured.of(result.trial.recipe, subjects)
+            self.diagnoses[name] = self._measured.of(result.trial.recipe, samples)
 
     def keep_trial(
         self,
@@ -61,7 +61,7 @@ class RunFiles:
         name: str,
         plan: Plan,
         result: TrialResult,
-        subjects: Sequence[Subject],
+        samples: Sequence[NoisySample],
         baseline: TrialResult | None,
     ) -> None:
         """Write pictures and tables of a trial; its images are read from the fit store."""
@@ -74,7 +74,7 @@ class RunFiles:
                 Path(folder),
                 plan,
                 whole,
-                subjects,
+                samples,
                 baseline=None if result.trial.role == BASELINE else baseline,
                 sampler=self._made("sampler", result.trial.recipe.parts["sampler"]),
                 noise=self._made("noise", plan.conditions[0].noise),
@@ -88,7 +88,7 @@ class RunFiles:
             study_files.write_study(Path(folder), result, self.diagnoses)
             self._store.keep_files(run, Path(folder))
 
-    def _made(self, kind: str, part: Part) -> Any:
+    def _made(self, kind: str, part: ComponentSpec) -> Any:
         if self._registry is None:
             return None
         try:

@@ -125,8 +125,8 @@ def _write_trials(
         own, at = found.finished[item.trial.name]
         invocation = commands.get(own, last).invocation
         given = {row.image for row in item.rows}
-        subjects = [subject for subject in seen.subjects if subject.image.name in given]
-        tracker.trial(item, subjects, invocation=invocation, at=at or None)
+        samples = [sample for sample in seen.samples if sample.image.name in given]
+        tracker.trial(item, samples, invocation=invocation, at=at or None)
     return list(seen.problems)
 
 

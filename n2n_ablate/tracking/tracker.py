@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from n2n_ablate.analysis import StudyResult, TrialResult
-from n2n_ablate.engine.paired_data import Subject
-from n2n_ablate.errors import AwayError, unsigned
+from n2n_ablate.engine.paired_data import NoisySample
+from n2n_ablate.errors import StoreUnavailableError, unsigned
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.hookspecs import hookimpl
 from n2n_ablate.report import study_files
-from n2n_ablate.storage.ended_runs import Over
+from n2n_ablate.storage.ended_runs import EndedRuns
 from n2n_ablate.storage.invocation import Invocation
 from n2n_ablate.storage.journal import Command
 from n2n_ablate.storage.output import Output
@@ -35,7 +35,7 @@ class _Given:
     """A trial to be kept: of which command, and when it was finished, in milliseconds."""
 
     result: TrialResult
-    subjects: Sequence[Subject]
+    samples: Sequence[NoisySample]
     invocation: Invocation
     end: int
 
@@ -83,7 +83,7 @@ class MlflowTracker:
         """Open the store, look which trials it has, end what dead processes left running.
 
         Raises:
-            AwayError: As `trial`.
+            StoreUnavailableError: As `trial`.
         """
         self.open(plan, invocation)
         with self._surely():
@@ -109,14 +109,14 @@ class MlflowTracker:
         self._plan, self._running, self._invocation = plan, plan, invocation
         with self.store.explained():
             self._experiment = self.store.experiment(plan.study.name, study_files.headline(plan))
-            self._over = Over(self._output, plan.study.name, invocation.id)
+            self._over = EndedRuns(self._output, plan.study.name, invocation.id)
             self.known = look(self.store, self._experiment, plan.key, self._over)
 
     @hookimpl(specname="trial_finished")
     def trial(
         self,
         result: TrialResult,
-        subjects: Sequence[Subject],
+        samples: Sequence[NoisySample],
         *,
         invocation: Invocation | None = None,
         at: float | None = None,
@@ -125,16 +125,16 @@ class MlflowTracker:
 
         Args:
             result: Its denoised images are read from the fit store if it has none.
-            subjects: The noisy images of its fits. Where one is missing its pictures say so.
+            samples: The noisy images of its fits. Where one is missing its pictures say so.
             invocation: Which command finished it; by default the one that was opened.
             at: When it was finished, in seconds since 1970; by default now.
 
         Raises:
-            AwayError: The store does not answer; this may be called again.
+            StoreUnavailableError: The store does not answer; this may be called again.
             StoreError: The store will not take it.
         """
         end = now() if at is None else int(1000 * at)
-        given = _Given(result, subjects, invocation or self._invocation, end)
+        given = _Given(result, samples, invocation or self._invocation, end)
         with self._surely():
             if result.trial.role == BASELINE:
                 self._baseline = result
@@ -151,7 +151,7 @@ class MlflowTracker:
         """Write the tables and end the run of this invocation.
 
         Raises:
-            AwayError: As `trial`.
+            StoreUnavailableError: As `trial`.
         """
         with self._surely():
             self._fill(self._summary, result, status, now())
@@ -205,7 +205,7 @@ class MlflowTracker:
                     about = self.store, self._experiment, self._plan.key, self._over
                     self.known, self._unsure = look(*about, own=self._summary), False
                 yield
-        except AwayError:
+        except StoreUnavailableError:
             self._unsure = True
             raise
         except BaseException:
@@ -233,10 +233,10 @@ class MlflowTracker:
     def _keep(self, given: _Given) -> None:
         result = given.result
         fits, outcome = record.fits_key(self._plan, result), record.outcome_key(result)
-        pictures = record.pictures(given.result, given.subjects)
+        pictures = record.pictures(given.result, given.samples)
         old = self.known.trials.get(fits)
         if not old or old.outcome != outcome or result.trial.role != "search":
-            self._files.measure(self._name(result), result, given.subjects)
+            self._files.measure(self._name(result), result, given.samples)
         if old and old.outcome == outcome:
             if old.pictures and old.pictures != pictures:  # images have been found since
                 self._write_files(old.run, given)
@@ -263,7 +263,7 @@ class MlflowTracker:
             with self.store.explained():
                 self._fill_trial(run, given, (start, end))
         except BaseException as error:
-            if not isinstance(error, AwayError):  # it would not hear of the end either
+            if not isinstance(error, StoreUnavailableError):  # it would not hear of the end either
                 with contextlib.suppress(Exception):
                     self.store.end(run, "KILLED")  # so that it is written again next time
             raise
@@ -284,7 +284,7 @@ class MlflowTracker:
 
     def _write_files(self, run: str, given: _Given) -> None:
         own, name = given.result, self._name(given.result)
-        self._files.keep_trial(run, name, self._running, own, given.subjects, self._baseline)
+        self._files.keep_trial(run, name, self._running, own, given.samples, self._baseline)
 
     def _diagnosed(self, result: TrialResult) -> list[record.Value]:
         found = self._files.diagnoses.get(self._name(result), {})

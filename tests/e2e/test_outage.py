@@ -148,11 +148,11 @@ def dying_after_the_baseline(monkeypatch, kill, start):
     train, trial = Trainer.train, MlflowTracker.trial
 
     @functools.wraps(trial)
-    def killing(tracker, result, subjects, **more):
+    def killing(tracker, result, samples, **more):
         if tracker.written == ["baseline"] and not killed:
             killed.append(True)
             kill()
-        trial(tracker, result, subjects, **more)
+        trial(tracker, result, samples, **more)
 
     def waiting(trainer, fits):
         yield from train(trainer, fits)

@@ -178,14 +178,14 @@ from pathlib import Path
 from time import sleep
 from n2n_ablate.execute import cluster_health as pulse
 pulse._AWAY = 3.0
-beats = pulse.Pulse.beats
+beats = pulse.ClusterHealth.beats
 def held(self):
     answer = beats(self)
     while Path("hold").exists():
         Path("held").touch()
         sleep(0.01)
     return answer
-pulse.Pulse.beats = held
+pulse.ClusterHealth.beats = held
 """
 
 

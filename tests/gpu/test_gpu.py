@@ -16,7 +16,7 @@ from n2n_ablate import engine, study
 from n2n_ablate.engine import memory
 from n2n_ablate.engine import train as train_module
 from n2n_ablate.engine.device import arithmetic
-from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.engine.pool import fit_all
 from n2n_ablate.engine.train import train
 
@@ -33,7 +33,7 @@ def bench_on(registry, precision, *settings, images=("builtin:astronaut", "built
         images=images,
         crop=64,
     )
-    return Bench(planned, registry, machine)
+    return PairedData(planned, registry, machine)
 
 
 def results(fits, machine, **options):
@@ -85,8 +85,8 @@ def test_a_step_that_cannot_be_recorded_is_called(registry):
         def __init__(self, inner):
             self.inner = inner
 
-        def __call__(self, scene):
-            loss = self.inner(scene)
+        def __call__(self, context):
+            loss = self.inner(context)
             return loss * (1.0 if float(loss.sum()) > 0 else 2.0)  # waits for the device
 
     bench = bench_on(registry, "tf32")
@@ -104,7 +104,7 @@ def test_a_step_that_cannot_be_recorded_is_called(registry):
 def test_a_loss_that_counts_in_python_is_called(registry):
     def counting(inner):
         calls = iter(range(1000))
-        return lambda scene: inner(scene) * (1 + next(calls) / 10)
+        return lambda context: inner(context) * (1 + next(calls) / 10)
 
     bench = bench_on(registry, "tf32")
     fits = [

@@ -6,7 +6,7 @@ from typing import Annotated
 import pytest
 import torch
 
-from n2n_ablate import AroundSampler, Component, Sampler
+from n2n_ablate import Component, Sampler, SamplerWrapper
 from n2n_ablate.components import at_step, is_fixed, pairs_of
 from n2n_ablate.testing import broken_promises, picture, rng
 from n2n_ablate_plugins.noises import Gaussian
@@ -19,7 +19,7 @@ from n2n_ablate_plugins.zs_n2n import Diagonal, EdgeWeighted
 
 
 @dataclass(frozen=True)
-class Mirrored(AroundSampler):
+class Mirrored(SamplerWrapper):
     """Another sampler, applied to the image from right to left."""
 
     sampler: Annotated[Sampler, Component("sampler")] = Diagonal()  # noqa: RUF009  it is frozen
@@ -51,10 +51,10 @@ def test_it_declares_what_is_inside():
     assert pairs_of(Mirrored(Stripe())) == ((0, 1), (1, 0))
     assert Mirrored(EdgeWeighted()).leaks
     assert not Mirrored(Stripe()).leaks
-    assert not Mirrored(EdgeWeighted(divisor="text")).keeps_flat
-    assert not Mirrored(Recorruption()).consistent
-    assert Mirrored(Recorruption(sigma=10.0)).made_for == Gaussian(sigma=10.0, clip=False)
-    assert Mirrored(Stripe()).made_for is None
+    assert not Mirrored(EdgeWeighted(divisor="text")).preserves_mean
+    assert not Mirrored(Recorruption()).supports_consistency
+    assert Mirrored(Recorruption(sigma=10.0)).required_noise == Gaussian(sigma=10.0, clip=False)
+    assert Mirrored(Stripe()).required_noise is None
 
 
 def test_it_prepares_and_changes_only_if_what_is_inside_does():

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from n2n_ablate.errors import AwayError
+from n2n_ablate.errors import StoreUnavailableError
 from n2n_ablate.runner import background
 from n2n_ablate.runner.background import Background
 
@@ -28,7 +28,7 @@ class Store:
     def keep(self, what):
         def job():
             if self.away:
-                raise AwayError("the server is down")
+                raise StoreUnavailableError("the server is down")
             self.kept.append(what)
 
         return job

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from n2n_ablate import engine, hookimpl
-from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.errors import PluginError
 from n2n_ablate.registry import Registry
 from n2n_ablate.study import plan, read
@@ -55,7 +55,7 @@ class Plugin:
 @pytest.fixture
 def bench(tiny):
     registry = Registry(Plugin())
-    return Bench(plan(read(tiny), registry), registry, MACHINE)
+    return PairedData(plan(read(tiny), registry), registry, MACHINE)
 
 
 def recipe(bench, **parameters):
@@ -92,7 +92,7 @@ def test_yardsticks_are_measured_on_one_thread_and_leave_the_others(tiny):
     registry = Registry(Plugin())
     text = tiny.read_text().replace('design = "search"', 'design = "search"\nmetrics = ["threads"]')
     tiny.write_text(text)
-    bench = Bench(plan(read(tiny), registry), registry, MACHINE)
+    bench = PairedData(plan(read(tiny), registry), registry, MACHINE)
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     THREADS.clear()

@@ -17,7 +17,7 @@ from n2n_ablate.analysis.compare import compare, sentences
 from n2n_ablate.analysis.names import meant
 from n2n_ablate.cli import app
 from n2n_ablate.components.recipe import Recipe
-from n2n_ablate.components.spec import Part
+from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.engine import FitResult
 from n2n_ablate.errors import StoreError
 from n2n_ablate.report.screen.console import summary
@@ -265,11 +265,15 @@ def test_nothing_but_failures_leaves_the_baseline_and_says_so(plan):
 def test_a_recipe_can_be_put_into_a_study_file():
     recipe = Recipe(
         {
-            "sampler": Part(
+            "sampler": ComponentSpec(
                 "schedule",
-                {"first": Part("stripe", {"axis": 'r"o\\ws'}), "steps": (1, 2), "rate": 1e-05},
+                {
+                    "first": ComponentSpec("stripe", {"axis": 'r"o\\ws'}),
+                    "steps": (1, 2),
+                    "rate": 1e-05,
+                },
             ),
-            "loss": Part("l1", {"fast": True}),
+            "loss": ComponentSpec("l1", {"fast": True}),
         }
     )
     read = tomllib.loads(toml(recipe))["baseline"]

@@ -209,7 +209,7 @@ def test_a_name_of_several_kinds_shows_all_and_an_unknown_one_the_nearest(folder
     (folder / "plugins").mkdir()
     (folder / "plugins" / "one.py").write_text(
         "from n2n_ablate import hookimpl\n\n\nclass Zs:\n    '''A loss.'''\n\n"
-        "    def __call__(self, scene):\n        return scene.noisy.mean(dim=(1, 2, 3))\n\n\n"
+        "    def __call__(self, context):\n        return context.noisy.mean(dim=(1, 2, 3))\n\n\n"
         "@hookimpl\ndef register_losses(register):\n    register('zs-acl', Zs)\n"
     )
     told = json.loads(here("plugins", "zs-acl", "--json", folder=folder).stdout)

@@ -202,7 +202,7 @@ def test_more_than_two_views_trained_one_way():
 class Recorrupted:
     """Noise added to one view and taken from the other: independent if it has sigma's size."""
 
-    consistent = False
+    supports_consistency = False
 
     def draw(self, image, rng):
         added = SIGMA / 255 * torch.randn(image.shape, generator=rng)
@@ -212,7 +212,7 @@ class Recorrupted:
 class Thinned:
     """Photons dealt to two views by coin tosses; the counts come from the noise model."""
 
-    consistent = False
+    supports_consistency = False
 
     def __init__(self, lam=0.0):
         self.lam = lam

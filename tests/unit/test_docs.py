@@ -17,7 +17,7 @@ import torch
 
 from n2n_ablate import engine, images, study, testing
 from n2n_ablate.components import KINDS, PROTOCOLS
-from n2n_ablate.components.recipe import Part, Recipe
+from n2n_ablate.components.recipe import ComponentSpec, Recipe
 from n2n_ablate.registry import Registry
 from n2n_ablate.runner.denoising import choose_recipe, denoise
 from n2n_ablate.testing import scaffold, templates
@@ -311,11 +311,11 @@ def test_all_kinds_work_together_in_the_engine(desk):
     noisy = images.Image("noisy", noise.apply(clean.pixels, torch.Generator().manual_seed(0)))
     recipe = Recipe(
         {
-            "sampler": Part("shuffled"),
-            "backbone": Part("linear-filter"),
-            "loss": Part("absolute-residual"),
-            "training": Part("cosine-adam", {"steps": 20, "lr": 0.01}),
-            "estimator": Part("mirrored"),
+            "sampler": ComponentSpec("shuffled"),
+            "backbone": ComponentSpec("linear-filter"),
+            "loss": ComponentSpec("absolute-residual"),
+            "training": ComponentSpec("cosine-adam", {"steps": 20, "lr": 0.01}),
+            "estimator": ComponentSpec("mirrored"),
         }
     ).resolved(registry)
     denoised = denoise(noisy, recipe, registry, engine.machine("cpu", "fp32")).image

@@ -11,7 +11,7 @@ def kept(estimator, weights):
     """What is left of these weights, one per step."""
     value = 100.0  # initial weights, which must never count
     for step, weight in enumerate(weights):
-        value += estimator.blend(step, len(weights)) * (weight - value)
+        value += estimator.averaging_weight(step, len(weights)) * (weight - value)
     return value
 
 
@@ -54,7 +54,7 @@ def test_flips_of_the_identity_give_the_image_back():
 
 
 def test_flips_use_the_weights_of_their_estimator():
-    assert Flips(WeightEma(decay=0.9)).blend(500, 1000) == pytest.approx(0.1)
+    assert Flips(WeightEma(decay=0.9)).averaging_weight(500, 1000) == pytest.approx(0.1)
 
 
 def flat(*values):
@@ -63,9 +63,9 @@ def flat(*values):
 
 
 def test_windowed_variance_worked_by_hand():
-    watch = WindowedVariance(window=20, every=10).watch(100)
+    selector = WindowedVariance(window=20, interval=10).checkpoint_selector(100)
     kept = [
-        watch.see(step, flat(value)).item()
+        selector.update(step, flat(value)).item()
         for step, value in ((10, 0.0), (20, 4.0), (30, 6.0), (40, 7.0), (50, 9.0), (60, 9.5))
     ]
     # variances of neighbours: 4, 1, 1/4, 1, 1/16; the first look has no window yet
@@ -75,27 +75,28 @@ def test_windowed_variance_worked_by_hand():
 def test_windowed_variance_is_settled_after_its_patience():
     values = (0.0, 1.0, 4.0, 8.0, 8.0)
     looks = list(zip(range(10, 60, 10), values, strict=True))
-    patient = WindowedVariance(window=20, every=10, patience=30).watch(50)
-    hasty = WindowedVariance(window=20, every=10, patience=20).watch(50)
-    assert [patient.see(step, flat(value)).item() for step, value in looks][-1]
-    assert not [hasty.see(step, flat(value)).item() for step, value in looks][-1]
+    patient = WindowedVariance(window=20, interval=10, patience=30).checkpoint_selector(50)
+    hasty = WindowedVariance(window=20, interval=10, patience=20).checkpoint_selector(50)
+    assert [patient.update(step, flat(value)).item() for step, value in looks][-1]
+    assert not [hasty.update(step, flat(value)).item() for step, value in looks][-1]
 
 
 def test_windowed_variance_chooses_its_first_window_however_short_its_patience():
-    watch = WindowedVariance(window=20, patience=5, every=10).watch(100)
+    selector = WindowedVariance(window=20, patience=5, interval=10).checkpoint_selector(100)
     kept = [
-        watch.see(step, flat(value)).item() for step, value in ((10, 0.0), (20, 4.0), (30, 6.0))
+        selector.update(step, flat(value)).item()
+        for step, value in ((10, 0.0), (20, 4.0), (30, 6.0))
     ]
     assert kept == [True, True, False]
 
 
 def test_fits_of_a_batch_are_judged_apart():
-    watch = WindowedVariance(window=20, every=10).watch(100)
-    watch.see(10, flat(0.0, 0.0))
-    watch.see(20, flat(1.0, 1.0))
-    assert watch.see(30, flat(1.5, 3.0)).tolist() == [True, False]
+    selector = WindowedVariance(window=20, interval=10).checkpoint_selector(100)
+    selector.update(10, flat(0.0, 0.0))
+    selector.update(20, flat(1.0, 1.0))
+    assert selector.update(30, flat(1.5, 3.0)).tolist() == [True, False]
 
 
 def test_flips_watch_what_their_estimator_watches():
-    assert Flips().watch(100) is None
-    assert Flips(WindowedVariance(every=7)).watch(100).every == 7
+    assert Flips().checkpoint_selector(100) is None
+    assert Flips(WindowedVariance(interval=7)).checkpoint_selector(100).interval == 7

@@ -13,7 +13,7 @@ from n2n_ablate import engine, hookimpl
 from n2n_ablate.engine import StackSizeCache, pool
 from n2n_ablate.engine.arrays import apart, together
 from n2n_ablate.engine.identity import Fingerprints
-from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.errors import AblateError, DeviceError, ExecutorError, StudyError
 from n2n_ablate.execute import Choice, Local, bundle, task
 from n2n_ablate.registry import Registry
@@ -56,7 +56,7 @@ def sent(fits, registry):
 def baseline(study, registry, sampler=None):
     """Return the fits of the baseline, or of the baseline with another sampler."""
     settings = ["training.steps=3", "backbone.width=4"]
-    bench = Bench(plan(read(study), registry, settings=settings), registry, EXACT)
+    bench = PairedData(plan(read(study), registry, settings=settings), registry, EXACT)
     recipe = bench.plan.baseline.recipe
     if sampler is not None:
         recipe = recipe.replace("sampler", sampler).resolved(registry)

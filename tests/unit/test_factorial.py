@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from n2n_ablate.analysis import Row, StudyResult, TrialResult, answer, export
 from n2n_ablate.analysis.effects import effects
-from n2n_ablate.analysis.header import Header, Mark
+from n2n_ablate.analysis.header import Header, ImageRef
 from n2n_ablate.cli import app
 from n2n_ablate.engine.fit import FitResult
 from n2n_ablate.errors import StudyError
@@ -203,7 +203,7 @@ def test_a_cell_without_a_result_leaves_its_effects_open(planned):
 
 
 HEADER = {
-    "images": (Mark("image-0", "", (3, 24, 24)),),
+    "images": (ImageRef("image-0", "", (3, 24, 24)),),
     "steps": 30,
     "device": "cpu",
     "precision": "fp32",

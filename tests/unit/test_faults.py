@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from n2n_ablate import engine
-from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.errors import PluginError
 from n2n_ablate.registry import Registry
 from n2n_ablate.study import plan, read
@@ -35,18 +35,20 @@ TRAINING = """\
 steps = {steps}
 def optimizer(self, weights):
     return {optimizer}
-def rate(self, step):
+def learning_rate(self, step):
     return {rate}
 """
 ESTIMATOR = """\
-def blend(self, step, steps):
-    return {blend}
+def averaging_weight(self, step, steps):
+    return {averaging_weight}
 def estimate(self, denoise, noisy):
     return {estimate}
-def watch(self, steps):
-    return {watch}
+def checkpoint_selector(self, steps):
+    return {checkpoint_selector}
 """
-WATCH = "type('Watch', (), dict(every=1, see=lambda self, step, images: {}))()"
+SELECTOR = (
+    "type('CheckpointSelector', (), dict(interval=1, update=lambda self, step, images: {}))()"
+)
 
 
 def backbone(built):
@@ -55,8 +57,8 @@ def backbone(built):
 
 def loss(value):
     return (
-        "def __call__(self, scene):\n    views = scene.views(scene.noisy)\n"
-        f"    return {value.replace('MSE', '((scene.denoise(views[0])[0] - views[1]) ** 2)')}"
+        "def __call__(self, context):\n    views = context.views(context.noisy)\n"
+        f"    return {value.replace('MSE', '((context.denoise(views[0])[0] - views[1]) ** 2)')}"
     )
 
 
@@ -66,7 +68,11 @@ def training(declares="", **changed):
 
 
 def estimator(**changed):
-    given = {"blend": "1.0", "estimate": "denoise(noisy)[0]", "watch": "None"}
+    given = {
+        "averaging_weight": "1.0",
+        "estimate": "denoise(noisy)[0]",
+        "checkpoint_selector": "None",
+    }
     return ESTIMATOR.format(**{**given, **changed})
 
 
@@ -96,21 +102,21 @@ BROKEN = [
     ("loss", loss("MSE.mean((2, 3))"), 9, "one value per fit"),
     ("loss", loss("1.0"), 9, "one value per fit, shape (1,), got 1.0"),
     ("loss", loss("MSE.mean((1, 2, 3)).detach()"), 9, "do not depend on the weights"),
-    ("loss", loss("scene.clean"), 11, "has no attribute 'clean'"),
+    ("loss", loss("context.clean"), 11, "has no attribute 'clean'"),
     ("training", training(steps="0"), 6, "has steps = 0, not a whole number above 0"),
     ("training", training(steps="2.5"), 6, "has steps = 2.5"),
     ("training", training("crop = 'a'"), 6, "has crop = 'a', not a whole number of pixels"),
     ("training", training(optimizer="None"), 11, "must return a torch.optim.Optimizer from optimizer, got None"),
     ("training", training(optimizer="torch.optim.LBFGS(weights)"), 11, "closure"),
-    ("training", training(rate="float('nan')"), 13, "must return a finite number from rate, got nan at step 0"),
+    ("training", training(rate="float('nan')"), 13, "must return a finite number from learning_rate, got nan at step 0"),
     ("estimator", estimator(estimate="None"), 11, "images of the shape (1, 3, 24, 24) from estimate, got None"),
     ("estimator", estimator(estimate="denoise(noisy)"), 11, "from estimate, got (tensor("),
     ("estimator", estimator(estimate="denoise(noisy)[0][..., 1:]"), 11, "got (1, 3, 24, 23)"),
-    ("estimator", estimator(blend="'a'"), 9, "a share from 0 to 1 from blend, got 'a'"),
-    ("estimator", estimator(blend="3.0"), 9, "from blend, got 3.0"),
-    ("estimator", estimator(watch="3"), 13, "a watch with `every` and `see` from watch, or None, got 3"),
-    ("estimator", estimator(watch=WATCH.format("torch.ones(len(images))")), 13, "one truth value per fit"),
-    ("estimator", estimator(watch=WATCH.format("torch.zeros(len(images)) > 0")), 13, "first look does not keep"),
+    ("estimator", estimator(averaging_weight="'a'"), 9, "a share from 0 to 1 from averaging_weight, got 'a'"),
+    ("estimator", estimator(averaging_weight="3.0"), 9, "from averaging_weight, got 3.0"),
+    ("estimator", estimator(checkpoint_selector="3"), 13, "a selector with `interval` and `update` from checkpoint_selector, or None, got 3"),
+    ("estimator", estimator(checkpoint_selector=SELECTOR.format("torch.ones(len(images))")), 13, "one truth value per fit"),
+    ("estimator", estimator(checkpoint_selector=SELECTOR.format("torch.zeros(len(images)) > 0")), 13, "first look does not keep"),
     ("metric", metric("1 / 0"), 10, "raises ZeroDivisionError: division by zero"),
     ("metric", metric("'good'"), 9, "must return a float tensor from measure, one value per image, shape (1,), got 'good'"),
     ("metric", metric("[0.5]"), 9, "got [0.5]"),
@@ -152,15 +158,15 @@ def bench(tiny, tmp_path, monkeypatch):
             asked = dataclasses.replace(asked, profiles={"quick": quick})
         if kind != "metric":
             settings.append(f"{kind}=mine")
-        return Bench(plan(asked, registry, settings=settings), registry, EXACT)
+        return PairedData(plan(asked, registry, settings=settings), registry, EXACT)
 
     return make
 
 
 def part(name):
-    from n2n_ablate.components.spec import Part
+    from n2n_ablate.components.spec import ComponentSpec
 
-    return Part(name)
+    return ComponentSpec(name)
 
 
 def checked(bench, kind, body):
@@ -181,13 +187,13 @@ def test_what_cannot_be_trained_is_named_before_anything_is(kind, body, line, se
 
 def test_a_noise_that_wants_a_gradient_is_measured_like_any_other(bench):
     made = bench("noise", noise("(clean.clone().requires_grad_() * 1).double()"))
-    assert {subject.noisy.requires_grad for subject in made.subjects} == {False}
-    assert {subject.noisy.dtype for subject in made.subjects} == {torch.float32}
+    assert {sample.noisy.requires_grad for sample in made.samples} == {False}
+    assert {sample.noisy.dtype for sample in made.samples} == {torch.float32}
     assert made.yardsticks()
 
 
 def test_a_component_that_fails_later_is_named_in_the_result(bench):
-    late = loss("(MSE if scene.progress < 0.5 else 1 / 0).mean((1, 2, 3))")
+    late = loss("(MSE if context.progress < 0.5 else 1 / 0).mean((1, 2, 3))")
     made = checked(bench, "loss", late)
     (result,) = engine.fit_all(made.fits(made.plan.baseline.recipe)[:1], EXACT)
     assert result.failure.startswith("stopped: loss 'mine' raises ZeroDivisionError")

@@ -110,8 +110,8 @@ def test_the_anatomy_of_the_cross_against_x_by_hand(registry):
 
 
 def drawn(sampler, name):
-    made_for = {"poisson-thinning": Poisson(), "recorruption": Gaussian()}
-    return sampler_picture(sampler, title=name, noise=made_for.get(name))
+    required_noise = {"poisson-thinning": Poisson(), "recorruption": Gaussian()}
+    return sampler_picture(sampler, title=name, noise=required_noise.get(name))
 
 
 def test_every_installed_sampler_can_be_drawn(registry):

@@ -17,7 +17,7 @@ from n2n_ablate.engine import pool as pool_module
 from n2n_ablate.engine import train as train_module
 from n2n_ablate.engine.curves import points_of
 from n2n_ablate.engine.networks import Networks
-from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.engine.pool import fit_all, stacks_of
 from n2n_ablate.engine.tiles import in_tiles
 from n2n_ablate.engine.train import train
@@ -32,7 +32,7 @@ STACKED = dataclasses.replace(EXACT, stack=8)
 @pytest.fixture
 def bench(tiny, registry):
     planned = plan(read(tiny), registry, profile="other", settings=["backbone.width=6"])
-    return Bench(planned, registry, EXACT)
+    return PairedData(planned, registry, EXACT)
 
 
 def run(fits, machine):
@@ -116,7 +116,7 @@ def test_loss_and_gradients_are_those_of_the_formula(bench):
     fits = bench.fits(recipe(bench))
     stack = train_module._Stack(fits, EXACT)
     stack._draws.advance(0)
-    loss = fits[0].loss(stack._scene)
+    loss = fits[0].loss(stack._context)
     loss.sum().backward()
     for place, one in enumerate(fits):
         expected, gradients = in_float64(one)
@@ -254,7 +254,7 @@ class Averaged:
 
         return Clipped(weights, lr=0.1)
 
-    def rate(self, step):
+    def learning_rate(self, step):
         return 0.1
 
 
@@ -276,9 +276,9 @@ def test_training_on_crops_sees_one_window_a_step_and_denoises_the_whole(bench):
         def __init__(self, inner):
             self.inner = inner
 
-        def __call__(self, scene):
-            seen.append(scene.noisy.clone())
-            return self.inner(scene)
+        def __call__(self, context):
+            seen.append(context.noisy.clone())
+            return self.inner(context)
 
     fits = bench.fits(recipe(bench, training__steps=8, training__crop=20))
     one = dataclasses.replace(fits[0], loss=Watching(fits[0].loss))
@@ -302,8 +302,8 @@ def test_crops_and_whole_images_do_not_share_a_stack(bench):
 
 def test_a_loss_of_the_wrong_shape_is_named(bench):
     class Scalar:
-        def __call__(self, scene):
-            return scene.denoise(scene.noisy)[0].mean()
+        def __call__(self, context):
+            return context.denoise(context.noisy)[0].mean()
 
     one = dataclasses.replace(bench.fits(recipe(bench))[0], loss=Scalar())
     (result,) = fit_all([one], EXACT)
@@ -356,7 +356,7 @@ def test_the_last_point_of_a_curve_is_the_result(bench):
     (result,) = fit_all([one], EXACT)
     assert result.steps[-1] == one.training.steps
     denoised = torch.from_numpy(result.denoised.astype("float32") / 65535)[None]
-    again = bench.measure(denoised, bench.subjects[0])
+    again = bench.measure(denoised, bench.samples[0])
     assert result.figures["psnr"] == pytest.approx(again["psnr"], abs=0.002)
     assert result.figures["psnr"] == pytest.approx(result.curves["psnr"][-1])
 

@@ -185,16 +185,16 @@ class MaskOnCpu(GoodBackbone):
 
 
 class GoodLoss:
-    def __call__(self, scene):
-        views = scene.views(scene.noisy)
-        denoised = scene.denoise(*views)
-        errors = [self.error(denoised[i] - views[j]) for i, j in scene.pairs]
-        return self.changed(torch.stack(errors).mean(dim=0), scene)
+    def __call__(self, context):
+        views = context.views(context.noisy)
+        denoised = context.denoise(*views)
+        errors = [self.error(denoised[i] - views[j]) for i, j in context.pairs]
+        return self.changed(torch.stack(errors).mean(dim=0), context)
 
     def error(self, difference):
         return difference.square().mean(dim=(1, 2, 3))
 
-    def changed(self, values, scene):
+    def changed(self, values, context):
         return values
 
 
@@ -204,83 +204,83 @@ class OneChannel(GoodLoss):
 
 
 class TwoViews(GoodLoss):
-    def changed(self, values, scene):
-        return values / float(len(scene.pairs) == 2) if len(scene.pairs) != 2 else values
+    def changed(self, values, context):
+        return values / float(len(context.pairs) == 2) if len(context.pairs) != 2 else values
 
 
 class HalfWay(GoodLoss):
-    def changed(self, values, scene):
-        return values * (math.nan if scene.progress == 0.5 else 1.0)
+    def changed(self, values, context):
+        return values * (math.nan if context.progress == 0.5 else 1.0)
 
 
 class RandomWeight(GoodLoss):
-    def changed(self, values, scene):
+    def changed(self, values, context):
         return values * (1 + 1e-3 * torch.rand(()))
 
 
 class CountedWeight(GoodLoss):
     calls = 0
 
-    def changed(self, values, scene):
+    def changed(self, values, context):
         self.calls += 1
         return values * (1 + 1e-3 / self.calls)
 
 
-class OfFirstScene(GoodLoss):
-    """Divides by a mean that it keeps from the first scene."""
+class OfFirstContext(GoodLoss):
+    """Divides by a mean that it keeps from the first context."""
 
     scale = None
 
-    def changed(self, values, scene):
+    def changed(self, values, context):
         if self.scale is None:
-            self.scale = float(scene.noisy.mean()) if scene.noisy.device.type == "cpu" else 1.0
+            self.scale = float(context.noisy.mean()) if context.noisy.device.type == "cpu" else 1.0
         return values / self.scale
 
 
 class LossSeedsTorch(GoodLoss):
-    def changed(self, values, scene):
+    def changed(self, values, context):
         torch.manual_seed(0)
         return values
 
 
 class AlwaysCuts(GoodLoss):
-    def changed(self, values, scene):
-        (whole,) = scene.denoise(scene.noisy)
-        first, second = scene.views(whole)[:2]
+    def changed(self, values, context):
+        (whole,) = context.denoise(context.noisy)
+        first, second = context.views(whole)[:2]
         return values + 0 * (first.mean() + second.mean())
 
 
 class Frozen(GoodLoss):
     """On black images the first kernels multiply zeros only."""
 
-    def __call__(self, scene):
-        (found,) = scene.denoise(torch.zeros_like(scene.noisy))
+    def __call__(self, context):
+        (found,) = context.denoise(torch.zeros_like(context.noisy))
         return self.error(found - 0.3)
 
 
 class Mixed(GoodLoss):
-    def changed(self, values, scene):
+    def changed(self, values, context):
         return values + 0.1 * values.mean()
 
 
 class Scalar(GoodLoss):
-    def changed(self, values, scene):
+    def changed(self, values, context):
         return values[None]
 
 
 class Climbs(GoodLoss):
-    def changed(self, values, scene):
+    def changed(self, values, context):
         return values + 2 * (values.detach() - values)
 
 
 class Whitens(GoodLoss):
-    def __call__(self, scene):
-        scene.noisy += 1e-3
-        return super().__call__(scene)
+    def __call__(self, context):
+        context.noisy += 1e-3
+        return super().__call__(context)
 
 
 class TableOnCpu(GoodLoss):
-    def changed(self, values, scene):
+    def changed(self, values, context):
         return values * torch.ones(len(values), device="cpu")
 
 
@@ -290,7 +290,7 @@ class GoodTraining:
     def optimizer(self, weights):
         return torch.optim.SGD(weights, lr=1e-2)
 
-    def rate(self, step):
+    def learning_rate(self, step):
         return 1e-2
 
 
@@ -317,7 +317,7 @@ class SlowsDown(GoodTraining):
         self.fits += 1
         return super().optimizer(weights)
 
-    def rate(self, step):
+    def learning_rate(self, step):
         return 1e-2 / max(1, self.fits)
 
 
@@ -334,7 +334,7 @@ class ScalesOnCpu(GoodTraining):
 
 
 class EndsAtZero(GoodTraining):
-    def rate(self, step):
+    def learning_rate(self, step):
         return 1e-2 * (9 - step)
 
 
@@ -373,7 +373,7 @@ class Clips(GoodTraining):
 
 
 class GoodEstimator:
-    def blend(self, step, steps):
+    def averaging_weight(self, step, steps):
         return 1.0
 
     def estimate(self, denoise, noisy):
@@ -381,12 +381,12 @@ class GoodEstimator:
 
 
 class GoesTooFar(GoodEstimator):
-    def blend(self, step, steps):
+    def averaging_weight(self, step, steps):
         return 1.5 if step + 2 == steps else 1.0
 
 
 class Remembers(GoodEstimator):
-    def blend(self, step, steps):
+    def averaging_weight(self, step, steps):
         return 0.5
 
 
@@ -427,12 +427,12 @@ class WeightsOnCpu(GoodEstimator):
 class KeepsBest:
     """Looks for the darkest image of the whole stack, not of each fit."""
 
-    every = 10
+    interval = 10
 
     def __init__(self):
         self.darkest = None
 
-    def see(self, step, denoised):
+    def update(self, step, denoised):
         level = denoised.mean().expand(len(denoised))
         if self.darkest is None:
             self.darkest = level
@@ -442,8 +442,8 @@ class KeepsBest:
         return keep
 
 
-class WatchesTheStack(GoodEstimator):
-    def watch(self, steps):
+class SelectsForTheStack(GoodEstimator):
+    def checkpoint_selector(self, steps):
         return KeepsBest()
 
 
@@ -529,9 +529,9 @@ CASES = {
         (OneChannel, "test_any_image_can_be_scored"),
         (TwoViews, "test_any_number_of_views_can_be_scored"),
         (HalfWay, "test_every_moment_can_be_scored"),
-        (RandomWeight, "test_same_scene_same_value"),
-        (CountedWeight, "test_same_scene_same_value"),
-        (OfFirstScene, "test_same_scene_same_value"),
+        (RandomWeight, "test_same_context_same_value"),
+        (CountedWeight, "test_same_context_same_value"),
+        (OfFirstContext, "test_same_context_same_value"),
         (LossSeedsTorch, "test_what_all_share_is_left_alone"),
         (AlwaysCuts, "test_consistent_is_heeded"),
         (Frozen, "test_gradients_reach_every_kernel"),
@@ -560,7 +560,7 @@ CASES = {
         (Averages, "test_images_do_not_see_each_other"),
         (ClampsInPlace, "test_noisy_image_is_left_alone"),
         (WeightsOnCpu, "test_it_runs_on_a_gpu"),
-        (WatchesTheStack, "test_a_watch_judges_every_fit_by_its_own_images"),
+        (SelectsForTheStack, "test_a_selector_judges_every_fit_by_its_own_images"),
     ],
     "metric": [
         (ThreeChannels, "test_one_finite_value_per_image"),

@@ -14,7 +14,7 @@ from n2n_ablate.engine import Point
 from n2n_ablate.errors import StoreError
 from n2n_ablate.registry import Registry, hookspecs
 from n2n_ablate.runner import background
-from n2n_ablate.runner.dispatcher import Audience
+from n2n_ablate.runner.dispatcher import HookDispatcher
 from n2n_ablate.runner.session import Request, open_runner, open_session
 from n2n_ablate.storage.output import Output
 
@@ -45,11 +45,11 @@ class Ear:
         self.heard.append(("fit_finished", result.key))
 
     @hookimpl
-    def trial_finished(self, result, so_far, subjects):
+    def trial_finished(self, result, so_far, samples):
         images = sum(row.result.denoised is not None for row in result.rows)
         kept = sum(row.result.denoised is not None for row in so_far.trials[-1].rows)
         self.heard.append(
-            ("trial_finished", result.trial.name, len(so_far.trials), images, kept, len(subjects))
+            ("trial_finished", result.trial.name, len(so_far.trials), images, kept, len(samples))
         )
 
     @hookimpl
@@ -205,7 +205,7 @@ def test_a_listener_of_ours_that_fails_is_told_by_its_name():
             msg = "the server is gone"
             raise StoreError(msg)
 
-    ear, audience = Ear(), Audience()
+    ear, audience = Ear(), HookDispatcher()
     audience.join(Store(), "tracking", background=True)
     audience.join(ear, "ear")
     audience.point(POINT)
@@ -226,7 +226,7 @@ def test_a_listener_in_the_background_is_heard_out_before_the_study_ends():
             gate.wait(10)
             threads.append(threading.current_thread())
 
-    audience = Audience()
+    audience = HookDispatcher()
     audience.join(Slow(), "slow", background=True)
     audience.point(POINT)
     assert not threads  # nobody waited
@@ -286,7 +286,7 @@ def test_only_a_study_that_was_stopped_leaves_a_listener_in_the_background_behin
         def study_finished(self, status):
             heard.append(status)
 
-    audience = Audience()
+    audience = HookDispatcher()
     audience.join(Slow(), "slow", background=True)
     for _ in range(20):
         audience.point(POINT)
@@ -306,7 +306,7 @@ def test_no_listener_is_called_twice_at_the_same_time():
             threading.Event().wait(0.001)
             inside.pop()
 
-    audience = Audience()
+    audience = HookDispatcher()
     audience.join(Counts(), "counts")
     threads = [threading.Thread(target=audience.point, args=(POINT,)) for _ in range(8)]
     for thread in threads:
@@ -323,5 +323,5 @@ def test_every_life_cycle_hook_is_documented_and_called(name):
     assert "Since" in doc
     arguments = list(inspect.signature(spec).parameters)
     assert all(f"    {argument}: " in doc for argument in arguments)
-    assert list(inspect.signature(getattr(Audience, name)).parameters) == ["self", *arguments]
+    assert list(inspect.signature(getattr(HookDispatcher, name)).parameters) == ["self", *arguments]
     assert f"| `{name}` |" in PAGE.read_text(encoding="utf-8")

@@ -11,14 +11,16 @@ from n2n_ablate_plugins.zs_n2n import Diagonal, Residual, ResidualConsistency, Z
 B = 2
 
 
-class PlainScene:
+class PlainLossContext:
     """A stack of real networks, one sampler, and a list of all that was denoised."""
 
-    def __init__(self, sampler, *, residual=True, pairs=((0, 1), (1, 0)), consistent=True):
+    def __init__(
+        self, sampler, *, residual=True, pairs=((0, 1), (1, 0)), supports_consistency=True
+    ):
         torch.manual_seed(0)
         self.noisy = picture(B, 3, 12, 10)
         self.pairs = pairs
-        self.consistent = consistent
+        self.supports_consistency = supports_consistency
         self.progress = 0.0
         self.networks = [ZsN2n(width=6, residual=residual).build(3) for _ in range(B)]
         self.denoised = []
@@ -37,7 +39,7 @@ class PlainScene:
     def views(self, image):
         return self._cut(self.splits, image)
 
-    def redraw(self):
+    def resample(self):
         self.redraws += 1
         fresh = self._draw()
         return lambda image: self._cut(fresh, image)
@@ -57,11 +59,11 @@ def square(x):
     return (x**2).sum() / x.numel()
 
 
-def by_hand(scene, k):
+def by_hand(context, k):
     """L_res and L_cons of fit k: method.md section 1, with f the network's noise estimate."""
 
     def f(image):
-        return scene.networks[k].net(image)
+        return context.networks[k].net(image)
 
     def d1(image):
         return (image[..., 0:-1:2, 1::2] + image[..., 1::2, 0:-1:2]) / 2
@@ -69,7 +71,7 @@ def by_hand(scene, k):
     def d2(image):
         return (image[..., 0:-1:2, 0:-1:2] + image[..., 1::2, 1::2]) / 2
 
-    y = scene.noisy[[k]]
+    y = context.noisy[[k]]
     y1, y2 = d1(y), d2(y)
     res = (square(y1 - f(y1) - y2) + square(y2 - f(y2) - y1)) / 2
     x = y - f(y)
@@ -77,102 +79,102 @@ def by_hand(scene, k):
     return res, cons
 
 
-def check(scene, value, expected):
+def check(context, value, expected):
     torch.testing.assert_close(value, expected, rtol=1e-5, atol=1e-7)
-    got = torch.autograd.grad(value.sum(), scene.weights(), retain_graph=True)
-    want = torch.autograd.grad(expected.sum(), scene.weights(), retain_graph=True)
+    got = torch.autograd.grad(value.sum(), context.weights(), retain_graph=True)
+    want = torch.autograd.grad(expected.sum(), context.weights(), retain_graph=True)
     for one, other in zip(got, want, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(("r", "c"), [(1.0, 1.0), (0.5, 2.0), (1.0, 0.0), (0.0, 1.0)])
 def test_residual_consistency_is_the_formula_of_the_paper(r, c):
-    scene = PlainScene(Diagonal())
-    value = ResidualConsistency(residual_weight=r, consistency_weight=c)(scene)
-    parts = [by_hand(scene, k) for k in range(B)]
-    check(scene, value, torch.stack([r * res + c * cons for res, cons in parts]))
+    context = PlainLossContext(Diagonal())
+    value = ResidualConsistency(residual_weight=r, consistency_weight=c)(context)
+    parts = [by_hand(context, k) for k in range(B)]
+    check(context, value, torch.stack([r * res + c * cons for res, cons in parts]))
 
 
 def test_residual_is_the_formula_of_the_paper():
-    scene = PlainScene(Diagonal())
-    check(scene, Residual()(scene), torch.stack([by_hand(scene, k)[0] for k in range(B)]))
+    context = PlainLossContext(Diagonal())
+    check(context, Residual()(context), torch.stack([by_hand(context, k)[0] for k in range(B)]))
 
 
 def test_weight_1_and_0_is_residual_alone():
     loss = ResidualConsistency(consistency_weight=0.0)
-    assert torch.equal(loss(PlainScene(Diagonal())), Residual()(PlainScene(Diagonal())))
+    assert torch.equal(loss(PlainLossContext(Diagonal())), Residual()(PlainLossContext(Diagonal())))
 
 
 def test_the_short_form_of_the_algebra_holds():
     # L = 1/2 [mse(f1, d) + mse(f2, -d)] + 1/2 [mse(f1, D1 f(y)) + mse(f2, D2 f(y))], d = D1 y - D2 y
-    scene = PlainScene(Diagonal())
+    context = PlainLossContext(Diagonal())
     expected = []
-    for k, net in enumerate(scene.networks):
-        y = scene.noisy[[k]]
-        y1, y2 = scene.splits[k](y)
+    for k, net in enumerate(context.networks):
+        y = context.noisy[[k]]
+        y1, y2 = context.splits[k](y)
         f1, f2 = net.net(y1), net.net(y2)
-        n1, n2 = scene.splits[k](net.net(y))
+        n1, n2 = context.splits[k](net.net(y))
         res = square(f1 - (y1 - y2)) + square(f2 + (y1 - y2))
         expected.append((res + square(f1 - n1) + square(f2 - n2)) / 2)
-    check(scene, ResidualConsistency()(scene), torch.stack(expected))
+    check(context, ResidualConsistency()(context), torch.stack(expected))
 
 
 @pytest.mark.parametrize("loss", [Residual, ResidualConsistency])
 def test_one_way_keeps_the_first_pair(loss):
-    scene = PlainScene(Diagonal())
-    y1, y2 = scene.views(scene.noisy)
-    expected = torch.stack([square(one) for one in scene.apply(y1) - y2])
+    context = PlainLossContext(Diagonal())
+    y1, y2 = context.views(context.noisy)
+    expected = torch.stack([square(one) for one in context.apply(y1) - y2])
     if loss is ResidualConsistency:
-        expected = expected + torch.stack([by_hand(scene, k)[1] for k in range(B)])
-    check(scene, loss(symmetric=False)(scene), expected)
+        expected = expected + torch.stack([by_hand(context, k)[1] for k in range(B)])
+    check(context, loss(symmetric=False)(context), expected)
 
 
 def test_other_pairs_are_averaged():
-    scene = PlainScene(Diagonal(), pairs=((0, 1), (0, 0), (1, 0)))
-    y1, y2 = scene.views(scene.noisy)
-    x1, x2 = scene.apply(y1), scene.apply(y2)
+    context = PlainLossContext(Diagonal(), pairs=((0, 1), (0, 0), (1, 0)))
+    y1, y2 = context.views(context.noisy)
+    x1, x2 = context.apply(y1), context.apply(y2)
     errors = (x1 - y2, x1 - y1, x2 - y1)
     expected = torch.stack([sum(square(e[k]) for e in errors) / 3 for k in range(B)])
-    check(scene, Residual()(scene), expected)
+    check(context, Residual()(context), expected)
 
 
 def test_direct_networks_are_scored_on_what_they_return():
-    scene = PlainScene(Diagonal(), residual=False)
-    y1, y2 = scene.views(scene.noisy)
+    context = PlainLossContext(Diagonal(), residual=False)
+    y1, y2 = context.views(context.noisy)
     expected = [
         (square(net.net(y1[[k]]) - y2[k]) + square(net.net(y2[[k]]) - y1[k])) / 2
-        for k, net in enumerate(scene.networks)
+        for k, net in enumerate(context.networks)
     ]
-    check(scene, Residual()(scene), torch.stack(expected))
+    check(context, Residual()(context), torch.stack(expected))
 
 
 def test_a_part_of_weight_0_is_not_computed():
     half, full = (6, 5), (12, 10)
-    scene = PlainScene(Diagonal())
-    ResidualConsistency()(scene)
-    assert scene.denoised == [[half, half, full]]
-    scene = PlainScene(Diagonal())
-    ResidualConsistency(consistency_weight=0.0)(scene)
-    assert scene.denoised == [[half, half]]
-    scene = PlainScene(Diagonal())
-    Residual(symmetric=False)(scene)
-    assert scene.denoised == [[half]]
+    context = PlainLossContext(Diagonal())
+    ResidualConsistency()(context)
+    assert context.denoised == [[half, half, full]]
+    context = PlainLossContext(Diagonal())
+    ResidualConsistency(consistency_weight=0.0)(context)
+    assert context.denoised == [[half, half]]
+    context = PlainLossContext(Diagonal())
+    Residual(symmetric=False)(context)
+    assert context.denoised == [[half]]
 
 
 def test_consistency_is_left_out_where_it_has_no_meaning():
-    scene = PlainScene(Diagonal(), consistent=False)
-    assert torch.equal(ResidualConsistency()(scene), Residual()(PlainScene(Diagonal())))
-    assert scene.denoised == [[(6, 5), (6, 5)]]
+    context = PlainLossContext(Diagonal(), supports_consistency=False)
+    assert torch.equal(ResidualConsistency()(context), Residual()(PlainLossContext(Diagonal())))
+    assert context.denoised == [[(6, 5), (6, 5)]]
 
 
 def test_same_cuts_in_the_same_places_and_fresh_draws_once_more():
     sampler = AvgStochasticPool(pick="spatial")
     for draw, redraws in (("same", 0), ("fresh", 1)):
-        scene, twin = PlainScene(sampler), PlainScene(sampler)
+        context, twin = PlainLossContext(sampler), PlainLossContext(sampler)
         loss = ResidualConsistency(residual_weight=0.0, consistency_draw=draw)
-        value = loss(scene)
-        assert scene.redraws == redraws
-        cut = twin.redraw() if redraws else twin.views  # the twin has the same random numbers
+        value = loss(context)
+        assert context.redraws == redraws
+        cut = twin.resample() if redraws else twin.views  # the twin has the same random numbers
         full = cut(twin.apply(twin.noisy))
         halves = [twin.apply(view) for view in twin.views(twin.noisy)]
         expected = [sum(square(x[k] - z[k]) for x, z in zip(halves, full)) / 2 for k in range(B)]  # noqa: B905
@@ -184,4 +186,4 @@ def test_nothing_to_train_on_is_an_error():
         ResidualConsistency(residual_weight=0.0, consistency_weight=0.0)
     loss = ResidualConsistency(residual_weight=0.0)
     with pytest.raises(ParameterError, match="residual_weight a value above 0"):
-        loss(PlainScene(Diagonal(), consistent=False))
+        loss(PlainLossContext(Diagonal(), supports_consistency=False))

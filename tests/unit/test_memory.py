@@ -8,7 +8,7 @@ import pytest
 
 from n2n_ablate import engine
 from n2n_ablate.engine import memory
-from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.errors import ImageError
 from n2n_ablate.study import plan, read
 
@@ -18,7 +18,7 @@ MACHINE = engine.machine("cpu")
 @pytest.fixture
 def one(tiny, registry):
     planned = plan(read(tiny), registry, profile="other")
-    return Bench(planned, registry, MACHINE).fits(planned.baseline.recipe)[0]
+    return PairedData(planned, registry, MACHINE).fits(planned.baseline.recipe)[0]
 
 
 @pytest.mark.parametrize("precision", ["fp32", "auto"])
@@ -33,13 +33,13 @@ GROWTH = """
 from pathlib import Path
 from n2n_ablate import study
 from n2n_ablate import engine
-from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.engine import memory
 from n2n_ablate.registry import Registry
 
 registry, machine = Registry(), engine.machine("cpu", "fp32")
 planned = study.plan(study.read(study.shipped()["center-weight"]), registry)
-one = Bench(planned, registry, machine).fits(planned.baseline.recipe)[0]
+one = PairedData(planned, registry, machine).fits(planned.baseline.recipe)[0]
 model = memory.memory_of(one, machine)
 large = memory._tiled(one, 768)
 def status(key):

@@ -9,7 +9,7 @@ from program import here
 
 from n2n_ablate.cli.doctor import remote
 from n2n_ablate.cli.doctor.finding import BROKEN, OK
-from n2n_ablate.errors import AwayError, StoreError
+from n2n_ablate.errors import StoreError, StoreUnavailableError
 from n2n_ablate.storage.output import Output
 from n2n_ablate.tracking.store import MlflowStore
 
@@ -42,16 +42,16 @@ def signed(url):
 @pytest.mark.parametrize(
     ("status", "body", "kind", "message"),
     [
-        (200, "<html>Welcome</html>", AwayError, NOT_MLFLOW),
-        (200, [], AwayError, NOT_MLFLOW),
-        (200, {}, AwayError, NOT_MLFLOW),
-        (200, {"experiments": "none"}, AwayError, NOT_MLFLOW),
-        (200, {"experiments": [{}]}, AwayError, NOT_MLFLOW),
+        (200, "<html>Welcome</html>", StoreUnavailableError, NOT_MLFLOW),
+        (200, [], StoreUnavailableError, NOT_MLFLOW),
+        (200, {}, StoreUnavailableError, NOT_MLFLOW),
+        (200, {"experiments": "none"}, StoreUnavailableError, NOT_MLFLOW),
+        (200, {"experiments": [{}]}, StoreUnavailableError, NOT_MLFLOW),
         (404, "<html>Not here</html>", StoreError, f"{NOT_MLFLOW} (404): is the address right?"),
         (401, "You are not authenticated", StoreError, "it refuses the login: check the login in"),
         (403, "Forbidden", StoreError, "it refuses the access: check the login in the address"),
-        (429, "", AwayError, "it answers 429"),
-        (503, "", AwayError, "it answers 503"),
+        (429, "", StoreUnavailableError, "it answers 429"),
+        (503, "", StoreUnavailableError, "it answers 503"),
     ],
 )
 def test_an_answer_that_is_not_mlflows_is_told_by_everybody(folder, status, body, kind, message):
@@ -83,7 +83,7 @@ def test_what_is_no_address_is_told_by_everybody_before_anything_is_trained(fold
 
 def test_a_server_that_names_a_time_is_asked_again_sooner(folder):
     with answering(503, "", Retry_After="3600") as server:
-        with pytest.raises(AwayError, match="it answers 503"):
+        with pytest.raises(StoreUnavailableError, match="it answers 503"):
             MlflowStore(Output(folder), server.url).experiment("tiny", "")
         assert len(server.asked) == 2
 

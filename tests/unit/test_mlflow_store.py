@@ -8,7 +8,7 @@ import pytest
 
 from n2n_ablate.cli.doctor import stores
 from n2n_ablate.cli.doctor.finding import BROKEN, WARNING
-from n2n_ablate.errors import AwayError, StoreError
+from n2n_ablate.errors import StoreError, StoreUnavailableError
 from n2n_ablate.storage.output import Output
 from n2n_ablate.tracking.address import chart_link, database_file, tracking_uri
 from n2n_ablate.tracking.store import MlflowStore
@@ -89,7 +89,7 @@ def test_a_damaged_database_is_one_line_with_the_doctors_remedy(store, damage):
     file.write_bytes(random.Random(0).randbytes(3000) if damage == "noise" else whole[:150_000])
     with pytest.raises(StoreError) as caught:
         store.experiment("tiny", "")
-    assert not isinstance(caught.value, AwayError)  # trying again would not help
+    assert not isinstance(caught.value, StoreUnavailableError)  # trying again would not help
     assert str(caught.value).startswith(f"'{file}' is damaged: ")
     (found,) = [item for item in stores.databases(file.parent) if item.state == BROKEN]
     remedy = "n2n-ablate sync makes it anew from the journals, without training"

@@ -20,9 +20,9 @@ from n2n_ablate import study as studies
 from n2n_ablate.analysis import Row, StudyResult, TrialResult
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.engine import FitResult
-from n2n_ablate.engine.paired_data import Subject
+from n2n_ablate.engine.paired_data import NoisySample
 from n2n_ablate.images import Image
-from n2n_ablate.runner.dispatcher import Audience
+from n2n_ablate.runner.dispatcher import HookDispatcher
 from n2n_ablate.storage.invocation import Invocation
 from n2n_ablate.storage.output import Output
 from n2n_ablate.tracking.address import VIEW_TAG, database_file, tracking_uri
@@ -97,7 +97,7 @@ def subjects_of(plan):
     clean = torch.full((1, 3, 16, 16), 0.5)
     images = [Image(name, clean) for name in NAMES]
     return [
-        Subject(condition, image, seed, clean + 0.1)
+        NoisySample(condition, image, seed, clean + 0.1)
         for condition in plan.conditions
         for image in images
         for seed in plan.profile.seeds
@@ -122,15 +122,13 @@ def fit(key, psnr, failure=""):
 def result_of(plan, trial, psnr=30.0, failed=()):
     """Make a result: the second image is 2 dB, the second condition 3 dB below."""
     rows = []
-    for place, subject in enumerate(subjects_of(plan)):
+    for place, sample in enumerate(subjects_of(plan)):
         value = (
-            psnr
-            - 2 * NAMES.index(subject.image.name)
-            - 3 * plan.conditions.index(subject.condition)
+            psnr - 2 * NAMES.index(sample.image.name) - 3 * plan.conditions.index(sample.condition)
         )
         failure = "diverged by step 4" if place in failed else ""
         made = fit(f"{trial.name}/{place}", value, failure)
-        rows.append(Row(subject.condition.label, subject.image.name, subject.seed, made))
+        rows.append(Row(sample.condition.label, sample.image.name, sample.seed, made))
     return TrialResult(trial, tuple(rows))
 
 
@@ -253,10 +251,10 @@ def test_a_long_study_is_logged_in_batches_that_mlflow_accepts(output, plan):
     many = [f"image-{place:03d}" for place in range(60)]  # 60 x 25 points are more than a batch
     rows = tuple(Row("sigma 25", name, 0, fit(name, 30.0)) for name in many)
     clean = torch.full((1, 1, 16, 16), 0.5)
-    subjects = [Subject(plan.conditions[0], Image(name, clean), 0, clean) for name in many]
+    samples = [NoisySample(plan.conditions[0], Image(name, clean), 0, clean) for name in many]
     tracker = MlflowTracker(output)
     tracker.start(plan, replace(ABOUT, versions={f"plugin-{n}": "1" for n in range(120)}))
-    tracker.trial(TrialResult(plan.baseline, rows), subjects)
+    tracker.trial(TrialResult(plan.baseline, rows), samples)
     run = runs_of(tracker, plan)["baseline"]
     assert len([name for name in run.data.metrics if name.startswith("psnr.")]) == 60
     assert run.data.tags["version.plugin-119"] == "1"
@@ -443,7 +441,7 @@ def test_a_run_that_could_not_be_written_whole_is_written_again(output, plan, mo
 def test_it_works_in_the_background_thread_that_runs_it(output, plan):
     notes = Notes()
     tracker = MlflowTracker(output)
-    audience = Audience()
+    audience = HookDispatcher()
     audience.join(notes, "notes")
     audience.join(tracker, "tracking", background=True)
     whole = StudyResult(plan, (result_of(plan, plan.baseline),))

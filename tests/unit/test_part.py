@@ -8,13 +8,15 @@ import pytest
 from n2n_ablate import Component, Range, Sampler, hookimpl
 from n2n_ablate.components.parameters import Parameter, parameters
 from n2n_ablate.components.recipe import Recipe, canonical, resolved
-from n2n_ablate.components.spec import Part, read_value, written
+from n2n_ablate.components.spec import ComponentSpec, read_value, written
 from n2n_ablate.engine.identity import Fingerprints
 from n2n_ablate.errors import ParameterError, PluginError, StudyError, UnknownComponentError
 from n2n_ablate.registry import Registry
 from n2n_ablate.study import plan, read
 
-STRIPES = Part("schedule", {"samplers": (Part("stripe"), Part("stripe", {"axis": "rows"}))})
+STRIPES = ComponentSpec(
+    "schedule", {"samplers": (ComponentSpec("stripe"), ComponentSpec("stripe", {"axis": "rows"}))}
+)
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def test_components_and_lists_are_read_from_the_annotations():
 
 
 def test_names_tables_and_lists_become_components(own):
-    part = Part.read(
+    part = ComponentSpec.read(
         {
             "name": "around",
             "inner": "plain",
@@ -73,7 +75,9 @@ def test_names_tables_and_lists_become_components(own):
 
 
 def test_every_parameter_is_written_out_at_every_depth(own):
-    around = Part("around", {"inner": Part("around"), "others": (Part("plain"),)})
+    around = ComponentSpec(
+        "around", {"inner": ComponentSpec("around"), "others": (ComponentSpec("plain"),)}
+    )
     deep = resolved(own, "sampler", around).plain()
     plain = {"name": "plain", "weight": 0.25}
     assert deep == {
@@ -85,7 +89,7 @@ def test_every_parameter_is_written_out_at_every_depth(own):
 
 
 def test_json_and_back_is_the_same_and_hashes_the_same(own):
-    recipe = Recipe({"sampler": resolved(own, "sampler", Part("around"))})
+    recipe = Recipe({"sampler": resolved(own, "sampler", ComponentSpec("around"))})
     again = Recipe.from_json(recipe.to_json())
     assert again == recipe
     assert hash(again) == hash(recipe)
@@ -93,7 +97,7 @@ def test_json_and_back_is_the_same_and_hashes_the_same(own):
 
 
 def test_flat_names_inner_parameters_by_their_path(own):
-    flat = Recipe({"sampler": resolved(own, "sampler", Part("around"))}).flat()
+    flat = Recipe({"sampler": resolved(own, "sampler", ComponentSpec("around"))}).flat()
     assert flat == {
         "sampler": "around",
         "sampler.inner": "plain",
@@ -104,9 +108,9 @@ def test_flat_names_inner_parameters_by_their_path(own):
 
 
 def test_a_path_changes_an_inner_parameter():
-    recipe = Recipe({"sampler": Part("around", {"inner": "plain"})})
+    recipe = Recipe({"sampler": ComponentSpec("around", {"inner": "plain"})})
     changed = recipe.replace("sampler.inner.weight", 0.1)
-    assert changed.parts["sampler"].parameters["inner"] == Part("plain", {"weight": 0.1})
+    assert changed.parts["sampler"].parameters["inner"] == ComponentSpec("plain", {"weight": 0.1})
     with pytest.raises(StudyError, match="'shares' is not given as a component"):
         recipe.replace("sampler.shares.weight", 0.1)
 
@@ -127,7 +131,11 @@ def test_what_no_parameter_can_be_is_named(value):
     [
         ({"inner": 3}, ParameterError, "'inner' must be a sampler, got 3"),
         ({"inner": "plian"}, UnknownComponentError, "in sampler 'around': no sampler is called"),
-        ({"inner": Part("plain", {"weight": 2.0})}, ParameterError, "within 0 to 1, got 2.0"),
+        (
+            {"inner": ComponentSpec("plain", {"weight": 2.0})},
+            ParameterError,
+            "within 0 to 1, got 2.0",
+        ),
         ({"others": "plain"}, ParameterError, "'others' must be a list of sampler, got 'plain'"),
         ({"shares": 0.5}, ParameterError, "'shares' must be a list of float, got 0.5"),
         ({"shares": (0.5, 2.0)}, ParameterError, "'shares' must be within 0 to 1, got 2.0"),
@@ -146,15 +154,17 @@ def test_a_default_that_nobody_registers_is_named():
 
     registry = Registry(Alone(), installed=False)
     with pytest.raises(PluginError, match=r"Plain\(weight=0.25\) is a parameter's default, but no"):
-        resolved(registry, "sampler", Part("around"))
+        resolved(registry, "sampler", ComponentSpec("around"))
 
 
 def test_the_code_of_inner_components_counts(registry):
     prints = Fingerprints(registry)
     outer = resolved(registry, "sampler", STRIPES)
-    mixed = Part("schedule", {**outer.parameters, "samplers": (Part("diagonal"),)})
+    mixed = ComponentSpec(
+        "schedule", {**outer.parameters, "samplers": (ComponentSpec("diagonal"),)}
+    )
     assert prints.of("sampler", outer) != prints.of("sampler", mixed)
-    assert prints.of("sampler", Part("stripe")) in prints.of("sampler", outer)
+    assert prints.of("sampler", ComponentSpec("stripe")) in prints.of("sampler", outer)
 
 
 def test_a_study_file_and_the_command_line_say_the_same(tiny, registry):

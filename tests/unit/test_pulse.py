@@ -13,17 +13,17 @@ import pytest
 
 from n2n_ablate.errors import ExecutorError
 from n2n_ablate.execute import cluster_health as pulse
-from n2n_ablate.execute.cluster_health import Pulse
-from n2n_ablate.execute.process_reaper import Guard, followed, running
+from n2n_ablate.execute.cluster_health import ClusterHealth
+from n2n_ablate.execute.process_reaper import ProcessReaper, followed, running
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 # A process in a group of its own, with a child, as Ray's workers are.
 FAMILY = "import os, subprocess, time; os.setpgid(0, 0); subprocess.Popen(['sleep', '100']); time.sleep(100)"
 OWNER = f"""
 import subprocess, sys, time
-from n2n_ablate.execute.process_reaper import Guard
+from n2n_ablate.execute.process_reaper import ProcessReaper
 child = subprocess.Popen([sys.executable, "-c", {FAMILY!r}])
-guard = Guard()
+guard = ProcessReaper()
 guard.watch([child.pid])
 print(child.pid, flush=True)
 time.sleep(100)
@@ -46,7 +46,7 @@ def family(process):
 
 @linux
 def test_a_guard_ends_what_its_owner_left_with_all_that_it_started():
-    guard = Guard()
+    guard = ProcessReaper()
     with subprocess.Popen([sys.executable, "-c", FAMILY]) as child:
         guard.watch([child.pid])
         both = family(child.pid)
@@ -76,7 +76,7 @@ def test_a_guard_leaves_a_process_alone_that_got_a_number_again():
 
 
 def test_whoever_starts_nothing_needs_no_guard():
-    guard = Guard()
+    guard = ProcessReaper()
     guard.watch([])
     assert guard._process is None
     guard.close()
@@ -99,13 +99,13 @@ def local(tmp_path):
 
 def test_a_cluster_that_answers_has_a_pulse(local):
     with listening() as (host, port):
-        assert Pulse(f"{host}:{port}", local).beats()
-        assert Pulse(f"{host}:{port}", f"tcp://{host}:{port}").beats()
+        assert ClusterHealth(f"{host}:{port}", local).beats()
+        assert ClusterHealth(f"{host}:{port}", f"tcp://{host}:{port}").beats()
 
 
 def test_a_first_node_may_be_away_for_some_time(local, monkeypatch):
     with listening() as (host, port):
-        one = Pulse(f"{host}:{port}", local)
+        one = ClusterHealth(f"{host}:{port}", local)
         assert one.beats()
     assert not one.beats()
     monkeypatch.setattr(pulse, "_AWAY", 0.2)
@@ -122,7 +122,7 @@ def test_a_first_node_that_answers_again_is_as_good_as_new(local, monkeypatch):
     monkeypatch.setattr(pulse, "_AWAY", 0.2)
     answers = iter(["no answer", "", "no answer"])
     monkeypatch.setattr(pulse, "unanswered", lambda _: next(answers))
-    one = Pulse("10.0.0.1:6379", local)
+    one = ClusterHealth("10.0.0.1:6379", local)
     assert not one.beats()
     time.sleep(0.3)
     assert one.beats()
@@ -133,7 +133,7 @@ def test_a_node_of_this_machine_that_was_ended_is_gone_at_once(tmp_path):
     with listening() as (host, port):
         place = str(tmp_path / "raylet")
         with listening(place):
-            one = Pulse(f"{host}:{port}", place)
+            one = ClusterHealth(f"{host}:{port}", place)
             assert one.beats()
         with pytest.raises(ExecutorError, match="Ray on this machine was ended"):
             one.beats()

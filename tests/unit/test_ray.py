@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from n2n_ablate import engine
-from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.execute.process_reaper import followed, running
 from n2n_ablate.registry import Registry
 from n2n_ablate.study import plan, read
@@ -110,7 +110,7 @@ def fits_of(bench, sampler):
 @pytest.fixture
 def bench(tiny, components):
     settings = ["training.steps=3", "backbone.width=4"]
-    return Bench(plan(read(tiny), components, settings=settings), components, EXACT)
+    return PairedData(plan(read(tiny), components, settings=settings), components, EXACT)
 
 
 def test_a_worker_gives_the_same_bits(bench, executor):
@@ -200,7 +200,7 @@ def test_what_one_worker_learned_of_memory_the_next_are_told(bench, executor, mo
 
 def test_an_iterator_that_is_closed_ends_what_is_being_trained(bench, executor):
     settings = ["training.steps=100000", "backbone.width=4"]
-    longer = Bench(
+    longer = PairedData(
         plan(read(bench.plan.study.path), bench._registry, settings=settings),
         bench._registry,
         EXACT,

@@ -148,14 +148,14 @@ SHARING = """
 import json
 from pathlib import Path
 from n2n_ablate import engine
-from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.execute.ray import Ray
 from n2n_ablate.registry import Registry
 from n2n_ablate.study import plan, read
 
 registry, machine = Registry(), engine.Machine("cpu", "fp32", 1, 1, "test")
 asked = plan(read(Path("tiny.toml")), registry, settings=["training.steps=2", "sampler=rows"])
-fits = Bench(asked, registry, machine).fits(asked.baseline.recipe)
+fits = PairedData(asked, registry, machine).fits(asked.baseline.recipe)
 told = []
 for share in (0.5, 0.3, 1.0):
     with Ray(machine, registry, ADDRESS, share) as executor:

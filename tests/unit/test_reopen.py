@@ -148,7 +148,7 @@ def test_images_that_are_gone_are_named_and_found_elsewhere_by_content(home, mov
     header = reopen.reopen(moved, "tiny").header
     nothing = gallery(header, Registry())
     assert nothing.clean == {}
-    assert nothing.subjects == ()
+    assert nothing.samples == ()
     assert "clean images not found: one, two" in nothing.problems[0]
     (tmp_path / "attic").mkdir()
     shutil.copy(home[0] / "photos" / "two.png", tmp_path / "attic" / "renamed.png")
@@ -156,13 +156,13 @@ def test_images_that_are_gone_are_named_and_found_elsewhere_by_content(home, mov
     assert list(some.clean) == ["two"]
     assert "clean images not found: one " in some.problems[0]
     assert "noisy images of 'half' cannot be made again" in some.problems[1]
-    assert {s.condition.label for s in some.subjects} == {"sigma 25"}
+    assert {s.condition.label for s in some.samples} == {"sigma 25"}
     plugins = Registry(plugins_dir=home[0] / "plugins")
     everything = gallery(header, plugins, [str(home[0] / "photos")])
     assert not everything.problems
-    before = home[1].bench.subjects
-    assert len(everything.subjects) == len(before) == 4
-    for mine, theirs in zip(everything.subjects, before, strict=True):
+    before = home[1].bench.samples
+    assert len(everything.samples) == len(before) == 4
+    for mine, theirs in zip(everything.samples, before, strict=True):
         assert (mine.condition, mine.image.name, mine.seed) == (
             theirs.condition,
             theirs.image.name,

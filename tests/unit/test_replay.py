@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 from n2n_ablate import engine
 from n2n_ablate.engine import device, pool
 from n2n_ablate.engine import train as train_module
-from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.engine.pool import fit_all, stacks_of
 from n2n_ablate.engine.replay import Replay, python_state
 from n2n_ablate.errors import DeviceError
@@ -70,7 +70,7 @@ class Operations:
 @pytest.fixture
 def fits(tiny, registry):
     planned = plan(read(tiny), registry, profile="other", settings=["backbone.width=8"])
-    return Bench(planned, registry, MACHINE).fits(planned.baseline.recipe)[:2]
+    return PairedData(planned, registry, MACHINE).fits(planned.baseline.recipe)[:2]
 
 
 def trained(fits, steps=9, record=True):
@@ -112,9 +112,9 @@ class Counting:
     def __init__(self, inner):
         self.inner, self.calls = inner, 0
 
-    def __call__(self, scene):
+    def __call__(self, context):
         self.calls += 1
-        return self.inner(scene) * (1 + 0.5 * self.calls)
+        return self.inner(context) * (1 + 0.5 * self.calls)
 
 
 def by_closure(rise):
@@ -122,7 +122,7 @@ def by_closure(rise):
 
     def wrap(inner):
         calls = iter(range(1000))
-        return lambda scene: inner(scene) * (1 + rise * next(calls))
+        return lambda context: inner(context) * (1 + rise * next(calls))
 
     return wrap
 
@@ -133,8 +133,8 @@ class Remembering:
     def __init__(self, inner):
         self.inner, self.mean = inner, torch.zeros(2)
 
-    def __call__(self, scene):
-        loss = self.inner(scene)
+    def __call__(self, context):
+        loss = self.inner(context)
         self.mean = 0.5 * self.mean + 0.5 * loss.detach()
         return loss * (1 + self.mean)
 
@@ -164,8 +164,8 @@ def test_what_is_seen_before_the_recording_costs_no_call(fits):
 
 def test_a_memory_in_a_tensor_of_its_own_is_recorded(fits):
     class Kept(Remembering):
-        def __call__(self, scene):
-            loss = self.inner(scene)
+        def __call__(self, context):
+            loss = self.inner(context)
             self.mean.mul_(0.5).add_(0.5 * loss.detach())
             return loss + self.mean * 0.0
 
@@ -175,8 +175,8 @@ def test_a_memory_in_a_tensor_of_its_own_is_recorded(fits):
 
 def test_a_component_that_asks_for_a_value_is_called_and_said(fits):
     def asking(inner):
-        def loss(scene):
-            found = inner(scene)
+        def loss(context):
+            found = inner(context)
             return found * (1.0 if float(found.sum().detach()) > 0 else 2.0)
 
         return loss
@@ -203,7 +203,7 @@ def test_an_optimiser_that_moves_its_state_is_called(fits):
         def optimizer(self, weights):
             return Moving(weights, lr=0.01)
 
-        def rate(self, step):
+        def learning_rate(self, step):
             return 0.01
 
     training = Training()

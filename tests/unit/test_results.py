@@ -15,11 +15,11 @@ from n2n_ablate import engine, stats
 from n2n_ablate.analysis import Row, StudyResult, TrialResult, answer, export
 from n2n_ablate.analysis.header import header_of
 from n2n_ablate.engine import FitResult, Point
-from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.report.screen import tables
 from n2n_ablate.report.screen.cells import Name
 from n2n_ablate.report.screen.console import Live, Plain, summary
-from n2n_ablate.runner.dispatcher import Audience
+from n2n_ablate.runner.dispatcher import HookDispatcher
 from n2n_ablate.storage.invocation import Invocation
 from n2n_ablate.study import plan, read
 
@@ -28,7 +28,7 @@ MACHINE = engine.Machine("cpu", "fp32", 1, 1, "test")
 
 @pytest.fixture
 def bench(tiny, registry):
-    return Bench(plan(read(tiny), registry), registry, MACHINE)
+    return PairedData(plan(read(tiny), registry), registry, MACHINE)
 
 
 def fitted(key, psnr, failure=""):
@@ -345,10 +345,10 @@ def test_signed_numbers_have_a_real_minus_and_no_negative_zero():
 
 
 def drive(view, bench, result):
-    told = Audience()
+    told = HookDispatcher()
     told.join(view, "the view")
     about = Invocation("1", "", bench.machine.name, bench.machine.precision, {})
-    told.study_started(bench.plan, about, len(bench.subjects), 30)
+    told.study_started(bench.plan, about, len(bench.samples), 30)
     for number, item in enumerate(result.trials, 1):
         told.trial_started(item.trial, len(item.rows), 0)
         for row in item.rows:
@@ -356,7 +356,7 @@ def drive(view, bench, result):
             told.point(Point(row.result.key, 30, 30, {"psnr": 25.0}))
             told.fit_finished(row.result)
         so_far = StudyResult(bench.plan, result.trials[:number])
-        told.trial_finished(item, so_far, bench.subjects)
+        told.trial_finished(item, so_far, bench.samples)
     told.study_finished(result, "finished")
     view.close()
 

@@ -65,9 +65,9 @@ def test_edge_weight_0_is_diagonal():
 
 
 def test_only_the_text_with_a_positive_weight_changes_the_gray():
-    assert EdgeWeighted().keeps_flat
-    assert EdgeWeighted(weight=-0.1, divisor="text").keeps_flat
-    assert not EdgeWeighted(divisor="text").keeps_flat
+    assert EdgeWeighted().preserves_mean
+    assert EdgeWeighted(weight=-0.1, divisor="text").preserves_mean
+    assert not EdgeWeighted(divisor="text").preserves_mean
     gain = values(EdgeWeighted(divisor="text"), [1, 1], [1, 1])
     assert gain == pytest.approx((1.2 / 1.1, 1.2 / 1.1))
 

@@ -6,7 +6,7 @@ import pytest
 
 from n2n_ablate import ParameterError, engine
 from n2n_ablate.components import pairs_of
-from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.engine.pool import fit_all, stacks_of
 from n2n_ablate.study import plan, read
 from n2n_ablate.testing import picture, rng
@@ -67,14 +67,16 @@ def test_a_schedule_declares_what_its_samplers_declare():
     assert Schedule((Diagonal(), EdgeWeighted())).leaks
     assert not Schedule((Diagonal(), Stripe())).leaks
     assert Schedule((Quad(), Quad())).pairs == Quad().pairs
-    assert not Schedule((Recorruption(), Recorruption(alpha=0.5))).consistent
-    assert not Schedule((EdgeWeighted(divisor="text"),)).keeps_flat
+    assert not Schedule((Recorruption(), Recorruption(alpha=0.5))).supports_consistency
+    assert not Schedule((EdgeWeighted(divisor="text"),)).preserves_mean
 
 
 def test_a_schedule_is_made_for_the_noise_that_its_samplers_part():
     noise = Gaussian(sigma=10.0, clip=False)
-    assert Schedule((Recorruption(sigma=10.0), Recorruption(0.5, sigma=10.0))).made_for == noise
-    assert Schedule(TWO).made_for is None
+    assert (
+        Schedule((Recorruption(sigma=10.0), Recorruption(0.5, sigma=10.0))).required_noise == noise
+    )
+    assert Schedule(TWO).required_noise is None
     assert not hasattr(Schedule(TWO), "prepare")  # so it can train on crops
 
 
@@ -120,7 +122,7 @@ def test_views_that_change_their_size_train(tiny, registry, name, stack):
     settings += ["training.steps=24"]
     factors = tuple(f for f in asked.factors if f.key != "sampler.center")
     asked = dataclasses.replace(asked, factors=factors, design="grid", contrasts=())
-    bench = Bench(plan(asked, registry, settings=settings), registry, ONE)
+    bench = PairedData(plan(asked, registry, settings=settings), registry, ONE)
     fits = bench.fits(bench.plan.baseline.recipe)
     assert len(list(stacks_of(fits, 8))) == 1
     other = bench.plan.baseline.recipe.replace("sampler", "diagonal").resolved(registry)

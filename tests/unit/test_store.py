@@ -11,11 +11,11 @@ import pytest
 from safetensors.numpy import save
 
 from n2n_ablate.components.recipe import Recipe
-from n2n_ablate.components.spec import Part
+from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.engine import FitResult
 from n2n_ablate.engine.arrays import apart
 from n2n_ablate.engine.identity import Fingerprints, stream
-from n2n_ablate.errors import AwayError, BusyError, StoreError
+from n2n_ablate.errors import BusyError, StoreError, StoreUnavailableError
 from n2n_ablate.registry.source import source_digest
 from n2n_ablate.storage import output as output_folder
 from n2n_ablate.storage.fit_store import FitStore, write_whole
@@ -252,7 +252,7 @@ def test_a_process_that_opens_the_stores_is_waited_for_with_a_word_and_not_for_e
     what = f"another process is opening the stores in '{tmp_path}'"
     with Output(tmp_path).opening(said.append):
         assert said == []
-        with pytest.raises(AwayError) as caught, Output(tmp_path).opening(said.append):
+        with pytest.raises(StoreUnavailableError) as caught, Output(tmp_path).opening(said.append):
             pass
     assert said == [f"{what}: waiting up to 0 s for it"]
     assert str(caught.value).startswith(f"{what} and does not come to an end")
@@ -269,19 +269,22 @@ def test_a_process_that_opens_the_stores_is_waited_for_with_a_word_and_not_for_e
 
 
 BASE = Recipe(
-    {"sampler": Part("three-by-three", {"center": 0.01}), "training": Part("adam", {"lr": 0.1})}
+    {
+        "sampler": ComponentSpec("three-by-three", {"center": 0.01}),
+        "training": ComponentSpec("adam", {"lr": 0.1}),
+    }
 )
 
 
 def key(registry, **changes):
     usual = {
         "image_digest": "1",
-        "noise": Part("gaussian", {"sigma": 25.0}),
+        "noise": ComponentSpec("gaussian", {"sigma": 25.0}),
         "recipe": BASE,
         "seed": 0,
         "device_type": "cpu",
         "precision": "fp32",
-        "metrics": {"psnr": Part("psnr")},
+        "metrics": {"psnr": ComponentSpec("psnr")},
     }
     return Fingerprints(registry).fit_key(**(usual | changes))
 
@@ -290,7 +293,7 @@ def test_everything_that_can_change_a_fit_changes_its_key(registry):
     keys = {
         key(registry),
         key(registry, image_digest="2"),
-        key(registry, noise=Part("gaussian", {"sigma": 50.0})),
+        key(registry, noise=ComponentSpec("gaussian", {"sigma": 50.0})),
         key(registry, noise=None),
         key(registry, recipe=BASE.replace("sampler.center", 0.02)),
         key(registry, seed=1),

@@ -218,7 +218,7 @@ def test_a_wrong_setting_is_named(tiny, registry, setting, message):
 
 def test_a_component_that_changes_its_own_parameters_is_resolved_as_it_was_given():
     from n2n_ablate import hookimpl
-    from n2n_ablate.components.recipe import Part, resolved
+    from n2n_ablate.components.recipe import ComponentSpec, resolved
     from n2n_ablate.registry import Registry
 
     class Half:
@@ -234,7 +234,7 @@ def test_a_component_that_changes_its_own_parameters_is_resolved_as_it_was_given
             register("half", Half)
 
     registry = Registry(Plugin(), installed=False)
-    once = resolved(registry, "sampler", Part("half"))
+    once = resolved(registry, "sampler", ComponentSpec("half"))
     assert once.parameters == {"weight": 0.4}
     assert resolved(registry, "sampler", once) == once
 

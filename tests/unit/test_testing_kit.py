@@ -145,9 +145,9 @@ class Mixes(Good):
 class TwiceTheSame:
     """Adds noise as recorruption does, but with one sign in both views."""
 
-    made_for = Gaussian(clip=False)
-    consistent = False
-    keeps_flat = False
+    required_noise = Gaussian(clip=False)
+    supports_consistency = False
+    preserves_mean = False
 
     def draw(self, image, rng):
         fresh = (0.1 * torch.randn(image.shape, generator=rng)).to(image.device)
@@ -166,15 +166,15 @@ class SameView(Good):
 
 
 class NeedlesslyInconsistent(Good):
-    consistent = False
+    supports_consistency = False
 
 
 class FlatAfterAll(Good):
-    keeps_flat = False
+    preserves_mean = False
 
 
 class ForAnyNoise(Good):
-    made_for = Gaussian(clip=False)
+    required_noise = Gaussian(clip=False)
 
 
 class Random(Good):
@@ -357,7 +357,7 @@ def test_a_schedule_is_looked_at_beyond_its_first_step():
 
 def test_what_prepares_must_go_on_declaring():
     class Ready(TwiceTheSame):
-        consistent = True
+        supports_consistency = True
 
     class Prepares(TwiceTheSame):
         def prepare(self, noisy, noise):
@@ -373,8 +373,8 @@ class Warned(Chooses):
 class Recorrupts(Good):
     """Every pixel feeds both views; the noise that is added makes them independent (sd 0.1)."""
 
-    consistent = False
-    keeps_flat = False
+    supports_consistency = False
+    preserves_mean = False
 
     def draw(self, image, rng):
         added = (0.1 * torch.randn(image.shape, generator=rng)).to(image.device)

@@ -15,7 +15,7 @@ def test_the_default_is_the_official_preset():
     schedule = torch.optim.lr_scheduler.StepLR(reference, step_size=1000, gamma=0.5)
     assert training.steps == 3000
     for step in range(3000):
-        assert training.rate(step) == pytest.approx(reference.param_groups[0]["lr"])
+        assert training.learning_rate(step) == pytest.approx(reference.param_groups[0]["lr"])
         reference.step()
         schedule.step()
 
@@ -36,7 +36,7 @@ def test_the_default_is_the_official_preset():
     ],
 )
 def test_rate_worked_by_hand(training, step, rate):
-    assert training.rate(step) == pytest.approx(rate)
+    assert training.learning_rate(step) == pytest.approx(rate)
 
 
 def test_optimizer_is_adam_over_the_given_weights():
@@ -53,7 +53,7 @@ def test_optimizer_is_adam_over_the_given_weights():
 def test_weight_ema_forgets_the_start_and_turns_into_an_exponential_mean(decay):
     estimator, kept = WeightEma(decay=decay), 1e6  # initial weights that must not count
     for step in range(30):
-        kept += estimator.blend(step, 30) * (step - kept)
+        kept += estimator.averaging_weight(step, 30) * (step - kept)
     seen = torch.arange(30.0)
     if decay == 0.9:
         # Even mean of the first ten, then exponential.
@@ -66,7 +66,7 @@ def test_weight_ema_forgets_the_start_and_turns_into_an_exponential_mean(decay):
 
 
 def test_last_keeps_nothing():
-    assert all(Last().blend(step, 10) == 1 for step in range(10))
+    assert all(Last().averaging_weight(step, 10) == 1 for step in range(10))
 
 
 @pytest.mark.parametrize("estimator", [Last(), WeightEma()])

@@ -11,9 +11,9 @@ from n2n_ablate import engine, hookimpl, study
 from n2n_ablate.analysis import Row, StudyResult, TrialResult
 from n2n_ablate.analysis.diagnoses import Diagnoses, finals, points, probes_of
 from n2n_ablate.cli import main
-from n2n_ablate.components.recipe import Part
+from n2n_ablate.components.recipe import ComponentSpec
 from n2n_ablate.diagnostics.relation import loss_alone, relations
-from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.errors import PluginError
 from n2n_ablate.registry import Registry
 
@@ -34,15 +34,15 @@ class Plugin:
 @pytest.fixture
 def bench(tiny, registry):
     plan = study.plan(study.read(tiny), registry, profile="other")
-    return Bench(plan, registry, engine.machine("cpu", "fp32"))
+    return PairedData(plan, registry, engine.machine("cpu", "fp32"))
 
 
 def test_a_trial_is_measured_on_the_images_and_noise_of_its_study(bench, registry):
-    (probe,) = probes_of(bench.subjects)  # one image with two seeds
+    (probe,) = probes_of(bench.samples)  # one image with two seeds
     assert probe.name == "astronaut"
     assert torch.equal(probe.clean, bench.images[0].pixels)
-    assert all(map(torch.equal, probe.noisy, (item.noisy for item in bench.subjects)))
-    found = Diagnoses(registry).of(bench.plan.baseline.recipe, bench.subjects)
+    assert all(map(torch.equal, probe.noisy, (item.noisy for item in bench.samples)))
+    found = Diagnoses(registry).of(bench.plan.baseline.recipe, bench.samples)
     assert list(found) == ["sigma 25"]
     assert list(found["sigma 25"].images) == ["astronaut"]
 
@@ -50,26 +50,29 @@ def test_a_trial_is_measured_on_the_images_and_noise_of_its_study(bench, registr
 def test_each_sampler_is_measured_once(bench, registry):
     measured = Diagnoses(registry)
     recipe = bench.plan.baseline.recipe
-    first = measured.of(recipe, bench.subjects)["sigma 25"]
+    first = measured.of(recipe, bench.samples)["sigma 25"]
     longer = recipe.replace("training.steps", 999).resolved(registry)
-    assert measured.of(longer, bench.subjects)["sigma 25"] is first
+    assert measured.of(longer, bench.samples)["sigma 25"] is first
     other = recipe.replace("sampler.center", 0.3).resolved(registry)
-    assert measured.of(other, bench.subjects)["sigma 25"] is not first
-    assert Diagnoses(registry).of(recipe, bench.subjects)["sigma 25"] == first  # from disk, say
+    assert measured.of(other, bench.samples)["sigma 25"] is not first
+    assert Diagnoses(registry).of(recipe, bench.samples)["sigma 25"] == first  # from disk, say
 
 
 def test_a_sampler_that_fails_is_named(bench):
     own = Registry(Plugin())
-    recipe = bench.plan.baseline.recipe.replace("sampler", Part("broken"))
+    recipe = bench.plan.baseline.recipe.replace("sampler", ComponentSpec("broken"))
     with pytest.raises(PluginError, match=r"sampler 'broken' cannot be measured .*no luck"):
-        Diagnoses(own).of(recipe, bench.subjects)
+        Diagnoses(own).of(recipe, bench.samples)
 
 
 def test_points_join_results_and_diagnoses(tiny, registry):
     plan = study.plan(study.read(tiny), registry)
-    bench = Bench(plan, registry, engine.machine("cpu", "fp32"))
+    bench = PairedData(plan, registry, engine.machine("cpu", "fp32"))
     levels = {"three": plan.baseline.recipe}
-    for name, sampler in {"diagonal": Part("diagonal"), "edge": Part("edge-weighted")}.items():
+    for name, sampler in {
+        "diagonal": ComponentSpec("diagonal"),
+        "edge": ComponentSpec("edge-weighted"),
+    }.items():
         levels[name] = plan.baseline.recipe.replace("sampler", sampler).resolved(registry)
     psnr = {"three": 29.0, "diagonal": 30.0, "edge": 26.0}
     results, diagnoses = [], {}
@@ -86,10 +89,10 @@ def test_points_join_results_and_diagnoses(tiny, registry):
                 item.seed,
                 replace(one, figures={"psnr": psnr[name], "loss": 0.1 / psnr[name]}),
             )
-            for item in bench.subjects
+            for item in bench.samples
         )
         results.append(TrialResult(replace(plan.baseline, name=name, recipe=recipe), rows))
-        diagnoses[name] = Diagnoses(registry).of(recipe, bench.subjects)
+        diagnoses[name] = Diagnoses(registry).of(recipe, bench.samples)
     result = StudyResult(plan, tuple(results))
     found = points(result, diagnoses, "sigma 25")
     assert len(found) == 6

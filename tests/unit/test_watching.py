@@ -1,4 +1,4 @@
-"""Early stopping in a stack: every fit keeps the weights its watch chose, and stays in step."""
+"""Early stopping in a stack: every fit keeps the weights its checkpoint selector chose, and stays in step."""
 
 import dataclasses
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from n2n_ablate import engine, hookimpl
-from n2n_ablate.engine.paired_data import Bench
+from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.engine.train import train
 from n2n_ablate.errors import PluginError
 from n2n_ablate.images import Image
@@ -22,12 +22,12 @@ EXACT = engine.Machine("cpu", "fp32", 2, 1, "test")
 class Chosen:
     """Keeps the weights of a step of its own for each fit of the stack."""
 
-    every = 1
+    interval = 1
 
     def __init__(self, *steps):
         self.steps = torch.tensor(steps)
 
-    def see(self, step, denoised):
+    def update(self, step, denoised):
         return (self.steps == step) | torch.tensor(step == 1)
 
 
@@ -37,13 +37,13 @@ class Stops:
 
     steps: tuple = ()
 
-    def blend(self, step, steps):
+    def averaging_weight(self, step, steps):
         return 1.0
 
     def estimate(self, denoise, noisy):
         return denoise(noisy)[0]
 
-    def watch(self, steps):
+    def checkpoint_selector(self, steps):
         return Chosen(*self.steps)
 
 
@@ -52,7 +52,7 @@ def fits(tiny, registry):
     """Two fits, seeds 0 and 1."""
     settings = ["backbone.width=6", "training.steps=12", "training.decay=1.0"]
     planned = plan(read(tiny), registry, profile="other", settings=settings)
-    bench = Bench(planned, registry, EXACT)
+    bench = PairedData(planned, registry, EXACT)
     return bench.fits(planned.baseline.recipe)
 
 
@@ -84,19 +84,19 @@ def test_training_and_curves_are_those_of_the_whole_training_but_for_the_end(fit
         assert "chosen_step" not in found.curves
 
 
-def test_a_watch_that_does_not_answer_for_each_fit_is_named(fits):
+def test_a_selector_that_does_not_answer_for_each_fit_is_named(fits):
     with pytest.raises(PluginError, match="one truth value per fit"):
         train(stopping(fits, 5, 9, 11), EXACT)
 
 
 def test_windowed_variance_trains_in_a_study(tiny, registry):
     settings = [
-        'estimator={ name = "windowed-variance", window = 4, every = 2 }',
+        'estimator={ name = "windowed-variance", window = 4, interval = 2 }',
         "backbone.width=6",
         "training.steps=12",
     ]
     planned = plan(read(tiny), registry, profile="other", settings=settings)
-    results = train(Bench(planned, registry, EXACT).fits(planned.baseline.recipe), EXACT)
+    results = train(PairedData(planned, registry, EXACT).fits(planned.baseline.recipe), EXACT)
     assert all(2 <= result.figures["chosen_step"] <= 12 for result in results)
 
 

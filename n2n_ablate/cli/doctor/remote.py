@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from n2n_ablate.cli.doctor.finding import BROKEN, NOTE, OK, Finding
-from n2n_ablate.errors import AwayError, StoreError, unsigned
+from n2n_ablate.errors import StoreError, StoreUnavailableError, unsigned
 from n2n_ablate.tracking.address import is_server, knock, tracking_uri
 
 
@@ -46,7 +46,7 @@ def _server(url: str) -> Finding:
     try:
         with explained(url):
             experiments(connect(url))
-    except AwayError as error:
+    except StoreUnavailableError as error:
         return Finding("tracking", BROKEN, str(error), f"start it, name another, {later}")
     except StoreError as error:
         return Finding("tracking", BROKEN, str(error), f"put that right, {later}")

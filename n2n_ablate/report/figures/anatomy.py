@@ -16,10 +16,10 @@ from n2n_ablate.components import (
     declares,
     is_fixed,
     pairs_of,
-    ready_for,
+    prepare_sampler,
     timeout,
 )
-from n2n_ablate.errors import FOREIGN
+from n2n_ablate.errors import PLUGIN_EXCEPTIONS
 
 SIDES = (12, 24)
 """Sides of the probe image in pixels; the second for samplers that need more than 12."""
@@ -64,7 +64,7 @@ def anatomy(sampler: Sampler, noise: Noise | None = None) -> Anatomy:
             return timeout.within(timeout.LIMIT, partial(_anatomy, sampler, side, noise))
         except timeout.OverdueError:
             raise
-        except FOREIGN:  # a plugin may raise anything; a larger image may suit it
+        except PLUGIN_EXCEPTIONS:  # a plugin may raise anything; a larger image may suit it
             if side == SIDES[-1]:
                 raise
     raise AssertionError
@@ -74,7 +74,7 @@ def _anatomy(sampler: Sampler, side: int, noise: Noise | None) -> Anatomy:
     rng = torch.Generator().manual_seed(0)
     image = torch.rand(1, 1, side, side, generator=rng)
     scheduled = declares(sampler, "at")
-    sampler = ready_for(at_step(sampler, 0, _STEPS), image, noise)
+    sampler = prepare_sampler(at_step(sampler, 0, _STEPS), image, noise)
     split, other = (sampler.draw(image, rng) for _ in range(2))
     again = other(image)
     with torch.enable_grad():

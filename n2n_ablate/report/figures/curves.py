@@ -32,7 +32,11 @@ def curves(
     """
     known = {name: image_curves(trial, "psnr", condition) for name, trial in chosen.items()}
     drawn = [each for each in known.values() if each.images]
-    shared = [image for image in drawn[0].images if all(image in x.images for x in drawn)] if drawn else []
+    shared = (
+        [image for image in drawn[0].images if all(image in x.images for x in drawn)]
+        if drawn
+        else []
+    )
     if not shared:
         return None
     figure, axes = panel(width=3.95, height=3.3)
@@ -42,7 +46,9 @@ def curves(
             mean = np.mean([each.images[image] for image in shared], axis=0)
             label = plain(short(name))
             axes.plot(each.steps, mean, dashes, lw=1.6, color=colours[name], label=label)
-    return _finished(axes, figure, f"mean PSNR in dB, {pluralize(len(shared), 'image')}", legend=True)
+    return _finished(
+        axes, figure, f"mean PSNR in dB, {pluralize(len(shared), 'image')}", legend=True
+    )
 
 
 def gains(

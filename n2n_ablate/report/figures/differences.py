@@ -88,7 +88,10 @@ def worth_drawing_times(rows: Sequence[TrialRecord]) -> bool:
 
 
 def time_against_metric(
-    rows: Sequence[TrialRecord], names: Mapping[str, str], metric: Metric, colours: Mapping[str, str]
+    rows: Sequence[TrialRecord],
+    names: Mapping[str, str],
+    metric: Metric,
+    colours: Mapping[str, str],
 ) -> Figure:
     """Draw the mean of a metric against training time, with the Pareto front as a line.
 
@@ -107,7 +110,15 @@ def time_against_metric(
         name = names[row.name]
         mark = {"baseline": "D", "reference": "s"}.get(row.role, "o")
         colour = colours.get(name, GREY)
-        axes.plot([seconds], [value], marker=mark, ms=7, mec=colour, mfc=colour if row.pareto else "none", ls="")
+        axes.plot(
+            [seconds],
+            [value],
+            marker=mark,
+            ms=7,
+            mec=colour,
+            mfc=colour if row.pareto else "none",
+            ls="",
+        )
         axes.annotate(
             plain(short(name)),
             (seconds, value),

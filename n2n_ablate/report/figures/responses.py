@@ -29,8 +29,14 @@ def axes_of(plan: Plan, rows: Sequence[TrialRecord]) -> tuple[list[str], list[Tr
     A study that varies one factor at a time has no surface between two.
     """
     keys = [factor.key for factor in plan.study.factors]
-    varied = [row for row in rows if row.role in _VARIED and row.contrast and row.contrast.estimate is not None]
-    placed = [row for row in varied if all(number(row.parameters.get(key)) is not None for key in keys)]
+    varied = [
+        row
+        for row in rows
+        if row.role in _VARIED and row.contrast and row.contrast.estimate is not None
+    ]
+    placed = [
+        row for row in varied if all(number(row.parameters.get(key)) is not None for key in keys)
+    ]
     crossed = plan.study.design != "one-at-a-time" or len(keys) == 1
     return (keys, placed) if crossed and placed and len(placed) == len(varied) else ([], [])
 
@@ -55,7 +61,11 @@ def curve(result: StudyResult, key: str, condition: str) -> Response | None:
 
 
 def response(
-    rows: Sequence[TrialRecord], key: str, baseline: float | None, margin: float, fitted: Response | None
+    rows: Sequence[TrialRecord],
+    key: str,
+    baseline: float | None,
+    margin: float,
+    fitted: Response | None,
 ) -> Figure:
     """Draw the difference from the baseline against the only parameter that varies.
 
@@ -93,7 +103,11 @@ def response(
 
 
 def two_parameters(
-    rows: Sequence[TrialRecord], keys: tuple[str, str], baseline: tuple[float, float] | None, *, logs: tuple[bool, bool]
+    rows: Sequence[TrialRecord],
+    keys: tuple[str, str],
+    baseline: tuple[float, float] | None,
+    *,
+    logs: tuple[bool, bool],
 ) -> Figure:
     """Draw the difference from the baseline in colours over the two parameters that vary.
 
@@ -108,7 +122,15 @@ def two_parameters(
     values = [row.contrast.estimate or 0.0 for row in rows if row.contrast]
     most = max(map(abs, values), default=0.0) or 1.0
     dots = axes.scatter(
-        first, second, c=values, s=70, edgecolors="black", lw=0.8, cmap=_COLOURS, vmin=-most, vmax=most
+        first,
+        second,
+        c=values,
+        s=70,
+        edgecolors="black",
+        lw=0.8,
+        cmap=_COLOURS,
+        vmin=-most,
+        vmax=most,
     )
     if baseline is not None:
         axes.plot([baseline[0]], [baseline[1]], marker="D", ms=10, mfc="none", mec="black")

@@ -31,7 +31,7 @@ from n2n_ablate.report.document import (
 from n2n_ablate.report.numbers import format_signed
 
 _STYLE = {"better": "green", "worse": "red", "equivalent": "cyan", "inconclusive": "dim"}
-_ROLE = {"note": "dim", "warning": "yellow", "command": "bold"}
+_ROLE = {"note": "dim", "warning": "yellow"}
 _ROW = {"baseline": "bold", "reference": "dim"}
 _NARROWEST, _WIDEST = 20, 60  # columns of the axis of a dot plot
 _LONGEST = 36  # columns of a name beside that axis
@@ -52,6 +52,8 @@ def print_block(console: Console, block: Block) -> None:
         case Paragraph(text, "answer"):
             console.print()
             console.print(_wrapped(text, console.width, "bold"))
+        case Paragraph(text, "command"):  # never broken, so that it can be copied
+            console.print(Text(text), soft_wrap=True)
         case Paragraph(text, role):
             console.print(_wrapped(text, console.width, _ROLE.get(role, "")))
         case Lines(lines, role):
@@ -91,7 +93,10 @@ def rich_table(table: Table, width: int) -> RichTable:
 def natural_width(table: Table) -> int:
     """Return the columns of a terminal that a table takes if nothing in it is broken."""
     widths = [
-        max(cell_len(text) for text in (column.title, *(cell_text(row.cells[at]) for row in table.rows)))
+        max(
+            cell_len(text)
+            for text in (column.title, *(cell_text(row.cells[at]) for row in table.rows))
+        )
         for at, column in enumerate(table.columns)
     ]
     return sum(widths) + 2 * (len(widths) - 1)
@@ -130,9 +135,10 @@ def _definitions(pairs: Sequence[tuple[str, str]]) -> RichTable:
 
 
 def _wrapped(text: str, width: int, style: str, indent: str = "") -> Text:
-    """Return a text in lines of a length that can be read."""
+    """Return a text in lines of a length that can be read, indented as its first line is."""
+    indent = indent or text[: len(text) - len(text.lstrip())]
     lines = textwrap.wrap(
-        text,
+        text.lstrip(),
         max(40, min(width, 100)),
         initial_indent=indent,
         subsequent_indent=2 * indent,

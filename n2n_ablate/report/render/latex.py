@@ -88,6 +88,4 @@ def _joined(texts: Sequence[str]) -> str:
 
 
 def _label(key: str) -> str:
-    return "".join(
-        letter if letter.isascii() and letter.isalnum() else "-" for letter in key
-    )
+    return "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in key)

@@ -61,5 +61,3 @@ def override_line(best: Best) -> str:
     if not best.highest or best.highest == best.name:
         return ""
     return f"To use it anyway: denoise --from-study STUDY --trial '{best.highest}'"
-
-

@@ -30,7 +30,9 @@ def differences(metric: Metric, *, confirmed: bool, verdicts: bool) -> str:
         "and confidence interval."
     )
     if confirmed:
-        text = text.replace("baseline:", "baseline, in the study's own trials and on held-out images:")
+        text = text.replace(
+            "baseline:", "baseline, in the study's own trials and on held-out images:"
+        )
     if verdicts:
         text += " Filled: contrasts with a verdict."
     if metric.margin:
@@ -42,7 +44,9 @@ def times(*, front: bool) -> str:
     """Return the caption of PSNR against training time."""
     text = "Mean PSNR against training time per fit."
     if front:
-        text += " Line and filled markers: the Pareto front, trials that no other one beats in both."
+        text += (
+            " Line and filled markers: the Pareto front, trials that no other one beats in both."
+        )
     return f"{text} Times of cached fits are those of their first training."
 
 
@@ -78,7 +82,9 @@ def _maximum(fitted: Response) -> str:
     text = f"Its maximum is at {fitted.best:.3g}"
     if not np.isfinite(fitted.half_width).all() or not fitted.stretches:
         return f"{text}."
-    ends = (f"{low:.3g} to {high:.3g}" if low < high else f"{low:.3g}" for low, high in fitted.stretches)
+    ends = (
+        f"{low:.3g} to {high:.3g}" if low < high else f"{low:.3g}" for low, high in fitted.stretches
+    )
     edge = ", and may extend beyond the range tried" if fitted.at_edge else ""
     return f"{text}; the {format_percent(fitted.level)} confidence region of the maximum is {join_words(ends)}{edge}."
 
@@ -134,4 +140,6 @@ def omitted(shown: int, total: int) -> str:
     """Return how many trials a figure leaves out; empty for none."""
     if shown == total:
         return ""
-    return f"{shown} of {total} trials are shown: the baseline, contrasts and the highest mean first."
+    return (
+        f"{shown} of {total} trials are shown: the baseline, contrasts and the highest mean first."
+    )

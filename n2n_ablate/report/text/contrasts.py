@@ -106,9 +106,7 @@ def finding(record: ContrastRecord) -> str:
         return f"no result: {reason_text(record)}"
     digits, unit = digits_of(record), unit_of(record.metric)
     interval = interval_text(record.interval, digits)
-    signed = ", ".join(
-        filter(None, (f"{format_signed(record.estimate, digits)}{unit}", interval))
-    )
+    signed = ", ".join(filter(None, (f"{format_signed(record.estimate, digits)}{unit}", interval)))
     match record.verdict:
         case Verdict.BETTER | Verdict.WORSE:
             size = f"{format_number(abs(record.estimate), digits)}{unit}"
@@ -167,14 +165,10 @@ def planning_lines(records: Sequence[ContrastRecord]) -> list[str]:
     sizes = sorted(plan.detectable_difference for plan in plans)
     counts = sorted(plan.images_needed for plan in plans if plan.images_needed)
     unit = unit_of(open_[0].metric)
-    lines = [
-        f"A true difference of {_range(format_number(sizes[0]), format_number(sizes[-1]))}{unit} would be "
-        "detected in about 4 of 5 such studies."
-    ]
+    size = _range(format_number(sizes[0]), format_number(sizes[-1]))
+    lines = [f"A true difference of {size}{unit} would be detected in about 4 of 5 such studies."]
     if counts:
-        which = (
-            "an inconclusive contrast" if len(open_) > 1 else contrast_name(open_[0].contrast)
-        )
+        which = "an inconclusive contrast" if len(open_) > 1 else contrast_name(open_[0].contrast)
         needed = _range(_images(counts[0]), _images(counts[-1]))
         lines.append(
             f"To resolve {which}, run a new study on about {needed} new images; adding images to this "
@@ -231,4 +225,6 @@ _CAVEATS = {
 
 
 def _rests(without: LeaveOneOut) -> str:
-    return f"rests on one image: without {without.image} it would be {without.verdict_without.value}."
+    return (
+        f"rests on one image: without {without.image} it would be {without.verdict_without.value}."
+    )

@@ -136,7 +136,11 @@ def _unseen(diagnosis: Diagnosis) -> str:
     if all(abs(way.value) < LEAK for way in ways):
         return f"none of {LEAK} or more was measured ({_ways(diagnosis, 3)})"
     error = max(way.error for way in ways)
-    known = f"standard error {format_number(error, 3)}" if math.isfinite(error) else "standard error unknown"
+    known = (
+        f"standard error {format_number(error, 3)}"
+        if math.isfinite(error)
+        else "standard error unknown"
+    )
     return f"it does not differ significantly from 0 ({_ways(diagnosis, 3)}; {known})"
 
 

@@ -41,8 +41,12 @@ def paragraph(study: Reopened, analysis: StudyAnalysis) -> str:
     ]
     if header.confirmed is not None and result.confirmed is not None:
         parts.append(_confirmation(plan, header.confirmed, result.confirmed))
-    metrics = join_words(each.upper() if each in ("psnr", "ssim") else each for each in plan.metrics)
-    parts.append(f"{metrics} {'was' if len(plan.metrics) == 1 else 'were'} computed against the clean image.")
+    metrics = join_words(
+        each.upper() if each in ("psnr", "ssim") else each for each in plan.metrics
+    )
+    parts.append(
+        f"{metrics} {'was' if len(plan.metrics) == 1 else 'were'} computed against the clean image."
+    )
     return " ".join([*parts, statistics(analysis)])
 
 
@@ -51,9 +55,7 @@ def statistics(analysis: StudyAnalysis) -> str:
     stage = analysis.deciding
     records = [record for condition in stage.conditions for record in condition.contrasts]
     factorial = any(record.contrast.kind is not Kind.TRIAL for record in records)
-    skewed = any(
-        record.interval and record.interval.method.endswith("hall") for record in records
-    )
+    skewed = any(record.interval and record.interval.method.endswith("hall") for record in records)
     whose = "the confirmation's " if analysis.confirmation else ""
     text = (
         "The unit of analysis is the image: seeds were averaged within an image, and each trial was "
@@ -90,7 +92,9 @@ def _family(family: Family, *, factorial: bool) -> str:
 
 
 def _rule(family: Family, metric: Metric, whose: str, *, factorial: bool) -> str:
-    what = "An effect" if factorial else f"One of {whose}contrasts" if whose else "A declared contrast"
+    what = (
+        "An effect" if factorial else f"One of {whose}contrasts" if whose else "A declared contrast"
+    )
     equal = ""
     if metric.margin:
         equal = (
@@ -141,7 +145,9 @@ def _confirmation(plan: Plan, later: Header, confirmed: StudyResult) -> str:
     best = len(added) - before
     what = ["the baseline"]
     what += [pluralize(declared, "declared contrast")] if declared else []
-    what += [f"the {best} best trials of the search" if best > 1 else "the best trial of the search"] * (best > 0)
+    what += [
+        f"the {best} best trials of the search" if best > 1 else "the best trial of the search"
+    ] * (best > 0)
     what += [f"{pluralize(before, 'trial')} confirmed earlier on the same images"] * (before > 0)
     return (
         f"For confirmation, {join_words(what)} were retrained on held-out images with new seeds. "
@@ -160,8 +166,13 @@ def _trained(header: Header, result: StudyResult) -> str:
     failed = sum(trial.failures for trial in result.trials)
     opening = "Each trial was trained on"
     if header.looks:
-        opening = "Batch by batch, until its verdict was reached, each contrast was trained on up to"
-    images, seeds = pluralize(len(header.images), "image"), pluralize(len(plan.profile.seeds), "seed")
+        opening = (
+            "Batch by batch, until its verdict was reached, each contrast was trained on up to"
+        )
+    images, seeds = (
+        pluralize(len(header.images), "image"),
+        pluralize(len(plan.profile.seeds), "seed"),
+    )
     return (
         f"{opening} {images} of {shapes}{more}{cut}, with {seeds}: {pluralize(fits, 'fit')}, of which "
         f"{failed or 'none'} failed."
@@ -186,7 +197,9 @@ def _material(header: Header, prefix: str) -> list[tuple[str, str]]:
 def _time(result: StudyResult) -> str:
     stages = [result, *([result.confirmed] if result.confirmed else [])]
     seconds = [sum(trial.seconds for trial in stage.trials) for stage in stages]
-    of = f", of which {format_duration(seconds[1])} for the confirmation" if len(seconds) > 1 else ""
+    of = (
+        f", of which {format_duration(seconds[1])} for the confirmation" if len(seconds) > 1 else ""
+    )
     return f"{format_duration(sum(seconds))} over all fits{of}"
 
 

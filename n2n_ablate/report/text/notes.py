@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Collection, Iterable, Sequence
 
 from n2n_ablate.analysis.records import (
     Caveat,
@@ -100,18 +100,16 @@ def verdict_note(records: Iterable[ContrastRecord | None]) -> str:
 
 def _level(known: Sequence[ContrastRecord], verdicts: Sequence[Verdict]) -> str:
     levels = {
-        record.interval.level
-        for record in known
-        if record.interval and record.verdict in verdicts
+        record.interval.level for record in known if record.interval and record.verdict in verdicts
     }
     return f"{format_percent(next(iter(levels)))} " if len(levels) == 1 else ""
 
 
-def _inconclusive(known: Sequence[ContrastRecord], present: Set[Verdict | None]) -> str:
+def _inconclusive(known: Sequence[ContrastRecord], present: Collection[Verdict | None]) -> str:
     margin = known[0].margin or 0
     if not margin:
         return "the CI includes 0"
-    if Verdict.EQUIVALENT in present and present & {*_DECIDED}:
+    if Verdict.EQUIVALENT in present and any(verdict in present for verdict in _DECIDED):
         return "neither"
     within = f"equivalence within \u00b1{margin:g}{unit_of(known[0].metric)}"
     return f"the CI includes 0, and {within} is not shown either"
@@ -134,17 +132,19 @@ def confirmed_elsewhere_note(analysis: StudyAnalysis) -> str:
 
 def shrinkage_note(*, searched: bool) -> str:
     """Return what the last column of the confirmation table is."""
-    bias = " Trials selected for their result shrink on average (selection bias)." if searched else ""
+    bias = (
+        " Trials selected for their result shrink on average (selection bias)." if searched else ""
+    )
     return (
         "Shrinkage: how much smaller the difference is on held-out images (negative: larger), "
         f"\u00b1 95 % CI (Welch).{bias}"
     )
 
 
-FACTORIAL_NOTE = (
-    "Main effect: the change from the baseline's level, averaged over the levels of the other factors."
+FACTORIAL_NOTE = "Main effect: the change from the baseline's level, averaged over the levels of the other factors."
+INTERACTION_NOTE = (
+    "Interaction (a \u00d7 b): the gain of both changes together beyond the sum of their gains."
 )
-INTERACTION_NOTE = "Interaction (a \u00d7 b): the gain of both changes together beyond the sum of their gains."
 SUPPORTING_CAPTION = "Supporting statistics (not used for verdicts)."
 SUPPORTING_NOTES = {
     "d_z": "d_z: mean difference in standard deviations across images.",
@@ -158,7 +158,9 @@ SUPPORTING_NOTES = {
 }
 """By the title of the column."""
 RACED_P_NOTE = "p values do not allow for interim analyses."
-TRAINING_CAPTION = "Training curves: peaks before the last step, and crossings with the baseline's curve."
+TRAINING_CAPTION = (
+    "Training curves: peaks before the last step, and crossings with the baseline's curve."
+)
 TRAINING_NOTES = (
     "Gain at peak: from stopping at the step where the mean curve of the other images peaks.",
     "Crossing: of the mean curves, in brackets the 95 % CI of the step.",

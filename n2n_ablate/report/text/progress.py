@@ -36,7 +36,9 @@ def trial_finished(
         name: Of the trial.
         means: PSNR under each condition.
         gains: Mean difference from the baseline under each condition, NaN for none.
-        fits, failed, cached: Counted over all conditions.
+        fits: Of the trial.
+        failed: Fits without a result.
+        cached: Fits that were not retrained.
         seconds: Of all fits together.
     """
     parts = [name]
@@ -56,7 +58,9 @@ def trial_finished(
     return "  ".join(parts)
 
 
-def interim_analysis(images: int, records: Iterable[ContrastRecord], *, conditions: int) -> list[str]:
+def interim_analysis(
+    images: int, records: Iterable[ContrastRecord], *, conditions: int
+) -> list[str]:
     """Return the contrasts at an interim analysis, one per line."""
     lines = [
         f"  {contrast_line(record)}{f', under {record.condition}' if conditions > 1 else ''}"
@@ -72,5 +76,3 @@ def interrupted(trials: int, fits: int, command: Sequence[str]) -> str:
         f"Stopped. {pluralize(trials, 'trial')} finished, {pluralize(fits, 'fit')} saved. To resume, run:\n"
         f"  {shlex.join(command)}"
     )
-
-

@@ -27,6 +27,7 @@ from n2n_ablate.report.numbers import (
 )
 from n2n_ablate.report.text.contrasts import contrast_name, digits_of, interval_text, unit_of
 
+NEXT_STEPS = "Next steps"
 NO_CONTRAST = "No contrast has a result yet."
 NO_COMPLETE_TRIAL = "No trial is complete: every one lost a fit."
 
@@ -62,7 +63,11 @@ def answer_title(analysis: StudyAnalysis, condition: ConditionAnalysis) -> str:
     where = scope_text(condition.scope, condition.condition)
     if analysis.confirmation is not None:
         return f"Confirmed on held-out images ({where}):"
-    status = "not confirmed on held-out images; " if analysis.confirmation_planned or analysis.searched else ""
+    status = (
+        "not confirmed on held-out images; "
+        if analysis.confirmation_planned or analysis.searched
+        else ""
+    )
     return f"Result ({status}{where}):"
 
 
@@ -117,7 +122,9 @@ def search_text(analysis: StudyAnalysis) -> str:
             "contrasts were confirmed."
         )
     if outcome is SearchOutcome.NO_COMPLETE_TRIAL:
-        return "Every trial of the search lost a fit, so only the declared contrasts were confirmed."
+        return (
+            "Every trial of the search lost a fit, so only the declared contrasts were confirmed."
+        )
     return ""
 
 
@@ -130,9 +137,7 @@ def unconfirmed_text(analysis: StudyAnalysis) -> str:
     )
     if analysis.confirmation or analysis.confirmation_planned or factorial:
         return ""
-    return (
-        "Not confirmed on held-out images. Use --confirm-images, or [confirm] in the study file."
-    )
+    return "Not confirmed on held-out images. Use --confirm-images, or [confirm] in the study file."
 
 
 def failures_text(analysis: StudyAnalysis) -> str:
@@ -155,9 +160,7 @@ def failed_fits_text(count: int) -> str:
 
 def failure_line(failure: Failure) -> str:
     """Return which fit has no result, and why."""
-    return (
-        f"{failure.trial}, {failure.condition}, {failure.image}, seed {failure.seed}: {failure.message}"
-    )
+    return f"{failure.trial}, {failure.condition}, {failure.image}, seed {failure.seed}: {failure.message}"
 
 
 def cached_text(analysis: StudyAnalysis) -> str:
@@ -173,7 +176,11 @@ def variance_text(record: VarianceRecord) -> str:
     if record.seed_share is None:
         return ""
     interval = record.seed_share_interval
-    known = f" (95 % CI {format_percent(interval.low)} to {format_percent(interval.high)})" if interval else ""
+    known = (
+        f" (95 % CI {format_percent(interval.low)} to {format_percent(interval.high)})"
+        if interval
+        else ""
+    )
     text = (
         f"Seeds make up {record.seed_share:.0%}{known} of the variance of the mean difference."
     ).replace("%)", " %)")
