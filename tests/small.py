@@ -70,7 +70,7 @@ def made(planned, base, one, two):
 
 def header(planned, images=4, looks=()):
     marks = tuple(ImageRef(f"image {place}", str(place), (3, 24, 24)) for place in range(images))
-    return Header(planned, marks, 30, "cpu", "fp32", looks=looks)
+    return Header(planned, marks, 30, "cpu", "fp32", interim_sizes=looks)
 
 
 def sentence(result, condition=LOW, **more):

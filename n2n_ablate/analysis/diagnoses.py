@@ -10,8 +10,8 @@ from n2n_ablate.components import declares
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.diagnostics import Diagnosis, Probe, diagnose
-from n2n_ablate.diagnostics.relation import Point
 from n2n_ablate.diagnostics.concerns import clear_leak
+from n2n_ablate.diagnostics.relation import Point
 from n2n_ablate.engine.paired_data import NoisySample
 from n2n_ablate.errors import PLUGIN_EXCEPTIONS, AblateError
 from n2n_ablate.registry import Registry

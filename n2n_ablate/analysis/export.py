@@ -41,7 +41,7 @@ def to_json(result: StudyResult, header: Header) -> dict[str, Any]:
         "fits": sum(len(item.rows) for item in result.trials),
         "reused": sum(item.reused for item in result.trials),
         "failures": sum(item.failures for item in result.trials),
-        "looks": list(header.looks),
+        "looks": list(header.interim_sizes),
         "confirmation": to_json(later, header.confirmed) if later and header.confirmed else None,
     }
 

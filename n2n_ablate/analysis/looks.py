@@ -21,14 +21,14 @@ def looks_of(header: Header, trials: Iterable[TrialResult]) -> dict[tuple[str, s
         header: With the planned looks and the order of the images.
         trials: With the baseline; a contrast has as many images as it was given.
     """
-    if not header.looks:
+    if not header.interim_sizes:
         return {}
     known = {item.trial.name: item for item in trials}
     base = known.get(BASELINE)
     if base is None:
         return {}
     plan = header.plan
-    looks = Looks(header.looks, contrasts=len(plan.contrasts))
+    looks = Looks(header.interim_sizes, contrasts=len(plan.contrasts))
     names = [mark.name for mark in header.images]
     found = {}
     for condition in plan.conditions:

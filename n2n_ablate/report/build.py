@@ -80,7 +80,8 @@ def sources(
 
     Args:
         found: The study.
-        images, later_images: Of the study and of its confirmation.
+        images: Of the study.
+        later_images: Of its confirmation.
         registry: Measures the samplers; without it, or without images, they are left out.
         figures: Whether figures are to be drawn.
     """

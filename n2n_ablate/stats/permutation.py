@@ -11,7 +11,7 @@ import numpy as np
 EXACT = 16
 """Images up to which every pattern of signs is tried."""
 
-_DRAWS = 9_999
+_DRAWS = 19_999
 _BATCH = 4_000_000  # signs in memory at a time
 _ROUNDING = 1e-9  # relative: sums of the same numbers in another order
 

@@ -23,7 +23,7 @@ from n2n_ablate.errors import StoreError, StudyError, nearest
 from n2n_ablate.storage.invocation import Invocation
 from n2n_ablate.study import BASELINE, Trial, saved
 
-FORMAT = 1
+FORMAT = 2
 """Raise by one when an older program could no longer read what is written."""
 
 
@@ -272,8 +272,9 @@ def _same_bench(one: Header, other: Header) -> bool:
 
 def _take_header(line: Mapping[str, Any], contents: Contents) -> None:
     contents.header = None
-    if line["format"] > FORMAT:
-        contents.problem = "it was written by a newer version of n2n-ablate"
+    if line["format"] != FORMAT:
+        age = "a newer" if line["format"] > FORMAT else "an older"
+        contents.problem = f"it was written by {age} version of n2n-ablate"
         return
     try:
         contents.header = header_from(line)
@@ -285,10 +286,14 @@ def header_from(line: Mapping[str, Any]) -> Header:
     """Read the header from its line."""
     return Header(
         plan=saved.from_json(line["plan"]),
-        images=tuple(ImageRef(m["name"], m["digest"], tuple(m["shape"])) for m in line["images"]),
+        images=tuple(
+            ImageRef(m["name"], m["digest"], tuple(m["shape"]), m["cluster"])
+            for m in line["images"]
+        ),
         steps=line["steps"],
         device=line["device"],
         precision=line["precision"],
         folder=line["folder"],
-        looks=tuple(line["looks"]),
+        interim_sizes=tuple(line["interim_sizes"]),
+        earlier=tuple(line["earlier"]),
     )

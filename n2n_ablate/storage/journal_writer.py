@@ -188,7 +188,8 @@ def _header_line(header: Header) -> dict[str, Any]:
         "device": header.device,
         "precision": header.precision,
         "folder": header.folder,
-        "looks": list(header.looks),
+        "interim_sizes": list(header.interim_sizes),
+        "earlier": list(header.earlier),
     }
 
 

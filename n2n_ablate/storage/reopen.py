@@ -218,7 +218,7 @@ def _trial(entry: Entry, header: Header, store: FitStore, lost: list[Lost]) -> T
         for mark in header.images[:images]
         for seed in plan.profile.seeds
     ]
-    if len(places) != len(entry.fits) or (images < len(header.images) and not header.looks):
+    if len(places) != len(entry.fits) or (images < len(header.images) and not header.interim_sizes):
         msg = f"trial '{entry.name}' has {len(entry.fits)} fits, its journal says {len(places)}"
         raise StoreError(msg)
     rows = []

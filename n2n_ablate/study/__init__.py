@@ -15,6 +15,7 @@ from n2n_ablate.study.model import Confirm as Confirm
 from n2n_ablate.study.model import Factor as Factor
 from n2n_ablate.study.model import Level as Level
 from n2n_ablate.study.model import Profile as Profile
+from n2n_ablate.study.model import Scale as Scale
 from n2n_ablate.study.model import Study as Study
 from n2n_ablate.study.model import Trial as Trial
 from n2n_ablate.study.plan import Plan as Plan

@@ -54,6 +54,14 @@ class Factor:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """What the numbers of a metric mean: their unit (empty for none) and which way is better."""
+
+    unit: str = ""
+    higher_is_better: bool = True
+
+
+@dataclass(frozen=True)
 class Condition:
     """A noise model with its level. Trials are compared within a condition, never across."""
 
@@ -120,8 +128,9 @@ class Study:
         references: Recipes outside the factors that give the table a scale, by name.
         contrasts: Names of the trials whose difference from the baseline is the question. Empty:
             all declared trials. Of a factorial: its effects, by what they change.
-        metrics: What is measured, by what tables call it; `psnr`, which decides, is the first.
-        margin: Differences within +- this many dB count as equivalent.
+        metrics: What is measured, by what tables call it; `psnr` is the first.
+        decide: The metric that verdicts and searches go by.
+        margin: Differences within +- so much of it count as equivalent, in its units.
         strategy: Search strategy, one of `STRATEGIES`.
         startup: Random trials before the search strategy takes over.
         profiles: By name; the first is the default.
@@ -138,6 +147,7 @@ class Study:
     references: Mapping[str, Mapping[str, Value]]
     contrasts: tuple[str, ...]
     metrics: Mapping[str, ComponentSpec]
+    decide: str
     margin: float
     strategy: str
     startup: int

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from n2n_ablate.components.optional import declared as declared_of
 from n2n_ablate.components.parameters import Domain
 from n2n_ablate.components.recipe import canonical, resolved
 from n2n_ablate.components.spec import ComponentSpec, Value
@@ -14,7 +15,7 @@ from n2n_ablate.registry import Registry
 from n2n_ablate.study import limits
 from n2n_ablate.study.designs import Effect, changed, declare, place
 from n2n_ablate.study.held_out import check_confirm, to_confirm
-from n2n_ablate.study.model import BASELINE, Condition, Factor, Profile, Study, Trial, named
+from n2n_ablate.study.model import BASELINE, Condition, Factor, Profile, Scale, Study, Trial, named
 from n2n_ablate.study.ranges import searched
 from n2n_ablate.study.settings import setting, sort_settings
 
@@ -34,6 +35,7 @@ class Plan:
         conditions: Noise models with every parameter written out.
         contrasts: Names of the trials whose difference from the baseline is the question.
         metrics: What is measured, by name.
+        scales: Units and directions of the metrics, by name.
         settings: What the user changed on the command line, as typed.
         confirming: True if this is the plan of a confirmation, see `study.confirmation`.
         before: Of a confirmation: names of the contrasts that only an earlier command asked for.
@@ -54,6 +56,7 @@ class Plan:
     confirming: bool = False
     before: tuple[str, ...] = ()
     effects: tuple[Effect, ...] = ()
+    scales: Mapping[str, Scale] = field(default_factory=dict)
 
     @property
     def fixed(self) -> tuple[Trial, ...]:
@@ -104,6 +107,7 @@ class Plan:
             ],
             "space": {key: str(domain) for key, domain in self.space.items()},
             "conditions": [item.noise.plain() for item in self.conditions],
+            "decide": self.study.decide,
             "strategy": [self.study.strategy, self.study.startup],
             "images": [self.profile.images, self.profile.crop, self.profile.seeds],
         }
@@ -232,6 +236,7 @@ def _plan(
         if name not in names:
             msg = f"contrast '{name}' is not among the declared trials. {nearest(name, names)}"
             raise StudyError(msg)
+    metrics = {name: resolved(registry, "metric", part) for name, part in study.metrics.items()}
     return Plan(
         study=study,
         profile=profile,
@@ -242,9 +247,16 @@ def _plan(
         whole=whole,
         conditions=tuple(_condition(item, noise, registry) for item in study.conditions),
         contrasts=() if effects else study.contrasts or tuple(names),
-        metrics={name: resolved(registry, "metric", part) for name, part in study.metrics.items()},
+        metrics=metrics,
+        scales={name: _scale(registry, part) for name, part in metrics.items()},
         effects=effects,
     )
+
+
+def _scale(registry: Registry, part: ComponentSpec) -> Scale:
+    metric = registry.build("metric", part.name, part.parameters)
+    unit, higher = declared_of(metric, "unit", ""), declared_of(metric, "higher_is_better", True)
+    return Scale(str(unit), bool(higher))
 
 
 def _condition(condition: Condition, noise: Mapping[str, Value], registry: Registry) -> Condition:

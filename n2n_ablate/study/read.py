@@ -33,6 +33,7 @@ _KEYS = [
     "name",
     "question",
     "design",
+    "decide",
     "margin",
     "baseline",
     "conditions",
@@ -107,6 +108,14 @@ def _study(top: _Table, path: Path) -> Study:
             msg = f"factor '{key}': design 'leave-one-out' wants {{ without = ... }}, what switches it off"
             raise StudyError(msg)
     startup = search.get("startup", int, 4)
+    metrics = _metrics(top.get("metrics", list, ["ssim"]))
+    decide = top.choice("decide", tuple(metrics), "psnr")
+    if decide != "psnr" and "margin" not in top.data:
+        msg = (
+            f"'margin' is missing: with decide = \"{decide}\" say which differences of {decide} are too "
+            "small to matter, in its units"
+        )
+        raise StudyError(msg)
     return Study(
         name=name,
         question=top.get("question", str),
@@ -116,7 +125,8 @@ def _study(top: _Table, path: Path) -> Study:
         factors=factors,
         references=_each(top.table("references"), _changes),
         contrasts=tuple(_contrast(top, item) for item in top.get("contrasts", list, [])),
-        metrics=_metrics(top.get("metrics", list, ["ssim"])),
+        metrics=metrics,
+        decide=decide,
         margin=_above_zero(top.get("margin", float, 0.05), "margin"),
         strategy=search.choice("strategy", STRATEGIES, "tpe"),
         startup=startup,
@@ -131,7 +141,7 @@ def _metrics(items: list[object]) -> dict[str, ComponentSpec]:
     for item in items:
         part = ComponentSpec.read(item, "'metrics'")
         if part.name == "psnr" and part.parameters:
-            msg = f"'metrics': psnr decides and has no parameters, got {item!r}"
+            msg = f"'metrics': psnr has no parameters, got {item!r}"
             raise StudyError(msg)
         parts += [part] if part not in parts else []
     names = [part.name for part in parts]

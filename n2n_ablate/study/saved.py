@@ -10,7 +10,7 @@ from typing import Any
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec, Value, plain, read_value
 from n2n_ablate.study.designs import Effect
-from n2n_ablate.study.model import Condition, Confirm, Profile, Trial
+from n2n_ablate.study.model import Condition, Confirm, Profile, Scale, Trial
 from n2n_ablate.study.plan import Plan
 from n2n_ablate.study.read import parse
 
@@ -37,6 +37,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
         "conditions": [[item.label, item.noise.plain()] for item in plan.conditions],
         "contrasts": list(plan.contrasts),
         "metrics": {name: part.plain() for name, part in plan.metrics.items()},
+        "scales": {name: asdict(scale) for name, scale in plan.scales.items()},
         "whole": sorted(plan.whole),
         "confirming": plan.confirming,
         "before": list(plan.before),
@@ -76,6 +77,7 @@ def from_json(data: Mapping[str, Any]) -> Plan:
         ),
         contrasts=tuple(data["contrasts"]),
         metrics={name: ComponentSpec.read(part, name) for name, part in data["metrics"].items()},
+        scales={name: Scale(**scale) for name, scale in data["scales"].items()},
         settings=tuple(data["settings"]),
         confirming=data["confirming"],
         before=tuple(data.get("before", ())),

@@ -66,7 +66,7 @@ def test_one_contrast_is_settled_early_and_the_other_goes_on(raced):
     runner, result = raced
     later = result.confirmed
     images = given(later)
-    assert runner.header.confirmed.looks == (4, 6, 8, 12)
+    assert runner.header.confirmed.interim_sizes == (4, 6, 8, 12)
     assert images["sampler.center=0.2"] == 4
     assert images["baseline"] == images["sampler.center=0.1"] == 12
     looks = later.looks
@@ -141,7 +141,7 @@ def test_a_budget_begins_no_batch_that_would_pass_it(home, run_once):
 
 def test_without_a_race_no_look_is_spent(run_once):
     runner, result = run_once[3]
-    assert runner.header.confirmed.looks == ()
+    assert runner.header.confirmed.interim_sizes == ()
     assert not result.confirmed.looks
     assert set(given(result.confirmed).values()) == {12}
 
@@ -150,7 +150,7 @@ def test_a_study_without_a_search_races_on_its_own_images(folder):
     drawn.prepare(folder, drawn.photo, seen=9, held=1, text=drawn.without_a_search())
     runner = drawn.opened(race=Race())
     result = runner.run()
-    assert runner.header.looks == (4, 6, 9)
+    assert runner.header.interim_sizes == (4, 6, 9)
     assert given(result) == {
         "baseline": 9,
         "sampler.center=0.2": 4,

@@ -56,8 +56,8 @@ _SUPPORT = {
 }
 
 
-def override_line(best: Best) -> str:
+def override_line(best: Best, study: str) -> str:
     """Return how to use the trial with the highest mean all the same; empty if it was chosen."""
     if not best.highest or best.highest == best.name:
         return ""
-    return f"To use it anyway: denoise --from-study STUDY --trial '{best.highest}'"
+    return f"To use {best.highest} anyway: denoise --from-study {study} --trial '{best.highest}'"
