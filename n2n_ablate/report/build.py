@@ -90,11 +90,11 @@ def sources(
         f"confirmation: {problem}" for problem in (later_images.problems if later_images else [])
     ]
     diagnoses: dict[str, Mapping[str, Diagnosis]] = {}
-    if images is not None and registry is not None and images.subjects:
+    if images is not None and registry is not None and images.samples:
         measure = Diagnoses(registry)
         for trial in found.result.trials:
             try:
-                diagnoses[trial.trial.name] = measure.of(trial.trial.recipe, images.subjects)
+                diagnoses[trial.trial.name] = measure.of(trial.trial.recipe, images.samples)
             except AblateError as error:
                 problems.append(f"the sampler of {trial.trial.name} was not measured: {error}")
     analysis = analyse(found.result, found.header)

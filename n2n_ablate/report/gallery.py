@@ -93,7 +93,7 @@ def _strip(
     where = (stage.analysis.condition, image, stage.seed)
     clean = stage.images.clean[image].pixels[0].numpy()
     noisy = Panel("noisy", missing="the noisy image cannot be recreated")
-    for sample in stage.images.subjects:
+    for sample in stage.images.samples:
         if (sample.condition.label, sample.image.name, sample.seed) == where:
             pixels = sample.noisy[0].numpy()
             label = f"noisy, {figures.psnr(pixels, clean):.2f} dB"

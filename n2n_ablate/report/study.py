@@ -82,11 +82,11 @@ def answer_blocks(
     else:
         yield Paragraph(text.answer_title(analysis, decided), "answer")
         yield Lines([contrast_line(record) for record in decided.contrasts], "contrasts")
-        if dots and (plot := dot_plot(known)):
-            yield plot
         if plan := planning_lines(decided.contrasts):
             yield Paragraph(" ".join(plan), "note")
     yield Paragraph(text.highest_text(analysis, condition))
+    if dots and (plot := dot_plot(known)):
+        yield plot
 
 
 def dot_plot(records: Sequence[ContrastRecord]) -> DotPlot | None:

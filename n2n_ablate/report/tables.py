@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 from n2n_ablate.analysis import records
@@ -34,7 +35,6 @@ from n2n_ablate.report.text.contrasts import (
     contrast_name,
     digits_of,
     images_needed_text,
-    reason_text,
     short_key,
     value_text,
     verdict_word,
@@ -74,10 +74,8 @@ def baseline_title(condition: ConditionAnalysis) -> str:
 
 def trials_table(analysis: StudyAnalysis, condition: ConditionAnalysis) -> Table:
     """Return the table of a condition: trials ranked, references without a rank among them."""
-    metric, rows = analysis.metric, condition.trials
-    verdicts = analysis.confirmation is None and any(
-        row.contrast and row.contrast.verdict for row in rows
-    )
+    metric, rows = analysis.metric, _rows(analysis, condition)
+    verdicts = any(row.contrast and row.contrast.verdict for row in rows)
     timed = any(row.seconds_per_fit for row in rows)
     unit = f" ({metric.unit})" if metric.unit else ""
     columns = [
@@ -115,7 +113,7 @@ def trials_table(analysis: StudyAnalysis, condition: ConditionAnalysis) -> Table
 
 def trials_notes(analysis: StudyAnalysis, condition: ConditionAnalysis) -> list[str]:
     """Return how to read the table of trials."""
-    rows = [row.contrast for row in condition.trials]
+    rows = [row.contrast for row in _rows(analysis, condition)]
     texts = [notes.interval_note(rows, analysis.family)]
     if analysis.confirmation is not None:
         texts.append(notes.confirmed_elsewhere_note(analysis))
@@ -125,6 +123,16 @@ def trials_notes(analysis: StudyAnalysis, condition: ConditionAnalysis) -> list[
     if condition.unequal_images:
         texts.append(notes.unequal_note(condition.trials))
     return [text for text in texts if text]
+
+
+def _rows(analysis: StudyAnalysis, condition: ConditionAnalysis) -> list[TrialRecord]:
+    """Return the rows of a condition, without verdicts where a confirmation gives them."""
+    if analysis.confirmation is None:
+        return list(condition.trials)
+    return [
+        replace(row, contrast=replace(row.contrast, verdict=None)) if row.contrast else row
+        for row in condition.trials
+    ]
 
 
 def confirmation_table(analysis: StudyAnalysis, condition: str) -> Table | None:
@@ -337,7 +345,7 @@ def _difference(row: TrialRecord) -> list[Cell]:
 
 def _estimate_and_interval(record: ContrastRecord) -> list[Cell]:
     if record.estimate is None:
-        return [reason_text(record) or "no result", ""]
+        return ["no result", ""]
     digits, ends = digits_of(record), record.interval
     interval: Cell = Interval(ends.low, ends.high, digits) if ends else ""
     return [Number(record.estimate, digits, signed=True), interval]

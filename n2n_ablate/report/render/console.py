@@ -64,6 +64,7 @@ def print_block(console: Console, block: Block) -> None:
         case Table():
             _print_table(console, block)
         case DotPlot():
+            console.print()
             for line in dot_plot_lines(block, console.width):
                 console.print(line)
 
@@ -223,5 +224,4 @@ def _dots(row: DotRow, low: float, scale: float, axis: int) -> Text:
         cells[place] = ":" if cells[place] in "\u00b7:" else "\u00b7"
     text = Text("".join(cells))
     mean = at(row.mean)
-    text = text[:mean] + Text("\u25c6", style=_STYLE.get(row.verdict, "")) + text[mean + 1 :]
-    return text
+    return text[:mean] + Text("\u25c6", style=_STYLE.get(row.verdict, "")) + text[mean + 1 :]

@@ -68,10 +68,18 @@ def _changed(own: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tupl
 
 
 def digits_of(record: ContrastRecord) -> int:
-    """Return how many digits keep the printed interval on the right side of zero and of the margin."""
+    """Return how many digits keep the printed interval from contradicting the verdict."""
     interval, margin = record.interval, record.margin or 0.0
-    ends = (interval.low, interval.high) if interval else ()
-    return digits_for(ends, (0.0, margin, -margin))
+    if interval is None:
+        return 2
+    limits = {
+        Verdict.BETTER: (0.0,),
+        Verdict.WORSE: (0.0,),
+        Verdict.EQUIVALENT: (-margin, margin),
+        Verdict.INCONCLUSIVE: (-margin, 0.0, margin),
+    }
+    known = limits.get(record.verdict, ()) if record.verdict else ()
+    return digits_for((interval.low, interval.high), known)
 
 
 def unit_of(metric: Metric) -> str:
@@ -200,7 +208,7 @@ def caveat_lines(records: Sequence[ContrastRecord]) -> list[str]:
             names = join_words(contrast_name(record.contrast) for record in having)
             lines.append(text if len(having) == len(records) else f"{names}: {text}")
     lines += [
-        f"{contrast_name(record.contrast)} {_rests(record.leave_one_out)}"
+        f"{contrast_name(record.contrast)}: {_rests(record, record.leave_one_out)}"
         for record in records
         if record.leave_one_out and Caveat.RESTS_ON_ONE_IMAGE in record.caveats
     ]
@@ -224,7 +232,7 @@ _CAVEATS = {
 """Only what no column and no other sentence says already."""
 
 
-def _rests(without: LeaveOneOut) -> str:
-    return (
-        f"rests on one image: without {without.image} it would be {without.verdict_without.value}."
-    )
+def _rests(record: ContrastRecord, without: LeaveOneOut) -> str:
+    if without.verdict_without is record.verdict:
+        return "the verdict changes if a certain single image is left out."
+    return f"the verdict rests on one image; without {without.image} it is {without.verdict_without.value}."

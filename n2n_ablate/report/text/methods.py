@@ -165,7 +165,7 @@ def _trained(header: Header, result: StudyResult) -> str:
     fits = sum(len(trial.rows) for trial in result.trials)
     failed = sum(trial.failures for trial in result.trials)
     opening = "Each trial was trained on"
-    if header.looks:
+    if header.interim_sizes:
         opening = (
             "Batch by batch, until its verdict was reached, each contrast was trained on up to"
         )

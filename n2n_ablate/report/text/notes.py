@@ -91,7 +91,7 @@ def verdict_note(records: Iterable[ContrastRecord | None]) -> str:
     if Verdict.INCONCLUSIVE in present:
         parts.append(f"inconclusive: {_inconclusive(known, present)}")
     if Verdict.WITHHELD in present:
-        parts.append("withheld: fits failed or there is no interval, see the answer")
+        parts.append("withheld: the reason is given with the contrast")
     if Verdict.IDENTICAL in present:
         parts.append("identical: the same result on every image")
     text = "; ".join(parts)
