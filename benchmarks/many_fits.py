@@ -80,7 +80,7 @@ def fill(folder: Path, fits: int) -> dict[str, float]:
     os.fsync = lambda _: None  # ten thousand of them are minutes, and nothing depends on these
     written = 0
     for trial in session.plan.fixed:
-        for fit in session.bench.fits(trial.recipe):
+        for fit in session.paired_data.fits(trial.recipe):
             psnr = float(rng.normal(26, 0.3))
             curve = (psnr - 6 * np.exp(-steps / 60)).astype(np.float32)
             curves = {"psnr": curve, "ssim": curve / 40, "loss": 1 / curve}
@@ -129,7 +129,7 @@ def start(folder: Path, trials: int | None) -> dict[str, float]:
     print_on.print(tables.study_table(result, label, 120))
     for line in tables.legend(result, label):
         print_on.print(line)
-    print_on.print(answer.sentence(result, header_of(session.bench), label))
+    print_on.print(answer.sentence(result, header_of(session.paired_data), label))
     print_on.print(answer.best_sentence(result, label))
     clock.look("table")
     return clock.seen | {"trials": len(result.trials)}
@@ -158,7 +158,7 @@ def markdown(report: dict[str, object]) -> str:
     added = report["added"]
     parts = {
         "start": "start-up: imports, study file, images, every recipe checked",
-        "resume": "yardsticks; finished fits found, read, checked, put together",
+        "resume": "reference_methods; finished fits found, read, checked, put together",
         "table": "table, legend and answer",
     }
     lines = "\n".join(

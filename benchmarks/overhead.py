@@ -93,12 +93,12 @@ def watched() -> Clocks:
 
     clocks = Clocks()
     clocks.watch("fit store", FitStore, "save", "load")
-    clocks.watch("journal", Section, "yardsticks", "add")
+    clocks.watch("journal", Section, "reference_methods", "add")
     clocks.watch("journal", Journal, "begin", "confirmation", "end")
     clocks.watch("search", Search, "ask", "tell", "know", "finished", "skip")
     clocks.watch("statistics and messages", results.StudyResult, "lines", "gain")
     clocks.watch("statistics and messages", console.Plain, "trial_finished")
-    clocks.watch("yardsticks", PairedData, "yardsticks")
+    clocks.watch("reference_methods", PairedData, "reference_methods")
     clocks.watch("components and keys", PairedData, "fits", "check")
     clocks.watch("pictures", trial_files, "write_trial")
     clocks.watch("MLflow", MlflowTracker, "trial", "finish")
@@ -127,7 +127,7 @@ def one(tracking: str, trials: int, steps: int, folder: Path) -> dict[str, objec
     ready, before = time.perf_counter(), time.process_time()
     result = runner.run()
     with clocks.part("statistics and messages"):
-        export.to_json(result, header_of(runner.bench))
+        export.to_json(result, header_of(runner.paired_data))
     ended, after = time.perf_counter(), time.process_time()
     fits = sum(len(item.rows) for item in result.trials)
     clocks.wall[START_UP] = ready - begun
@@ -135,9 +135,9 @@ def one(tracking: str, trials: int, steps: int, folder: Path) -> dict[str, objec
         "wall": ended - ready,
         "processor": after - before,
         "fits": fits,
-        "machine": session.bench.machine.name,
-        "precision": session.bench.machine.precision,
-        "steps": session.bench.steps(session.plan.baseline.recipe),
+        "machine": session.paired_data.machine.name,
+        "precision": session.paired_data.machine.precision,
+        "steps": session.paired_data.steps(session.plan.baseline.recipe),
         "in_the_way": dict(clocks.wall),
         "in_the_way_processor": dict(clocks.processor),
         "beside": dict(clocks.beside),

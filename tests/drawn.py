@@ -181,7 +181,9 @@ def without_a_search():
 def places():
     """Place of every image of the study in this folder, by `float(fit.noisy.sum())`."""
     session = open_session(Request(study="drawn.toml", precision="fp32"))
-    return {float(item.noisy.sum()): place for place, item in enumerate(session.bench.samples)}
+    return {
+        float(item.noisy.sum()): place for place, item in enumerate(session.paired_data.samples)
+    }
 
 
 def opened(*, view=None, executor=None, race=None, refit=False, **asked):

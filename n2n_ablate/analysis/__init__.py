@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from n2n_ablate.analysis.trials import Line as Line
+from n2n_ablate.analysis.trials import ReferenceMethods as ReferenceMethods
 from n2n_ablate.analysis.trials import Row as Row
 from n2n_ablate.analysis.trials import StudyResult as StudyResult
 from n2n_ablate.analysis.trials import TrialResult as TrialResult
-from n2n_ablate.analysis.trials import Yardsticks as Yardsticks

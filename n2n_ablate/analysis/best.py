@@ -84,7 +84,7 @@ def choose(result: StudyResult) -> Choice:
 
 def toml(recipe: Recipe) -> str:
     """Return a recipe as the `[baseline]` of a study file."""
-    lines = [f"{kind} = {as_toml(part)}" for kind, part in recipe.parts.items()]
+    lines = [f"{kind} = {as_toml(part)}" for kind, part in recipe.specs.items()]
     return "\n".join(["[baseline]", *lines])
 
 

@@ -52,7 +52,7 @@ class Diagnoses:
     def _of(
         self, recipe: Recipe, condition: Condition, samples: Sequence[NoisySample]
     ) -> Diagnosis:
-        part, noise = recipe.parts["sampler"], condition.noise
+        part, noise = recipe.specs["sampler"], condition.noise
         sampler = self._registry.build("sampler", part.name, part.parameters)
         steps = self._steps(recipe) if declares(sampler, "at") else 1
         images = tuple((item.image.name, item.image.digest, item.seed) for item in samples)
@@ -71,7 +71,7 @@ class Diagnoses:
         return self._known[key]
 
     def _steps(self, recipe: Recipe) -> int:
-        part = recipe.parts["training"]
+        part = recipe.specs["training"]
         return int(self._registry.build("training", part.name, part.parameters).steps)
 
 

@@ -18,9 +18,9 @@ def loss_as_guide(result: StudyResult, condition: str) -> LossAlone | None:
     Trials outside the question (references) are no choice, and are left out.
     """
     own = tuple(item for item in result.trials if item.trial.role in OWN)
-    if len({item.trial.recipe.parts["loss"] for item in own}) != 1:
+    if len({item.trial.recipe.specs["loss"] for item in own}) != 1:
         return None
-    samplers = {item.trial.recipe.parts["sampler"] for item in own}
+    samplers = {item.trial.recipe.specs["sampler"] for item in own}
     return loss_alone(finals(replace(result, trials=own), condition), samplers=len(samplers))
 
 

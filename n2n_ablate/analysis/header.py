@@ -62,15 +62,15 @@ class Header:
 
 
 def header_of(
-    bench: PairedData, interim_sizes: tuple[int, ...] = (), earlier: tuple[str, ...] = ()
+    paired_data: PairedData, interim_sizes: tuple[int, ...] = (), earlier: tuple[str, ...] = ()
 ) -> Header:
-    """Return what the trials on a bench share; further arguments as in `Header`."""
+    """Return what the trials on the same data share; further arguments as in `Header`."""
     return Header(
-        plan=bench.plan,
-        images=tuple(map(_mark, bench.images)),
-        steps=bench.steps(bench.plan.baseline.recipe),
-        device=bench.machine.type,
-        precision=bench.machine.precision,
+        plan=paired_data.plan,
+        images=tuple(map(_mark, paired_data.images)),
+        steps=paired_data.steps(paired_data.plan.baseline.recipe),
+        device=paired_data.machine.type,
+        precision=paired_data.machine.precision,
         folder=str(Path.cwd()),
         interim_sizes=interim_sizes,
         earlier=earlier,

@@ -199,7 +199,7 @@ def _exploratory(
 def _untrained(result: StudyResult, condition: str, rule: Rule) -> Iterator[TrialRecord]:
     """Yield the methods that need no training, e.g. doing nothing: the scale of the table."""
     base = result.baseline
-    for name, known in result.yardsticks.items():
+    for name, known in result.reference_methods.items():
         values = {image: own for (label, image), own in known.items() if label == condition}
         metric = rule.metric.name
         side: Side = {image: np.array([own[metric]]) for image, own in values.items()}

@@ -18,7 +18,7 @@ from n2n_ablate.study import BASELINE, Plan, Trial
 OWN = (BASELINE, "declared", "search")
 """Roles of the trials that belong to the question."""
 
-Yardsticks: TypeAlias = Mapping[str, Mapping[tuple[str, str], Mapping[str, float]]]
+ReferenceMethods: TypeAlias = Mapping[str, Mapping[tuple[str, str], Mapping[str, float]]]
 """What needs no training, by name: figures by condition and image."""
 
 
@@ -198,7 +198,7 @@ class StudyResult:
     Attributes:
         plan: What was asked.
         trials: In the order in which they ran; the baseline is the first.
-        yardsticks: By name (`noisy`, `nl-means`): value per metric, condition and image.
+        reference_methods: By name (`noisy`, `nl-means`): value per metric, condition and image.
         looks: Of a study that looks at its contrasts while it runs: the last look at each, by
             condition and name of the trial. It decides in place of the interval of a single look.
         confirmed: The same contrasts (and the best of a search) again, on images and with seeds that
@@ -210,7 +210,7 @@ class StudyResult:
 
     plan: Plan
     trials: tuple[TrialResult, ...]
-    yardsticks: Yardsticks = field(default_factory=dict)
+    reference_methods: ReferenceMethods = field(default_factory=dict)
     looks: Mapping[tuple[str, str], stats.Look] = field(default_factory=dict)
     confirmed: StudyResult | None = None
     header: Header | None = None
@@ -314,7 +314,7 @@ class StudyResult:
         )
 
     def _yardstick_lines(self, condition: str, base: Mapping[str, float]) -> Iterable[Line]:
-        for name, values in self.yardsticks.items():
+        for name, values in self.reference_methods.items():
             own = {
                 image: figures for (label, image), figures in values.items() if label == condition
             }

@@ -84,8 +84,8 @@ def run(
     images.write(out, found.image, bits=bits)
     if not quiet:
         h, w = found.image.shape[-2:]
-        steps = recipe.parts["training"].parameters.get("steps")
-        told = f"{out}: {h}x{w}, {bits} bits, by {name} ({recipe.parts['sampler']}, {steps} steps)"
+        steps = recipe.specs["training"].parameters.get("steps")
+        told = f"{out}: {h}x{w}, {bits} bits, by {name} ({recipe.specs['sampler']}, {steps} steps)"
         console.print(told, markup=False, highlight=False, soft_wrap=True)
         figures = ", ".join(f"{name} {value:.4g}" for name, value in found.figures.items())
         console.print(f"without a clean image: {figures}", markup=False, highlight=False)

@@ -127,7 +127,7 @@ def _of_study(
         messages().print(told, markup=False, highlight=False)
     measured = Diagnoses(session.registry)
     by_trial = {
-        _label(trial, session.plan): measured.of(trial.recipe, session.bench.samples)
+        _label(trial, session.plan): measured.of(trial.recipe, session.paired_data.samples)
         for trial in session.plan.fixed
     }
     labels = [condition.label for condition in session.plan.conditions]

@@ -59,10 +59,10 @@ def show(
         )
     )
     store, later = FitStore(Output(output)), None
-    cost = estimate(session.plan, session.bench, store)
-    if session.confirm_bench is not None:
-        bench = session.confirm_bench
-        later = estimate(bench.plan, bench, store, more=_still_open(session))
+    cost = estimate(session.plan, session.paired_data, store)
+    if session.confirmation_data is not None:
+        paired_data = session.confirmation_data
+        later = estimate(paired_data.plan, paired_data, store, more=_still_open(session))
     if as_json:
         stdout.write_json(_to_json(session, cost, later))
     else:
@@ -80,7 +80,7 @@ def _print(session: Session, cost: Estimate, later: Estimate | None) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    plan, bench, out = session.plan, session.bench, results()
+    plan, paired_data, out = session.plan, session.paired_data, results()
     out.print(plan.study.question, markup=False, highlight=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for title in ("#", "trial", "role"):
@@ -98,18 +98,18 @@ def _print(session: Session, cost: Estimate, later: Estimate | None) -> None:
     if plan.effects:
         effects = ", ".join(effect.name for effect in plan.effects)
         out.print(f"effects: {effects}", markup=False, highlight=False)
-    images = ", ".join(image.name for image in bench.images)
+    images = ", ".join(image.name for image in paired_data.images)
     conditions = "; ".join(condition.label for condition in plan.conditions)
     out.print(f"images: {images}", markup=False, highlight=False)
     out.print(f"noise: {conditions}; {plan.profile.told_seeds}", markup=False, highlight=False)
     out.print(
-        f"{_fits(cost)} and {cost.memory / 1e9:.1f} GB on {bench.machine.name}, "
-        f"{bench.machine.precision}",
+        f"{_fits(cost)} and {cost.memory / 1e9:.1f} GB on {paired_data.machine.name}, "
+        f"{paired_data.machine.precision}",
         markup=False,
         highlight=False,
     )
-    if later is not None and session.confirm_bench is not None:
-        for line in _confirmation(session, session.confirm_bench, later):
+    if later is not None and session.confirmation_data is not None:
+        for line in _confirmation(session, session.confirmation_data, later):
             out.print(line, markup=False, highlight=False)
         total = duration(cost.seconds + later.seconds)
         out.print(f"in all about {total}", markup=False, highlight=False)
@@ -123,13 +123,13 @@ def told_limit(plan: Plan) -> str:
     )
 
 
-def _confirmation(session: Session, bench: PairedData, cost: Estimate) -> list[str]:
-    names = [trial.name for trial in bench.plan.fixed]
+def _confirmation(session: Session, paired_data: PairedData, cost: Estimate) -> list[str]:
+    names = [trial.name for trial in paired_data.plan.fixed]
     if more := _still_open(session):
         names.append("the search's best" if more == 1 else f"the search's best {more}")
     return [
         f"then confirmed: {', '.join(names)}",
-        f"on images: {', '.join(image.name for image in bench.images)}; {bench.plan.profile.told_seeds}",
+        f"on images: {', '.join(image.name for image in paired_data.images)}; {paired_data.plan.profile.told_seeds}",
         _fits(cost),
     ]
 
@@ -140,15 +140,15 @@ def _fits(cost: Estimate) -> str:
 
 
 def _to_json(session: Session, cost: Estimate, later: Estimate | None) -> dict[str, Any]:
-    plan, bench = session.plan, session.confirm_bench
+    plan, paired_data = session.plan, session.confirmation_data
     confirmation = (
         later
-        and bench
+        and paired_data
         and {
-            "contrasts": list(bench.plan.contrasts),
+            "contrasts": list(paired_data.plan.contrasts),
             "best_of_search": _still_open(session),
-            "images": [image.name for image in bench.images],
-            "seeds": list(bench.plan.profile.seeds),
+            "images": [image.name for image in paired_data.images],
+            "seeds": list(paired_data.plan.profile.seeds),
             "fits": later.fits,
             "stored": later.stored,
             "seconds": round(later.seconds, 1),
@@ -158,7 +158,7 @@ def _to_json(session: Session, cost: Estimate, later: Estimate | None) -> dict[s
         "study": plan.study.name,
         "profile": plan.profile.name,
         "plan": plan.key,
-        "run": session.bench.key,
+        "run": session.paired_data.key,
         "trials": [
             {"name": trial.name, "role": trial.role, "recipe": trial.recipe.flat()}
             for trial in plan.fixed
@@ -166,7 +166,7 @@ def _to_json(session: Session, cost: Estimate, later: Estimate | None) -> dict[s
         "searched": plan.searched,
         "contrasts": list(plan.contrasts),
         "effects": [effect.name for effect in plan.effects],
-        "images": [image.name for image in session.bench.images],
+        "images": [image.name for image in session.paired_data.images],
         "conditions": [condition.label for condition in plan.conditions],
         "seeds": list(plan.profile.seeds),
         "fits": cost.fits,

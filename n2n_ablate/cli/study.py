@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from n2n_ablate.analysis import StudyResult
-    from n2n_ablate.runner.interim import Race
+    from n2n_ablate.runner.interim import RaceOptions
     from n2n_ablate.runner.runner import Runner
     from n2n_ablate.runner.session import Request, Session
 
@@ -137,7 +137,7 @@ def _run_locked(
     place: object,
     stores: tuple[str, str, str],
     switches: tuple[bool, bool, bool, bool],
-    race: Race | None,
+    race: RaceOptions | None,
 ) -> int:
     from n2n_ablate.cli.plan import told_limit
     from n2n_ablate.report.live import audience
@@ -148,7 +148,7 @@ def _run_locked(
     tracking, tracking_uri, storage = stores
     fresh, refit, as_json, quiet = switches
     view = audience(messages(), quiet=quiet or as_json)
-    with request.executor.executor(session.bench.machine, session.registry) as executor:
+    with request.executor.executor(session.paired_data.machine, session.registry) as executor:
         runner = open_runner(
             session,
             place,
@@ -205,7 +205,7 @@ def _next(runner: Runner, request: Request) -> list[tuple[str, str]]:
     ]
     if runner.search is not None:
         more = ["--trials", str(runner.plan.profile.trials * 2)]
-        joins = ", then confirm its new best trial" if runner.confirm_bench else ""
+        joins = ", then confirm its new best trial" if runner.confirmation_data else ""
         commands.append(
             (f"continue the search{joins}", [*_without_trials(_going_on(sys.argv[1:])), *more])
         )

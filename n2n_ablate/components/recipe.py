@@ -37,34 +37,34 @@ class Catalogue(Protocol):
 
 @dataclass(frozen=True)
 class Recipe:
-    """A complete denoiser: one part per slot."""
+    """A complete denoiser: one component per slot."""
 
-    parts: Mapping[str, ComponentSpec]
+    specs: Mapping[str, ComponentSpec]
 
     def __hash__(self) -> int:
-        return hash(tuple(sorted((kind, hash(part)) for kind, part in self.parts.items())))
+        return hash(tuple(sorted((kind, hash(spec)) for kind, spec in self.specs.items())))
 
     def replace(self, key: str, value: object) -> Recipe:
         """Return a copy with one thing changed.
 
         Args:
-            key: `kind` (the value is a part), `kind.parameter`, or longer where that is a component.
-            value: The new part or parameter value.
+            key: `kind` (the value is a component), `kind.parameter`, or longer where that is a component.
+            value: The new component or parameter value.
 
         Raises:
             StudyError: The key has no such form, or the value does not fit it.
         """
         kind, dot, path = key.partition(".")
-        if kind not in self.parts:
-            msg = f"'{key}': no slot is called '{kind}'. {nearest(kind, self.parts)}"
+        if kind not in self.specs:
+            msg = f"'{key}': no slot is called '{kind}'. {nearest(kind, self.specs)}"
             raise StudyError(msg)
         if dot:
-            part = self.parts[kind].replace(path, read_value(value, f"'{key}'"))
+            spec = self.specs[kind].replace(path, read_value(value, f"'{key}'"))
         else:
-            part = (
+            spec = (
                 value if isinstance(value, ComponentSpec) else ComponentSpec.read(value, f"'{key}'")
             )
-        return Recipe({**self.parts, kind: part})
+        return Recipe({**self.specs, kind: spec})
 
     def flat(self) -> dict[str, Scalar]:
         """Return `{"sampler": name, "sampler.center": value, ...}`, for tables and trackers.
@@ -72,8 +72,8 @@ class Recipe:
         A parameter that is a component gives its name, and its parameters under a longer key.
         """
         flat: dict[str, Scalar] = {}
-        for kind, part in self.parts.items():
-            flat |= part.flat(kind)
+        for kind, spec in self.specs.items():
+            flat |= spec.flat(kind)
         return flat
 
     def resolved(self, registry: Catalogue) -> Recipe:
@@ -82,18 +82,18 @@ class Recipe:
         Raises:
             AblateError: A component or a parameter does not exist or cannot be.
         """
-        return Recipe({kind: resolved(registry, kind, part) for kind, part in self.parts.items()})
+        return Recipe({kind: resolved(registry, kind, spec) for kind, spec in self.specs.items()})
 
     def build(self, registry: Catalogue) -> dict[str, Any]:
         """Make the components, by kind."""
         return {
-            kind: registry.build(kind, part.name, part.parameters)
-            for kind, part in self.parts.items()
+            kind: registry.build(kind, spec.name, spec.parameters)
+            for kind, spec in self.specs.items()
         }
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data; `from_json` reads it back."""
-        return {kind: part.plain() for kind, part in self.parts.items()}
+        return {kind: spec.plain() for kind, spec in self.specs.items()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Recipe:
@@ -101,26 +101,26 @@ class Recipe:
         return cls({kind: ComponentSpec.read(item, f"'{kind}'") for kind, item in data.items()})
 
 
-def missing_kinds(parts: Mapping[str, ComponentSpec]) -> list[str]:
+def missing_kinds(specs: Mapping[str, ComponentSpec]) -> list[str]:
     """Return the slots of a recipe that are still empty."""
-    return [kind for kind in RECIPE_KINDS if kind not in parts]
+    return [kind for kind in RECIPE_KINDS if kind not in specs]
 
 
-def resolved(registry: Catalogue, kind: str, part: ComponentSpec) -> ComponentSpec:
-    """Return a part with every parameter written out and checked."""
-    registry.build(kind, part.name, part.parameters)  # the component may refuse what fits singly
-    entry = registry.get(kind, part.name)
+def resolved(registry: Catalogue, kind: str, spec: ComponentSpec) -> ComponentSpec:
+    """Return a component with every parameter written out and checked."""
+    registry.build(kind, spec.name, spec.parameters)  # the component may refuse what fits singly
+    entry = registry.get(kind, spec.name)
     values = {}
     for parameter in entry.parameters:
-        given = part.parameters.get(parameter.name, parameter.default)
-        value = parameter.checked(given, f"{kind} '{part.name}'")
+        given = spec.parameters.get(parameter.name, parameter.default)
+        value = parameter.checked(given, f"{kind} '{spec.name}'")
         if isinstance(parameter.domain, Component):
             inner = parameter.domain.kind
             items = value if parameter.many else (value,)
-            parts = tuple(resolved(registry, inner, registry.part(inner, item)) for item in items)
-            value = parts if parameter.many else parts[0]
+            specs = tuple(resolved(registry, inner, registry.part(inner, item)) for item in items)
+            value = specs if parameter.many else specs[0]
         values[parameter.name] = value
-    return ComponentSpec(part.name, values)
+    return ComponentSpec(spec.name, values)
 
 
 def canonical(data: object) -> str:

@@ -12,7 +12,7 @@ from n2n_ablate.engine.fit import FitResult
 _CURVE = "curve."
 
 
-def apart(result: FitResult) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def to_arrays(result: FitResult) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return what JSON can hold of a result, and its arrays by name, in C order."""
     about = {
         "key": result.key,
@@ -30,8 +30,8 @@ def apart(result: FitResult) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     return about, {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
 
-def together(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> FitResult:
-    """Return the result that `apart` was given; an image that is not among the arrays is None."""
+def from_arrays(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> FitResult:
+    """Return the result that `to_arrays` was given; an image that is not among the arrays is None."""
     curves = {
         name.removeprefix(_CURVE): values
         for name, values in arrays.items()

@@ -1,6 +1,7 @@
-"""One chain of convolutions in bf16 on a CPU, with as little as possible around the convolutions.
+"""One chain of convolutions on a CPU by torch, with as little as possible around the convolutions.
 
-Same arithmetic as the module under autocast. What is saved are passes over the activations (the
+In bf16 channels last, with the arithmetic of the module under autocast; in float32 channels first,
+where torch's gradient of the weights is several times as fast on processors without AVX-512. What is saved are passes over the activations (the
 activation is applied in place, and its backward pass needs only its result), autograd nodes (all
 images of a step share one) and conversions (weights are rounded once a step): on small images
 those cost a quarter of a step. See docs/explanation/engine.md for the measurement.
@@ -18,7 +19,6 @@ from torch.nn.functional import conv2d, leaky_relu_, pad
 
 from n2n_ablate.engine.weights import Packing
 
-_LOW = torch.bfloat16
 _ONE = [1, 1]
 _backward = torch.ops.aten.convolution_backward.default
 _activation_backward = torch.ops.aten.leaky_relu_backward.default
@@ -68,11 +68,13 @@ class Chain:
         layers: See `layers_of`.
         packing: Where their weights lie.
         residual: Whether the network's output is subtracted from its input.
+        low: Whether to compute in bf16 instead of float32.
     """
 
     layers: tuple[Layer, ...]
     packing: Packing
     residual: bool
+    low: bool
 
     def __call__(self, weights: Tensor, images: Sequence[Tensor]) -> list[Tensor]:
         """Denoise float32 images (n, c, h, w) of any shapes with the weights (1, n)."""
@@ -84,11 +86,13 @@ class _Pass(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, weights: Tensor, chain: Chain, *images: Tensor) -> tuple[Tensor, ...]:
-        low = chain.packing.views(weights[0].to(_LOW))
+        kind = torch.bfloat16 if chain.low else torch.float32
+        own = chain.packing.views(weights[0].to(kind))
+        low = own if chain.low else [weight.contiguous() for weight in own]
         inputs: list[Tensor] = []
         results = []
         for image in images:
-            out = image.to(_LOW)
+            out = image.to(kind)
             for place, layer in enumerate(chain.layers):
                 inputs.append(out)
                 out = conv2d(out, low[2 * place], low[2 * place + 1], padding=layer.padding)
@@ -110,7 +114,7 @@ class _Pass(torch.autograd.Function):
         for place, gradient in enumerate(gradients):
             inputs = ctx.saved_tensors[depth * place : depth * (place + 1)]
             wanted = ctx.needs_input_grad[2 + place]
-            back = (gradient.neg() if chain.residual else gradient).to(_LOW)
+            back = (gradient.neg() if chain.residual else gradient).to(weights[0].dtype)
             through = _down(back, inputs, weights, chain.layers, into, wanted=wanted)
             of_images.append(_whole(through, gradient, chain) if through is not None else None)
         return (total, None, *of_images)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
+from n2n_ablate.engine.compiled import kernel
 from n2n_ablate.errors import DeviceError
 
 PRECISIONS = ("auto", "fp32", "tf32", "bf16")
@@ -25,6 +26,7 @@ class Machine:
         workers: Fits trained side by side, one thread each. On a GPU 1: the stack fills the card.
         stack: Most fits trained as one stacked network.
         name: What to call the device in a table.
+        compiled: Whether chains of convolutions are computed by the compiled kernel.
     """
 
     device: str
@@ -32,6 +34,18 @@ class Machine:
     workers: int
     stack: int
     name: str
+    compiled: bool = False
+
+    @property
+    def computation(self) -> str:
+        """How results are computed, as far as they depend on it: part of the identity of a fit."""
+        return f"{self.type} {self.precision}{' compiled' if self.compiled else ''}"
+
+    @property
+    def layout(self) -> torch.memory_format:
+        """The order of pixels and channels in memory that the convolutions want."""
+        exact_cpu = self.type == "cpu" and self.precision == "fp32"
+        return torch.contiguous_format if exact_cpu else torch.channels_last
 
     @property
     def type(self) -> str:
@@ -44,8 +58,8 @@ def machine(device: str = "auto", precision: str = "auto") -> Machine:
 
     Args:
         device: `auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N`.
-        precision: `auto`, `fp32` (exact), `tf32` or `bf16`. On `auto` a CPU with bf16 instructions
-            uses them and others use fp32; a GPU uses tf32.
+        precision: `auto`, `fp32` (exact), `tf32` or `bf16`. On `auto` a GPU uses tf32, a CPU fp32 with
+            the compiled kernel. Without the kernel a CPU that has bf16 instructions uses them.
 
     Raises:
         DeviceError: The machine does not have it; the message says what it has.
@@ -68,9 +82,11 @@ def machine(device: str = "auto", precision: str = "auto") -> Machine:
     if precision == "tf32":
         msg = "precision 'tf32' needs an NVIDIA GPU. On a CPU use fp32, bf16 or auto."
         raise DeviceError(msg)
+    compiled = precision != "bf16" and bool(kernel().instructions)
     if precision == "auto":
-        precision = "bf16" if has_bf16() else "fp32"
-    return Machine("cpu", precision, cores(), 1, f"CPU ({_cpu_name()}, {cores()} cores)")
+        precision = "bf16" if has_bf16() and not compiled else "fp32"
+    name = f"CPU ({_cpu_name()}, {cores()} cores)"
+    return Machine("cpu", precision, cores(), 1, name, compiled)
 
 
 @contextlib.contextmanager

@@ -80,14 +80,14 @@ def reason(fit: Fit, error: BaseException) -> str:
     """Return why the training of a fit stopped: whose fault it is, if that is known, and where."""
     if not isinstance(error, ComponentError):
         return f"stopped with {told(error)}"
-    blame, order = error.blame, fit.order
+    blame, made_from = error.blame, fit.spec
     if blame.kind == "metric":
         component: object = fit.metrics[blame.column]
-        part = order and order.metrics[blame.column]
+        spec = made_from and made_from.metrics[blame.column]
     else:
         component = getattr(fit, blame.kind)
-        part = order and order.recipe.parts[blame.kind]
-    name = f" '{part.name}'" if part else ""
+        spec = made_from and made_from.recipe.specs[blame.kind]
+    name = f" '{spec.name}'" if spec else ""
     return f"stopped: {blame.kind}{name} {error.seen} ({_place(component, error)})"
 
 

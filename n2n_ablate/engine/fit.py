@@ -30,7 +30,7 @@ class Fit:
         init_seed: Seeds the initial weights.
         rng: Makes the sampler's generator, at the start of its stream.
         kin: Fits of equal `stack_key` may be trained in one stack, if their shapes agree too.
-        order: What it was made from, so that another process can make it; None if nobody asked.
+        spec: What it was made from, so that another process can make it; None if nobody asked.
     """
 
     key: str
@@ -46,7 +46,7 @@ class Fit:
     init_seed: int
     rng: Callable[[], torch.Generator]
     stack_key: str = ""
-    order: FitSpec | None = None
+    spec: FitSpec | None = None
 
 
 @dataclass(frozen=True)

@@ -34,23 +34,22 @@ class FitSpec:
     seed: int
     image: str
 
-    def key(self, prints: Fingerprints, device_type: str, precision: str) -> str:
+    def key(self, prints: Fingerprints, computation: str) -> str:
         """Return the identity of the fit; see `Fingerprints.fit_key`."""
         return prints.fit_key(
             image_digest=self.image,
             noise=self.noise,
             recipe=self.recipe,
             seed=self.seed,
-            device_type=device_type,
-            precision=precision,
+            computation=computation,
             metrics=self.metrics,
         )
 
     def code(self, prints: Fingerprints) -> dict[tuple[str, str], str]:
         """Return the hash of the code of every component that takes part, by kind and name."""
-        parts = [*self.recipe.parts.items(), ("noise", self.noise)]
-        parts += [("metric", part) for part in self.metrics.values()]
-        places = [place for kind, part in parts for place in prints.each(kind, part)]
+        specs = [*self.recipe.specs.items(), ("noise", self.noise)]
+        specs += [("metric", spec) for spec in self.metrics.values()]
+        places = [place for kind, spec in specs for place in prints.each(kind, spec)]
         return {place: prints.own(*place) for place in dict.fromkeys(places)}
 
     def components(self, registry: Registry) -> dict[str, Any]:
@@ -59,14 +58,14 @@ class FitSpec:
         The fits of one recipe share them.
         """
         metrics = {
-            name: registry.build("metric", part.name, part.parameters)
-            for name, part in self.metrics.items()
+            name: registry.build("metric", spec.name, spec.parameters)
+            for name, spec in self.metrics.items()
         }
         noise = registry.build("noise", self.noise.name, self.noise.parameters)
         return {**self.recipe.build(registry), "noise": noise, "metrics": metrics}
 
     def fit(self, key: str, noisy: Tensor, clean: Tensor, components: Mapping[str, Any]) -> Fit:
-        """Return the fit: random streams and everything else follow from the order.
+        """Return the fit: random streams and everything else follow from the spec.
 
         Args:
             key: Its identity.
@@ -81,7 +80,7 @@ class FitSpec:
             init_seed=stream("weights", self.image, self.seed),
             rng=partial(generator, "sampler", self.image, self.seed),
             stack_key=_stack_key(self.recipe),
-            order=self,
+            spec=self,
             **components,
         )
 
@@ -90,7 +89,7 @@ class FitSpec:
         return {
             "recipe": self.recipe.to_json(),
             "noise": self.noise.plain(),
-            "metrics": {name: part.plain() for name, part in self.metrics.items()},
+            "metrics": {name: spec.plain() for name, spec in self.metrics.items()},
             "seed": self.seed,
             "image": self.image,
         }
@@ -102,7 +101,7 @@ class FitSpec:
             recipe=Recipe.from_json(data["recipe"]),
             noise=ComponentSpec.read(data["noise"], "'noise'"),
             metrics={
-                name: ComponentSpec.read(part, "'metric'") for name, part in data["metrics"].items()
+                name: ComponentSpec.read(spec, "'metric'") for name, spec in data["metrics"].items()
             },
             seed=int(data["seed"]),
             image=str(data["image"]),

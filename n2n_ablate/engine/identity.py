@@ -14,7 +14,7 @@ from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.source import source_digest
 
-ENGINE = 3
+ENGINE = 4
 """Raise by one with every change of the engine that can change a result."""
 
 
@@ -56,11 +56,11 @@ class Fingerprints:
             self._known[kind, name] = source_digest(self._registry.get(kind, name).factory)
         return self._known[kind, name]
 
-    def each(self, kind: str, part: ComponentSpec) -> list[tuple[str, str]]:
+    def each(self, kind: str, spec: ComponentSpec) -> list[tuple[str, str]]:
         """Return kind and name of a component and of those among its parameters."""
-        found = [(kind, part.name)]
-        for parameter in self._registry.get(kind, part.name).parameters:
-            value = part.parameters.get(parameter.name)
+        found = [(kind, spec.name)]
+        for parameter in self._registry.get(kind, spec.name).parameters:
+            value = spec.parameters.get(parameter.name)
             if isinstance(parameter.domain, Component):
                 items = value if isinstance(value, tuple) else (value,)
                 inner = parameter.domain.kind
@@ -68,9 +68,9 @@ class Fingerprints:
                     found += self.each(inner, item) if isinstance(item, ComponentSpec) else []
         return found
 
-    def of(self, kind: str, part: ComponentSpec) -> str:
+    def of(self, kind: str, spec: ComponentSpec) -> str:
         """Return the hash of the code of one component and of those among its parameters."""
-        return "+".join(self.own(*place) for place in self.each(kind, part))
+        return "+".join(self.own(*place) for place in self.each(kind, spec))
 
     def fit_key(
         self,
@@ -79,8 +79,7 @@ class Fingerprints:
         noise: ComponentSpec | None,
         recipe: Recipe,
         seed: int,
-        device_type: str,
-        precision: str,
+        computation: str,
         metrics: Mapping[str, ComponentSpec],
     ) -> str:
         """Return the identity of a fit, 32 hexadecimal digits.
@@ -90,8 +89,7 @@ class Fingerprints:
             noise: The noise model with every parameter, None for an image that is noisy already.
             recipe: The recipe with every parameter written out.
             seed: The fit's seed.
-            device_type: `cpu` or `cuda`.
-            precision: `fp32`, `tf32` or `bf16`.
+            computation: See `Machine.computation`.
             metrics: What is measured.
         """
         everything = {
@@ -100,8 +98,7 @@ class Fingerprints:
             "seed": seed,
             "engine": ENGINE,
             "torch": torch_version(),
-            "device": device_type,
-            "precision": precision,
+            "computation": computation,
         }
         return hashlib.sha256(canonical(everything).encode()).hexdigest()[:32]
 
@@ -112,12 +109,12 @@ class Fingerprints:
         about = (recipe, noise, metrics)
         last, content = self._last
         if not all(new is old for new, old in zip(about, last, strict=True)):
-            parts = dict(recipe.parts) | {f"metric:{name}": part for name, part in metrics.items()}
+            specs = dict(recipe.specs) | {f"metric:{name}": spec for name, spec in metrics.items()}
             if noise is not None:
-                parts["noise"] = noise
-            plain: dict[str, object] = {kind: part.plain() for kind, part in parts.items()}
+                specs["noise"] = noise
+            plain: dict[str, object] = {kind: spec.plain() for kind, spec in specs.items()}
             code: dict[str, object] = {
-                kind: self.of(kind.partition(":")[0], part) for kind, part in parts.items()
+                kind: self.of(kind.partition(":")[0], spec) for kind, spec in specs.items()
             }
             content = {"parts": plain, "code": code}
             self._last = about, content

@@ -17,6 +17,7 @@ from torch.func import functional_call, vmap
 from torch.nn.functional import conv2d, pad
 
 from n2n_ablate.engine.chain import Chain, layers_of
+from n2n_ablate.engine.compiled import CompiledChain, Layout, kernel
 from n2n_ablate.engine.faults import BACKBONE
 from n2n_ablate.engine.weights import Packing
 
@@ -45,14 +46,15 @@ class Networks:
 
     The fastest way that gives what the modules give is chosen. A chain of plain convolutions (an
     attribute `net`, with or without a `residual` connection around it) becomes one grouped
-    convolution per layer, or, alone in bf16 on a CPU, what `chain` does; after a trial that it
-    computes the same. One module of another form is called as it is, several go through
+    convolution per layer, or, alone on a CPU, what the compiled kernel or else `chain` does; after a
+    trial that it computes the same. One module of another form is called as it is, several go through
     `torch.func.vmap`.
 
     Args:
         modules: The networks.
         channels: Of the images.
         precision: Of training: `fp32`, `tf32` or `bf16`.
+        compiled: Whether the compiled kernel computes the chains that it can run.
         backbone: What built them, if a verdict about one may be used again for the next.
 
     Attributes:
@@ -66,12 +68,14 @@ class Networks:
         channels: int,
         precision: str,
         backbone: object | None = None,
+        *,
+        compiled: bool = False,
     ) -> None:
         self.packing = Packing(modules[0])
         self.weights = nn.Parameter(self.packing.pack(modules))
         self.precision = precision
         plain = all(map(_is_chain, modules)) and _agree(modules, channels, backbone)
-        self._chain = self._chain_of(modules, precision) if plain else None
+        self._chain = self._chain_of(modules, compiled=compiled) if plain else None
         self._forward = self._general(modules, plain=plain)
 
     def __call__(self, *images: Tensor) -> tuple[Tensor, ...]:
@@ -90,23 +94,30 @@ class Networks:
 
     def forward(self, weights: Tensor, precision: str) -> Forward:
         """Return the pass with these weights (b, n) in a precision; results are float32."""
+        chain = self._chain if precision == self.precision else None
 
         def run(images: Tensor) -> Tensor:
-            kind = images.device.type
-            if self._chain is not None and precision == "bf16":
-                return self._chain(weights, [images])[0]
-            low = torch.autocast(kind, torch.bfloat16, cache_enabled=False)
+            if chain is not None:
+                return chain(weights, [images])[0]
+            low = torch.autocast(images.device.type, torch.bfloat16, cache_enabled=False)
             with low if precision == "bf16" else contextlib.nullcontext():
                 return self._forward(weights, images).float()
 
         return run
 
-    def _chain_of(self, modules: Sequence[nn.Module], precision: str) -> Chain | None:
-        on_cpu = self.weights.device.type == "cpu"
-        layers = layers_of(modules[0])
-        if len(modules) > 1 or not on_cpu or precision != "bf16" or layers is None:
+    def _chain_of(
+        self, modules: Sequence[nn.Module], *, compiled: bool
+    ) -> Chain | CompiledChain | None:
+        if len(modules) > 1 or self.weights.device.type != "cpu":
             return None
-        return Chain(layers, self.packing, bool(getattr(modules[0], "residual", False)))
+        residual = bool(getattr(modules[0], "residual", False))
+        layout = Layout.of(list(modules[0].net)) if compiled else None  # type: ignore[arg-type]
+        library = kernel().library if layout is not None else None
+        if layout is not None and library is not None:
+            return CompiledChain(layout, self.packing, library, residual=residual)
+        layers = layers_of(modules[0])
+        low = self.precision == "bf16"
+        return None if layers is None else Chain(layers, self.packing, residual=residual, low=low)
 
     def _general(self, modules: Sequence[nn.Module], *, plain: bool) -> _Weighted:
         if len(modules) == 1:

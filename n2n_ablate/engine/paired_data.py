@@ -1,4 +1,4 @@
-"""The bench: noisy images, the same for every trial, and what needs no training on them."""
+"""Paired data: noisy images, the same for every trial, and what needs no training on them."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class PairedData:
 
     @cached_property
     def key(self) -> str:
-        """Identity of a search on this bench: the plan, and all that its scores depend on.
+        """Identity of a search on this data: the plan, and all that its scores depend on.
 
         That is the pixels of the images, the code of the components, torch, device and precision:
         scores that differ in one of them must not meet in one search.
@@ -84,7 +84,7 @@ class PairedData:
         return hashlib.sha256(f"{self.plan.key}{keys}".encode()).hexdigest()[:10]
 
     def with_plan(self, plan: Plan) -> PairedData:
-        """Return this bench for a plan of the same images, seeds and conditions."""
+        """Return this data for a plan of the same images, seeds and conditions."""
         other = copy.copy(self)
         other.plan = plan
         return other
@@ -102,9 +102,9 @@ class PairedData:
 
     def steps(self, recipe: Recipe) -> int:
         """Return how many steps a recipe trains."""
-        part = recipe.parts["training"]
+        spec = recipe.specs["training"]
         with self._named(recipe):
-            return steps_of(self._registry.build("training", part.name, part.parameters))
+            return steps_of(self._registry.build("training", spec.name, spec.parameters))
 
     def check(self, recipe: Recipe) -> None:
         """Try a recipe's sampler on every image shape, before anything is trained.
@@ -118,14 +118,14 @@ class PairedData:
             PluginError: A component fails, or the views cannot be trained on.
         """
         for kind, component in recipe.build(self._registry).items():
-            require_readable(self._registry.get(kind, recipe.parts[kind].name), component)
+            require_readable(self._registry.get(kind, recipe.specs[kind].name), component)
         by_shape = {sample.noisy.shape: sample for sample in self.samples}
-        entry = self._registry.get("sampler", recipe.parts["sampler"].name)
+        entry = self._registry.get("sampler", recipe.specs["sampler"].name)
         fits = self.fits(recipe, list(by_shape.values()))
         for shape, fit in zip(by_shape, fits, strict=True):
             try:
                 with self._named(recipe), _one_thread():
-                    place = (recipe.parts["sampler"], shape, window_of(fit))
+                    place = (recipe.specs["sampler"], shape, window_of(fit))
                     dry_run(fit, entry, self.machine, cut=place not in self._cut)
                 self._cut.add(place)
             except ImageError as error:
@@ -150,7 +150,7 @@ class PairedData:
                 for name, metric in self._metrics.items()
             }
 
-    def yardsticks(self) -> dict[str, dict[tuple[str, str], dict[str, float]]]:
+    def reference_methods(self) -> dict[str, dict[tuple[str, str], dict[str, float]]]:
         """Return what doing nothing and a classical denoiser give: the scale of the table.
 
         Without scikit-image there is no classical denoiser.
@@ -178,15 +178,15 @@ class PairedData:
             yield
         except ComponentError as error:
             own, metrics = error.blame, self.plan.metrics
-            part = metrics[own.column] if own.kind == "metric" else recipe.parts[own.kind]
-            entry = self._registry.get(own.kind, part.name)
+            spec = metrics[own.column] if own.kind == "metric" else recipe.specs[own.kind]
+            entry = self._registry.get(own.kind, spec.name)
             raise blamed(entry, error.seen, error.__cause__, own.method) from error
 
     def _fit(self, recipe: Recipe, parts: Mapping[str, object], sample: NoisySample) -> Fit:
         noise = sample.condition.noise
-        order = FitSpec(recipe, noise, self.plan.metrics, sample.seed, sample.image.digest)
-        return order.fit(
-            order.key(self._prints, self.machine.type, self.machine.precision),
+        spec = FitSpec(recipe, noise, self.plan.metrics, sample.seed, sample.image.digest)
+        return spec.fit(
+            spec.key(self._prints, self.machine.computation),
             sample.noisy,
             sample.image.pixels,
             {**parts, "noise": self._noises[sample.condition.label], "metrics": self._metrics},

@@ -100,11 +100,14 @@ class _Stack:
         first, device = fits[0], torch.device(machine.device)
         self.fits = fits
         self.steps = steps_of(first.training)
-        self.noisy = _to_device(torch.cat([fit.noisy for fit in fits]), device)
+        noisy = torch.cat([fit.noisy for fit in fits]).to(device)
+        self.noisy = noisy.contiguous(memory_format=machine.layout)
         self.clean = _stack_clean(fits, device)
         channels = self.noisy.shape[1]
         modules = [_build(fit, device) for fit in fits]
-        self._networks = Networks(modules, channels, machine.precision, first.backbone)
+        self._networks = Networks(
+            modules, channels, machine.precision, first.backbone, compiled=machine.compiled
+        )
         self._kept = self._networks.weights.detach().clone() if _averages(fits) else None
         self._watching = KeptCheckpoints.of(first.estimator, self.steps, self._networks.weights)
         self._windows = Windows(fits, self.noisy)
@@ -258,10 +261,6 @@ def _require_losses(loss: object, fits: int) -> None:
     if not loss.requires_grad:
         seen = "returns values that do not depend on the weights, as far as torch can tell"
         raise LOSS.fault(seen)
-
-
-def _to_device(image: Tensor, device: torch.device) -> Tensor:
-    return image.to(device).contiguous(memory_format=torch.channels_last)
 
 
 def _stack_clean(fits: Sequence[Fit], device: torch.device) -> Tensor | None:

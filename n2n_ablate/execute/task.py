@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from n2n_ablate.engine import Fit, FitResult, FitSpec, Machine, StackSizeCache, fit_all
-from n2n_ablate.engine.arrays import apart, together
+from n2n_ablate.engine.arrays import from_arrays, to_arrays
 from n2n_ablate.engine.identity import ENGINE, Fingerprints, torch_version
 from n2n_ablate.errors import AblateError, DeviceError, ExecutorError
 from n2n_ablate.execute import bundle
@@ -49,14 +49,14 @@ def written(stack: Sequence[Fit], machine: Machine, prints: Fingerprints) -> byt
     """
     fits = []
     for fit in stack:
-        if fit.order is None or fit.clean is None:
+        if fit.spec is None or fit.clean is None:
             msg = "only fits of a study can be trained by other processes"
             raise ExecutorError(msg)
         fits.append(
             {
                 "key": fit.key,
-                "order": fit.order.to_json(),
-                "code": [[*place, code] for place, code in fit.order.code(prints).items()],
+                "spec": fit.spec.to_json(),
+                "code": [[*place, code] for place, code in fit.spec.code(prints).items()],
                 "shape": list(fit.noisy.shape),
                 "noisy": digest(fit.noisy),
                 "clean": digest(fit.clean),
@@ -106,13 +106,13 @@ def train(task: bytes, plugins: bytes, *images: bytes) -> dict[str, Any]:
 
 def packed(result: FitResult) -> tuple[str, bytes]:
     """Return a result as JSON and the content of a safetensors file."""
-    about, arrays = apart(result)
+    about, arrays = to_arrays(result)
     return json.dumps(about), safetensors.numpy.save(arrays)
 
 
 def unpacked(about: str, content: bytes) -> FitResult:
     """Return what `packed` was given."""
-    return together(json.loads(about), safetensors.numpy.load(content))
+    return from_arrays(json.loads(about), safetensors.numpy.load(content))
 
 
 _loaded = functools.lru_cache(maxsize=2)(bundle.unpacked)
@@ -136,7 +136,7 @@ def _fit(
     prints: Fingerprints,
     images: dict[str, bytes],
 ) -> Fit:
-    order = FitSpec.from_json(item["order"])
+    spec = FitSpec.from_json(item["spec"])
     for kind, name, theirs in item["code"]:
         plugin, own = registry.get(kind, name).origin.plugin, prints.own(kind, name)
         if own != theirs:
@@ -145,12 +145,12 @@ def _fit(
                 f"{theirs} here. Install the same version on every machine."
             )
             raise ExecutorError(msg)
-    key = order.key(prints, machine.type, machine.precision)
+    key = spec.key(prints, machine.computation)
     if key != item["key"]:  # whatever the comparisons above do not know
         msg = f"it would train another fit ({key} instead of {item['key']})"
         raise ExecutorError(msg)
     noisy, clean = (_tensor(images[item[name]], item["shape"]) for name in _IMAGES)
-    return order.fit(key, noisy, clean, order.components(registry))
+    return spec.fit(key, noisy, clean, spec.components(registry))
 
 
 def content(image: Tensor) -> bytes:

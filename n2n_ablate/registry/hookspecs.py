@@ -192,7 +192,7 @@ def trial_finished(
 
 
 @hookspec
-def contrasts_looked(so_far: StudyResult, images: int) -> None:
+def interim_analysis_finished(so_far: StudyResult, images: int) -> None:
     """Hear that a race has looked at its contrasts; those without a word get further images.
 
     Args:
@@ -245,6 +245,6 @@ def note(message: str) -> None:
 STUDY_FINISHED = "study_finished"
 LIFE_CYCLE = (
     *("study_started", "trial_started", "point", "fit_finished", "trial_finished"),
-    *("contrasts_looked", "confirmation_started", STUDY_FINISHED, "note"),
+    *("interim_analysis_finished", "confirmation_started", STUDY_FINISHED, "note"),
 )
 """The hooks that are called while a study runs, in the order of the first call of each."""

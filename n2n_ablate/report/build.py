@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from n2n_ablate.analysis import StudyResult
 from n2n_ablate.analysis.analyse import analyse
@@ -25,10 +25,9 @@ from n2n_ablate.report.document import (
 )
 from n2n_ablate.report.file_names import slugs
 from n2n_ablate.report.gallery import Stage, gallery
+from n2n_ablate.report.text import captions, methods
 from n2n_ablate.report.text import diagnostics as diagnostics_text
-from n2n_ablate.report.text import methods
 from n2n_ablate.report.text import study as text
-from n2n_ablate.report.text.captions import omitted
 from n2n_ablate.storage.recovered_images import RecoveredImages
 from n2n_ablate.storage.reopen import Reopened
 
@@ -144,8 +143,7 @@ def _condition(given: Sources, condition: ConditionAnalysis, key: str) -> Iterat
     analysis, label = given.analysis, condition.condition
     decided = analysis.deciding.condition(label)
     names = tables.row_names(condition)
-    for block in study.trial_blocks(analysis, condition):
-        yield _keyed(block, f"{analysis.study}-{key}") if isinstance(block, Table) else block
+    yield from _tables(analysis, condition, f"{analysis.study}-{key}")
     if given.figures:
         yield from drawings.differences(given.analysis, condition, key)
         yield from drawings.responses(given, condition, key)
@@ -167,9 +165,23 @@ def _condition(given: Sources, condition: ConditionAnalysis, key: str) -> Iterat
         yield Paragraph(guide)
 
 
+def _tables(analysis: StudyAnalysis, condition: ConditionAnalysis, key: str) -> Iterator[Block]:
+    """Yield the tables of a condition with captions and keys."""
+    label, stage = condition.condition, analysis.deciding.condition(condition.condition)
+    metric = analysis.metric
+    trials = tables.trials_table(analysis, condition)
+    yield replace(trials, caption=captions.trials(metric, condition.scope, label), key=key)
+    if effects := tables.effects_table(analysis, condition):
+        yield replace(
+            effects, caption=captions.effects(metric, condition.scope, label), key=f"{key}-effects"
+        )
+    if confirmed := tables.confirmation_table(analysis, label):
+        caption = captions.confirmation(metric, stage.scope, label)
+        yield replace(confirmed, caption=caption, key=f"{key}-confirmation")
+
+
 def _keyed(table: Table, key: str) -> Table:
-    suffix = f"-{table.key}" if table.key else ""
-    return Table(table.columns, table.rows, table.caption, table.notes, f"{key}{suffix}")
+    return replace(table, key=f"{key}-{table.key}" if table.key else key)
 
 
 def _strips(
@@ -188,7 +200,9 @@ def _strips(
     if stage is None:
         return
     chosen = drawings.arms(stage.result, stage.analysis, _STRIPS)
-    if strips := gallery(stage, chosen, names, omitted(len(chosen), len(stage.result.trials))):
+    if strips := gallery(
+        stage, chosen, names, captions.omitted(len(chosen), len(stage.result.trials))
+    ):
         yield strips
 
 

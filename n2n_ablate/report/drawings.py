@@ -53,7 +53,7 @@ def colours(given: Sources) -> dict[str, str]:
 def differences(analysis: StudyAnalysis, condition: ConditionAnalysis, key: str) -> Iterator[Block]:
     """Yield the differences from the baseline, of the trials and of the confirmation."""
     names, metric = tables.row_names(condition), analysis.metric
-    rows = [row for row in condition.trials if row.role != "untrained"]
+    rows = [row for row in tables.shown_rows(analysis, condition) if row.role != "untrained"]
     if not any(row.contrast and row.contrast.estimate is not None for row in rows):
         return
     title = "study's own trials" if analysis.confirmation else ""
@@ -65,7 +65,9 @@ def differences(analysis: StudyAnalysis, condition: ConditionAnalysis, key: str)
         if held_out:
             known = {**tables.row_names(decided), **names}
             parts.append(difference_figures.differences(held_out, known, metric, "held-out images"))
-    verdicts = any(row.contrast and row.contrast.verdict for row in rows)
+    verdicts = any(
+        record.verdict for record in analysis.deciding.condition(condition.condition).contrasts
+    )
     caption = captions.differences(metric, confirmed=later is not None, verdicts=verdicts)
     yield Figure(parts, caption, f"differences-{key}")
 
@@ -73,7 +75,7 @@ def differences(analysis: StudyAnalysis, condition: ConditionAnalysis, key: str)
 def responses(given: Sources, condition: ConditionAnalysis, key: str) -> Iterator[Block]:
     """Yield the response to one or two parameters that are numbers."""
     plan, confirmed = given.study.plan, given.confirmed
-    keys, rows = response_figures.axes_of(plan, condition.trials)
+    keys, rows = response_figures.axes_of(plan, tables.shown_rows(given.analysis, condition))
     if len(rows) < 2 or len(keys) not in (1, 2):
         return
     base = [response_figures.number(plan.baseline.values.get(each)) for each in keys]

@@ -68,8 +68,8 @@ class Plain(Silent):
         self.note(f"[{self._count}/{self._total}] {summary(result, so_far)}")
 
     @hookimpl
-    def contrasts_looked(self, so_far: StudyResult, images: int) -> None:
-        """See `hookspecs.contrasts_looked`."""
+    def interim_analysis_finished(self, so_far: StudyResult, images: int) -> None:
+        """See `hookspecs.interim_analysis_finished`."""
         analysis = analyse(so_far)
         records = [
             record

@@ -60,7 +60,8 @@ def _figures(name: str, diagnosis: Diagnosis, *, gains: bool) -> list[Cell]:
 
 
 def _warnings(diagnosis: Diagnosis) -> Cell:
-    return Verdict(" ".join(warnings(diagnosis)), "worse")
+    words = " ".join(warnings(diagnosis))
+    return Verdict(words, "worse") if words else ""
 
 
 def sampler_pictures(
@@ -82,4 +83,4 @@ def sampler_pictures(
 
 
 def _samplers(trials: Sequence[TrialResult]) -> list[ComponentSpec]:
-    return list(dict.fromkeys(trial.trial.recipe.parts["sampler"] for trial in trials))
+    return list(dict.fromkeys(trial.trial.recipe.specs["sampler"] for trial in trials))

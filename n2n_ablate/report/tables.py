@@ -74,7 +74,7 @@ def baseline_title(condition: ConditionAnalysis) -> str:
 
 def trials_table(analysis: StudyAnalysis, condition: ConditionAnalysis) -> Table:
     """Return the table of a condition: trials ranked, references without a rank among them."""
-    metric, rows = analysis.metric, _rows(analysis, condition)
+    metric, rows = analysis.metric, shown_rows(analysis, condition)
     verdicts = any(row.contrast and row.contrast.verdict for row in rows)
     timed = any(row.seconds_per_fit for row in rows)
     unit = f" ({metric.unit})" if metric.unit else ""
@@ -113,7 +113,7 @@ def trials_table(analysis: StudyAnalysis, condition: ConditionAnalysis) -> Table
 
 def trials_notes(analysis: StudyAnalysis, condition: ConditionAnalysis) -> list[str]:
     """Return how to read the table of trials."""
-    rows = [row.contrast for row in _rows(analysis, condition)]
+    rows = [row.contrast for row in shown_rows(analysis, condition)]
     texts = [notes.interval_note(rows, analysis.family)]
     if analysis.confirmation is not None:
         texts.append(notes.confirmed_elsewhere_note(analysis))
@@ -125,7 +125,7 @@ def trials_notes(analysis: StudyAnalysis, condition: ConditionAnalysis) -> list[
     return [text for text in texts if text]
 
 
-def _rows(analysis: StudyAnalysis, condition: ConditionAnalysis) -> list[TrialRecord]:
+def shown_rows(analysis: StudyAnalysis, condition: ConditionAnalysis) -> list[TrialRecord]:
     """Return the rows of a condition, without verdicts where a confirmation gives them."""
     if analysis.confirmation is None:
         return list(condition.trials)
@@ -291,8 +291,8 @@ def training_table(condition: ConditionAnalysis) -> Table | None:
     rows, metric = [], ""
     for trial in condition.trials:
         peak, cross = trial.peak, trial.crossing
-        early = peak is not None and peak.oracle_gain > 0
-        if not early and not (cross and cross.step is not None):
+        early = peak is not None and peak.step < max(trial.curve[0], default=0)
+        if not early and not (cross and cross.certain):
             continue
         rows.append(
             Row([Name(names[trial.name]), *_peak(peak if early else None), _crossing(cross)])
@@ -319,10 +319,9 @@ def _peak(peak: records.Peak | None) -> list[Cell]:
 
 
 def _crossing(cross: records.Crossing | None) -> Cell:
-    if cross is None or cross.step is None:
+    if cross is None or cross.step is None or not cross.certain:
         return ""
-    doubt = "" if cross.certain else ", uncertain"
-    return f"{cross.step:.0f} ({cross.low} to {cross.high}{doubt})"
+    return f"{cross.step:.0f} ({cross.low} to {cross.high})"
 
 
 def _with_failures(row: TrialRecord, key: str) -> str:

@@ -62,7 +62,7 @@ def write_trial(
     if panels:
         figures.curves(panels, title=result.trial.name).savefig(folder / "curves.png")
     if sampler is not None:
-        title = str(result.trial.recipe.parts["sampler"])
+        title = str(result.trial.recipe.specs["sampler"])
         sampler_picture(sampler, title=title, noise=noise).save(folder / "sampler.png")
     write_fits(folder / "fits.csv", plan, result)
     if diagnoses:

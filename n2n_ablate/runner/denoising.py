@@ -123,7 +123,7 @@ def denoise(
         **parts,
     )
     # Too small or too large an image is told at once.
-    dry_run(fit, registry.get("sampler", recipe.parts["sampler"].name), machine)
+    dry_run(fit, registry.get("sampler", recipe.specs["sampler"].name), machine)
     (result,) = fit_all([fit], machine, listener, threads=_threads(image.pixels, machine))
     if result.denoised is None:
         hint = "" if result.passing else "Try a smaller rate: --set training.lr=0.0003"

@@ -79,9 +79,9 @@ class HookDispatcher:
         """See `hookspecs.trial_finished`."""
         self._tell("trial_finished", result=result, so_far=so_far, samples=samples)
 
-    def contrasts_looked(self, so_far: StudyResult, images: int) -> None:
-        """See `hookspecs.contrasts_looked`."""
-        self._tell("contrasts_looked", so_far=so_far, images=images)
+    def interim_analysis_finished(self, so_far: StudyResult, images: int) -> None:
+        """See `hookspecs.interim_analysis_finished`."""
+        self._tell("interim_analysis_finished", so_far=so_far, images=images)
 
     def confirmation_started(self, plan: Plan, fits: int, steps: int) -> None:
         """See `hookspecs.confirmation_started`."""

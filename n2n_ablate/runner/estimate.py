@@ -58,12 +58,12 @@ class _Short:
         return self.inner.learning_rate(step)
 
 
-def estimate(plan: Plan, bench: PairedData, store: FitStore, *, more: int = 0) -> Estimate:
+def estimate(plan: Plan, paired_data: PairedData, store: FitStore, *, more: int = 0) -> Estimate:
     """Time a few steps of every kind of recipe and add up what is not in the store yet.
 
     Args:
         plan: The plan.
-        bench: Its images.
+        paired_data: Its images.
         store: Where finished fits are.
         more: Trials that are not known yet, beside those that a search may choose.
     """
@@ -71,17 +71,17 @@ def estimate(plan: Plan, bench: PairedData, store: FitStore, *, more: int = 0) -
     seconds, stored = 0.0, 0
     trials = [*plan.fixed, *[plan.baseline] * (plan.searched + more)]
     for place, trial in enumerate(trials):
-        fits = bench.fits(trial.recipe)
+        fits = paired_data.fits(trial.recipe)
         kind = _kind(trial.recipe)
         if kind not in per_step:
-            per_step[kind] = seconds_per_step(fits, bench.machine)
+            per_step[kind] = seconds_per_step(fits, paired_data.machine)
         for fit in fits:
             if place < len(plan.fixed) and store.path(fit.key).exists():
                 stored += 1
             else:
                 seconds += per_step[kind] * fit.training.steps
-    count = len(trials) * len(bench.samples)
-    memory = _memory(bench.fits(plan.baseline.recipe), bench.machine)
+    count = len(trials) * len(paired_data.samples)
+    memory = _memory(paired_data.fits(plan.baseline.recipe), paired_data.machine)
     return Estimate(len(trials), count, stored, seconds * _REST, memory)
 
 
@@ -126,5 +126,5 @@ def _timed(fits: list[Fit], machine: Machine, steps: int) -> float:
 
 
 def _kind(recipe: Recipe) -> object:
-    heavy = [recipe.parts[kind] for kind in ("backbone", "loss")]
-    return recipe.parts["sampler"].name, *heavy
+    heavy = [recipe.specs[kind] for kind in ("backbone", "loss")]
+    return recipe.specs["sampler"].name, *heavy

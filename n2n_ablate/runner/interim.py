@@ -15,7 +15,7 @@ SIZES = (4, 6, 8, 12, 16, 24)
 
 
 @dataclass(frozen=True)
-class Race:
+class RaceOptions:
     """What the user asked for.
 
     Attributes:
@@ -39,27 +39,30 @@ def sizes_for(images: int) -> tuple[int, ...]:
     return (*(size for size in SIZES if size < images - 1), images)
 
 
-def run_race(stage: PlanRunner, race: Race, begun: float) -> None:
-    """Run a stage's contrasts until each has a word, the images are used up, or the budget is spent.
+def run_race(plan_runner: PlanRunner, race: RaceOptions, begun: float) -> None:
+    """Run the contrasts until each has a word, the images are used up, or the budget is spent.
 
     A contrast that is settled under every condition gets no more images; the baseline gets every
     image that an open contrast needs. References have no verdict and get the first batch only.
 
     Args:
-        stage: With the sizes of its looks.
+        plan_runner: With the sizes of its looks.
         race: What was asked.
         begun: When the command began, by `time.monotonic`.
     """
-    plan, asked = stage.plan, [t for t in stage.plan.fixed if t.name in stage.plan.contrasts]
+    plan, asked = (
+        plan_runner.plan,
+        [t for t in plan_runner.plan.fixed if t.name in plan_runner.plan.contrasts],
+    )
     others = [trial for trial in plan.fixed[1:] if trial not in asked]
-    still, done, last = list(asked), 0, stage.sizes[-1]
-    for size in stage.sizes:
+    still, done, last = list(asked), 0, plan_runner.sizes[-1]
+    for size in plan_runner.sizes:
         batch = [plan.baseline, *still]
-        if not _affordable(stage, batch, size, race, begun):
+        if not _affordable(plan_runner, batch, size, race, begun):
             break
-        stage.run(batch, images=size, more=True)
+        plan_runner.run(batch, images=size, more=True)
         done = size
-        looks = stage.result.looks
+        looks = plan_runner.result.looks
         settled = {
             trial.name
             for trial in still
@@ -68,28 +71,28 @@ def run_race(stage: PlanRunner, race: Race, begun: float) -> None:
                 for condition in plan.conditions
             )
         }
-        stage.audience.contrasts_looked(stage.result, size)
-        _close(stage, [trial for trial in still if trial.name in settled], size)
+        plan_runner.dispatcher.interim_analysis_finished(plan_runner.result, size)
+        _close(plan_runner, [trial for trial in still if trial.name in settled], size)
         still = [trial for trial in still if trial.name not in settled]
         if not still or size == last:
             break
     if done:
-        _close(stage, [plan.baseline, *still], done)
+        _close(plan_runner, [plan.baseline, *still], done)
         if others:
-            stage.run(others, images=min(done, stage.sizes[0]))
+            plan_runner.run(others, images=min(done, plan_runner.sizes[0]))
 
 
 def _affordable(
-    stage: PlanRunner, batch: Sequence[Trial], size: int, race: Race, begun: float
+    plan_runner: PlanRunner, batch: Sequence[Trial], size: int, race: RaceOptions, begun: float
 ) -> bool:
-    per_fit = stage.trainer.per_fit
+    per_fit = plan_runner.trainer.per_fit
     if race.budget is None:
         return True
     left = race.budget - (time.monotonic() - begun)
-    fits = stage.missing(batch, size)
+    fits = plan_runner.missing(batch, size)
     needed = fits * (per_fit or 0.0)
     if fits and (left <= 0 or needed > left):
-        stage.audience.note(
+        plan_runner.dispatcher.note(
             f"the budget ends before a look at {size} images: {fits} fits would take about "
             f"{needed:.0f} s and {max(0, left):.0f} s are left. The same command with a larger "
             "--budget goes on."
@@ -98,7 +101,7 @@ def _affordable(
     return True
 
 
-def _close(stage: PlanRunner, trials: Sequence[Trial], images: int) -> None:
+def _close(plan_runner: PlanRunner, trials: Sequence[Trial], images: int) -> None:
     """Keep trials that get no more images: nothing is left to train for them."""
     if trials:
-        stage.run(trials, images=images)
+        plan_runner.run(trials, images=images)

@@ -1,4 +1,4 @@
-"""One plan on one bench: trials into fits, results into trials, each kept as soon as it is whole."""
+"""One plan on its paired data: trials into fits, results into trials, each kept as soon as it is whole."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from n2n_ablate.analysis import Row, StudyResult, TrialResult, Yardsticks
+from n2n_ablate.analysis import ReferenceMethods, Row, StudyResult, TrialResult
 from n2n_ablate.analysis.header import header_of
 from n2n_ablate.analysis.looks import looks_of
 from n2n_ablate.engine import Fit, FitResult
@@ -24,20 +24,20 @@ class PlanRunner:
     """A study has one, and a second one for its confirmation.
 
     Attributes:
-        bench: With the plan.
+        paired_data: With the plan.
         trainer: Gives results of fits.
         journal: Its part of the study's journal.
-        audience: Is told what happens.
+        dispatcher: Is told what happens.
         sizes: Images at each look, if its contrasts are looked at while it runs; see `stats.Looks`.
-        yardsticks: See `StudyResult`.
+        reference_methods: See `StudyResult`.
     """
 
-    bench: PairedData
+    paired_data: PairedData
     trainer: Trainer
     journal: Section
-    audience: HookDispatcher
+    dispatcher: HookDispatcher
     sizes: tuple[int, ...] = ()
-    yardsticks: Yardsticks = field(default_factory=dict)
+    reference_methods: ReferenceMethods = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._done: dict[str, TrialResult] = {}
@@ -46,24 +46,24 @@ class PlanRunner:
     @property
     def plan(self) -> Plan:
         """What was asked."""
-        return self.bench.plan
+        return self.paired_data.plan
 
     @property
     def result(self) -> StudyResult:
         """What is known so far."""
         trials = tuple(self._done.values())
-        looks = looks_of(header_of(self.bench, self.sizes), trials) if self.sizes else {}
-        return StudyResult(self.plan, trials, self.yardsticks, looks)
+        looks = looks_of(header_of(self.paired_data, self.sizes), trials) if self.sizes else {}
+        return StudyResult(self.plan, trials, self.reference_methods, looks)
 
     @property
     def size(self) -> tuple[int, int]:
         """Fits per trial, and steps that a fit of the baseline trains."""
-        return len(self.bench.samples), self.bench.steps(self.plan.baseline.recipe)
+        return len(self.paired_data.samples), self.paired_data.steps(self.plan.baseline.recipe)
 
     def begin(self) -> None:
         """Measure what needs no training."""
-        self.yardsticks = self.bench.yardsticks()
-        self.journal.yardsticks(self.yardsticks)
+        self.reference_methods = self.paired_data.reference_methods()
+        self.journal.reference_methods(self.reference_methods)
 
     def run_all(self) -> None:
         """Run every trial that the plan knows beforehand."""
@@ -76,19 +76,19 @@ class PlanRunner:
     @property
     def at_once(self) -> int:
         """How many trials to run together, so that every worker and every place in a stack is used."""
-        return max(1, math.ceil(self.trainer.executor.width / len(self.bench.samples)))
+        return max(1, math.ceil(self.trainer.executor.width / len(self.paired_data.samples)))
 
     def samples(self, images: int | None = None) -> list[NoisySample]:
         """Return the noisy images of the first so many images, in the order of the fits."""
-        names = {image.name for image in self.bench.images[:images]}
-        return [sample for sample in self.bench.samples if sample.image.name in names]
+        names = {image.name for image in self.paired_data.images[:images]}
+        return [sample for sample in self.paired_data.samples if sample.image.name in names]
 
     def missing(self, trials: Sequence[Trial], images: int) -> int:
         """Return how many fits of trials on the first so many images have to be trained."""
         keys = {
             fit.key
             for trial in trials
-            for fit in self.bench.fits(trial.recipe, self.samples(images))
+            for fit in self.paired_data.fits(trial.recipe, self.samples(images))
         }
         known = keys & self.trainer.fresh
         if not self.trainer.refit:
@@ -106,14 +106,14 @@ class PlanRunner:
             more: Further images may follow: the trials are journaled as open, and not finished.
         """
         samples = self.samples(images)
-        jobs = [self.bench.fits(trial.recipe, samples) for trial in trials]
+        jobs = [self.paired_data.fits(trial.recipe, samples) for trial in trials]
         wanted = {fit.key: fit for fits in jobs for fit in fits}
         results = self.trainer.stored(wanted)
         there = set(results)
         for trial, fits in zip(trials, jobs, strict=True):
             new = {fit.key for fit in fits} - self._announced
             if new:
-                self.audience.trial_started(trial, len(fits), len(new & there))
+                self.dispatcher.trial_started(trial, len(fits), len(new & there))
             self._announced |= new
         finished: list[TrialResult] = []
         for result in self._arriving([fit for key, fit in wanted.items() if key not in there]):
@@ -158,7 +158,7 @@ class PlanRunner:
         self.journal.add(kept, score if math.isfinite(score) else None, more=more)
         self._done[trial.name] = kept
         if not more:
-            self.audience.trial_finished(whole, self.result, samples)
+            self.dispatcher.trial_finished(whole, self.result, samples)
         return kept
 
 

@@ -15,7 +15,7 @@ from n2n_ablate.errors import StoreError
 from n2n_ablate.execute import Executor, Local
 from n2n_ablate.registry import Registry
 from n2n_ablate.runner.dispatcher import HookDispatcher
-from n2n_ablate.runner.interim import Race, run_race, sizes_for
+from n2n_ablate.runner.interim import RaceOptions, run_race, sizes_for
 from n2n_ablate.runner.plan_runner import PlanRunner, score_of
 from n2n_ablate.runner.searching import search_on
 from n2n_ablate.runner.trainer import Trainer
@@ -34,62 +34,62 @@ class Runner:
     """One run of a study.
 
     Attributes:
-        plan, registry, bench, output: What to do, with what, where.
-        audience: Is told what happens: console, tracking, plugins.
+        plan, registry, paired_data, output: What to do, with what, where.
+        dispatcher: Is told what happens: console, tracking, plugins.
         invocation: This run of the command.
         search: The search, None for other designs.
         refit: Train again what is in the store.
         executor: Trains the fits, opened and closed by the caller; None to train in this process.
-        confirm_bench: What the contrasts are confirmed on, None for no confirmation.
+        confirmation_data: What the contrasts are confirmed on, None for no confirmation.
         race: Look at the contrasts while they run, those of the confirmation if there is one; None
             to look once, at the end.
     """
 
     plan: Plan
     registry: Registry
-    bench: PairedData
+    paired_data: PairedData
     output: Output
-    audience: HookDispatcher
+    dispatcher: HookDispatcher
     invocation: Invocation
     search: Search | None = None
     refit: bool = False
     executor: Executor | None = None
-    confirm_bench: PairedData | None = None
-    race: Race | None = None
+    confirmation_data: PairedData | None = None
+    race: RaceOptions | None = None
 
     def __post_init__(self) -> None:
         self._begun = time.monotonic()
         self._trainer = Trainer(
             FitStore(self.output),
-            self.executor or Local(self.bench.machine),
-            self.audience,
+            self.executor or Local(self.paired_data.machine),
+            self.dispatcher,
             refit=self.refit,
         )
-        self._journal = Journal(self.output, self.plan, self.bench.key)
-        raced = self.race is not None and self.confirm_bench is None
-        self._stage = PlanRunner(
-            self.bench,
+        self._journal = Journal(self.output, self.plan, self.paired_data.key)
+        raced = self.race is not None and self.confirmation_data is None
+        self._plan_runner = PlanRunner(
+            self.paired_data,
             self._trainer,
             self._journal.study,
-            self.audience,
-            sizes_for(len(self.bench.images)) if raced else (),
+            self.dispatcher,
+            sizes_for(len(self.paired_data.images)) if raced else (),
         )
         self._confirming: PlanRunner | None = None
-        if self.race is not None and self.confirm_bench is not None:
-            sizes_for(len(self.confirm_bench.images))  # too few are told at once
+        if self.race is not None and self.confirmation_data is not None:
+            sizes_for(len(self.confirmation_data.images))  # too few are told at once
 
     @property
     def result(self) -> StudyResult:
         """What is known so far."""
-        found = self._stage.result
+        found = self._plan_runner.result
         return found.with_confirmed(self._confirming.result) if self._confirming else found
 
     @property
     def header(self) -> Header:
         """What the trials share, with that of the confirmation once it has begun."""
         later = self._confirming
-        own = header_of(self.bench, self._stage.sizes)
-        return own.with_confirmed(header_of(later.bench, later.sizes)) if later else own
+        own = header_of(self.paired_data, self._plan_runner.sizes)
+        return own.with_confirmed(header_of(later.paired_data, later.sizes)) if later else own
 
     @property
     def trained(self) -> int:
@@ -106,16 +106,16 @@ class Runner:
         self._journal.begin(self.header, self.invocation)
         status = "failed"
         try:
-            fits, steps = self._stage.size
-            self.audience.study_started(self.plan, self.invocation, fits, steps)
-            self._stage.begin()
-            if "nl-means" not in self._stage.yardsticks:
-                self.audience.note("no row for nl-means: scikit-image is not installed")
-            self._run(self._stage)
+            fits, steps = self._plan_runner.size
+            self.dispatcher.study_started(self.plan, self.invocation, fits, steps)
+            self._plan_runner.begin()
+            if "nl-means" not in self._plan_runner.reference_methods:
+                self.dispatcher.note("no row for nl-means: scikit-image is not installed")
+            self._run(self._plan_runner)
             if self.search is not None:
-                search_on(self._stage, self.search, self.registry)
-            if self.confirm_bench is not None:
-                self._confirm(self.confirm_bench)
+                search_on(self._plan_runner, self.search, self.registry)
+            if self.confirmation_data is not None:
+                self._confirm(self.confirmation_data)
             status = "finished"
         except KeyboardInterrupt:
             status = "interrupted"
@@ -124,32 +124,32 @@ class Runner:
             result = self.result
             with contextlib.suppress(StoreError):  # what ended the study is what the user must see
                 self._journal.end(status, result)
-            self.audience.study_finished(result, status)
+            self.dispatcher.study_finished(result, status)
         return result
 
-    def _run(self, stage: PlanRunner) -> None:
-        if stage.sizes and self.race is not None:
-            run_race(stage, self.race, self._begun)
+    def _run(self, plan_runner: PlanRunner) -> None:
+        if plan_runner.sizes and self.race is not None:
+            run_race(plan_runner, self.race, self._begun)
         else:
-            stage.run_all()
+            plan_runner.run_all()
 
-    def _confirm(self, bench: PairedData) -> None:
-        before = self._journal.confirmed_on(header_of(bench).images)
+    def _confirm(self, paired_data: PairedData) -> None:
+        before = self._journal.confirmed_on(header_of(paired_data).images)
         plan = confirmation(self.plan, chosen(self.plan, self._ranked()), before)
         if not plan.contrasts:
-            self.audience.note("nothing to confirm: no contrast, and no trial above the baseline")
+            self.dispatcher.note("nothing to confirm: no contrast, and no trial above the baseline")
             return
-        bench = bench.with_plan(plan)
-        sizes = sizes_for(len(bench.images)) if self.race is not None else ()
-        section = self._journal.confirmation(header_of(bench, sizes))
-        stage = PlanRunner(bench, self._trainer, section, self.audience, sizes)
-        self._confirming = stage
-        self.audience.confirmation_started(plan, *stage.size)
-        stage.begin()
-        self._run(stage)
+        paired_data = paired_data.with_plan(plan)
+        sizes = sizes_for(len(paired_data.images)) if self.race is not None else ()
+        section = self._journal.confirmation(header_of(paired_data, sizes))
+        plan_runner = PlanRunner(paired_data, self._trainer, section, self.dispatcher, sizes)
+        self._confirming = plan_runner
+        self.dispatcher.confirmation_started(plan, *plan_runner.size)
+        plan_runner.begin()
+        self._run(plan_runner)
 
     def _ranked(self) -> list[Trial]:
         """Return the study's trials without a failure, best first."""
-        scores = [(score_of(item), item.trial) for item in self._stage.result.trials]
+        scores = [(score_of(item), item.trial) for item in self._plan_runner.result.trials]
         whole = [(score, trial) for score, trial in scores if math.isfinite(score)]
         return [trial for _, trial in sorted(whole, key=lambda pair: -pair[0])]

@@ -23,7 +23,7 @@ from n2n_ablate.execute import Choice, Executor
 from n2n_ablate.images.held_out import require_different
 from n2n_ablate.registry import Registry
 from n2n_ablate.runner.dispatcher import HookDispatcher
-from n2n_ablate.runner.interim import Race
+from n2n_ablate.runner.interim import RaceOptions
 from n2n_ablate.runner.runner import Runner
 from n2n_ablate.storage.invocation import Invocation, commit
 from n2n_ablate.storage.output import Output
@@ -66,20 +66,20 @@ class Session:
     """A request with everything decided and every image read. Nothing has been trained.
 
     Attributes:
-        registry, plan, bench: What to do, with what, on what.
-        confirm_bench: What the contrasts are confirmed on, with a plan that does not know the best
+        registry, plan, paired_data: What to do, with what, on what.
+        confirmation_data: What the contrasts are confirmed on, with a plan that does not know the best
             of a search yet; None for no confirmation.
     """
 
     registry: Registry
     plan: Plan
-    bench: PairedData
-    confirm_bench: PairedData | None = None
+    paired_data: PairedData
+    confirmation_data: PairedData | None = None
 
     @property
     def lock_name(self) -> str:
-        """Name of the lock that whoever runs this study on this bench has to hold."""
-        return f"{self.plan.study.name}-{self.bench.key}"
+        """Name of the lock that whoever runs this study on this data has to hold."""
+        return f"{self.plan.study.name}-{self.paired_data.key}"
 
 
 def open_session(request: Request) -> Session:
@@ -102,25 +102,25 @@ def open_session(request: Request) -> Session:
         confirm_images=request.confirm_images,
     )
     machine = request.executor.machine(request.device, request.precision)
-    bench = PairedData(plan, registry, machine)
+    paired_data = PairedData(plan, registry, machine)
     confirm = plan.profile.confirm
     require_different(plan.profile.images, confirm.images if confirm else ())
     for trial in plan.fixed:
-        bench.check(trial.recipe)
-    return Session(registry, plan, bench, _held_out_bench(plan, registry, machine))
+        paired_data.check(trial.recipe)
+    return Session(registry, plan, paired_data, _held_out_data(plan, registry, machine))
 
 
-def _held_out_bench(plan: Plan, registry: Registry, machine: Machine) -> PairedData | None:
+def _held_out_data(plan: Plan, registry: Registry, machine: Machine) -> PairedData | None:
     if plan.profile.confirm is None:
         return None
     later = study.confirmation(plan)
-    bench = PairedData(later, registry, machine)
+    paired_data = PairedData(later, registry, machine)
     for trial in later.fixed:
-        bench.check(trial.recipe)
-    return bench
+        paired_data.check(trial.recipe)
+    return paired_data
 
 
-def race_of(*, until_settled: bool, budget: str) -> Race | None:
+def race_of(*, until_settled: bool, budget: str) -> RaceOptions | None:
     """Return what `--until-settled` and `--budget` ask for, None for a single look at the end.
 
     Raises:
@@ -132,12 +132,12 @@ def race_of(*, until_settled: bool, budget: str) -> Race | None:
     if not until_settled:
         return None
     if not budget:
-        return Race()
+        return RaceOptions()
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", budget.strip())
     if found is None or float(found[1]) <= 0:
         msg = f"--budget '{budget}' must be a time such as 90s, 20m or 1.5h"
         raise StudyError(msg)
-    return Race(float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]])
+    return RaceOptions(float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]])
 
 
 def default_profile(asked: study.Study, device: str) -> str:
@@ -157,7 +157,7 @@ def open_runner(
     fresh: bool = False,
     refit: bool = False,
     executor: Executor | None = None,
-    race: Race | None = None,
+    race: RaceOptions | None = None,
 ) -> Runner:
     """Open the stores and return the runner. The caller holds the study's lock.
 
@@ -176,22 +176,22 @@ def open_runner(
     Raises:
         AblateError: A store cannot be opened.
     """
-    audience = HookDispatcher()
-    audience.join(view, "the live view")
+    dispatcher = HookDispatcher()
+    dispatcher.join(view, "the live view")
     if tracking == "mlflow":
         from n2n_ablate.tracking.tracker import MlflowTracker
 
-        tell = audience.note
+        tell = dispatcher.note
         tracker = MlflowTracker(output, tracking_uri or None, session.registry, tell, tell)
-        audience.join(tracker, "tracking", background=True)
-    _let_plugins_join(audience, session.registry)
+        dispatcher.join(tracker, "tracking", background=True)
+    _let_plugins_join(dispatcher, session.registry)
     search = None
     if race and session.plan.effects:
         msg = (
             "--until-settled is for contrasts; a factorial has effects, which need every cell whole"
         )
         raise StudyError(msg)
-    if race and session.plan.space and session.confirm_bench is None:
+    if race and session.plan.space and session.confirmation_data is None:
         msg = (
             f"--until-settled looks at declared contrasts while they run, and study "
             f"'{session.plan.study.name}' is a search without a confirmation. Name images that it "
@@ -207,22 +207,22 @@ def open_runner(
         search = Search(
             session.plan,
             output,
-            key=session.bench.key,
+            key=session.paired_data.key,
             storage=storage,
             fresh=fresh,
-            note=audience.note,
+            note=dispatcher.note,
         )
     return Runner(
         plan=session.plan,
         registry=session.registry,
-        bench=session.bench,
+        paired_data=session.paired_data,
         output=output,
-        audience=audience,
+        dispatcher=dispatcher,
         invocation=_invocation(session),
         search=search,
         refit=refit,
         executor=executor,
-        confirm_bench=session.confirm_bench,
+        confirmation_data=session.confirmation_data,
         race=race,
     )
 
@@ -255,16 +255,16 @@ def check_tracking(kind: str) -> None:
         raise StoreError(msg)
 
 
-def _let_plugins_join(audience: HookDispatcher, registry: Registry) -> None:
+def _let_plugins_join(dispatcher: HookDispatcher, registry: Registry) -> None:
     """Add the plugins that listen, as they were found; whoever is there hears of the broken ones."""
     for listener in registry.listeners:
-        audience.add(listener)
+        dispatcher.add(listener)
     for item in registry.broken:
-        audience.note(f"not loaded: {item}")
+        dispatcher.note(f"not loaded: {item}")
 
 
 def _invocation(session: Session) -> Invocation:
-    machine = session.bench.machine
+    machine = session.paired_data.machine
     versions = {
         "python": platform.python_version(),
         "torch": torch.__version__,

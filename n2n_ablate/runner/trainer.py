@@ -19,7 +19,7 @@ class Trainer:
     Attributes:
         store: Where finished fits are.
         executor: Trains the others.
-        audience: Is told of every fit.
+        dispatcher: Is told of every fit.
         refit: Train again what is in the store, once.
         fresh: Keys of the fits that were trained by this object.
         trained: How many of them gave a result that was stored.
@@ -28,7 +28,7 @@ class Trainer:
 
     store: FitStore
     executor: Executor
-    audience: HookDispatcher
+    dispatcher: HookDispatcher
     refit: bool = False
     fresh: set[str] = field(default_factory=set)
     trained: int = 0
@@ -37,10 +37,10 @@ class Trainer:
     def stored(self, wanted: Mapping[str, Fit]) -> dict[str, FitResult]:
         """Return the results that are there, with their images if a plugin wants to see them."""
         keys = [key for key in wanted if not self.refit or key in self.fresh]
-        images = self.audience.wants_images
+        images = self.dispatcher.wants_images
         found = {key: self.store.load(key, with_image=images) for key in keys}
         for path in self.store.damaged:
-            self.audience.note(f"'{path}' is damaged; it was set aside and its fit is run again")
+            self.dispatcher.note(f"'{path}' is damaged; it was set aside and its fit is run again")
         self.store.damaged.clear()
         return {key: result for key, result in found.items() if result is not None}
 
@@ -51,12 +51,12 @@ class Trainer:
             StoreError: A result cannot be written.
         """
         began = time.monotonic()
-        for result in self.executor.run(fits, self.audience.point, self.audience.note):
+        for result in self.executor.run(fits, self.dispatcher.point, self.dispatcher.note):
             if not result.passing:
                 self.store.save(result)
                 self.trained += 1
             self.fresh.add(result.key)
-            self.audience.fit_finished(result)
+            self.dispatcher.fit_finished(result)
             self.seconds, began = self.seconds + time.monotonic() - began, time.monotonic()
             yield result
             began = time.monotonic()

@@ -15,7 +15,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from n2n_ablate.engine.arrays import apart, together
+from n2n_ablate.engine.arrays import from_arrays, to_arrays
 from n2n_ablate.engine.fit import FitResult
 from n2n_ablate.errors import StoreError
 from n2n_ablate.storage.output import Output
@@ -54,7 +54,7 @@ class FitStore:
         Raises:
             StoreError: The file cannot be written, for instance because the disk is full.
         """
-        about, arrays = apart(result)
+        about, arrays = to_arrays(result)
         text = json.dumps(about)
         rest, image = _sums(text, arrays)
         notes = {_FIT: text, _REST: rest, _IMAGE: image}
@@ -125,7 +125,7 @@ def _checked(
         sums = _sums(json.dumps(about["figures"], sort_keys=True), arrays, forms=False)
         written = about["sums"][_REST], about["sums"][_IMAGE]
     whole = about["key"] == key and sums[0] == written[0]
-    return (together(about, arrays) if whole else None), sums[1] == written[1]
+    return (from_arrays(about, arrays) if whole else None), sums[1] == written[1]
 
 
 def _sums(text: str, arrays: Mapping[str, np.ndarray], *, forms: bool = True) -> tuple[str, str]:

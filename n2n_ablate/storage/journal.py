@@ -2,8 +2,8 @@
 
 With the fit store it is enough to open a study again anywhere and to rebuild every view of it. A
 file of JSON lines, appended to; each says in `line` what it is: `study` (the header), `command`,
-`yardsticks`, `trial`, `confirm`, `end`. Where a kind comes twice, the later line counts. A line
-`confirm` holds a header, yardsticks or a trial of the confirmation.
+`reference_methods`, `trial`, `confirm`, `end`. Where a kind comes twice, the later line counts. A line
+`confirm` holds a header, reference_methods or a trial of the confirmation.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from n2n_ablate.analysis import Yardsticks
+from n2n_ablate.analysis import ReferenceMethods
 from n2n_ablate.analysis.header import Header, ImageRef
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import Value
@@ -85,7 +85,7 @@ class Contents:
         header: None if there is none that can be read; `problem` then says why.
         commands: In the order in which they were given.
         trials: By name, in the order in which they were first finished.
-        yardsticks: See `StudyResult`.
+        reference_methods: See `StudyResult`.
         confirm: What it says of the confirmation, None if that has not begun.
         retired: Confirmations on other images or seeds, which came before that.
         unreadable: Lines that a crash cut short, or that something else wrote. Those are not counted
@@ -97,7 +97,7 @@ class Contents:
     problem: str = ""
     commands: dict[str, Command] = field(default_factory=dict)
     trials: dict[str, Entry] = field(default_factory=dict)
-    yardsticks: Yardsticks = field(default_factory=dict)
+    reference_methods: ReferenceMethods = field(default_factory=dict)
     confirm: Contents | None = None
     retired: list[Contents] = field(default_factory=list)
     unreadable: int = 0
@@ -109,7 +109,7 @@ class Contents:
 
     @property
     def key(self) -> str:
-        """Identity of the run: the bench's, from the name of the file."""
+        """Identity of the run: that of its paired data, from the name of the file."""
         return self.path.stem.rpartition("-")[2]
 
     @property
@@ -165,7 +165,7 @@ def _is_whole(contents: Contents, last: Command) -> bool:
     """Say whether all is there that commands showed; of confirmations, what the last one showed."""
     shown = {name for item in contents.commands.values() for name in item.trials or ()}
     later = contents.confirm.trials if contents.confirm else {}
-    known = contents.header is not None and bool(contents.yardsticks)
+    known = contents.header is not None and bool(contents.reference_methods)
     return known and shown <= set(contents.trials) and set(last.confirmed or ()) <= set(later)
 
 
@@ -229,8 +229,8 @@ def _take(line: Mapping[str, Any], contents: Contents) -> None:
         )
     elif kind == "confirm":
         _take_confirm(line["of"], contents)
-    elif kind == "yardsticks":
-        contents.yardsticks = {
+    elif kind == "reference_methods":
+        contents.reference_methods = {
             name: {(label, image): figures for label, image, figures in rows}
             for name, rows in line["values"].items()
         }
@@ -255,7 +255,7 @@ def _take_confirm(line: Mapping[str, Any], contents: Contents) -> None:
     contents.retired += [contents.confirm] if contents.confirm else []
     for old in contents.retired:
         if old.header and new.header and _same_bench(old.header, new.header):
-            new.trials, new.yardsticks = old.trials, old.yardsticks
+            new.trials, new.reference_methods = old.trials, old.reference_methods
             contents.retired.remove(old)
             break
     contents.confirm = new

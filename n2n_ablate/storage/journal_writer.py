@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from n2n_ablate.analysis import StudyResult, TrialResult, Yardsticks
+from n2n_ablate.analysis import ReferenceMethods, StudyResult, TrialResult
 from n2n_ablate.analysis.header import Header, ImageRef
 from n2n_ablate.errors import StoreError
 from n2n_ablate.storage.fit_store import make_folder, write_whole
@@ -28,15 +28,15 @@ class Section:
         self._contents = contents
         self._confirm = confirm
 
-    def yardsticks(self, values: Yardsticks) -> None:
+    def reference_methods(self, values: ReferenceMethods) -> None:
         """Append what needs no training, unless it stands there already."""
-        if values == self._contents.yardsticks:
+        if values == self._contents.reference_methods:
             return
         rows = {
             name: [[*place, dict(figures)] for place, figures in places.items()]
             for name, places in values.items()
         }
-        self._append({"line": "yardsticks", "values": rows})
+        self._append({"line": "reference_methods", "values": rows})
 
     def add(self, result: TrialResult, psnr: float | None, *, more: bool = False) -> None:
         """Append a trial, unless it is there already with the same fits.
@@ -74,7 +74,7 @@ class Section:
 
 
 class Journal:
-    """The journal of one study on one bench, to be written; `key` is the bench's.
+    """The journal of one study on one set of images, to be written; `key` is that of its paired data.
 
     Whoever writes holds the lock of the study.
 

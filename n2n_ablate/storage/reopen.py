@@ -198,7 +198,9 @@ def _stage(
     known = list(entries)
     trials = tuple(_trial(entry, header, store, lost) for entry in known)
     return Reopened(
-        result=StudyResult(header.plan, trials, contents.yardsticks, looks_of(header, trials)),
+        result=StudyResult(
+            header.plan, trials, contents.reference_methods, looks_of(header, trials)
+        ),
         header=header,
         commands=tuple(contents.commands.values()),
         finished={item.name: (item.command, item.at) for item in known if not item.more},

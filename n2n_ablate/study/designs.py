@@ -98,16 +98,16 @@ def _inside(key: str, level: Level, factors: Sequence[Factor], registry: Registr
     kind, _, name = key.partition(".")
     whole = next((factor for factor in factors if factor.key == kind), None)
     values = [item.value for item in whole.levels] if whole else []
-    parts = [
+    specs = [
         ComponentSpec(value) if isinstance(value, str) else value
         for value in values
         if isinstance(value, str | ComponentSpec)
     ]
-    known = [[item.name for item in registry.get(kind, part.name).parameters] for part in parts]
-    having = [part for part, own in zip(parts, known, strict=True) if name in own]
-    if not having or len(having) == len(parts):
+    known = [[item.name for item in registry.get(kind, spec.name).parameters] for spec in specs]
+    having = [spec for spec, own in zip(specs, known, strict=True) if name in own]
+    if not having or len(having) == len(specs):
         return ""
-    other = next(part for part in parts if part not in having)
+    other = next(spec for spec in specs if spec not in having)
     levels = (other if other.parameters else other.name, having[0].replace(name, level.value))
     return (
         f" Only some levels of '{kind}' have a '{name}': leave the factor '{key}' out and write it "

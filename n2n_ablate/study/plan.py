@@ -236,7 +236,7 @@ def _plan(
         if name not in names:
             msg = f"contrast '{name}' is not among the declared trials. {nearest(name, names)}"
             raise StudyError(msg)
-    metrics = {name: resolved(registry, "metric", part) for name, part in study.metrics.items()}
+    metrics = {name: resolved(registry, "metric", spec) for name, spec in study.metrics.items()}
     return Plan(
         study=study,
         profile=profile,
@@ -248,26 +248,26 @@ def _plan(
         conditions=tuple(_condition(item, noise, registry) for item in study.conditions),
         contrasts=() if effects else study.contrasts or tuple(names),
         metrics=metrics,
-        scales={name: _scale(registry, part) for name, part in metrics.items()},
+        scales={name: _scale(registry, spec) for name, spec in metrics.items()},
         effects=effects,
     )
 
 
-def _scale(registry: Registry, part: ComponentSpec) -> Scale:
-    metric = registry.build("metric", part.name, part.parameters)
+def _scale(registry: Registry, spec: ComponentSpec) -> Scale:
+    metric = registry.build("metric", spec.name, spec.parameters)
     unit, higher = declared_of(metric, "unit", ""), declared_of(metric, "higher_is_better", True)
     return Scale(str(unit), bool(higher))
 
 
 def _condition(condition: Condition, noise: Mapping[str, Value], registry: Registry) -> Condition:
-    part = condition.noise
+    spec = condition.noise
     if "" in noise:
-        part = (
+        spec = (
             noise[""]
             if isinstance(noise[""], ComponentSpec)
             else ComponentSpec.read(noise[""], "--set noise")
         )
     for path, value in noise.items():
-        part = part.replace(path, value) if path else part
-    label = str(part) if noise else condition.label
-    return Condition(resolved(registry, "noise", part), label)
+        spec = spec.replace(path, value) if path else spec
+    label = str(spec) if noise else condition.label
+    return Condition(resolved(registry, "noise", spec), label)

@@ -30,8 +30,8 @@ def searched(
             raise StudyError(msg)
         if not name:
             continue  # a search over whole components: the names are checked when they are built
-        part = baseline.recipe.parts[kind]
-        parameter = _parameter(registry, key, kind, part, name)
+        spec = baseline.recipe.specs[kind]
+        parameter = _parameter(registry, key, kind, spec, name)
         for end in (domain.low, domain.high) if isinstance(domain, Range) else domain.values:
             parameter.checked(_as(parameter, end), f"factor '{key}'")
         if parameter.type is int:
@@ -52,14 +52,14 @@ def _numbers_only(space: Mapping[str, Domain]) -> None:
 
 
 def _parameter(
-    registry: Registry, key: str, kind: str, part: ComponentSpec, path: str
+    registry: Registry, key: str, kind: str, spec: ComponentSpec, path: str
 ) -> Parameter:
     name, _, rest = path.partition(".")
-    known = {item.name: item for item in registry.get(kind, part.name).parameters}
+    known = {item.name: item for item in registry.get(kind, spec.name).parameters}
     if name not in known:
-        msg = f"factor '{key}': {kind} '{part.name}' has no such parameter. {nearest(name, known)}"
+        msg = f"factor '{key}': {kind} '{spec.name}' has no such parameter. {nearest(name, known)}"
         raise StudyError(msg)
-    inner, domain = part.parameters[name], known[name].domain
+    inner, domain = spec.parameters[name], known[name].domain
     if rest and isinstance(inner, ComponentSpec) and isinstance(domain, Component):
         return _parameter(registry, key, domain.kind, inner, rest)
     if rest or known[name].many or isinstance(domain, Component):

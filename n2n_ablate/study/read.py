@@ -137,20 +137,20 @@ def _study(top: _Table, path: Path) -> Study:
 
 def _metrics(items: list[object]) -> dict[str, ComponentSpec]:
     """Return metrics by label: the name, with its parameters where a name comes twice."""
-    parts = [ComponentSpec("psnr")]
+    specs = [ComponentSpec("psnr")]
     for item in items:
-        part = ComponentSpec.read(item, "'metrics'")
-        if part.name == "psnr" and part.parameters:
+        spec = ComponentSpec.read(item, "'metrics'")
+        if spec.name == "psnr" and spec.parameters:
             msg = f"'metrics': psnr has no parameters, got {item!r}"
             raise StudyError(msg)
-        parts += [part] if part not in parts else []
-    names = [part.name for part in parts]
+        specs += [spec] if spec not in specs else []
+    names = [spec.name for spec in specs]
     return {
         # Trackers take few characters in the name of a metric.
-        part.name
-        if names.count(part.name) == 1
-        else re.sub(r"\W+", "-", str(part)).strip("-"): part
-        for part in parts
+        spec.name
+        if names.count(spec.name) == 1
+        else re.sub(r"\W+", "-", str(spec)).strip("-"): spec
+        for spec in specs
     }
 
 
@@ -171,14 +171,14 @@ def _each(table: _Table, read_one: Callable[[_Table, str], Any]) -> dict[str, An
 
 
 def _baseline(table: _Table) -> Recipe:
-    parts = {"estimator": ComponentSpec("last")}
-    parts |= {
+    specs = {"estimator": ComponentSpec("last")}
+    specs |= {
         key: ComponentSpec.read(value, f"'baseline.{key}'") for key, value in table.data.items()
     }
-    if empty := missing_kinds(parts):
+    if empty := missing_kinds(specs):
         msg = f"'baseline.{empty[0]}' is missing. A recipe has {', '.join(RECIPE_KINDS)}."
         raise StudyError(msg)
-    return Recipe({kind: parts[kind] for kind in RECIPE_KINDS})
+    return Recipe({kind: specs[kind] for kind in RECIPE_KINDS})
 
 
 def _conditions(top: _Table) -> tuple[Condition, ...]:

@@ -36,7 +36,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
         "references": [_trial_json(trial) for trial in plan.references],
         "conditions": [[item.label, item.noise.plain()] for item in plan.conditions],
         "contrasts": list(plan.contrasts),
-        "metrics": {name: part.plain() for name, part in plan.metrics.items()},
+        "metrics": {name: spec.plain() for name, spec in plan.metrics.items()},
         "scales": {name: asdict(scale) for name, scale in plan.scales.items()},
         "whole": sorted(plan.whole),
         "confirming": plan.confirming,
@@ -76,7 +76,7 @@ def from_json(data: Mapping[str, Any]) -> Plan:
             for label, noise in data["conditions"]
         ),
         contrasts=tuple(data["contrasts"]),
-        metrics={name: ComponentSpec.read(part, name) for name, part in data["metrics"].items()},
+        metrics={name: ComponentSpec.read(spec, name) for name, spec in data["metrics"].items()},
         scales={name: Scale(**scale) for name, scale in data["scales"].items()},
         settings=tuple(data["settings"]),
         confirming=data["confirming"],

@@ -76,7 +76,7 @@ class RunFiles:
                 whole,
                 samples,
                 baseline=None if result.trial.role == BASELINE else baseline,
-                sampler=self._made("sampler", result.trial.recipe.parts["sampler"]),
+                sampler=self._made("sampler", result.trial.recipe.specs["sampler"]),
                 noise=self._made("noise", plan.conditions[0].noise),
                 diagnoses=self.diagnoses.get(name),
             )
@@ -88,10 +88,10 @@ class RunFiles:
             study_files.write_study(Path(folder), result, self.diagnoses)
             self._store.keep_files(run, Path(folder))
 
-    def _made(self, kind: str, part: ComponentSpec) -> Any:
+    def _made(self, kind: str, spec: ComponentSpec) -> Any:
         if self._registry is None:
             return None
         try:
-            return self._registry.build(kind, part.name, part.parameters)
+            return self._registry.build(kind, spec.name, spec.parameters)
         except AblateError:  # its plugin may be gone; its results are not
             return None

@@ -150,7 +150,7 @@ def _summarise(
 
 
 def _not_drawn(found: Reopened, registry: Registry) -> list[str]:
-    used = {item.trial.recipe.parts["sampler"].name for item in found.result.trials}
+    used = {item.trial.recipe.specs["sampler"].name for item in found.result.trials}
     if gone := sorted(used - set(registry.names("sampler"))):
         return [f"samplers that no plugin registers, so not drawn: {', '.join(gone)}"]
     return []

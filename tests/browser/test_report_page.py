@@ -11,7 +11,7 @@ from rich.console import Console
 from n2n_ablate.registry import Registry
 from n2n_ablate.report.screen.console import Silent
 from n2n_ablate.report.write import written
-from n2n_ablate.runner.interim import Race
+from n2n_ablate.runner.interim import RaceOptions
 from n2n_ablate.runner.session import Request, open_runner, open_session
 from n2n_ablate.storage import reopen
 from n2n_ablate.storage.output import Output
@@ -138,7 +138,7 @@ def reported(folder, text, name):
         patch.chdir(folder)
         session = open_session(Request(study="tiny.toml", settings=["training.steps=8"]))
         place = Output(folder / "mlruns")
-        view, race = Silent(Console(stderr=True)), Race() if name == "raced" else None
+        view, race = Silent(Console(stderr=True)), RaceOptions() if name == "raced" else None
         open_runner(session, place, view, tracking="none", race=race).run()
         registry = session.registry if name == "failed" else Registry()
         text, problems = written(reopen.reopen(place.root, "tiny"), "html", registry)

@@ -90,7 +90,7 @@ def test_a_bare_machine_plans_and_runs_studies_and_its_fits_are_those_of_an_inst
             precision="fp32",
         )
     )
-    wanted = {fit.key for trial in here.plan.fixed for fit in here.bench.fits(trial.recipe)}
+    wanted = {fit.key for trial in here.plan.fixed for fit in here.paired_data.fits(trial.recipe)}
     stored = {path.stem for path in (machine.checkout / "mlruns" / "fits").glob("*/*")}
     assert stored == wanted
 

@@ -117,7 +117,9 @@ def test_the_shipped_studies_share_what_they_have_in_common():
     for name in ("center-weight", "samplers"):
         session = open_session(Request(study=name, profile="quick", device="cpu"))
         keys[name] = {
-            trial.recipe.parts["sampler"].name: {f.key for f in session.bench.fits(trial.recipe)}
+            trial.recipe.specs["sampler"].name: {
+                f.key for f in session.paired_data.fits(trial.recipe)
+            }
             for trial in session.plan.fixed
             if trial.role in ("baseline", "reference") or "0.01" in trial.name
         }

@@ -162,7 +162,7 @@ def test_a_terminal_that_is_closed_ends_it_in_order(tiny, tmp_path):
     ) as process:
         try:
             os.close(its)
-            wait_for(lambda: '"yardsticks"' in journal(tmp_path))
+            wait_for(lambda: '"reference_methods"' in journal(tmp_path))
             os.close(ours)
             assert process.wait(timeout=100) == 130
         finally:

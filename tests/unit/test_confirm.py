@@ -295,7 +295,7 @@ def test_a_confirmation_is_opened_again_from_disk(run_once, monkeypatch):
     assert found.header == runner.header
     assert found.confirmation.plan == result.confirmed.plan
     assert found.confirmation.header == header_of(
-        runner.confirm_bench.with_plan(result.confirmed.plan)
+        runner.confirmation_data.with_plan(result.confirmed.plan)
     )
     assert found.commands[-1].confirmed == tuple(x.trial.name for x in result.confirmed.trials)
     assert export.to_json(found.result, found.header)["conditions"] == [

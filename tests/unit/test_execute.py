@@ -11,7 +11,7 @@ import torch
 
 from n2n_ablate import engine, hookimpl
 from n2n_ablate.engine import StackSizeCache, pool
-from n2n_ablate.engine.arrays import apart, together
+from n2n_ablate.engine.arrays import from_arrays, to_arrays
 from n2n_ablate.engine.identity import Fingerprints
 from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.errors import AblateError, DeviceError, ExecutorError, StudyError
@@ -93,7 +93,7 @@ def test_what_travels_is_text_and_bytes(tiny, registry):
 
 def test_a_component_within_a_component_travels_with_its_code(tiny, registry):
     fits = baseline(tiny, registry, "schedule")
-    code = fits[0].order.code(Fingerprints(registry))
+    code = fits[0].spec.code(Fingerprints(registry))
     samplers = [name for kind, name in code if kind == "sampler"]
     assert samplers[0] == "schedule"
     assert len(samplers) > 1
@@ -182,9 +182,9 @@ def test_a_fit_that_fails_arrives_with_its_reason():
     assert back.failure == result.failure
     assert back.passing
     assert len(back.steps) == 0
-    about, arrays = apart(dataclasses.replace(result, passing=False))
+    about, arrays = to_arrays(dataclasses.replace(result, passing=False))
     assert "passing" not in about
-    assert not together(about, arrays).passing
+    assert not from_arrays(about, arrays).passing
 
 
 def test_this_process_is_an_executor(tiny, registry):
@@ -224,7 +224,7 @@ class Growing(Local):
 def test_workers_that_join_get_work_of_the_same_plan(tiny, folder):
     asked = Request(str(tiny), settings=["training.steps=2"], trials=3, device="cpu")
     session = open_session(asked)
-    executor = Growing(session.bench.machine)
+    executor = Growing(session.paired_data.machine)
     runner = open_runner(
         session, Output(folder / "mlruns"), Ear(), tracking="none", executor=executor
     )

@@ -189,7 +189,7 @@ def test_a_noise_that_wants_a_gradient_is_measured_like_any_other(bench):
     made = bench("noise", noise("(clean.clone().requires_grad_() * 1).double()"))
     assert {sample.noisy.requires_grad for sample in made.samples} == {False}
     assert {sample.noisy.dtype for sample in made.samples} == {torch.float32}
-    assert made.yardsticks()
+    assert made.reference_methods()
 
 
 def test_a_component_that_fails_later_is_named_in_the_result(bench):

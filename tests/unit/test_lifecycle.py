@@ -126,7 +126,7 @@ def test_a_result_is_stored_before_anybody_is_told(tiny, folder):
             stored.append(f'"{result.trial.name}"' in journal.read_text())
 
     _, runner = run(tiny, folder)
-    runner.audience.join(Looks(), "looks")
+    runner.dispatcher.join(Looks(), "looks")
     runner.run()
     assert stored == [True] * 6
 
@@ -261,7 +261,7 @@ def study_finished(status):
 def test_a_plugin_can_ask_for_a_thread_of_its_own(tiny, folder):
     plugin_file(folder, APART, "apart")
     ear, runner = run(tiny, folder)
-    assert not runner.audience.wants_images
+    assert not runner.dispatcher.wants_images
     runner.run()
     module = next(own for name, own in sys.modules.items() if name.endswith("_apart"))
     assert module.heard == [(False, 0), (False, 0)]

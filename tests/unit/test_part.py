@@ -110,7 +110,7 @@ def test_flat_names_inner_parameters_by_their_path(own):
 def test_a_path_changes_an_inner_parameter():
     recipe = Recipe({"sampler": ComponentSpec("around", {"inner": "plain"})})
     changed = recipe.replace("sampler.inner.weight", 0.1)
-    assert changed.parts["sampler"].parameters["inner"] == ComponentSpec("plain", {"weight": 0.1})
+    assert changed.specs["sampler"].parameters["inner"] == ComponentSpec("plain", {"weight": 0.1})
     with pytest.raises(StudyError, match="'shares' is not given as a component"):
         recipe.replace("sampler.shares.weight", 0.1)
 
@@ -177,7 +177,7 @@ def test_a_study_file_and_the_command_line_say_the_same(tiny, registry):
     )
     tiny.write_text(text.replace('design = "search"', 'design = "one-at-a-time"'))
     planned = plan(read(tiny), registry)
-    assert planned.baseline.recipe.parts["sampler"] == resolved(registry, "sampler", STRIPES)
+    assert planned.baseline.recipe.specs["sampler"] == resolved(registry, "sampler", STRIPES)
     names = [trial.name for trial in planned.declared]
     assert names == ["sampler.samplers=[diagonal, stripe]", "sampler.samplers=[diagonal]"]
     settings = ['sampler.samplers=["diagonal", { name = "stripe", axis = "rows" }]']

@@ -14,7 +14,7 @@ from n2n_ablate.analysis.best import choose
 from n2n_ablate.errors import StudyError
 from n2n_ablate.report.screen import tables
 from n2n_ablate.report.screen.console import Plain
-from n2n_ablate.runner.interim import Race, sizes_for
+from n2n_ablate.runner.interim import RaceOptions, sizes_for
 from n2n_ablate.runner.session import race_of
 from n2n_ablate.storage import reopen
 
@@ -52,7 +52,7 @@ def run_once(tmp_path_factory):
         plain = drawn.opened()
         result = plain.run()
         shutil.rmtree(folder / "mlruns")
-        runner = drawn.opened(race=Race())
+        runner = drawn.opened(race=RaceOptions())
         return folder, runner, runner.run(), (plain, result)
 
 
@@ -117,11 +117,11 @@ def test_looks_are_the_same_when_the_race_is_opened_again(raced):
 def test_a_race_that_is_stopped_goes_on_to_the_same_looks(run_once, home, fits):
     expected = run_once[2].confirmed
     with pytest.raises(KeyboardInterrupt):
-        drawn.opened(race=Race(), view=drawn.Stops(confirming=True, fits=fits)).run()
+        drawn.opened(race=RaceOptions(), view=drawn.Stops(confirming=True, fits=fits)).run()
     left = reopen.reopen(Path("mlruns"), "drawn")
     for name, look in left.result.confirmed.looks.items():
         assert look.number <= expected.looks[name].number
-    found = drawn.opened(race=Race()).run().confirmed
+    found = drawn.opened(race=RaceOptions()).run().confirmed
     assert found.looks == expected.looks
     assert given(found) == given(expected)
 
@@ -130,7 +130,7 @@ def test_a_budget_begins_no_batch_that_would_pass_it(home, run_once):
     listener = drawn.Listens()
     slow = drawn.Drawn(seconds=0.05)
     # 7 trials on 4 images, then 4 on 4: 2.2 s. The next look would cost 6 fits more, and the last one 12.
-    runner = drawn.opened(race=Race(budget=2.3), view=listener, executor=slow)
+    runner = drawn.opened(race=RaceOptions(budget=2.3), view=listener, executor=slow)
     short = runner.run().confirmed
     assert "the budget ends before a look at" in "".join(listener.notes)
     assert given(short).get("baseline", 0) < 12
@@ -148,7 +148,7 @@ def test_without_a_race_no_look_is_spent(run_once):
 
 def test_a_study_without_a_search_races_on_its_own_images(folder):
     drawn.prepare(folder, drawn.photo, seen=9, held=1, text=drawn.without_a_search())
-    runner = drawn.opened(race=Race())
+    runner = drawn.opened(race=RaceOptions())
     result = runner.run()
     assert runner.header.interim_sizes == (4, 6, 9)
     assert given(result) == {
@@ -176,7 +176,7 @@ def test_a_batch_without_a_usable_image_is_no_look(folder, failing):
         return drawn.failed(fit) if lost else drawn.drawn(fit)
 
     view = Told()
-    runner = drawn.opened(race=Race(), executor=drawn.Drawn(result=result), view=view)
+    runner = drawn.opened(race=RaceOptions(), executor=drawn.Drawn(result=result), view=view)
     look = runner.run().looks[LABEL, "sampler.center=0.1"]
     assert (look.number, look.last, look.difference.n) == (4, True, 10)
     assert "after 6 images: sampler.center=0.1 is open" in view.text
@@ -195,7 +195,7 @@ def test_the_best_of_a_race_is_best_on_the_images_that_all_have(folder):
         gain = {0.2: 1 + 0.02 * spread[at], 0.1: 0.3 + 0.25 * spread[at]}.get(centre, 0)
         return drawn.given(fit, (24 if at < 4 else 32) + gain)
 
-    result = drawn.opened(race=Race(), executor=drawn.Drawn(result=result)).run()
+    result = drawn.opened(race=RaceOptions(), executor=drawn.Drawn(result=result)).run()
     assert given(result)["sampler.center=0.2"] < given(result)["sampler.center=0.1"]
     found = choose(result)
     assert (found.trial.name, found.highest) == ("sampler.center=0.2", "sampler.center=0.2")
@@ -210,7 +210,7 @@ def test_the_best_of_a_race_is_best_on_the_images_that_all_have(folder):
 
 def test_a_race_needs_declared_contrasts_that_run(home):
     with pytest.raises(StudyError, match="is a search without a confirmation"):
-        drawn.opened(race=Race(), images=["seen"])
+        drawn.opened(race=RaceOptions(), images=["seen"])
     with pytest.raises(StudyError, match="at least 2 images"):
         sizes_for(1)
 

@@ -108,7 +108,7 @@ def test_everything_comes_back_without_study_file_plugins_and_images(home, moved
     found = reopen.reopen(moved, "tiny")
     assert found.plan == runner.plan
     assert found.plan.settings == ("training.steps=5",)
-    assert found.result.yardsticks == runner.result.yardsticks
+    assert found.result.reference_methods == runner.result.reference_methods
     assert not found.problems()
     for condition in ("sigma 25", "half"):
         before, after = runner.result.lines(condition), found.result.lines(condition)
@@ -160,7 +160,7 @@ def test_images_that_are_gone_are_named_and_found_elsewhere_by_content(home, mov
     plugins = Registry(plugins_dir=home[0] / "plugins")
     everything = gallery(header, plugins, [str(home[0] / "photos")])
     assert not everything.problems
-    before = home[1].bench.samples
+    before = home[1].paired_data.samples
     assert len(everything.samples) == len(before) == 4
     for mine, theirs in zip(everything.samples, before, strict=True):
         assert (mine.condition, mine.image.name, mine.seed) == (
@@ -227,7 +227,7 @@ def test_the_journal_used_last_is_opened_and_a_profile_can_be_chosen(folder, tin
     assert len(found.result.trials) == 1
     text = found.journal.path.read_text()
     assert text.count('"line": "study"') == 1
-    assert text.count('"line": "yardsticks"') == 1
+    assert text.count('"line": "reference_methods"') == 1
     assert text.count('"line": "trial"') == 1
     with pytest.raises(StoreError, match=r"not run with profile 'papr'.*Known: other, quick"):
         reopen.reopen(Path("mlruns"), "tiny", "papr")
@@ -275,7 +275,7 @@ def test_damaged_lines_are_told_until_the_study_has_run_again(folder, tiny, dama
         assert here(*words, folder=folder).returncode == 0
     (path,) = folder.glob("mlruns/studies/tiny/*.jsonl")
     lines = path.read_text().splitlines(keepends=True)
-    for kind in ("study", "yardsticks", "trial"):
+    for kind in ("study", "reference_methods", "trial"):
         place = next(n for n, line in enumerate(lines) if f'"line": "{kind}"' in line)
         path.write_text("".join([*lines[:place], f"{damage}\n", *lines[place + 1 :]]))
         assert journal.read(path).unreadable == 1

@@ -19,7 +19,7 @@ from n2n_ablate.report.markdown import markdown
 from n2n_ablate.report.model import build
 from n2n_ablate.report.page import page
 from n2n_ablate.report.write import written
-from n2n_ablate.runner.interim import Race
+from n2n_ablate.runner.interim import RaceOptions
 from n2n_ablate.storage import reopen
 
 LABEL = "sigma 25"
@@ -37,7 +37,7 @@ def studies(tmp_path_factory):
         drawn.prepare(folder, drawn.photo, text=whole)
         for name, text, race in (
             ("confirmed", whole, None),
-            ("raced", whole, Race()),
+            ("raced", whole, RaceOptions()),
             ("searched", plain, None),
         ):
             Path("drawn.toml").write_text(text)

@@ -60,9 +60,9 @@ def trial(given, psnrs, failures=()):
 def found(bench, **psnrs):
     base, contrast, reference = bench.plan.fixed
     known = {"base": base, "contrast": contrast, "reference": reference}
-    yardsticks = {"noisy": {("sigma 25", "astronaut"): {"psnr": 20.0, "ssim": 0.3}}}
+    reference_methods = {"noisy": {("sigma 25", "astronaut"): {"psnr": 20.0, "ssim": 0.3}}}
     results = tuple(trial(known[name], values) for name, values in psnrs.items())
-    return StudyResult(bench.plan, results, yardsticks)
+    return StudyResult(bench.plan, results, reference_methods)
 
 
 def lines(result):

@@ -13,7 +13,7 @@ from safetensors.numpy import save
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.engine import FitResult
-from n2n_ablate.engine.arrays import apart
+from n2n_ablate.engine.arrays import to_arrays
 from n2n_ablate.engine.identity import Fingerprints, stream
 from n2n_ablate.errors import BusyError, StoreError, StoreUnavailableError
 from n2n_ablate.registry.source import source_digest
@@ -137,7 +137,7 @@ def test_a_flipped_bit_never_gives_another_result(store, tmp_path, block):
 
 
 def test_a_file_from_before_the_checksum_covered_everything_is_read(store):
-    about, arrays = apart(result())
+    about, arrays = to_arrays(result())
     sums = {
         "rest": "8b253896282d0374b8c7ed5b801c897c",
         "denoised": "c380fdec47bf989299ca65927b9c873e",
@@ -282,8 +282,7 @@ def key(registry, **changes):
         "noise": ComponentSpec("gaussian", {"sigma": 25.0}),
         "recipe": BASE,
         "seed": 0,
-        "device_type": "cpu",
-        "precision": "fp32",
+        "computation": "cpu fp32",
         "metrics": {"psnr": ComponentSpec("psnr")},
     }
     return Fingerprints(registry).fit_key(**(usual | changes))
@@ -297,8 +296,8 @@ def test_everything_that_can_change_a_fit_changes_its_key(registry):
         key(registry, noise=None),
         key(registry, recipe=BASE.replace("sampler.center", 0.02)),
         key(registry, seed=1),
-        key(registry, device_type="cuda"),
-        key(registry, precision="bf16"),
+        key(registry, computation="cuda fp32"),
+        key(registry, computation="cpu fp32 compiled"),
     }
     assert len(keys) == 8
     assert key(registry) == key(registry)

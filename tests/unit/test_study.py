@@ -33,7 +33,7 @@ def test_shipped_studies_are_the_promised_ones():
 
 def test_center_weight_always_tries_the_declared_levels_and_then_searches(registry):
     planned = plan(read(shipped()["center-weight"]), registry)
-    values = {t.recipe.parts["sampler"].parameters.get("center") for t in planned.fixed}
+    values = {t.recipe.specs["sampler"].parameters.get("center") for t in planned.fixed}
     assert values >= {0.0, 0.01, 0.2, 0.5}
     assert planned.contrasts == ("sampler.center=0", "sampler.center=0.2")
     assert planned.searched >= 3
@@ -48,8 +48,8 @@ def test_one_at_a_time_changes_one_factor(registry):
     for trial in planned.declared:
         changed = {
             kind
-            for kind, part in trial.recipe.parts.items()
-            if part != planned.baseline.recipe.parts[kind]
+            for kind, part in trial.recipe.specs.items()
+            if part != planned.baseline.recipe.specs[kind]
         }
         assert "sampler" in changed
         # The note trains max-avg at another rate, and draws anew for the consistency loss.
@@ -98,7 +98,7 @@ def test_a_component_does_not_undo_its_parameter_whatever_stands_first(tiny, reg
     factors = '"sampler.center" = [0.2]', 'sampler = ["three-by-three"]'
     for given in (factors, factors[::-1]):
         (trial,) = plan(read(crossed(tiny, *given)), registry).declared
-        assert trial.recipe.parts["sampler"].parameters["center"] == 0.2
+        assert trial.recipe.specs["sampler"].parameters["center"] == 0.2
 
 
 def test_set_on_a_factor_adds_a_level_elsewhere_it_changes_the_baseline(tiny, registry):
@@ -106,7 +106,7 @@ def test_set_on_a_factor_adds_a_level_elsewhere_it_changes_the_baseline(tiny, re
         read(tiny), registry, settings=["sampler.center=0.3", "training.lr=0.002", "noise.sigma=50"]
     )
     assert "sampler.center=0.3" in [trial.name for trial in planned.declared]
-    assert planned.baseline.recipe.parts["training"].parameters["lr"] == 0.002
+    assert planned.baseline.recipe.specs["training"].parameters["lr"] == 0.002
     assert planned.conditions[0].noise.parameters["sigma"] == 50.0
 
 
@@ -257,13 +257,13 @@ def test_a_component_and_its_parameter_can_be_set_in_any_order(tiny, registry):
         text = text.replace('contrasts = [{ "sampler.center" = 0.2 }]', "")
         other = tiny.with_name("other.toml")
         planned = plan(read(write(other, text)), registry, settings=settings)
-        part = planned.baseline.recipe.parts["sampler"]
+        part = planned.baseline.recipe.specs["sampler"]
         assert (part.name, part.parameters["axis"]) == ("stripe", "rows")
 
 
 def test_a_profile_holds_for_a_component_that_is_set(tiny, registry):
     planned = plan(read(tiny), registry, settings=["training=adam"])
-    assert planned.baseline.recipe.parts["training"].parameters["steps"] == 30
+    assert planned.baseline.recipe.specs["training"].parameters["steps"] == 30
 
 
 def test_unknown_profile_suggests_the_nearest(tiny, registry):

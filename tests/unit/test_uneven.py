@@ -122,8 +122,8 @@ def test_images_that_a_race_left_out_are_not_lost(planned):
 def test_the_progress_of_a_race_names_the_condition(planned):
     result, _ = raced(planned, settled=[LOW])
     view = Plain(Console(file=io.StringIO(), width=200))
-    view.contrasts_looked(result, 4)
-    view.contrasts_looked(result, 12)
+    view.interim_analysis_finished(result, 4)
+    view.interim_analysis_finished(result, 12)
     first, last = view.console.file.getvalue().splitlines()
     assert first.startswith("after 4 images: ")
     assert "sampler.center=0.2 is better under low (+" in first

@@ -4,12 +4,35 @@ from __future__ import annotations
 
 import numpy as np
 
-from n2n_ablate.analysis.records import ContrastRecord, Kind, Metric
+from n2n_ablate.analysis.records import ContrastRecord, Kind, Metric, Scope
 from n2n_ablate.report.numbers import format_percent, join_words, pluralize
 from n2n_ablate.report.text.contrasts import contrast_name, unit_of
+from n2n_ablate.report.text.study import metric_name, scope_text
 from n2n_ablate.stats.response import Response
 
 MOST, MIDDLE, LEAST = "most", "by the median amount", "least"
+
+
+def trials(metric: Metric, scope: Scope, condition: str) -> str:
+    """Return the caption of the table of trials."""
+    return (
+        f"Trials ranked by mean {metric_name(metric)} over {scope_text(scope, condition)}; differences from "
+        "the baseline are paired by image."
+    )
+
+
+def effects(metric: Metric, scope: Scope, condition: str) -> str:
+    """Return the caption of the table of effects."""
+    return f"Effects of the factors on {metric_name(metric)} over {scope_text(scope, condition)}."
+
+
+def confirmation(metric: Metric, scope: Scope, condition: str) -> str:
+    """Return the caption of the table of a confirmation."""
+    unit = f" in {metric.unit}" if metric.unit else ""
+    return (
+        f"Differences in {metric_name(metric)}{unit} in the study's own trials and on held-out images "
+        f"({scope_text(scope, condition)})."
+    )
 
 
 def chosen_image(how: str, record: ContrastRecord) -> str:
@@ -26,7 +49,7 @@ _SIZES = {MOST: "largest", MIDDLE: "of median size", LEAST: "smallest"}
 def differences(metric: Metric, *, confirmed: bool, verdicts: bool) -> str:
     """Return the caption of differences with a dot per image."""
     text = (
-        f"Difference in {metric.name.upper()} of every trial from the baseline: each image (dots), mean "
+        f"Difference in {metric_name(metric)} of every trial from the baseline: each image (dots), mean "
         "and confidence interval."
     )
     if confirmed:

@@ -234,5 +234,5 @@ _CAVEATS = {
 
 def _rests(record: ContrastRecord, without: LeaveOneOut) -> str:
     if without.verdict_without is record.verdict:
-        return "the verdict changes if a certain single image is left out."
+        return "the verdict is not robust to leaving out a single image."
     return f"the verdict rests on one image; without {without.image} it is {without.verdict_without.value}."

@@ -116,7 +116,7 @@ def facts(study: Reopened) -> list[tuple[str, str]]:
         ("study", f"{plan.study.name}, profile {plan.profile.name}"),
         *_material(header, ""),
         *((f"noise, {each.label}", str(each.noise)) for each in plan.conditions),
-        *((kind, str(part)) for kind, part in plan.baseline.recipe.parts.items()),
+        *((kind, str(part)) for kind, part in plan.baseline.recipe.specs.items()),
         ("contrasts", ", ".join(plan.contrasts) or "none declared"),
     ]
     if header.confirmed is not None:

@@ -86,9 +86,9 @@ def highest_text(analysis: StudyAnalysis, condition: ConditionAnalysis) -> str:
     metric = analysis.metric
     extreme = "Highest" if metric.higher_is_better else "Lowest"
     name = highest.name if highest.role == "baseline" else _trial_name(highest)
-    over = ""
+    over = " in the study's own trials" if analysis.confirmation else ""
     if highest.n_images < highest.n_images_most:
-        over = f" over the {pluralize(highest.n_images, 'image')} that all trials share"
+        over += f" over the {pluralize(highest.n_images, 'image')} that all trials share"
     text = f"{extreme} mean {metric_name(metric)}{over}: {name}, {_value(highest.mean, metric)}"
     if highest.role == "baseline":
         return f"{text}; no trial has a better mean than the baseline."
@@ -202,15 +202,17 @@ def loss_text(guide: LossGuide) -> str:
     if guide.tau is None or guide.n_trials < 3:
         return ""
     interval = guide.tau_interval
-    sign = 0
-    if interval:
-        sign = int(interval.low > 0) - int(interval.high < 0)
+    sign = int(interval.low > 0) - int(interval.high < 0) if interval else 0
+    if interval is None and guide.n_images > 1:  # the same on every image
+        sign = int(guide.tau > 0) - int(guide.tau < 0)
     opening = {
         1: "The trial with the lower training loss tends to have the higher PSNR",
         -1: "The trial with the lower training loss tends to have the lower PSNR",
         0: "The training loss does not reliably rank the trials by PSNR",
     }[sign]
-    ends = f", 95 % CI {format_interval(interval.low, interval.high)}" if interval else ""
+    ends = " on every image"
+    if interval:
+        ends = f", 95 % CI {format_interval(interval.low, interval.high)}"
     text = (
         f"{opening} (Kendall's tau {format_signed(guide.tau)}{ends}; {guide.n_trials} trials, "
         f"{pluralize(guide.n_images, 'image')})."

@@ -1,0 +1,331 @@
+"""The compiled chain: float32 on a CPU, one thread a fit, several times as fast as torch's convolutions.
+
+`kernel/chain.c` says how it computes. It is built once per instruction set at installation, where
+there is a C compiler; which build is used follows torch's own choice for this processor. Where there
+is none, or where it does not agree with torch, `reason` says so and torch computes (see `chain`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu
+
+from n2n_ablate.engine.weights import Packing
+
+SWITCH = "N2N_ABLATE_KERNEL"
+"""An environment variable: `off` computes without the compiled kernel."""
+
+_MOST_CHANNELS = 4
+_INSTRUCTION_SETS = {"AVX512": ("avx512", "AVX-512"), "AVX2": ("avx2", "AVX2")}
+_POINTER, _LONG = ctypes.c_void_p, ctypes.c_long
+_ROUNDING = 1e-4  # relative, of the self-check
+
+
+class _Shape(ctypes.Structure):
+    """The struct `Chain` of chain.c."""
+
+    _fields_ = (
+        ("channels", _LONG),
+        ("width", _LONG),
+        ("inner", _LONG),
+        ("residual", _LONG),
+        ("slope", ctypes.c_float),
+    )
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """The kernel of this machine, or why there is none.
+
+    Attributes:
+        instructions: What it was built for, such as `AVX2`; empty without a kernel.
+        reason: Why there is none; empty with a kernel.
+    """
+
+    instructions: str
+    reason: str
+    library: ctypes.CDLL | None = None
+
+
+@cache
+def kernel() -> Kernel:
+    """Load the kernel and compare it with torch, once per process."""
+    if os.environ.get(SWITCH, "").lower() in ("off", "0", "no", "false"):
+        return Kernel("", f"switched off by {SWITCH}")
+    name, instructions = _INSTRUCTION_SETS.get(
+        torch.backends.cpu.get_cpu_capability(), ("generic", "any processor")
+    )
+    paths = [Path(__file__).parent / "kernel" / f"_{name}{end}" for end in EXTENSION_SUFFIXES]
+    built = [path for path in paths if path.exists()]
+    if not built:
+        return Kernel("", "it was not built: no C compiler (GCC or Clang) at installation")
+    try:
+        library = _declare(ctypes.CDLL(str(built[0])))
+    except (OSError, AttributeError) as error:
+        return Kernel("", f"it cannot be loaded: {error}")
+    difference = _self_check(library)
+    if not difference < _ROUNDING:  # also if it is NaN
+        return Kernel("", f"it disagrees with torch on this machine (by {difference:.1e})")
+    return Kernel(instructions, "", library)
+
+
+def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
+    for name in ("packed", "sums", "scratch", "wide"):
+        function = getattr(library, f"chain_{name}")
+        function.restype, function.argtypes = _LONG, [_POINTER]
+    library.chain_saved.restype = _LONG
+    library.chain_saved.argtypes = [_POINTER, _LONG, _LONG]
+    library.chain_pack.argtypes = [_POINTER, _POINTER, _POINTER, ctypes.c_int]
+    library.chain_unpack.argtypes = [_POINTER, _POINTER, _POINTER]
+    library.chain_forward.argtypes = [*[_POINTER] * 4, _LONG, _LONG, *[_POINTER] * 3]
+    library.chain_backward.argtypes = [*[_POINTER] * 3, _LONG, _LONG, *[_POINTER] * 3]
+    for name in ("pack", "unpack", "forward", "backward"):
+        getattr(library, f"chain_{name}").restype = None
+    return library
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The form of a chain that the kernel can run.
+
+    A 3x3 convolution from `channels` to `width`, `inner` more from `width` to `width`, each followed
+    by a LeakyReLU of one `slope`, and a 1x1 convolution back to `channels`; zero padding.
+    """
+
+    channels: int
+    width: int
+    inner: int
+    slope: float
+
+    @classmethod
+    def of(cls, layers: Sequence[nn.Module]) -> Layout | None:
+        """Return the layout of these layers, None if the kernel cannot run them."""
+        convolutions, activations = layers[0::2], layers[1::2]
+        if len(layers) < 3 or len(convolutions) != len(activations) + 1:
+            return None
+        slopes = {_slope(layer) for layer in activations}
+        slope = slopes.pop()
+        if slopes or slope is None or slope < 0:
+            return None
+        first, last = convolutions[0], convolutions[-1]
+        if not isinstance(first, nn.Conv2d) or not isinstance(last, nn.Conv2d):
+            return None
+        channels, width = first.in_channels, first.out_channels
+        if channels > _MOST_CHANNELS:
+            return None
+        wanted = [(channels, width, 3), *[(width, width, 3)] * (len(convolutions) - 2)]
+        wanted.append((width, channels, 1))
+        alike = all(map(_is, convolutions, wanted))
+        return cls(channels, width, len(convolutions) - 2, slope) if alike else None
+
+
+def _slope(layer: nn.Module) -> float | None:
+    if isinstance(layer, nn.LeakyReLU):
+        return float(layer.negative_slope)
+    return 0.0 if isinstance(layer, nn.ReLU) else None
+
+
+def _is(layer: nn.Module, wanted: tuple[int, int, int]) -> bool:
+    before, after, side = wanted
+    return (
+        isinstance(layer, nn.Conv2d)
+        and (layer.in_channels, layer.out_channels) == (before, after)
+        and layer.kernel_size == (side, side)
+        and layer.padding == (side // 2, side // 2)
+        and layer.padding_mode == "zeros"
+        and (layer.groups, layer.stride, layer.dilation) == (1, (1, 1), (1, 1))
+        and layer.bias is not None
+    )
+
+
+class CompiledChain:
+    """One network, computed by the kernel.
+
+    Buffers are used again from step to step. So an instance belongs to one thread at a time.
+
+    Args:
+        layout: Of the layers.
+        packing: Where the weights lie in their row.
+        residual: Whether the network's output is subtracted from its input.
+        library: The kernel.
+    """
+
+    def __init__(
+        self, layout: Layout, packing: Packing, library: ctypes.CDLL, *, residual: bool
+    ) -> None:
+        self._shape = _Shape(layout.channels, layout.width, layout.inner, residual, layout.slope)
+        self.packing = packing
+        self.residual = residual
+        self.layout = layout
+        self.library = library
+        self.at = ctypes.addressof(self._shape)
+        self._free: defaultdict[int, list[Tensor]] = defaultdict(list)
+        self._packed = library.chain_packed(self.at)
+        self._sums = library.chain_sums(self.at)
+        self._scratch = library.chain_scratch(self.at)
+
+    def __call__(self, weights: Tensor, images: Sequence[Tensor]) -> list[Tensor]:
+        """Denoise float32 images (n, c, h, w) of any shapes with the weights (1, n)."""
+        return list(_Pass.apply(weights, self, *images))  # type: ignore[no-untyped-call]
+
+    def take(self, size: int) -> Tensor:
+        """Return a buffer; the kernel leaves zeros where it needs them."""
+        free = self._free[size]
+        return free.pop() if free else torch.zeros(size)
+
+    def give(self, *buffers: Tensor) -> None:
+        """Take buffers back."""
+        for buffer in buffers:
+            self._free[buffer.numel()].append(buffer)
+
+    def pack(self, weights: Tensor, *, backward: bool) -> Tensor:
+        """Return the weights (1, n) as the kernel wants them."""
+        packed = self.take(self._packed)
+        row = weights.detach().contiguous()
+        self.library.chain_pack(self.at, row.data_ptr(), packed.data_ptr(), backward)
+        return packed
+
+    def forward(self, packed: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the network makes of one image (c, h, w), and what `backward` needs."""
+        _, height, width = image.shape
+        saved = self.take(self.library.chain_saved(self.at, height, width))
+        scratch = self.take(self._scratch)
+        out = torch.empty(image.shape)
+        strides = (_LONG * 3)(*image.stride())
+        self.library.chain_forward(
+            self.at, packed.data_ptr(), image.data_ptr(), strides, height, width,
+            saved.data_ptr(), scratch.data_ptr(), out.data_ptr(),
+        )  # fmt: skip
+        self.give(scratch)
+        return out, saved
+
+    def backward(self, packed: Tensor, gradient: Tensor, saved: Tensor, sums: Tensor) -> None:
+        """Add the gradient of the weights to `sums`, given that of one result (c, h, w)."""
+        _, height, width = gradient.shape
+        scratch = self.take(self._scratch)
+        dense = gradient.contiguous()
+        self.library.chain_backward(
+            self.at, packed.data_ptr(), dense.data_ptr(), height, width,
+            saved.data_ptr(), scratch.data_ptr(), sums.data_ptr(),
+        )  # fmt: skip
+        self.give(scratch)
+
+    def new_sums(self) -> Tensor:
+        """Return a buffer for the sums of gradients, all zero."""
+        return self.take(self._sums).zero_()
+
+    def gradient(self, sums: Tensor) -> Tensor:
+        """Return the sums as the gradient of the weights (1, n), and take the buffer back."""
+        row = torch.empty(1, sum(self.packing.sizes))
+        self.library.chain_unpack(self.at, sums.data_ptr(), row.data_ptr())
+        self.give(sums)
+        return row
+
+    def of_image(self, weights: Tensor, gradient: Tensor, saved: Tensor) -> Tensor:
+        """Return the gradient of one input (c, h, w), after `backward` for the same image."""
+        _, h, w = gradient.shape
+        # The gradient before the first activation lies where chain.c keeps the first activation.
+        layout = self.layout
+        rows, columns = (4 * -(-side // 4) + 2 for side in (h, w))
+        wide = self.library.chain_wide(self.at)
+        layers = saved[-(layout.inner + 1) * _up(rows * columns * wide, 16) :]
+        inner = layers[: rows * columns * wide].view(rows, columns, wide)
+        before = inner[1 : h + 1, 1 : w + 1, : layout.width].permute(2, 0, 1)[None]
+        first = self.packing.views(weights.detach()[0])[0]
+        through = conv_transpose2d(before, first, padding=1)[0]
+        return gradient + through if self.residual else through
+
+
+def _up(size: int, to: int) -> int:
+    return -(-size // to) * to
+
+
+class _Pass(torch.autograd.Function):
+    """All images of a call as one node of the graph."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, weights: Tensor, chain: CompiledChain, *images: Tensor
+    ) -> tuple[Tensor, ...]:
+        trained = any(ctx.needs_input_grad)
+        packed = chain.pack(weights, backward=trained)
+        results, saved = [], []
+        for batch in images:
+            passes = [chain.forward(packed, image) for image in batch]
+            results.append(torch.stack([out for out, _ in passes]))
+            saved.append([kept for _, kept in passes])
+        if trained:
+            ctx.chain, ctx.packed, ctx.saved = chain, packed, saved
+            ctx.save_for_backward(weights)
+        else:
+            chain.give(packed, *(each for batch in saved for each in batch))
+        return tuple(results)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
+        chain: CompiledChain = ctx.chain
+        if ctx.saved is None:
+            msg = "the compiled chain keeps its activations for one backward pass only"
+            raise RuntimeError(msg)
+        (weights,) = ctx.saved_tensors
+        sums = chain.new_sums()
+        of_images: list[Tensor | None] = []
+        for place, (batch, saved) in enumerate(zip(gradients, ctx.saved, strict=True)):
+            through = []
+            for gradient, kept in zip(batch, saved, strict=True):
+                chain.backward(ctx.packed, gradient, kept, sums)
+                if ctx.needs_input_grad[2 + place]:
+                    through.append(chain.of_image(weights, gradient, kept))
+                chain.give(kept)
+            of_images.append(torch.stack(through) if through else None)
+        chain.give(ctx.packed)
+        ctx.saved = ctx.packed = None
+        return (chain.gradient(sums), None, *of_images)
+
+
+def _self_check(library: ctypes.CDLL) -> float:
+    """Return how far the kernel is from torch on a small chain: relative, of loss and gradient."""
+    rng = torch.Generator().manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(3, 16, 3, padding=1), nn.LeakyReLU(0.2),
+        nn.Conv2d(16, 16, 3, padding=1), nn.LeakyReLU(0.2), nn.Conv2d(16, 3, 1),
+    )  # fmt: skip
+    layout = Layout.of(list(net))
+    assert layout is not None
+    packing = Packing(net)
+    row = torch.randn(1, sum(packing.sizes), generator=rng) / 8
+    image = torch.rand(1, 3, 10, 7, generator=rng)
+    results = []
+    for compute in (CompiledChain(layout, packing, library, residual=True), _by_torch(packing)):
+        weights = row.clone().requires_grad_()
+        (out,) = compute(weights, [image])
+        out.square().mean().backward()
+        assert weights.grad is not None
+        results.append(torch.cat([out.detach().flatten(), weights.grad.flatten()]))
+    return float((results[0] - results[1]).norm() / results[1].norm())
+
+
+def _by_torch(packing: Packing) -> Callable[[Tensor, Sequence[Tensor]], list[Tensor]]:
+    """Return what a residual chain of one hidden layer computes, by torch's own functions."""
+
+    def compute(weights: Tensor, images: Sequence[Tensor]) -> list[Tensor]:
+        first, first_bias, inner, inner_bias, last, last_bias = packing.views(weights[0])
+        results = []
+        for image in images:
+            hidden = leaky_relu(conv2d(image, first, first_bias, padding=1), 0.2)
+            hidden = leaky_relu(conv2d(hidden, inner, inner_bias, padding=1), 0.2)
+            results.append(image - conv2d(hidden, last, last_bias))
+        return results
+
+    return compute
