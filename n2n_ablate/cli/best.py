@@ -28,8 +28,8 @@ def run(
         n2n-ablate best samplers
     """
     from n2n_ablate.analysis.analyse import analyse
-    from n2n_ablate.analysis.best import toml
     from n2n_ablate.analysis.records import to_plain
+    from n2n_ablate.components.recipe import toml
     from n2n_ablate.errors import StoreError
     from n2n_ablate.report.text.best import best_reasons, best_title, override_line
 

@@ -245,8 +245,8 @@ def _print(condition: str, found: Mapping[str, Diagnosis]) -> None:
     from n2n_ablate.report.samplers import diagnostics_table
     from n2n_ablate.report.text.diagnostics import warning_lines
 
-    blocks = [Heading(condition), diagnostics_table(found), Lines(warning_lines(found))]
-    print_document(results(), Document(condition, "", blocks))
+    table, lines = diagnostics_table(found), Lines(warning_lines(found))
+    print_document(results(), Document(condition, "", [Heading(condition), table, lines]))
 
 
 def _to_json(found: Diagnoses) -> list[dict[str, object]]:

@@ -102,8 +102,8 @@ def save_figures(document: Document, folder: Path, kind: str) -> list[Path]:
         raise StudyError(msg)
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for block in document.blocks:
-        for number, figure in enumerate(block.parts if isinstance(block, Figure) else ()):
+    for block in (each for each in document.blocks if isinstance(each, Figure)):
+        for number, figure in enumerate(block.parts):
             suffix = f"-{number + 1}" if number else ""
             path = folder / f"{block.key}{suffix}.{kind}"
             figure.savefig(path, bbox_inches="tight", pad_inches=0.04)

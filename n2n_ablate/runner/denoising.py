@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from n2n_ablate.analysis import StudyResult
-from n2n_ablate.analysis.best import choose
+from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.analysis.names import meant
 from n2n_ablate.components import RECIPE_KINDS, declared
 from n2n_ablate.components.recipe import Recipe
@@ -162,4 +162,5 @@ def _chosen(found: StudyResult, trial: str) -> Trial:
         name = found.plan.study.name
         msg = f"study '{name}' has no finished trial yet. Run: n2n-ablate study {name}"
         raise StoreError(msg)
-    return trials[meant(trial, found.plan, trials)] if trial else choose(found).trial
+    name = meant(trial, found.plan, trials) if trial else analyse(found).best.name
+    return trials.get(name, found.plan.baseline)

@@ -9,8 +9,8 @@ import numpy as np
 
 from n2n_ablate import stats
 from n2n_ablate.analysis import TrialResult
-from n2n_ablate.analysis.compare import gaps
 from n2n_ablate.analysis.curves import image_curves
+from n2n_ablate.analysis.rows import curve_differences
 from n2n_ablate.report.figures.axes import SIZE, panel, plain, short
 from n2n_ablate.report.numbers import pluralize
 from n2n_ablate.study import BASELINE
@@ -68,7 +68,7 @@ def gains(
     figure, axes = panel(width=3.95, height=3.3)
     axes.axhline(0, color="black", lw=0.9, ls="--")
     for name, trial in chosen.items():
-        known = gaps(trial, baseline, condition) if trial is not baseline else None
+        known = curve_differences(trial, baseline, "psnr", condition) if trial is not baseline else None
         if known is None:
             continue
         steps, values = known

@@ -65,8 +65,8 @@ def print_block(console: Console, block: Block) -> None:
             _print_table(console, block)
         case DotPlot():
             console.print()
-            for line in dot_plot_lines(block, console.width):
-                console.print(line)
+            for row in dot_plot_lines(block, console.width):
+                console.print(row)
 
 
 def rich_table(table: Table, width: int) -> RichTable:

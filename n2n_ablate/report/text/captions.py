@@ -48,14 +48,11 @@ _SIZES = {MOST: "largest", MIDDLE: "of median size", LEAST: "smallest"}
 
 def differences(metric: Metric, *, confirmed: bool, verdicts: bool) -> str:
     """Return the caption of differences with a dot per image."""
+    where = ", in the study's own trials and on held-out images" if confirmed else ""
     text = (
-        f"Difference in {metric_name(metric)} of every trial from the baseline: each image (dots), mean "
-        "and confidence interval."
+        f"Difference in {metric_name(metric)} of every trial from the baseline{where}: each image (dots), "
+        "mean and confidence interval."
     )
-    if confirmed:
-        text = text.replace(
-            "baseline:", "baseline, in the study's own trials and on held-out images:"
-        )
     if verdicts:
         text += " Filled: contrasts with a verdict."
     if metric.margin:
