@@ -34,7 +34,7 @@ from n2n_ablate.analysis.records import (
 )
 from n2n_ablate.analysis.sources import variance
 from n2n_ablate.analysis.trials import StudyResult
-from n2n_ablate.study import BASELINE, Effect
+from n2n_ablate.study import BASELINE, Effect, Plan
 
 
 def analyse(result: StudyResult, header: Header | None = None) -> StudyAnalysis:
@@ -53,11 +53,8 @@ def analyse(result: StudyResult, header: Header | None = None) -> StudyAnalysis:
     if head is None:
         msg = "the result has no header, so give one: analyse(result, header)"
         raise ValueError(msg)
-    plan, metrics = result.plan, metrics_of(result.plan)
-    family = Family(len(plan.effects) or len(plan.contrasts), len(plan.conditions))
-    names = tuple(mark.name for mark in head.images)
-    clusters = {mark.name: mark.cluster or mark.name for mark in head.images}
-    rule = Rule(metrics[0], family.size, names, clusters, head.interim_sizes)
+    plan, family = result.plan, family_of(result.plan)
+    rule = rule_of(result, head)
     by_condition = {
         condition.label: contrasts(result, condition.label, rule) for condition in plan.conditions
     }
@@ -67,7 +64,7 @@ def analyse(result: StudyResult, header: Header | None = None) -> StudyAnalysis:
     )
     confirmation = None
     later = head.confirmed
-    if result.confirmed is not None and (later or result.confirmed.header):
+    if result.confirmed is not None and (later := later or result.confirmed.header):
         analysis = analyse(result.confirmed, later)
         confirmation = confirmation_record(result, analysis, conditions, later)
     study = StudyAnalysis(
@@ -76,10 +73,10 @@ def analyse(result: StudyResult, header: Header | None = None) -> StudyAnalysis:
         profile=plan.profile.name,
         run=plan.key,
         settings=tuple(plan.settings),
-        images=names,
-        clusters=clusters,
+        images=rule.order,
+        clusters=rule.clusters,
         seeds=tuple(plan.profile.seeds),
-        metrics=metrics,
+        metrics=metrics_of(plan),
         family=family,
         conditions=conditions,
         summary=_summary(by_condition),
@@ -92,6 +89,36 @@ def analyse(result: StudyResult, header: Header | None = None) -> StudyAnalysis:
         searched=bool(plan.space),
     )
     return replace(study, best=best_recipe.best_of(result, study))
+
+
+def family_of(plan: Plan) -> Family:
+    """Return the verdicts of a stage that share one allowed error."""
+    return Family(len(plan.effects) or len(plan.contrasts), len(plan.conditions))
+
+
+def rule_of(result: StudyResult, header: Header) -> Rule:
+    """Return how the verdicts of a stage are decided."""
+    return Rule(
+        metric=metrics_of(result.plan)[0],
+        size=family_of(result.plan).size,
+        order=tuple(mark.name for mark in header.images),
+        clusters={mark.name: mark.cluster or mark.name for mark in header.images},
+        interim_sizes=header.interim_sizes,
+    )
+
+
+def decided(result: StudyResult, header: Header) -> set[str]:
+    """Return the contrasts of a race that are decided under every condition: they need no more images."""
+    rule = rule_of(result, header)
+    labels = [condition.label for condition in result.plan.conditions]
+    still = set(result.plan.contrasts)
+    for label in labels:
+        still &= {
+            record.contrast.name
+            for record in contrasts(result, label, rule)
+            if record.interim is not None and record.interim.decided
+        }
+    return still
 
 
 def contrasts(result: StudyResult, condition: str, rule: Rule) -> tuple[ContrastRecord, ...]:

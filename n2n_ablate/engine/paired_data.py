@@ -89,6 +89,26 @@ class PairedData:
         other.plan = plan
         return other
 
+    def shuffled(self) -> PairedData:
+        """Return this bench with its images in an order that their pixels give, for a race.
+
+        The order of files is often one of content (easy ones first, one camera after another), and
+        interim analyses look at the first images only. Images of one scene stay together.
+        """
+        scenes: dict[str, list[Image]] = {}
+        for image in sorted(self.images, key=lambda image: image.digest):
+            scenes.setdefault(getattr(image, "scene", image.name), []).append(image)
+        other = copy.copy(self)
+        other.__dict__.pop("key", None)
+        other.images = [image for scene in scenes.values() for image in scene]
+        rank = {image.name: index for index, image in enumerate(other.images)}
+        conditions = {item.label: index for index, item in enumerate(self.plan.conditions)}
+        other.samples = sorted(
+            self.samples,
+            key=lambda sample: (conditions[sample.condition.label], rank[sample.image.name]),
+        )
+        return other
+
     def fits(self, recipe: Recipe, samples: Sequence[NoisySample] | None = None) -> list[Fit]:
         """Return the fits of a recipe, one per noisy sample, in their order.
 

@@ -1,17 +1,19 @@
-"""Buys images for the contrasts that are still open: batch by batch, until all is settled or spent."""
+"""Gives images to the contrasts that are still open: batch by batch, until all is decided or spent."""
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from n2n_ablate import stats
+from n2n_ablate.analysis.analyse import decided
+from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.errors import StudyError
 from n2n_ablate.runner.plan_runner import PlanRunner
 from n2n_ablate.study import Trial
-
-SIZES = (4, 6, 8, 12, 16, 24)
-"""Images at each look, cut to the images there are."""
 
 
 @dataclass(frozen=True)
@@ -26,27 +28,29 @@ class RaceOptions:
     budget: float | None = None
 
 
-def sizes_for(images: int) -> tuple[int, ...]:
-    """Return the images at each look of a race on so many images.
+def sizes_for(paired_data: PairedData) -> tuple[int, ...]:
+    """Return the images at each interim analysis of a race, whole scenes of a shuffled paired_data.
 
     Raises:
-        StudyError: They are too few to look at.
+        StudyError: They are too few.
     """
-    if images < 2:
-        msg = f"--until-settled needs at least 2 images to look at, got {images}"
+    scenes = [getattr(image, "scene", image.name) for image in paired_data.images]
+    counts = Counter(scenes)
+    if len(counts) < 2:
+        msg = f"--until-settled needs at least 2 images of different scenes, got {len(counts)}"
         raise StudyError(msg)
-    # A last batch of a single image would be a look that costs error and says next to nothing.
-    return (*(size for size in SIZES if size < images - 1), images)
+    upto = list(itertools.accumulate(counts[scene] for scene in dict.fromkeys(scenes)))
+    return tuple(upto[size - 1] for size in stats.sizes_for(len(counts)))
 
 
 def run_race(plan_runner: PlanRunner, race: RaceOptions, begun: float) -> None:
-    """Run the contrasts until each has a word, the images are used up, or the budget is spent.
+    """Run a plan_runner's contrasts until each is decided, the images are used up, or the budget is spent.
 
-    A contrast that is settled under every condition gets no more images; the baseline gets every
+    A contrast that is decided under every condition gets no more images; the baseline gets every
     image that an open contrast needs. References have no verdict and get the first batch only.
 
     Args:
-        plan_runner: With the sizes of its looks.
+        plan_runner: With the sizes of its interim analyses.
         race: What was asked.
         begun: When the command began, by `time.monotonic`.
     """
@@ -62,18 +66,11 @@ def run_race(plan_runner: PlanRunner, race: RaceOptions, begun: float) -> None:
             break
         plan_runner.run(batch, images=size, more=True)
         done = size
-        looks = plan_runner.result.looks
-        settled = {
-            trial.name
-            for trial in still
-            if all(
-                (look := looks.get((condition.label, trial.name))) is not None and look.settled
-                for condition in plan.conditions
-            )
-        }
-        plan_runner.dispatcher.interim_analysis_finished(plan_runner.result, size)
-        _close(plan_runner, [trial for trial in still if trial.name in settled], size)
-        still = [trial for trial in still if trial.name not in settled]
+        result = plan_runner.result
+        known = decided(result, plan_runner.header)
+        plan_runner.dispatcher.interim_analysis_finished(result, size)
+        _close(plan_runner, [trial for trial in still if trial.name in known], size)
+        still = [trial for trial in still if trial.name not in known]
         if not still or size == last:
             break
     if done:
@@ -93,7 +90,7 @@ def _affordable(
     needed = fits * (per_fit or 0.0)
     if fits and (left <= 0 or needed > left):
         plan_runner.dispatcher.note(
-            f"the budget ends before a look at {size} images: {fits} fits would take about "
+            f"the budget ends before an interim analysis at {size} images: {fits} fits would take about "
             f"{needed:.0f} s and {max(0, left):.0f} s are left. The same command with a larger "
             "--budget goes on."
         )

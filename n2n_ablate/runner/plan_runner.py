@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from n2n_ablate.analysis import ReferenceMethods, Row, StudyResult, TrialResult
-from n2n_ablate.analysis.header import header_of
+from n2n_ablate.analysis.header import Header, header_of
 from n2n_ablate.analysis.looks import looks_of
 from n2n_ablate.engine import Fit, FitResult
 from n2n_ablate.engine.paired_data import NoisySample, PairedData
@@ -28,7 +29,8 @@ class PlanRunner:
         trainer: Gives results of fits.
         journal: Its part of the study's journal.
         dispatcher: Is told what happens.
-        sizes: Images at each look, if its contrasts are looked at while it runs; see `stats.Looks`.
+        sizes: Images at each interim analysis of a race; empty without one.
+        earlier: See `Header`.
         reference_methods: See `StudyResult`.
     """
 
@@ -37,6 +39,7 @@ class PlanRunner:
     journal: Section
     dispatcher: HookDispatcher
     sizes: tuple[int, ...] = ()
+    earlier: tuple[str, ...] = ()
     reference_methods: ReferenceMethods = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -52,8 +55,13 @@ class PlanRunner:
     def result(self) -> StudyResult:
         """What is known so far."""
         trials = tuple(self._done.values())
-        looks = looks_of(header_of(self.paired_data, self.sizes), trials) if self.sizes else {}
-        return StudyResult(self.plan, trials, self.reference_methods, looks)
+        looks = looks_of(self.header, trials) if self.sizes else {}
+        return StudyResult(self.plan, trials, self.reference_methods, looks, header=self.header)
+
+    @cached_property
+    def header(self) -> Header:
+        """What the trials share."""
+        return header_of(self.paired_data, self.sizes, self.earlier)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -154,7 +162,7 @@ class PlanRunner:
         whole = TrialResult(trial, tuple(rows))
         # Images are for those who listen; a thousand trials need not keep them in memory.
         kept = whole.light()
-        score = score_of(kept)
+        score = score_of(kept, self.plan.study.decide)
         self.journal.add(kept, score if math.isfinite(score) else None, more=more)
         self._done[trial.name] = kept
         if not more:
@@ -162,12 +170,12 @@ class PlanRunner:
         return kept
 
 
-def score_of(result: TrialResult) -> float:
-    """Return what a search maximises, mean PSNR over conditions; NaN if any fit failed.
+def score_of(result: TrialResult, metric: str) -> float:
+    """Return what a search goes by, the mean over conditions of a metric; NaN if any fit failed.
 
     A trial that lost its hardest image would otherwise draw the search to where fits diverge.
     """
     if result.failures:
         return math.nan
     conditions = dict.fromkeys(row.condition for row in result.rows)
-    return float(np.mean([result.mean("psnr", condition) for condition in conditions]))
+    return float(np.mean([result.mean(metric, condition) for condition in conditions]))

@@ -20,6 +20,7 @@ from n2n_ablate.runner.plan_runner import PlanRunner, score_of
 from n2n_ablate.runner.searching import search_on
 from n2n_ablate.runner.trainer import Trainer
 from n2n_ablate.storage.fit_store import FitStore
+from n2n_ablate.storage.held_out_uses import earlier_confirmations
 from n2n_ablate.storage.invocation import Invocation
 from n2n_ablate.storage.journal_writer import Journal
 from n2n_ablate.storage.output import Output
@@ -65,18 +66,21 @@ class Runner:
             self.dispatcher,
             refit=self.refit,
         )
-        self._journal = Journal(self.output, self.plan, self.paired_data.key)
         raced = self.race is not None and self.confirmation_data is None
+        if raced:
+            self.paired_data = self.paired_data.shuffled()
+        elif self.race is not None and self.confirmation_data is not None:
+            self.confirmation_data = self.confirmation_data.shuffled()
+            sizes_for(self.confirmation_data)  # too few are named at once
+        self._journal = Journal(self.output, self.plan, self.paired_data.key)
         self._plan_runner = PlanRunner(
             self.paired_data,
             self._trainer,
             self._journal.study,
             self.dispatcher,
-            sizes_for(len(self.paired_data.images)) if raced else (),
+            sizes_for(self.paired_data) if raced else (),
         )
         self._confirming: PlanRunner | None = None
-        if self.race is not None and self.confirmation_data is not None:
-            sizes_for(len(self.confirmation_data.images))  # too few are told at once
 
     @property
     def result(self) -> StudyResult:
@@ -88,8 +92,8 @@ class Runner:
     def header(self) -> Header:
         """What the trials share, with that of the confirmation once it has begun."""
         later = self._confirming
-        own = header_of(self.paired_data, self._plan_runner.sizes)
-        return own.with_confirmed(header_of(later.paired_data, later.sizes)) if later else own
+        own = self._plan_runner.header
+        return own.with_confirmed(later.header) if later else own
 
     @property
     def trained(self) -> int:
@@ -140,9 +144,14 @@ class Runner:
             self.dispatcher.note("nothing to confirm: no contrast, and no trial above the baseline")
             return
         paired_data = paired_data.with_plan(plan)
-        sizes = sizes_for(len(paired_data.images)) if self.race is not None else ()
-        section = self._journal.confirmation(header_of(paired_data, sizes))
-        plan_runner = PlanRunner(paired_data, self._trainer, section, self.dispatcher, sizes)
+        sizes = sizes_for(paired_data) if self.race is not None else ()
+        earlier = earlier_confirmations(
+            self.output.root, header_of(paired_data, sizes), self._journal.confirmed
+        )
+        section = self._journal.confirmation(header_of(paired_data, sizes, earlier))
+        plan_runner = PlanRunner(
+            paired_data, self._trainer, section, self.dispatcher, sizes, earlier
+        )
         self._confirming = plan_runner
         self.dispatcher.confirmation_started(plan, *plan_runner.size)
         plan_runner.begin()
@@ -150,6 +159,8 @@ class Runner:
 
     def _ranked(self) -> list[Trial]:
         """Return the study's trials without a failure, best first."""
-        scores = [(score_of(item), item.trial) for item in self._plan_runner.result.trials]
+        metric = self.plan.study.decide
+        sign = 1 if self.plan.scales[metric].higher_is_better else -1
+        scores = [(score_of(item, metric), item.trial) for item in self._plan_runner.result.trials]
         whole = [(score, trial) for score, trial in scores if math.isfinite(score)]
-        return [trial for _, trial in sorted(whole, key=lambda pair: -pair[0])]
+        return [trial for _, trial in sorted(whole, key=lambda pair: -sign * pair[0])]

@@ -18,9 +18,9 @@ _TRIES = 20  # places a search may name in vain before it is believed to have no
 
 def search_on(plan_runner: PlanRunner, search: Search, registry: Registry) -> None:
     """Run the trials of a search that the plan has budget for, those of earlier commands first."""
-    plan = plan_runner.plan
+    plan, metric = plan_runner.plan, plan_runner.plan.study.decide
     for result in plan_runner.result.trials:
-        search.know(result.trial.name, result.trial.values, score_of(result))
+        search.know(result.trial.name, result.trial.values, score_of(result, metric))
     wanted = plan.searched
     for asked in search.finished()[:wanted]:
         plan_runner.run([plan.search_trial(asked.values, registry)])
@@ -37,7 +37,7 @@ def search_on(plan_runner: PlanRunner, search: Search, registry: Registry) -> No
             return
         results = plan_runner.run([trial for _, trial in places])
         for (asked, _), result in zip(places, results, strict=True):
-            search.tell(asked, score_of(result))
+            search.tell(asked, score_of(result, metric))
         wanted -= len(places)
 
 

@@ -66,6 +66,7 @@ class Search:
         note: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._plan = plan
+        self._maximise = plan.scales[plan.study.decide].higher_is_better
         self._database = SearchDatabase(storage, output, note)
         self._storage = self._database.storage
         self._key = key or plan.key
@@ -159,7 +160,7 @@ class Search:
         return optuna.create_study(
             study_name=self._name(fresh=fresh),
             storage=self._storage,
-            direction="maximize",
+            direction="maximize" if self._maximise else "minimize",
             load_if_exists=True,
         )
 

@@ -56,7 +56,7 @@ class Entry:
     Attributes:
         name, role, values: See `Trial`.
         recipe: With every parameter written out.
-        psnr: Mean over images and conditions, None if a fit failed.
+        score: Mean over images and conditions of the metric that decides, None if a fit failed.
         fits: Keys in the fit store: by condition, then image, then seed.
         failures: Reason by key, for failed fits whose result is not stored.
         command: The `Invocation.id` of the command that finished it.
@@ -67,7 +67,7 @@ class Entry:
     name: str
     role: str
     recipe: Recipe
-    psnr: float | None
+    score: float | None
     fits: tuple[str, ...]
     values: Mapping[str, Value] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)

@@ -38,19 +38,19 @@ class Section:
         }
         self._append({"line": "reference_methods", "values": rows})
 
-    def add(self, result: TrialResult, psnr: float | None, *, more: bool = False) -> None:
+    def add(self, result: TrialResult, score: float | None, *, more: bool = False) -> None:
         """Append a trial, unless it is there already with the same fits.
 
         Args:
             result: The trial.
-            psnr: See `Entry`.
+            score: See `Entry`.
             more: It may get further images.
         """
         trial, fits = result.trial, tuple(row.result.key for row in result.rows)
         passing = {row.result.key: row.result.failure for row in result.rows if row.result.passing}
         old = self._contents.trials.get(trial.name)
-        own = (fits, psnr, passing, more)
-        if old and (old.fits, old.psnr, dict(old.failures), old.more) == own:
+        own = (fits, score, passing, more)
+        if old and (old.fits, old.score, dict(old.failures), old.more) == own:
             return
         if old and more and set(fits) <= set(old.fits):
             return  # a race that goes on passes its earlier looks once more
@@ -58,7 +58,7 @@ class Section:
             name=trial.name,
             role=trial.role,
             recipe=trial.recipe,
-            psnr=psnr,
+            score=score,
             fits=fits,
             values=dict(trial.values),
             failures=passing,
@@ -113,12 +113,17 @@ class Journal:
         }
         self.command = invocation.id
         head = _header_line(header)
-        known = _read_back(head) == self._contents.header
+        known = read_back(header) == self._contents.header
         self.append([command] if known else [head, command])
 
     def confirmed_on(self, images: Iterable[ImageRef]) -> list[Trial]:
         """See `Contents.confirmed_on`."""
         return self._contents.confirmed_on(images)
+
+    @property
+    def confirmed(self) -> Header | None:
+        """The header of the latest confirmation, None if there was none."""
+        return self._contents.confirm.header if self._contents.confirm else None
 
     def confirmation(self, header: Header) -> Section:
         """Write the header of the confirmation, unless it stands there already.
@@ -129,7 +134,7 @@ class Journal:
         """
         head = _header_line(header)
         old = self._contents.confirm
-        if old is None or _read_back(head) != old.header:
+        if old is None or read_back(header) != old.header:
             self.append([{"line": "confirm", "of": head}])
             old = read(self.path).confirm or Contents(self.path)
             self._contents.confirm = old
@@ -173,9 +178,9 @@ class Journal:
             raise StoreError(msg) from error
 
 
-def _read_back(head: Mapping[str, Any]) -> Header:
-    """Return a header line as it would be read: through JSON, which knows no tuples."""
-    return header_from(json.loads(json.dumps(head)))
+def read_back(header: Header) -> Header:
+    """Return a header as it would be read: through JSON, which knows no tuples."""
+    return header_from(json.loads(json.dumps(_header_line(header))))
 
 
 def _header_line(header: Header) -> dict[str, Any]:

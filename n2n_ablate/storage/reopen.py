@@ -199,7 +199,7 @@ def _stage(
     trials = tuple(_trial(entry, header, store, lost) for entry in known)
     return Reopened(
         result=StudyResult(
-            header.plan, trials, contents.reference_methods, looks_of(header, trials)
+            header.plan, trials, contents.reference_methods, looks_of(header, trials), header=header
         ),
         header=header,
         commands=tuple(contents.commands.values()),

@@ -1,20 +1,19 @@
-"""Racing: a contrast that has a word gets no more images, and looking often costs no false words."""
+"""Racing: a decided contrast gets no more images; interim analyses cost no false verdicts."""
 
 import io
 import shutil
 from pathlib import Path
 
 import drawn
-import numpy as np
 import pytest
 from rich.console import Console
 
-from n2n_ablate.analysis import answer, export
-from n2n_ablate.analysis.best import choose
+from n2n_ablate import stats
+from n2n_ablate.analysis.analyse import analyse
+from n2n_ablate.analysis.records import Caveat
 from n2n_ablate.errors import StudyError
-from n2n_ablate.report.screen import tables
 from n2n_ablate.report.screen.console import Plain
-from n2n_ablate.runner.interim import RaceOptions, sizes_for
+from n2n_ablate.runner.interim import RaceOptions
 from n2n_ablate.runner.session import race_of
 from n2n_ablate.storage import reopen
 
@@ -62,87 +61,90 @@ def raced(run_once, monkeypatch):
     return run_once[1:3]
 
 
-def test_one_contrast_is_settled_early_and_the_other_goes_on(raced):
+def contrasts(result, label=LABEL):
+    """Primary contrasts of a result by name."""
+    return {each.contrast.name: each for each in analyse(result).condition(label).contrasts}
+
+
+def test_one_contrast_is_decided_early_and_the_other_goes_on(raced):
     runner, result = raced
     later = result.confirmed
     images = given(later)
-    assert runner.header.confirmed.interim_sizes == (4, 6, 8, 12)
-    assert images["sampler.center=0.2"] == 4
+    assert runner.header.confirmed.interim_sizes == (6, 8, 10, 12)
+    assert images["sampler.center=0.2"] == 6
     assert images["baseline"] == images["sampler.center=0.1"] == 12
-    looks = later.looks
-    assert looks[LABEL, "sampler.center=0.2"].verdict == "worse"
-    assert looks[LABEL, "sampler.center=0.2"].number == 1
-    assert looks[LABEL, "sampler.center=0.1"].last
+    found = contrasts(later)
+    early, late = found["sampler.center=0.2"], found["sampler.center=0.1"]
+    assert (early.verdict, early.interim.number, early.interim.decided) == ("worse", 1, True)
+    assert {Caveat.RACED, Caveat.STOPPED_EARLY} <= {*early.caveats}
+    assert (late.verdict, late.interim.last) == ("inconclusive", True)
+    assert Caveat.STOPPED_EARLY not in late.caveats
     assert given(result)["baseline"] == 4  # the search itself does not race
-    assert not result.looks
+    assert analyse(result).interim_sizes == ()
 
 
-def test_intervals_of_a_race_are_wider_than_those_of_one_look(run_once):
-    lines, plain = (
-        {line.name: line for line in result.confirmed.lines(LABEL)}
-        for result in (run_once[2], run_once[3][1])
-    )
+def test_intervals_of_a_race_are_wider_than_those_of_one_analysis(run_once):
+    raced, plain = (contrasts(each.confirmed) for each in (run_once[2], run_once[3][1]))
     name = "sampler.center=0.1"
-    assert lines[name].difference.gaps == plain[name].difference.gaps
-    assert lines[name].difference.half_width > plain[name].difference.half_width
-    assert lines["sampler.center=0.2"].difference.n == 4
+    assert sorted(x.difference for x in raced[name].images) == pytest.approx(
+        sorted(x.difference for x in plain[name].images)
+    )
+    assert raced[name].difference_interval.half_width > plain[name].difference_interval.half_width
+    assert raced[name].difference_interval.method == "repeated_t"
+    assert raced["sampler.center=0.2"].n_images == 6
 
 
-def test_table_and_sentence_say_what_was_settled_and_what_is_open(raced):
-    runner, result = raced
-    told = answer.sentence(result, runner.header, LABEL)
-    assert "0.2 is worse" in told
-    assert "settled after 4 images" in told
-    assert "open after 12 images" in told
-    console = Console(width=80, file=io.StringIO())
-    console.print(tables.confirm_table(result, LABEL))
-    assert "images" in console.file.getvalue()
-    legend = " ".join(tables.confirm_legend(result, LABEL))
-    assert "to hold at every look for all" in legend
-    assert "tends to lie too far out" in legend
+def test_images_of_a_race_come_in_the_order_of_their_pixels(raced, run_once):
+    raced_order = [image.digest for image in raced[0].header.confirmed.images]
+    assert raced_order == sorted(raced_order)
+    plain_order = [image.digest for image in run_once[3][0].header.confirmed.images]
+    assert sorted(plain_order) == raced_order != plain_order
 
 
-def test_looks_are_the_same_when_the_race_is_opened_again(raced):
+def test_a_race_says_the_same_when_it_is_opened_again(raced):
     runner, result = raced
     found = reopen.reopen(Path("mlruns"), "drawn")
     assert not found.problems()
-    assert found.result.confirmed.looks == result.confirmed.looks
-    assert (
-        export.to_json(found.result, found.header)["confirmation"]["conditions"]
-        == export.to_json(result, runner.header)["confirmation"]["conditions"]
+    again = analyse(found.result, found.header)
+    assert again.confirmation.analysis.conditions == (
+        analyse(result, runner.header).confirmation.analysis.conditions
     )
 
 
 @pytest.mark.parametrize("fits", [5, 25])
-def test_a_race_that_is_stopped_goes_on_to_the_same_looks(run_once, home, fits):
-    expected = run_once[2].confirmed
+def test_a_race_that_is_stopped_goes_on_to_the_same_verdicts(run_once, home, fits):
+    expected = contrasts(run_once[2].confirmed)
     with pytest.raises(KeyboardInterrupt):
         drawn.opened(race=RaceOptions(), view=drawn.Stops(confirming=True, fits=fits)).run()
-    left = reopen.reopen(Path("mlruns"), "drawn")
-    for name, look in left.result.confirmed.looks.items():
-        assert look.number <= expected.looks[name].number
+    left = reopen.reopen(Path("mlruns"), "drawn").result.confirmed
+    for name, record in contrasts(left).items():
+        if record.interim:
+            assert record.interim.number <= expected[name].interim.number
+        else:
+            assert record.verdict == "withheld"
     found = drawn.opened(race=RaceOptions()).run().confirmed
-    assert found.looks == expected.looks
-    assert given(found) == given(expected)
+    assert contrasts(found) == expected
+    assert given(found) == given(run_once[2].confirmed)
 
 
 def test_a_budget_begins_no_batch_that_would_pass_it(home, run_once):
     listener = drawn.Listens()
     slow = drawn.Drawn(seconds=0.05)
-    # 7 trials on 4 images, then 4 on 4: 2.2 s. The next look would cost 6 fits more, and the last one 12.
-    runner = drawn.opened(race=RaceOptions(budget=2.3), view=listener, executor=slow)
+    # 7 trials on 4 images, then 4 on 6: 2.6 s. The next analysis would cost 6 fits more.
+    runner = drawn.opened(race=RaceOptions(budget=2.7), view=listener, executor=slow)
     short = runner.run().confirmed
-    assert "the budget ends before a look at" in "".join(listener.notes)
+    assert "the budget ends before an interim analysis at" in "".join(listener.notes)
     assert given(short).get("baseline", 0) < 12
-    whole = run_once[2].confirmed
-    for name, look in short.looks.items():
-        assert look.number <= whole.looks[name].number
+    whole = contrasts(run_once[2].confirmed)
+    for name, record in contrasts(short).items():
+        if record.interim:
+            assert record.interim.number <= whole[name].interim.number
 
 
-def test_without_a_race_no_look_is_spent(run_once):
+def test_without_a_race_no_error_is_spent_on_interim_analyses(run_once):
     runner, result = run_once[3]
     assert runner.header.confirmed.interim_sizes == ()
-    assert not result.confirmed.looks
+    assert all(record.interim is None for record in contrasts(result.confirmed).values())
     assert set(given(result.confirmed).values()) == {12}
 
 
@@ -150,69 +152,72 @@ def test_a_study_without_a_search_races_on_its_own_images(folder):
     drawn.prepare(folder, drawn.photo, seen=9, held=1, text=drawn.without_a_search())
     runner = drawn.opened(race=RaceOptions())
     result = runner.run()
-    assert runner.header.interim_sizes == (4, 6, 9)
+    assert runner.header.interim_sizes == (6, 9)
     assert given(result) == {
         "baseline": 9,
-        "sampler.center=0.2": 4,
+        "sampler.center=0.2": 6,
         "sampler.center=0.1": 9,
-        "diagonal": 4,
+        "diagonal": 6,
     }
     found = reopen.reopen(Path("mlruns"), "drawn")
-    assert found.result.looks == result.looks
+    assert contrasts(found.result) == contrasts(result)
     assert not found.problems()
 
 
-@pytest.mark.parametrize("failing", ["sampler.center=0.1", "baseline"])
-def test_a_batch_without_a_usable_image_is_no_look(folder, failing):
+@pytest.mark.parametrize(
+    ("failing", "reason"),
+    [("sampler.center=0.1", "trial_lost_images"), ("baseline", "baseline_lost_images")],
+)
+def test_a_contrast_that_lost_images_is_withheld_and_gets_no_more(folder, failing, reason):
     drawn.prepare(folder, drawn.photo, seen=12, held=1, text=drawn.without_a_search())
     centre = {"baseline": 0.01, "sampler.center=0.1": 0.1}[failing]
-    place = drawn.places()
+    session = drawn.opened(race=RaceOptions())
+    late = {float(sample.noisy.sum()) for sample in session.paired_data.samples[6:8]}
 
     def result(fit):
-        lost = (
-            place[float(fit.noisy.sum())] in (4, 5)
-            and getattr(fit.sampler, "center", None) == centre
-        )
+        lost = float(fit.noisy.sum()) in late and getattr(fit.sampler, "center", None) == centre
         return drawn.failed(fit) if lost else drawn.drawn(fit)
 
-    view = Told()
-    runner = drawn.opened(race=RaceOptions(), executor=drawn.Drawn(result=result), view=view)
-    look = runner.run().looks[LABEL, "sampler.center=0.1"]
-    assert (look.number, look.last, look.difference.n) == (4, True, 10)
-    assert "after 6 images: sampler.center=0.1 is open" in view.text
+    runner = drawn.opened(race=RaceOptions(), executor=drawn.Drawn(result=result), view=Told())
+    record = contrasts(runner.run())["sampler.center=0.1"]
+    assert (record.verdict, record.reason) == ("withheld", reason)
+    assert (record.interim.number, record.interim.decided, record.n_images) == (2, True, 6)
     found = reopen.reopen(Path("mlruns"), "drawn")
-    assert found.result.looks[LABEL, "sampler.center=0.1"] == look
-    assert "open after 12 images" in answer.sentence(found.result, found.header, LABEL)
+    assert contrasts(found.result)["sampler.center=0.1"] == record
+    assert given(found.result)["sampler.center=0.1"] == 8
 
 
 def test_the_best_of_a_race_is_best_on_the_images_that_all_have(folder):
     drawn.prepare(folder, drawn.photo, seen=12, held=1, text=drawn.without_a_search())
-    place, spread = drawn.places(), np.random.default_rng(0).normal(size=12)
+    order = [
+        float(sample.noisy.sum()) for sample in drawn.opened(race=RaceOptions()).paired_data.samples
+    ]
+    spread = [1, -1] * 6
 
     def result(fit):
-        """0.2 is 1 dB better and settled on four hard images, 0.1 is 0.3 better and needs more."""
-        at, centre = place[float(fit.noisy.sum())], getattr(fit.sampler, "center", 0)
-        gain = {0.2: 1 + 0.02 * spread[at], 0.1: 0.3 + 0.25 * spread[at]}.get(centre, 0)
-        return drawn.given(fit, (24 if at < 4 else 32) + gain)
+        """0.2 is 1 dB better and decided on six hard images, 0.1 is 0.35 better and needs more."""
+        at, centre = order.index(float(fit.noisy.sum())), getattr(fit.sampler, "center", 0)
+        gain = {0.2: 1 + 0.02 * spread[at], 0.1: 0.35 + 0.3 * spread[at]}.get(centre, 0)
+        return drawn.given(fit, (24 if at < 6 else 32) + gain)
 
     result = drawn.opened(race=RaceOptions(), executor=drawn.Drawn(result=result)).run()
     assert given(result)["sampler.center=0.2"] < given(result)["sampler.center=0.1"]
-    found = choose(result)
-    assert (found.trial.name, found.highest) == ("sampler.center=0.2", "sampler.center=0.2")
-    assert (found.images, found.psnr) == (4, pytest.approx(25, abs=0.05))
-    assert found.reasons[1].startswith(
-        "sampler.center=0.1 is better than the baseline too; against it sampler.center=0.2 has +0."
-    )
-    assert "on the 4 images that both have" in found.reasons[1]
-    told = answer.best_sentence(result, LABEL)
-    assert "over the 4 images that all trials have: sampler.center=0.2 with 25.0" in told
+    best = analyse(result).best
+    assert (best.name, best.highest, best.support) == (*["sampler.center=0.2"] * 2, "declared")
+    assert (best.n_images, best.mean) == (6, pytest.approx(25, abs=0.05))
+    assert [rival.name for rival in best.rivals] == ["sampler.center=0.1"]
+    ahead = best.rivals[0].ahead[LABEL]
+    assert (ahead.n_images, ahead.role, ahead.verdict) == (6, "exploratory", None)
+    assert 0.2 < ahead.estimate < 1.2
+    highest = analyse(result).condition(LABEL).highest
+    assert (highest.name, highest.n_images) == ("sampler.center=0.2", 6)
 
 
 def test_a_race_needs_declared_contrasts_that_run(home):
     with pytest.raises(StudyError, match="is a search without a confirmation"):
         drawn.opened(race=RaceOptions(), images=["seen"])
-    with pytest.raises(StudyError, match="at least 2 images"):
-        sizes_for(1)
+    with pytest.raises(StudyError, match="at least 2 images of different scenes"):
+        drawn.opened(race=RaceOptions(), images=["seen"], confirm_images=["held/00.png"])
 
 
 @pytest.mark.parametrize(
@@ -220,14 +225,15 @@ def test_a_race_needs_declared_contrasts_that_run(home):
     [
         (2, (2,)),
         (5, (5,)),
-        (6, (4, 6)),
-        (8, (4, 6, 8)),
-        (13, (4, 6, 8, 13)),
-        (40, (4, 6, 8, 12, 16, 24, 40)),
+        (6, (6,)),
+        (8, (6, 8)),
+        (13, (6, 9, 11, 13)),
+        (24, (8, 12, 16, 20, 24)),
+        (40, (13, 20, 27, 33, 40)),
     ],
 )
-def test_looks_are_cut_to_the_images_there_are(images, sizes):
-    assert sizes_for(images) == sizes
+def test_interim_analyses_begin_at_a_third_of_the_images(images, sizes):
+    assert stats.sizes_for(images) == sizes
 
 
 def test_a_budget_is_a_time():
