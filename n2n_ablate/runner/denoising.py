@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from n2n_ablate.analysis import StudyResult
 from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.analysis.names import meant
 from n2n_ablate.components import RECIPE_KINDS, declared
@@ -22,6 +21,7 @@ from n2n_ablate.errors import PLUGIN_EXCEPTIONS, StoreError, StudyError
 from n2n_ablate.images import Image
 from n2n_ablate.registry import Registry
 from n2n_ablate.storage import reopen
+from n2n_ablate.storage.reopen import Reopened
 from n2n_ablate.study import Trial
 from n2n_ablate.study.settings import setting
 
@@ -79,7 +79,7 @@ def choose_recipe(
     name, recipe = "the official preset", OFFICIAL
     if from_study:
         found = reopen.reopen(output, from_study, run=run)
-        chosen = _chosen(found.result, trial)
+        chosen = _chosen(found, trial)
         which = found.plan.profile.name
         which += f", run {found.journal.key}" if len(found.runs) > 1 else ""
         name, recipe = f"{chosen.name} of {from_study} ({which})", chosen.recipe
@@ -156,11 +156,13 @@ def _without_truth(
     return figures, failed
 
 
-def _chosen(found: StudyResult, trial: str) -> Trial:
-    trials = {item.trial.name: item.trial for item in found.trials}
+def _chosen(found: Reopened, trial: str) -> Trial:
+    trials = {item.trial.name: item.trial for item in found.result.trials}
     if not trials:
         name = found.plan.study.name
         msg = f"study '{name}' has no finished trial yet. Run: n2n-ablate study {name}"
         raise StoreError(msg)
-    name = meant(trial, found.plan, trials) if trial else analyse(found).best.name
+    name = (
+        meant(trial, found.plan, trials) if trial else analyse(found.result, found.header).best.name
+    )
     return trials.get(name, found.plan.baseline)

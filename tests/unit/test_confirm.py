@@ -13,8 +13,8 @@ from n2n_ablate.analysis.confirmed import Pair, told_shrinkage, unconfirmed
 from n2n_ablate.analysis.header import header_of
 from n2n_ablate.errors import ImageError, StudyError
 from n2n_ablate.images.held_out import require_different
-from n2n_ablate.report.markdown import markdown
 from n2n_ablate.report.model import build
+from n2n_ablate.report.render.markdown import markdown
 from n2n_ablate.report.screen import tables
 from n2n_ablate.stats import family_level, paired, t_critical
 from n2n_ablate.storage import reopen

@@ -16,7 +16,7 @@ from n2n_ablate import study
 from n2n_ablate.analysis import answer
 from n2n_ablate.errors import StoreError
 from n2n_ablate.registry import Registry
-from n2n_ablate.report.screen.console import Silent
+from n2n_ablate.report.live import Silent
 from n2n_ablate.runner.session import Request, open_runner, open_session
 from n2n_ablate.storage import journal, reopen
 from n2n_ablate.storage.journal_writer import Journal

@@ -21,14 +21,14 @@ from n2n_ablate.analysis import StudyResult
 from n2n_ablate.cli import app
 from n2n_ablate.errors import AblateError, StudyError
 from n2n_ablate.report import panels
-from n2n_ablate.report.latex import escaped as tex
-from n2n_ablate.report.latex import latex
-from n2n_ablate.report.markdown import escaped as md
-from n2n_ablate.report.markdown import markdown
+from n2n_ablate.report.live import Silent
 from n2n_ablate.report.model import build
 from n2n_ablate.report.page import page
-from n2n_ablate.report.screen.console import Silent
-from n2n_ablate.report.svg import inline
+from n2n_ablate.report.render.latex import escape as tex
+from n2n_ablate.report.render.latex import latex
+from n2n_ablate.report.render.markdown import escape as md
+from n2n_ablate.report.render.markdown import markdown
+from n2n_ablate.report.render.svg import inline
 from n2n_ablate.report.write import FORMATS, written
 from n2n_ablate.runner.session import Request, open_runner, open_session
 from n2n_ablate.storage import reopen

@@ -14,10 +14,10 @@ from n2n_ablate import stats
 from n2n_ablate.analysis.confirmed import told_shrinkage
 from n2n_ablate.registry import Registry
 from n2n_ablate.report import words
-from n2n_ablate.report.latex import latex
-from n2n_ablate.report.markdown import markdown
 from n2n_ablate.report.model import build
 from n2n_ablate.report.page import page
+from n2n_ablate.report.render.latex import latex
+from n2n_ablate.report.render.markdown import markdown
 from n2n_ablate.report.write import written
 from n2n_ablate.runner.interim import RaceOptions
 from n2n_ablate.storage import reopen

@@ -68,7 +68,9 @@ def gains(
     figure, axes = panel(width=3.95, height=3.3)
     axes.axhline(0, color="black", lw=0.9, ls="--")
     for name, trial in chosen.items():
-        known = curve_differences(trial, baseline, "psnr", condition) if trial is not baseline else None
+        known = (
+            curve_differences(trial, baseline, "psnr", condition) if trial is not baseline else None
+        )
         if known is None:
             continue
         steps, values = known

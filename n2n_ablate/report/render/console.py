@@ -190,7 +190,8 @@ def dot_plot_lines(plot: DotPlot, width: int) -> Iterator[Text]:
     """
     if not plot.rows:
         return
-    label = min(_LONGEST, max(cell_len(row.name) for row in plot.rows))
+    most = max(1, min(_LONGEST, width - _NARROWEST - len(plot.unit) - 4))
+    label = min(most, max(cell_len(row.name) for row in plot.rows))
     axis = max(_NARROWEST, min(_WIDEST, width - label - len(plot.unit) - 4))
     reach = [value for row in plot.rows for value in (*row.values, -plot.margin, plot.margin, 0.0)]
     low, high = min(reach), max(reach)

@@ -178,8 +178,9 @@ def planning_lines(records: Sequence[ContrastRecord]) -> list[str]:
     if counts:
         which = "an inconclusive contrast" if len(open_) > 1 else contrast_name(open_[0].contrast)
         needed = _range(_images(counts[0]), _images(counts[-1]))
+        about = "" if counts[0] > PLENTY else "about "
         lines.append(
-            f"To resolve {which}, run a new study on about {needed} new images; adding images to this "
+            f"To resolve {which}, run a new study on {about}{needed} new images; adding images to this "
             "one until it becomes significant inflates false positives."
         )
     return lines
