@@ -64,7 +64,7 @@ def fill(folder: Path, fits: int) -> dict[str, float]:
     """Write the study and a result for each of its fits."""
     import numpy as np
 
-    from n2n_ablate.engine import FitResult
+    from n2n_ablate.records import FitResult
     from n2n_ablate.storage.fit_store import FitStore
     from n2n_ablate.storage.output import Output
 

@@ -81,7 +81,7 @@ class Clocks:
 
 def watched() -> Clocks:
     """Put clocks around everything that is not training."""
-    from n2n_ablate.analysis import trials as results
+    from n2n_ablate.analysis import analyse
     from n2n_ablate.engine.paired_data import PairedData
     from n2n_ablate.report import live, trial_files
     from n2n_ablate.runner import dispatcher as lifecycle
@@ -95,7 +95,7 @@ def watched() -> Clocks:
     clocks.watch("journal", Section, "reference_methods", "add")
     clocks.watch("journal", Journal, "begin", "confirmation", "end")
     clocks.watch("search", Search, "ask", "tell", "know", "finished", "skip")
-    clocks.watch("statistics and messages", results.StudyResult, "lines", "gain")
+    clocks.watch("statistics and messages", analyse, "analyse")
     clocks.watch("statistics and messages", live.Plain, "trial_finished")
     clocks.watch("reference_methods", PairedData, "reference_methods")
     clocks.watch("components and keys", PairedData, "fits", "check")
@@ -112,7 +112,7 @@ def one(tracking: str, trials: int, steps: int, folder: Path) -> dict[str, objec
     from rich.console import Console
 
     from n2n_ablate.analysis import export
-    from n2n_ablate.analysis.header import header_of
+    from n2n_ablate.engine.header import header_of
     from n2n_ablate.report import live
     from n2n_ablate.runner.session import Request, open_runner, open_session
     from n2n_ablate.storage.output import Output

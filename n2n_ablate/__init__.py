@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 from n2n_ablate.version import __version__
 
 if TYPE_CHECKING:
-    from n2n_ablate.analysis import StudyResult as StudyResult
-    from n2n_ablate.analysis import TrialResult as TrialResult
     from n2n_ablate.components import Backbone as Backbone
     from n2n_ablate.components import CheckpointSelector as CheckpointSelector
     from n2n_ablate.components import Estimator as Estimator
@@ -36,15 +34,17 @@ if TYPE_CHECKING:
     from n2n_ablate.components.splits import pixel_numbers as pixel_numbers
     from n2n_ablate.components.splits import require_cell as require_cell
     from n2n_ablate.components.wrappers import SamplerWrapper as SamplerWrapper
-    from n2n_ablate.engine import FitResult as FitResult
-    from n2n_ablate.engine import Point as Point
-    from n2n_ablate.engine.paired_data import NoisySample as NoisySample
     from n2n_ablate.errors import AblateError as AblateError
     from n2n_ablate.errors import ImageError as ImageError
     from n2n_ablate.errors import ParameterError as ParameterError
+    from n2n_ablate.records import FitResult as FitResult
+    from n2n_ablate.records import Invocation as Invocation
+    from n2n_ablate.records import NoisySample as NoisySample
+    from n2n_ablate.records import Point as Point
+    from n2n_ablate.records import StudyResult as StudyResult
+    from n2n_ablate.records import TrialResult as TrialResult
     from n2n_ablate.registry.hookspecs import Register as Register
     from n2n_ablate.registry.hookspecs import hookimpl as hookimpl
-    from n2n_ablate.storage.invocation import Invocation as Invocation
     from n2n_ablate.study import Plan as Plan
     from n2n_ablate.study import Trial as Trial
 
@@ -56,9 +56,9 @@ _HOME = {
     "Component": "components.parameters",
     "DenoisingChain": "components.chain",
     "Estimator": "components",
-    "FitResult": "engine",
+    "FitResult": "records",
     "ImageError": "errors",
-    "Invocation": "storage.invocation",
+    "Invocation": "records",
     "KernelSplit": "components.splits",
     "Loss": "components",
     "Metric": "components",
@@ -67,17 +67,17 @@ _HOME = {
     "ParameterError": "errors",
     "PixelSplit": "components.splits",
     "Plan": "study",
-    "Point": "engine",
+    "Point": "records",
     "Range": "components.parameters",
     "Register": "registry.hookspecs",
     "Sampler": "components",
     "LossContext": "components",
     "Split": "components",
-    "StudyResult": "analysis",
-    "NoisySample": "engine.paired_data",
+    "StudyResult": "records",
+    "NoisySample": "records",
     "Training": "components",
     "Trial": "study",
-    "TrialResult": "analysis",
+    "TrialResult": "records",
     "Views": "components",
     "CheckpointSelector": "components",
     "hookimpl": "registry.hookspecs",

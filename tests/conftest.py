@@ -6,13 +6,14 @@ import tempfile
 from pathlib import Path
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="n2n-ablate-state-")
 os.environ.pop("MLFLOW_TRACKING_URI", None)  # tests never write to the store of whoever runs them
 
-import mlflow_server as mlflow_servers
 import numpy as np
-import postgres as postgres_servers
 import pytest
 import torch
+from helpers import mlflow_server as mlflow_servers
+from helpers import postgres as postgres_servers
 from PIL import Image as Pillow
 
 torch.set_num_threads(1)  # small tensors: threads cost more than they give

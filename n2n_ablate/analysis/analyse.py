@@ -13,7 +13,6 @@ from n2n_ablate.analysis import best_recipe, rows
 from n2n_ablate.analysis.confirmation import confirmation_record
 from n2n_ablate.analysis.contrast import Rule, Side, primary
 from n2n_ablate.analysis.guide import loss_guide
-from n2n_ablate.analysis.header import Header
 from n2n_ablate.analysis.leaders import leader, shared_means, whole
 from n2n_ablate.analysis.metrics import metrics_of
 from n2n_ablate.analysis.records import (
@@ -33,7 +32,7 @@ from n2n_ablate.analysis.records import (
     Verdict,
 )
 from n2n_ablate.analysis.sources import variance
-from n2n_ablate.analysis.trials import StudyResult
+from n2n_ablate.records import Header, StudyResult
 from n2n_ablate.study import BASELINE, Effect, Plan
 
 

@@ -22,7 +22,7 @@ from n2n_ablate.analysis.records import (
     Support,
     Verdict,
 )
-from n2n_ablate.analysis.trials import StudyResult, TrialResult
+from n2n_ablate.records import StudyResult, TrialResult
 from n2n_ablate.study import BASELINE
 
 NOTHING = Best(BASELINE, Support.NO_RESULT, None, 0, {})

@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 
 from n2n_ablate import stats
-from n2n_ablate.analysis.header import Header
 from n2n_ablate.analysis.leaders import shared_means
 from n2n_ablate.analysis.records import (
     ConditionAnalysis,
@@ -18,7 +17,7 @@ from n2n_ablate.analysis.records import (
     SearchOutcome,
     StudyAnalysis,
 )
-from n2n_ablate.analysis.trials import StudyResult
+from n2n_ablate.records import Header, StudyResult
 from n2n_ablate.study import BASELINE
 
 

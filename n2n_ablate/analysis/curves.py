@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from n2n_ablate.analysis.trials import TrialResult
+from n2n_ablate.records import TrialResult
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,17 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from n2n_ablate.analysis.trials import StudyResult
 from n2n_ablate.components import declares
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.diagnostics import Diagnosis, Probe, diagnose
 from n2n_ablate.diagnostics.concerns import clear_leak
 from n2n_ablate.diagnostics.relation import Point
-from n2n_ablate.engine.paired_data import NoisySample
-from n2n_ablate.errors import PLUGIN_EXCEPTIONS, AblateError
+from n2n_ablate.records import NoisySample, StudyResult
 from n2n_ablate.registry import Registry
-from n2n_ablate.registry.blame import blamed, told
+from n2n_ablate.registry.entry import component_context
 from n2n_ablate.study import Condition
 
 ByCondition = Mapping[str, Diagnosis]
@@ -59,15 +57,9 @@ class Diagnoses:
         key = (part, steps, noise, images)
         if key not in self._known:
             model = self._registry.build("noise", noise.name, noise.parameters)
-            try:
-                found = diagnose(sampler, model, probes_of(samples), steps=steps)
-            except AblateError:
-                raise
-            except PLUGIN_EXCEPTIONS as error:
-                seen = f"cannot be measured under noise '{noise}': {told(error)}"
-                entry = self._registry.get("sampler", part.name)
-                raise blamed(entry, seen, error, "draw") from error
-            self._known[key] = found
+            entry = self._registry.get("sampler", part.name)
+            with component_context(entry, f"cannot be measured under noise '{noise}'", "draw"):
+                self._known[key] = diagnose(sampler, model, probes_of(samples), steps=steps)
         return self._known[key]
 
     def _steps(self, recipe: Recipe) -> int:

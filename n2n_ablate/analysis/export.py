@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from n2n_ablate.analysis.analyse import analyse
-from n2n_ablate.analysis.header import Header
 from n2n_ablate.analysis.records import to_plain
-from n2n_ablate.analysis.trials import StudyResult
+from n2n_ablate.records import Header, StudyResult
 
 
 def to_json(result: StudyResult, header: Header) -> dict[str, Any]:

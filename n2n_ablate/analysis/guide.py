@@ -8,8 +8,9 @@ from dataclasses import replace
 from n2n_ablate import stats
 from n2n_ablate.analysis.diagnoses import finals
 from n2n_ablate.analysis.records import Interval, LossGuide
-from n2n_ablate.analysis.trials import OWN, StudyResult
 from n2n_ablate.diagnostics.relation import LossAlone, loss_alone
+from n2n_ablate.records import StudyResult
+from n2n_ablate.records.results import OWN
 
 
 def loss_as_guide(result: StudyResult, condition: str) -> LossAlone | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from n2n_ablate.analysis.trials import OWN, StudyResult, TrialResult
+from n2n_ablate.records import StudyResult, TrialResult
+from n2n_ablate.records.results import OWN
 
 
 def whole(result: StudyResult, conditions: Sequence[str]) -> list[TrialResult]:

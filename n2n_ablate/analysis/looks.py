@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from n2n_ablate.analysis.header import Header
-from n2n_ablate.analysis.trials import TrialResult
+from n2n_ablate.records import Header, TrialResult
 from n2n_ablate.stats import Look, Looks
 from n2n_ablate.study import BASELINE
 

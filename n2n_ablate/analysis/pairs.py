@@ -21,7 +21,7 @@ from n2n_ablate.analysis.records import (
     Wins,
 )
 from n2n_ablate.analysis.sources import variance_of
-from n2n_ablate.analysis.trials import StudyResult, TrialResult
+from n2n_ablate.records import StudyResult, TrialResult
 from n2n_ablate.study import BASELINE
 
 _TURNED = {Verdict.BETTER: Verdict.WORSE, Verdict.WORSE: Verdict.BETTER}

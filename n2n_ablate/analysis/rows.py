@@ -22,7 +22,8 @@ from n2n_ablate.analysis.records import (
     Role,
     TrialRecord,
 )
-from n2n_ablate.analysis.trials import OWN, StudyResult, TrialResult
+from n2n_ablate.records import StudyResult, TrialResult
+from n2n_ablate.records.results import OWN
 from n2n_ablate.study import BASELINE, Trial
 
 UNTRAINED = "untrained"

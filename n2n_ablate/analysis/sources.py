@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from n2n_ablate import stats
 from n2n_ablate.analysis.contrast import Rule
 from n2n_ablate.analysis.records import Buy, Interval, VarianceRecord
-from n2n_ablate.analysis.trials import StudyResult, TrialResult
+from n2n_ablate.records import StudyResult, TrialResult
 from n2n_ablate.study import BASELINE
 
 _HALF = 0.5  # of the variance of the mean: what seeds have to make for seeds to help

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
@@ -10,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from n2n_ablate.components import watchdog
 from n2n_ablate.errors import AblateError, missing_package
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -32,7 +34,17 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
     ] = False,
+    local_plugins: Annotated[
+        bool,
+        typer.Option(
+            "--local-plugins/--no-local-plugins",
+            help="Whether to run the plugin files in ./plugins. N2N_ABLATE_LOCAL_PLUGINS=0 turns "
+            "them off, too.",
+        ),
+    ] = True,
 ) -> None:
+    if not local_plugins:
+        os.environ["N2N_ABLATE_LOCAL_PLUGINS"] = "0"  # so that it holds for child processes
     if version:
         from n2n_ablate.version import __version__
 
@@ -88,6 +100,7 @@ def main() -> None:
     from n2n_ablate.cli.screen import never_strict
 
     never_strict()
+    watchdog.at_a_loss[:] = [_end_at_once]
     try:
         _run()
     except SystemExit as ended:
@@ -139,11 +152,22 @@ def _complain(text: str) -> None:
 
 def _leave(status: object) -> None:
     """End the process here if a plugin still hangs in a thread: Python's way out would crash in it."""
-    timeout = sys.modules.get("n2n_ablate.components.timeout")
-    if timeout is None or not timeout.hangs():
+    if not watchdog.hangs():
         return
     if isinstance(status, str):
         print(status, file=sys.stderr)  # noqa: T201
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status if isinstance(status, int) else int(status is not None))
+    _end(status if isinstance(status, int) else int(status is not None))
+
+
+def _end_at_once(message: str) -> None:
+    """End the process from another thread: a plugin holds the main one and does not let go."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(f"error: {message}\n")
+    _end(1)
+
+
+def _end(status: int) -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    watchdog.end_process(status)

@@ -15,10 +15,10 @@ from rich.text import Text
 from n2n_ablate.components import BOTH_WAYS, declared
 from n2n_ablate.components.parameters import Choice, Component, Parameter, Range
 from n2n_ablate.components.spec import plain, written
-from n2n_ablate.errors import PLUGIN_EXCEPTIONS, AblateError
+from n2n_ablate.errors import AblateError
 from n2n_ablate.registry import Entry, Registry
-from n2n_ablate.registry.blame import blamed, place_of, require_readable, told
-from n2n_ablate.registry.conformance import source_line
+from n2n_ablate.registry.entry import component_context, require_readable
+from n2n_ablate.registry.failures import source_line
 
 if TYPE_CHECKING:
     from n2n_ablate.report.figures.anatomy import Anatomy
@@ -72,7 +72,8 @@ def _made(entry: Entry, registry: Registry) -> tuple[Any, dict[str, Any]]:
         try:
             registry.data(item, item.default)
         except AblateError as error:
-            raise blamed(entry, f"has the parameter '{item.name}', and {error}") from error
+            seen = f"has the parameter '{item.name}', and {error}"
+            raise entry.error(seen) from error
     return component, declarations(entry, component)
 
 
@@ -109,7 +110,7 @@ def to_json(entry: Entry, registry: Registry) -> dict[str, Any]:
         "references": references(entry),
         "plugin": entry.origin.plugin,
         "origin": str(entry.origin),
-        "road": entry.origin.road,
+        "installed": entry.origin.source,
         "package": entry.origin.distribution,
         "version": entry.origin.version,
         "file": entry.origin.file,
@@ -146,7 +147,7 @@ def page(entry: Entry, registry: Registry) -> RenderableType:
     facts.add_row("reference", Text(", ".join(references(entry)) or "none is given"))
     origin = entry.origin
     package = f"{origin.distribution} {origin.version}, " if origin.distribution else ""
-    facts.add_row("from", Text(f"{package}plugin '{origin.plugin}' ({origin.road})"))
+    facts.add_row("from", Text(f"{package}plugin '{origin.plugin}' ({origin.source})"))
     facts.add_row("source", Text(source_line(entry.factory, origin)))
     parts.append(facts)
     if entry.kind == "sampler" and component is not None:
@@ -158,10 +159,10 @@ def _drawn(entry: Entry, sampler: Any) -> RenderableType:
     from n2n_ablate.report.figures.anatomy import anatomy
 
     try:
-        found = anatomy(sampler, declared(sampler, "required_noise"))
-    except PLUGIN_EXCEPTIONS as error:  # a plugin may raise anything, and its page is still wanted
-        place = place_of(entry, error, "draw")
-        return Text(f"It cannot be drawn: {told(error)} ({place})", "red")
+        with component_context(entry, "cannot be drawn", "draw"):
+            found = anatomy(sampler, declared(sampler, "required_noise"))
+    except AblateError as error:  # its page is still wanted
+        return Text(str(error), "red")
     side = Table.grid(padding=(0, 3))
     side.add_row(_map(found), _kernels(found))
     return Group(side, Text(_key(found), "dim"))

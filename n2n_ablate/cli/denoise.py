@@ -52,7 +52,7 @@ def run(
     from n2n_ablate.runner.denoising import choose_recipe, denoise
 
     noisy = images.read(image)
-    registry = Registry(plugins_dir=plugins_dir)
+    registry = Registry(plugins_dir=plugins_dir, local_if_needed=True)
     name, recipe = choose_recipe(
         registry,
         output=output,

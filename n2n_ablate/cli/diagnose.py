@@ -10,7 +10,7 @@ import typer
 
 from n2n_ablate.cli import options, stdout
 from n2n_ablate.cli.screen import messages, results
-from n2n_ablate.errors import PLUGIN_EXCEPTIONS, AblateError, StudyError, nearest
+from n2n_ablate.errors import AblateError, StudyError, nearest
 
 if TYPE_CHECKING:
     from n2n_ablate.components import Noise
@@ -228,15 +228,11 @@ def _measured(
     registry: Registry, part: ComponentSpec, noise: Noise, probes: Sequence[Probe]
 ) -> Diagnosis:
     from n2n_ablate.diagnostics import diagnose
-    from n2n_ablate.registry.blame import blamed, told
+    from n2n_ablate.registry.entry import component_context
 
-    try:
-        return diagnose(registry.build("sampler", part.name, part.parameters), noise, probes)
-    except AblateError:
-        raise
-    except PLUGIN_EXCEPTIONS as error:
-        entry = registry.get("sampler", part.name)
-        raise blamed(entry, f"cannot be measured: {told(error)}", error, "draw") from error
+    sampler = registry.build("sampler", part.name, part.parameters)
+    with component_context(registry.get("sampler", part.name), "cannot be measured", "draw"):
+        return diagnose(sampler, noise, probes)
 
 
 def _print(condition: str, found: Mapping[str, Diagnosis]) -> None:

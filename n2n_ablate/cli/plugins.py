@@ -59,7 +59,7 @@ def show(
         hint = f"For parameters: n2n-ablate plugins NAME, or a terminal of {WIDE} columns."
         messages().print(hint, highlight=False)
     for listener in registry.listeners if not kind else ():
-        line = f"{listener.origin.plugin} ({listener.origin}) listens: {', '.join(listener.hooks)}"
+        line = f"{listener.origin.plugin} ({listener.origin}) listens to {', '.join(listener.listens_to)}"
         results().print(line, markup=False, highlight=False, soft_wrap=True)
     for line in [*(f"not loaded: {each}" for each in registry.broken), *registry.contested]:
         say(line)
@@ -86,7 +86,7 @@ def _to_json(registry: Any, entries: list[Any]) -> dict[str, Any]:
                 "plugin": item.origin.plugin,
                 "origin": str(item.origin),
                 "file": item.origin.file,
-                "hooks": list(item.hooks),
+                "hooks": list(item.listens_to),
             }
             for item in registry.listeners
         ],

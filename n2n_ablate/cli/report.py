@@ -56,7 +56,7 @@ def run(
 
     check_format(kind)
     found = open_run(output, study, profile, key, quiet=quiet)
-    registry = Registry(plugins_dir=plugins_dir)
+    registry = Registry(plugins_dir=plugins_dir, local_if_needed=True)
     with messages().status("writing the report; measuring samplers takes longest"):
         text, problems = written(found, kind, registry, images or [], diagnostics=diagnostics)
     if out is None and kind == "html":

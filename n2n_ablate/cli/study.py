@@ -18,7 +18,7 @@ from n2n_ablate.errors import unsigned
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from n2n_ablate.analysis import StudyResult
+    from n2n_ablate.records import StudyResult
     from n2n_ablate.runner.interim import RaceOptions
     from n2n_ablate.runner.runner import Runner
     from n2n_ablate.runner.session import Request, Session

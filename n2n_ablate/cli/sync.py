@@ -58,7 +58,7 @@ def run(
     from n2n_ablate.tracking.sync import sync
 
     found = _journals(output, study, profile)
-    place, registry = Output(output), Registry(plugins_dir=plugins_dir)
+    place, registry = Output(output), Registry(plugins_dir=plugins_dir, local_if_needed=True)
     done: list[Synced] = []
     refused: set[str] = set()
     for contents in found:

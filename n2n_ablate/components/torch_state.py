@@ -76,7 +76,7 @@ _SETTINGS = (
 
 
 @contextmanager
-def kept() -> Iterator[list[str]]:
+def preserve_torch_state() -> Iterator[list[str]]:
     """Put everything back at the end; the list then holds the names of what was changed inside.
 
     Torch is not imported for it. If that happens inside, its settings are those it starts with.

@@ -26,8 +26,8 @@ from n2n_ablate.components import (
     declares,
     pairs_of,
     prepare_sampler,
+    watchdog,
 )
-from n2n_ablate.components.timeout import try_corner
 from n2n_ablate.diagnostics.model import GREY, Diagnosis, Estimate, Figures, Probe
 
 LARGEST = 512
@@ -69,14 +69,12 @@ def diagnose(
     Raises:
         ImageError: An image is too small for the sampler.
         ValueError: There is neither a noise model nor a noisy image.
-        OverdueError: The sampler hangs.
         Exception: Whatever the sampler or the noise model raises.
     """
     probes = [_centre(probe) for probe in probes or flat_probes()]
     if noise is None and not all(probe.noisy for probe in probes):
         msg = "without a noise model every image needs a noisy version"
         raise ValueError(msg)
-    try_corner(at_step(sampler, 0, steps), probes[0].clean, noise)
     count = pairs or _enough(sampler, probes)
     if noise is None:
         count = max(1, min(len(probe.noisy) for probe in probes) // 2)
@@ -141,6 +139,7 @@ def _cut(
     sampler: Sampler, noise: Noise | None, probe: Probe, noisy: Tensor, rng: torch.Generator
 ) -> _Cut:
     # Copies, because a sampler that writes into its input must not change what others share.
+    watchdog.alive()
     ready = prepare_sampler(sampler, noisy.clone(), noise)
     split = ready.draw(noisy.clone(), rng)
     error = noisy - probe.clean

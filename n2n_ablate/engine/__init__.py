@@ -5,10 +5,7 @@ from __future__ import annotations
 from n2n_ablate.engine.device import Machine as Machine
 from n2n_ablate.engine.device import machine as machine
 from n2n_ablate.engine.dry_run import dry_run as dry_run
-from n2n_ablate.engine.dry_run import try_step as try_step
 from n2n_ablate.engine.fit import Fit as Fit
-from n2n_ablate.engine.fit import FitResult as FitResult
-from n2n_ablate.engine.fit import Point as Point
 from n2n_ablate.engine.fit_spec import FitSpec as FitSpec
 from n2n_ablate.engine.memory import memory_of as memory_of
 from n2n_ablate.engine.memory import require_room as require_room

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from n2n_ablate.engine.fit import FitResult
+from n2n_ablate.records import FitResult
 
 _CURVE = "curve."
 

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from n2n_ablate.engine.faults import measured, steps_of
-from n2n_ablate.engine.fit import Fit, FitResult, Listener, Point
+from n2n_ablate.engine.fit import Fit
+from n2n_ablate.records import FitResult, Point
+from n2n_ablate.records.fit import Listener
 
 POINTS = 30
 """Points of every curve, evenly spaced; the last is the end of the training."""

@@ -13,11 +13,11 @@ from types import TracebackType
 import torch
 from torch import Tensor
 
-from n2n_ablate.components import Metric, Training, declared
+from n2n_ablate.components import Metric, Training, declared, watchdog
 from n2n_ablate.engine.fit import Fit
-from n2n_ablate.errors import PLUGIN_EXCEPTIONS, AblateError, PluginError
-from n2n_ablate.registry.conformance import source_line
+from n2n_ablate.errors import AblateError, PluginError
 from n2n_ablate.registry.discovery import Origin
+from n2n_ablate.registry.failures import describe, source_line
 
 
 class ComponentError(PluginError):
@@ -48,15 +48,19 @@ class ComponentContext:
         self.kind, self.method, self.column = kind, method, column
 
     def __enter__(self) -> None:
-        """Begin."""
+        """Begin, and with it the time that one call may take."""
+        watchdog.alive(self.kind)
 
     def __exit__(
         self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
     ) -> None:
         """Raise what was raised inside as the component's fault."""
-        nobodys = (AblateError, torch.OutOfMemoryError)
-        if isinstance(error, PLUGIN_EXCEPTIONS) and not isinstance(error, nobodys):
-            seen = f"raises {told(error)}"
+        watchdog.alive()
+        nobodys = (AblateError, KeyboardInterrupt, torch.OutOfMemoryError)
+        if isinstance(error, watchdog.Overdue):
+            raise self.fault(str(error)) from error
+        if error is not None and not isinstance(error, nobodys):
+            seen = f"raises {describe(error)}"
             raise self.fault(seen) from error
 
     def fault(self, seen: str) -> ComponentError:
@@ -79,7 +83,7 @@ SELECTOR = ComponentContext("estimator", "checkpoint_selector")
 def reason(fit: Fit, error: BaseException) -> str:
     """Return why the training of a fit stopped: whose fault it is, if that is known, and where."""
     if not isinstance(error, ComponentError):
-        return f"stopped with {told(error)}"
+        return f"stopped with {describe(error)}"
     blame, made_from = error.blame, fit.spec
     if blame.kind == "metric":
         component: object = fit.metrics[blame.column]
@@ -103,12 +107,6 @@ def _place(component: object, error: ComponentError) -> str:
     return source_line(
         method if callable(method) else owner, Origin(owner.__module__, "file", file)
     )
-
-
-def told(error: BaseException) -> str:
-    """Return an error in one line: its type and its message."""
-    line = str(error).splitlines()[0][:300] if str(error) else "no message"
-    return f"{type(error).__name__}: {line}"
 
 
 def steps_of(training: Training) -> int:

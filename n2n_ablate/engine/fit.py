@@ -1,4 +1,4 @@
-"""What goes into training and what comes out. Plain records; nothing here computes."""
+"""What goes into training. A plain record; nothing here computes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,7 +28,7 @@ class Fit:
         metrics: By name.
         init_seed: Seeds the initial weights.
         rng: Makes the sampler's generator, at the start of its stream.
-        kin: Fits of equal `stack_key` may be trained in one stack, if their shapes agree too.
+        stack_key: Fits of equal `stack_key` may be trained in one stack, if their shapes agree too.
         spec: What it was made from, so that another process can make it; None if nobody asked.
     """
 
@@ -47,43 +46,3 @@ class Fit:
     rng: Callable[[], torch.Generator]
     stack_key: str = ""
     spec: FitSpec | None = None
-
-
-@dataclass(frozen=True)
-class Point:
-    """One point of a fit's curves, told while it is being trained."""
-
-    key: str
-    step: int
-    steps: int
-    values: Mapping[str, float]
-
-
-@dataclass(frozen=True, eq=False)
-class FitResult:
-    """What a fit gave.
-
-    Attributes:
-        key: The identity of the fit.
-        figures: Final value of every metric, and `loss`.
-        steps: Steps at which the curves have a point, counted from 1; the last is the end.
-        curves: `loss` and every metric at those steps.
-        denoised: The denoised image, uint16 (c, h, w), 65535 for white; None if the fit failed.
-        seconds: Its share of the time its stack took.
-        failure: Why there is no result, empty if there is one.
-        passing: True if it stopped with an error that need not come again (memory, a bug that will
-            be mended); such a result is reported but not stored.
-    """
-
-    key: str
-    figures: Mapping[str, float]
-    steps: np.ndarray
-    curves: Mapping[str, np.ndarray]
-    denoised: np.ndarray | None
-    seconds: float
-    failure: str = ""
-    passing: bool = False
-
-
-Listener = Callable[[Point], None]
-"""Called at every point of every curve, from any thread."""

@@ -7,33 +7,25 @@ import copy
 import hashlib
 import importlib.util
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from n2n_ablate.components import watchdog
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec
-from n2n_ablate.engine import Fit, FitSpec, Machine, dry_run, try_step, window_of
-from n2n_ablate.engine.faults import ComponentError, finite, steps_of
+from n2n_ablate.engine import Fit, FitSpec, Machine, window_of
+from n2n_ablate.engine.dry_run import dry_run, named
+from n2n_ablate.engine.faults import finite, steps_of
 from n2n_ablate.engine.identity import Fingerprints, generator
-from n2n_ablate.errors import PLUGIN_EXCEPTIONS, AblateError, ImageError
+from n2n_ablate.errors import ImageError
 from n2n_ablate.images import Image, collect
+from n2n_ablate.records import NoisySample
 from n2n_ablate.registry import Registry
-from n2n_ablate.registry.blame import blamed, require_readable
+from n2n_ablate.registry.entry import component_context, require_readable
 from n2n_ablate.study import Condition, Plan
-
-
-@dataclass(frozen=True, eq=False)
-class NoisySample:
-    """One noisy image: a clean image under one condition with one seed."""
-
-    condition: Condition
-    image: Image
-    seed: int
-    noisy: Tensor
 
 
 class PairedData:
@@ -72,6 +64,7 @@ class PairedData:
             for seed in plan.profile.seeds
         ]
         self._cut: set[tuple[ComponentSpec, torch.Size, tuple[int, int]]] = set()
+        self._stepped: set[tuple[str, ComponentSpec]] = set()
 
     @cached_property
     def key(self) -> str:
@@ -123,38 +116,39 @@ class PairedData:
     def steps(self, recipe: Recipe) -> int:
         """Return how many steps a recipe trains."""
         spec = recipe.specs["training"]
-        with self._named(recipe):
+        with named(self._registry.entries(recipe)):
             return steps_of(self._registry.build("training", spec.name, spec.parameters))
 
     def check(self, recipe: Recipe) -> None:
-        """Try a recipe's sampler on every image shape, before anything is trained.
+        """Try a recipe before anything is trained: its sampler on every image shape, and one step.
 
-        Recipes that share a sampler share its trial: here it sees the same image again. Of the
-        baseline, without which no trial says anything, everything else is tried too, and the metrics.
-        Another recipe that cannot be trained costs its own fits.
+        What was tried in another recipe is not tried again: a sampler on the same image, a step
+        with components that have all done one. With the baseline the metrics are tried too.
 
         Raises:
             ImageError: An image is too small for the sampler, or too large for the memory.
             PluginError: A component fails, or the views cannot be trained on.
         """
+        entries = self._registry.entries(recipe)
         for kind, component in recipe.build(self._registry).items():
-            require_readable(self._registry.get(kind, recipe.specs[kind].name), component)
+            require_readable(entries[kind], component)
         by_shape = {sample.noisy.shape: sample for sample in self.samples}
-        entry = self._registry.get("sampler", recipe.specs["sampler"].name)
         fits = self.fits(recipe, list(by_shape.values()))
         for shape, fit in zip(by_shape, fits, strict=True):
             try:
-                with self._named(recipe), _one_thread():
-                    place = (recipe.specs["sampler"], shape, window_of(fit))
-                    dry_run(fit, entry, self.machine, cut=place not in self._cut)
-                self._cut.add(place)
+                new = set(recipe.specs.items()) - self._stepped
+                with named(entries), _one_thread():
+                    cut = (recipe.specs["sampler"], shape, window_of(fit))
+                    split = cut not in self._cut
+                    dry_run(fit, entries, self.machine, split=split, step=bool(new))
+                self._cut.add(cut)
+                self._stepped |= new
             except ImageError as error:
                 name = next(image.name for image in self.images if image.pixels.shape == shape)
                 msg = f"image '{name}': {error}"
                 raise ImageError(msg) from error
         if recipe == self.plan.baseline.recipe:
-            with self._named(recipe), _one_thread():
-                try_step(fits[0], self.machine)
+            with _one_thread():
                 self.measure(self.samples[0].noisy, self.samples[0])
 
     def measure(self, denoised: Tensor, sample: NoisySample) -> dict[str, float]:
@@ -164,7 +158,12 @@ class PairedData:
             PluginError: A metric fails, or gives no finite number.
         """
         clean, noisy = sample.image.pixels, sample.noisy
-        with self._named(self.plan.baseline.recipe):
+        entries = {
+            f"metric:{name}": self._registry.get("metric", part.name)
+            for name, part in self.plan.metrics.items()
+        }
+        seconds = watchdog.seconds_for(*noisy.shape[-2:])
+        with named(entries), watchdog.time_limit(seconds, "a metric"):
             return {
                 name: finite(metric, name, denoised, clean, noisy)
                 for name, metric in self._metrics.items()
@@ -190,17 +189,6 @@ class PairedData:
             name: {place: _mean(values) for place, values in places.items()}
             for name, places in found.items()
         }
-
-    @contextlib.contextmanager
-    def _named(self, recipe: Recipe) -> Iterator[None]:
-        """Give what a component does wrong its name, file and line."""
-        try:
-            yield
-        except ComponentError as error:
-            own, metrics = error.blame, self.plan.metrics
-            spec = metrics[own.column] if own.kind == "metric" else recipe.specs[own.kind]
-            entry = self._registry.get(own.kind, spec.name)
-            raise blamed(entry, error.seen, error.__cause__, own.method) from error
 
     def _fit(self, recipe: Recipe, parts: Mapping[str, object], sample: NoisySample) -> Fit:
         noise = sample.condition.noise
@@ -234,23 +222,20 @@ def noisy_image(registry: Registry, condition: Condition, image: Image, seed: in
     noise = registry.build("noise", condition.noise.name, condition.noise.parameters)
     entry = registry.get("noise", condition.noise.name)
     before = image.pixels.clone()
-    try:
+    seen = f"fails on image '{image.name}'"
+    seconds = watchdog.seconds_for(*before.shape[-2:])
+    with component_context(entry, seen, "apply", seconds):
         noisy: object = noise.apply(image.pixels, generator("noise", image.digest, seed))
-    except AblateError:
-        raise
-    except PLUGIN_EXCEPTIONS as error:
-        seen = f"fails on image '{image.name}': {error!r}"
-        raise blamed(entry, seen, error, "apply") from error
     if not torch.equal(before, image.pixels):
         seen = "writes into the clean image; it must copy it"
-        raise blamed(entry, seen, method="apply")
+        raise entry.error(seen, "apply")
     if not isinstance(noisy, Tensor) or noisy.shape != before.shape:
         got = tuple(noisy.shape) if isinstance(noisy, Tensor) else repr(noisy)[:80]
         seen = f"must return an image of the clean one's shape {tuple(before.shape)}, got {got}"
-        raise blamed(entry, seen, method="apply")
+        raise entry.error(seen, "apply")
     if lost := int((~noisy.isfinite()).sum()):
         seen = f"returns an image with {lost} of {noisy.numel()} values NaN or infinite"
-        raise blamed(entry, seen, method="apply")
+        raise entry.error(seen, "apply")
     return noisy.detach().float()
 
 

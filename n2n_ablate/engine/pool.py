@@ -5,24 +5,27 @@ from __future__ import annotations
 import contextlib
 import gc
 import math
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event
 
 import numpy as np
 import torch
 
-from n2n_ablate.components import declared, declares, pairs_of
+from n2n_ablate.components import declared, declares, pairs_of, watchdog
 from n2n_ablate.engine.curves import POINTS
 from n2n_ablate.engine.device import Machine, arithmetic, require_alive
 from n2n_ablate.engine.faults import reason, steps_of
-from n2n_ablate.engine.fit import Fit, FitResult, Listener
+from n2n_ablate.engine.fit import Fit
 from n2n_ablate.engine.memory import room_for
 from n2n_ablate.engine.stack_sizes import StackSizeCache
 from n2n_ablate.engine.train import Cancelled, prepared, train
 from n2n_ablate.engine.window import window_of
-from n2n_ablate.errors import PLUGIN_EXCEPTIONS
+from n2n_ablate.errors import PLUGIN_EXCEPTIONS, PluginError
+from n2n_ablate.records import FitResult
+from n2n_ablate.records.fit import Listener
 
 
 def fit_all(
@@ -69,12 +72,13 @@ def fit_all(
     try:  # Ctrl-C may come while the first thread is already training
         waiting = {pool.submit(trainer.train, stack) for stack in stacks}
         while waiting:
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            done, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
+            trainer.require_ends()
             for future in done:
                 yield from future.result()
     finally:
         closing.set()
-        pool.shutdown(wait=True, cancel_futures=True)
+        pool.shutdown(wait=not watchdog.hangs(), cancel_futures=True)
 
 
 def stacks_of(
@@ -123,7 +127,9 @@ def _room(machine: Machine) -> Callable[[Fit], float] | None:
 def _stack_key(fit: Fit) -> object:
     try:
         return _form(fit)
-    except PLUGIN_EXCEPTIONS:  # components are anybody's code: training alone says what is wrong
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001  components are anybody's code: training alone says what is wrong
         return fit.key
 
 
@@ -155,6 +161,16 @@ class _Trainer:
     points: int
     note: Callable[[str], None]
     sizes: StackSizeCache
+    workers: set[int] = field(default_factory=set)  # threads that train
+
+    def require_ends(self) -> None:
+        """Check that no worker is in code that never comes back.
+
+        Raises:
+            PluginError: One is, and cannot be ended.
+        """
+        for message in filter(None, map(watchdog.given_up, self.workers)):
+            raise PluginError(message)
 
     def train(self, stack: Sequence[Fit]) -> list[FitResult]:
         """Train one stack, in parts if it has to be.
@@ -166,8 +182,11 @@ class _Trainer:
             return self._in_parts(stack)
         if self.machine.type == "cpu":
             torch.set_num_threads(self.threads)  # holds for this worker thread only
+        height, width = stack[0].noisy.shape[-2:]
+        seconds = watchdog.seconds_for(height, width, len(stack))
+        self.workers.add(threading.get_ident())
         try:
-            with arithmetic(self.machine):
+            with watchdog.time_limit(seconds, "training"), arithmetic(self.machine):
                 return train(
                     stack,
                     self.machine,
@@ -176,9 +195,9 @@ class _Trainer:
                     points=self.points,
                     note=self.note,
                 )
-        except Cancelled:
+        except (Cancelled, KeyboardInterrupt):
             raise
-        except PLUGIN_EXCEPTIONS as error:  # components are anybody's code, and memory may run out
+        except BaseException as error:  # noqa: BLE001  components are anybody's code, and memory may run out
             require_alive(self.machine)
             if len(stack) == 1:
                 return [failed(stack[0], reason(stack[0], error))]

@@ -25,7 +25,7 @@ from n2n_ablate.engine.faults import (
     require_shares,
     steps_of,
 )
-from n2n_ablate.engine.fit import Fit, FitResult, Listener
+from n2n_ablate.engine.fit import Fit
 from n2n_ablate.engine.loss_context import StackLossContext, same_shape
 from n2n_ablate.engine.networks import Forward, Networks
 from n2n_ablate.engine.replay import CudaRecorder, Recorder, Replay, python_state
@@ -33,6 +33,8 @@ from n2n_ablate.engine.tiles import in_tiles
 from n2n_ablate.engine.weights import Optimizers
 from n2n_ablate.engine.window import Windows, window_of
 from n2n_ablate.errors import PluginError
+from n2n_ablate.records import FitResult
+from n2n_ablate.records.fit import Listener
 
 _building = Lock()
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
-from n2n_ablate.engine import Fit, FitResult
-from n2n_ablate.engine.fit import Listener
+from n2n_ablate.engine import Fit
+from n2n_ablate.records import FitResult
+from n2n_ablate.records.fit import Listener
 
 
 class Executor(Protocol):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
-from n2n_ablate.engine import Fit, FitResult, Machine, StackSizeCache, fit_all
-from n2n_ablate.engine.fit import Listener
+from n2n_ablate.engine import Fit, Machine, StackSizeCache, fit_all
+from n2n_ablate.records import FitResult
+from n2n_ablate.records.fit import Listener
 
 
 class Local:

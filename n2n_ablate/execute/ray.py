@@ -21,14 +21,15 @@ from ray.core.generated.gcs_pb2 import GcsNodeInfo
 from ray.exceptions import RayError, RayTaskError, RpcError
 from torch import Tensor
 
-from n2n_ablate.engine import Fit, FitResult, Machine, Point, StackSizeCache, failed, stacks_of
+from n2n_ablate.engine import Fit, Machine, StackSizeCache, failed, stacks_of
 from n2n_ablate.engine.device import cores
-from n2n_ablate.engine.fit import Listener
 from n2n_ablate.engine.identity import Fingerprints
 from n2n_ablate.errors import ExecutorError
 from n2n_ablate.execute import bundle, task
 from n2n_ablate.execute.cluster_health import ClusterHealth
 from n2n_ablate.execute.process_reaper import ProcessReaper
+from n2n_ablate.records import FitResult, Point
+from n2n_ablate.records.fit import Listener
 from n2n_ablate.registry import Registry
 
 logging.getLogger("ray").setLevel(logging.ERROR)

@@ -1,7 +1,8 @@
-"""Finds plugins and knows every component by name."""
+"""Finds plugins, holds them in one pluggy manager, and knows every component by name."""
 
 from __future__ import annotations
 
-from n2n_ablate.registry.names import Entry as Entry
-from n2n_ablate.registry.names import Listener as Listener
-from n2n_ablate.registry.names import Registry as Registry
+from n2n_ablate.registry.entry import Entry as Entry
+from n2n_ablate.registry.host import Plugin as Plugin
+from n2n_ablate.registry.host import PluginHost as PluginHost
+from n2n_ablate.registry.registry import Registry as Registry

@@ -1,25 +1,29 @@
-"""Finds and loads plugins, one by one: one that fails is kept with its error, the rest works."""
+"""Finds plugins and says where each comes from. Loads nothing."""
 
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.util
 import os
+import re
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, distributions
 from pathlib import Path
 from types import ModuleType
 
-from n2n_ablate.errors import PluginError, printable
+from n2n_ablate.errors import PluginError, no_file, printable
 from n2n_ablate.registry import hookspecs
 
 LOCAL_FOLDER = "plugins"
-LOCAL_ROAD, GIVEN_ROAD = f"./{LOCAL_FOLDER}", "--plugins-dir"
-OFF_SWITCH = "N2N_ABLATE_PLUGINS"
+PACKAGE, CHECKOUT, LOCAL, GIVEN, FILE = (
+    *("package", "checkout", f"./{LOCAL_FOLDER}", "--plugins-dir", "file"),
+)
+"""Where a plugin can come from."""
+PACKAGES_SWITCH, LOCAL_SWITCH = "N2N_ABLATE_PLUGINS", "N2N_ABLATE_LOCAL_PLUGINS"
 _OURS = "n2n_ablate_plugins"
 
 
@@ -29,58 +33,52 @@ class Origin:
 
     Attributes:
         plugin: Its name: that of the entry point, or of the file without `.py`.
-        road: `package`, `checkout`, `./plugins`, `--plugins-dir` or `file`.
+        source: `package`, `checkout`, `./plugins`, `--plugins-dir` or `file`.
         file: Its source file, if it has one.
         version: Version of the distribution, empty for a single file.
         distribution: Name of the distribution, likewise.
     """
 
     plugin: str
-    road: str
+    source: str
     file: str = ""
     version: str = ""
     distribution: str = ""
 
     def __str__(self) -> str:
-        return f"{self.plugin} {self.version}".strip() if self.road == "package" else self.file
+        return f"{self.plugin} {self.version}".strip() if self.source == PACKAGE else self.file
 
 
 @dataclass(frozen=True)
-class Broken:
-    """A plugin that could not be loaded: who, where in the source, and why."""
+class Candidate:
+    """A plugin to load: call `load` and expect anything.
 
-    origin: Origin
-    where: str
-    why: str
-
-    def __str__(self) -> str:
-        return f"plugin '{self.origin.plugin}' ({self.where}): {self.why}"
-
-
-@dataclass(frozen=True)
-class Found:
-    """A plugin to load: call `load` and expect anything."""
+    Attributes:
+        origin: Where it is.
+        load: Loads it; a `PluginError` says why it cannot be.
+        ours: Whether it is one of those that ship.
+        marks: What two candidates share that are one plugin.
+    """
 
     origin: Origin
     load: Callable[[], object]
+    ours: bool = False
+    marks: frozenset[str] = frozenset()
 
 
 def find(
     plugins_dir: Path | None = None,
-    local: Path = Path(LOCAL_FOLDER),
+    local: Path | None = Path(LOCAL_FOLDER),
     file: Path | None = None,
-) -> Iterator[Found]:
-    """Yield plugins in the order of the three roads: packages, `./plugins`, `--plugins-dir`.
+) -> Iterator[Candidate]:
+    """Yield plugins: ours, packages, `./plugins`, `--plugins-dir`, a single file; each once.
 
-    Where this is a checkout that is not installed, its own `plugins` folder comes before them.
-    A file that is (or is a copy of) a module that an earlier road brought is left out. Setting
-    N2N_ABLATE_PLUGINS to the empty string switches installed packages other than ours off.
+    A file that is, or is a copy of, what came before is left out.
 
     Args:
-        plugins_dir: The folder of the third road.
-        file: A single plugin file, loaded last if it is on none of the roads.
-        local: The folder of the second, where it is not that of the working folder.
-        file: A single plugin file, loaded last if it is on none of the roads.
+        plugins_dir: A further folder of plugin files.
+        local: What stands for `./plugins`; None to leave it out.
+        file: A single plugin file.
 
     Raises:
         PluginError: `plugins_dir` is not a folder.
@@ -88,60 +86,110 @@ def find(
     if plugins_dir is not None and not _is_folder(plugins_dir):
         msg = f"--plugins-dir: '{plugins_dir}' is not a folder. Give a folder with plugin files."
         raise PluginError(msg)
-    seen: set[str] = set()
-    only_ours = os.environ.get(OFF_SWITCH) == ""
-    points = sorted(entry_points(group=hookspecs.PROJECT), key=lambda point: point.name)
-    for point in points:
-        if only_ours and not point.module.startswith(_OURS):
-            continue
-        spec = _spec_of(point)
-        if spec and spec.startswith(os.sep):
-            seen |= {str(Path(spec).resolve()), _digest(Path(spec))}
-        version, name = (point.dist.version, point.dist.name) if point.dist else ("", "")
-        yield Found(Origin(point.name, "package", spec, version, name), point.load)
-    roads: list[tuple[Path, str]] = []
-    if not any(point.module.startswith(_OURS) for point in points):  # a checkout, not installed
-        roads.append((Path(__file__).resolve().parents[2] / LOCAL_FOLDER, "checkout"))
-    roads.append((local, LOCAL_ROAD))
+    candidates = sorted(_installed(), key=lambda each: (not each.ours, each.origin.plugin))
+    if os.environ.get(PACKAGES_SWITCH) == "":
+        candidates = [each for each in candidates if each.ours]
+    if not any(each.ours for each in candidates):
+        candidates[:0] = in_folder(Path(__file__).resolve().parents[2] / LOCAL_FOLDER, CHECKOUT)
+    if local is not None:
+        candidates += in_folder(local, LOCAL)
     if plugins_dir is not None:
-        roads.append((plugins_dir, GIVEN_ROAD))
-    for folder, road in roads:
-        if not folder.is_dir():
-            continue
-        for own in sorted(folder.glob("*.py")):
-            marks = {str(own.resolve()), _digest(own)}
-            if own.name.startswith("_") or marks & seen:
-                continue
-            seen |= marks
-            load = _load_of_ours if road == "checkout" else load_file
-            yield Found(Origin(own.stem, road, str(own)), partial(load, own))
-    if file is not None and not {str(file.resolve()), _digest(file)} & seen:
-        yield Found(Origin(file.stem, "file", str(file)), partial(load_file, file))
+        candidates += in_folder(plugins_dir, GIVEN)
+    if file is not None:
+        candidates.append(_of_file(file, FILE))
+    seen: set[str] = set()
+    for each in candidates:
+        if not each.marks & seen:
+            seen |= each.marks
+            yield each
 
 
-def _load_of_ours(file: Path) -> ModuleType:
-    """Import one of our own plugin files by the name that it has when it is installed."""
-    if _OURS not in sys.modules:
-        folder = file.resolve().parent
-        spec = importlib.util.spec_from_file_location(
-            _OURS, folder / "__init__.py", submodule_search_locations=[str(folder)]
-        )
-        if spec is None or spec.loader is None:
-            msg = f"'{folder}' is not a package of plugins"
-            raise PluginError(msg)
-        package = importlib.util.module_from_spec(spec)
-        sys.modules[_OURS] = package  # our plugins import one another
-        spec.loader.exec_module(package)
-    return importlib.import_module(f"{_OURS}.{file.stem}")
+def local_folder() -> Path | None:
+    """Return the folder of plugin files to load, None where `N2N_ABLATE_LOCAL_PLUGINS=0` forbids it."""
+    allowed = os.environ.get(LOCAL_SWITCH, "").strip().lower() not in ("0", "no", "off", "false")
+    return Path(LOCAL_FOLDER) if allowed else None
 
 
 def load_file(file: Path) -> ModuleType:
     """Import one plugin file under a name of its own, so that two files never collide."""
     path = file.resolve()
     name = f"n2n_ablate_local_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}_{file.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
+    return _executed(name, importlib.util.spec_from_file_location(name, path))
+
+
+def _installed() -> Iterator[Candidate]:
+    """Yield what installed packages declare, whatever else lies beside them."""
+    for package in distributions():
+        # pip renames what it removes to `~x`, and leaves it there when it is interrupted.
+        if Path(str(getattr(package, "_path", ""))).name.startswith("~"):
+            continue
+        try:
+            declared = package.read_text("entry_points.txt") or ""
+            points = package.entry_points if f"[{hookspecs.PROJECT}]" in declared else ()
+            for point in points:
+                if point.group == hookspecs.PROJECT:
+                    yield _of_entry_point(point, package)
+        except Exception as error:  # noqa: BLE001  metadata is text that anybody wrote
+            name = _name_of(package)
+            reason = f"its entry points cannot be read: {type(error).__name__}: {error}"
+            yield Candidate(Origin(name, PACKAGE, "", "", name), partial(_refuse, reason))
+
+
+def _of_entry_point(point: EntryPoint, package: Distribution) -> Candidate:
+    name, version = _name_of(package), _known(lambda: package.version)
+    if EntryPoint.pattern.match(point.value) is None:
+        module = re.sub(r"\W", "_", point.value.partition(":")[0].strip()) or "my_module"
+        reason = (
+            f"its entry point '{point.name} = {point.value}' must name a module: dotted Python "
+            f"names, such as {module}"
+        )
+        origin = Origin(point.name, PACKAGE, "", version, name)
+        return Candidate(origin, partial(_refuse, reason), marks=frozenset({point.value}))
+    file = _file_of(point.module)
+    ours = point.module.partition(".")[0] == _OURS
+    marks = {f"{point.module}:{point.attr}"}
+    if file and not point.attr:
+        marks |= _marks(Path(file))
+    origin = Origin(point.name, PACKAGE, file, version, name)
+    return Candidate(origin, point.load, ours, frozenset(marks))
+
+
+def in_folder(folder: Path, source: str) -> Iterator[Candidate]:
+    """Yield the plugin files of a folder: not the hidden ones that some disks keep beside every file."""
+    try:
+        files = sorted(folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        reason = f"the folder cannot be read: {error.strerror}"
+        yield Candidate(Origin(folder.name, source, str(folder)), partial(_refuse, reason))
+        return
+    for file in files:
+        if file.suffix == ".py" and not file.name.startswith((".", "_")):
+            yield _of_file(file, source)
+
+
+def _of_file(file: Path, source: str) -> Candidate:
+    origin = Origin(file.stem, source, str(file))
+    if not file.is_file():  # a pipe would be waited for
+        return Candidate(origin, partial(_refuse, f"the file {no_file(file)}"))
+    load = _load_of_ours if source == CHECKOUT else load_file
+    return Candidate(origin, partial(load, file), source == CHECKOUT, frozenset(_marks(file)))
+
+
+def _load_of_ours(file: Path) -> ModuleType:
+    """Import one of our own plugin files by the name that it has when it is installed."""
+    if _OURS not in sys.modules:
+        folder = file.resolve().parent
+        where = [str(folder)]
+        spec = importlib.util.spec_from_file_location(
+            _OURS, folder / "__init__.py", submodule_search_locations=where
+        )
+        _executed(_OURS, spec)  # a package, because our plugins import one another
+    return importlib.import_module(f"{_OURS}.{file.stem}")
+
+
+def _executed(name: str, spec: importlib.machinery.ModuleSpec | None) -> ModuleType:
     if spec is None or spec.loader is None:
-        msg = f"'{file}' is not a Python file"
+        msg = "it is not a Python file"
         raise PluginError(msg)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up while it is being executed
@@ -153,22 +201,50 @@ def load_file(file: Path) -> ModuleType:
     return module
 
 
-def broken(origin: Origin, error: BaseException) -> Broken:
-    """Describe why a plugin failed, with the line of its own source where that can be told."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return Broken(origin, f"{error.filename}:{error.lineno}", f"syntax error: {error.msg}")
-    own = origin.file
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [
-        frame.lineno for frame in frames if own and Path(frame.filename).name == Path(own).name
-    ]
-    notes = getattr(error, "__notes__", [])
-    lines += [int(note.removeprefix("line ")) for note in notes if note.startswith("line ")]
-    where = own or origin.plugin
-    reason = (str(error).splitlines() or ["no message"])[0]
-    if not isinstance(error, PluginError):
-        reason = f"{type(error).__name__}: {reason}"
-    return Broken(origin, f"{where}:{lines[-1]}" if lines else where, printable(reason))
+def _refuse(reason: str) -> None:
+    raise PluginError(reason)
+
+
+def _marks(file: Path) -> set[str]:
+    """Return what identifies a file: its path, and its content unless that depends on its place."""
+    try:
+        path, content = str(file.resolve()), file.read_bytes()
+    except (OSError, RuntimeError):
+        return set()
+    own = {path}
+    return own if file.name == "__init__.py" else own | {hashlib.sha256(content).hexdigest()}
+
+
+def _file_of(module: str) -> str:
+    """Return the file of a module without importing anything, empty where it cannot be known."""
+    first, *inner = module.split(".")
+    try:
+        spec = importlib.util.find_spec(first)
+        folders = [Path(each) for each in (spec and spec.submodule_search_locations) or ()]
+        if spec is None or not inner:
+            return spec.origin or "" if spec and spec.has_location else ""
+        for folder in folders:
+            path = folder.joinpath(*inner)
+            for file in (path.with_name(f"{path.name}.py"), path / "__init__.py"):
+                if file.is_file():
+                    return str(file)
+    except Exception:  # noqa: BLE001  the name is text that anybody wrote, and shows when it is loaded
+        return ""
+    return ""
+
+
+def _name_of(package: Distribution) -> str:
+    folder = Path(str(getattr(package, "_path", ""))).name
+    return _known(lambda: package.metadata["Name"]) or folder.partition("-")[0] or "a package"
+
+
+def _known(ask: Callable[[], object]) -> str:
+    """Return what metadata say, empty where they do not."""
+    try:
+        told = ask()
+    except Exception:  # noqa: BLE001  metadata is text that anybody wrote
+        return ""
+    return printable(told) if isinstance(told, str) else ""
 
 
 def _is_folder(path: Path) -> bool:
@@ -176,18 +252,3 @@ def _is_folder(path: Path) -> bool:
         return path.is_dir()
     except (OSError, ValueError):  # a name that no file can have
         return False
-
-
-def _spec_of(point: EntryPoint) -> str:
-    try:
-        spec = importlib.util.find_spec(point.module)
-    except Exception:  # noqa: BLE001  the error shows again, with its reason, when it is loaded
-        return ""
-    return spec.origin or "" if spec else ""
-
-
-def _digest(file: Path) -> str:
-    try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
-    except OSError:
-        return str(file)

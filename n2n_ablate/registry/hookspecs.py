@@ -17,10 +17,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pluggy
 
 if TYPE_CHECKING:  # what the records are made of lies above; a hook only names them
-    from n2n_ablate.analysis import StudyResult, TrialResult
-    from n2n_ablate.engine import FitResult, Point
-    from n2n_ablate.engine.paired_data import NoisySample
-    from n2n_ablate.storage.invocation import Invocation
+    from n2n_ablate.records import (
+        FitResult,
+        Invocation,
+        NoisySample,
+        Point,
+        StudyResult,
+        TrialResult,
+    )
     from n2n_ablate.study import Plan, Trial
 
 PROJECT = "n2n_ablate"

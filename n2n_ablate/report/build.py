@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from n2n_ablate.analysis import StudyResult
 from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.analysis.diagnoses import Diagnoses, points
 from n2n_ablate.analysis.records import ConditionAnalysis, StudyAnalysis
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics.relation import relations
 from n2n_ablate.errors import AblateError
+from n2n_ablate.records import StudyResult
 from n2n_ablate.registry import Registry
 from n2n_ablate.report import drawings, samplers, study, tables
 from n2n_ablate.report.document import (

@@ -7,7 +7,7 @@ A cell holds a number, not its text, so that every renderer can align and colour
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from n2n_ablate.report.numbers import (
@@ -159,6 +159,7 @@ class Table:
         caption: What it shows, in a sentence.
         notes: How to read what it shows, a sentence each.
         key: Unique in the document, for labels: letters, digits and hyphens.
+        detail: Whether it supports another table; a paper has no place for it.
     """
 
     columns: Sequence[Column]
@@ -166,6 +167,7 @@ class Table:
     caption: str = ""
     notes: Sequence[str] = ()
     key: str = ""
+    detail: bool = False
 
     @property
     def head(self) -> int:
@@ -181,7 +183,7 @@ class Table:
             if not any(isinstance(row.cells[at], Curve) for row in self.rows)
         ]
         rows = [Row([row.cells[at] for at in kept], row.kind) for row in self.rows]
-        return Table([self.columns[at] for at in kept], rows, self.caption, self.notes, self.key)
+        return replace(self, columns=[self.columns[at] for at in kept], rows=rows)
 
 
 @dataclass(frozen=True)

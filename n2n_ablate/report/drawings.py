@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from n2n_ablate.analysis import StudyResult, TrialResult
 from n2n_ablate.analysis.diagnoses import finals, points
 from n2n_ablate.analysis.records import ConditionAnalysis, StudyAnalysis
+from n2n_ablate.records import StudyResult, TrialResult
 from n2n_ablate.report import tables
 from n2n_ablate.report.document import Block, Figure
 from n2n_ablate.report.figures import curves as curve_figures
@@ -115,7 +115,7 @@ def curves(given: Sources, condition: ConditionAnalysis, key: str, most: int) ->
 def times(given: Sources, condition: ConditionAnalysis, key: str) -> Iterator[Block]:
     """Yield PSNR against training time, where times differ by more than chance."""
     rows = condition.trials
-    if not difference_figures.worth_drawing_times(rows):
+    if not difference_figures.worth_drawing_times(rows, given.analysis.metric):
         return
     figure = difference_figures.time_against_metric(
         rows, tables.row_names(condition), given.analysis.metric, colours(given)

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL.Image import Image
 
-from n2n_ablate.analysis import StudyResult, TrialResult
-from n2n_ablate.analysis.header import Header
 from n2n_ablate.analysis.records import ConditionAnalysis, ContrastRecord
+from n2n_ablate.records import Header, StudyResult, TrialResult
 from n2n_ablate.report.document import Gallery, Panel, Strip
 from n2n_ablate.report.figures import figures
 from n2n_ablate.report.render.svg import data_png

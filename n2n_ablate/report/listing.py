@@ -54,5 +54,5 @@ def _parameters(entry: Entry) -> str:
 
 def _summary(entry: Entry) -> str:
     """Return what a component does, and where it comes from unless it is shipped."""
-    shipped = entry.origin.distribution == _DISTRIBUTION or entry.origin.road == "checkout"
+    shipped = entry.origin.distribution == _DISTRIBUTION or entry.origin.source == "checkout"
     return entry.summary if shipped else f"{entry.summary} [{entry.origin}]"

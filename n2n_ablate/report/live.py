@@ -14,13 +14,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from n2n_ablate.analysis import StudyResult, TrialResult
 from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.analysis.records import ContrastRecord
-from n2n_ablate.engine import Point
+from n2n_ablate.records import Invocation, Point, StudyResult, TrialResult
 from n2n_ablate.registry.hookspecs import hookimpl
 from n2n_ablate.report.text import progress
-from n2n_ablate.storage.invocation import Invocation
 from n2n_ablate.study import Plan, Trial
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from n2n_ablate.analysis import TrialResult
 from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics.concerns import Concern, concerns, warnings, wrong_gain
 from n2n_ablate.errors import AblateError
+from n2n_ablate.records import TrialResult
 from n2n_ablate.registry import Registry
 from n2n_ablate.report.document import (
     Block,
@@ -41,7 +41,8 @@ def diagnostics_table(diagnoses: Mapping[str, Diagnosis], title: str = "sampler"
         Row([*_figures(name, each, gains=gains), *([_warnings(each)] if warned else [])])
         for name, each in diagnoses.items()
     ]
-    return Table(columns, rows, notes=text.table_notes(diagnoses, gains=gains), key="diagnostics")
+    notes = text.table_notes(diagnoses, gains=gains)
+    return Table(columns, rows, notes=notes, key="diagnostics", detail=True)
 
 
 def _figures(name: str, diagnosis: Diagnosis, *, gains: bool) -> list[Cell]:

@@ -6,11 +6,11 @@ import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from n2n_ablate.analysis import StudyResult, TrialResult
 from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.analysis.diagnoses import ByCondition
 from n2n_ablate.analysis.records import ConditionAnalysis, StudyAnalysis
 from n2n_ablate.diagnostics.concerns import flat
+from n2n_ablate.records import StudyResult, TrialResult
 from n2n_ablate.report import samplers, study, tables
 from n2n_ablate.report.document import Block, Cell, Column, Document, Heading, Number, Row, Table
 from n2n_ablate.report.file_names import slugs

@@ -171,6 +171,7 @@ def confirmation_table(analysis: StudyAnalysis, condition: str) -> Table | None:
         notes.interval_note(after, later.analysis.family),
         notes.verdict_note(after),
         *caveat_lines(after),
+        *notes.reuse_notes(later, pairs),
         notes.shrinkage_note(searched=searched),
     ]
     return Table(columns, rows, notes=[text for text in texts if text])
@@ -282,7 +283,7 @@ def supporting_of(records: Sequence[ContrastRecord]) -> Table | None:
     if any(record.interim for record in known):
         texts.append(notes.RACED_P_NOTE)
     columns = [Column("contrast", numeric=False, wraps=True), *(column for column, _ in kept)]
-    return Table(columns, rows, caption=notes.SUPPORTING_CAPTION, notes=texts)
+    return Table(columns, rows, caption=notes.SUPPORTING_CAPTION, notes=texts, detail=True)
 
 
 def training_table(condition: ConditionAnalysis) -> Table | None:
@@ -307,7 +308,7 @@ def training_table(condition: ConditionAnalysis) -> Table | None:
         Column("95 % CI"),
         Column("crosses baseline at step"),
     ]
-    return Table(columns, rows, caption=notes.TRAINING_CAPTION, notes=notes.TRAINING_NOTES)
+    return Table(columns, rows, notes.TRAINING_CAPTION, notes.TRAINING_NOTES, detail=True)
 
 
 def _peak(peak: records.Peak | None) -> list[Cell]:

@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 from PIL.Image import Image
 
-from n2n_ablate.analysis import Row, TrialResult
 from n2n_ablate.analysis.curves import image_curves
 from n2n_ablate.analysis.diagnoses import ByCondition
 from n2n_ablate.components import Noise, Sampler
-from n2n_ablate.engine.paired_data import NoisySample
+from n2n_ablate.records import NoisySample, Row, TrialResult
 from n2n_ablate.report.figures import figures
 from n2n_ablate.report.figures.figures import Sight
 from n2n_ablate.report.figures.sampler import sampler_picture

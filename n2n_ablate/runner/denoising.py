@@ -11,15 +11,16 @@ from torch import Tensor
 
 from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.analysis.names import meant
-from n2n_ablate.components import RECIPE_KINDS, declared
+from n2n_ablate.components import RECIPE_KINDS, declared, watchdog
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.engine import Fit, Machine, dry_run, fit_all
-from n2n_ablate.engine.fit import Listener
 from n2n_ablate.engine.identity import generator, stream
-from n2n_ablate.errors import PLUGIN_EXCEPTIONS, StoreError, StudyError
+from n2n_ablate.errors import AblateError, StoreError, StudyError
 from n2n_ablate.images import Image
+from n2n_ablate.records.fit import Listener
 from n2n_ablate.registry import Registry
+from n2n_ablate.registry.entry import component_context
 from n2n_ablate.storage import reopen
 from n2n_ablate.storage.reopen import Reopened
 from n2n_ablate.study import Trial
@@ -123,7 +124,7 @@ def denoise(
         **parts,
     )
     # Too small or too large an image is told at once.
-    dry_run(fit, registry.get("sampler", recipe.specs["sampler"].name), machine)
+    dry_run(fit, registry.entries(recipe), machine, step=False)
     (result,) = fit_all([fit], machine, listener, threads=_threads(image.pixels, machine))
     if result.denoised is None:
         hint = "" if result.passing else "Try a smaller rate: --set training.lr=0.0003"
@@ -146,13 +147,15 @@ def _without_truth(
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Take every metric that needs no clean image, with its defaults; one that fails costs itself."""
     figures, failed = {}, {}
+    seconds = watchdog.seconds_for(*noisy.shape[-2:])
     for name in registry.names("metric"):
         try:
             metric = registry.build("metric", name, {})
-            if not declared(metric, "full_reference", True):
-                figures[name] = float(metric.measure(denoised, noisy, noisy)[0])
-        except PLUGIN_EXCEPTIONS as error:  # anybody's code; the image is there already
-            failed[name] = f"{type(error).__name__}: {error}"
+            with component_context(registry.get("metric", name), "fails", "measure", seconds):
+                if not declared(metric, "full_reference", True):
+                    figures[name] = float(metric.measure(denoised, noisy, noisy)[0])
+        except AblateError as error:  # the image is there already
+            failed[name] = str(error)
     return figures, failed
 
 

@@ -9,15 +9,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from n2n_ablate.analysis import StudyResult, TrialResult
-from n2n_ablate.engine import FitResult, Point
-from n2n_ablate.engine.paired_data import NoisySample
 from n2n_ablate.errors import AblateError
-from n2n_ablate.registry import Listener, discovery, hookspecs
+from n2n_ablate.records import FitResult, Invocation, NoisySample, Point, StudyResult, TrialResult
+from n2n_ablate.registry import Plugin, PluginHost, hookspecs
 from n2n_ablate.registry.discovery import Origin
-from n2n_ablate.registry.managed import managed
+from n2n_ablate.registry.failures import broken
+from n2n_ablate.registry.host import silent
 from n2n_ablate.runner.background import Background, Outside
-from n2n_ablate.storage.invocation import Invocation
 from n2n_ablate.study import Plan, Trial
 
 _OWN = "own"
@@ -26,18 +24,26 @@ _OWN = "own"
 class HookDispatcher:
     """Everybody who listens to a study. See `hookspecs` for what each hook means.
 
-    Hooks are called one listener after the other, in the order in which they were added. No
-    listener is called twice at the same time. One that raises is named once and hears no more of
-    this study; only Ctrl-C gets through.
+    Hooks are called in pluggy's order: `tryfirst` before the others before `trylast`, and among
+    equals the last one added first. No listener is called twice at the same time. One that raises
+    is named once and hears no more of this study; only Ctrl-C gets through.
+
+    Args:
+        host: Holds the plugins that listen.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, host: PluginHost | None = None) -> None:
+        self._host = PluginHost() if host is None else host
         self._members: list[_Member] = []
+        for plugin in self._host.plugins:  # of an earlier study
+            plugin.call = silent
+            if plugin.origin.source == _OWN:
+                self._host.remove(plugin)
 
-    def add(self, plugin: Listener) -> None:
-        """Add a plugin; one with `background = True` is called in a thread of its own."""
-        apart = getattr(plugin.plugin, "background", False) is True
-        self._members.append(_ApartPlugin(plugin, self.note) if apart else _Member(plugin))
+    def add(self, plugin: Plugin) -> None:
+        """Add a plugin of the host; one with `background = True` is called in a thread of its own."""
+        apart = getattr(plugin.implementation, "background", False) is True
+        self._members.append((_ApartPlugin if apart else _Member)(plugin, self.note))
 
     def join(self, listener: object, name: str, *, background: bool = False) -> None:
         """Add a listener of our own: its methods are marked with `@hookimpl` like anybody's.
@@ -49,8 +55,9 @@ class HookDispatcher:
                 trials without their images. Whoever calls `study_finished` waits until it has done
                 everything, see `Background`.
         """
-        own = Listener(Origin(name, _OWN), listener, ())
-        self._members.append(_Apart(own, self.note) if background else _Member(own))
+        own = Plugin(Origin(name, _OWN), listener, silent)
+        self._host.add(own)
+        self._members.append((_Apart if background else _Member)(own, self.note))
 
     @property
     def wants_images(self) -> bool:
@@ -89,65 +96,64 @@ class HookDispatcher:
 
     def study_finished(self, result: StudyResult, status: str) -> None:
         """See `hookspecs.study_finished`. Returns when every listener has done its work."""
-        self._tell("study_finished", result=result, status=status)
+        self._tell(hookspecs.STUDY_FINISHED, result=result, status=status)
+        for member in self._members:
+            member.finish(status)
 
     def note(self, message: str) -> None:
         """See `hookspecs.note`. May be called from any thread."""
         self._tell("note", message=message)
 
     def _tell(self, hook: str, **given: object) -> None:
-        for member in self._members:
-            if problem := member.call(hook, given):
-                self.note(problem)
+        getattr(self._host.hook, hook)(**given)
 
 
 class _Member:
     """One listener, with a lock of its own: never called twice at the same time."""
 
-    def __init__(self, listener: Listener) -> None:
-        self._origin = listener.origin
-        self._manager = managed(listener.plugin, listener.origin.plugin)
-        callers = self._manager.get_hookcallers(listener.plugin) or []
-        self._hooks = {caller.name for caller in callers}
+    def __init__(self, plugin: Plugin, complain: Callable[[str], None]) -> None:
+        self.plugin = plugin
+        self._complain = complain
         self._lock = threading.RLock()  # a hook may itself give rise to a note
         self._broken = False
+        plugin.call = self.call
 
     @property
     def wants_images(self) -> bool:
         """Say whether it is somebody's plugin, and hears of finished trials as they end."""
-        return self._origin.road != _OWN and "trial_finished" in self._hooks
+        return self.plugin.origin.source != _OWN and "trial_finished" in self.plugin.hooks
 
-    def call(self, hook: str, given: dict[str, Any]) -> str:
-        """Call a hook; return in one line why it failed, empty if it did not."""
-        if hook not in self._hooks:
-            return ""
+    def call(self, hook: str, function: Callable[..., object], given: dict[str, Any]) -> None:
+        """Call a hook; what it raises is said and costs no more than the plugin's other hooks."""
         with self._lock:
             if self._broken:
-                return ""
+                return
             try:
-                self._hear(hook, given)
-            except (Exception, SystemExit) as error:  # noqa: BLE001  listening must never cost results
+                function(**given)
+                return
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001  listening must never cost results
                 self._broken = True
-                return self._told(error, hook)
-        return ""
+                problem = self._problem(error, hook)
+        self._complain(problem)
 
-    def _hear(self, hook: str, given: dict[str, Any]) -> None:
-        getattr(self._manager.hook, hook)(**given)
+    def finish(self, status: str) -> None:
+        """Return when everything is done that was asked for."""
 
-    def _told(self, error: BaseException, hook: str) -> str:
-        if self._origin.road == _OWN:
+    def _problem(self, error: BaseException, hook: str) -> str:
+        origin = self.plugin.origin
+        if origin.source == _OWN:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            return f"{self._origin.plugin} stopped, the results are kept: {reason}"
-        found = discovery.broken(self._origin, error)
-        why = found.why
+            return f"{origin.plugin} stopped, the results are kept: {reason}"
+        found = broken(origin, error)
         where = found.where
-        if not self._origin.file and (frames := traceback.extract_tb(error.__traceback__)):
+        if not origin.file and (frames := traceback.extract_tb(error.__traceback__)):
             where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
-        if isinstance(error, AblateError):
-            why = str(error).splitlines()[0]
+        why = str(error).splitlines()[0] if isinstance(error, AblateError) else found.why
         return (
-            f"plugin '{self._origin.plugin}' ({where}): hook {hook} failed and its hooks are not "
-            f"called again in this study, the results are kept: {why}"
+            f"plugin '{origin.plugin}' ({where}): hook {hook} failed and its hooks are not called "
+            f"again in this study, the results are kept: {why}"
         )
 
 
@@ -156,35 +162,31 @@ class _Apart(_Member):
 
     wants_images = False
 
-    def __init__(self, listener: Listener, complain: Callable[[str], None]) -> None:
-        super().__init__(listener)
-        outside = listener.plugin if isinstance(listener.plugin, Outside) else None
-        self._jobs = Background(listener.origin.plugin, complain, outside)
+    def __init__(self, plugin: Plugin, complain: Callable[[str], None]) -> None:
+        super().__init__(plugin, complain)
+        outside = plugin.implementation if isinstance(plugin.implementation, Outside) else None
+        self._jobs = Background(plugin.origin.plugin, complain, outside)
+        self._last: Callable[[], None] | None = None
 
-    def call(self, hook: str, given: dict[str, Any]) -> str:
-        """Put a call in the queue; with the last, wait until the queue is empty."""
+    def call(self, hook: str, function: Callable[..., object], given: dict[str, Any]) -> None:
+        """Put a call in the queue; the last waits for `finish`."""
         if isinstance(result := given.get("result"), TrialResult):
             given = given | {"result": result.light()}  # an outage must not fill the memory
-        job = functools.partial(self._hear, hook, given) if hook in self._hooks else None
-        if hook == hookspecs.STUDY_FINISHED:
-            self._jobs.finish(job, hurry=given["status"] == "interrupted")
-        elif job is not None:
-            self._jobs.put(job)
-        return ""
+        self._last = functools.partial(self._hear, hook, function, given)
+        if hook != hookspecs.STUDY_FINISHED:
+            self._jobs.put(self._last)
+
+    def finish(self, status: str) -> None:
+        """Wait until the queue is empty, but not for long after a study that was stopped."""
+        last = self._last if hookspecs.STUDY_FINISHED in self.plugin.hooks else None
+        self._jobs.finish(last, hurry=status == "interrupted")
+
+    def _hear(self, hook: str, function: Callable[..., object], given: dict[str, Any]) -> None:
+        function(**given)
 
 
 class _ApartPlugin(_Apart):
     """Somebody's plugin in a thread of its own: what it raises is told as in any other thread."""
 
-    def __init__(self, listener: Listener, complain: Callable[[str], None]) -> None:
-        super().__init__(listener, complain)
-        self._complain = complain
-
-    def _hear(self, hook: str, given: dict[str, Any]) -> None:
-        if self._broken:
-            return
-        try:
-            super()._hear(hook, given)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  listening must never cost results
-            self._broken = True
-            self._complain(self._told(error, hook))
+    def _hear(self, hook: str, function: Callable[..., object], given: dict[str, Any]) -> None:
+        _Member.call(self, hook, function, given)

@@ -10,14 +10,15 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
-from n2n_ablate.components import Training
+from n2n_ablate.components import Training, watchdog
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.engine import Fit, Machine, memory_of
 from n2n_ablate.engine.device import arithmetic
 from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.engine.train import train
 from n2n_ablate.engine.window import window_of
-from n2n_ablate.errors import PLUGIN_EXCEPTIONS, PluginError
+from n2n_ablate.errors import AblateError, PluginError
+from n2n_ablate.registry.failures import describe
 from n2n_ablate.storage.fit_store import FitStore
 from n2n_ablate.study import Plan
 
@@ -104,8 +105,10 @@ def seconds_per_step(fits: list[Fit], machine: Machine) -> float:
         _timed(sample, machine, _WARM)  # the first pass also chooses and builds the kernels
         short = _timed(sample, machine, _WARM)
         long = _timed(sample, machine, _WARM + _TIMED)
-    except PLUGIN_EXCEPTIONS as error:
-        msg = f"a component fails in training: {type(error).__name__}: {error}"
+    except (AblateError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        msg = f"a component fails in training: {describe(error)}"
         raise PluginError(msg) from error
     return max(1e-6, (long - short) / _TIMED / len(sample))
 
@@ -117,7 +120,9 @@ def _timed(fits: list[Fit], machine: Machine, steps: int) -> float:
     def run(stack: list[Fit]) -> None:
         if machine.type == "cpu":
             torch.set_num_threads(1)
-        train(stack, machine, points=1)
+        height, width = stack[0].noisy.shape[-2:]
+        with watchdog.time_limit(watchdog.seconds_for(height, width, len(stack)), "training"):
+            train(stack, machine, points=1)
 
     with arithmetic(machine), ThreadPoolExecutor(len(stacks)) as pool:
         start = time.perf_counter()

@@ -29,7 +29,7 @@ class RaceOptions:
 
 
 def sizes_for(paired_data: PairedData) -> tuple[int, ...]:
-    """Return the images at each interim analysis of a race, whole scenes of a shuffled paired_data.
+    """Return the images at each interim analysis of a race, whole scenes at a time.
 
     Raises:
         StudyError: They are too few.

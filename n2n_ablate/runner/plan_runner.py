@@ -9,11 +9,19 @@ from functools import cached_property
 
 import numpy as np
 
-from n2n_ablate.analysis import ReferenceMethods, Row, StudyResult, TrialResult
-from n2n_ablate.analysis.header import Header, header_of
 from n2n_ablate.analysis.looks import looks_of
-from n2n_ablate.engine import Fit, FitResult
-from n2n_ablate.engine.paired_data import NoisySample, PairedData
+from n2n_ablate.engine import Fit
+from n2n_ablate.engine.header import header_of
+from n2n_ablate.engine.paired_data import PairedData
+from n2n_ablate.records import (
+    FitResult,
+    Header,
+    NoisySample,
+    ReferenceMethods,
+    Row,
+    StudyResult,
+    TrialResult,
+)
 from n2n_ablate.runner.dispatcher import HookDispatcher
 from n2n_ablate.runner.trainer import Trainer
 from n2n_ablate.storage.journal_writer import Section

@@ -8,11 +8,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from n2n_ablate.analysis import StudyResult
-from n2n_ablate.analysis.header import Header, header_of
+from n2n_ablate.engine.header import header_of
 from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.errors import StoreError
 from n2n_ablate.execute import Executor, Local
+from n2n_ablate.records import Header, Invocation, StudyResult
 from n2n_ablate.registry import Registry
 from n2n_ablate.runner.dispatcher import HookDispatcher
 from n2n_ablate.runner.interim import RaceOptions, run_race, sizes_for
@@ -21,7 +21,6 @@ from n2n_ablate.runner.searching import search_on
 from n2n_ablate.runner.trainer import Trainer
 from n2n_ablate.storage.fit_store import FitStore
 from n2n_ablate.storage.held_out_uses import earlier_confirmations
-from n2n_ablate.storage.invocation import Invocation
 from n2n_ablate.storage.journal_writer import Journal
 from n2n_ablate.storage.output import Output
 from n2n_ablate.study import Plan, Trial, chosen, confirmation

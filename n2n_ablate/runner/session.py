@@ -21,11 +21,12 @@ from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.errors import StoreError, StudyError, unsigned
 from n2n_ablate.execute import Choice, Executor
 from n2n_ablate.images.held_out import require_different
+from n2n_ablate.records import Invocation
+from n2n_ablate.records.invocation import commit
 from n2n_ablate.registry import Registry
 from n2n_ablate.runner.dispatcher import HookDispatcher
 from n2n_ablate.runner.interim import RaceOptions
 from n2n_ablate.runner.runner import Runner
-from n2n_ablate.storage.invocation import Invocation, commit
 from n2n_ablate.storage.output import Output
 from n2n_ablate.study import Plan
 from n2n_ablate.version import __version__
@@ -176,15 +177,18 @@ def open_runner(
     Raises:
         AblateError: A store cannot be opened.
     """
-    dispatcher = HookDispatcher()
-    dispatcher.join(view, "the live view")
+    dispatcher = HookDispatcher(session.registry.host)
+    for plugin in session.registry.listeners:
+        dispatcher.add(plugin)
     if tracking == "mlflow":
         from n2n_ablate.tracking.tracker import MlflowTracker
 
         tell = dispatcher.note
         tracker = MlflowTracker(output, tracking_uri or None, session.registry, tell, tell)
         dispatcher.join(tracker, "tracking", background=True)
-    _let_plugins_join(dispatcher, session.registry)
+    dispatcher.join(view, "the live view")  # the last one is called first
+    for item in session.registry.broken:
+        dispatcher.note(f"not loaded: {item}")
     search = None
     if race and session.plan.effects:
         msg = (
@@ -253,14 +257,6 @@ def check_tracking(kind: str) -> None:
             "or: pip install mlflow"
         )
         raise StoreError(msg)
-
-
-def _let_plugins_join(dispatcher: HookDispatcher, registry: Registry) -> None:
-    """Add the plugins that listen, as they were found; whoever is there hears of the broken ones."""
-    for listener in registry.listeners:
-        dispatcher.add(listener)
-    for item in registry.broken:
-        dispatcher.note(f"not loaded: {item}")
 
 
 def _invocation(session: Session) -> Invocation:

@@ -6,8 +6,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from n2n_ablate.engine import Fit, FitResult
+from n2n_ablate.engine import Fit
 from n2n_ablate.execute import Executor
+from n2n_ablate.records import FitResult
 from n2n_ablate.runner.dispatcher import HookDispatcher
 from n2n_ablate.storage.fit_store import FitStore
 

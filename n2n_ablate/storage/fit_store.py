@@ -16,8 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from n2n_ablate.engine.arrays import from_arrays, to_arrays
-from n2n_ablate.engine.fit import FitResult
 from n2n_ablate.errors import StoreError
+from n2n_ablate.records import FitResult
 from n2n_ablate.storage.output import Output
 
 _IMAGE = "denoised"  # an array, and its own checksum

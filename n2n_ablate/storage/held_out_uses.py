@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from n2n_ablate.analysis.header import Header
 from n2n_ablate.errors import StoreError
+from n2n_ablate.records import Header
 from n2n_ablate.storage.journal import find, studies
 from n2n_ablate.storage.journal_writer import read_back
 

@@ -14,13 +14,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from n2n_ablate.analysis import ReferenceMethods
-from n2n_ablate.analysis.header import Header, ImageRef
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import Value
 from n2n_ablate.engine.identity import is_fit_key
 from n2n_ablate.errors import StoreError, StudyError, nearest
-from n2n_ablate.storage.invocation import Invocation
+from n2n_ablate.records import Header, ImageRef, Invocation, ReferenceMethods
 from n2n_ablate.study import BASELINE, Trial, saved
 
 FORMAT = 2

@@ -10,11 +10,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from n2n_ablate.analysis import ReferenceMethods, StudyResult, TrialResult
-from n2n_ablate.analysis.header import Header, ImageRef
 from n2n_ablate.errors import StoreError
+from n2n_ablate.records import (
+    Header,
+    ImageRef,
+    Invocation,
+    ReferenceMethods,
+    StudyResult,
+    TrialResult,
+)
 from n2n_ablate.storage.fit_store import make_folder, write_whole
-from n2n_ablate.storage.invocation import Invocation
 from n2n_ablate.storage.journal import FORMAT, Contents, Entry, header_from, read
 from n2n_ablate.storage.output import Output
 from n2n_ablate.study import Plan, Trial, saved

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from n2n_ablate import images
-from n2n_ablate.analysis.header import Header
-from n2n_ablate.engine.paired_data import NoisySample, noisy_image
+from n2n_ablate.engine.paired_data import noisy_image
 from n2n_ablate.errors import AblateError
 from n2n_ablate.images import BUILTIN, Image
+from n2n_ablate.records import Header, NoisySample
 from n2n_ablate.registry import Registry
 
 

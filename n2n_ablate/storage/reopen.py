@@ -12,11 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from n2n_ablate.analysis import Row, StudyResult, TrialResult
-from n2n_ablate.analysis.header import Header
 from n2n_ablate.analysis.looks import looks_of
-from n2n_ablate.engine import FitResult
 from n2n_ablate.errors import StoreError
+from n2n_ablate.records import FitResult, Header, Row, StudyResult, TrialResult
 from n2n_ablate.storage import journal, runs
 from n2n_ablate.storage.fit_store import FitStore
 from n2n_ablate.storage.journal import Command, Contents, Entry

@@ -8,10 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from n2n_ablate.components.recipe import Recipe
+from n2n_ablate.components.recipe import Catalogue, Recipe
 from n2n_ablate.components.spec import ComponentSpec, Value, toml
 from n2n_ablate.errors import AblateError, StudyError, nearest
-from n2n_ablate.registry import Registry
 from n2n_ablate.study import limits
 from n2n_ablate.study.model import Factor, Level, Study, Trial, named
 
@@ -36,7 +35,7 @@ class Effect:
 
 
 def declare(
-    study: Study, factors: Sequence[Factor], baseline: Trial, registry: Registry
+    study: Study, factors: Sequence[Factor], baseline: Trial, registry: Catalogue
 ) -> tuple[tuple[Trial, ...], tuple[Effect, ...]]:
     """Return the declared trials of a design, without the baseline, and a factorial's effects.
 
@@ -86,14 +85,14 @@ def declare(
     return tuple(found.values())[1:], effects
 
 
-def changed(recipe: Recipe, changes: Mapping[str, object], registry: Registry) -> Recipe:
+def changed(recipe: Recipe, changes: Mapping[str, object], registry: Catalogue) -> Recipe:
     """Return a recipe with changes, every parameter written out."""
     for key, value in changes.items():
         recipe = recipe.replace(key, value)
     return recipe.resolved(registry)
 
 
-def _inside(key: str, level: Level, factors: Sequence[Factor], registry: Registry) -> str:
+def _inside(key: str, level: Level, factors: Sequence[Factor], registry: Catalogue) -> str:
     """Return how to vary a parameter that only some levels of its component have, else nothing."""
     kind, _, name = key.partition(".")
     whole = next((factor for factor in factors if factor.key == kind), None)

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field, replace
 
 from n2n_ablate.components.optional import declared as declared_of
 from n2n_ablate.components.parameters import Domain
-from n2n_ablate.components.recipe import canonical, resolved
+from n2n_ablate.components.recipe import Catalogue, canonical, resolved
 from n2n_ablate.components.spec import ComponentSpec, Value
 from n2n_ablate.errors import AblateError, StudyError, nearest
-from n2n_ablate.registry import Registry
 from n2n_ablate.study import limits
 from n2n_ablate.study.designs import Effect, changed, declare, place
 from n2n_ablate.study.held_out import check_confirm, to_confirm
@@ -113,7 +112,7 @@ class Plan:
         }
         return hashlib.sha256(canonical(own).encode()).hexdigest()[:10]
 
-    def search_trial(self, values: Mapping[str, Value], registry: Registry) -> Trial:
+    def search_trial(self, values: Mapping[str, Value], registry: Catalogue) -> Trial:
         """Return the trial at a place that the search strategy chose."""
         recipe = self.baseline.recipe
         for key, value in values.items():
@@ -123,7 +122,7 @@ class Plan:
 
 def plan(
     study: Study,
-    registry: Registry,
+    registry: Catalogue,
     *,
     profile: str = "",
     settings: Sequence[str] = (),
@@ -181,7 +180,7 @@ def plan(
 
 def _plan_from(
     study: Study,
-    registry: Registry,
+    registry: Catalogue,
     profile: Profile,
     settings: Sequence[tuple[str, Value]],
     source: str,
@@ -205,7 +204,7 @@ def _profile(study: Study, name: str) -> Profile:
 
 def _plan(
     study: Study,
-    registry: Registry,
+    registry: Catalogue,
     profile: Profile,
     factors: Sequence[Factor],
     changes: Mapping[str, object],
@@ -253,13 +252,13 @@ def _plan(
     )
 
 
-def _scale(registry: Registry, spec: ComponentSpec) -> Scale:
+def _scale(registry: Catalogue, spec: ComponentSpec) -> Scale:
     metric = registry.build("metric", spec.name, spec.parameters)
     unit, higher = declared_of(metric, "unit", ""), declared_of(metric, "higher_is_better", True)
     return Scale(str(unit), bool(higher))
 
 
-def _condition(condition: Condition, noise: Mapping[str, Value], registry: Registry) -> Condition:
+def _condition(condition: Condition, noise: Mapping[str, Value], registry: Catalogue) -> Condition:
     spec = condition.noise
     if "" in noise:
         spec = (

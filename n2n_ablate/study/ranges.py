@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from n2n_ablate.components.parameters import Component, Domain, Parameter, Range
+from n2n_ablate.components.recipe import Catalogue
 from n2n_ablate.components.spec import ComponentSpec, Scalar
 from n2n_ablate.errors import StudyError, nearest
-from n2n_ablate.registry import Registry
 from n2n_ablate.study.model import Factor, Study, Trial
 
 
 def searched(
-    study: Study, factors: Sequence[Factor], baseline: Trial, registry: Registry
+    study: Study, factors: Sequence[Factor], baseline: Trial, registry: Catalogue
 ) -> tuple[dict[str, Domain], frozenset[str]]:
     """Return the ranges of a search by key, and which keys hold whole numbers.
 
@@ -52,7 +52,7 @@ def _numbers_only(space: Mapping[str, Domain]) -> None:
 
 
 def _parameter(
-    registry: Registry, key: str, kind: str, spec: ComponentSpec, path: str
+    registry: Catalogue, key: str, kind: str, spec: ComponentSpec, path: str
 ) -> Parameter:
     name, _, rest = path.partition(".")
     known = {item.name: item for item in registry.get(kind, spec.name).parameters}

@@ -20,8 +20,8 @@ import torch
 
 from n2n_ablate.errors import AblateError, PluginError, UnknownComponentError, nearest
 from n2n_ablate.registry import Entry, Registry
-from n2n_ablate.registry.blame import require_readable
 from n2n_ablate.registry.discovery import Origin
+from n2n_ablate.registry.entry import require_readable
 from n2n_ablate.testing.contracts import CONTRACTS, broken_promise, case_of
 from n2n_ablate.testing.promise import NotTried, promises_of
 from n2n_ablate.testing.settings import name_of, settings_of
@@ -94,7 +94,9 @@ def chosen(
         claims = registry.claims(origin=target) if is_file else []
     if claims:
         raise PluginError(" ".join(claims))
-    if not found and (hooks := [item.hooks for item in registry.listeners if own(item.origin)]):
+    if not found and (
+        hooks := [item.listens_to for item in registry.listeners if own(item.origin)]
+    ):
         heard = ", ".join(hook for each in hooks for hook in each)
         msg = f"'{target}' registers no component: it listens to {heard}, so there is nothing to check"
         raise PluginError(msg)

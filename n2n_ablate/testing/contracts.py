@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from n2n_ablate.components import torch_state
-from n2n_ablate.errors import PLUGIN_EXCEPTIONS
+from n2n_ablate.components.torch_state import preserve_torch_state
 from n2n_ablate.testing.backbones import BackboneContract
 from n2n_ablate.testing.contract import Contract
 from n2n_ablate.testing.estimators import EstimatorContract
@@ -73,13 +72,15 @@ def broken_promise(case: type[Contract], promise: Promise) -> Broken | None:
     """
     component = getattr(case, case.kind)
     try:
-        with torch_state.kept():  # so that one promise does not decide over the next
+        with preserve_torch_state():  # so that one promise does not decide over the next
             getattr(case(), promise.name)()
     except NotTried:
         raise
     except BrokenPromiseError as error:
         return Broken(promise, str(error), where(case.kind, component, error))
-    except PLUGIN_EXCEPTIONS as error:  # a component may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  a component may raise anything
         first = (str(error) or "no message").strip().splitlines()[0]
         seen = f"{type(error).__name__}: {first}"
         return Broken(promise, seen, where(case.kind, component, error))

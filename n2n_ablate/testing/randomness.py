@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 import numpy as np
 import torch
 
-from n2n_ablate.components import torch_state
+from n2n_ablate.components.torch_state import preserve_torch_state, reset
 from n2n_ablate.testing.promise import alike
 
 GENERATORS = ("torch", "numpy", "Python")
@@ -69,10 +69,13 @@ def changed_for_all(work: Callable[[], object]) -> str:
     Returns:
         The end of a sentence that starts with the component: `it changes ...`.
     """
-    with torch_state.kept(), global_seeds(987_654_321, *GENERATORS):  # a seed that nobody would set
-        torch_state.reset()
+    with (
+        preserve_torch_state(),
+        global_seeds(987_654_321, *GENERATORS),
+    ):  # a seed that nobody would set
+        reset()
         before = _states()
-        with torch_state.kept() as changed:
+        with preserve_torch_state() as changed:
             work()
         touched = [name for name, own in _states().items() if own != before[name]]
         # Whoever uses the numbers of one advances it too, and breaks another promise.

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from n2n_ablate import stats
-from n2n_ablate.analysis import StudyResult, TrialResult
 from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.analysis.curves import image_curves
 from n2n_ablate.components.recipe import canonical
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics.concerns import flat
-from n2n_ablate.engine.paired_data import NoisySample
+from n2n_ablate.records import NoisySample, StudyResult, TrialResult
 from n2n_ablate.report.file_names import slugs
 from n2n_ablate.study import Plan, Trial
 

@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from n2n_ablate.analysis import StudyResult, TrialResult
 from n2n_ablate.analysis.diagnoses import ByCondition, Diagnoses
 from n2n_ablate.components.spec import ComponentSpec
-from n2n_ablate.engine.paired_data import NoisySample
 from n2n_ablate.errors import AblateError
+from n2n_ablate.records import NoisySample, StudyResult, TrialResult
 from n2n_ablate.registry import Registry
 from n2n_ablate.report import study_files, trial_files
 from n2n_ablate.storage.fit_store import FitStore

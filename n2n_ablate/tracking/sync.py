@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from n2n_ablate.analysis import TrialResult
+from n2n_ablate.records import Invocation, TrialResult
 from n2n_ablate.registry import Registry
 from n2n_ablate.storage import reopen
-from n2n_ablate.storage.invocation import Invocation
 from n2n_ablate.storage.journal import Command, Contents
 from n2n_ablate.storage.output import Output
 from n2n_ablate.storage.recovered_images import gallery

@@ -7,8 +7,7 @@ import os
 import socket
 import time
 
-from n2n_ablate.analysis import StudyResult
-from n2n_ablate.storage.invocation import Invocation
+from n2n_ablate.records import Invocation, StudyResult
 from n2n_ablate.study import BASELINE, Plan
 from n2n_ablate.tracking import record
 from n2n_ablate.tracking.known import HOST, OUTCOME, PID, PLAN

@@ -8,14 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from n2n_ablate.analysis import StudyResult, TrialResult
-from n2n_ablate.engine.paired_data import NoisySample
 from n2n_ablate.errors import StoreUnavailableError, unsigned
+from n2n_ablate.records import Invocation, NoisySample, StudyResult, TrialResult
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.hookspecs import hookimpl
 from n2n_ablate.report import study_files
 from n2n_ablate.storage.ended_runs import EndedRuns
-from n2n_ablate.storage.invocation import Invocation
 from n2n_ablate.storage.journal import Command
 from n2n_ablate.storage.output import Output
 from n2n_ablate.study import BASELINE, Plan

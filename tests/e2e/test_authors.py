@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from program import here
+from helpers.program import here
 
 QUICK = ("--crop", "32", "--set", "training.steps=5", "--tracking", "none")
 FEW = ("--images", "builtin:astronaut", "--images", "builtin:coffee")

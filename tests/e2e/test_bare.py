@@ -11,8 +11,8 @@ import sys
 from importlib.metadata import distribution
 from pathlib import Path
 
-import program
 import pytest
+from helpers import program
 
 from n2n_ablate.runner.session import Request, open_session
 

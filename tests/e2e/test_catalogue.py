@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from program import here
+from helpers.program import here
 
 from n2n_ablate.components.recipe import RECIPE_KINDS
 from n2n_ablate.storage.fit_store import FitStore

@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from program import run
+from helpers.program import run
 
 HANGS = '''\
 from n2n_ablate import hookimpl
@@ -22,7 +22,7 @@ def register_samplers(register):
     register("hangs", Hangs)
 '''
 LINES = (9, 10)  # of the loop
-QUICK = "from n2n_ablate import cli; from n2n_ablate.components import timeout; timeout.LIMIT = 2.0; cli.main()"
+QUICK = "from n2n_ablate import cli; from n2n_ablate.components import watchdog; watchdog.LIMIT = 8.0; cli.main()"
 COMMANDS = {
     "study": ("study", "samplers", "--set", "sampler=hangs", "--tracking", "none"),
     "diagnose": ("diagnose", "hangs"),
@@ -42,7 +42,7 @@ def test_a_draw_that_hangs_is_named_with_file_and_line(command, folder, photo):
         start=lambda *words: [sys.executable, "-c", QUICK, *words],
     )
     said = done.stdout + done.stderr
-    assert "did not come to an end within 2 s" in said
+    assert "did not come to an end within 8 s" in said
     assert any(f"(plugins/hangs.py:{line})" in said for line in LINES), said
     if command == "plugins":  # its page has everything else
         assert done.returncode == 0
@@ -61,5 +61,5 @@ def test_asked_for_all_samplers_the_others_are_measured(folder):
         start=lambda *words: [sys.executable, "-c", QUICK, *words],
     )
     assert done.returncode == 0, done.stderr
-    assert "left out: sampler 'hangs' cannot be measured: it did not come" in done.stderr
+    assert "left out: sampler 'hangs' did not come" in done.stderr
     assert "diagonal" in done.stdout

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from program import command, here, run
+from helpers.program import command, here, run
 
 from n2n_ablate.images import write
 from n2n_ablate.report.live import Silent

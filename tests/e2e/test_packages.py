@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from program import run
+from helpers.program import run
 
 ROOT = Path(__file__).resolve().parents[2]
 HEXAGON = ROOT / "examples" / "n2n-ablate-hexagon"
@@ -107,7 +107,7 @@ def test_packages_are_built_installed_listed_checked_studied_and_removed(host, t
     }
     assert all(item["file"].startswith(str(host.site)) for item in components)
     assert told["hexagon"]["version"] == "1.2.0"
-    assert told["my-pair"]["road"] == "package"
+    assert told["my-pair"]["installed"] == "package"
 
     checked = program("check", "n2n-ablate-hexagon")
     assert "sampler hexagon (hexagon 1.2.0) at defaults, pairs_of_views=ring" in checked

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from program import here
+from helpers.program import here
 
 from n2n_ablate.images import write
 from n2n_ablate.runner.session import Request, open_session

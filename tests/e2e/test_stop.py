@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from program import run
+from helpers.program import run
 
 from n2n_ablate.execute.process_reaper import followed, running
 

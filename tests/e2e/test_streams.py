@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from program import here
+from helpers.program import here
 
 from n2n_ablate.storage import journal
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from program import command, here, run
+from helpers.program import command, here, run
 
 from n2n_ablate.storage import journal
 from n2n_ablate.storage.output import Output, this_process

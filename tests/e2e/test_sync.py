@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from program import command, here
+from helpers.program import command, here
 
 from n2n_ablate.errors import StoreError
 from n2n_ablate.images import write

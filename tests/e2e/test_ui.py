@@ -11,8 +11,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from helpers.program import SEEN, command, run
 from PIL import Image as Pillow
-from program import SEEN, command, run
 
 NARROW = {"COLUMNS": "40"}  # a link that is wrapped by the terminal can be clicked in part only
 

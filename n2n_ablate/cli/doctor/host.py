@@ -8,10 +8,14 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from n2n_ablate.cli.doctor.finding import BROKEN, NOTE, OK, WARNING, Finding
 from n2n_ablate.errors import AblateError
 from n2n_ablate.version import __version__
+
+if TYPE_CHECKING:
+    from n2n_ablate.registry import Registry
 
 _NEEDED = {
     **{name: name for name in ("torch", "numpy", "scipy", "pluggy", "filelock", "safetensors")},
@@ -93,7 +97,7 @@ def device() -> Iterator[Finding]:
 
 
 def plugins(folder: Path | None) -> Iterator[Finding]:
-    """Load every plugin."""
+    """Load every plugin, and build the default recipe of their components."""
     from n2n_ablate.registry import Registry
 
     try:
@@ -102,14 +106,29 @@ def plugins(folder: Path | None) -> Iterator[Finding]:
         yield Finding("plugins", BROKEN, str(error), "name another folder with --plugins-dir")
         return
     for item in registry.broken:
-        ours = item.origin.plugin in _OURS
-        advice = "install n2n-ablate again" if ours else "mend or remove it; the rest works without"
-        yield Finding("plugins", BROKEN if ours else WARNING, f"not loaded: {item}", advice)
+        advice = "mend or remove it; the rest works without"
+        yield Finding("plugins", WARNING, f"not loaded: {item}", advice)
     for text in registry.contested:
         yield Finding("plugins", WARNING, text)
     count = sum(1 for _ in registry)
     yield Finding("plugins", OK, f"{count} components, {len(registry.listeners)} listeners")
+    yield from _default_recipe(registry)
 
 
-_OURS = ("zs-n2n", "zs_n2n", "noises", "trainings", "estimators", "metrics")
-"""Plugins without which there is no baseline."""
+def _default_recipe(registry: Registry) -> Iterator[Finding]:
+    """Build what a study needs at least: the default recipe, a noise and the metrics."""
+    from n2n_ablate.components.spec import ComponentSpec
+    from n2n_ablate.runner.denoising import OFFICIAL
+
+    parts = [*OFFICIAL.specs.items(), ("noise", ComponentSpec("gaussian"))]
+    parts += [("metric", ComponentSpec(name)) for name in ("psnr", "ssim")]
+    try:
+        for kind, part in parts:
+            registry.build(kind, part.name, part.parameters)
+    except AblateError as error:
+        yield Finding("recipe", BROKEN, f"the default recipe cannot be built: {error}", _ADVICE)
+    else:
+        yield Finding("recipe", OK, "the default recipe can be built")
+
+
+_ADVICE = "remove the plugin that is named; if none is, install n2n-ablate again"

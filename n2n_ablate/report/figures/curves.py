@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from n2n_ablate import stats
-from n2n_ablate.analysis import TrialResult
 from n2n_ablate.analysis.curves import image_curves
 from n2n_ablate.analysis.rows import curve_differences
+from n2n_ablate.records import TrialResult
 from n2n_ablate.report.figures.axes import SIZE, panel, plain, short
 from n2n_ablate.report.numbers import pluralize
 from n2n_ablate.study import BASELINE

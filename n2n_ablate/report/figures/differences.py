@@ -81,9 +81,10 @@ def _difference(axes: Axes, place: int, role: str, record: ContrastRecord) -> No
     )
 
 
-def worth_drawing_times(rows: Sequence[TrialRecord]) -> bool:
-    """Say whether training times of trials differ by more than chance."""
-    times = [row.seconds_per_fit for row in rows if row.seconds_per_fit]
+def worth_drawing_times(rows: Sequence[TrialRecord], metric: Metric) -> bool:
+    """Say whether training times of trials with results differ by more than chance."""
+    known = [row for row in rows if row.means.get(metric.name) is not None]
+    times = [row.seconds_per_fit for row in known if row.seconds_per_fit]
     return len(times) > 1 and max(times) > _FASTEST_SPREAD * min(times)
 
 
@@ -101,7 +102,7 @@ def time_against_metric(
         metric: The one that decides.
         colours: By the same names.
     """
-    figure, axes = panel(width=6.4, height=3.4)
+    figure, axes = panel(width=5.2, height=0.4 + max(3.0, 0.2 * len(rows)))
     front = []
     for row in rows:
         value, seconds = row.means.get(metric.name), row.seconds_per_fit
@@ -118,13 +119,7 @@ def time_against_metric(
             mec=colour,
             mfc=colour if row.pareto else "none",
             ls="",
-        )
-        axes.annotate(
-            plain(short(name)),
-            (seconds, value),
-            xytext=(6, 3),
-            textcoords="offset points",
-            fontsize=SIZE - 1.5,
+            label=plain(short(name)),
         )
         if row.pareto:
             front.append((seconds, value))
@@ -132,10 +127,11 @@ def time_against_metric(
     axes.plot(xs, ys, color=GREY, lw=1.0, drawstyle="steps-post", zorder=0)
     axes.set_xscale("log")
     _plain_ticks(axes)
-    axes.margins(x=0.12, y=0.12)
+    axes.margins(x=0.08, y=0.08)
     axes.set_xlabel("training time in s/fit")
     axes.set_ylabel(f"mean {metric.name.upper()}{f' in {metric.unit}' if metric.unit else ''}")
-    axes.grid(alpha=0.25, which="both")
+    axes.grid(alpha=0.25)
+    axes.legend(fontsize=SIZE - 0.5, frameon=False, loc="upper left", bbox_to_anchor=(1.02, 1.0))
     return figure
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from n2n_ablate import stats
-from n2n_ablate.analysis import StudyResult
 from n2n_ablate.analysis.records import TrialRecord
 from n2n_ablate.components.parameters import Range
+from n2n_ablate.records import StudyResult
 from n2n_ablate.report.figures.axes import GREY, SIZE, ends_of, panel, plain, verdict_colour
 from n2n_ablate.report.figures.colours import PALETTE
 from n2n_ablate.stats.response import Response

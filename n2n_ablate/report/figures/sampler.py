@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
-from n2n_ablate.components import Noise, Sampler
-from n2n_ablate.errors import PLUGIN_EXCEPTIONS
+from n2n_ablate.components import Noise, Sampler, watchdog
 from n2n_ablate.report.figures.anatomy import Anatomy, Box, anatomy, box_of
 from n2n_ablate.report.figures.figures import FAINT, INK, PAPER, fitting, font
 
@@ -33,8 +32,11 @@ def sampler_picture(
     draw = ImageDraw.Draw(picture)
     draw.text((_GAP, 4), fitting(title, picture.width - 2 * _GAP, _TEXT), INK, font(_TEXT))
     try:
-        found = anatomy(sampler, noise)
-    except PLUGIN_EXCEPTIONS as error:  # a plugin may raise anything; a picture is worth no trial
+        with watchdog.time_limit(watchdog.LIMIT, "a sampler that is being drawn"):
+            found = anatomy(sampler, noise)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  # a plugin may raise anything; a picture is worth no trial
         reason = f"cannot be drawn: {str(error) or type(error).__name__}"
         reason = fitting(reason, picture.width - 2 * _GAP, _TEXT)
         draw.text((_GAP, head + 2), reason, INK, font(_TEXT))

@@ -33,8 +33,8 @@ _HEAD = "% Needs \\usepackage{booktabs} and \\usepackage[T1]{fontenc}.\n"
 
 
 def latex(document: Document) -> str:
-    """Return every table of a document, each in an environment of its own."""
-    tables = [block for block in document.blocks if isinstance(block, Table)]
+    """Return the tables of a document that belong into a paper, each in an environment of its own."""
+    tables = [each for each in document.blocks if isinstance(each, Table) and not each.detail]
     return _HEAD + "\n".join(latex_table(table, document.title) for table in tables)
 
 

@@ -223,12 +223,6 @@ _CAVEATS = {
     Caveat.CLUSTERED: (
         "Crops, shots or overlaps of one scene count as one image: intervals are over scenes."
     ),
-    Caveat.CONFIRMED_BEFORE: (
-        "Confirmed on these images by an earlier command; the family includes it, so its intervals are wider."
-    ),
-    Caveat.IMAGES_REUSED: (
-        "These held-out images were used for earlier confirmations, so they are no longer unseen."
-    ),
 }
 """Only what no column and no other sentence says already."""
 

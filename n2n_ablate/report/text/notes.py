@@ -6,9 +6,12 @@ from collections.abc import Collection, Iterable, Sequence
 
 from n2n_ablate.analysis.records import (
     Caveat,
+    ConfirmationRecord,
+    ConfirmedContrast,
     ContrastRecord,
     Family,
     Kind,
+    Origin,
     Role,
     StudyAnalysis,
     TrialRecord,
@@ -139,6 +142,23 @@ def shrinkage_note(*, searched: bool) -> str:
         "Shrinkage: how much smaller the difference is on held-out images (negative: larger), "
         f"\u00b1 95 % CI (Welch).{bias}"
     )
+
+
+def reuse_notes(confirmation: ConfirmationRecord, pairs: Sequence[ConfirmedContrast]) -> list[str]:
+    """Return what to know of held-out images that were used before."""
+    notes = []
+    if any(pair.origin is Origin.EARLIER for pair in pairs):
+        notes.append(
+            "Confirmed earlier: on these images, by an earlier command; the correction includes it, so "
+            "every interval is wider."
+        )
+    if confirmation.earlier:
+        names = join_words(dict.fromkeys(confirmation.earlier))
+        notes.append(
+            f"{pluralize(len(confirmation.earlier), 'earlier confirmation')} ({names}) used some of these "
+            "held-out images, so they are no longer unseen."
+        )
+    return notes
 
 
 FACTORIAL_NOTE = "Main effect: the change from the baseline's level, averaged over the levels of the other factors."

@@ -63,12 +63,16 @@ def answer_title(analysis: StudyAnalysis, condition: ConditionAnalysis) -> str:
     where = scope_text(condition.scope, condition.condition)
     if analysis.confirmation is not None:
         return f"Confirmed on held-out images ({where}):"
-    status = (
-        "not confirmed on held-out images; "
-        if analysis.confirmation_planned or analysis.searched
-        else ""
-    )
+    status = "" if _is_factorial(analysis) else "not confirmed on held-out images; "
     return f"Result ({status}{where}):"
+
+
+def _is_factorial(analysis: StudyAnalysis) -> bool:
+    return any(
+        record.contrast.kind is not Kind.TRIAL
+        for condition in analysis.conditions
+        for record in condition.contrasts
+    )
 
 
 def baseline_reason_text(reason: Reason) -> str:
@@ -130,12 +134,7 @@ def search_text(analysis: StudyAnalysis) -> str:
 
 def unconfirmed_text(analysis: StudyAnalysis) -> str:
     """Return how a study gets a confirmation, for a terminal; empty if it has one or plans one."""
-    factorial = any(
-        record.contrast.kind is not Kind.TRIAL
-        for condition in analysis.conditions
-        for record in condition.contrasts
-    )
-    if analysis.confirmation or analysis.confirmation_planned or factorial:
+    if analysis.confirmation or analysis.confirmation_planned or _is_factorial(analysis):
         return ""
     return "Not confirmed on held-out images. Use --confirm-images, or [confirm] in the study file."
 

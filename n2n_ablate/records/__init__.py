@@ -1,0 +1,15 @@
+"""What a study hands over to whoever listens: points, fits, trials, results. Data, no computing."""
+
+from __future__ import annotations
+
+from n2n_ablate.records.fit import FitResult as FitResult
+from n2n_ablate.records.fit import Point as Point
+from n2n_ablate.records.header import Header as Header
+from n2n_ablate.records.header import ImageRef as ImageRef
+from n2n_ablate.records.invocation import Invocation as Invocation
+from n2n_ablate.records.results import Line as Line
+from n2n_ablate.records.results import ReferenceMethods as ReferenceMethods
+from n2n_ablate.records.results import Row as Row
+from n2n_ablate.records.results import StudyResult as StudyResult
+from n2n_ablate.records.results import TrialResult as TrialResult
+from n2n_ablate.records.sample import NoisySample as NoisySample

@@ -1,0 +1,48 @@
+"""What comes out of training: points while it goes on, and the result. Plain records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of a fit's curves, told while it is being trained."""
+
+    key: str
+    step: int
+    steps: int
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """What a fit gave.
+
+    Attributes:
+        key: The identity of the fit.
+        figures: Final value of every metric, and `loss`.
+        steps: Steps at which the curves have a point, counted from 1; the last is the end.
+        curves: `loss` and every metric at those steps.
+        denoised: The denoised image, uint16 (c, h, w), 65535 for white; None if the fit failed.
+        seconds: Its share of the time its stack took.
+        failure: Why there is no result, empty if there is one.
+        passing: True if it stopped with an error that need not come again (memory, a bug that will
+            be mended); such a result is reported but not stored.
+    """
+
+    key: str
+    figures: Mapping[str, float]
+    steps: np.ndarray
+    curves: Mapping[str, np.ndarray]
+    denoised: np.ndarray | None
+    seconds: float
+    failure: str = ""
+    passing: bool = False
+
+
+Listener = Callable[[Point], None]
+"""Called at every point of every curve, from any thread."""

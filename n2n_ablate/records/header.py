@@ -1,0 +1,58 @@
+"""What all trials of a study share, whether it runs or was opened again: plan, images, steps, machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from n2n_ablate.study import Plan
+
+
+@dataclass(frozen=True)
+class ImageRef:
+    """What identifies an image of a study, whether its file is still there or not.
+
+    Attributes:
+        name: Unique in the study.
+        digest: Of shape and pixels after the crop, see `Image.digest`.
+        shape: Channels, height and width after the crop.
+        cluster: Name of the scene that it is a crop, a shot or an overlap of: such images are one
+            independent unit. Empty for a scene by itself.
+    """
+
+    name: str
+    digest: str
+    shape: tuple[int, int, int]
+    cluster: str = ""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What all trials of a study share.
+
+    Attributes:
+        plan: What was asked, readable without any plugin. `plan.study.text` is the study file and
+            `plan.profile.images` are the sources of the images as they were given.
+        images: In the order of the fits.
+        steps: Of the baseline's training.
+        device: Type of the device, `cpu` or `cuda`.
+        precision: See `Machine`.
+        folder: Working folder of the command, which relative sources of images start from.
+        interim_sizes: Images at each interim analysis of a race; empty without one.
+        earlier: Of a confirmation: names of studies, one per earlier confirmation in this output folder
+            that used some of the same images.
+        confirmed: The header of the confirmation, None if there is none or it has not begun.
+    """
+
+    plan: Plan
+    images: tuple[ImageRef, ...]
+    steps: int
+    device: str
+    precision: str
+    folder: str = ""
+    interim_sizes: tuple[int, ...] = ()
+    earlier: tuple[str, ...] = ()
+    confirmed: Header | None = None
+
+    def with_confirmed(self, confirmed: Header | None) -> Header:
+        """Return this header with that of its confirmation."""
+        return replace(self, confirmed=confirmed)

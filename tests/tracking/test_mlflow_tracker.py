@@ -1,0 +1,449 @@
+"""What goes into MLflow comes out, once, in a real SQLite store."""
+
+import base64
+import csv
+import json
+import os
+import subprocess
+import sys
+import zlib
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image as Pillow
+
+from n2n_ablate import hookimpl
+from n2n_ablate import study as studies
+from n2n_ablate.components.recipe import Recipe
+from n2n_ablate.images import Image
+from n2n_ablate.records import FitResult, Invocation, NoisySample, Row, StudyResult, TrialResult
+from n2n_ablate.runner.dispatcher import HookDispatcher
+from n2n_ablate.storage.output import Output
+from n2n_ablate.tracking.address import VIEW_TAG, database_file, tracking_uri
+from n2n_ablate.tracking.tracker import MlflowTracker
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's imports warn about their own imports
+
+POINTS = 25
+
+
+class Notes:
+    """Keeps what the user would be told."""
+
+    def __init__(self):
+        self.said = []
+
+    @hookimpl
+    def note(self, message):
+        self.said.append(message)
+
+
+NAMES = ("boat", "käse (2)")
+ABOUT = Invocation(
+    "one", "n2n-ablate study tiny", "CPU", "fp32", {"python": "3.11", "torch": "2.13"}, "abc123"
+)
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory):
+    """An empty database. Making one takes seconds, copying it none."""
+    output = Output(tmp_path_factory.mktemp("empty"))
+    MlflowTracker(output).store.experiment_id("any")
+    return database_file(tracking_uri(output.root)).read_bytes()
+
+
+both = pytest.mark.parametrize(
+    "output", ["sqlite", pytest.param("server", marks=pytest.mark.postgres)], indirect=True
+)
+"""Marks a test that must hold for every kind of store."""
+
+
+@pytest.fixture
+def output(tmp_path, empty_store, monkeypatch, request):
+    """An output folder, and an empty MLflow store for it."""
+    made = Output(tmp_path / "out")
+    if getattr(request, "param", "sqlite") == "server":
+        server = request.getfixturevalue("mlflow_server")
+        server.forget()
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
+        return made
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    database_file(tracking_uri(made.root)).write_bytes(empty_store)
+    return made
+
+
+@pytest.fixture
+def plan(tiny, registry):
+    return studies.plan(studies.read(tiny), registry)
+
+
+@pytest.fixture
+def two(tiny, registry):
+    """The same study under two conditions."""
+    more = (
+        '[[conditions]]\nnoise = { name = "gaussian", sigma = 50.0 }\nlabel = "sigma 50"\n[factors]'
+    )
+    tiny.write_text(tiny.read_text().replace("[factors]", more))
+    return studies.plan(studies.read(tiny), registry)
+
+
+def subjects_of(plan):
+    clean = torch.full((1, 3, 16, 16), 0.5)
+    images = [Image(name, clean) for name in NAMES]
+    return [
+        NoisySample(condition, image, seed, clean + 0.1)
+        for condition in plan.conditions
+        for image in images
+        for seed in plan.profile.seeds
+    ]
+
+
+def fit(key, psnr, failure=""):
+    steps = np.linspace(2, 50, POINTS).astype(np.int32)
+    curve = (psnr - 5 * np.exp(-steps / 10)).astype(np.float32)
+    curve[-1] = psnr
+    return FitResult(
+        key=key,
+        figures={"psnr": float(curve[-1]), "ssim": 0.8, "loss": 0.01},
+        steps=steps,
+        curves={"psnr": curve, "ssim": curve / 40, "loss": 1 / curve},
+        denoised=None if failure else np.full((3, 16, 16), 33000, np.uint16),
+        seconds=1.5,
+        failure=failure,
+    )
+
+
+def result_of(plan, trial, psnr=30.0, failed=()):
+    """Make a result: the second image is 2 dB, the second condition 3 dB below."""
+    rows = []
+    for place, sample in enumerate(subjects_of(plan)):
+        value = (
+            psnr - 2 * NAMES.index(sample.image.name) - 3 * plan.conditions.index(sample.condition)
+        )
+        failure = "diverged by step 4" if place in failed else ""
+        made = fit(f"{trial.name}/{place}", value, failure)
+        rows.append(Row(sample.condition.label, sample.image.name, sample.seed, made))
+    return TrialResult(trial, tuple(rows))
+
+
+def track(output, plan, results, *, status="finished", registry=None, about=ABOUT):
+    tracker = MlflowTracker(output, registry=registry)
+    tracker.start(plan, about)
+    for result in results:
+        tracker.trial(result, subjects_of(plan))
+    tracker.finish(StudyResult(plan, tuple(results)), status)
+    return tracker
+
+
+def runs_of(tracker, plan, wanted=""):
+    experiment = tracker.store.experiment_id(plan.study.name)
+    return {run.info.run_name: run for run in tracker.store.runs(experiment, wanted)}
+
+
+def files_of(run, folder):
+    """Return where the files of a run are, or a copy of them."""
+    if run.info.artifact_uri.startswith("file:"):
+        return Path(run.info.artifact_uri.removeprefix("file://"))
+    from mlflow import MlflowClient
+
+    assert run.info.artifact_uri.startswith("mlflow-artifacts:")
+    copy = folder / run.info.run_id
+    copy.mkdir()
+    client = MlflowClient(os.environ["MLFLOW_TRACKING_URI"])
+    return Path(client.download_artifacts(run.info.run_id, "", str(copy)))
+
+
+@both
+def test_the_arranged_page_shows_the_plan_that_was_written_last(output, plan):
+    other = replace(plan, profile=replace(plan.profile, seeds=(1,)))
+    for planned in (plan, other):
+        tracker = track(output, planned, [result_of(planned, planned.baseline)])
+    every = list(tracker.store.runs(tracker.store.experiment_id("tiny"), ""))
+    assert sorted(run.info.run_name for run in every) == [*2 * ["baseline"], *2 * ["summary"]]
+    experiment = tracker.store.client.get_experiment_by_name("tiny")
+    packed = base64.b64decode(experiment.tags[VIEW_TAG].removeprefix("deflate;"))
+    shown = runs_of(tracker, plan, json.loads(zlib.decompress(packed))["searchFilter"])
+    assert set(shown) == {"baseline", "summary"}
+    assert shown["baseline"].data.params["seeds"] == "1"
+    assert {run.data.tags["n2n.plan"] for run in shown.values()} == {other.key}
+
+
+@both
+def test_a_trial_comes_out_as_it_went_in(output, plan, registry):
+    trials = [result_of(plan, plan.baseline), result_of(plan, plan.declared[0], 31.0)]
+    tracker = track(output, plan, trials, registry=registry)
+    runs = runs_of(tracker, plan)
+    assert set(runs) == {"baseline", "sampler.center=0.2", "summary"}
+    run = runs["sampler.center=0.2"]
+    assert run.info.status == "FINISHED"
+    assert run.data.params["sampler"] == "three-by-three"
+    assert run.data.params["sampler.center"] == "0.2"
+    assert run.data.params["training.steps"] == "30"
+    assert run.data.params["noise"].startswith("gaussian(sigma=25.0")
+    assert run.data.params["images"] == "boat, käse (2)"
+    assert run.data.tags["role"] == "declared"
+    assert len({run.data.tags["mlflow.runColor"] for run in runs.values()}) == 3
+    assert run.data.tags["invocation"] == "one"
+    assert run.data.tags["version.torch"] == "2.13"
+    assert run.data.tags["mlflow.source.git.commit"] == "abc123"
+    assert "mlflow.parentRunId" not in run.data.tags
+    assert run.data.metrics["psnr"] == pytest.approx(30)  # of 31 and 29
+    assert run.data.metrics["psnr_std"] == pytest.approx(2**0.5)
+    assert run.data.metrics["psnr_gain"] == pytest.approx(1)
+    assert run.data.metrics["seconds"] == pytest.approx(3)
+    assert run.data.metrics["failures"] == 0
+    assert runs["baseline"].data.metrics["psnr_gain"] == 0
+
+
+@both
+def test_what_was_measured_of_the_samplers_is_kept(output, two, registry):
+    results = [result_of(two, two.baseline), result_of(two, two.declared[0], 31.0)]
+    runs = runs_of(track(output, two, results, registry=registry), two)
+    run = runs["sampler.center=0.2"]
+    leak = 0.04 / 1.04
+    for suffix in ("sigma-25", "sigma-50"):
+        error = run.data.metrics[f"diagnostic.leak_error.{suffix}"]
+        assert abs(run.data.metrics[f"diagnostic.leak.{suffix}"] - leak) < 4 * error
+        assert run.data.metrics[f"diagnostic.gap.{suffix}"] < 1e-3  # the images are flat
+        assert f"diagnostic.bias.{suffix}" in run.data.metrics
+    rows = list(
+        csv.DictReader((files_of(run, output.root) / "diagnostics.csv").read_text().splitlines())
+    )
+    assert [row["image"] for row in rows] == ["all", *NAMES] * 2
+    assert float(rows[0]["leak"]) == run.data.metrics["diagnostic.leak.sigma-25"]
+    summary = files_of(runs["summary"], output.root) / "diagnostics.csv"
+    rows = list(csv.DictReader(summary.read_text().splitlines()))
+    assert {row["trial"] for row in rows} == {"baseline", "sampler.center=0.2"}
+    assert "| leak | gap |" in runs["summary"].data.tags["mlflow.note.content"]
+
+
+@both
+def test_a_trial_whose_sampler_is_gone_is_kept_without_diagnostics(output, plan, registry):
+    gone = replace(plan.declared[0], recipe=plan.baseline.recipe.replace("sampler", "gone"))
+    results = [result_of(plan, plan.baseline), result_of(plan, gone)]
+    run = runs_of(track(output, plan, results, registry=registry), plan)["sampler.center=0.2"]
+    assert run.info.status == "FINISHED"
+    assert not [name for name in run.data.metrics if name.startswith("diagnostic.")]
+
+
+@both
+def test_curves_have_every_point_and_end_in_the_final_value(output, plan):
+    result = result_of(plan, plan.baseline)
+    tracker = track(output, plan, [result])
+    run = runs_of(tracker, plan)["baseline"]
+    for name in ("psnr", "ssim", "loss", "psnr.boat", "psnr.käse-2"):
+        history = tracker.store.client.get_metric_history(run.info.run_id, name)
+        assert len(history) == POINTS, name
+        assert [point.step for point in history] == list(result.rows[0].result.steps)
+        assert run.info.start_time <= history[0].timestamp <= run.info.end_time
+    history = tracker.store.client.get_metric_history(run.info.run_id, "psnr")
+    assert history[-1].value == result.mean("psnr", "sigma 25")
+
+
+@both
+def test_a_long_study_is_logged_in_batches_that_mlflow_accepts(output, plan):
+    many = [f"image-{place:03d}" for place in range(60)]  # 60 x 25 points are more than a batch
+    rows = tuple(Row("sigma 25", name, 0, fit(name, 30.0)) for name in many)
+    clean = torch.full((1, 1, 16, 16), 0.5)
+    samples = [NoisySample(plan.conditions[0], Image(name, clean), 0, clean) for name in many]
+    tracker = MlflowTracker(output)
+    tracker.start(plan, replace(ABOUT, versions={f"plugin-{n}": "1" for n in range(120)}))
+    tracker.trial(TrialResult(plan.baseline, rows), samples)
+    run = runs_of(tracker, plan)["baseline"]
+    assert len([name for name in run.data.metrics if name.startswith("psnr.")]) == 60
+    assert run.data.tags["version.plugin-119"] == "1"
+
+
+@both
+def test_pictures_and_tables_are_kept_with_the_run(output, plan, registry):
+    tracker = track(output, plan, [result_of(plan, plan.baseline)], registry=registry)
+    runs = runs_of(tracker, plan)
+    files = files_of(runs["baseline"], output.root)
+    for name in ("images/contact_sheet", "images/boat", "images/käse-2", "curves", "sampler"):
+        with Pillow.open(files / f"{name}.png") as picture:
+            assert picture.width > 100, name
+    rows = list(csv.DictReader((files / "fits.csv").read_text().splitlines()))
+    assert [row["image"] for row in rows] == list(NAMES)
+    assert float(rows[1]["psnr"]) == 28
+    assert rows[0]["fit"] == "baseline/0"
+    recipe = Recipe.from_json(json.loads((files / "recipe.json").read_text()))
+    assert recipe == plan.baseline.recipe
+    assert (
+        files_of(runs["summary"], output.root) / "study.toml"
+    ).read_text() == plan.study.path.read_text()
+
+
+@both
+def test_a_trial_that_is_there_is_not_written_again(output, plan):
+    results = [result_of(plan, plan.baseline), result_of(plan, plan.declared[0])]
+    first = runs_of(track(output, plan, results[:1]), plan)
+    again = runs_of(track(output, plan, results, about=replace(ABOUT, id="two")), plan)
+    assert again["baseline"].info.run_id == first["baseline"].info.run_id
+    assert again["sampler.center=0.2"].data.metrics["psnr_gain"] == 0
+    assert again["sampler.center=0.2"].data.tags["invocation"] == "two"
+
+
+@both
+def test_fits_that_were_run_again_with_another_outcome_replace_their_run(output, plan):
+    track(output, plan, [result_of(plan, plan.baseline, failed=[0])])
+    tracker = track(output, plan, [result_of(plan, plan.baseline)])
+    kept = list(tracker.store.runs(tracker.store.experiment_id("tiny"), "tags.role = 'baseline'"))
+    assert [run.data.metrics["failures"] for run in kept] == [0]
+
+
+@both
+def test_failed_fits_are_counted_but_never_averaged(output, plan):
+    results = [
+        result_of(plan, plan.baseline, failed=[1]),
+        result_of(plan, plan.declared[0], failed=[0, 1]),
+    ]
+    runs = runs_of(track(output, plan, results), plan)
+    some, none = runs["baseline"], runs["sampler.center=0.2"]
+    assert (some.info.status, some.data.metrics["failures"]) == ("FINISHED", 1)
+    assert some.data.metrics["psnr"] == 30
+    assert (none.info.status, none.data.metrics["failures"]) == ("FAILED", 2)
+    assert "psnr" not in none.data.metrics
+
+
+@both
+def test_several_conditions_keep_their_figures_apart(output, two):
+    results = [result_of(two, two.baseline), result_of(two, two.declared[0], 31)]
+    run = runs_of(track(output, two, results), two)["sampler.center=0.2"]
+    assert run.data.metrics["psnr.sigma-25"] == pytest.approx(30)
+    assert run.data.metrics["psnr.sigma-50"] == pytest.approx(27)
+    assert run.data.metrics["psnr.sigma-50.boat"] == pytest.approx(28)
+    assert run.data.metrics["psnr_gain.sigma-50"] == pytest.approx(1)
+    assert run.data.params["noise.sigma-50"].startswith("gaussian(sigma=50.0")
+    files = files_of(run, output.root)
+    assert (files / "images" / "boat.sigma-50.png").is_file()
+    assert (files / "images" / "boat.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [("finished", "FINISHED"), ("interrupted", "KILLED"), ("failed", "FAILED")],
+)
+@both
+def test_the_summary_says_how_it_ended(output, plan, status, expected):
+    results = [result_of(plan, plan.baseline), result_of(plan, plan.declared[0], 33, failed=[0])]
+    tracker = track(output, plan, results, status=status)
+    run = runs_of(tracker, plan)["summary"]
+    assert run.info.status == expected
+    tags = [run.data.tags[key] for key in ("status", "trials", "fits", "failures", "best")]
+    assert tags == [status, "2", "4", "1", "baseline"]  # the other lost a fit
+    table = list(
+        csv.DictReader((files_of(run, output.root) / "table.csv").read_text().splitlines())
+    )
+    assert [row["trial"] for row in table] == ["baseline", "sampler.center=0.2"]
+    assert "Does the centre matter?" in run.data.tags["mlflow.note.content"]
+
+
+@both
+def test_runs_of_a_dead_process_are_ended_and_those_of_a_living_one_left_alone(output, plan):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    tracker = MlflowTracker(output)
+    tracker.start(plan, ABOUT)
+    client, experiment = tracker.store.client, tracker.store.experiment_id("tiny")
+    (mine,) = tracker.store.runs(experiment, "")
+    own = {key: mine.data.tags[key] for key in ("n2n.plan", "n2n.host")}
+    pids = {"dead": gone.pid, "alive": os.getppid()}
+    made = {
+        name: client.create_run(experiment, tags={**own, "n2n.pid": str(pid)}, run_name=name)
+        for name, pid in pids.items()
+    }
+    MlflowTracker(output).start(plan, replace(ABOUT, id="two"))
+    assert client.get_run(made["dead"].info.run_id).info.status == "KILLED"
+    assert client.get_run(made["alive"].info.run_id).info.status == "RUNNING"
+    assert client.get_run(mine.info.run_id).info.status == "KILLED"
+
+
+@both
+def test_no_run_of_the_study_stays_running_when_its_command_is_over(output, plan, two):
+    """Killed with other seeds; its number taken by another process; its machine renamed."""
+    journals = output.root / "studies" / "tiny"
+    journals.mkdir()
+
+    def begun(key, *ids):
+        lines = [
+            {"line": "command", "host": "x", "at": 1, "invocation": asdict(replace(ABOUT, id=own))}
+            for own in ids
+        ]
+        (journals / f"quick-{key}.jsonl").write_text("\n".join(map(json.dumps, lines)))
+
+    begun("aa", "own", "same-journal")
+    begun("bb", "other-journal", "container")
+    begun("cc", "alive")
+    places = {
+        "same-journal": (plan, {"n2n.pid": "1"}),
+        "other-journal": (two, {"n2n.pid": "1"}),
+        "container": (two, {"n2n.host": "0123456789ab"}),
+        "alive": (two, {"n2n.pid": "1"}),
+        "stranger": (two, {"n2n.pid": "1"}),  # who knows: it is in no journal here
+    }
+    runs = {}
+    for own, (asked, tags) in places.items():
+        tracker = MlflowTracker(output)
+        tracker.start(asked, replace(ABOUT, id=own))
+        (runs[own],) = [
+            run
+            for run in tracker.store.runs(tracker.store.experiment_id("tiny"), "")
+            if run.data.tags["invocation"] == own
+        ]
+        tracker.store.log(runs[own].info.run_id, tags=tags)
+    store = tracker.store
+    for run in runs.values():  # the tracker of this process ended those of the ones before
+        store.client.update_run(run.info.run_id, status="RUNNING")
+    with Output(output.root).lock("tiny-cc", "unused"):
+        tracker = MlflowTracker(output)
+        tracker.start(plan, replace(ABOUT, id="own"))
+    ended = {
+        own
+        for own, run in runs.items()
+        if store.client.get_run(run.info.run_id).info.status == "KILLED"
+    }
+    assert ended == {"same-journal", "other-journal", "container"}
+    assert tracker.known.repaired == 3
+    MlflowTracker(output).start(plan, replace(ABOUT, id="own"))  # now nobody holds its lock
+    assert store.client.get_run(runs["alive"].info.run_id).info.status == "KILLED"
+
+
+def test_a_question_is_no_markup_on_the_page_of_its_experiment(output, plan):
+    asked = replace(plan, study=replace(plan.study, question="<b>Is ![x](http://x) it?</b>"))
+    tracker = MlflowTracker(output)
+    tracker.start(asked, ABOUT)
+    page = tracker.store.client.get_experiment(tracker.store.experiment_id("tiny"))
+    assert page.tags["mlflow.note.content"] == r"**\<b\>Is !\[x\](http://x) it?\</b\>**"
+
+
+@both
+def test_a_run_that_could_not_be_written_whole_is_written_again(output, plan, monkeypatch):
+    result = result_of(plan, plan.baseline)
+    tracker = MlflowTracker(output)
+    tracker.start(plan, ABOUT)
+    with monkeypatch.context() as patch:
+        patch.setattr(tracker.store.client, "log_artifact", lambda *_: 1 / 0, raising=False)
+        with pytest.raises(ZeroDivisionError):
+            tracker.trial(result, subjects_of(plan))
+    assert runs_of(tracker, plan)["baseline"].info.status == "KILLED"
+    tracker = track(output, plan, [result])
+    kept = tracker.store.runs(tracker.store.experiment_id("tiny"), "tags.role = 'baseline'")
+    assert [run.info.status for run in kept] == ["FINISHED"]
+
+
+@both
+def test_it_works_in_the_background_thread_that_runs_it(output, plan):
+    notes = Notes()
+    tracker = MlflowTracker(output)
+    audience = HookDispatcher()
+    audience.join(notes, "notes")
+    audience.join(tracker, "tracking", background=True)
+    whole = StudyResult(plan, (result_of(plan, plan.baseline),))
+    audience.study_started(plan, ABOUT, 2, 30)
+    audience.trial_finished(result_of(plan, plan.baseline), whole, subjects_of(plan))
+    audience.study_finished(whole, "finished")
+    assert not notes.said
+    assert set(runs_of(tracker, plan)) == {"baseline", "summary"}
