@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from n2n_ablate.components import Split as Split
     from n2n_ablate.components import Training as Training
     from n2n_ablate.components import Views as Views
-    from n2n_ablate.components import mse as mse
     from n2n_ablate.components.chain import DenoisingChain as DenoisingChain
+    from n2n_ablate.components.differences import mse as mse
     from n2n_ablate.components.parameters import Choice as Choice
     from n2n_ablate.components.parameters import Component as Component
     from n2n_ablate.components.parameters import Range as Range
@@ -81,7 +81,7 @@ _HOME = {
     "Views": "components",
     "CheckpointSelector": "components",
     "hookimpl": "registry.hookspecs",
-    "mse": "components",
+    "mse": "components.differences",
     "pixel_numbers": "components.splits",
     "require_cell": "components.splits",
 }

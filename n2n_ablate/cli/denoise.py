@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -51,7 +52,7 @@ def run(
     from n2n_ablate.registry import Registry
     from n2n_ablate.runner.denoising import choose_recipe, denoise
 
-    noisy = images.read(image)
+    (noisy,) = images.open_stack(image)
     registry = Registry(plugins_dir=plugins_dir, local_if_needed=True)
     name, recipe = choose_recipe(
         registry,
@@ -61,8 +62,7 @@ def run(
         trial=trial,
         settings=settings or [],
     )
-    bits = 16 if noisy.bits > 8 else 8
-    images.check_writable(out, bits=bits)
+    images.check_writable(out, noisy.range.dtype)
     machine = engine.machine(device, precision)
     console = messages()
     columns = (
@@ -81,11 +81,11 @@ def run(
             seed=seed,
             listener=lambda point: bar.update(task, completed=point.step, total=point.steps),
         )
-    images.write(out, found.image, bits=bits)
+    images.write_images(out, [replace(noisy, pixels=found.image)], overwrite=True)
     if not quiet:
         h, w = found.image.shape[-2:]
         steps = recipe.specs["training"].parameters.get("steps")
-        told = f"{out}: {h}x{w}, {bits} bits, by {name} ({recipe.specs['sampler']}, {steps} steps)"
+        told = f"{out}: {h}x{w}, {noisy.range.dtype}, by {name} ({recipe.specs['sampler']}, {steps} steps)"
         console.print(told, markup=False, highlight=False, soft_wrap=True)
         figures = ", ".join(f"{name} {value:.4g}" for name, value in found.figures.items())
         console.print(f"without a clean image: {figures}", markup=False, highlight=False)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from n2n_ablate.errors import StudyError
 
 _BUDGET, _WHERE = "Budget", "Where"
 
@@ -60,6 +63,24 @@ Crop = Annotated[
         help="Side of the centre crop in pixels; 0 for whole images.", rich_help_panel=_BUDGET
     ),
 ]
+White = Annotated[
+    float | None,
+    typer.Option(
+        metavar="VALUE",
+        help="Sample that is white, e.g. 4095 for 12 bits stored in 16; default: the maximum of "
+        "the file's type.",
+        rich_help_panel=_BUDGET,
+    ),
+]
+Channels = Annotated[
+    str,
+    typer.Option(
+        metavar="N,N",
+        help="Which channels to use of files whose channels are not colours, counted from 1; each "
+        "is an image.",
+        rich_help_panel=_BUDGET,
+    ),
+]
 ConfirmImages = Annotated[
     list[str] | None,
     typer.Option(
@@ -109,3 +130,17 @@ PluginsDir = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result only.")]
+
+
+def channels_of(text: str) -> tuple[int, ...]:
+    """Return the channels that `--channels` names.
+
+    Raises:
+        StudyError: It is no list of whole numbers from 1.
+    """
+    if not text:
+        return ()
+    if not re.fullmatch(r"[1-9]\d{0,4}(,[1-9]\d{0,4})*", text):
+        msg = f"--channels must be numbers from 1, such as 1 or 1,3, got '{text}'"
+        raise StudyError(msg)
+    return tuple(map(int, text.split(",")))

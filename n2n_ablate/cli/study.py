@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import signal
 import sys
 from pathlib import Path
@@ -13,15 +12,17 @@ import typer
 
 from n2n_ablate.cli import options, stdout
 from n2n_ablate.cli.screen import messages, results
-from n2n_ablate.errors import unsigned
+from n2n_ablate.redaction import redact_command
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from n2n_ablate.records import StudyResult
+    from n2n_ablate.report.live import Silent
     from n2n_ablate.runner.interim import RaceOptions
     from n2n_ablate.runner.runner import Runner
     from n2n_ablate.runner.session import Request, Session
+    from n2n_ablate.storage.fit_store import FitStore
 
 _FAILED_FITS = 3
 _INTERRUPTED = 130
@@ -36,6 +37,8 @@ def run(
     seeds: options.Seeds = None,
     images: options.Images = None,
     crop: options.Crop = None,
+    white: options.White = None,
+    channels: options.Channels = "",
     confirm_images: options.ConfirmImages = None,
     settings: options.Settings = None,
     device: options.Device = "auto",
@@ -105,6 +108,8 @@ def run(
         seeds=seeds,
         images=images or [],
         crop=crop,
+        white=white,
+        channels=options.channels_of(channels),
         confirm_images=confirm_images or [],
         device=device,
         precision=precision,
@@ -139,9 +144,10 @@ def _run_locked(
     switches: tuple[bool, bool, bool, bool],
     race: RaceOptions | None,
 ) -> int:
-    from n2n_ablate.cli.plan import told_limit
+    from n2n_ablate.cli.plan import told_demonstration, told_limit
     from n2n_ablate.report.live import audience
     from n2n_ablate.runner.session import open_runner
+    from n2n_ablate.storage.fit_store import FitStore
     from n2n_ablate.storage.output import Output
 
     assert isinstance(place, Output)
@@ -163,8 +169,14 @@ def _run_locked(
         )
         if not (quiet or as_json):
             view.note(session.plan.study.question)
+            if not session.plan.profile.decides:
+                view.note(told_demonstration(session.plan))
             if session.plan.dropped:
                 view.note(told_limit(session.plan))
+            if (
+                request.executor.name == "local"
+            ):  # others train elsewhere, where nothing was measured
+                _foretell(session, view, FitStore(place), executor.width, refit=refit)
         try:
             result = runner.run()
         except KeyboardInterrupt:
@@ -178,11 +190,27 @@ def _run_locked(
     return _FAILED_FITS if result.failures else 0
 
 
+def _foretell(session: Session, view: Silent, store: FitStore, width: int, *, refit: bool) -> None:
+    """Say how long the study will take, and let the view go on with that."""
+    from n2n_ablate.cli.plan import duration, estimates
+    from n2n_ablate.runner.estimate import Forecast, PlanTimer
+
+    forecast = Forecast(*estimates(session, PlanTimer(store, width, refit)))
+    view.note(f"about {duration(forecast.seconds)} on {session.paired_data.machine.name}")
+
+    def left(trial: str, confirmed: bool) -> str:
+        seconds = forecast.finished(trial, confirmed=confirmed)
+        return f"about {duration(seconds)} left" if seconds >= 1 else ""
+
+    view.time_left = left
+
+
 def _print(
     result: StudyResult, runner: Runner, request: Request, *, as_json: bool, quiet: bool
 ) -> None:
     from n2n_ablate.analysis import export
     from n2n_ablate.analysis.analyse import analyse
+    from n2n_ablate.cli.plan import told_demonstration
     from n2n_ablate.report.render.console import print_document
     from n2n_ablate.report.study import next_steps, study_document
 
@@ -191,6 +219,8 @@ def _print(
         stdout.write_json(export.to_json(result, header))
         return
     print_document(out, study_document(analyse(result, header), runner.plan.heeded))
+    if not runner.plan.profile.decides:
+        out.print(told_demonstration(runner.plan), markup=False, highlight=False)
     if not quiet:
         print_document(out, next_steps(_next(runner, request)))
 
@@ -211,7 +241,7 @@ def _next(runner: Runner, request: Request) -> list[tuple[str, str]]:
         )
     denoise = ["denoise", "noisy.png", "-o", "clean.png", "--from-study", name, *where]
     commands.append(("denoise with the recipe chosen by `n2n-ablate best`", denoise))
-    return [(unsigned(shlex.join(["n2n-ablate", *words])), what) for what, words in commands]
+    return [(redact_command(["n2n-ablate", *words]), what) for what, words in commands]
 
 
 def _going_on(words: list[str]) -> list[str]:
@@ -231,9 +261,9 @@ def _without_trials(words: list[str]) -> list[str]:
 def _interrupted(runner: Runner, console: Console) -> int:
     from n2n_ablate.report.text.progress import interrupted
 
-    command = ["n2n-ablate", *_going_on(sys.argv[1:])]
+    command = redact_command(["n2n-ablate", *_going_on(sys.argv[1:])])
     text = interrupted(len(runner.result.trials), runner.trained, command)
-    console.print(unsigned(text), markup=False, highlight=False, soft_wrap=True)
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
     return _INTERRUPTED
 
 

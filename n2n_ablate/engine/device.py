@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from n2n_ablate.engine.compiled import kernel
+from n2n_ablate.engine.compiled import SWITCH, kernel
 from n2n_ablate.errors import DeviceError
 
 PRECISIONS = ("auto", "fp32", "tf32", "bf16")
@@ -87,6 +87,20 @@ def machine(device: str = "auto", precision: str = "auto") -> Machine:
         precision = "bf16" if has_bf16() and not compiled else "fp32"
     name = f"CPU ({_cpu_name()}, {cores()} cores)"
     return Machine("cpu", precision, cores(), 1, name, compiled)
+
+
+def require_kernel(machine: Machine) -> None:
+    """Check that this process can compute as a machine elsewhere decided.
+
+    Raises:
+        DeviceError: The fits are for the compiled kernel, and there is none here.
+    """
+    if machine.compiled and not kernel().instructions:
+        msg = (
+            f"the study computes with the compiled kernel, which is not here ({kernel().reason}). "
+            f"Install n2n-ablate with a C compiler here, or start the study with {SWITCH}=off"
+        )
+        raise DeviceError(msg)
 
 
 @contextlib.contextmanager

@@ -29,6 +29,7 @@ class Fit:
         init_seed: Seeds the initial weights.
         rng: Makes the sampler's generator, at the start of its stream.
         stack_key: Fits of equal `stack_key` may be trained in one stack, if their shapes agree too.
+        unclipped: Keep the denoised image as float32, values outside [0, 1] too.
         spec: What it was made from, so that another process can make it; None if nobody asked.
     """
 
@@ -46,3 +47,4 @@ class Fit:
     rng: Callable[[], torch.Generator]
     stack_key: str = ""
     spec: FitSpec | None = None
+    unclipped: bool = False

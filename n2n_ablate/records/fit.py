@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Point:
-    """One point of a fit's curves, told while it is being trained."""
+    """One point of a fit's curves, handed over while it is being trained."""
 
     key: str
     step: int
@@ -27,7 +27,8 @@ class FitResult:
         figures: Final value of every metric, and `loss`.
         steps: Steps at which the curves have a point, counted from 1; the last is the end.
         curves: `loss` and every metric at those steps.
-        denoised: The denoised image, uint16 (c, h, w), 65535 for white; None if the fit failed.
+        denoised: The denoised image, uint16 (c, h, w), 65535 for white (float32, 1 for white, of a
+            fit that is `unclipped`); None if the fit failed.
         seconds: Its share of the time its stack took.
         failure: Why there is no result, empty if there is one.
         passing: True if it stopped with an error that need not come again (memory, a bug that will

@@ -45,7 +45,7 @@ class Denoised:
     """A denoised image, and what can be said of it without a clean one.
 
     Attributes:
-        image: Shape (1, c, h, w), in [0, 1].
+        image: Shape (1, c, h, w), over the range of the noisy image; nothing is clipped.
         figures: Metrics that need no clean image, the last `loss`, and what the estimator chose.
         failed: What went wrong, by name, with metrics that could not be taken.
     """
@@ -119,8 +119,10 @@ def denoise(
         clean=None,
         noise=None,
         metrics={},
-        init_seed=stream("weights", image.digest, seed),
-        rng=lambda: generator("sampler", image.digest, seed),
+        # Not of the pixels: of a*x + b the result is that of x, times a and b above it.
+        init_seed=stream("weights", "denoise", seed),
+        rng=lambda: generator("sampler", "denoise", seed),
+        unclipped=True,
         **parts,
     )
     # Too small or too large an image is told at once.
@@ -130,7 +132,7 @@ def denoise(
         hint = "" if result.passing else "Try a smaller rate: --set training.lr=0.0003"
         msg = f"the training {result.failure}. {hint}".rstrip()
         raise StudyError(msg)
-    found = torch.from_numpy(result.denoised.astype("float32") / 65535)[None]
+    found = torch.from_numpy(result.denoised)[None]
     figures, failed = _without_truth(registry, found, image.pixels)
     return Denoised(found, {**result.figures, **figures}, failed)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import platform
 import re
-import shlex
 import sys
 import uuid
 from collections.abc import Sequence
@@ -18,11 +17,12 @@ import torch
 from n2n_ablate import study
 from n2n_ablate.engine import Machine
 from n2n_ablate.engine.paired_data import PairedData
-from n2n_ablate.errors import StoreError, StudyError, unsigned
+from n2n_ablate.errors import StoreError, StudyError
 from n2n_ablate.execute import Choice, Executor
-from n2n_ablate.images.held_out import require_different
+from n2n_ablate.images.gather import require_apart
 from n2n_ablate.records import Invocation
 from n2n_ablate.records.invocation import commit
+from n2n_ablate.redaction import redact_command
 from n2n_ablate.registry import Registry
 from n2n_ablate.runner.dispatcher import HookDispatcher
 from n2n_ablate.runner.interim import RaceOptions
@@ -40,7 +40,7 @@ class Request:
 
     Attributes:
         study: Name or path of a study.
-        profile, settings, trials, seeds, images, crop, confirm_images: See `study.plan`.
+        profile, settings, trials, seeds, images, crop, white, channels, confirm_images: See `study.plan`.
         device, precision: See `engine.machine`.
         executor: What trains the fits.
         output: The output folder.
@@ -54,6 +54,8 @@ class Request:
     seeds: int | None = None
     images: Sequence[str] = ()
     crop: int | None = None
+    white: float | None = None
+    channels: Sequence[int] = ()
     confirm_images: Sequence[str] = ()
     device: str = "auto"
     precision: str = "auto"
@@ -78,6 +80,12 @@ class Session:
     confirmation_data: PairedData | None = None
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user has to know of the images before anything is trained."""
+        later = self.confirmation_data.gathered.notes if self.confirmation_data else ()
+        return (*self.paired_data.gathered.notes, *later)
+
+    @property
     def lock_name(self) -> str:
         """Name of the lock that whoever runs this study on this data has to hold."""
         return f"{self.plan.study.name}-{self.paired_data.key}"
@@ -100,22 +108,27 @@ def open_session(request: Request) -> Session:
         seeds=request.seeds,
         images=request.images,
         crop=request.crop,
+        white=request.white,
+        channels=request.channels,
         confirm_images=request.confirm_images,
     )
     machine = request.executor.machine(request.device, request.precision)
     paired_data = PairedData(plan, registry, machine)
-    confirm = plan.profile.confirm
-    require_different(plan.profile.images, confirm.images if confirm else ())
     for trial in plan.fixed:
         paired_data.check(trial.recipe)
-    return Session(registry, plan, paired_data, _held_out_data(plan, registry, machine))
+    return Session(
+        registry, plan, paired_data, _held_out_data(plan, registry, machine, paired_data)
+    )
 
 
-def _held_out_data(plan: Plan, registry: Registry, machine: Machine) -> PairedData | None:
+def _held_out_data(
+    plan: Plan, registry: Registry, machine: Machine, searched: PairedData
+) -> PairedData | None:
     if plan.profile.confirm is None:
         return None
     later = study.confirmation(plan)
     paired_data = PairedData(later, registry, machine)
+    require_apart(searched.gathered, paired_data.gathered)
     for trial in later.fixed:
         paired_data.check(trial.recipe)
     return paired_data
@@ -274,7 +287,7 @@ def _invocation(session: Session) -> Invocation:
     for entry in session.registry:
         if entry.origin.version and not str(entry.factory.__module__).startswith("n2n_ablate"):
             versions[entry.origin.plugin] = entry.origin.version
-    command = unsigned(shlex.join(["n2n-ablate", *sys.argv[1:]]))
+    command = redact_command(["n2n-ablate", *sys.argv[1:]])
     return Invocation(
         uuid.uuid4().hex[:12], command, machine.name, machine.precision, versions, commit()
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from n2n_ablate import images
 from n2n_ablate.engine.paired_data import noisy_image
 from n2n_ablate.errors import AblateError
-from n2n_ablate.images import BUILTIN, Image
+from n2n_ablate.images import BUILTIN, Image, Reading
 from n2n_ablate.records import Header, NoisySample
 from n2n_ablate.registry import Registry
 
@@ -40,17 +40,18 @@ def gallery(header: Header, registry: Registry, sources: Sequence[str] = ()) -> 
         sources: Where to look first: folders, files, `builtin`. Then come the study's own sources.
     """
     crop = header.plan.profile.crop
+    reading = Reading(header.plan.profile.white, header.plan.profile.channels)
     names = [mark.name for mark in header.images]
     found: dict[str, Image] = {}
     reasons: list[str] = []
     for source in [*sources, *header.plan.profile.images]:
         if len(found) == len(names):
             break
-        for image in _read(source, header.folder, reasons):
+        for image in _read(source, header.folder, reading, reasons):
             own = image.cropped(crop)
             for mark in header.images:
                 if mark.digest == own.digest:
-                    found.setdefault(mark.name, Image(mark.name, own.pixels, own.bits))
+                    found.setdefault(mark.name, replace(own, name=mark.name, cluster=mark.cluster))
     clean = {name: found[name] for name in names if name in found}
     problems = []
     if lost := [name for name in names if name not in found]:
@@ -76,7 +77,7 @@ def _samples(
     return made, problems
 
 
-def _read(source: str, folder: str, reasons: list[str]) -> Iterator[Image]:
+def _read(source: str, folder: str, reading: Reading, reasons: list[str]) -> Iterator[Image]:
     if source == BUILTIN or source.startswith(f"{BUILTIN}:"):
         try:
             yield from images.collect([source])
@@ -91,6 +92,6 @@ def _read(source: str, folder: str, reasons: list[str]) -> Iterator[Image]:
         return
     for file in files:
         try:
-            yield from images.pages(file)
+            yield from images.pages(file, reading)
         except AblateError as error:
             reasons.append(str(error))

@@ -19,7 +19,11 @@ def shipped() -> dict[str, Path]:
 
 def known() -> dict[str, Path]:
     """Return the studies that can be named: those in `./studies/` before those that ship."""
-    return shipped() | {file.stem: file for file in sorted(Path("studies").glob("*.toml"))}
+    return shipped() | {
+        file.stem: file
+        for file in sorted(Path("studies").glob("*.toml"))
+        if not file.name.startswith(".")
+    }
 
 
 def find(name: str) -> Path:

@@ -21,7 +21,7 @@ class Level:
 
     Attributes:
         value: A part (the factor is a whole component) or the value of a parameter.
-        also: Further changes that belong to this level, e.g. its own learning rate.
+        also: Further changes that belong to this level, e.g. another learning rate.
         label: How to call it in tables; empty to derive it from the value.
     """
 
@@ -95,9 +95,12 @@ class Profile:
         images: Folders, files, `builtin` or `builtin:NAME`.
         crop: Side of the centre crop in pixels, 0 for whole images.
         seeds: One fit per image and seed.
+        white: The sample of the image files that is white; 0 for that of their type.
+        channels: Which channels of the image files to take where they are no colours, from 1.
         trials: Most trials, the baseline included; 0 for no limit.
         changes: Changes of the baseline, e.g. `training.steps`.
         confirm: What follows when the trials are finished; None for nothing.
+        decides: False for a demonstration: too few images and steps for any conclusion.
     """
 
     name: str
@@ -107,6 +110,9 @@ class Profile:
     trials: int = 0
     changes: Mapping[str, Value] = field(default_factory=dict)
     confirm: Confirm | None = None
+    decides: bool = True
+    white: float = 0.0
+    channels: tuple[int, ...] = ()
 
     @property
     def told_seeds(self) -> str:
@@ -164,7 +170,7 @@ class Trial:
         name: Unique in the study, e.g. `sampler.center=0.2`.
         role: `baseline`, `declared`, `reference` or `search`.
         recipe: With every parameter written out.
-        values: Its place among the factors, for the search strategy and the tables.
+        values: Its levels of the factors, for the search strategy and the tables.
     """
 
     name: str
@@ -185,6 +191,6 @@ def shown(value: Value) -> str:
 def named(values: Mapping[str, Level | Value]) -> str:
     """Return the name of a trial from what it changes."""
     pairs = (
-        (key, item if isinstance(item, Level) else Level(item)) for key, item in values.items()
+        (key, level if isinstance(level, Level) else Level(level)) for key, level in values.items()
     )
     return ", ".join(f"{key}={level}" for key, level in pairs)

@@ -38,7 +38,7 @@ class Plan:
         settings: What the user changed on the command line, as typed.
         confirming: True if this is the plan of a confirmation, see `study.confirmation`.
         before: Of a confirmation: names of the contrasts that only an earlier command asked for.
-        effects: Of a factorial design, in place of contrasts.
+        effects: Of a factorial design, instead of contrasts.
     """
 
     study: Study
@@ -77,8 +77,8 @@ class Plan:
     def added(self) -> Mapping[str, str]:
         """Names of the trials that the user's settings declare, by setting; of one level each."""
         names = {trial.name for trial in self.declared}
-        own = {text: named(dict([setting(text)])) for text in self.settings}
-        return {text: name for text, name in own.items() if name in names}
+        level_names = {text: named(dict([setting(text)])) for text in self.settings}
+        return {text: name for text, name in level_names.items() if name in names}
 
     @property
     def heeded(self) -> tuple[str, ...]:
@@ -97,7 +97,7 @@ class Plan:
 
         The number of trials is not part of it, so a larger budget continues a smaller one.
         """
-        own = {
+        content = {
             "name": self.study.name,
             "design": self.study.design,
             "baseline": self.baseline.recipe.to_json(),
@@ -105,15 +105,18 @@ class Plan:
                 [trial.name, trial.recipe.to_json()] for trial in (*self.declared, *self.references)
             ],
             "space": {key: str(domain) for key, domain in self.space.items()},
-            "conditions": [item.noise.plain() for item in self.conditions],
+            "conditions": [condition.noise.plain() for condition in self.conditions],
             "decide": self.study.decide,
             "strategy": [self.study.strategy, self.study.startup],
-            "images": [self.profile.images, self.profile.crop, self.profile.seeds],
+            "images": [
+                *(self.profile.images, self.profile.crop, self.profile.seeds),
+                *(self.profile.white, self.profile.channels),
+            ],
         }
-        return hashlib.sha256(canonical(own).encode()).hexdigest()[:10]
+        return hashlib.sha256(canonical(content).encode()).hexdigest()[:10]
 
     def search_trial(self, values: Mapping[str, Value], registry: Catalogue) -> Trial:
-        """Return the trial at a place that the search strategy chose."""
+        """Return the trial at a point that the search strategy chose."""
         recipe = self.baseline.recipe
         for key, value in values.items():
             recipe = recipe.replace(key, value)
@@ -130,6 +133,8 @@ def plan(
     seeds: int | None = None,
     images: Sequence[str] = (),
     crop: int | None = None,
+    white: float | None = None,
+    channels: Sequence[int] = (),
     confirm_images: Sequence[str] = (),
 ) -> Plan:
     """Decide everything that can be decided before the first image is read.
@@ -144,6 +149,8 @@ def plan(
         seeds: Number of seeds, instead of the profile's.
         images: Sources of images, instead of the profile's.
         crop: Side of the centre crop in pixels, 0 for whole images, instead of the profile's.
+        white: The sample of the image files that is white, instead of the profile's.
+        channels: Channels of the image files that are no colours, instead of the profile's.
         confirm_images: Sources of the images to confirm on, instead of the profile's.
 
     Raises:
@@ -156,6 +163,9 @@ def plan(
     if crop is not None and crop < 0:
         msg = f"--crop must not be negative, got {crop}"
         raise StudyError(msg)
+    if white is not None and not 0 < white < float("inf"):
+        msg = f"--white must be above 0, got {white:g}"
+        raise StudyError(msg)
     if seeds is not None and not 1 <= seeds <= limits.MOST_SEEDS:
         msg = f"--seeds must be from 1 to {limits.MOST_SEEDS}, got {seeds}"
         raise StudyError(msg)
@@ -165,8 +175,10 @@ def plan(
         seeds=chosen.seeds if seeds is None else tuple(range(seeds)),
         images=tuple(images) or chosen.images,
         crop=chosen.crop if crop is None else crop,
+        white=chosen.white if white is None else white,
+        channels=tuple(channels) or chosen.channels,
         confirm=to_confirm(
-            chosen, seeds=seeds, crop=crop, images=bool(images), own=tuple(confirm_images)
+            chosen, seeds=seeds, crop=crop, images=bool(images), sources=tuple(confirm_images)
         ),
     )
     check_confirm(study, chosen)
@@ -212,7 +224,7 @@ def _plan(
 ) -> Plan:
     start = study.baseline
     # Whole components before their parameters, or the parameters would be lost.
-    for key, value in sorted(changes.items(), key=lambda item: "." in item[0]):
+    for key, value in sorted(changes.items(), key=lambda change: "." in change[0]):
         start = start.replace(key, value)
     baseline = Trial(
         BASELINE, BASELINE, start.resolved(registry), place(start.resolved(registry), factors)
@@ -244,7 +256,7 @@ def _plan(
         references=references,
         space=space,
         whole=whole,
-        conditions=tuple(_condition(item, noise, registry) for item in study.conditions),
+        conditions=tuple(_condition(condition, noise, registry) for condition in study.conditions),
         contrasts=() if effects else study.contrasts or tuple(names),
         metrics=metrics,
         scales={name: _scale(registry, spec) for name, spec in metrics.items()},

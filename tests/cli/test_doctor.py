@@ -29,7 +29,7 @@ def test_a_sound_machine_is_healthy_and_nothing_is_made(folder):
     found = examine(Path("mlruns"))
     assert BROKEN not in states(found)
     assert {item.topic for item in found} >= {
-        *("n2n-ablate", "python", "packages", "device", "bf16", "plugins", "output", "disk"),
+        *("n2n-ablate", "python", "packages", "device", "kernel", "plugins", "output", "disk"),
         *("databases", "tracking"),
     }
     assert all(item.advice for item in found if item.state in (WARNING, BROKEN))

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from n2n_ablate import engine, hookimpl
-from n2n_ablate.engine import StackSizeCache, pool
+from n2n_ablate.engine import StackSizeCache, device, pool
 from n2n_ablate.engine.arrays import from_arrays, to_arrays
+from n2n_ablate.engine.compiled import Kernel
 from n2n_ablate.engine.identity import Fingerprints
 from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.errors import AblateError, DeviceError, ExecutorError, StudyError
@@ -158,6 +159,16 @@ def test_a_worker_with_another_version_refuses(tiny, registry):
     told["versions"]["torch"] = "1.0.0"
     refused = task.train(json.dumps(told).encode(), *rest)["refused"]
     assert f"torch is {task.versions()['torch']} there and 1.0.0 here" in refused
+
+
+def test_a_worker_without_the_kernel_refuses_fits_for_it(tiny, registry, monkeypatch):
+    text, *rest = sent(baseline(tiny, registry), registry)
+    asked = json.loads(text)
+    asked["machine"]["compiled"] = True
+    monkeypatch.setattr(device, "kernel", lambda: Kernel("", "no C compiler"))
+    refused = task.train(json.dumps(asked).encode(), *rest)["refused"]
+    assert "the study computes with the compiled kernel, which is not here (no C comp" in refused
+    assert "start the study with N2N_ABLATE_KERNEL=off" in refused
 
 
 def test_an_image_that_was_changed_on_the_way_is_refused(tiny, registry):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from n2n_ablate.engine.paired_data import noise_level
+from n2n_ablate.images.noise_level import noise_level
 from n2n_ablate.testing import picture, rng
 from n2n_ablate_plugins.correlated import CorrelatedGaussian
 from n2n_ablate_plugins.noises import Gaussian

@@ -27,6 +27,7 @@ _OPTIONAL = {
     "skimage": ("scikit-image", "the built-in images; until then use --images FOLDER"),
     "matplotlib": ("matplotlib", "curves as pictures in MLflow"),
     "tifffile": ("tifffile", "TIFF files"),
+    "imagecodecs": ("imagecodecs", "compressed TIFF files"),
     "png": ("pypng", "16-bit colour PNG files"),
     "ray": ("ray", "--executor ray"),
 }
@@ -67,7 +68,7 @@ def device() -> Iterator[Finding]:
     import torch
 
     from n2n_ablate import engine
-    from n2n_ablate.engine.device import arithmetic, has_bf16
+    from n2n_ablate.engine.device import arithmetic
 
     try:
         machine = engine.machine()
@@ -90,10 +91,21 @@ def device() -> Iterator[Finding]:
         yield Finding("device", OK, f"{free / 2**30:.1f} of {whole / 2**30:.1f} GB are free")
     elif torch.version.cuda and not torch.cuda.is_available():
         yield Finding("device", NOTE, "torch is built for CUDA but sees no GPU", "see nvidia-smi")
-    if machine.type == "cpu" and not has_bf16():
-        yield Finding("bf16", NOTE, "this CPU has no bf16 instructions, so fp32 is used")
-    else:
-        yield Finding("bf16", OK, "in hardware")
+    if machine.type == "cpu":
+        yield _kernel()
+
+
+def _kernel() -> Finding:
+    from n2n_ablate.engine.compiled import kernel
+
+    built = kernel()
+    if built.instructions:
+        return Finding("kernel", OK, f"compiled for {built.instructions}, agrees with torch")
+    advice = "install a C compiler (GCC or Clang), then n2n-ablate again"
+    slower = (
+        f"the compiled kernel is not used: {built.reason}. Fits take two to three times as long"
+    )
+    return Finding("kernel", NOTE, slower, advice)
 
 
 def plugins(folder: Path | None) -> Iterator[Finding]:

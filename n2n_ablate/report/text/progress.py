@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Sequence
 
 from n2n_ablate.analysis.records import ContrastRecord
@@ -70,9 +69,9 @@ def interim_analysis(
     return [title, *lines] if lines else [f"{title} no contrast has a result yet"]
 
 
-def interrupted(trials: int, fits: int, command: Sequence[str]) -> str:
+def interrupted(trials: int, fits: int, command: str) -> str:
     """Return what is kept of a study that was stopped, and the command that resumes it."""
     return (
         f"Stopped. {pluralize(trials, 'trial')} finished, {pluralize(fits, 'fit')} saved. To resume, run:\n"
-        f"  {shlex.join(command)}"
+        f"  {command}"
     )

@@ -1,0 +1,115 @@
+"""NumPy files: `.npy` with one image or a stack, `.npz` with several arrays. Nothing in them is run."""
+
+from __future__ import annotations
+
+import io
+import math
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from n2n_ablate.errors import ImageError
+from n2n_ablate.images.samples import Samples, check_size, pick_channels
+
+NPY, NPZ = b"\x93NUMPY", b"PK\x03\x04"
+
+
+def read(path: Path, channels: Sequence[int] = ()) -> list[Samples]:
+    """Return the images of an `.npy` or `.npz` file.
+
+    (h, w) and (h, w, 3) are one image; (n, h, w), (n, h, w, 1) and (n, h, w, 3) are n of them.
+
+    Raises:
+        ImageError: An array holds no real numbers, or its shape has no meaning or two.
+    """
+    with path.open("rb") as file:
+        if file.read(4) != NPZ:
+            file.seek(0)
+            return split(_loaded(file, path.stat().st_size, str(path)), str(path), channels)
+    found: list[Samples] = []
+    with zipfile.ZipFile(path) as archive:
+        members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+        if not members:
+            msg = f"'{path}' cannot be read as an image: it is an archive without NumPy arrays"
+            raise ImageError(msg)
+        for info in members:
+            key = info.filename.removesuffix(".npy")
+            name = f"{path}, array {key}"
+            with archive.open(info) as stream:
+                own = split(_loaded(stream, info.file_size, name), name, channels)
+            found += [
+                Samples(item.array, label="-".join(filter(None, (key, item.label)))) for item in own
+            ]
+    return found if len(found) > 1 else [Samples(found[0].array)]
+
+
+def from_bytes(content: bytes, name: str, channels: Sequence[int] = ()) -> list[Samples]:
+    """Return the images of the content of an `.npy` file, e.g. from standard input.
+
+    Raises:
+        ImageError: See `read`.
+    """
+    return split(_loaded(io.BytesIO(content), len(content), name), name, channels)
+
+
+def split(array: np.ndarray, name: str, channels: Sequence[int] = ()) -> list[Samples]:
+    """Return an array as images.
+
+    Raises:
+        ImageError: See `read`.
+    """
+    if array.dtype.kind not in "buif":
+        msg = f"'{name}' holds samples of type {array.dtype}; use integers or floats"
+        raise ImageError(msg)
+    shape = array.shape
+    if array.ndim == 3 and shape[0] == 3 and shape[-1] != 3:
+        msg = (
+            f"'{name}' has shape {shape}: one colour image or three grey ones? Save it as (h, w, 3) "
+            "or as (3, h, w, 1)"
+        )
+        raise ImageError(msg)
+    if 0 in shape or not 2 <= array.ndim <= 4:
+        msg = f"'{name}' has shape {shape}, expected (h, w), (h, w, 3), (n, h, w) or (n, h, w, 3)"
+        raise ImageError(msg)
+    several = array.ndim == 4 or (array.ndim == 3 and shape[-1] > 4)
+    planes = list(array) if several else [array]
+    found: list[Samples] = []
+    for number, plane in enumerate(planes, 1):
+        label = f"p{number}" if len(planes) > 1 else ""
+        if plane.ndim == 2 or plane.shape[-1] in (1, 3):
+            own = [("", plane[..., 0] if plane.ndim == 3 and plane.shape[-1] == 1 else plane)]
+        else:
+            own = pick_channels(plane, channels, name)
+        found += [
+            Samples(image, label="-".join(filter(None, (label, channel)))) for channel, image in own
+        ]
+    return found
+
+
+def _loaded(file: IO[bytes], size: int, name: str) -> np.ndarray:
+    """Load one array; its header is read first, so that nothing enormous is made room for."""
+    from numpy.lib import format as npy
+
+    version = npy.read_magic(file)
+    headers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    if version not in headers:
+        msg = f"'{name}' cannot be read as an image: NumPy format {version} is not known"
+        raise ImageError(msg)
+    shape, columns_first, dtype = headers[version](file)
+    check_size(math.prod(shape), name)
+    if dtype.hasobject:
+        msg = f"'{name}' holds Python objects, which are not read; save numbers"
+        raise ImageError(msg)
+    wanted = math.prod(shape) * dtype.itemsize
+    content = file.read(wanted + 1)
+    if len(content) < wanted:
+        msg = f"'{name}' cannot be read as an image: the file ends early"
+        raise ImageError(msg)
+    if wanted > size:
+        msg = f"'{name}' cannot be read as an image: it is larger than its file"
+        raise ImageError(msg)
+    flat = np.frombuffer(content[:wanted], dtype=dtype)
+    return flat.reshape(shape, order="F" if columns_first else "C")

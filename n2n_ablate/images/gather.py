@@ -1,0 +1,74 @@
+"""The images of a study: read, counted by scene, cropped, and looked at for noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from n2n_ablate.errors import ImageError
+from n2n_ablate.images.clusters import Fingerprint, fingerprint, first_shared, with_clusters
+from n2n_ablate.images.image import Image
+from n2n_ablate.images.noise_level import noisy_notes
+from n2n_ablate.images.sources import AS_TYPED, BUILTIN, Reading, collect
+
+
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """The images of a study.
+
+    Attributes:
+        images: Cropped, each of them once, with their clusters.
+        notes: Lines for the user: what was left out, what counts as one, what looks noisy.
+        known: What the whole images are known by; empty if all of them ship.
+        shipped: The whole images, if all of them ship: no two of them show one scene.
+    """
+
+    images: tuple[Image, ...]
+    notes: tuple[str, ...] = ()
+    known: tuple[Fingerprint, ...] = ()
+    shipped: tuple[Image, ...] = ()
+
+    @cached_property
+    def prints(self) -> tuple[Fingerprint, ...]:
+        """What the whole images are known by."""
+        return self.known or tuple(map(fingerprint, self.shipped))
+
+
+def gather(sources: Sequence[str], crop: int = 0, reading: Reading = AS_TYPED) -> Gathered:
+    """Read the images of a study.
+
+    Args:
+        sources: See `collect`.
+        crop: Side of the centre crop in pixels; 0 keeps all.
+        reading: What the files do not say themselves.
+
+    Raises:
+        ImageError: An image cannot be used.
+    """
+    whole = list({image.name: image for image in collect(sources, reading)}.values())
+    if all(source.partition(":")[0] == BUILTIN for source in sources):
+        return Gathered(tuple(image.cropped(crop) for image in whole), shipped=tuple(whole))
+    prints = tuple(map(fingerprint, whole))
+    images, notes = with_clusters(whole, prints)
+    cropped = tuple(image.cropped(crop) for image in images)
+    return Gathered(cropped, (*notes, *noisy_notes(images)), known=prints)
+
+
+def require_apart(searched: Gathered, held_out: Gathered) -> None:
+    """Check that no held-out image shows a scene of the images that the trials see.
+
+    Raises:
+        ImageError: One does.
+    """
+    if searched.shipped and held_out.shipped:
+        seen = {image.name for image in searched.shipped}
+        shared = next(((i.name, i.name) for i in held_out.shipped if i.name in seen), None)
+    else:
+        shared = first_shared(searched.prints, held_out.prints)
+    if shared:
+        msg = (
+            f"the confirmation's image '{shared[0]}' shows the same picture as '{shared[1]}' among "
+            "the images of the trials. Confirm on images that no trial saw."
+        )
+        raise ImageError(msg)

@@ -1,0 +1,126 @@
+"""What an image is inside the program: pixels, and what is needed to write them back as they came."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ValueRange:
+    """How the samples of a file become pixels: sample = offset + scale * pixel.
+
+    Attributes:
+        offset: Sample that is pixel 0.
+        scale: Samples between pixel 0 and pixel 1.
+        dtype: Type of the samples, a NumPy name.
+    """
+
+    offset: float = 0.0
+    scale: float = 255.0
+    dtype: str = "uint8"
+
+    def to_pixels(self, samples: np.ndarray) -> np.ndarray:
+        """Return samples as float32 pixels."""
+        # In double precision: of whole numbers the quotient then is the same for a*x + b as for x.
+        return ((samples.astype(np.float64) - self.offset) / self.scale).astype(np.float32)
+
+    def to_samples(self, pixels: np.ndarray) -> np.ndarray:
+        """Return pixels as samples of the type, rounded and clipped at the limits of the type only."""
+        values = self.offset + self.scale * pixels.astype(np.float64)
+        kind = np.dtype(self.dtype)
+        if np.issubdtype(kind, np.integer):
+            limits = np.iinfo(kind)
+            top = np.nextafter(float(limits.max), 0) if kind.itemsize == 8 else limits.max
+            values = np.rint(values).clip(limits.min, top)
+        return values.astype(kind)
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a file says beside its samples, as far as it can be written back.
+
+    Attributes:
+        resolution: Pixels per inch along x and y, None if the file does not say.
+        icc: ICC profile, empty without one.
+        axes, steps: Axes of a stack in the letters of tifffile, e.g. `TZ`, and how many steps each has.
+        dialect: `ome`, `imagej` or empty.
+        about: Further entries of the dialect, e.g. `spacing` and `unit`, or `PhysicalSizeX`.
+    """
+
+    resolution: tuple[float, float] | None = None
+    icc: bytes = b""
+    axes: str = ""
+    steps: tuple[int, ...] = ()
+    dialect: str = ""
+    about: Mapping[str, object] = field(default_factory=dict)
+
+
+NO_METADATA = Metadata()
+EIGHT_BITS = ValueRange()
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """One clean image, one reference of measured noise, or (for `denoise`) one noisy image.
+
+    Attributes:
+        name: Short and unique in a study.
+        pixels: Float32, shape (1, c, h, w), 0 for black and 1 for white.
+        range: How the samples of its file became pixels.
+        metadata: Of its file.
+        cluster: Images of equal cluster show parts of one scene and count as one to statistics;
+            empty stands for the image's name.
+        condition: Label of the condition that it belongs to; empty for every synthetic one.
+    """
+
+    name: str
+    pixels: Tensor
+    range: ValueRange = EIGHT_BITS
+    metadata: Metadata = NO_METADATA
+    cluster: str = ""
+    condition: str = ""
+
+    @property
+    def bits(self) -> int:
+        """Bits per sample of the file it came from."""
+        return np.dtype(self.range.dtype).itemsize * 8
+
+    @property
+    def scene(self) -> str:
+        """What the image is counted as by statistics: its cluster, or itself."""
+        return self.cluster or self.name
+
+    @cached_property  # every fit asks for it several times
+    def digest(self) -> str:
+        """Hash of shape and pixels: the identity of the image, whatever its file is called."""
+        return digest_of(self.pixels)
+
+    def cropped(self, size: int) -> Image:
+        """Return the centre crop of at most `size` x `size` pixels; 0 keeps all."""
+        pixels = centre_crop(self.pixels, size)
+        return self if pixels is self.pixels else replace(self, pixels=pixels)
+
+    def grey(self) -> Image:
+        """Return the image with one channel, the mean of its colours."""
+        return replace(self, pixels=self.pixels.mean(dim=1, keepdim=True))
+
+
+def digest_of(pixels: Tensor) -> str:
+    """Return the hash of shape and pixels of a tensor on the CPU, 16 hexadecimal digits."""
+    array = np.ascontiguousarray(pixels.numpy())
+    return hashlib.sha256(repr(array.shape).encode() + array.tobytes()).hexdigest()[:16]
+
+
+def centre_crop(pixels: Tensor, size: int) -> Tensor:
+    """Return the centre of at most `size` x `size` pixels of (..., h, w); 0 keeps all."""
+    h, w = pixels.shape[-2:]
+    if not size or (h <= size and w <= size):
+        return pixels
+    top, left = max(0, (h - size) // 2), max(0, (w - size) // 2)
+    return pixels[..., top : top + min(size, h), left : left + min(size, w)].contiguous()

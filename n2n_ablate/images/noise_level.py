@@ -1,0 +1,61 @@
+"""How noisy an image looks: white noise against detail, told apart by the flattest parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from n2n_ablate.images.image import Image
+
+_BLOCK = 16  # side of a part, in pairs of pixels
+_FLATTEST = 0.05  # share of the parts that are looked at
+_NOISY = 4.5  # of 255; clean pictures stay below, unless they are textured from edge to edge
+
+
+def noise_level(array: np.ndarray) -> float:
+    """Estimate the standard deviation of white noise in an image (h, w, c).
+
+    The median of the finest diagonal Haar details, which hold little but noise (Donoho and
+    Johnstone, 1994).
+    """
+    return float(np.median(np.abs(_details(array))) / 0.6745)
+
+
+def flattest_level(array: np.ndarray) -> float:
+    """Estimate the noise in the flattest parts of an image (h, w, c), where detail does not count.
+
+    Texture is nowhere flat in the noisy image of a scene, but hardly a scene is textured everywhere.
+    """
+    details = np.abs(_details(array))
+    h, w = (side - side % _BLOCK for side in details.shape[:2])
+    if not h or not w:
+        return 0.0
+    parts = details[:h, :w].reshape(h // _BLOCK, _BLOCK, w // _BLOCK, _BLOCK, -1)
+    levels = np.median(parts.transpose(0, 2, 1, 3, 4).reshape(h * w // _BLOCK**2, -1), axis=1)
+    return float(np.quantile(levels, _FLATTEST) / 0.6745)
+
+
+def noisy_notes(images: Sequence[Image]) -> list[str]:
+    """Return one line if images that are given as clean look noisy even where they are flat."""
+    levels = {
+        image.name: 255 * flattest_level(image.pixels[0].permute(1, 2, 0).double().numpy())
+        for image in images
+    }
+    noisy = {name: level for name, level in levels.items() if level > _NOISY}
+    if not noisy:
+        return []
+    name = max(noisy, key=lambda own: noisy[own])
+    line = (
+        f"{len(noisy)} of {len(images)} images look noisy ('{name}': standard deviation "
+        f"{noisy[name]:.1f} of 255 even where it is flattest) or are textured all over; they are "
+        "used as clean images. For noisy shots with references use --pairs"
+    )
+    return [line]
+
+
+def _details(array: np.ndarray) -> np.ndarray:
+    h, w = (side - side % 2 for side in array.shape[:2])
+    even = array[:h, :w]
+    rows = even[0::2] - even[1::2]
+    return (rows[:, 0::2] - rows[:, 1::2]) / 2

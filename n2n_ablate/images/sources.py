@@ -1,0 +1,221 @@
+"""Where images come from: folders, files, and the pictures that ship with scikit-image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from n2n_ablate.errors import ImageError, nearest, no_file
+from n2n_ablate.images.decode import decode
+from n2n_ablate.images.image import Image, ValueRange
+from n2n_ablate.images.pixels import range_of_type, robust_range, scaled, to_pixels
+from n2n_ablate.images.samples import Samples
+from n2n_ablate.images.shipped import COLOUR, GREY
+from n2n_ablate.images.write import SUFFIXES
+
+BUILTIN = "builtin"
+READ_SUFFIXES = (*SUFFIXES, ".npy", ".npz", ".gif", ".pgm", ".ppm", ".pnm")
+"""Endings of the files of a folder that count as images."""
+_LONGEST_NAME = 100
+
+_NO_BUILTIN = """the built-in images come with scikit-image, which is not installed. \
+Use your own with --images FOLDER, or: pip install scikit-image"""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How files are read where they do not say it themselves.
+
+    Attributes:
+        white: The sample that is white; 0 for that of the file's type.
+        channels: Which channels to take where they are no colours, counted from 1.
+    """
+
+    white: float = 0.0
+    channels: tuple[int, ...] = ()
+
+
+AS_TYPED = Reading()
+"""Files are read as their types say."""
+
+
+def builtin_names() -> list[str]:
+    """Return the names of the images that make the built-in set, all in colour."""
+    return list(COLOUR)
+
+
+def builtin(names: Sequence[str] = ()) -> list[Image]:
+    """Return built-in images by name: the colour ones if no name is given, the others by `grey`.
+
+    Raises:
+        ImageError: A name is unknown.
+    """
+    try:
+        from skimage import data
+    except ModuleNotFoundError as error:
+        raise ImageError(_NO_BUILTIN) from error
+    known = COLOUR | GREY
+    found = []
+    for name in GREY if list(names) == ["grey"] else names or COLOUR:
+        if name not in known:
+            msg = f"no built-in image is called '{name}'. {nearest(name, [*known, 'grey'])}"
+            raise ImageError(msg)
+        array = getattr(data, known[name])()
+        found.append(Image(name, to_pixels(array[0] if isinstance(array, tuple) else array, name)))
+    return found
+
+
+def collect(sources: Iterable[str], reading: Reading = AS_TYPED) -> list[Image]:
+    """Return the images of folders, files, `builtin`, `builtin:grey` or `builtin:NAME`, in order.
+
+    Raises:
+        ImageError: Nothing is there, a file cannot be read, or two images share a name.
+    """
+    found = [image for source in sources for image in images_of(source, reading)]
+    if not found:
+        msg = f"no images given. Name a folder, files or '{BUILTIN}'."
+        raise ImageError(msg)
+    digests: dict[str, str] = {}
+    for image in found:
+        if digests.setdefault(image.name, image.digest) != image.digest:
+            msg = (
+                f"two images are called '{image.name}'. Rename one: results are told apart by name."
+            )
+            raise ImageError(msg)
+    return found
+
+
+def images_of(source: str, reading: Reading = AS_TYPED) -> Iterator[Image]:
+    """Yield the images of one source, one file at a time.
+
+    Raises:
+        ImageError: See `collect`.
+    """
+    kind, _, name = source.partition(":")
+    if kind == BUILTIN and name.isprintable():
+        yield from builtin([name] if ":" in source else [])
+        return
+    for file in files_of(Path(source)):
+        yield from pages(file, reading)
+
+
+def files_of(path: Path) -> list[Path]:
+    """Return a file, or the image files of a folder in the order of their names.
+
+    Hidden files are no images: some disks put one beside every picture.
+
+    Raises:
+        ImageError: There is no such file, it is none, or no image is in the folder.
+    """
+    try:
+        if path.is_file():
+            return [path]
+        if not path.is_dir():
+            msg = f"'{path}' {no_file(path)}. Name a folder, a file or '{BUILTIN}'."
+            raise ImageError(msg)
+        files = sorted(file for file in path.iterdir() if is_image_file(file))
+    except (OSError, ValueError) as error:
+        msg = f"'{path}' cannot be read: {getattr(error, 'strerror', '') or error}"
+        raise ImageError(msg) from error
+    if not files:
+        msg = f"no images in '{path}'. Known endings: {', '.join(READ_SUFFIXES)}."
+        raise ImageError(msg)
+    return files
+
+
+def is_image_file(path: Path) -> bool:
+    """Say whether a file of a folder counts as an image, by its name alone."""
+    hidden = path.name.startswith(".") and not path.name.startswith("..")
+    return path.suffix.lower() in READ_SUFFIXES and not hidden
+
+
+def read(path: Path, reading: Reading = AS_TYPED) -> Image:
+    """Read a file with one image over the range of its type; transparency is dropped.
+
+    Raises:
+        ImageError: The file is missing, damaged, not an image, of a form that cannot be used, or
+            has several pages.
+    """
+    found = pages(path, reading, strict=False)
+    if len(found) > 1:
+        msg = f"'{path}' holds {len(found)} pages; save the one that you want as a file of its own"
+        raise ImageError(msg)
+    return found[0]
+
+
+def pages(path: Path, reading: Reading = AS_TYPED, *, strict: bool = True) -> list[Image]:
+    """Read every image of a file. Those of a file with several are called `name-p1`...
+
+    Args:
+        path: The file.
+        reading: What the file does not say itself.
+        strict: Refuse integers that use less than an eighth of their range without `white`.
+
+    Raises:
+        ImageError: See `read`.
+    """
+    name = checked_name(path)
+    found = decode(path, reading.channels)
+    groups: dict[str, ValueRange] = {}
+    for kind in dict.fromkeys(own.array.dtype.name for own in found):
+        same = [own for own in found if own.array.dtype.name == kind]
+        groups[kind] = range_of_type(same, str(path), white=reading.white, strict=strict)
+    return named(found, name, str(path), groups)
+
+
+def open_stack(path: Path, channels: Sequence[int] = ()) -> list[Image]:
+    """Read the noisy images of a file over a robust range, which they share.
+
+    Raises:
+        ImageError: The file is missing, damaged, or of a form that cannot be used.
+    """
+    checked_name(path)
+    return stack(decode(path, channels), str(path))
+
+
+def stack(found: Sequence[Samples], name: str) -> list[Image]:
+    """Return the images of one file over a robust range, which they share.
+
+    Raises:
+        ImageError: Values are not finite, or images have different types.
+    """
+    kinds = {own.array.dtype.name for own in found}
+    if len(kinds) > 1:
+        msg = f"'{name}' holds images of different types ({', '.join(sorted(kinds))}); split it"
+        raise ImageError(msg)
+    return named(found, Path(name).stem, name, {kinds.pop(): robust_range(found, name)})
+
+
+def named(
+    found: Sequence[Samples], name: str, file: str, ranges: dict[str, ValueRange]
+) -> list[Image]:
+    """Return images with names of their own; `ranges` are by type of the samples."""
+    return [
+        Image(
+            f"{name}-{own.label}" if own.label else name,
+            scaled(
+                own,
+                ranges[own.array.dtype.name],
+                f"{file}, page {own.label.removeprefix('p')}" if own.label else file,
+            ),
+            ranges[own.array.dtype.name],
+            own.metadata,
+        )
+        for own in found
+    ]
+
+
+def checked_name(path: Path) -> str:
+    """Return the name of the image in a file.
+
+    Raises:
+        ImageError: Tables and files cannot bear it.
+    """
+    name = path.stem
+    if not name.isprintable() or not name.strip(". ") or len(name) > _LONGEST_NAME:
+        msg = (
+            f"'{path}': results are named after images; rename it to something short and printable"
+        )
+        raise ImageError(msg)
+    return name
