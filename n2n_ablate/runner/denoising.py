@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from n2n_ablate.analysis.best import choose
+from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.analysis.names import meant
 from n2n_ablate.components import RECIPE_KINDS, declared, watchdog
 from n2n_ablate.components.recipe import Recipe
@@ -18,11 +18,11 @@ from n2n_ablate.engine import Fit, Machine, dry_run, fit_all
 from n2n_ablate.engine.identity import generator, stream
 from n2n_ablate.errors import AblateError, StoreError, StudyError
 from n2n_ablate.images import Image
-from n2n_ablate.records import StudyResult
 from n2n_ablate.records.fit import Listener
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.entry import component_context
 from n2n_ablate.storage import reopen
+from n2n_ablate.storage.reopen import Reopened
 from n2n_ablate.study import Trial
 from n2n_ablate.study.settings import setting
 
@@ -80,7 +80,7 @@ def choose_recipe(
     name, recipe = "the official preset", OFFICIAL
     if from_study:
         study = reopen.reopen(output, from_study, run=run)
-        chosen = _chosen(study.result, trial)
+        chosen = _chosen(study, trial)
         which = study.plan.profile.name
         which += f", run {study.journal.key}" if len(study.runs) > 1 else ""
         name, recipe = f"{chosen.name} of {from_study} ({which})", chosen.recipe
@@ -161,10 +161,15 @@ def _without_truth(
     return figures, failed
 
 
-def _chosen(result: StudyResult, trial: str) -> Trial:
-    trials = {trial_result.trial.name: trial_result.trial for trial_result in result.trials}
+def _chosen(result: Reopened, trial: str) -> Trial:
+    trials = {trial_result.trial.name: trial_result.trial for trial_result in result.result.trials}
     if not trials:
         name = result.plan.study.name
         msg = f"study '{name}' has no finished trial yet. Run: n2n-ablate study {name}"
         raise StoreError(msg)
-    return trials[meant(trial, result.plan, trials)] if trial else choose(result).trial
+    name = (
+        meant(trial, result.plan, trials)
+        if trial
+        else analyse(result.result, result.header).best.name
+    )
+    return trials.get(name, result.plan.baseline)
