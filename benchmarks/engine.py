@@ -244,6 +244,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--plain-fits", type=int, default=2, help="fits of the plain loop a round")
+    parser.add_argument("--quality-steps", type=int, default=500, help="of the comparison of PSNR")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--out", type=Path, help="path without ending for .json and .md")
@@ -267,7 +268,7 @@ def main() -> None:
         **about(machine),
         "peaks": peaks,
         "rows": rows,
-        "quality": quality(min(asked.sizes), 500, machine),
+        "quality": quality(min(asked.sizes), asked.quality_steps, machine),
     }
     report(found, markdown, asked.out)
 
