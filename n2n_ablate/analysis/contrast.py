@@ -24,6 +24,7 @@ from n2n_ablate.analysis.records import (
     Verdict,
     Wins,
 )
+from n2n_ablate.records.results import mean_of
 
 Side = Mapping[str, np.ndarray]
 """One side of a contrast: values by image, an array over seeds, of images that lost no fit."""
@@ -89,7 +90,7 @@ class Paired:
         scenes: dict[str, list[float]] = {}
         for image in given:
             if image in trial and image in baseline:
-                difference = float(trial[image].mean() - baseline[image].mean())
+                difference = mean_of(trial[image]) - mean_of(baseline[image])
                 scenes.setdefault(clusters.get(image, image), []).append(difference)
         units = {scene: math.fsum(values) / len(values) for scene, values in scenes.items()}
         return cls(tuple(given), trial, baseline, units)
@@ -288,8 +289,7 @@ def _bare(
 
 def _image(image: str, paired: Paired, clusters: Mapping[str, str]) -> ImageDifference:
     one, two = (
-        float(side[image].mean()) if image in side else None
-        for side in (paired.trial, paired.baseline)
+        mean_of(side[image]) if image in side else None for side in (paired.trial, paired.baseline)
     )
     difference = one - two if one is not None and two is not None else None
     return ImageDifference(image, clusters.get(image, image), one, two, difference)

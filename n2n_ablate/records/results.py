@@ -109,7 +109,7 @@ class TrialResult:
     def by_image(self, metric: str, condition: str) -> dict[str, float]:
         """Return the mean of a metric over seeds by image; images as in `values`."""
         values = self.values(metric, condition)
-        return {image: float(each.mean()) for image, each in values.items()}
+        return {image: mean_of(each) for image, each in values.items()}
 
     def by_seed(self, metric: str, condition: str) -> dict[str, dict[int, float]]:
         """Return the value of a metric per image and seed; images as in `values`."""
@@ -133,9 +133,7 @@ class TrialResult:
     def mean(self, metric: str, condition: str) -> float:
         """Return the mean of a metric over images, NaN if no fit succeeded."""
         values = self.values(metric, condition).values()
-        return (
-            math.fsum(float(each.mean()) for each in values) / len(values) if values else math.nan
-        )
+        return math.fsum(map(mean_of, values)) / len(values) if values else math.nan
 
     def curve(self, metric: str, condition: str) -> tuple[np.ndarray, np.ndarray]:
         """Return steps and the mean curve of a metric over all fits that succeeded."""
@@ -147,6 +145,11 @@ class TrialResult:
         if not good:
             return np.array([]), np.array([])
         return good[0].steps, np.mean([result.curves[metric] for result in good], axis=0)
+
+
+def mean_of(values: np.ndarray) -> float:
+    """Return the mean of a few values, without what numpy spends on a call: seeds of one image."""
+    return math.fsum(values.tolist()) / len(values)
 
 
 def _figures(rows: Sequence[Row], metric: str) -> list[float]:
