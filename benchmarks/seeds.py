@@ -27,7 +27,7 @@ from n2n_ablate.engine import Fit, fit_all
 from n2n_ablate.engine.identity import generator, stream
 from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.registry import Registry
-from n2n_ablate.stats.crossed import SOURCES, ComponentSpec, Crossed, crossed
+from crossed import SOURCES, Crossed, Part, crossed
 from n2n_ablate.study import Trial, plan, read, shipped
 
 STUDY = "samplers"
