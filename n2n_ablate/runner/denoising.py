@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from n2n_ablate.analysis.best import choose
+from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.analysis.names import meant
 from n2n_ablate.components import RECIPE_KINDS, declared, watchdog
 from n2n_ablate.components.recipe import Recipe
@@ -18,11 +18,11 @@ from n2n_ablate.engine import Fit, Machine, dry_run, fit_all
 from n2n_ablate.engine.identity import generator, stream
 from n2n_ablate.errors import AblateError, StoreError, StudyError
 from n2n_ablate.images import Image
-from n2n_ablate.records import StudyResult
 from n2n_ablate.records.fit import Listener
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.entry import component_context
 from n2n_ablate.storage import reopen
+from n2n_ablate.storage.reopen import Reopened
 from n2n_ablate.study import Trial
 from n2n_ablate.study.settings import setting
 
@@ -80,7 +80,7 @@ def choose_recipe(
     name, recipe = "the official preset", OFFICIAL
     if from_study:
         found = reopen.reopen(output, from_study, run=run)
-        chosen = _chosen(found.result, trial)
+        chosen = _chosen(found, trial)
         which = found.plan.profile.name
         which += f", run {found.journal.key}" if len(found.runs) > 1 else ""
         name, recipe = f"{chosen.name} of {from_study} ({which})", chosen.recipe
@@ -161,10 +161,13 @@ def _without_truth(
     return figures, failed
 
 
-def _chosen(found: StudyResult, trial: str) -> Trial:
-    trials = {item.trial.name: item.trial for item in found.trials}
+def _chosen(found: Reopened, trial: str) -> Trial:
+    trials = {item.trial.name: item.trial for item in found.result.trials}
     if not trials:
         name = found.plan.study.name
         msg = f"study '{name}' has no finished trial yet. Run: n2n-ablate study {name}"
         raise StoreError(msg)
-    return trials[meant(trial, found.plan, trials)] if trial else choose(found).trial
+    name = (
+        meant(trial, found.plan, trials) if trial else analyse(found.result, found.header).best.name
+    )
+    return trials.get(name, found.plan.baseline)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from n2n_ablate.analysis import answer
+from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.analysis.curves import image_curves
 from n2n_ablate.analysis.records import ContrastRecord
 from n2n_ablate.components.recipe import canonical
 from n2n_ablate.diagnostics import Diagnosis
-from n2n_ablate.diagnostics.words import flat
+from n2n_ablate.diagnostics.concerns import flat
 from n2n_ablate.records import NoisySample, StudyResult, TrialResult
 from n2n_ablate.report.file_names import slugs
 from n2n_ablate.study import Plan, Trial
@@ -160,9 +160,9 @@ def _digest(parts: Iterable[str]) -> str:
 
 
 def best(result: StudyResult) -> list[str]:
-    """Return the names of the trials with the highest mean PSNR, one per condition, each once."""
-    lines = [answer.best(result, condition.label) for condition in result.plan.conditions]
-    return list(dict.fromkeys(line.name for line in lines if line is not None))
+    """Return the names of the trials with the best mean, one per condition, each once."""
+    highest = [condition.highest for condition in analyse(result).conditions]
+    return list(dict.fromkeys(each.name for each in highest if each is not None))
 
 
 def pictures(result: TrialResult, samples: Sequence[NoisySample]) -> str:

@@ -13,7 +13,7 @@ from n2n_ablate.records import Header, Invocation, NoisySample, StudyResult, Tri
 from n2n_ablate.redaction import redact_command
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.hookspecs import hookimpl
-from n2n_ablate.report import trial_files
+from n2n_ablate.report import study_files
 from n2n_ablate.storage.ended_runs import EndedRuns
 from n2n_ablate.storage.journal import Command
 from n2n_ablate.storage.output import Output
@@ -112,7 +112,7 @@ class MlflowTracker:
         """
         self._plan, self._running, self._invocation = plan, plan, invocation
         with self.store.explained():
-            self._experiment = self.store.experiment(plan.study.name, trial_files.headline(plan))
+            self._experiment = self.store.experiment(plan.study.name, study_files.headline(plan))
             self._over = EndedRuns(self._output, plan.study.name, invocation.id)
             self.known = look(self.store, self._experiment, plan.key, self._over)
             self.orphans = self.store.remove_orphans(self._experiment)
@@ -233,7 +233,7 @@ class MlflowTracker:
         self.store.client.set_experiment_tag(self._experiment, VIEW_TAG, tag)
 
     def _put_in_front(self, result: StudyResult) -> None:
-        note = trial_files.summary(result, self._files.diagnoses)[:5000]
+        note = study_files.summary(result, self._files.diagnoses)[:5000]
         self.store.client.set_experiment_tag(self._experiment, NOTE, note)
         for stage in (result, result.confirmed):
             if stage is not None and stage.header is not None:
@@ -258,7 +258,7 @@ class MlflowTracker:
 
     def _fill(self, run: str, result: StudyResult, status: str, end: int) -> None:
         found = self._files.diagnoses
-        tags = summary_tags(result, status, trial_files.summary(result, found), bool(found))
+        tags = summary_tags(result, status, study_files.summary(result, found), bool(found))
         self._files.keep_study(run, result)
         self.store.log(run, tags=tags)
         self.store.end(run, _ENDS.get(status, "FAILED"), end)
