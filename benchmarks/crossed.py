@@ -7,7 +7,7 @@ With several trainings on each of several noisy versions of an image, a value y 
 
 Noise and training are seeds within an image: noise draws it, training the initial weights and the
 sampler's numbers. The first line is shared by both trials and cancels in their difference; the
-second is what its interval is made of. `n2n_ablate.stats.account` is for the usual design, in which one seed
+second is what its interval is made of. `n2n_ablate.stats.components` is for the usual design, in which one seed
 stands for both.
 """
 

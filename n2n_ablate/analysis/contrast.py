@@ -141,6 +141,35 @@ class Paired:
         return None if stats.has_spread(self.values) else Reason.NO_SPREAD
 
 
+def effect_sides(
+    plus: Sequence[Side], minus: Sequence[Side], *, order: int
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return both sides of an effect of a factorial, means over its cells.
+
+    A main effect is the mean over the cells with the changed level less that over those that differ in
+    nothing else. An interaction is what both changes give beyond the sum of what each gives alone: the
+    cells with both or neither less those with one, times two.
+
+    An image that is missing in one cell is missing in that side, of an interaction in both, since
+    none of them is the one that lost it.
+
+    Args:
+        plus: Values of each cell.
+        minus: The same; as many.
+        order: Factors that change: 1 or 2.
+    """
+    one, two = (_mean_side(cells, order) for cells in (plus, minus))
+    if order == 1:
+        return one, two
+    both = [image for image in one if image in two]
+    return {image: one[image] for image in both}, {image: two[image] for image in both}
+
+
+def _mean_side(cells: Sequence[Side], scale: int) -> dict[str, np.ndarray]:
+    images = [image for image in cells[0] if all(image in cell for cell in cells)] if cells else []
+    return {image: scale * np.mean([cell[image] for cell in cells], axis=0) for image in images}
+
+
 def primary(
     contrast: Contrast,
     condition: str,
