@@ -1,4 +1,4 @@
-"""What a study found: one row per fit, gathered into trials and compared with the baseline."""
+"""What a study gave: one row per fit, gathered into trials and compared with the baseline."""
 
 from __future__ import annotations
 
@@ -157,15 +157,15 @@ def _figures(rows: Sequence[Row], metric: str) -> list[float]:
 
 @dataclass(frozen=True, eq=False)
 class StudyResult:
-    """Everything a study found so far.
+    """Everything a study gave so far.
 
     Attributes:
         plan: What was asked.
         trials: In the order in which they ran; the baseline is the first.
         reference_methods: By name (`noisy`, `nl-means`): value per metric, condition and image.
         confirmed: The same contrasts (and the best of a search) again, on images and with seeds that
-            nothing was chosen on: a result of its own, with its own plan, images, baseline, trials
-            and looks. None if the study asks for no confirmation, or it has not begun. Where there
+            nothing was chosen on: a further result, with its plan, images, baseline and
+            trials. None if the study asks for no confirmation, or it has not begun. Where there
             is one, its verdicts are the study's findings.
         header: What the trials share, where it is known.
     """
@@ -183,19 +183,24 @@ class StudyResult:
     @property
     def failures(self) -> int:
         """Fits without a result, those of the confirmation included."""
-        own = sum(item.failures for item in self.trials)
-        return own + (self.confirmed.failures if self.confirmed else 0)
+        failures = sum(trial_result.failures for trial_result in self.trials)
+        return failures + (self.confirmed.failures if self.confirmed else 0)
 
     @property
     def baseline(self) -> TrialResult | None:
         """The baseline's result, None if it did not run."""
-        return next((item for item in self.trials if item.trial.role == BASELINE), None)
+        return next(
+            (trial_result for trial_result in self.trials if trial_result.trial.role == BASELINE),
+            None,
+        )
 
     @property
     def contrasts(self) -> list[TrialResult]:
         """The results of declared contrasts, in the order in which they ran."""
-        return [item for item in self.trials if self._is_contrast(item)]
+        return [trial_result for trial_result in self.trials if self._is_contrast(trial_result)]
 
-    def _is_contrast(self, item: TrialResult) -> bool:
+    def _is_contrast(self, trial_result: TrialResult) -> bool:
         # A search may come back to a declared place; what it chose gets no verdict.
-        return item.trial.role == "declared" and item.trial.name in self.plan.contrasts
+        return (
+            trial_result.trial.role == "declared" and trial_result.trial.name in self.plan.contrasts
+        )
