@@ -1,7 +1,7 @@
 """The compiled chain: float32 on a CPU, one thread a fit, several times as fast as torch's convolutions.
 
 `kernel/chain.c` says how it computes. It is built once per instruction set at installation, where
-there is a C compiler; which build is used follows torch's own choice for this processor. Where there
+there is a C compiler; which build is used follows torch's choice for this processor. Where there
 is none, or where it does not agree with torch, `reason` says so and torch computes (see `chain`).
 """
 
@@ -323,11 +323,11 @@ class _Pass(torch.autograd.Function):
         (weights,) = ctx.saved_tensors
         sums = chain.new_sums(max(chain.bands(*each.shape[-2:]) for each in gradients))
         of_images: list[Tensor | None] = []
-        for place, (batch, saved) in enumerate(zip(gradients, ctx.saved, strict=True)):
+        for index, (batch, saved) in enumerate(zip(gradients, ctx.saved, strict=True)):
             through = []
             for gradient, kept in zip(batch, saved, strict=True):
                 chain.backward(ctx.packed, gradient, kept, sums)
-                if ctx.needs_input_grad[2 + place]:
+                if ctx.needs_input_grad[2 + index]:
                     through.append(chain.of_image(weights, gradient, kept))
                 chain.give(kept)
             of_images.append(torch.stack(through) if through else None)
@@ -359,7 +359,7 @@ def _self_check(library: ctypes.CDLL) -> float:
 
 
 def _by_torch(packing: Packing) -> Callable[[Tensor, Sequence[Tensor]], list[Tensor]]:
-    """Return what a residual chain of one hidden layer computes, by torch's own functions."""
+    """Return what a residual chain of one hidden layer computes, by torch's functions."""
 
     def compute(weights: Tensor, images: Sequence[Tensor]) -> list[Tensor]:
         first, first_bias, inner, inner_bias, last, last_bias = packing.views(weights[0])

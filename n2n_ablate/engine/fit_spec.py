@@ -49,8 +49,8 @@ class FitSpec:
         """Return the hash of the code of every component that takes part, by kind and name."""
         specs = [*self.recipe.specs.items(), ("noise", self.noise)]
         specs += [("metric", spec) for spec in self.metrics.values()]
-        places = [place for kind, spec in specs for place in prints.each(kind, spec)]
-        return {place: prints.own(*place) for place in dict.fromkeys(places)}
+        components = [component for kind, spec in specs for component in prints.each(kind, spec)]
+        return {component: prints.own(*component) for component in dict.fromkeys(components)}
 
     def components(self, registry: Registry) -> dict[str, Any]:
         """Make the components: the recipe's by kind, the `noise` and the `metrics`.

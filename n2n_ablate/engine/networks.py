@@ -1,7 +1,7 @@
 """The networks of a stack: the weights stay apart, the arithmetic is shared.
 
 The weights are one tensor with a row per fit (see `weights`), so no gradient can leak from one fit
-to another: a row only ever meets its own images.
+to another: a row only ever meets its images.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _POINTWISE = (
 )
 
 _tried: dict[Hashable, bool] = {}
-"""What `_agree` found, by backbone and channels: equal backbones build equal networks."""
+"""What `_agree` measured, by backbone and channels: equal backbones build equal networks."""
 
 
 class Networks:
@@ -86,11 +86,11 @@ class Networks:
         else:
             forward = self.forward(self.weights, self.precision)
             passes = [forward(each) for each in joined]
-        found: list[Tensor | None] = [None] * len(images)
-        for whole, own in zip(passes, places, strict=True):
-            for place, part in zip(own, whole.chunk(len(own)), strict=True):
-                found[place] = part
-        return tuple(part for part in found if part is not None)
+        denoised: list[Tensor | None] = [None] * len(images)
+        for whole, indices in zip(passes, places, strict=True):
+            for index, part in zip(indices, whole.chunk(len(indices)), strict=True):
+                denoised[index] = part
+        return tuple(part for part in denoised if part is not None)
 
     def forward(self, weights: Tensor, precision: str) -> Forward:
         """Return the pass with these weights (b, n) in a precision; results are float32."""
@@ -138,11 +138,11 @@ def single(module: nn.Module, packing: Packing) -> _Weighted:
 
 def vmapped(modules: Sequence[nn.Module], packing: Packing) -> _Weighted:
     """Stack any modules of one architecture: their weights (b, n) become a batch dimension."""
-    own = [dict((*m.named_parameters(), *m.named_buffers())) for m in modules]
+    states = [dict((*m.named_parameters(), *m.named_buffers())) for m in modules]
     trained = {slot.name for slot in packing.slots}
     rest = {
-        name: torch.stack([each[name].detach() for each in own])
-        for name in own[0]
+        name: torch.stack([each[name].detach() for each in states])
+        for name in states[0]
         if name not in trained
     }
 
@@ -165,13 +165,13 @@ def grouped(module: nn.Module, packing: Packing) -> _Weighted:
 
     def forward(weights: Tensor, x: Tensor) -> Tensor:
         b = len(weights)
-        own = packing.unpack(weights)
+        unpacked = packing.unpack(weights)
         flat = x.unflatten(0, (-1, b)).flatten(1, 2)  # (n, b * c, h, w)
         out = flat
-        for place, layer in enumerate(layers):
+        for index, layer in enumerate(layers):
             if isinstance(layer, nn.Conv2d):
-                bias = own.get(f"net.{place}.bias")
-                out = _grouped_conv(layer, own[f"net.{place}.weight"], bias, out)
+                bias = unpacked.get(f"net.{index}.bias")
+                out = _grouped_conv(layer, unpacked[f"net.{index}.weight"], bias, out)
             else:
                 out = layer(out)
         out = flat - out if residual else out
@@ -193,20 +193,20 @@ def _grouped_conv(layer: nn.Conv2d, weight: Tensor, bias: Tensor | None, x: Tens
 
 def _image(out: object) -> Tensor:
     if not isinstance(out, Tensor):
-        seen = (
+        problem = (
             f"builds a network that returns no images, shape (n, c, h, w), but {type(out).__name__}"
         )
-        raise BACKBONE.fault(seen)
+        raise BACKBONE.fault(problem)
     return out
 
 
 def _by_shape(images: Sequence[Tensor]) -> tuple[list[Tensor], list[list[int]]]:
     places: dict[torch.Size, list[int]] = {}
-    for place, image in enumerate(images):
-        places.setdefault(image.shape, []).append(place)
+    for index, image in enumerate(images):
+        places.setdefault(image.shape, []).append(index)
     joined = [
-        images[own[0]] if len(own) == 1 else torch.cat([images[place] for place in own])
-        for own in places.values()
+        images[indices[0]] if len(indices) == 1 else torch.cat([images[index] for index in indices])
+        for indices in places.values()
     ]
     return joined, list(places.values())
 
@@ -220,19 +220,19 @@ def _agree(modules: Sequence[nn.Module], channels: int, backbone: object | None)
     except TypeError:  # a backbone with parameters that have no hash is tried every time
         backbone = None
     try:
-        found = _compare(modules[0], channels)
+        agrees = _compare(modules[0], channels)
     except Exception:  # noqa: BLE001  it only looked like a chain
-        found = False
+        agrees = False
     if backbone is not None:
-        _tried[key] = found
-    return found
+        _tried[key] = agrees
+    return agrees
 
 
 def _compare(module: nn.Module, channels: int) -> bool:
     """Compare a module with its chain.
 
     On two copies with random weights, so that a layer that starts at zero hides nothing, and with
-    a generator of its own: the global one belongs to whoever is building a network just now. The
+    a generator apart: the global one belongs to whoever is building a network just now. The
     weights are scaled so that values neither grow nor fade from layer to layer.
     """
     rng = torch.Generator().manual_seed(0)
