@@ -165,7 +165,9 @@ def _convolution_backward(
     back: Tensor, x: Tensor, weight: Tensor, padding: int, into: Tensor, *, wanted: bool
 ) -> Tensor | None:
     if _is_product(weight, padding):
-        for one, of_out in zip(x.flatten(2), back.flatten(2), strict=True):  # batches would be copied
+        for one, of_out in zip(
+            x.flatten(2), back.flatten(2), strict=True
+        ):  # batches would be copied
             into.view(weight.shape[:2]).addmm_(of_out, one.T)
         flat = weight.flatten(1).T @ back.flatten(2)
         return flat.unflatten(2, x.shape[2:]) if wanted else None
