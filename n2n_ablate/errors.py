@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import re
 import stat
 from collections.abc import Iterable
 from pathlib import Path
+
+from n2n_ablate.redaction import redact
 
 _LONGEST = 1500  # characters of a message
 PLUGIN_EXCEPTIONS = (Exception, SystemExit)
@@ -17,11 +18,11 @@ class AblateError(Exception):
     """Root of all expected failures: what was given, why it is wrong, what would work.
 
     As text it is one printable line of bearable length, whatever was given: a file may hold
-    control characters that would do things to a terminal, or a value of a megabyte.
+    control characters that would do things to a terminal, or a value of a megabyte. Logins are left out.
     """
 
     def __str__(self) -> str:
-        return printable(super().__str__())
+        return printable(redact(super().__str__()))
 
 
 class ParameterError(AblateError):
@@ -71,12 +72,6 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def unsigned(text: str) -> str:
-    """Return a text without the user names and passwords of addresses in it, for screens."""
-    text = re.sub(r"//[^\s'\"]*@", "//***@", text)
-    return re.sub(r"(?i)(password|passwd|pwd|token)=[^&\s'\"]+", r"\1=***", text)
 
 
 def nearest(given: str, known: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ from n2n_ablate.cli import options, stdout
 from n2n_ablate.cli.opened import open_run
 from n2n_ablate.cli.screen import messages, say
 from n2n_ablate.errors import StoreError
+from n2n_ablate.files import make_folders, remove_leftovers, write_whole
 
 
 def run(
@@ -74,8 +75,9 @@ def run(
 
 def _save(path: Path, text: str) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        make_folders(path.parent)
+        remove_leftovers(path.parent)
+        write_whole(path, text)
     except OSError as error:
         msg = f"the report '{path}' cannot be written: {error.strerror}. Use -o FILE."
         raise StoreError(msg) from error

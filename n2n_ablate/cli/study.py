@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import signal
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ import typer
 
 from n2n_ablate.cli import options, stdout
 from n2n_ablate.cli.screen import messages, results
-from n2n_ablate.errors import unsigned
+from n2n_ablate.redaction import redact_command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -242,7 +241,7 @@ def _next(runner: Runner, request: Request) -> list[tuple[str, str]]:
         commands.append((f"search on{joins}", [*_without_trials(_going_on(sys.argv[1:])), *more]))
     denoise = ["denoise", "noisy.png", "-o", "clean.png", "--from-study", name, *where]
     commands.append(("use the recipe that best prints", denoise))
-    return [(unsigned(shlex.join(["n2n-ablate", *words])), what) for what, words in commands]
+    return [(redact_command(["n2n-ablate", *words]), what) for what, words in commands]
 
 
 def _going_on(words: list[str]) -> list[str]:
@@ -264,7 +263,7 @@ def _interrupted(runner: Runner, console: Console) -> int:
     console.print(
         f"stopped: {trials} trials are finished and {runner.trained} fits were trained; all are kept. "
         "This goes on:\n"
-        f"  {unsigned(shlex.join(['n2n-ablate', *_going_on(sys.argv[1:])]))}",
+        f"  {redact_command(['n2n-ablate', *_going_on(sys.argv[1:])])}",
         markup=False,
         highlight=False,
         soft_wrap=True,

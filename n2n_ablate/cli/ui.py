@@ -21,11 +21,12 @@ import typer
 
 from n2n_ablate.cli import options
 from n2n_ablate.cli.screen import messages, results, say
-from n2n_ablate.errors import AblateError, BusyError, StoreError, nearest, unsigned
+from n2n_ablate.errors import AblateError, BusyError, StoreError, nearest
+from n2n_ablate.redaction import redact
+from n2n_ablate.storage.database_url import sqlite_file
 from n2n_ablate.tracking.address import (
     VIEW_TAG,
     chart_link,
-    database_file,
     is_server,
     tracking_uri,
     without_login,
@@ -84,7 +85,7 @@ def serve(output_root: Path, study: str | None, port: int | None, *, open_browse
     if is_server(uri):
         _show(_link(uri, study), open_browser=open_browser)
         return
-    file = database_file(uri)
+    file = sqlite_file(uri)
     if file is not None and not file.is_file():
         msg = (
             f"there is no study in '{output_root}' yet ('{file}' does not exist). "
@@ -165,7 +166,7 @@ class _Server:
         lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         # The last line may only be advice; the reason is the last one that names an error.
         reasons = [line for line in lines if "error" in line.lower() and line[:1] != "("] or lines
-        last = unsigned(reasons[-1].strip()[:300]) if lines else "it says nothing"
+        last = redact(reasons[-1].strip()[:300]) if lines else "it says nothing"
         return f"the MLflow server {what}: {last}"
 
 

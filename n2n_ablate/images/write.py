@@ -7,7 +7,7 @@ import io
 import os
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,6 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from n2n_ablate.errors import ImageError
+from n2n_ablate.files import make_folders, remove_leftovers, replacing
 from n2n_ablate.images.image import Image, Metadata, ValueRange
 
 SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".webp")
@@ -59,8 +60,9 @@ def write_images(path: Path, images: Sequence[Image], *, overwrite: bool = False
         arrays = [np.stack(arrays)]
     save = _writer(path.suffix.lower(), arrays, metadata, stacked=len(images) > 1)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _whole(path) as file:
+        make_folders(path.parent)
+        remove_leftovers(path.parent)
+        with replacing(path) as made, made.open("r+b") as file:
             save(file)
     except OSError as error:
         msg = f"'{path}' cannot be written: {error.strerror or error}"
@@ -94,32 +96,25 @@ def check_writable(
         )
         raise ImageError(msg)
     try:
-        usable = not path.is_dir() and (path.parent.is_dir() or not path.parent.exists())
-        there = path.exists()
-    except (OSError, ValueError):  # a name that no file can have
-        usable, there = False, False
-    if not usable:
-        msg = f"'{path}' cannot be written: give a file in a folder"
+        there, why = path.exists(), _obstacle(path)
+    except (OSError, ValueError) as error:  # no file can be called so; a folder of somebody else
+        there, why = False, getattr(error, "strerror", None) or str(error)
+    if why:
+        msg = f"'{path}' cannot be written: {why}"
         raise ImageError(msg)
     if there and not overwrite:
         msg = f"'{path}' exists already. Give another name, or --overwrite to replace it"
         raise ImageError(msg)
 
 
-@contextlib.contextmanager
-def _whole(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that takes its name only once it is written to the end."""
-    target = path.resolve()  # through a link, not in place of it
-    part = target.with_name(f".{target.name[:80]}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(target)
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+def _obstacle(path: Path) -> str:
+    """Return what keeps a file from being written, empty if nothing does."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        path.stat()
+    home = next(folder for folder in path.absolute().parents if folder.exists())
+    if (path.exists() and not path.is_file()) or not home.is_dir():
+        return "give a file in a folder"
+    return "" if os.access(home, os.W_OK) else f"the folder '{home}' is read-only"
 
 
 def _writer(

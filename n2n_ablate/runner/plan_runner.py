@@ -108,7 +108,7 @@ class PlanRunner:
         }
         known = keys & self.trainer.fresh
         if not self.trainer.refit:
-            known |= {key for key in keys if self.trainer.store.path(key).exists()}
+            known |= {key for key in keys if key in self.trainer.store}
         return len(keys - known)
 
     def run(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import platform
 import re
-import shlex
 import sys
 import uuid
 from collections.abc import Sequence
@@ -18,11 +17,12 @@ import torch
 from n2n_ablate import study
 from n2n_ablate.engine import Machine
 from n2n_ablate.engine.paired_data import PairedData
-from n2n_ablate.errors import StoreError, StudyError, unsigned
+from n2n_ablate.errors import StoreError, StudyError
 from n2n_ablate.execute import Choice, Executor
 from n2n_ablate.images.gather import require_apart
 from n2n_ablate.records import Invocation
 from n2n_ablate.records.invocation import commit
+from n2n_ablate.redaction import redact_command
 from n2n_ablate.registry import Registry
 from n2n_ablate.runner.dispatcher import HookDispatcher
 from n2n_ablate.runner.interim import RaceOptions
@@ -287,7 +287,7 @@ def _invocation(session: Session) -> Invocation:
     for entry in session.registry:
         if entry.origin.version and not str(entry.factory.__module__).startswith("n2n_ablate"):
             versions[entry.origin.plugin] = entry.origin.version
-    command = unsigned(shlex.join(["n2n-ablate", *sys.argv[1:]]))
+    command = redact_command(["n2n-ablate", *sys.argv[1:]])
     return Invocation(
         uuid.uuid4().hex[:12], command, machine.name, machine.precision, versions, commit()
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import optuna
@@ -13,7 +12,9 @@ import sqlalchemy
 from optuna.storages import RDBStorage
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-from n2n_ablate.errors import BusyError, StoreError, unsigned
+from n2n_ablate.errors import BusyError, StoreError
+from n2n_ablate.redaction import redact, redact_url, remember
+from n2n_ablate.storage.database_url import check_file, sqlite_file, sqlite_url
 from n2n_ablate.storage.output import Output, this_process
 
 _PATIENCE = 60.0  # seconds that a database may be away while a study runs
@@ -46,15 +47,19 @@ class SearchDatabase:
     """
 
     def __init__(self, url: str, output: Output, note: Callable[[str], None]) -> None:
-        self._url = url or f"sqlite:///{output.root / 'optuna.db'}"
+        self._url = url or sqlite_url(output.root / "optuna.db")
         self._note = note
+        remember(self._url)
         self._held: tuple[int, str] | None = None
         self._guard: sqlalchemy.Connection | None = None
         self.broke = 0
         try:
             self._parsed = sqlalchemy.make_url(self._url)
             self.shared = self._parsed.get_backend_name() == "postgresql"
-            with output.opening(note, self._file()):
+            file = sqlite_file(self._url)
+            if file is not None:
+                check_file(file, "the next study makes it anew, without training again.")
+            with output.opening(note, file):
                 self.storage = self._wait(self._open, self._locked)
         except (StoreError, BusyError):
             raise
@@ -164,7 +169,7 @@ class SearchDatabase:
                     raise StoreError(self._why(error, given_up=True)) from error
                 if self.broke == broken:
                     self._note(
-                        f"the search storage '{unsigned(self._url)}' does not answer: waiting up to "
+                        f"the search storage '{redact_url(self._url)}' does not answer: waiting up to "
                         f"{_PATIENCE:.0f} s for it"
                     )
             self.broke += 1
@@ -179,18 +184,14 @@ class SearchDatabase:
     def _locked(self, error: BaseException) -> bool:
         return "database is locked" in str(_root(error))
 
-    def _file(self) -> Path | None:
-        name = self._parsed.database
-        return Path(name) if name and self._parsed.get_backend_name() == "sqlite" else None
-
     def _why(self, error: BaseException, *, given_up: bool = False) -> str:
-        what = f"the search storage '{unsigned(self._url)}'"
+        what = f"the search storage '{redact_url(self._url)}'"
         if isinstance(error, ModuleNotFoundError) and self._url.startswith("postgres"):
             return (
                 f"{what} needs psycopg: pip install 'n2n-ablate[postgres]', and write the address "
                 "as postgresql+psycopg://USER@HOST/DATABASE."
             )
-        reason = unsigned(str(getattr(_root(error), "orig", None) or _root(error))).splitlines()[0]
+        reason = redact(str(getattr(_root(error), "orig", None) or _root(error))).splitlines()[0]
         if given_up:
             return (
                 f"{what} has been away for {_PATIENCE:.0f} s: {reason}. Finished fits are kept; "

@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
+import stat
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from safetensors.numpy import save
 
 from n2n_ablate.engine.arrays import from_arrays, to_arrays
 from n2n_ablate.errors import StoreError
+from n2n_ablate.files import make_folders, write_whole
 from n2n_ablate.records import FitResult
 from n2n_ablate.storage.output import Output
 
@@ -48,6 +48,19 @@ class FitStore:
         """Return where the result of a fit is, or would be."""
         return self._root / key[:2] / f"{key}.safetensors"
 
+    def __contains__(self, key: str) -> bool:
+        """Say whether there is a file of a fit.
+
+        Raises:
+            StoreError: Whether it is there cannot be known.
+        """
+        try:
+            return stat.S_ISREG(self.path(key).stat().st_mode)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise _unreadable(self.path(key), error) from error
+
     def save(self, result: FitResult) -> None:
         """Write a result; a crash at any moment leaves either the whole file or none.
 
@@ -60,7 +73,7 @@ class FitStore:
         notes = {_FIT: text, _REST: rest, _IMAGE: image}
         path = self.path(result.key)
         try:
-            make_folder(path.parent)
+            make_folders(path.parent)
             write_whole(path, save(arrays, notes))
         except OSError as error:
             msg = f"the result of a fit cannot be written to '{path.parent}': {error.strerror}"
@@ -77,6 +90,9 @@ class FitStore:
         """
         path = self.path(key)
         try:
+            if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would take for ever
+                self._set_aside(path)
+                return None
             with safe_open(path, "numpy") as file:
                 notes = file.metadata()
                 wanted = [name for name in file.keys() if with_image or name != _IMAGE]  # noqa: SIM118
@@ -87,8 +103,7 @@ class FitStore:
         except (SafetensorError, ValueError, LookupError, TypeError, AttributeError):
             found, image_is_whole = None, False
         except OSError as error:  # too many open files, a failing disk: the file may be healthy
-            msg = f"the stored fit '{path}' cannot be read: {error.strerror or error}"
-            raise StoreError(msg) from error
+            raise _unreadable(path, error) from error
         blind = with_image and (found is None or not image_is_whole)
         if blind and self._reading:
             self.imageless.append(path)
@@ -114,74 +129,30 @@ class FitStore:
         self.damaged.append(path)
 
 
+def _unreadable(path: Path, error: OSError) -> StoreError:
+    return StoreError(f"the stored fit '{path}' cannot be read: {error.strerror or error}")
+
+
 def _checked(
     key: str, notes: Mapping[str, str], arrays: Mapping[str, np.ndarray]
 ) -> tuple[FitResult | None, bool]:
     """Return the result in a file, None if it is not what was written, and if the image is whole."""
     about = json.loads(notes[_FIT])
-    if _REST in notes:
-        sums, written = _sums(notes[_FIT], arrays), (notes[_REST], notes[_IMAGE])
-    else:  # as files were written before the checksum covered everything
-        sums = _sums(json.dumps(about["figures"], sort_keys=True), arrays, forms=False)
-        written = about["sums"][_REST], about["sums"][_IMAGE]
+    sums, written = _sums(notes[_FIT], arrays), (notes[_REST], notes[_IMAGE])
     whole = about["key"] == key and sums[0] == written[0]
     return (from_arrays(about, arrays) if whole else None), sums[1] == written[1]
 
 
-def _sums(text: str, arrays: Mapping[str, np.ndarray], *, forms: bool = True) -> tuple[str, str]:
+def _sums(text: str, arrays: Mapping[str, np.ndarray]) -> tuple[str, str]:
     """Return a checksum of everything but the image, and one of the image, empty without one."""
     rest = {name: array for name, array in arrays.items() if name != _IMAGE}
     image = {name: array for name, array in arrays.items() if name == _IMAGE}
-    return (
-        _checksum(text, rest, forms=forms),
-        _checksum("{}", image, forms=forms) if image else "",
-    )
+    return _checksum(text, rest), _checksum("{}", image) if image else ""
 
 
-def _checksum(text: str, arrays: Mapping[str, np.ndarray], *, forms: bool) -> str:
+def _checksum(text: str, arrays: Mapping[str, np.ndarray]) -> str:
     digest = hashlib.sha256(text.encode())
     for name, array in sorted(arrays.items()):
-        form = f" {array.dtype.str} {array.shape} " if forms else ""
-        digest.update(f"{name}{form}".encode())
+        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:32]
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder in one that exists, unless it is there; a power cut does not undo it."""
-    try:
-        folder.mkdir()
-    except FileExistsError:
-        return
-    _settle(folder.parent)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Replace a file in one step, so that no reader and no crash ever sees half of it.
-
-    When this returns, a power cut does not undo it.
-    """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
-    _settle(path.parent)
-
-
-def _settle(folder: Path) -> None:
-    """Have the names in a folder written to the disk, where the system can: POSIX, most disks."""
-    if os.name != "posix":
-        return
-    with contextlib.suppress(OSError):  # network disks that cannot do it have names of their own
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

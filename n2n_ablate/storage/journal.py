@@ -18,6 +18,7 @@ from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import Value
 from n2n_ablate.engine.identity import is_fit_key
 from n2n_ablate.errors import StoreError, StudyError, nearest
+from n2n_ablate.files import read_file
 from n2n_ablate.records import Header, ImageRef, Invocation, ReferenceMethods
 from n2n_ablate.study import BASELINE, Trial, saved
 
@@ -136,7 +137,7 @@ def read(path: Path) -> Contents:
     """
     contents = Contents(path)
     try:
-        text = path.read_bytes().decode("utf-8", errors="replace")
+        text = read_file(path).decode("utf-8", errors="replace")
     except FileNotFoundError:
         return contents
     except OSError as error:
@@ -183,7 +184,7 @@ def find(root: Path, study: str, profile: str = "") -> list[Contents]:
     if study not in names:
         msg = f"study '{study}' has not been run in '{root}'. {nearest(study, names)}"
         raise StoreError(msg)
-    found = [read(file) for file in (folder / study).glob("*.jsonl")]
+    found = [read(file) for file in journals_in(folder / study)]
     found.sort(key=lambda contents: (-contents.used, contents.path.name))
     return of_profile(found, profile)
 
@@ -203,10 +204,32 @@ def of_profile(found: list[Contents], profile: str) -> list[Contents]:
 
 
 def studies(root: Path) -> list[str]:
-    """Return the names of the studies that were run in an output folder."""
-    folder = root / "studies"
-    paths = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [path.name for path in paths if any(path.glob("*.jsonl"))]
+    """Return the names of the studies that were run in an output folder.
+
+    Raises:
+        StoreError: It cannot be known.
+    """
+    return [folder.name for folder in _listed(root / "studies") if journals_in(folder)]
+
+
+def journals_in(folder: Path) -> list[Path]:
+    """Return the files of journals in the folder of a study.
+
+    Raises:
+        StoreError: It cannot be known.
+    """
+    return [path for path in _listed(folder) if path.suffix == ".jsonl"]
+
+
+def _listed(folder: Path) -> list[Path]:
+    """Return what is in a folder; nothing if there is none. Being denied is not the same."""
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        msg = f"the folder '{folder}' cannot be read: {error.strerror}"
+        raise StoreError(msg) from error
 
 
 def _take(line: Mapping[str, Any], contents: Contents) -> None:

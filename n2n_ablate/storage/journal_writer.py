@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from n2n_ablate.errors import StoreError
+from n2n_ablate.files import make_folders, read_file, write_whole
 from n2n_ablate.records import (
     Header,
     ImageRef,
@@ -19,7 +20,6 @@ from n2n_ablate.records import (
     StudyResult,
     TrialResult,
 )
-from n2n_ablate.storage.fit_store import make_folder, write_whole
 from n2n_ablate.storage.journal import FORMAT, Contents, Entry, header_from, read
 from n2n_ablate.storage.output import Output
 from n2n_ablate.study import Plan, Trial, saved
@@ -96,7 +96,7 @@ class Journal:
         folder = output.root / "studies" / plan.study.name
         self.path = folder / f"{plan.profile.name}-{key}.jsonl"
         try:
-            make_folder(folder)
+            make_folders(folder)
         except OSError as error:
             msg = f"the journal '{self.path}' cannot be written: {error.strerror}"
             raise StoreError(msg) from error
@@ -172,8 +172,9 @@ class Journal:
             if not self.path.exists():
                 write_whole(self.path, text)
                 return
+            whole = _whole(read_file(self.path))
             with self.path.open("r+b") as file:
-                file.truncate(_whole(file.read()))  # a line that a crash cut short
+                file.truncate(whole)  # a line that a crash cut short
                 file.seek(0, os.SEEK_END)
                 file.write(text)
                 file.flush()

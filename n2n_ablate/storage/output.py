@@ -5,17 +5,20 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from n2n_ablate.errors import BusyError, StoreError, StoreUnavailableError
+from n2n_ablate.errors import ABSENT, BusyError, StoreError, StoreUnavailableError
+from n2n_ablate.files import make_folders, read_file, remove_leftovers, write_whole
 
 FOLDERS = ("fits", "studies", "artifacts", "locks")
 """What an output folder holds beside databases."""
 _QUIET = 5.0  # seconds after which it says what it waits for
+_LONGEST = 480  # bytes; SQLite opens no path of more than 511, journal included
 _PATIENCE = 60.0  # seconds for which it then waits
 
 
@@ -32,16 +35,16 @@ class Output:
     """
 
     def __init__(self, root: Path, *, reading: bool = False) -> None:
-        self.root = root.resolve()
+        self.root = _resolved(root)
         if reading:
-            if not self.root.is_dir():
-                msg = f"there is no output folder '{root}'. Name one with --output DIR."
+            if why := _no_folder(self.root):
+                msg = f"the output folder '{root}' {why}. Name one with --output DIR."
                 raise StoreError(msg)
             return
         what = f"the output folder '{root}'"
         try:
             for name in FOLDERS:
-                (self.root / name).mkdir(parents=True, exist_ok=True)
+                make_folders(self.root / name)
             try_to_write(self.root)
             for name in FOLDERS:
                 what = f"'{root / name}' in the output folder"
@@ -49,6 +52,15 @@ class Output:
         except OSError as error:
             msg = f"{what} cannot be written: {error.strerror}. Use --output DIR."
             raise StoreError(msg) from error
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Remove what processes that were killed had begun to write."""
+        fits = self.root / "fits"
+        for folder in (fits, *fits.iterdir()):
+            remove_leftovers(folder)
+        for folder in (self.root / "studies").iterdir():
+            remove_leftovers(folder)
 
     @contextlib.contextmanager
     def lock(self, name: str, busy: str) -> Iterator[None]:
@@ -68,7 +80,7 @@ class Output:
             raise BusyError(busy.replace("{owner}", _named(owner))) from None
         try:
             with contextlib.suppress(OSError):  # a name is not worth a study
-                owner.write_text(this_process(), encoding="utf-8")
+                write_whole(owner, this_process())
             yield
         finally:
             with contextlib.suppress(OSError):
@@ -102,6 +114,41 @@ class Output:
             lock.release()
 
 
+def _resolved(root: Path) -> Path:
+    """Return the whole path of the output folder.
+
+    Raises:
+        StoreError: It leads in a circle, no folder can be called so, or databases cannot lie there.
+    """
+    try:
+        found = root.resolve()
+        length = len(os.fsencode(found))
+    except (OSError, ValueError, RuntimeError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        msg = f"the output folder '{root}' cannot be used: {why}. Use --output DIR."
+        raise StoreError(msg) from error
+    if length > _LONGEST:
+        msg = (
+            f"the output folder '{root}' cannot be used: its path has {length} bytes, and SQLite "
+            f"opens databases in folders of at most {_LONGEST}. Use --output DIR."
+        )
+        raise StoreError(msg)
+    return found
+
+
+def _no_folder(path: Path) -> str:
+    """Return what keeps a path from being read as a folder, empty if nothing does."""
+    try:
+        if not stat.S_ISDIR(path.stat().st_mode):
+            return "is a file, not a folder"
+        with os.scandir(path):
+            return ""
+    except (FileNotFoundError, NotADirectoryError):
+        return ABSENT
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+
+
 def _wait(lock: FileLock, what: str, note: Callable[[str], None]) -> None:
     try:
         lock.acquire(timeout=_QUIET)
@@ -121,7 +168,7 @@ def this_process() -> str:
 
 def _named(owner: Path) -> str:
     with contextlib.suppress(OSError):
-        return owner.read_text(encoding="utf-8", errors="replace") or "another process"
+        return read_file(owner).decode(errors="replace") or "another process"
     return "another process"
 
 

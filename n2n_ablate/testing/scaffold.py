@@ -9,6 +9,7 @@ from pathlib import Path
 
 from n2n_ablate.components import KINDS, PROTOCOLS
 from n2n_ablate.errors import PluginError, nearest
+from n2n_ablate.files import make_folders, write_whole
 from n2n_ablate.registry.discovery import LOCAL_FOLDER
 from n2n_ablate.testing import templates
 
@@ -101,9 +102,8 @@ def new_package(wanted: Names, folder: Path | None = None) -> Path:
 def _write(files: Mapping[Path, str]) -> None:
     for path, text in files.items():
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("x", encoding="utf-8") as file:
-                file.write(text)
+            make_folders(path.parent)
+            write_whole(path, text, keep_old=True)
         except FileExistsError:
             raise PluginError(_taken(path)) from None
         except OSError as error:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
-from n2n_ablate.errors import StoreError, unsigned
+from n2n_ablate.errors import StoreError
+from n2n_ablate.redaction import redact_url
+from n2n_ablate.storage.database_url import sqlite_url
 
 DATABASE = "mlflow.db"
 _PATIENCE = 10  # seconds until a database server has to answer
@@ -19,15 +21,7 @@ VIEW_TAG = f"mlflow.sharedViewState.{_VIEW}"
 def tracking_uri(root: Path, explicit: str | None = None) -> str:
     """Return where runs are kept: as given, else `MLFLOW_TRACKING_URI`, else in the output folder."""
     asked = explicit or os.environ.get("MLFLOW_TRACKING_URI", "").strip()
-    # Otherwise a folder called `100%20` would be another one, and `what?` would be cut short.
-    file = str(root.resolve() / DATABASE).replace("%", "%25").replace("?", "%3F")
-    return asked or f"sqlite:///{file}"
-
-
-def database_file(uri: str) -> Path | None:
-    """Return the file of an SQLite store, None for other stores."""
-    path = uri.removeprefix("sqlite:///")
-    return None if path == uri else Path(unquote(path.partition("?")[0]))
+    return asked or sqlite_url(root.resolve() / DATABASE)
 
 
 def kept_in(location: str) -> Path | None:
@@ -63,7 +57,7 @@ def check_address(uri: str) -> None:
             sqlalchemy.make_url(uri)
     except ValueError as error:
         # Its words would hold a password that stands where a port should.
-        msg = f"MLflow's store '{unsigned(uri)}' cannot be used: that is no address"
+        msg = f"MLflow's store '{redact_url(uri)}' cannot be used: that is no address"
         raise StoreError(msg) from error
     except sqlalchemy.exc.ArgumentError:
         return  # a folder, or what a plugin of MLflow knows

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from n2n_ablate.errors import StoreError, StoreUnavailableError, unsigned
-from n2n_ablate.tracking.address import check_address, database_file
+from n2n_ablate.errors import StoreError, StoreUnavailableError
+from n2n_ablate.redaction import redact, redact_url
+from n2n_ablate.storage.database_url import sqlite_file
+from n2n_ablate.tracking.address import check_address
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -114,16 +116,16 @@ def explained(uri: str) -> Iterator[None]:
     try:
         yield
     except ParseError as error:
-        msg = f"MLflow's store '{unsigned(uri)}' cannot be used: {_NOT_MLFLOW}"
+        msg = f"MLflow's store '{redact_url(uri)}' cannot be used: {_NOT_MLFLOW}"
         raise StoreUnavailableError(msg) from error
     except (MlflowException, ImportError, OSError, SQLAlchemyError) as error:
         if damage := _damage(error):
             msg = (
-                f"'{database_file(uri)}' is damaged: {damage}. Delete it: n2n-ablate sync makes it "
+                f"'{sqlite_file(uri)}' is damaged: {damage}. Delete it: n2n-ablate sync makes it "
                 "anew from the journals, without training."
             )
             raise StoreError(msg) from error
-        msg = f"MLflow's store '{unsigned(uri)}' cannot be used: {_reason(error)}"
+        msg = f"MLflow's store '{redact_url(uri)}' cannot be used: {_reason(error)}"
         code = getattr(error, "error_code", "")
         away = code in _MAY_PASS if code else isinstance(error, OSError | OperationalError)
         raise (StoreUnavailableError if away else StoreError)(msg) from error
@@ -141,7 +143,7 @@ def _damage(error: BaseException | None) -> str:
 
 def _reason(error: BaseException) -> str:
     """Return why a request failed, without the many words around it."""
-    text = unsigned(str(error).splitlines()[0] if str(error) else type(error).__name__)
+    text = redact(str(error).splitlines()[0] if str(error) else type(error).__name__)
     for sign, told in _TOLD:
         if found := re.search(sign, text):
             return found.expand(told)

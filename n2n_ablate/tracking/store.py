@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from n2n_ablate.errors import StoreError
+from n2n_ablate.files import make_folders
+from n2n_ablate.redaction import remember
+from n2n_ablate.storage.database_url import check_file, sqlite_file, sqlite_url
 from n2n_ablate.tracking.address import (
     DATABASE,
     check_address,
-    database_file,
     is_server,
     kept_in,
     knock,
@@ -71,6 +73,7 @@ class MlflowStore:
         if importlib.util.find_spec("mlflow") is None:
             msg = "MLflow is not installed: pip install mlflow"
             raise StoreError(msg)
+        remember(uri)
         check_address(uri)
         self.uri = uri
         self._output = output
@@ -112,19 +115,21 @@ class MlflowStore:
 
         MLflow makes its tables one by one, and never again opens what a crash left of them.
         """
-        file = database_file(self.uri)
+        file = sqlite_file(self.uri)
         if file is None:
             self._reach()
+        else:
+            check_file(file, "n2n-ablate sync makes it anew from the journals, without training.")
         if file is None or file.exists():
             return
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
         for left in file.parent.glob(f"{file.name}.new*"):
             left.unlink()
-        path, question, options = self.uri.partition("?")
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(file.parent)
         home = (self._output.root / "artifacts").as_uri()
-        SqlAlchemyStore(f"{path}.new{question}{options}", home).engine.dispose()
+        new = sqlite_url(file.with_name(f"{file.name}.new"))
+        SqlAlchemyStore(new, home).engine.dispose()
         file.with_name(f"{file.name}.new").replace(file)
 
     def _reach(self) -> None:
@@ -234,7 +239,7 @@ class MlflowStore:
     def _opening(self) -> contextlib.AbstractContextManager[None]:
         if is_server(self.uri):
             return contextlib.nullcontext()
-        return self._output.opening(self._waits, database_file(self.uri))
+        return self._output.opening(self._waits, sqlite_file(self.uri))
 
     def _waits(self, message: str) -> None:
         if not self._noted:
@@ -246,7 +251,7 @@ class MlflowStore:
         if home is None or is_server(self.uri):
             return
         # The database of an output folder that was copied still names the folder it was copied from.
-        copied = database_file(self.uri) == own / DATABASE and not home.is_relative_to(own)
+        copied = sqlite_file(self.uri) == own / DATABASE and not home.is_relative_to(own)
         if home.parent.is_dir() and not copied:
             return
         # MLflow would quietly go on in the old folder, or make it again, wherever that was.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from n2n_ablate.errors import StoreUnavailableError, unsigned
+from n2n_ablate.errors import StoreUnavailableError
 from n2n_ablate.records import Invocation, NoisySample, StudyResult, TrialResult
+from n2n_ablate.redaction import redact_command
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.hookspecs import hookimpl
 from n2n_ablate.report import trial_files
@@ -185,7 +185,7 @@ class MlflowTracker:
         words = ["n2n-ablate", "sync", self._plan.study.name]
         words += ["--output", str(output)] * (output != Path("mlruns").resolve())
         words += ["--tracking-uri", self.store.uri] * self._asked
-        return f"the same command, or {unsigned(shlex.join(words))}, writes the rest"
+        return f"the same command, or {redact_command(words)}, writes the rest"
 
     def unanswered(self) -> float:
         """See `background.Outside`."""

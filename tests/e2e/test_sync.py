@@ -18,9 +18,10 @@ from n2n_ablate.errors import StoreError
 from n2n_ablate.images import write
 from n2n_ablate.registry import Registry
 from n2n_ablate.storage import reopen
+from n2n_ablate.storage.database_url import sqlite_file
 from n2n_ablate.storage.output import Output, this_process
 from n2n_ablate.tracking import store as mlflow_store
-from n2n_ablate.tracking.address import database_file, tracking_uri
+from n2n_ablate.tracking.address import tracking_uri
 from n2n_ablate.tracking.store import MlflowStore
 from n2n_ablate.tracking.sync import sync
 
@@ -111,7 +112,7 @@ def empty_store(tmp_path_factory):
     """An empty database. Making one takes seconds, copying it none."""
     root = tmp_path_factory.mktemp("empty")
     MlflowStore(Output(root), tracking_uri(root)).experiment_id("any")
-    return database_file(tracking_uri(root)).read_bytes()
+    return sqlite_file(tracking_uri(root)).read_bytes()
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,8 @@ import uuid
 
 import pytest
 
-from n2n_ablate.errors import BusyError, StoreError, unsigned
+from n2n_ablate.errors import BusyError, StoreError
+from n2n_ablate.redaction import redact
 from n2n_ablate.search import database as search_database
 from n2n_ablate.search.search import Search
 from n2n_ablate.storage.output import Output
@@ -198,5 +199,5 @@ def test_a_storage_that_cannot_be_opened_is_one_line_without_the_password(
     ],
 )
 def test_passwords_of_any_shape_are_left_out(address):
-    assert "secret" not in unsigned(f"n2n-ablate study x --storage '{address}' --quiet")
-    assert "--quiet" in unsigned(f"n2n-ablate study x --storage '{address}' --quiet")
+    assert "secret" not in redact(f"n2n-ablate study x --storage '{address}' --quiet")
+    assert "--quiet" in redact(f"n2n-ablate study x --storage '{address}' --quiet")

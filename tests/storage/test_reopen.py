@@ -319,6 +319,6 @@ def test_a_folder_that_is_only_read_is_left_as_it_is(moved):
     found = reopen.reopen(moved, "tiny")
     found.with_images(found.result.trials[0])
     assert {path: path.stat().st_mtime_ns for path in moved.rglob("*")} == before
-    with pytest.raises(StoreError, match="there is no output folder"):
+    with pytest.raises(StoreError, match="does not exist"):
         Output(moved / "not", reading=True)
     assert not (moved / "not").exists()

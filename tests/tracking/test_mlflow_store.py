@@ -9,8 +9,9 @@ import pytest
 from n2n_ablate.cli.doctor import stores
 from n2n_ablate.cli.doctor.finding import BROKEN, WARNING
 from n2n_ablate.errors import StoreError, StoreUnavailableError
+from n2n_ablate.storage.database_url import sqlite_file
 from n2n_ablate.storage.output import Output
-from n2n_ablate.tracking.address import chart_link, database_file, tracking_uri
+from n2n_ablate.tracking.address import chart_link, tracking_uri
 from n2n_ablate.tracking.store import MlflowStore
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's imports warn about their own imports
@@ -21,7 +22,7 @@ def empty_store(tmp_path_factory):
     """An empty database. Making one takes seconds, copying it none."""
     output = Output(tmp_path_factory.mktemp("empty"))
     assert MlflowStore(output, tracking_uri(output.root)).experiment_id("any") is None
-    return database_file(tracking_uri(output.root)).read_bytes()
+    return sqlite_file(tracking_uri(output.root)).read_bytes()
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def test_files_are_kept_in_the_output_folder_whatever_the_working_folder(store, 
 def test_a_database_that_was_being_made_when_its_process_died_is_made_anew(tmp_path, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     output = Output(tmp_path / "50% what?")
-    file = database_file(tracking_uri(output.root))
+    file = sqlite_file(tracking_uri(output.root))
     half = file.with_name("mlflow.db.new")
     with contextlib.closing(sqlite3.connect(half)) as database:
         database.execute("CREATE TABLE registered_model_tags (name TEXT)")
@@ -84,7 +85,7 @@ def test_the_doctor_sees_that_an_output_folder_was_moved(store, tmp_path):
 
 @pytest.mark.parametrize("damage", ["noise", "half"])
 def test_a_damaged_database_is_one_line_with_the_doctors_remedy(store, damage):
-    file = database_file(store.uri)
+    file = sqlite_file(store.uri)
     whole = file.read_bytes()
     file.write_bytes(random.Random(0).randbytes(3000) if damage == "noise" else whole[:150_000])
     with pytest.raises(StoreError) as caught:
@@ -125,7 +126,7 @@ def test_a_folder_may_have_any_name(tmp_path, monkeypatch, empty_store):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     output = Output(tmp_path / "50%20 of #1, what?")
     file = output.root / "mlflow.db"
-    assert database_file(tracking_uri(output.root)) == file
+    assert sqlite_file(tracking_uri(output.root)) == file
     file.write_bytes(empty_store)
     MlflowStore(output, tracking_uri(output.root)).experiment("tiny", "")
     assert b"tiny" in file.read_bytes()

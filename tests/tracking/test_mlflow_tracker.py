@@ -21,8 +21,9 @@ from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.images import Image
 from n2n_ablate.records import FitResult, Invocation, NoisySample, Row, StudyResult, TrialResult
 from n2n_ablate.runner.dispatcher import HookDispatcher
+from n2n_ablate.storage.database_url import sqlite_file
 from n2n_ablate.storage.output import Output
-from n2n_ablate.tracking.address import VIEW_TAG, database_file, tracking_uri
+from n2n_ablate.tracking.address import VIEW_TAG, tracking_uri
 from n2n_ablate.tracking.tracker import MlflowTracker
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's imports warn about their own imports
@@ -52,7 +53,7 @@ def empty_store(tmp_path_factory):
     """An empty database. Making one takes seconds, copying it none."""
     output = Output(tmp_path_factory.mktemp("empty"))
     MlflowTracker(output).store.experiment_id("any")
-    return database_file(tracking_uri(output.root)).read_bytes()
+    return sqlite_file(tracking_uri(output.root)).read_bytes()
 
 
 both = pytest.mark.parametrize(
@@ -71,7 +72,7 @@ def output(tmp_path, empty_store, monkeypatch, request):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
         return made
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    database_file(tracking_uri(made.root)).write_bytes(empty_store)
+    sqlite_file(tracking_uri(made.root)).write_bytes(empty_store)
     return made
 
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from n2n_ablate.cli.doctor.finding import BROKEN, NOTE, OK, Finding
-from n2n_ablate.errors import StoreError, StoreUnavailableError, unsigned
+from n2n_ablate.errors import StoreError, StoreUnavailableError
+from n2n_ablate.redaction import redact, redact_url
 from n2n_ablate.tracking.address import is_server, knock, tracking_uri
 
 
@@ -50,14 +51,14 @@ def _server(url: str) -> Finding:
         return Finding("tracking", BROKEN, str(error), f"start it, name another, {later}")
     except StoreError as error:
         return Finding("tracking", BROKEN, str(error), f"put that right, {later}")
-    return Finding("tracking", OK, f"the server at {unsigned(url)} answers")
+    return Finding("tracking", OK, f"the server at {redact_url(url)} answers")
 
 
 def _database(topic: str, url: str) -> Iterator[Finding]:
     """Connect to a database; one of SQLite that is not there yet is made by the first study."""
     import sqlalchemy
 
-    shown = unsigned(url)
+    shown = redact_url(url)
     try:
         parsed = sqlalchemy.make_url(url)
         file = Path(parsed.database or "") if parsed.get_backend_name() == "sqlite" else None
@@ -70,7 +71,7 @@ def _database(topic: str, url: str) -> Iterator[Finding]:
             return
         knock(url)
     except (sqlalchemy.exc.SQLAlchemyError, ImportError, OSError, ValueError) as error:
-        reason = unsigned((str(error).splitlines() or [type(error).__name__])[0])
+        reason = redact((str(error).splitlines() or [type(error).__name__])[0])
         text = f"{shown} cannot be opened: {reason}"
         advice = "check the address, the server, and that its driver is installed"
         yield Finding(topic, BROKEN, text, advice)

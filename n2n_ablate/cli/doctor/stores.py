@@ -11,6 +11,7 @@ from pathlib import Path
 
 from n2n_ablate.cli.doctor.finding import BROKEN, NOTE, OK, WARNING, Finding
 from n2n_ablate.errors import ABSENT, AblateError, no_file
+from n2n_ablate.files import is_temporary
 from n2n_ablate.storage.output import FOLDERS, try_to_write
 from n2n_ablate.tracking.address import DATABASE, kept_in
 
@@ -55,7 +56,7 @@ def fits(root: Path) -> Iterator[Finding]:
     stored, damaged, halves = 0, [], 0
     for file in (root / "fits").rglob("*"):
         stored += file.suffix == ".safetensors"
-        halves += file.name.startswith(".writing-")
+        halves += is_temporary(file)
         if file.suffix == ".damaged":
             damaged.append(file.name)
     yield Finding("fits", OK, f"{stored} are stored")
