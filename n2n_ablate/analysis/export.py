@@ -31,7 +31,7 @@ def to_json(result: StudyResult, header: Header) -> dict[str, Any]:
         "conditions": [
             {
                 "condition": condition.label,
-                "noise": condition.noise.plain(),
+                **condition.plain(),
                 **_condition(result, header, condition.label),
             }
             for condition in plan.conditions

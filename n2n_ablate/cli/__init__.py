@@ -59,6 +59,7 @@ def _register() -> None:
         compare,
         denoise,
         diagnose,
+        images,
         new,
         plan,
         plugins,
@@ -81,7 +82,7 @@ def _register() -> None:
             "ui": ui.ui,
         },
         "Results": {"report": report.run, "compare": compare.run, "best": best.run},
-        "Images": {"denoise": denoise.run},
+        "Images": {"denoise": denoise.run, "images": images.run},
         "Plugins": {"plugins": plugins.show, "new": new.run, "check": check.run},
         "This machine": {"doctor": doctor.run},
     }

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from n2n_ablate.components import Backbone, Estimator, Loss, Metric, Noise, Sampler, Training
+from n2n_ablate.components import (
+    Backbone,
+    Estimator,
+    Loss,
+    MeasuredNoise,
+    Metric,
+    Noise,
+    Sampler,
+    Training,
+)
 
 if TYPE_CHECKING:
     from n2n_ablate.engine.fit_spec import FitSpec
@@ -23,7 +32,7 @@ class Fit:
         key: Its identity, see `identity.Fingerprints.fit_key`.
         noisy: The noisy image, float32 (1, c, h, w), on the CPU.
         clean: The clean image, same shape; only metrics see it. None for a real noisy image.
-        noise: The noise model that made `noisy`, if it is known.
+        noise: The noise model that made `noisy`, or more shots of the scene, if there are any.
         sampler, backbone, loss, training, estimator: The recipe's components.
         metrics: By name.
         init_seed: Seeds the initial weights.
@@ -36,7 +45,7 @@ class Fit:
     key: str
     noisy: Tensor
     clean: Tensor | None
-    noise: Noise | None
+    noise: Noise | MeasuredNoise | None
     sampler: Sampler
     backbone: Backbone
     loss: Loss
@@ -48,3 +57,8 @@ class Fit:
     stack_key: str = ""
     spec: FitSpec | None = None
     unclipped: bool = False
+
+    @property
+    def shots(self) -> tuple[Tensor, ...]:
+        """Other shots of the scene that the sampler sees."""
+        return self.noise.shots if isinstance(self.noise, MeasuredNoise) else ()

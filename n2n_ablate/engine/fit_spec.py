@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
 from torch import Tensor
 
+from n2n_ablate.components import MeasuredNoise
 from n2n_ablate.components.recipe import Recipe, canonical
 from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.engine.fit import Fit
@@ -22,22 +23,26 @@ class FitSpec:
 
     Attributes:
         recipe: With every parameter written out.
-        noise: The noise model with every parameter.
+        noise: The noise model with every parameter; None for measured noise.
         metrics: What is measured, by name.
         seed: The fit's seed.
         image: Hash of the clean image, see `Image.digest`.
+        noisy: Hash of the noisy image: whoever made it, from whatever files, another one is another fit.
+        shots: Hashes of other shots of the scene, where the sampler may see them.
     """
 
     recipe: Recipe
-    noise: ComponentSpec
+    noise: ComponentSpec | None
     metrics: Mapping[str, ComponentSpec]
     seed: int
     image: str
+    noisy: str
+    shots: tuple[str, ...] = ()
 
     def key(self, prints: Fingerprints, computation: str) -> str:
         """Return the identity of the fit; see `Fingerprints.fit_key`."""
         return prints.fit_key(
-            image_digest=self.image,
+            images=(self.image, self.noisy, *self.shots),
             noise=self.noise,
             recipe=self.recipe,
             seed=self.seed,
@@ -47,7 +52,8 @@ class FitSpec:
 
     def code(self, prints: Fingerprints) -> dict[tuple[str, str], str]:
         """Return the hash of the code of every component that takes part, by kind and name."""
-        specs = [*self.recipe.specs.items(), ("noise", self.noise)]
+        specs = [*self.recipe.specs.items()]
+        specs += [("noise", self.noise)] if self.noise else []
         specs += [("metric", spec) for spec in self.metrics.values()]
         places = [place for kind, spec in specs for place in prints.each(kind, spec)]
         return {place: prints.own(*place) for place in dict.fromkeys(places)}
@@ -61,10 +67,17 @@ class FitSpec:
             name: registry.build("metric", spec.name, spec.parameters)
             for name, spec in self.metrics.items()
         }
-        noise = registry.build("noise", self.noise.name, self.noise.parameters)
+        noise = self.noise and registry.build("noise", self.noise.name, self.noise.parameters)
         return {**self.recipe.build(registry), "noise": noise, "metrics": metrics}
 
-    def fit(self, key: str, noisy: Tensor, clean: Tensor, components: Mapping[str, Any]) -> Fit:
+    def fit(
+        self,
+        key: str,
+        noisy: Tensor,
+        clean: Tensor,
+        components: Mapping[str, Any],
+        shots: Sequence[Tensor] = (),
+    ) -> Fit:
         """Return the fit: random streams and everything else follow from the spec.
 
         Args:
@@ -72,7 +85,10 @@ class FitSpec:
             noisy: The noisy image, (1, c, h, w).
             clean: The clean image, same shape.
             components: See `components`.
+            shots: Other shots of the scene, where the sampler may see them.
         """
+        if shots:
+            components = {**components, "noise": MeasuredNoise(tuple(shots))}
         return Fit(
             key=key,
             noisy=noisy,
@@ -88,10 +104,12 @@ class FitSpec:
         """Return plain data; `from_json` reads it back."""
         return {
             "recipe": self.recipe.to_json(),
-            "noise": self.noise.plain(),
+            "noise": self.noise and self.noise.plain(),
             "metrics": {name: spec.plain() for name, spec in self.metrics.items()},
             "seed": self.seed,
             "image": self.image,
+            "noisy": self.noisy,
+            "shots": list(self.shots),
         }
 
     @classmethod
@@ -99,12 +117,14 @@ class FitSpec:
         """Read what `to_json` wrote."""
         return cls(
             recipe=Recipe.from_json(data["recipe"]),
-            noise=ComponentSpec.read(data["noise"], "'noise'"),
+            noise=data["noise"] and ComponentSpec.read(data["noise"], "'noise'"),
             metrics={
                 name: ComponentSpec.read(spec, "'metric'") for name, spec in data["metrics"].items()
             },
             seed=int(data["seed"]),
             image=str(data["image"]),
+            noisy=str(data["noisy"]),
+            shots=tuple(map(str, data["shots"])),
         )
 
 

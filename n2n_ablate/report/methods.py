@@ -45,7 +45,7 @@ def facts(found: Reopened) -> list[tuple[str, str]]:
     told = [
         ("study", f"{plan.study.name}, profile {plan.profile.name}"),
         *_material(header, ""),
-        *((f"noise, {item.label}", str(item.noise)) for item in plan.conditions),
+        *((f"noise, {item.label}", item.source) for item in plan.conditions),
         *((kind, str(part)) for kind, part in plan.baseline.recipe.specs.items()),
         ("contrasts", ", ".join(plan.contrasts) or "none declared"),
     ]
@@ -155,7 +155,7 @@ def _trained(header: Header, result: StudyResult) -> str:
 
 
 def _noise(plan: Plan) -> str:
-    noises = "; ".join(f"{item.label}: {item.noise}" for item in plan.conditions)
+    noises = "; ".join(f"{item.label}: {item.source}" for item in plan.conditions)
     return (
         f"Noise ({noises}) was drawn once for each image and seed, and noisy images, initial weights "
         "and random numbers were the same for all trials."

@@ -279,9 +279,10 @@ def _samplers(report: Report, registry: Registry | None) -> list[tuple[str, str]
     for part, name in chosen.items():
         try:
             sampler = registry.build("sampler", part.name, part.parameters)
-            noise = registry.build(
-                "noise", conditions[0].noise.name, conditions[0].noise.parameters
-            )
+            model = conditions[0].noise
+            noise = None
+            if model is not None:
+                noise = registry.build("noise", model.name, model.parameters)
         except AblateError:
             continue  # said among the problems
         found.append((name, data_png(sampler_picture(sampler, noise=noise))))

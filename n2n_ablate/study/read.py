@@ -22,6 +22,7 @@ from n2n_ablate.study.model import (
     Confirm,
     Factor,
     Level,
+    MeasuredPairs,
     Profile,
     Study,
     named,
@@ -183,14 +184,37 @@ def _baseline(table: _Table) -> Recipe:
 
 def _conditions(top: _Table) -> tuple[Condition, ...]:
     found = []
-    for place, item in enumerate(top.get("conditions", list)):
-        table = _Table(item, f"conditions[{place}]", ["noise", "label"])
-        noise = ComponentSpec.read(table.data.get("noise"), f"'{table.at('noise')}'")
+    for index, item in enumerate(top.get("conditions", list)):
+        table = _Table(item, f"conditions[{index}]", ["noise", "pairs", "label"])
+        if ("noise" in table.data) == ("pairs" in table.data):
+            msg = f"'{table.where}' needs either 'noise', a model, or 'pairs', measured noise"
+            raise StudyError(msg)
+        if "pairs" in table.data:
+            pairs = _pairs(table)
+            label = str(table.get("label", str, pairs_label(pairs.source)))
+            found.append(Condition(None, label, pairs))
+            continue
+        noise = ComponentSpec.read(table.data["noise"], f"'{table.at('noise')}'")
         found.append(Condition(noise, str(table.get("label", str, str(noise)))))
     if not found or len({condition.label for condition in found}) < len(found):
         msg = "'conditions' needs at least one noise, and no two of one label"
         raise StudyError(msg)
     return tuple(found)
+
+
+def _pairs(table: _Table) -> MeasuredPairs:
+    value = table.data["pairs"]
+    if isinstance(value, str):
+        return MeasuredPairs(value)
+    own = _Table(value, table.at("pairs"), ["folder", "reference", "noisy"])
+    return MeasuredPairs(
+        own.get("folder", str, "."), own.get("reference", str), own.get("noisy", str)
+    )
+
+
+def pairs_label(source: str) -> str:
+    """Return what tables call measured noise: the name of its folder or set."""
+    return Path(source.rstrip(":")).resolve().name if source.strip(".:/") else "measured"
 
 
 def _factor(table: _Table, key: str) -> Factor:
@@ -290,7 +314,7 @@ def _confirm(own: _Table) -> Confirm:
 
 
 def _sources(own: _Table) -> tuple[str, ...]:
-    return tuple(str(_scalar(item, own.at("images"))) for item in own.get("images", list))
+    return tuple(str(_scalar(item, own.at("images"))) for item in own.get("images", list, []))
 
 
 def _seeds(own: _Table, default: list[int]) -> tuple[int, ...]:
