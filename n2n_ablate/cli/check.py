@@ -88,7 +88,7 @@ def _print(component: checking.Checked, out: Console) -> None:
         for broken in promise.broken:
             place = f" ({broken.where})" if broken.where else ""
             setting = f"{broken.setting}: " if len(component.settings) > 1 else ""
-            lines.add_row("", Text(f"{setting}{broken.seen}{place}", "red"))
+            lines.add_row("", Text(f"{setting}{broken.problem}{place}", "red"))
     out.print(lines)
     count = len(component.promises)
     broken_ones = sum(item.kept is False for item in component.promises)

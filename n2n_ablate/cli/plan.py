@@ -10,7 +10,7 @@ from n2n_ablate.cli.screen import results
 
 if TYPE_CHECKING:
     from n2n_ablate.engine.paired_data import PairedData
-    from n2n_ablate.runner.estimate import Estimate
+    from n2n_ablate.runner.estimate import Estimate, PlanTimer
     from n2n_ablate.runner.session import Session
     from n2n_ablate.study import Plan
 
@@ -41,7 +41,7 @@ def show(
     Example:
         n2n-ablate plan center-weight --profile paper --device cpu
     """
-    from n2n_ablate.runner.estimate import estimate
+    from n2n_ablate.runner.estimate import PlanTimer, peak_memory
     from n2n_ablate.runner.session import Request, open_session
     from n2n_ablate.storage.fit_store import FitStore
     from n2n_ablate.storage.output import Output
@@ -64,15 +64,22 @@ def show(
             plugins_dir=plugins_dir,
         )
     )
-    store, later = FitStore(Output(output)), None
-    cost = estimate(session.plan, session.paired_data, store)
-    if session.confirmation_data is not None:
-        paired_data = session.confirmation_data
-        later = estimate(paired_data.plan, paired_data, store, more=_still_open(session))
+    machine = session.paired_data.machine
+    timer = PlanTimer(FitStore(Output(output)), max(machine.stack, machine.workers))
+    cost, later = estimates(session, timer)
+    memory = peak_memory(session.paired_data)
     if as_json:
-        stdout.write_json(_to_json(session, cost, later))
+        stdout.write_json(_to_json(session, cost, later, memory))
     else:
-        _print(session, cost, later)
+        _print(session, cost, later, memory)
+
+
+def estimates(session: Session, timer: PlanTimer) -> tuple[Estimate, Estimate | None]:
+    """Return what the trials take, and their confirmation if there is one."""
+    cost, paired_data = timer.estimate(session.plan, session.paired_data), session.confirmation_data
+    if paired_data is None:
+        return cost, None
+    return cost, timer.estimate(paired_data.plan, paired_data, more=_still_open(session))
 
 
 def _still_open(session: Session) -> int:
@@ -81,13 +88,15 @@ def _still_open(session: Session) -> int:
     return confirm.top if confirm and session.plan.space else 0
 
 
-def _print(session: Session, cost: Estimate, later: Estimate | None) -> None:
+def _print(session: Session, cost: Estimate, later: Estimate | None, memory: int) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     plan, paired_data, out = session.plan, session.paired_data, results()
     out.print(plan.study.question, markup=False, highlight=False)
+    if not plan.profile.decides:
+        out.print(told_demonstration(plan), markup=False, highlight=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for title in ("#", "trial", "role"):
         table.add_column(title, overflow="fold")
@@ -114,7 +123,7 @@ def _print(session: Session, cost: Estimate, later: Estimate | None) -> None:
     out.print(f"images: {images}", markup=False, highlight=False)
     out.print(f"noise: {conditions}; {plan.profile.told_seeds}", markup=False, highlight=False)
     out.print(
-        f"{_fits(cost)} and {cost.memory / 1e9:.1f} GB on {paired_data.machine.name}, "
+        f"{_fits(cost)} and {memory / 1e9:.1f} GB on {paired_data.machine.name}, "
         f"{paired_data.machine.precision}",
         markup=False,
         highlight=False,
@@ -134,6 +143,19 @@ def told_limit(plan: Plan) -> str:
     )
 
 
+def told_demonstration(plan: Plan) -> str:
+    """Return that a plan's profile is a demonstration, and what answers the question instead."""
+    name = plan.study.name
+    answers = next((one.name for one in plan.study.profiles.values() if one.decides), "")
+    instead = (
+        f" n2n-ablate study {name} --profile {answers} answers the question." if answers else ""
+    )
+    return (
+        f"The profile '{plan.profile.name}' is a demonstration: it shows what a study does and prints, "
+        f"on images and steps too few to decide anything.{instead}"
+    )
+
+
 def _confirmation(session: Session, paired_data: PairedData, cost: Estimate) -> list[str]:
     names = [trial.name for trial in paired_data.plan.fixed]
     if more := _still_open(session):
@@ -150,7 +172,9 @@ def _fits(cost: Estimate) -> str:
     return f"{cost.trials} trials, {cost.fits} fits{stored}; about {duration(cost.seconds)}"
 
 
-def _to_json(session: Session, cost: Estimate, later: Estimate | None) -> dict[str, Any]:
+def _to_json(
+    session: Session, cost: Estimate, later: Estimate | None, memory: int
+) -> dict[str, Any]:
     plan, paired_data = session.plan, session.confirmation_data
     confirmation = (
         later
@@ -168,6 +192,7 @@ def _to_json(session: Session, cost: Estimate, later: Estimate | None) -> dict[s
     return {
         "study": plan.study.name,
         "profile": plan.profile.name,
+        "decides": plan.profile.decides,
         "plan": plan.key,
         "run": session.paired_data.key,
         "trials": [
@@ -183,7 +208,7 @@ def _to_json(session: Session, cost: Estimate, later: Estimate | None) -> dict[s
         "fits": cost.fits,
         "stored": cost.stored,
         "seconds": round(cost.seconds, 1),
-        "memory": cost.memory,
+        "memory": memory,
         "confirmation": confirmation,
     }
 

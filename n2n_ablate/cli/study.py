@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from n2n_ablate.records import StudyResult
+    from n2n_ablate.report.screen.console import Silent
     from n2n_ablate.runner.interim import RaceOptions
     from n2n_ablate.runner.runner import Runner
     from n2n_ablate.runner.session import Request, Session
+    from n2n_ablate.storage.fit_store import FitStore
 
 _FAILED_FITS = 3
 _INTERRUPTED = 130
@@ -144,9 +146,10 @@ def _run_locked(
     switches: tuple[bool, bool, bool, bool],
     race: RaceOptions | None,
 ) -> int:
-    from n2n_ablate.cli.plan import told_limit
+    from n2n_ablate.cli.plan import told_demonstration, told_limit
     from n2n_ablate.report.screen.console import audience
     from n2n_ablate.runner.session import open_runner
+    from n2n_ablate.storage.fit_store import FitStore
     from n2n_ablate.storage.output import Output
 
     assert isinstance(place, Output)
@@ -168,8 +171,14 @@ def _run_locked(
         )
         if not (quiet or as_json):
             view.note(session.plan.study.question)
+            if not session.plan.profile.decides:
+                view.note(told_demonstration(session.plan))
             if session.plan.dropped:
                 view.note(told_limit(session.plan))
+            if (
+                request.executor.name == "local"
+            ):  # others train elsewhere, where nothing was measured
+                _foretell(session, view, FitStore(place), executor.width, refit=refit)
         try:
             result = runner.run()
         except KeyboardInterrupt:
@@ -183,10 +192,26 @@ def _run_locked(
     return _FAILED_FITS if result.failures else 0
 
 
+def _foretell(session: Session, view: Silent, store: FitStore, width: int, *, refit: bool) -> None:
+    """Say how long the study will take, and let the view go on with that."""
+    from n2n_ablate.cli.plan import duration, estimates
+    from n2n_ablate.runner.estimate import Forecast, PlanTimer
+
+    forecast = Forecast(*estimates(session, PlanTimer(store, width, refit)))
+    view.note(f"about {duration(forecast.seconds)} on {session.paired_data.machine.name}")
+
+    def left(trial: str, confirmed: bool) -> str:
+        seconds = forecast.finished(trial, confirmed=confirmed)
+        return f"about {duration(seconds)} left" if seconds >= 1 else ""
+
+    view.time_left = left
+
+
 def _print(
     result: StudyResult, runner: Runner, request: Request, *, as_json: bool, quiet: bool
 ) -> None:
     from n2n_ablate.analysis import answer, confirmed, export
+    from n2n_ablate.cli.plan import told_demonstration
     from n2n_ablate.report.screen import effects as effects_table
     from n2n_ablate.report.screen import tables
 
@@ -221,6 +246,8 @@ def _print(
     ends = (confirmed.search_best(result), confirmed.unconfirmed(result), answer.failures(result))
     for text in filter(None, (*ends, answer.reused(result))):
         out.print(text, markup=False, highlight=False)
+    if not runner.plan.profile.decides:
+        out.print(told_demonstration(runner.plan), markup=False, highlight=False)
     if not quiet:
         out.print()
         out.print("Next:", markup=False)

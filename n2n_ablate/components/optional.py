@@ -66,8 +66,8 @@ def is_fixed(sampler: Sampler) -> bool:
 def at_step(sampler: Sampler, step: int, steps: int) -> Sampler:
     """Return the sampler to use at a step, counted from 0: itself, unless it is a schedule."""
     at = declared(sampler, "at")
-    found: Sampler = sampler if at is None else at(step, steps)
-    return found
+    current: Sampler = sampler if at is None else at(step, steps)
+    return current
 
 
 def prepare_sampler(
@@ -75,8 +75,8 @@ def prepare_sampler(
 ) -> Sampler:
     """Return the sampler to use for a noisy image, (1, c, h, w): itself, unless it prepares one."""
     prepare = declared(sampler, "prepare")
-    found: Sampler = sampler if prepare is None else prepare(noisy, noise)
-    return found
+    prepared: Sampler = sampler if prepare is None else prepare(noisy, noise)
+    return prepared
 
 
 def probe_steps(steps: int) -> tuple[int, ...]:

@@ -91,7 +91,7 @@ class Parameter:
         name: Its name.
         type: Its type, or that of the items of a list; `object` for a component.
         default: Its default; for a component the component itself.
-        domain: What it, or every item of a list, may be. None: anything of the type.
+        domain: What it, or every element of a list, may be. None: anything of the type.
         many: Whether it is a list, in Python a tuple.
     """
 
@@ -104,8 +104,8 @@ class Parameter:
     @property
     def type_name(self) -> str:
         """The type in words: `float`, `sampler`, `list of sampler`."""
-        own = self.domain.kind if isinstance(self.domain, Component) else self.type.__name__
-        return f"list of {own}" if self.many else own
+        name = self.domain.kind if isinstance(self.domain, Component) else self.type.__name__
+        return f"list of {name}" if self.many else name
 
     def checked(self, value: object, owner: str) -> Any:
         """Return `value` as this parameter's type; a list as a tuple, a component as it is.
@@ -119,13 +119,13 @@ class Parameter:
         """
         label = f"{owner}: parameter '{self.name}'"
         if not self.many:
-            return self._item(value, label)
+            return self._element(value, label)
         if not isinstance(value, tuple | list):
             msg = f"{label} must be a {self.type_name}, got {value!r}"
             raise ParameterError(msg)
-        return tuple(self._item(item, label) for item in value)
+        return tuple(self._element(element, label) for element in value)
 
-    def _item(self, value: object, label: str) -> Any:
+    def _element(self, value: object, label: str) -> Any:
         if isinstance(self.domain, Component):
             if value is None or isinstance(value, bool | int | float | tuple | list):
                 msg = f"{label} must be a {self.domain.kind}, got {value!r}"
@@ -166,15 +166,17 @@ def parameters(factory: Callable[..., Any]) -> tuple[Parameter, ...]:
     else:
         skip = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
         signature = inspect.signature(factory).parameters.values()
-        given = [(item.name, item.default) for item in signature if item.kind not in skip]
-    found = []
+        given = [
+            (argument.name, argument.default) for argument in signature if argument.kind not in skip
+        ]
+    known = []
     for name, default in given:
         if default is inspect.Parameter.empty or default is dataclasses.MISSING:
             msg = f"parameter '{name}' of '{getattr(factory, '__name__', factory)}' has no default"
             raise ParameterError(msg)
         parameter = _read_hint(name, hints.get(name, type(default)), default)
         items = default if parameter.many and isinstance(default, tuple) else (default,)
-        plain = all(isinstance(item, bool | int | float | str) for item in items)
+        plain = all(isinstance(element, bool | int | float | str) for element in items)
         if not plain and not isinstance(parameter.domain, Component):
             msg = (
                 f"parameter '{name}' of '{getattr(factory, '__name__', factory)}' needs a number, a "
@@ -182,8 +184,8 @@ def parameters(factory: Callable[..., Any]) -> tuple[Parameter, ...]:
             )
             raise ParameterError(msg)
         parameter.checked(default, f"the defaults of '{getattr(factory, '__name__', factory)}'")
-        found.append(parameter)
-    return tuple(found)
+        known.append(parameter)
+    return tuple(known)
 
 
 def build(factory: Callable[..., Any], given: Mapping[str, object], owner: str) -> Any:

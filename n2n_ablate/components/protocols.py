@@ -184,7 +184,7 @@ class CheckpointSelector(Protocol):
     def update(self, step: int, denoised: Tensor) -> Tensor:
         """Return for which fits to keep the present weights in place of those kept so far.
 
-        Every fit is judged by its own images alone. The first update must keep all of them.
+        Every fit is judged by its images alone. The first update must keep all of them.
 
         Args:
             step: Counted from 1, rising; the last step is always among them.

@@ -30,7 +30,7 @@ class Catalogue(Protocol):
         """Return what is known of a component."""
         ...
 
-    def part(self, kind: str, item: object) -> ComponentSpec:
+    def part(self, kind: str, component: object) -> ComponentSpec:
         """Return a component, or what names it, as data."""
         ...
 
@@ -98,7 +98,7 @@ class Recipe:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Recipe:
         """Read what `to_json` wrote."""
-        return cls({kind: ComponentSpec.read(item, f"'{kind}'") for kind, item in data.items()})
+        return cls({kind: ComponentSpec.read(spec, f"'{kind}'") for kind, spec in data.items()})
 
 
 def missing_kinds(specs: Mapping[str, ComponentSpec]) -> list[str]:
@@ -117,7 +117,9 @@ def resolved(registry: Catalogue, kind: str, spec: ComponentSpec) -> ComponentSp
         if isinstance(parameter.domain, Component):
             inner = parameter.domain.kind
             items = value if parameter.many else (value,)
-            specs = tuple(resolved(registry, inner, registry.part(inner, item)) for item in items)
+            specs = tuple(
+                resolved(registry, inner, registry.part(inner, component)) for component in items
+            )
             value = specs if parameter.many else specs[0]
         values[parameter.name] = value
     return ComponentSpec(spec.name, values)

@@ -38,8 +38,10 @@ class ComponentSpec:
         if isinstance(value, str):
             return cls(value)
         if isinstance(value, Mapping) and isinstance(value.get("name"), str):
-            rest = {str(key): item for key, item in value.items() if key != "name"}
-            inside = {key: read_value(item, f"{where}: {key}") for key, item in rest.items()}
+            rest = {str(key): parameter for key, parameter in value.items() if key != "name"}
+            inside = {
+                key: read_value(parameter, f"{where}: {key}") for key, parameter in rest.items()
+            }
             return cls(value["name"], inside)
         msg = f"{where} must be a name or {{ name = ..., parameter = value }}, got {value!r}"
         raise StudyError(msg)
@@ -66,17 +68,20 @@ class ComponentSpec:
 
     def flat(self, prefix: str) -> dict[str, Scalar]:
         """Return `{prefix: name, "prefix.parameter": value, ...}`; a list is one text."""
-        found: dict[str, Scalar] = {prefix: self.name}
+        values: dict[str, Scalar] = {prefix: self.name}
         for key, value in self.parameters.items():
             if isinstance(value, ComponentSpec):
-                found |= value.flat(f"{prefix}.{key}")
+                values |= value.flat(f"{prefix}.{key}")
             else:
-                found[f"{prefix}.{key}"] = written(value) if isinstance(value, tuple) else value
-        return found
+                values[f"{prefix}.{key}"] = written(value) if isinstance(value, tuple) else value
+        return values
 
     def plain(self) -> dict[str, Any]:
         """Return `{"name": name, parameter: value, ...}` of plain data; `read` reads it back."""
-        return {"name": self.name, **{key: plain(item) for key, item in self.parameters.items()}}
+        return {
+            "name": self.name,
+            **{key: plain(parameter) for key, parameter in self.parameters.items()},
+        }
 
 
 def read_value(value: object, where: str) -> Value:
@@ -88,8 +93,8 @@ def read_value(value: object, where: str) -> Value:
     if isinstance(value, Mapping):
         return ComponentSpec.read(value, where)
     if isinstance(value, list | tuple):
-        return tuple(_item(item, where) for item in value)
-    return _item(value, where)
+        return tuple(_scalar_or_spec(element, where) for element in value)
+    return _scalar_or_spec(value, where)
 
 
 def written(value: Value) -> str:
@@ -103,7 +108,7 @@ def toml(value: Value) -> str:
     """Return a value as a study file has it; `read_value` reads it back."""
     if isinstance(value, ComponentSpec):
         inside = [f"name = {toml(value.name)}"]
-        inside += [f"{key} = {toml(item)}" for key, item in value.parameters.items()]
+        inside += [f"{key} = {toml(parameter)}" for key, parameter in value.parameters.items()]
         return f"{{ {', '.join(inside)} }}"
     if isinstance(value, tuple):
         return f"[{', '.join(map(toml, value))}]"
@@ -112,7 +117,7 @@ def toml(value: Value) -> str:
     return json.dumps(value, ensure_ascii=False)  # basic strings of TOML escape as JSON does
 
 
-def _item(value: object, where: str) -> Scalar | ComponentSpec:
+def _scalar_or_spec(value: object, where: str) -> Scalar | ComponentSpec:
     if isinstance(value, Mapping | ComponentSpec):
         return value if isinstance(value, ComponentSpec) else ComponentSpec.read(value, where)
     if isinstance(value, bool | int | float | str):
@@ -124,5 +129,5 @@ def _item(value: object, where: str) -> Scalar | ComponentSpec:
 def plain(value: Value) -> Any:
     """Return a value as plain data: components as tables, tuples as lists."""
     if isinstance(value, tuple):
-        return [plain(item) for item in value]
+        return [plain(element) for element in value]
     return value.plain() if isinstance(value, ComponentSpec) else value

@@ -110,7 +110,7 @@ class PixelSplit:
     Attributes:
         index: Number `row * w + column` of every pixel used: view after view, each flattened. Whole
             numbers, on the device of the images.
-        shapes: Of each view: (n, h', w'), n pixels of the image for each of its own.
+        shapes: Of each view: (n, h', w'), n pixels of the image for each of the view.
     """
 
     index: Tensor
@@ -136,8 +136,8 @@ class PixelSplit:
                 (n, h', w') for means of n pixels each. On any device.
         """
         places = [view if view.dim() == 3 else view[None] for view in views]
-        index = torch.cat([place.flatten() for place in places]).to(image.device)
-        shapes = [(len(place), place.shape[1], place.shape[2]) for place in places]
+        index = torch.cat([index_map.flatten() for index_map in places]).to(image.device)
+        shapes = [(len(index_map), index_map.shape[1], index_map.shape[2]) for index_map in places]
         return cls(index, tuple(shapes))
 
 

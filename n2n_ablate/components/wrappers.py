@@ -32,7 +32,7 @@ class SamplerWrapper:
     `pairs`, this one declares too, and it has `prepare` and `at` if the inner one has. A class that
     cuts in another way overrides what is no longer true.
 
-    As it stands it shows the inner sampler the image that `seen` makes, and cuts what that one cuts.
+    As it stands it shows the inner sampler the image that `shown` makes, and cuts what that one cuts.
     """
 
     sampler: Sampler
@@ -42,7 +42,7 @@ class SamplerWrapper:
         """The samplers inside. Of several one that leaks is enough to leak, and so on."""
         return (self.sampler,)
 
-    def seen(self, image: Tensor) -> Tensor:
+    def shown(self, image: Tensor) -> Tensor:
         """Return what the inner sampler gets to see of an image (b, c, h, w); by default all."""
         return image
 
@@ -88,8 +88,8 @@ class SamplerWrapper:
         self._require("prepare")
 
         def prepare(noisy: Tensor, noise: Noise | None) -> Sampler:
-            image = self.seen(noisy)
-            return self.around(*(prepare_sampler(own, image, noise) for own in self.inner))
+            image = self.shown(noisy)
+            return self.around(*(prepare_sampler(sampler, image, noise) for sampler in self.inner))
 
         return prepare
 
@@ -97,17 +97,19 @@ class SamplerWrapper:
     def at(self) -> Callable[[int, int], Sampler]:
         """See `n2n_ablate.Sampler`. There, as far as `hasattr` can tell, only if it is inside."""
         self._require("at")
-        return lambda step, steps: self.around(*(at_step(own, step, steps) for own in self.inner))
+        return lambda step, steps: self.around(
+            *(at_step(sampler, step, steps) for sampler in self.inner)
+        )
 
     def draw(self, image: Tensor, rng: torch.Generator) -> Split:
         """See `n2n_ablate.Sampler.draw`."""
-        split = self.sampler.draw(self.seen(image), rng)
-        return lambda image: split(self.seen(image))
+        split = self.sampler.draw(self.shown(image), rng)
+        return lambda image: split(self.shown(image))
 
     def _declared(self, name: str, default: Any) -> tuple[Any, ...]:
-        return tuple(declared(own, name, default) for own in self.inner)
+        return tuple(declared(sampler, name, default) for sampler in self.inner)
 
     def _require(self, name: str) -> None:
-        if not any(declares(own, name) for own in self.inner):
+        if not any(declares(sampler, name) for sampler in self.inner):
             msg = f"'{type(self).__name__}' has no '{name}': no sampler inside has"
             raise UndeclaredError(msg)

@@ -86,7 +86,8 @@ def diagnose(
     return Diagnosis(
         total=_figures(moments),
         images={
-            probe.name: _figures(own[None]) for probe, own in zip(probes, moments, strict=True)
+            probe.name: _figures(moment[None])
+            for probe, moment in zip(probes, moments, strict=True)
         },
         declared=bool(declared(sampler, "leaks", False)),
         both_ways=any((second, first) in trained for first, second in trained),
@@ -107,7 +108,7 @@ def _enough(sampler: Sampler, probes: Sequence[Probe]) -> int:
     values = sum(probe.clean.numel() for probe in probes)
     wanted = max(math.ceil(_PAIRS / len(probes)), math.ceil(_VALUES / values))
     if declares(sampler, "at"):
-        wanted *= 4  # a schedule is seen at one step per pair
+        wanted *= 4  # a schedule is sampled at one step per pair
     return max(2, min(wanted, _MOST_PAIRS))
 
 
@@ -115,16 +116,16 @@ def _rows(
     sampler: Sampler, noise: Noise | None, probe: Probe, count: int, seed: int, steps: int
 ) -> Iterator[list[float]]:
     """Yield the moments of each pair of noisy images of one clean image."""
-    for place in range(count):
+    for pair in range(count):
         # One random step of every slice: steps at equal distances would miss half of `step % 2`.
-        chance = float(torch.rand((), generator=_rng(seed, "step", place)))
-        now = at_step(sampler, min(steps - 1, int((place + chance) / count * steps)), steps)
+        chance = float(torch.rand((), generator=_rng(seed, "step", pair)))
+        now = at_step(sampler, min(steps - 1, int((pair + chance) / count * steps)), steps)
         cuts = []
-        for own in (2 * place, 2 * place + 1):
-            noisy = _noisy(noise, probe, own, seed)
+        for draw in (2 * pair, 2 * pair + 1):
+            noisy = _noisy(noise, probe, draw, seed)
             if noisy is None:
                 break
-            cuts.append(_cut(now, noise, probe, noisy, _rng(seed, f"draw/{probe.name}", own)))
+            cuts.append(_cut(now, noise, probe, noisy, _rng(seed, f"draw/{probe.name}", draw)))
         yield _moments(cuts, pairs_of(now), now)
 
 
@@ -156,13 +157,13 @@ def _moments(cuts: Sequence[_Cut], trained: Sequence[tuple[int, int]], now: Samp
     """Return var(e); then, means over the trained pairs of views: var, var, cov, bias, gap², gains."""
     ways = list(dict.fromkeys(tuple(way) for way in trained))
     ways = [way for n, way in enumerate(ways) if way[::-1] not in ways[:n]]  # each pair once
-    found = [_of_pair(cuts, first, second) for first, second in ways]
-    return [_mean_product(cuts, lambda cut: cut.error), *np.mean(found, axis=0)]
+    pairs = [_of_pair(cuts, first, second) for first, second in ways]
+    return [_mean_product(cuts, lambda cut: cut.error), *np.mean(pairs, axis=0)]
 
 
 def _of_pair(cuts: Sequence[_Cut], i: int, j: int) -> list[float]:
-    def noise_of(place: int) -> Callable[[_Cut], Tensor]:
-        return lambda cut: cut.views[place] - (cut.clean[place] if cut.clean else 0)
+    def noise_of(view: int) -> Callable[[_Cut], Tensor]:
+        return lambda cut: cut.views[view] - (cut.clean[view] if cut.clean else 0)
 
     apart = [cut.views[i] - cut.views[j] for cut in cuts]
     gains = [math.nan, math.nan]
@@ -178,7 +179,7 @@ def _of_pair(cuts: Sequence[_Cut], i: int, j: int) -> list[float]:
         _mean_product(cuts, noise_of(i)),
         _mean_product(cuts, noise_of(j)),
         _mean_product(cuts, noise_of(i), noise_of(j)),
-        float(np.mean([_mean(item) for item in apart])),
+        float(np.mean([_mean(cross) for cross in apart])),
         gap,
         *gains,
     ]
@@ -189,7 +190,7 @@ def _mean_product(
     first: Callable[[_Cut], Tensor],
     second: Callable[[_Cut], Tensor] | None = None,
 ) -> float:
-    """Return the covariance of two values at the same place, given the clean image."""
+    """Return the covariance of two values at the same pixel, given the clean image."""
     if len(cuts) == 1:
         a = first(cuts[0])
         b = a if second is None else second(cuts[0])
@@ -230,19 +231,19 @@ def _jackknife(moments: np.ndarray, of: Callable[[np.ndarray], np.ndarray]) -> E
         images, pairs = 1, images
     if pairs == 1:
         return Estimate(value)
-    own = moments.mean(axis=1, keepdims=True)
-    without = (own - moments) / (pairs - 1) / images  # what leaving it out adds to the mean
+    mean = moments.mean(axis=1, keepdims=True)
+    without = (mean - moments) / (pairs - 1) / images  # what leaving it out adds to the mean
     left = of(moments.mean(axis=(0, 1)) + without)  # (images, pairs)
     spread = ((left - left.mean(axis=1, keepdims=True)) ** 2).sum() * (pairs - 1) / pairs
     return Estimate(value, math.sqrt(spread), images * (pairs - 1))
 
 
-def _noisy(noise: Noise | None, probe: Probe, place: int, seed: int) -> Tensor | None:
-    if place < len(probe.noisy):
-        return probe.noisy[place]
+def _noisy(noise: Noise | None, probe: Probe, index: int, seed: int) -> Tensor | None:
+    if index < len(probe.noisy):
+        return probe.noisy[index]
     if noise is None:
         return None
-    return noise.apply(probe.clean, _rng(seed, f"noise/{probe.name}", place))
+    return noise.apply(probe.clean, _rng(seed, f"noise/{probe.name}", index))
 
 
 def _centre(probe: Probe) -> Probe:
@@ -260,6 +261,6 @@ def _mean(values: Tensor) -> float:
     return float(values.double().mean())
 
 
-def _rng(seed: int, purpose: str, place: int) -> torch.Generator:
-    digest = hashlib.sha256(f"{seed}/{purpose}/{place}".encode()).digest()
+def _rng(seed: int, purpose: str, index: int) -> torch.Generator:
+    digest = hashlib.sha256(f"{seed}/{purpose}/{index}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)

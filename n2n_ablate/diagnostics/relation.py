@@ -123,19 +123,19 @@ class LossAlone:
 
         Of no image where two trials are all there is: they can only agree or disagree.
         """
-        found = self.ranking
-        if found is None or found.trials < _FEWEST:
+        ranking = self.ranking
+        if ranking is None or ranking.trials < _FEWEST:
             return _NONE
-        images = found.images if math.isfinite(found.tau) else 0
-        return Mean(found.tau, found.tau_low, found.tau_high, images)
+        images = ranking.images if math.isfinite(ranking.tau) else 0
+        return Mean(ranking.tau, ranking.tau_low, ranking.tau_high, images)
 
     @property
     def lost(self) -> Mean:
         """The dB between the best trial of an image and the one with the lowest loss on it."""
-        found = self.ranking
-        if found is None:
+        ranking = self.ranking
+        if ranking is None:
             return _NONE
-        return Mean(found.cost, found.cost_low, found.cost_high, found.images)
+        return Mean(ranking.cost, ranking.cost_low, ranking.cost_high, ranking.images)
 
     @property
     def caveat(self) -> str:
@@ -171,11 +171,11 @@ def relations(points: Sequence[Point]) -> list[Relation]:
     gap is.
     """
     leaking = {point.trial for point in points if point.leak}
-    found = [relation(points, "leak"), relation(points, "gap")]
+    known = [relation(points, "leak"), relation(points, "gap")]
     rest = [point for point in points if point.trial not in leaking]
     if leaking and len({point.trial for point in rest}) >= _FEWEST:
-        found.append(relation(rest, "gap", among="trials without a clear leak"))
-    return found
+        known.append(relation(rest, "gap", among="trials without a clear leak"))
+    return known
 
 
 def relation(points: Sequence[Point], what: str, *, among: str = "") -> Relation:
@@ -193,7 +193,7 @@ def relation(points: Sequence[Point], what: str, *, among: str = "") -> Relation
         if math.isfinite(point.psnr) and math.isfinite(size):
             by_image.setdefault(point.image, []).append((size, point.psnr))
             trials.add(point.trial)
-    ranks = [_spearman(own) for own in by_image.values()]
+    ranks = [_spearman(values) for values in by_image.values()]
     return Relation(what, mean_over_images(ranks), len(trials), among)
 
 
@@ -208,12 +208,12 @@ def loss_alone(
         samplers: Different samplers among the trials.
     """
     whole = {
-        trial: {image: pair for image, pair in own.items() if all(map(math.isfinite, pair))}
-        for trial, own in finals.items()
+        trial: {image: pair for image, pair in values.items() if all(map(math.isfinite, pair))}
+        for trial, values in finals.items()
     }
-    kept = [own for own in whole.values() if own]
-    guides = [{image: -loss for image, (loss, _) in own.items()} for own in kept]
-    truths = [{image: psnr for image, (_, psnr) in own.items()} for own in kept]
+    kept = [values for values in whole.values() if values]
+    guides = [{image: -loss for image, (loss, _) in values.items()} for values in kept]
+    truths = [{image: psnr for image, (_, psnr) in values.items()} for values in kept]
     return LossAlone(stats.ranking(guides, truths), len(kept), samplers)
 
 
@@ -243,12 +243,12 @@ def _told(tau: Mean, trials: int) -> str:
             f"On each of the {tau.images} images Kendall's tau of low training loss and high PSNR is "
             f"{_plain(tau.value)} over {trials} trials; equal values give no interval."
         )
-    told = {
+    statements = {
         1: "The trial with the lower training loss tends to have the higher PSNR",
         -1: "The trial with the lower training loss tends to have the lower PSNR",
         0: "Whether the lower training loss has the higher or the lower PSNR is not clear",
     }
-    return f"{told[tau.sign]} ({_interval(tau, 'mean Kendall tau')}; {trials} trials)."
+    return f"{statements[tau.sign]} ({_interval(tau, 'mean Kendall tau')}; {trials} trials)."
 
 
 def _interval(mean: Mean, what: str) -> str:

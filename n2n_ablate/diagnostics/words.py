@@ -28,39 +28,39 @@ class Concern:
 def clear_leak(figures: Figures, *, both_ways: bool = True) -> float:
     """Return the leak of the largest size among the ways that train, 0 if none is clear."""
     ways = (figures.leak, figures.back) if both_ways else (figures.leak,)
-    clear = [item.value for item in ways if item.is_clear(LEAK)]
+    clear = [estimate.value for estimate in ways if estimate.is_clear(LEAK)]
     return max(clear, key=abs, default=0.0)
 
 
-def concerns(found: Diagnosis) -> list[Concern]:
+def concerns(diagnosis: Diagnosis) -> list[Concern]:
     """Return what breaks the assumption, beyond Monte Carlo error and by enough to matter."""
-    told = []
-    total = found.total
+    known = []
+    total = diagnosis.total
     if not total.sigma > 0:
         return [Concern("", "there is no noise here, so leak and view noise have no meaning.")]
-    if not all(math.isfinite(item.value) for item in total.noise):
+    if not all(math.isfinite(estimate.value) for estimate in total.noise):
         return [
             Concern("", "a view holds values that are no numbers: nothing can be measured of it.")
         ]
-    if clear_leak(total, both_ways=found.both_ways):
-        told.append(Concern("leak", _leak(found)))
-    elif found.declared:
-        told.append(Concern("", f"declares a leak, but {_unseen(found)}."))
+    if clear_leak(total, both_ways=diagnosis.both_ways):
+        known.append(Concern("leak", _leak(diagnosis)))
+    elif diagnosis.declared:
+        known.append(Concern("", f"declares a leak, but {_unseen(diagnosis)}."))
     if total.bias.is_clear(BIAS):
         brighter = "brighter" if total.bias.value > 0 else "darker"
         sentence = (
             f"its first view is {abs(total.bias.value):.0f} grey levels {brighter} than its second; "
             "training asks for that change too."
         )
-        told.append(Concern("bias", sentence))
+        known.append(Concern("bias", sentence))
     off = max(total.gain, key=lambda gain: abs(gain - 1) if math.isfinite(gain) else 0.0)
     if abs(off - 1) > GAIN:
         sentence = (
             f"a view has {off:.2f} times the brightness of the image, so the network is trained on "
             "other grey levels than it is used on."
         )
-        told.append(Concern("gain", sentence))
-    return told
+        known.append(Concern("gain", sentence))
+    return known
 
 
 MEANING = {
@@ -81,16 +81,16 @@ def signed(value: float, digits: int = 2) -> str:
     return text[1:] if float(text) == 0 else text.replace("-", "\u2212")
 
 
-def to_json(found: Diagnosis) -> dict[str, object]:
+def to_json(diagnosis: Diagnosis) -> dict[str, object]:
     """Return everything as plain data."""
     return {
-        **_figures_json(found.total),
-        "declares_leak": found.declared,
-        "both_ways": found.both_ways,
-        "noisy_images": found.draws,
-        "warnings": [item.word for item in concerns(found) if item.word],
-        "remarks": [item.sentence for item in concerns(found)],
-        "images": {name: _figures_json(figures) for name, figures in found.images.items()},
+        **_figures_json(diagnosis.total),
+        "declares_leak": diagnosis.declared,
+        "both_ways": diagnosis.both_ways,
+        "noisy_images": diagnosis.draws,
+        "warnings": [concern.word for concern in concerns(diagnosis) if concern.word],
+        "remarks": [concern.sentence for concern in concerns(diagnosis)],
+        "images": {name: _figures_json(figures) for name, figures in diagnosis.images.items()},
     }
 
 
@@ -112,33 +112,35 @@ def flat(figures: Figures) -> dict[str, float]:
     }
 
 
-def _leak(found: Diagnosis) -> str:
-    worst = clear_leak(found.total, both_ways=found.both_ways)
+def _leak(diagnosis: Diagnosis) -> str:
+    worst = clear_leak(diagnosis.total, both_ways=diagnosis.both_ways)
     share = f"keeps {worst:.2f} of" if worst > 0 else f"turns round {-worst:.2f} of"
-    told = f"leak {_ways(found)}: the best guess of one view from the other {share} its noise."
-    if not found.declared:
-        told += (
+    sentence = (
+        f"leak {_ways(diagnosis)}: the best guess of one view from the other {share} its noise."
+    )
+    if not diagnosis.declared:
+        sentence += (
             " None is declared: noise that is clipped, correlated over pixels or of another strength in "
             "other parts of the scene can do that, or the sampler shares noise after all."
         )
-    return told
+    return sentence
 
 
-def _unseen(found: Diagnosis) -> str:
+def _unseen(diagnosis: Diagnosis) -> str:
     """Return why a declared leak is no warning: it is small, or its error is too large to know."""
-    total = found.total
-    ways = (total.leak, total.back) if found.both_ways else (total.leak,)
-    if all(abs(item.value) < LEAK for item in ways):
-        return f"one of {LEAK} or more cannot be seen ({_ways(found, 3)})"
-    error = max(item.error for item in ways)
+    total = diagnosis.total
+    ways = (total.leak, total.back) if diagnosis.both_ways else (total.leak,)
+    if all(abs(estimate.value) < LEAK for estimate in ways):
+        return f"one of {LEAK} or more cannot be seen ({_ways(diagnosis, 3)})"
+    error = max(estimate.error for estimate in ways)
     known = f"standard error {error:.3f}" if math.isfinite(error) else "standard error unknown"
-    return f"it cannot be told from 0 ({_ways(found, 3)}; {known})"
+    return f"it cannot be told from 0 ({_ways(diagnosis, 3)}; {known})"
 
 
-def _ways(found: Diagnosis, digits: int = 2) -> str:
-    total = found.total
+def _ways(diagnosis: Diagnosis, digits: int = 2) -> str:
+    total = diagnosis.total
     forward, back = signed(total.leak.value, digits), signed(total.back.value, digits)
-    if not found.both_ways:
+    if not diagnosis.both_ways:
         return forward
     return f"{forward} both ways" if forward == back else f"{forward}, back {back}"
 
@@ -148,8 +150,8 @@ def _figures_json(figures: Figures) -> dict[str, object]:
     return numbers | {"gap_error": _error(figures.gap), "gap_psnr": _finite(figures.gap_psnr)}
 
 
-def _error(item: Estimate) -> float | None:
-    return _finite(item.error)
+def _error(estimate: Estimate) -> float | None:
+    return _finite(estimate.error)
 
 
 def _finite(value: float) -> float | None:

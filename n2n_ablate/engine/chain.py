@@ -40,18 +40,18 @@ class Layer:
 def layers_of(module: nn.Module) -> tuple[Layer, ...] | None:
     """Return the layers of a chain that this file can run, None if there is anything else in it."""
     net = list(getattr(module, "net", ()))
-    found: list[Layer] = []
-    for place, layer in enumerate(net):
+    layers: list[Layer] = []
+    for index, layer in enumerate(net):
         if isinstance(layer, nn.LeakyReLU):
-            if place == 0 or not isinstance(net[place - 1], nn.Conv2d):
+            if index == 0 or not isinstance(net[index - 1], nn.Conv2d):
                 return None
-            found[-1] = Layer(found[-1].padding, layer.negative_slope)
+            layers[-1] = Layer(layers[-1].padding, layer.negative_slope)
         elif isinstance(layer, nn.Conv2d) and _is_plain(layer):
-            found.append(Layer(int(layer.padding[0]), None))
+            layers.append(Layer(int(layer.padding[0]), None))
         else:
             return None
     # The backward pass takes activations from the inputs of the layers after them.
-    return tuple(found) if found and found[-1].slope is None else None
+    return tuple(layers) if layers and layers[-1].slope is None else None
 
 
 def _is_plain(layer: nn.Conv2d) -> bool:
@@ -87,15 +87,15 @@ class _Pass(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weights: Tensor, chain: Chain, *images: Tensor) -> tuple[Tensor, ...]:
         kind = torch.bfloat16 if chain.low else torch.float32
-        own = chain.packing.views(weights[0].to(kind))
-        low = own if chain.low else [weight.contiguous() for weight in own]
+        weight_views = chain.packing.views(weights[0].to(kind))
+        low = weight_views if chain.low else [weight.contiguous() for weight in weight_views]
         inputs: list[Tensor] = []
         results = []
         for image in images:
             out = image.to(kind)
-            for place, layer in enumerate(chain.layers):
+            for index, layer in enumerate(chain.layers):
                 inputs.append(out)
-                out = conv2d(out, low[2 * place], low[2 * place + 1], padding=layer.padding)
+                out = conv2d(out, low[2 * index], low[2 * index + 1], padding=layer.padding)
                 if layer.slope is not None:
                     leaky_relu_(out, layer.slope)
             results.append(image - out if chain.residual else out.float())
@@ -111,9 +111,9 @@ class _Pass(torch.autograd.Function):
         total = torch.zeros(1, sum(chain.packing.sizes))
         into = chain.packing.views(total[0])
         of_images = []
-        for place, gradient in enumerate(gradients):
-            inputs = ctx.saved_tensors[depth * place : depth * (place + 1)]
-            wanted = ctx.needs_input_grad[2 + place]
+        for index, gradient in enumerate(gradients):
+            inputs = ctx.saved_tensors[depth * index : depth * (index + 1)]
+            wanted = ctx.needs_input_grad[2 + index]
             back = (gradient.neg() if chain.residual else gradient).to(weights[0].dtype)
             through = _down(back, inputs, weights, chain.layers, into, wanted=wanted)
             of_images.append(_whole(through, gradient, chain) if through is not None else None)
@@ -134,12 +134,12 @@ def _down(
     wanted: bool,
 ) -> Tensor | None:
     """Take a gradient down the chain, adding that of the weights to `into` on the way."""
-    for place in reversed(range(len(layers))):
-        x, weight, padding = inputs[place], weights[place], layers[place].padding
-        more = place > 0 or wanted
-        into[2 * place + 1].add_(back.sum((0, 2, 3)))
-        before = _convolution_backward(back, x, weight, padding, into[2 * place], wanted=more)
-        slope = layers[place - 1].slope if place else None
+    for depth in reversed(range(len(layers))):
+        x, weight, padding = inputs[depth], weights[depth], layers[depth].padding
+        more = depth > 0 or wanted
+        into[2 * depth + 1].add_(back.sum((0, 2, 3)))
+        before = _convolution_backward(back, x, weight, padding, into[2 * depth], wanted=more)
+        slope = layers[depth - 1].slope if depth else None
         if before is not None and slope is not None:
             # The input of this layer is the activation's result; its sign is that of what went in.
             before = _activation_backward(before, x, slope, True)

@@ -38,8 +38,8 @@ class KeptCheckpoints:
         if not callable(getattr(selector, "update", None)) or not isinstance(
             selector.interval, int
         ):
-            seen = f"must return a selector with `interval` and `update` from checkpoint_selector, or None, got {selector!r:.80}"
-            raise SELECTOR.fault(seen)
+            problem = f"must return a selector with `interval` and `update` from checkpoint_selector, or None, got {selector!r:.80}"
+            raise SELECTOR.fault(problem)
         return cls(selector, weights)
 
     def due(self, step: int, steps: int) -> bool:
@@ -57,7 +57,7 @@ class KeptCheckpoints:
             keep: object = self._selector.update(step, images)
         shape = self.steps.shape
         if not isinstance(keep, Tensor) or keep.shape != shape or keep.dtype != torch.bool:
-            seen = f"has a checkpoint selector that must return one truth value per fit, shape {tuple(shape)}, got {keep!r:.80}"
-            raise SELECTOR.fault(seen)
+            problem = f"has a checkpoint selector that must return one truth value per fit, shape {tuple(shape)}, got {keep!r:.80}"
+            raise SELECTOR.fault(problem)
         self.weights = torch.where(keep[:, None], weights.detach(), self.weights)
         self.steps = torch.where(keep, float(step), self.steps)

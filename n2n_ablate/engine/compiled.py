@@ -1,7 +1,7 @@
 """The compiled chain: float32 on a CPU, one thread a fit, several times as fast as torch's convolutions.
 
 `kernel/chain.c` says how it computes. It is built once per instruction set at installation, where
-there is a C compiler; which build is used follows torch's own choice for this processor. Where there
+there is a C compiler; which build is used follows torch's choice for this processor. Where there
 is none, or where it does not agree with torch, `reason` says so and torch computes (see `chain`).
 """
 
@@ -11,6 +11,7 @@ import ctypes
 import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -81,15 +82,17 @@ def kernel() -> Kernel:
 
 
 def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
-    for name in ("packed", "sums", "scratch", "wide"):
+    for name in ("packed", "sums", "scratch", "wide", "forward_stages", "backward_stages"):
         function = getattr(library, f"chain_{name}")
         function.restype, function.argtypes = _LONG, [_POINTER]
-    library.chain_saved.restype = _LONG
-    library.chain_saved.argtypes = [_POINTER, _LONG, _LONG]
+    for name in ("saved", "bands"):
+        function = getattr(library, f"chain_{name}")
+        function.restype, function.argtypes = _LONG, [_POINTER, _LONG, _LONG]
     library.chain_pack.argtypes = [_POINTER, _POINTER, _POINTER, ctypes.c_int]
     library.chain_unpack.argtypes = [_POINTER, _POINTER, _POINTER]
-    library.chain_forward.argtypes = [*[_POINTER] * 4, _LONG, _LONG, *[_POINTER] * 3]
-    library.chain_backward.argtypes = [*[_POINTER] * 3, _LONG, _LONG, *[_POINTER] * 3]
+    sizes, band = [_LONG, _LONG], [_LONG, _LONG]
+    library.chain_forward.argtypes = [*[_POINTER] * 4, *sizes, *[_POINTER] * 3, *band]
+    library.chain_backward.argtypes = [*[_POINTER] * 3, *sizes, *[_POINTER] * 3, *band]
     for name in ("pack", "unpack", "forward", "backward"):
         getattr(library, f"chain_{name}").restype = None
     return library
@@ -152,7 +155,9 @@ def _is(layer: nn.Module, wanted: tuple[int, int, int]) -> bool:
 class CompiledChain:
     """One network, computed by the kernel.
 
-    Buffers are used again from step to step. So an instance belongs to one thread at a time.
+    Buffers are used again from step to step. So an instance belongs to one thread at a time. Where torch
+    may use several threads, images of more than some hundred tiles are shared out among as many; the
+    bits of a result do not depend on their number.
 
     Args:
         layout: Of the layers.
@@ -174,6 +179,7 @@ class CompiledChain:
         self._packed = library.chain_packed(self.at)
         self._sums = library.chain_sums(self.at)
         self._scratch = library.chain_scratch(self.at)
+        self._stages = library.chain_forward_stages(self.at), library.chain_backward_stages(self.at)
 
     def __call__(self, weights: Tensor, images: Sequence[Tensor]) -> list[Tensor]:
         """Denoise float32 images (n, c, h, w) of any shapes with the weights (1, n)."""
@@ -200,36 +206,63 @@ class CompiledChain:
         """Return what the network makes of one image (c, h, w), and what `backward` needs."""
         _, height, width = image.shape
         saved = self.take(self.library.chain_saved(self.at, height, width))
-        scratch = self.take(self._scratch)
         out = torch.empty(image.shape)
         strides = (_LONG * 3)(*image.stride())
-        self.library.chain_forward(
-            self.at, packed.data_ptr(), image.data_ptr(), strides, height, width,
-            saved.data_ptr(), scratch.data_ptr(), out.data_ptr(),
-        )  # fmt: skip
-        self.give(scratch)
+
+        def work(stage: int, band: int, scratch: Tensor) -> None:
+            self.library.chain_forward(
+                self.at, packed.data_ptr(), image.data_ptr(), strides, height, width,
+                saved.data_ptr(), scratch.data_ptr(), out.data_ptr(), stage, band,
+            )  # fmt: skip
+
+        self._run(self._stages[0], self.bands(height, width), work)
         return out, saved
 
     def backward(self, packed: Tensor, gradient: Tensor, saved: Tensor, sums: Tensor) -> None:
         """Add the gradient of the weights to `sums`, given that of one result (c, h, w)."""
         _, height, width = gradient.shape
-        scratch = self.take(self._scratch)
         dense = gradient.contiguous()
-        self.library.chain_backward(
-            self.at, packed.data_ptr(), dense.data_ptr(), height, width,
-            saved.data_ptr(), scratch.data_ptr(), sums.data_ptr(),
-        )  # fmt: skip
-        self.give(scratch)
 
-    def new_sums(self) -> Tensor:
-        """Return a buffer for the sums of gradients, all zero."""
-        return self.take(self._sums).zero_()
+        def work(stage: int, band: int, scratch: Tensor) -> None:
+            self.library.chain_backward(
+                self.at, packed.data_ptr(), dense.data_ptr(), height, width,
+                saved.data_ptr(), scratch.data_ptr(), sums[band].data_ptr(), stage, band,
+            )  # fmt: skip
+
+        self._run(self._stages[1], self.bands(height, width), work)
+
+    def bands(self, height: int, width: int) -> int:
+        """Return into how many bands the passes share an image out."""
+        bands: int = self.library.chain_bands(self.at, height, width)
+        return bands
+
+    def _run(self, stages: int, bands: int, work: Callable[[int, int, Tensor], None]) -> None:
+        threads = min(bands, torch.get_num_threads())
+        buffers = [self.take(self._scratch) for _ in range(threads)]
+
+        def share(stage: int, worker: int) -> None:
+            for band in range(worker, bands, threads):
+                work(stage, band, buffers[worker])
+
+        for stage in range(stages):
+            others = [_helpers().submit(share, stage, worker) for worker in range(1, threads)]
+            share(stage, 0)
+            for other in others:
+                other.result()
+        self.give(*buffers)
+
+    def new_sums(self, bands: int) -> Tensor:
+        """Return a buffer for the sums of gradients, a row per band, all zero."""
+        return self.take(bands * self._sums).zero_().view(bands, self._sums)
 
     def gradient(self, sums: Tensor) -> Tensor:
         """Return the sums as the gradient of the weights (1, n), and take the buffer back."""
         row = torch.empty(1, sum(self.packing.sizes))
-        self.library.chain_unpack(self.at, sums.data_ptr(), row.data_ptr())
-        self.give(sums)
+        whole = sums[0]
+        for band in sums[1:]:
+            whole += band
+        self.library.chain_unpack(self.at, whole.data_ptr(), row.data_ptr())
+        self.give(sums.flatten())
         return row
 
     def of_image(self, weights: Tensor, gradient: Tensor, saved: Tensor) -> Tensor:
@@ -245,6 +278,15 @@ class CompiledChain:
         first = self.packing.views(weights.detach()[0])[0]
         through = conv_transpose2d(before, first, padding=1)[0]
         return gradient + through if self.residual else through
+
+
+@cache
+def _helpers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(torch.get_num_threads(), "chain")
+
+
+if hasattr(os, "register_at_fork"):  # threads do not live on in the child
+    os.register_at_fork(after_in_child=_helpers.cache_clear)
 
 
 def _up(size: int, to: int) -> int:
@@ -279,13 +321,13 @@ class _Pass(torch.autograd.Function):
             msg = "the compiled chain keeps its activations for one backward pass only"
             raise RuntimeError(msg)
         (weights,) = ctx.saved_tensors
-        sums = chain.new_sums()
+        sums = chain.new_sums(max(chain.bands(*each.shape[-2:]) for each in gradients))
         of_images: list[Tensor | None] = []
-        for place, (batch, saved) in enumerate(zip(gradients, ctx.saved, strict=True)):
+        for index, (batch, saved) in enumerate(zip(gradients, ctx.saved, strict=True)):
             through = []
             for gradient, kept in zip(batch, saved, strict=True):
                 chain.backward(ctx.packed, gradient, kept, sums)
-                if ctx.needs_input_grad[2 + place]:
+                if ctx.needs_input_grad[2 + index]:
                     through.append(chain.of_image(weights, gradient, kept))
                 chain.give(kept)
             of_images.append(torch.stack(through) if through else None)
@@ -317,7 +359,7 @@ def _self_check(library: ctypes.CDLL) -> float:
 
 
 def _by_torch(packing: Packing) -> Callable[[Tensor, Sequence[Tensor]], list[Tensor]]:
-    """Return what a residual chain of one hidden layer computes, by torch's own functions."""
+    """Return what a residual chain of one hidden layer computes, by torch's functions."""
 
     def compute(weights: Tensor, images: Sequence[Tensor]) -> list[Tensor]:
         first, first_bias, inner, inner_bias, last, last_bias = packing.views(weights[0])

@@ -22,7 +22,7 @@ _EXPLODED = 1e4  # images lie around [0, 1], so a loss of 1e4 never comes back
 def points_of(steps: int, points: int = POINTS) -> list[int]:
     """Return the steps, counted from 1, at which curves have a point."""
     count = min(points, steps)
-    return [round(steps * (place + 1) / count) for place in range(count)]
+    return [round(steps * (index + 1) / count) for index in range(count)]
 
 
 class Curves:
@@ -58,7 +58,7 @@ class Curves:
         """Add a point after `step`: the losses (b,) and the denoised images (b, c, h, w)."""
         self._steps.append(step)
         self._denoised = denoised
-        # A recorded step writes every loss to the same place.
+        # A recorded step writes every loss to the same address.
         self._values["loss"].append(loss.detach().clone())
         if self._clean is not None:
             for name, metric in self._fits[0].metrics.items():
@@ -66,9 +66,9 @@ class Curves:
                 self._values.setdefault(name, []).append(value)
         if self._listener is not None:
             latest = {name: values[-1].tolist() for name, values in self._values.items()}
-            for place, fit in enumerate(self._fits):
-                own = {name: values[place] for name, values in latest.items()}
-                self._listener(Point(fit.key, step, self.steps, own))
+            for index, fit in enumerate(self._fits):
+                values_of_fit = {name: values[index] for name, values in latest.items()}
+                self._listener(Point(fit.key, step, self.steps, values_of_fit))
 
     def all_diverged(self) -> bool:
         """Say whether every fit has diverged. Looks only at stacks of one: that costs no wait."""
@@ -90,28 +90,28 @@ class Curves:
         bad = _bad(torch.stack(self._values["loss"])).cpu().numpy()
         assert self._denoised is not None, "the end of the training is a point"
         images = self._denoised.float().cpu()
-        found = []
-        for place, fit in enumerate(self._fits):
+        results = []
+        for index, fit in enumerate(self._fits):
             failure = ""
-            if bad[:, place].any() or not bool(torch.isfinite(images[place]).all()):
-                worst = int(bad[:, place].argmax()) if bad[:, place].any() else -1
+            if bad[:, index].any() or not bool(torch.isfinite(images[index]).all()):
+                worst = int(bad[:, index].argmax()) if bad[:, index].any() else -1
                 failure = f"diverged by step {self._steps[worst]}"
-            own = {name: values[:, place] for name, values in curves.items()}
-            found.append(
+            fit_curves = {name: values[:, index] for name, values in curves.items()}
+            results.append(
                 FitResult(
                     key=fit.key,
                     figures={
-                        **{name: float(values[-1]) for name, values in own.items()},
-                        **{name: values[place] for name, values in more.items()},
+                        **{name: float(values[-1]) for name, values in fit_curves.items()},
+                        **{name: values[index] for name, values in more.items()},
                     },
                     steps=np.array(self._steps, dtype=np.int32),
-                    curves=own,
-                    denoised=None if failure else _kept(images[place], unclipped=fit.unclipped),
+                    curves=fit_curves,
+                    denoised=None if failure else _kept(images[index], unclipped=fit.unclipped),
                     seconds=seconds / len(self._fits),
                     failure=failure,
                 )
             )
-        return found
+        return results
 
 
 def _bad(loss: Tensor) -> Tensor:

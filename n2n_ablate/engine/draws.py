@@ -50,7 +50,7 @@ class Draws:
             return
         before = dict(enumerate(self._splits))
         self._splits = [
-            self._next(place, step, before.get(place)) for place in range(len(self._rngs))
+            self._next(index, step, before.get(index)) for index in range(len(self._rngs))
         ]
         self._cut = together([split for _, split in self._splits])
         self._of_noisy = None
@@ -69,19 +69,19 @@ class Draws:
     def resample(self) -> Split:
         """Draw once more and return the new cut; the splits of this step stay as they are."""
         samplers = [sampler for sampler, _ in self._splits]
-        return together([self._draw(place, sampler) for place, sampler in enumerate(samplers)])
+        return together([self._draw(index, sampler) for index, sampler in enumerate(samplers)])
 
     def _next(
-        self, place: int, step: int, before: tuple[Sampler, Split] | None
+        self, index: int, step: int, before: tuple[Sampler, Split] | None
     ) -> tuple[Sampler, Split]:
-        sampler = self._samplers[place]
+        sampler = self._samplers[index]
         sampler = at_step(sampler, step, self._steps)
         if before is not None and is_fixed(sampler) and before[0] == sampler:
             return before
-        return sampler, self._draw(place, sampler)
+        return sampler, self._draw(index, sampler)
 
-    def _draw(self, place: int, sampler: Sampler) -> Split:
-        return sampler.draw(self.noisy[place : place + 1], self._rngs[place])
+    def _draw(self, index: int, sampler: Sampler) -> Split:
+        return sampler.draw(self.noisy[index : index + 1], self._rngs[index])
 
 
 def together(splits: Sequence[Split]) -> Split:
@@ -94,7 +94,7 @@ def together(splits: Sequence[Split]) -> Split:
         return _kernels_together(linear)
 
     def cut(image: Tensor) -> Views:
-        each = [split(image[place : place + 1]) for place, split in enumerate(splits)]
+        each = [split(image[index : index + 1]) for index, split in enumerate(splits)]
         return tuple(torch.cat(views) for views in zip(*each, strict=True))
 
     return cut

@@ -57,8 +57,8 @@ def dry_run(
     """
     with named(entries):
         if split:
-            seen = f"fails on an image of shape {tuple(fit.noisy.shape)}"
-            with component_context(entries["sampler"], seen, "draw", _seconds(fit)):
+            problem = f"fails on an image of shape {tuple(fit.noisy.shape)}"
+            with component_context(entries["sampler"], problem, "draw", _seconds(fit)):
                 wrong = validate_split(fit)
             if wrong:
                 raise entries["sampler"].error(wrong, "draw")
@@ -78,9 +78,9 @@ def named(entries: Mapping[str, Entry]) -> Iterator[None]:
     try:
         yield
     except ComponentError as error:
-        own = error.blame
-        entry = entries[f"metric:{own.column}" if own.kind == "metric" else own.kind]
-        raise entry.error(error.seen, own.method, error.__cause__) from error
+        context = error.blame
+        entry = entries[f"metric:{context.column}" if context.kind == "metric" else context.kind]
+        raise entry.error(error.problem, context.method, error.__cause__) from error
 
 
 def validate_split(fit: Fit) -> str:

@@ -25,12 +25,12 @@ class ComponentError(PluginError):
 
     Attributes:
         blame: Whose fault it is.
-        seen: What the component did, as a sentence whose subject it is.
+        problem: What the component did, as a sentence whose subject it is.
     """
 
-    def __init__(self, blame: ComponentContext, seen: str) -> None:
-        super().__init__(f"the {blame.kind} {seen}")
-        self.blame, self.seen = blame, seen
+    def __init__(self, blame: ComponentContext, problem: str) -> None:
+        super().__init__(f"the {blame.kind} {problem}")
+        self.blame, self.problem = blame, problem
 
 
 class ComponentContext:
@@ -60,12 +60,12 @@ class ComponentContext:
         if isinstance(error, watchdog.Overdue):
             raise self.fault(str(error)) from error
         if error is not None and not isinstance(error, nobodys):
-            seen = f"raises {describe(error)}"
-            raise self.fault(seen) from error
+            problem = f"raises {describe(error)}"
+            raise self.fault(problem) from error
 
-    def fault(self, seen: str) -> ComponentError:
-        """Return the error that says what was seen of the component."""
-        return ComponentError(self, seen)
+    def fault(self, problem: str) -> ComponentError:
+        """Return the error that says what was wrong with the component."""
+        return ComponentError(self, problem)
 
 
 SAMPLER = ComponentContext("sampler", "draw")
@@ -92,7 +92,7 @@ def reason(fit: Fit, error: BaseException) -> str:
         component = getattr(fit, blame.kind)
         spec = made_from and made_from.recipe.specs[blame.kind]
     name = f" '{spec.name}'" if spec else ""
-    return f"stopped: {blame.kind}{name} {error.seen} ({_place(component, error)})"
+    return f"stopped: {blame.kind}{name} {error.problem} ({_place(component, error)})"
 
 
 def _place(component: object, error: ComponentError) -> str:
@@ -118,8 +118,8 @@ def steps_of(training: Training) -> int:
     with STEPS:
         steps: object = training.steps
     if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
-        seen = f"has steps = {steps!r:.80}, not a whole number above 0"
-        raise STEPS.fault(seen)
+        problem = f"has steps = {steps!r:.80}, not a whole number above 0"
+        raise STEPS.fault(problem)
     return steps
 
 
@@ -132,8 +132,8 @@ def crop_of(training: Training) -> int:
     with CROP:
         crop: object = declared(training, "crop", 0)
     if not isinstance(crop, int) or isinstance(crop, bool) or crop < 0:
-        seen = f"has crop = {crop!r:.80}, not a whole number of pixels; 0 is the whole image"
-        raise CROP.fault(seen)
+        problem = f"has crop = {crop!r:.80}, not a whole number of pixels; 0 is the whole image"
+        raise CROP.fault(problem)
     return crop
 
 
@@ -146,8 +146,8 @@ def rate_of(training: Training, step: int) -> float:
     with RATE:
         rate = training.learning_rate(step)
     if not _is_number(rate):
-        seen = f"must return a finite number from learning_rate, got {rate!r:.80} at step {step}"
-        raise RATE.fault(seen)
+        problem = f"must return a finite number from learning_rate, got {rate!r:.80} at step {step}"
+        raise RATE.fault(problem)
     return rate
 
 
@@ -159,8 +159,8 @@ def require_shares(shares: Sequence[float]) -> None:
     """
     for share in shares:
         if not _is_number(share) or not 0 <= share <= 1:
-            seen = f"must return a share from 0 to 1 from averaging_weight, got {share!r:.80}"
-            raise AVERAGING_WEIGHT.fault(seen)
+            problem = f"must return a share from 0 to 1 from averaging_weight, got {share!r:.80}"
+            raise AVERAGING_WEIGHT.fault(problem)
 
 
 def require_images(found: object, like: Tensor, blame: ComponentContext, what: str) -> Tensor:
@@ -177,8 +177,8 @@ def require_images(found: object, like: Tensor, blame: ComponentContext, what: s
     """
     if isinstance(found, Tensor) and found.shape == like.shape:
         return found
-    seen = f"{what} {tuple(found.shape) if isinstance(found, Tensor) else ' '.join(repr(found).split())[:80]}"
-    raise blame.fault(seen)
+    problem = f"{what} {tuple(found.shape) if isinstance(found, Tensor) else ' '.join(repr(found).split())[:80]}"
+    raise blame.fault(problem)
 
 
 def measured(metric: Metric, column: str, denoised: Tensor, clean: Tensor, noisy: Tensor) -> Tensor:
@@ -192,8 +192,8 @@ def measured(metric: Metric, column: str, denoised: Tensor, clean: Tensor, noisy
         found: object = metric.measure(denoised, clean, noisy)
     shape = (len(denoised),)
     if not isinstance(found, Tensor) or found.shape != shape or not found.is_floating_point():
-        seen = f"must return a float tensor from measure, one value per image, shape {shape}, got {found!r:.80}"
-        raise blame.fault(seen)
+        problem = f"must return a float tensor from measure, one value per image, shape {shape}, got {found!r:.80}"
+        raise blame.fault(problem)
     return found.detach()
 
 
@@ -205,8 +205,8 @@ def finite(metric: Metric, column: str, denoised: Tensor, clean: Tensor, noisy: 
     """
     value = float(measured(metric, column, denoised, clean, noisy))
     if not math.isfinite(value):
-        seen = f"must give a finite number for images of finite values, got {value}"
-        raise ComponentContext("metric", "measure", column).fault(seen)
+        problem = f"must give a finite number for images of finite values, got {value}"
+        raise ComponentContext("metric", "measure", column).fault(problem)
     return value
 
 

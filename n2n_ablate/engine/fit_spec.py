@@ -55,8 +55,8 @@ class FitSpec:
         specs = [*self.recipe.specs.items()]
         specs += [("noise", self.noise)] if self.noise else []
         specs += [("metric", spec) for spec in self.metrics.values()]
-        places = [place for kind, spec in specs for place in prints.each(kind, spec)]
-        return {place: prints.own(*place) for place in dict.fromkeys(places)}
+        components = [component for kind, spec in specs for component in prints.each(kind, spec)]
+        return {component: prints.own(*component) for component in dict.fromkeys(components)}
 
     def components(self, registry: Registry) -> dict[str, Any]:
         """Make the components: the recipe's by kind, the `noise` and the `metrics`.

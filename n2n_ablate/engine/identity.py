@@ -58,19 +58,21 @@ class Fingerprints:
 
     def each(self, kind: str, spec: ComponentSpec) -> list[tuple[str, str]]:
         """Return kind and name of a component and of those among its parameters."""
-        found = [(kind, spec.name)]
+        components = [(kind, spec.name)]
         for parameter in self._registry.get(kind, spec.name).parameters:
             value = spec.parameters.get(parameter.name)
             if isinstance(parameter.domain, Component):
                 items = value if isinstance(value, tuple) else (value,)
                 inner = parameter.domain.kind
-                for item in items:
-                    found += self.each(inner, item) if isinstance(item, ComponentSpec) else []
-        return found
+                for inside in items:
+                    components += (
+                        self.each(inner, inside) if isinstance(inside, ComponentSpec) else []
+                    )
+        return components
 
     def of(self, kind: str, spec: ComponentSpec) -> str:
         """Return the hash of the code of one component and of those among its parameters."""
-        return "+".join(self.own(*place) for place in self.each(kind, spec))
+        return "+".join(self.own(*component) for component in self.each(kind, spec))
 
     def fit_key(
         self,

@@ -39,8 +39,8 @@ class StackLossContext:
     def denoise(self, *images: Tensor) -> Views:
         """See `n2n_ablate.LossContext.denoise`."""
         with BACKBONE:
-            found = self._denoise(*images)
-        return tuple(same_shape(*each) for each in zip(found, images, strict=True))
+            denoised = self._denoise(*images)
+        return tuple(same_shape(*each) for each in zip(denoised, images, strict=True))
 
     def views(self, image: Tensor) -> Views:
         """See `n2n_ablate.LossContext.views`."""
@@ -60,11 +60,11 @@ class StackLossContext:
         return cut
 
 
-def same_shape(found: Tensor, image: Tensor) -> Tensor:
+def same_shape(denoised: Tensor, image: Tensor) -> Tensor:
     """Return what a network made of images (n, c, h, w), if it has kept their shape.
 
     Raises:
         ComponentError: It has not.
     """
     what = f"builds a network that turns images of the shape {tuple(image.shape)} into"
-    return require_images(found, image, BACKBONE, what)
+    return require_images(denoised, image, BACKBONE, what)

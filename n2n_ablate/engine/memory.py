@@ -26,7 +26,7 @@ _FIXED = 60_000_000  # bytes that kernels keep for themselves, measured
 _USABLE = 0.9  # of what is free
 _HIDDEN = {"fp32": 1.25}
 """On a CPU: what a process takes for each byte that torch counts, by precision, measured. The fp32
-kernels rearrange images into buffers of their own; those for bf16 were not seen to."""
+kernels rearrange images into further buffers; those for bf16 were not observed to."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def free_memory(machine: Machine) -> int:
 
 
 def _tiled(fit: Fit, side: int) -> Fit:
-    """Return the fit on an image of side x side pixels, made of repetitions of its own."""
+    """Return the fit on an image of side x side pixels, made of its repetitions."""
     h, w = fit.noisy.shape[-2:]
     times = (1, 1, -(-side // h), -(-side // w))
 
@@ -130,7 +130,7 @@ def _peak(fit: Fit, machine: Machine) -> float:
             before = torch.cuda.memory_allocated(machine.device)
             train([fit], machine, points=1)
             return torch.cuda.max_memory_allocated(machine.device) - before
-        # Read at the first use: without it the profiler writes its own log to the terminal.
+        # Read at the first use: without it the profiler writes a log to the terminal.
         os.environ.setdefault("KINETO_LOG_LEVEL", "99")
         activities = [torch.profiler.ProfilerActivity.CPU]
         with torch.profiler.profile(activities=activities, profile_memory=True) as profile:

@@ -1,7 +1,7 @@
 """The networks of a stack: the weights stay apart, the arithmetic is shared.
 
 The weights are one tensor with a row per fit (see `weights`), so no gradient can leak from one fit
-to another: a row only ever meets its own images.
+to another: a row only ever meets its images.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
-from torch.nn.functional import conv2d, pad
 
+from n2n_ablate.engine import stacking
 from n2n_ablate.engine.chain import Chain, layers_of
 from n2n_ablate.engine.compiled import CompiledChain, Layout, kernel
 from n2n_ablate.engine.faults import BACKBONE
@@ -38,15 +38,15 @@ _POINTWISE = (
 )
 
 _tried: dict[Hashable, bool] = {}
-"""What `_agree` found, by backbone and channels: equal backbones build equal networks."""
+"""What `_agree` measured, by backbone and channels: equal backbones build equal networks."""
 
 
 class Networks:
     """The networks of one stack, b modules of one architecture.
 
     The fastest way that gives what the modules give is chosen. A chain of plain convolutions (an
-    attribute `net`, with or without a `residual` connection around it) becomes one grouped
-    convolution per layer, or, alone on a CPU, what the compiled kernel or else `chain` does; after a
+    attribute `net`, with or without a `residual` connection around it) becomes one convolution per
+    layer for all networks, or, alone on a CPU, what the compiled kernel or else `chain` does; after a
     trial that it computes the same. One module of another form is called as it is, several go through
     `torch.func.vmap`.
 
@@ -56,6 +56,7 @@ class Networks:
         precision: Of training: `fp32`, `tf32` or `bf16`.
         compiled: Whether the compiled kernel computes the chains that it can run.
         backbone: What built them, if a verdict about one may be used again for the next.
+        way: Of convolving a stack, one of `stacking.WAYS`.
 
     Attributes:
         packing: Where the weights lie.
@@ -70,13 +71,14 @@ class Networks:
         backbone: object | None = None,
         *,
         compiled: bool = False,
+        way: str = stacking.DEFAULT,
     ) -> None:
         self.packing = Packing(modules[0])
         self.weights = nn.Parameter(self.packing.pack(modules))
         self.precision = precision
         plain = all(map(_is_chain, modules)) and _agree(modules, channels, backbone)
         self._chain = self._chain_of(modules, compiled=compiled) if plain else None
-        self._forward = self._general(modules, plain=plain)
+        self._forward = self._general(modules, way, plain=plain)
 
     def __call__(self, *images: Tensor) -> tuple[Tensor, ...]:
         """Denoise images (b, c, h, w) in the precision of training; equal shapes share a pass."""
@@ -86,11 +88,11 @@ class Networks:
         else:
             forward = self.forward(self.weights, self.precision)
             passes = [forward(each) for each in joined]
-        found: list[Tensor | None] = [None] * len(images)
-        for whole, own in zip(passes, places, strict=True):
-            for place, part in zip(own, whole.chunk(len(own)), strict=True):
-                found[place] = part
-        return tuple(part for part in found if part is not None)
+        denoised: list[Tensor | None] = [None] * len(images)
+        for whole, indices in zip(passes, places, strict=True):
+            for index, part in zip(indices, whole.chunk(len(indices)), strict=True):
+                denoised[index] = part
+        return tuple(part for part in denoised if part is not None)
 
     def forward(self, weights: Tensor, precision: str) -> Forward:
         """Return the pass with these weights (b, n) in a precision; results are float32."""
@@ -119,10 +121,13 @@ class Networks:
         low = self.precision == "bf16"
         return None if layers is None else Chain(layers, self.packing, residual=residual, low=low)
 
-    def _general(self, modules: Sequence[nn.Module], *, plain: bool) -> _Weighted:
+    def _general(self, modules: Sequence[nn.Module], way: str, *, plain: bool) -> _Weighted:
         if len(modules) == 1:
             return single(modules[0], self.packing)
-        return grouped(modules[0], self.packing) if plain else vmapped(modules, self.packing)
+        convolve, _ = stacking.WAYS[way]
+        if plain:
+            return stacked(modules[0], self.packing, convolve)
+        return vmapped(modules, self.packing)
 
 
 def single(module: nn.Module, packing: Packing) -> _Weighted:
@@ -138,11 +143,11 @@ def single(module: nn.Module, packing: Packing) -> _Weighted:
 
 def vmapped(modules: Sequence[nn.Module], packing: Packing) -> _Weighted:
     """Stack any modules of one architecture: their weights (b, n) become a batch dimension."""
-    own = [dict((*m.named_parameters(), *m.named_buffers())) for m in modules]
+    states = [dict((*m.named_parameters(), *m.named_buffers())) for m in modules]
     trained = {slot.name for slot in packing.slots}
     rest = {
-        name: torch.stack([each[name].detach() for each in own])
-        for name in own[0]
+        name: torch.stack([each[name].detach() for each in states])
+        for name in states[0]
         if name not in trained
     }
 
@@ -158,20 +163,22 @@ def vmapped(modules: Sequence[nn.Module], packing: Packing) -> _Weighted:
     return forward
 
 
-def grouped(module: nn.Module, packing: Packing) -> _Weighted:
-    """Stack chains of convolutions: one convolution per layer, with one group per network."""
+def stacked(
+    module: nn.Module, packing: Packing, convolve: stacking.Convolve = stacking.grouped
+) -> _Weighted:
+    """Stack chains of convolutions: the same layer of all networks at once."""
     layers: list[nn.Module] = list(module.net)  # type: ignore[arg-type]
     residual = bool(getattr(module, "residual", False))
 
     def forward(weights: Tensor, x: Tensor) -> Tensor:
         b = len(weights)
-        own = packing.unpack(weights)
+        unpacked = packing.unpack(weights)
         flat = x.unflatten(0, (-1, b)).flatten(1, 2)  # (n, b * c, h, w)
         out = flat
-        for place, layer in enumerate(layers):
+        for index, layer in enumerate(layers):
             if isinstance(layer, nn.Conv2d):
-                bias = own.get(f"net.{place}.bias")
-                out = _grouped_conv(layer, own[f"net.{place}.weight"], bias, out)
+                bias = unpacked.get(f"net.{index}.bias")
+                out = convolve(layer, unpacked[f"net.{index}.weight"], bias, out)
             else:
                 out = layer(out)
         out = flat - out if residual else out
@@ -180,33 +187,22 @@ def grouped(module: nn.Module, packing: Packing) -> _Weighted:
     return forward
 
 
-def _grouped_conv(layer: nn.Conv2d, weight: Tensor, bias: Tensor | None, x: Tensor) -> Tensor:
-    padding = layer.padding
-    if layer.padding_mode != "zeros":
-        x = pad(x, layer._reversed_padding_repeated_twice, mode=layer.padding_mode)
-        padding = (0, 0)
-    bias = None if bias is None else bias.flatten()
-    return conv2d(
-        x, weight.flatten(0, 1), bias, layer.stride, padding, layer.dilation, groups=len(weight)
-    )
-
-
 def _image(out: object) -> Tensor:
     if not isinstance(out, Tensor):
-        seen = (
+        problem = (
             f"builds a network that returns no images, shape (n, c, h, w), but {type(out).__name__}"
         )
-        raise BACKBONE.fault(seen)
+        raise BACKBONE.fault(problem)
     return out
 
 
 def _by_shape(images: Sequence[Tensor]) -> tuple[list[Tensor], list[list[int]]]:
     places: dict[torch.Size, list[int]] = {}
-    for place, image in enumerate(images):
-        places.setdefault(image.shape, []).append(place)
+    for index, image in enumerate(images):
+        places.setdefault(image.shape, []).append(index)
     joined = [
-        images[own[0]] if len(own) == 1 else torch.cat([images[place] for place in own])
-        for own in places.values()
+        images[indices[0]] if len(indices) == 1 else torch.cat([images[index] for index in indices])
+        for indices in places.values()
     ]
     return joined, list(places.values())
 
@@ -220,19 +216,19 @@ def _agree(modules: Sequence[nn.Module], channels: int, backbone: object | None)
     except TypeError:  # a backbone with parameters that have no hash is tried every time
         backbone = None
     try:
-        found = _compare(modules[0], channels)
+        agrees = _compare(modules[0], channels)
     except Exception:  # noqa: BLE001  it only looked like a chain
-        found = False
+        agrees = False
     if backbone is not None:
-        _tried[key] = found
-    return found
+        _tried[key] = agrees
+    return agrees
 
 
 def _compare(module: nn.Module, channels: int) -> bool:
     """Compare a module with its chain.
 
     On two copies with random weights, so that a layer that starts at zero hides nothing, and with
-    a generator of its own: the global one belongs to whoever is building a network just now. The
+    a generator apart: the global one belongs to whoever is building a network just now. The
     weights are scaled so that values neither grow nor fade from layer to layer.
     """
     rng = torch.Generator().manual_seed(0)
@@ -244,7 +240,7 @@ def _compare(module: nn.Module, channels: int) -> bool:
             weight.copy_(torch.randn(weight.shape, generator=rng) / inputs**0.5)
         probe = torch.rand(2, channels, 9, 9, generator=rng)
         slow = torch.cat([each(probe[i : i + 1]) for i, each in enumerate(copies)])
-        fast = grouped(module, packing)(packing.pack(copies), probe)
+        fast = stacked(module, packing)(packing.pack(copies), probe)
         largest = max(1e-3, float(slow.abs().max()))
         return bool((fast - slow).abs().max() < 1e-3 * largest)
 

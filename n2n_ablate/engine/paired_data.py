@@ -124,7 +124,9 @@ class PairedData:
         other.__dict__.pop("key", None)
         other.images = [image for scene in scenes.values() for image in scene]
         rank = {image.name: index for index, image in enumerate(other.images)}
-        conditions = {item.label: index for index, item in enumerate(self.plan.conditions)}
+        conditions = {
+            condition.label: index for index, condition in enumerate(self.plan.conditions)
+        }
         other.samples = sorted(
             self.samples,
             key=lambda sample: (conditions[sample.condition.label], rank[sample.image.name]),
@@ -206,17 +208,17 @@ class PairedData:
         denoisers: dict[str, Callable[[Tensor], Tensor]] = {"noisy": lambda noisy: noisy}
         if importlib.util.find_spec("skimage") is not None:
             denoisers["nl-means"] = non_local_means
-        found: dict[str, dict[tuple[str, str], list[dict[str, float]]]] = {}
+        measured: dict[str, dict[tuple[str, str], list[dict[str, float]]]] = {}
         with _one_thread():
             for name, denoiser in denoisers.items():
-                places = found.setdefault(name, {})
+                places = measured.setdefault(name, {})
                 for sample in self.samples:
-                    place = (sample.condition.label, sample.image.name)
+                    key = (sample.condition.label, sample.image.name)
                     figures = self.measure(denoiser(sample.noisy), sample)
-                    places.setdefault(place, []).append(figures)
+                    places.setdefault(key, []).append(figures)
         return {
-            name: {place: _mean(values) for place, values in places.items()}
-            for name, places in found.items()
+            name: {key: _mean(values) for key, values in places.items()}
+            for name, places in measured.items()
         }
 
     def _fit(self, recipe: Recipe, parts: Mapping[str, object], sample: NoisySample) -> Fit:
@@ -267,20 +269,20 @@ def noisy_image(registry: Registry, condition: Condition, image: Image, seed: in
     noise = registry.build("noise", condition.noise.name, condition.noise.parameters)
     entry = registry.get("noise", condition.noise.name)
     before = image.pixels.clone()
-    seen = f"fails on image '{image.name}'"
+    problem = f"fails on image '{image.name}'"
     seconds = watchdog.seconds_for(*before.shape[-2:])
-    with component_context(entry, seen, "apply", seconds):
+    with component_context(entry, problem, "apply", seconds):
         noisy: object = noise.apply(image.pixels, generator("noise", image.digest, seed))
     if not torch.equal(before, image.pixels):
-        seen = "writes into the clean image; it must copy it"
-        raise entry.error(seen, "apply")
+        problem = "writes into the clean image; it must copy it"
+        raise entry.error(problem, "apply")
     if not isinstance(noisy, Tensor) or noisy.shape != before.shape:
         got = tuple(noisy.shape) if isinstance(noisy, Tensor) else repr(noisy)[:80]
-        seen = f"must return an image of the clean one's shape {tuple(before.shape)}, got {got}"
-        raise entry.error(seen, "apply")
+        problem = f"must return an image of the clean one's shape {tuple(before.shape)}, got {got}"
+        raise entry.error(problem, "apply")
     if lost := int((~noisy.isfinite()).sum()):
-        seen = f"returns an image with {lost} of {noisy.numel()} values NaN or infinite"
-        raise entry.error(seen, "apply")
+        problem = f"returns an image with {lost} of {noisy.numel()} values NaN or infinite"
+        raise entry.error(problem, "apply")
     return noisy.detach().float()
 
 
@@ -304,4 +306,4 @@ def non_local_means(noisy: Tensor) -> Tensor:
 
 
 def _mean(values: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    return {name: float(np.mean([item[name] for item in values])) for name in values[0]}
+    return {name: float(np.mean([figures[name] for figures in values])) for name in values[0]}

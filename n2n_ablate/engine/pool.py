@@ -137,14 +137,14 @@ def _form(fit: Fit) -> object:
     """Return what has to be equal for fits to stay in step."""
     sampler = prepared(fit, fit.noisy)
     height, width = window_of(fit)
-    seen = fit.noisy[..., :height, :width]
-    views = sampler.draw(seen, fit.rng())(seen)
+    window = fit.noisy[..., :height, :width]
+    views = sampler.draw(window, fit.rng())(window)
     supports_consistency = declared(sampler, "supports_consistency", True)
     shapes = tuple(view.shape for view in views)
     # The views of a schedule may change their shape on the way: only equal ones stay in step.
     schedule = repr(fit.sampler) if declares(sampler, "at") else ""
-    own = (shapes, pairs_of(sampler), supports_consistency, schedule)
-    return fit.stack_key, steps_of(fit.training), fit.noisy.shape, seen.shape, own
+    behaviour = (shapes, pairs_of(sampler), supports_consistency, schedule)
+    return fit.stack_key, steps_of(fit.training), fit.noisy.shape, window.shape, behaviour
 
 
 @dataclass

@@ -87,7 +87,7 @@ class Replay:
         """Do one step and return the losses, in a tensor that the next call may overwrite.
 
         Raises:
-            torch.OutOfMemoryError: Also while recording: a recording has memory of its own.
+            torch.OutOfMemoryError: Also while recording: a recording needs memory too.
         """
         self._calls += 1
         if self._calls <= _CALLED:
@@ -170,9 +170,9 @@ class CudaRecorder:
             with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
                 loss = work()
         except BaseException:
-            # A recording that ends badly may leave its own stream behind as the current one.
+            # A recording that ends badly may leave its stream behind as the current one.
             torch.cuda.set_stream(current)
-            with contextlib.suppress(RuntimeError):  # what ended the recording has to be seen
+            with contextlib.suppress(RuntimeError):  # what ended the recording has to be raised
                 torch.cuda.synchronize()
             raise
         return graph.replay, loss
@@ -204,8 +204,8 @@ def python_state(component: object, depth: int = 5) -> object:
         return [(key, python_state(value, depth - 1)) for key, value in component.items()]
     if depth and isinstance(component, list | tuple):
         return [python_state(value, depth - 1) for value in component]
-    own = None if isinstance(component, Tensor | type) else getattr(component, "__dict__", None)
-    return (id(component), python_state(own, depth - 1) if depth and own else None)
+    state = None if isinstance(component, Tensor | type) else getattr(component, "__dict__", None)
+    return (id(component), python_state(state, depth - 1) if depth and state else None)
 
 
 def _copies(tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -237,7 +237,7 @@ def _in_chain(error: BaseException, kind: type[BaseException]) -> BaseException 
 
 
 def _first(error: BaseException) -> BaseException:
-    """Return where it began: the end of a broken recording raises an error of its own."""
+    """Return where it began: the end of a broken recording raises another error."""
     return _chain(error)[-1]
 
 

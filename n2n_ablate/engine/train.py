@@ -55,7 +55,7 @@ def train(
     """Train one stack: fits of equal `stack_key` and equal shapes, with `points` points on every curve.
 
     A fit that diverges is reported with the step; the others are not touched by it. On a GPU `note`
-    is told why steps are called one by one, if they are.
+    hears why steps are called one by one, if they are.
 
     Raises:
         Cancelled: `stopped` returned True.
@@ -108,7 +108,12 @@ class _Stack:
         channels = self.noisy.shape[1]
         modules = [_build(fit, device) for fit in fits]
         self._networks = Networks(
-            modules, channels, machine.precision, first.backbone, compiled=machine.compiled
+            modules,
+            channels,
+            machine.precision,
+            first.backbone,
+            compiled=machine.compiled,
+            way=machine.way,
         )
         self._kept = self._networks.weights.detach().clone() if _averages(fits) else None
         self._watching = KeptCheckpoints.of(first.estimator, self.steps, self._networks.weights)
@@ -192,8 +197,8 @@ class _Stack:
             weights = self._present()
             self._watching.look(1, lambda: self._denoised(weights, exact=False), weights)
             if not bool(self._watching.steps.all()):
-                seen = "has a checkpoint selector whose first look does not keep the weights of all fits"
-                raise SELECTOR.fault(seen)
+                problem = "has a checkpoint selector whose first look does not keep the weights of all fits"
+                raise SELECTOR.fault(problem)
 
     @property
     def chosen(self) -> dict[str, Tensor]:
@@ -242,27 +247,27 @@ class _Stack:
         first = self.fits[0]
         with ESTIMATE:
             denoise = _split(in_tiles(forward, first.backbone))
-            found = first.estimator.estimate(denoise, self.noisy)
+            estimated = first.estimator.estimate(denoise, self.noisy)
         what = f"must return images of the shape {tuple(self.noisy.shape)} from estimate, got"
-        return require_images(found, self.noisy, ESTIMATE, what)
+        return require_images(estimated, self.noisy, ESTIMATE, what)
 
 
 def _split(forward: Forward) -> Split:
     def denoise(*images: Tensor) -> Views:
         with BACKBONE:
-            found = tuple(forward(image) for image in images)
-        return tuple(same_shape(*each) for each in zip(found, images, strict=True))
+            denoised = tuple(forward(image) for image in images)
+        return tuple(same_shape(*each) for each in zip(denoised, images, strict=True))
 
     return denoise
 
 
 def _require_losses(loss: object, fits: int) -> None:
     if not isinstance(loss, Tensor) or loss.shape != (fits,):
-        seen = f"must return one value per fit, shape ({fits},), got {loss!r:.80}"
-        raise LOSS.fault(seen)
+        problem = f"must return one value per fit, shape ({fits},), got {loss!r:.80}"
+        raise LOSS.fault(problem)
     if not loss.requires_grad:
-        seen = "returns values that do not depend on the weights, as far as torch can tell"
-        raise LOSS.fault(seen)
+        problem = "returns values that do not depend on the weights, as far as torch can tell"
+        raise LOSS.fault(problem)
 
 
 def _stack_clean(fits: Sequence[Fit], device: torch.device) -> Tensor | None:
@@ -277,11 +282,11 @@ def _build(fit: Fit, device: torch.device) -> nn.Module:
         with BACKBONE:
             module: object = fit.backbone.build(fit.noisy.shape[1])
     if not isinstance(module, nn.Module):
-        seen = f"must return a torch.nn.Module from build, got {module!r:.80}"
-        raise BACKBONE.fault(seen)
+        problem = f"must return a torch.nn.Module from build, got {module!r:.80}"
+        raise BACKBONE.fault(problem)
     if not any(weight.requires_grad for weight in module.parameters()):
-        seen = "builds a network without weights to train"
-        raise BACKBONE.fault(seen)
+        problem = "builds a network without weights to train"
+        raise BACKBONE.fault(problem)
     return module.to(device=device)
 
 

@@ -43,13 +43,13 @@ class Packing:
         """Copy the weights of b modules into one float32 tensor (b, n)."""
         rows = []
         for module in modules:
-            own = dict(module.named_parameters())
-            weights = (own[slot.name].detach().float() for slot in self.slots)
+            parameters = dict(module.named_parameters())
+            weights = (parameters[slot.name].detach().float() for slot in self.slots)
             rows.append(torch.cat([_last(weight).flatten() for weight in weights]))
         return torch.stack(rows)
 
     def views(self, row: Tensor) -> list[Tensor]:
-        """Return the weights of one fit, each in its own shape, as views of its row (n,)."""
+        """Return the weights of one fit, each in its shape, as views of its row (n,)."""
         parts = row.split(self.sizes)
         return [_shaped(part, slot.shape) for part, slot in zip(parts, self.slots, strict=True)]
 
@@ -78,7 +78,7 @@ class Optimizers:
     """The optimisers of a stack, and the gradient that they read.
 
     A training that declares `elementwise` moves every weight by itself, so one optimiser may hold
-    many fits at once. Any other gets the weights of one fit in their own shapes.
+    many fits at once. Any other gets the weights of one fit in their shapes.
 
     Args:
         trainings: One per fit.
@@ -105,8 +105,8 @@ class Optimizers:
             self._all = [(trainings[0], _optimizer(trainings[0], [weights]))]
         else:
             self._all = [
-                (training, _optimizer(training, self._own(place, packing, whole=alike[place])))
-                for place, training in enumerate(trainings)
+                (training, _optimizer(training, self._own(index, packing, whole=alike[index])))
+                for index, training in enumerate(trainings)
             ]
         if on_device:
             for _, one in self._all:
@@ -124,8 +124,8 @@ class Optimizers:
             each for _, one in self._all for state in one.state.values() for each in state.values()
         ]
         kept += [value for group in self._groups for value in group.values()]
-        own = [self._weights.detach(), self._weights.grad]
-        return [each for each in (*own, *kept) if isinstance(each, Tensor)]
+        stacked = [self._weights.detach(), self._weights.grad]
+        return [each for each in (*stacked, *kept) if isinstance(each, Tensor)]
 
     @property
     def settings(self) -> list[dict[str, object]]:
@@ -160,27 +160,27 @@ class Optimizers:
         if not self._static:
             self._weights.grad = None
         elif self._weights.grad is not None:
-            # Optimisers hold views of it, or a recorded step its address: it has to stay in place.
+            # Optimisers hold views of it, or a recorded step its address: it has to stay where it is.
             self._weights.grad.zero_()
 
-    def _own(self, place: int, packing: Packing, *, whole: bool) -> list[nn.Parameter]:
+    def _own(self, index: int, packing: Packing, *, whole: bool) -> list[nn.Parameter]:
         assert self._weights.grad is not None
-        row, gradient = self._weights.detach()[place], self._weights.grad[place]
+        row, gradient = self._weights.detach()[index], self._weights.grad[index]
         rows = [row] if whole else packing.views(row)
         gradients = [gradient] if whole else packing.views(gradient)
-        own = [nn.Parameter(each) for each in rows]
-        for weight, each in zip(own, gradients, strict=True):
+        parameters = [nn.Parameter(each) for each in rows]
+        for weight, each in zip(parameters, gradients, strict=True):
             weight.grad = each
-        return own
+        return parameters
 
 
 def _optimizer(training: Training, weights: list[nn.Parameter]) -> torch.optim.Optimizer:
     with OPTIMIZER:
-        found: object = training.optimizer(weights)
-    if not isinstance(found, torch.optim.Optimizer):
-        seen = f"must return a torch.optim.Optimizer from optimizer, got {found!r:.80}"
-        raise OPTIMIZER.fault(seen)
-    return found
+        optimizer: object = training.optimizer(weights)
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        problem = f"must return a torch.optim.Optimizer from optimizer, got {optimizer!r:.80}"
+        raise OPTIMIZER.fault(problem)
+    return optimizer
 
 
 def _keep_on_device(optimizer: torch.optim.Optimizer, device: torch.device) -> None:

@@ -25,7 +25,7 @@ def window_of(fit: Fit) -> tuple[int, int]:
 
 
 class Windows:
-    """Where in its image each fit of a stack trains; another place in every step."""
+    """Where in its image each fit of a stack trains; another one in every step."""
 
     def __init__(self, fits: Sequence[Fit], noisy: Tensor) -> None:
         self._noisy = noisy
@@ -39,11 +39,11 @@ class Windows:
 
     def next(self) -> Tensor:
         """Return the windows of the next step, (b, c, h', w')."""
-        cut = [self._cut(place, rng) for place, rng in enumerate(self._rngs)]
+        cut = [self._cut(index, rng) for index, rng in enumerate(self._rngs)]
         return torch.cat(cut).contiguous(memory_format=torch.channels_last)
 
-    def _cut(self, place: int, rng: torch.Generator) -> Tensor:
+    def _cut(self, index: int, rng: torch.Generator) -> Tensor:
         height, width = self._size
         rests = (self._noisy.shape[-2] - height, self._noisy.shape[-1] - width)
         top, left = (int(torch.randint(rest + 1, (1,), generator=rng)) for rest in rests)
-        return self._noisy[place : place + 1, :, top : top + height, left : left + width]
+        return self._noisy[index : index + 1, :, top : top + height, left : left + width]

@@ -7,7 +7,7 @@ import time
 
 from n2n_ablate.errors import ExecutorError
 
-_AWAY = 20.0  # seconds that the first node may not answer; Ray's own limit is 60
+_AWAY = 20.0  # seconds that the first node may not answer; Ray's limit is 60
 _ANSWER = 2.0  # seconds for a connection
 
 
@@ -21,7 +21,7 @@ class ClusterHealth:
 
     def __init__(self, head: str, local: str) -> None:
         self._head, self._local = head, local
-        self._since = 0.0  # when the first node was first seen not to answer, 0 if it does
+        self._since = 0.0  # since when the first node has not answered, 0 if it does
 
     def beats(self) -> bool:
         """Say whether the cluster answers; if not, it may again soon. Takes a millisecond if it does.
@@ -52,14 +52,14 @@ def unanswered(address: str, patience: float = _ANSWER) -> str:
     return ""
 
 
-def _refused(place: str) -> bool:
+def _refused(address: str) -> bool:
     """Say whether a socket of this machine has lost whoever listened."""
-    if place.startswith("tcp://"):
-        return unanswered(place) != ""
+    if address.startswith("tcp://"):
+        return unanswered(address) != ""
     try:
-        with socket.socket(socket.AF_UNIX) as own:
-            own.settimeout(_ANSWER)
-            own.connect(place)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(_ANSWER)
+            client.connect(address)
     except (ConnectionRefusedError, FileNotFoundError):
         return True
     except OSError:  # it has no time at the moment

@@ -1,7 +1,7 @@
 """Ends what is left of a Ray cluster when the process that started it is gone, however it went.
 
-Ray's helpers notice that a killed cluster is gone after minutes, or never. The guard is a process of
-its own in a session of its own, and nobody's child, because Ray kills the children of a process that it
+Ray's helpers notice that a killed cluster is gone after minutes, or never. The reaper is a
+separate process in another session, and nobody's child, because Ray kills the children of a process that it
 ends. So neither that nor `kill -9` nor a second Ctrl-C, which leave the owner no time to do anything,
 reach it. It reads a line from its standard input, a JSON list of processes, follows them and what
 they start until the input ends, then kills those that are left. It needs Linux's /proc; elsewhere there
@@ -58,33 +58,33 @@ class ProcessReaper:
 
 def running() -> dict[int, tuple[int, int]]:
     """Return the parent of every process, and when it was started: that tells ids used again."""
-    found = {}
+    processes = {}
     for folder in _PROCESSES.iterdir():
         if folder.name.isdigit():
             with contextlib.suppress(OSError):  # it has ended
                 fields = (folder / "stat").read_text().rpartition(")")[2].split()
                 if fields[0] not in ("Z", "X"):
-                    found[int(folder.name)] = int(fields[1]), int(fields[19])
-    return found
+                    processes[int(folder.name)] = int(fields[1]), int(fields[19])
+    return processes
 
 
 def followed(members: Mapping[int, int]) -> dict[int, int]:
     """Return those of some processes that are there, and their descendants: by id, when started."""
     everyone = running()
-    found = {
+    descendants = {
         process: started
         for process, started in members.items()
         if process in everyone and everyone[process][1] == started
     }
-    new = found
+    new = descendants
     while new:
         new = {
             process: started
             for process, (parent, started) in everyone.items()
-            if parent in new and process not in found
+            if parent in new and process not in descendants
         }
-        found = found | new
-    return found
+        descendants = descendants | new
+    return descendants
 
 
 def main() -> None:

@@ -232,7 +232,7 @@ _REASONS = {
 def _start(cpus: int) -> None:
     """Start a cluster of this machine alone, which nobody else can reach.
 
-    Ray takes the machine's outward address even where it is told the loopback, unless clusters of
+    Ray takes the machine's outward address even where it is given the loopback, unless clusters of
     several machines are switched off. Its environment variable for that is read at import only.
     """
     constants = ray._private.ray_constants

@@ -56,7 +56,7 @@ def written(stack: Sequence[Fit], machine: Machine, prints: Fingerprints) -> byt
             {
                 "key": fit.key,
                 "spec": fit.spec.to_json(),
-                "code": [[*place, code] for place, code in fit.spec.code(prints).items()],
+                "code": [[*component, code] for component, code in fit.spec.code(prints).items()],
                 "shape": list(fit.noisy.shape),
                 "noisy": digest(fit.noisy),
                 "clean": digest(fit.clean),
@@ -79,17 +79,17 @@ def train(task: bytes, plugins: bytes, *images: bytes) -> dict[str, Any]:
         such fits fit into memory at once if that had to be learned, else None; or `refused`, a
         sentence, if the fits would not be the same here.
     """
-    told = json.loads(task)
+    job = json.loads(task)
     try:
-        _compare(told["versions"])
+        _compare(job["versions"])
         registry, prints = _loaded(plugins)
         by_name = {hashlib.sha256(image).hexdigest(): image for image in images}
-        if lost := {name for item in told["fits"] for name in _names(item)} - set(by_name):
+        if lost := {name for fit in job["fits"] for name in _names(fit)} - set(by_name):
             msg = f"image {min(lost)[:16]} did not arrive whole"
             raise ExecutorError(msg)
-        machine = Machine(**told["machine"])
+        machine = Machine(**job["machine"])
         require_kernel(machine)
-        fits = [_fit(item, machine, registry, prints, by_name) for item in told["fits"]]
+        fits = [_fit(fit, machine, registry, prints, by_name) for fit in job["fits"]]
     except AblateError as error:
         return {"refused": f"a worker on '{platform.node()}' refuses: {error}"}
     notes: list[str] = []
@@ -132,31 +132,31 @@ def _compare(theirs: dict[str, str]) -> None:
 
 
 def _fit(
-    item: dict[str, Any],
+    data: dict[str, Any],
     machine: Machine,
     registry: Registry,
     prints: Fingerprints,
     images: dict[str, bytes],
 ) -> Fit:
-    spec = FitSpec.from_json(item["spec"])
-    for kind, name, theirs in item["code"]:
-        plugin, own = registry.get(kind, name).origin.plugin, prints.own(kind, name)
-        if own != theirs:
+    spec = FitSpec.from_json(data["spec"])
+    for kind, name, theirs in data["code"]:
+        plugin, ours = registry.get(kind, name).origin.plugin, prints.own(kind, name)
+        if ours != theirs:
             msg = (
-                f"the source of plugin '{plugin}' ({kind} '{name}') has the hash {own} there and "
+                f"the source of plugin '{plugin}' ({kind} '{name}') has the hash {ours} there and "
                 f"{theirs} here. Install the same version on every machine."
             )
             raise ExecutorError(msg)
     key = spec.key(prints, machine.computation)
-    if key != item["key"]:  # whatever the comparisons above do not know
-        msg = f"it would train another fit ({key} instead of {item['key']})"
+    if key != data["key"]:  # whatever the comparisons above do not know
+        msg = f"it would train another fit ({key} instead of {data['key']})"
         raise ExecutorError(msg)
-    noisy, clean, *shots = (_tensor(images[name], item["shape"]) for name in _names(item))
+    noisy, clean, *shots = (_tensor(images[name], data["shape"]) for name in _names(data))
     return spec.fit(key, noisy, clean, spec.components(registry), shots)
 
 
-def _names(item: dict[str, Any]) -> list[str]:
-    return [item["noisy"], item["clean"], *item["shots"]]
+def _names(fit: dict[str, Any]) -> list[str]:
+    return [fit["noisy"], fit["clean"], *fit["shots"]]
 
 
 def content(image: Tensor) -> bytes:

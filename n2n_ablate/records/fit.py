@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Point:
-    """One point of a fit's curves, told while it is being trained."""
+    """One point of a fit's curves, handed over while it is being trained."""
 
     key: str
     step: int

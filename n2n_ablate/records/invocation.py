@@ -1,4 +1,4 @@
-"""One run of the command, as it is told to journals, trackers and plugins."""
+"""One run of the command, as it is given to journals, trackers and plugins."""
 
 from __future__ import annotations
 

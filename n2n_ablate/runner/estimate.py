@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import time
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-import torch
-from torch import nn
+from torch import Tensor
 
-from n2n_ablate.components import Training, watchdog
 from n2n_ablate.components.recipe import Recipe
+from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.engine import Fit, Machine, memory_of
-from n2n_ablate.engine.device import arithmetic
 from n2n_ablate.engine.paired_data import PairedData
-from n2n_ablate.engine.train import train
+from n2n_ablate.engine.timing import Cost, cost_of
 from n2n_ablate.engine.window import window_of
 from n2n_ablate.errors import AblateError, PluginError
 from n2n_ablate.registry.failures import describe
 from n2n_ablate.storage.fit_store import FitStore
 from n2n_ablate.study import Plan
 
-_WARM, _TIMED = 4, 16
-_REST = 1.08  # an allowance for what is not a step: metrics, curves, stores and pictures
+_REST = 1.05  # an allowance for what is not training: stores, classical denoisers, the tracker
+_CORNER = 64
+"""Side in pixels of what kinds of recipe are compared on, a fit at a time on a CPU. How they differ
+depends little on the size, and a step of a large image would take seconds for each of them."""
+_TRUST = 0.1  # of the whole study: how much training it takes to believe the clock as much as the estimate
 
 
 @dataclass(frozen=True)
@@ -35,101 +37,185 @@ class Estimate:
         fits: Fits of all trials.
         stored: Fits among the known trials whose result is in the store.
         seconds: Expected time for the rest, training and everything around it.
-        memory: Peak of the training in bytes, of all fits that run side by side.
+        by_trial: The part of each known trial.
+        searched: The part of each trial that a search chooses.
     """
 
     trials: int
     fits: int
     stored: int
     seconds: float
-    memory: int
+    by_trial: Mapping[str, float]
+    searched: float
 
 
-@dataclass(frozen=True)
-class _Short:
-    """A training cut to a few steps."""
+@dataclass
+class PlanTimer:
+    """Estimates plans of one study; what it has measured for one it knows for the next.
 
-    inner: Training
-    steps: int
+    Attributes:
+        store: Where finished fits are.
+        refit: Whether they are trained all the same.
+        width: Fits trained at once, see `Executor.width`.
+    """
 
-    def optimizer(self, weights: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        return self.inner.optimizer(weights)
+    store: FitStore
+    width: int
+    refit: bool = False
+    _costs: dict[object, Cost] = field(default_factory=dict)
 
-    def learning_rate(self, step: int) -> float:
-        return self.inner.learning_rate(step)
+    def estimate(self, plan: Plan, paired_data: PairedData, *, more: int = 0) -> Estimate:
+        """Time a few steps of every kind of recipe and add up what is not in the store yet.
+
+        Args:
+            plan: The plan.
+            paired_data: Its images.
+            more: Trials that are not known yet, beside those that a search may choose.
+
+        Raises:
+            PluginError: A component fails while it is being trained.
+        """
+        stored, by_trial = 0, {}
+        idle = self._idle(len(paired_data.samples))
+        for trial in plan.fixed:
+            fits = paired_data.fits(trial.recipe)
+            missing = [fit for fit in fits if self.refit or not self.store.path(fit.key).exists()]
+            stored += len(fits) - len(missing)
+            by_trial[trial.name] = idle * self._seconds(trial.recipe, paired_data, missing)
+        unknown = plan.searched + more
+        baseline = plan.baseline.recipe
+        each = (
+            idle * self._seconds(baseline, paired_data, paired_data.fits(baseline))
+            if unknown
+            else 0.0
+        )
+        count = len(plan.fixed) + unknown
+        return Estimate(
+            trials=count,
+            fits=count * len(paired_data.samples),
+            stored=stored,
+            seconds=sum(by_trial.values()) + unknown * each,
+            by_trial=by_trial,
+            searched=each,
+        )
+
+    def _seconds(self, recipe: Recipe, paired_data: PairedData, fits: Sequence[Fit]) -> float:
+        if not fits:
+            return 0.0
+        cost, first = self._cost(recipe, paired_data), paired_data.samples[0].noisy
+        side_by_side = paired_data.machine.workers if paired_data.machine.type == "cpu" else 1
+        each = (cost.of(fit) * fit.noisy.numel() / first.numel() for fit in fits)
+        return _REST * sum(each) / side_by_side
+
+    def _idle(self, subjects: int) -> float:
+        """Return by how much workers without work at the end of a batch of trials draw it out."""
+        batch = max(1, math.ceil(self.width / subjects)) * subjects
+        return math.ceil(batch / self.width) * self.width / batch
+
+    def _cost(self, recipe: Recipe, paired_data: PairedData) -> Cost:
+        fits = _sample(paired_data.fits(recipe), paired_data.machine)
+        key = _kind(recipe), fits[0].noisy.shape, window_of(fits[0])
+        if key not in self._costs:
+            baseline = paired_data.plan.baseline.recipe
+            self._costs[key] = self._measured(recipe, baseline, paired_data, fits)
+        return self._costs[key]
+
+    def _measured(
+        self, recipe: Recipe, baseline: Recipe, paired_data: PairedData, fits: Sequence[Fit]
+    ) -> Cost:
+        small, machine = _corners(fits, paired_data.machine), paired_data.machine
+        try:
+            if not self._costs:
+                cost_of(fits[:1] if small is None else small, machine)  # loads what all need
+            if small is None or _kind(recipe) == _kind(baseline):
+                return cost_of(fits, machine)
+            # A corner may be too small for what suits the image.
+            with contextlib.suppress(Exception):
+                return cost_of(small, machine).scaled(*self._baseline(paired_data))
+            return cost_of(fits, machine)
+        except (AblateError, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            msg = f"a component fails in training: {describe(error)}"
+            raise PluginError(msg) from error
+
+    def _baseline(self, paired_data: PairedData) -> tuple[Cost, Cost]:
+        """Return what the baseline costs on a corner, and on the whole image."""
+        recipe = paired_data.plan.baseline.recipe
+        corner = _corners(paired_data.fits(recipe), paired_data.machine)
+        assert corner is not None, "another recipe has one on the same images"
+        key = _kind(recipe), corner[0].noisy.shape
+        if key not in self._costs:
+            self._costs[key] = cost_of(corner, paired_data.machine)
+        return self._costs[key], self._cost(recipe, paired_data)
 
 
-def estimate(plan: Plan, paired_data: PairedData, store: FitStore, *, more: int = 0) -> Estimate:
-    """Time a few steps of every kind of recipe and add up what is not in the store yet.
+class Forecast:
+    """How long the rest of a study takes: as estimated before, corrected by what fits took.
 
     Args:
-        plan: The plan.
-        paired_data: Its images.
-        store: Where finished fits are.
-        more: Trials that are not known yet, beside those that a search may choose.
+        study: Of the trials.
+        confirmation: Of the confirmation, None without one.
     """
-    per_step: dict[object, float] = {}
-    seconds, stored = 0.0, 0
-    trials = [*plan.fixed, *[plan.baseline] * (plan.searched + more)]
-    for place, trial in enumerate(trials):
-        fits = paired_data.fits(trial.recipe)
-        kind = _kind(trial.recipe)
-        if kind not in per_step:
-            per_step[kind] = seconds_per_step(fits, paired_data.machine)
-        for fit in fits:
-            if place < len(plan.fixed) and store.path(fit.key).exists():
-                stored += 1
-            else:
-                seconds += per_step[kind] * fit.training.steps
-    count = len(trials) * len(paired_data.samples)
-    memory = _memory(paired_data.fits(plan.baseline.recipe), paired_data.machine)
-    return Estimate(len(trials), count, stored, seconds * _REST, memory)
+
+    def __init__(self, study: Estimate, confirmation: Estimate | None = None) -> None:
+        self._stages = [study, *([confirmation] if confirmation else [])]
+        self.seconds = sum(stage.seconds for stage in self._stages)
+        self._open = self.seconds
+        self._began = time.monotonic()
+
+    def finished(self, trial: str, *, confirmed: bool = False) -> float:
+        """Return the seconds that are left now that a trial is finished."""
+        stage = self._stages[min(int(confirmed), len(self._stages) - 1)]
+        self._open = max(0.0, self._open - stage.by_trial.get(trial, stage.searched))
+        trust = _TRUST * self.seconds
+        took = time.monotonic() - self._began
+        return self._open * (took + trust) / max(self.seconds - self._open + trust, 1e-9)
 
 
-def _memory(fits: list[Fit], machine: Machine) -> int:
+def peak_memory(paired_data: PairedData) -> int:
+    """Return the bytes that the baseline's fits take, all that run side by side, at their peak."""
+    fits = paired_data.fits(paired_data.plan.baseline.recipe)
     largest = max(fits, key=lambda fit: fit.noisy[0, 0].numel())
     height, width = window_of(largest)
-    side_by_side = min(len(fits), max(machine.workers, machine.stack))
-    return side_by_side * memory_of(largest, machine).of(height * width)
+    side_by_side = min(len(fits), max(paired_data.machine.workers, paired_data.machine.stack))
+    return side_by_side * memory_of(largest, paired_data.machine).of(height * width)
 
 
-def seconds_per_step(fits: list[Fit], machine: Machine) -> float:
-    """Return seconds per step and fit with all workers busy, as they are in a study.
-
-    Raises:
-        PluginError: A component fails while it is being trained.
-    """
-    at_once = machine.workers if machine.type == "cpu" else min(machine.stack, len(fits))
-    sample = [fits[place % len(fits)] for place in range(at_once)]
-    try:
-        _timed(sample, machine, _WARM)  # the first pass also chooses and builds the kernels
-        short = _timed(sample, machine, _WARM)
-        long = _timed(sample, machine, _WARM + _TIMED)
-    except (AblateError, KeyboardInterrupt):
-        raise
-    except BaseException as error:
-        msg = f"a component fails in training: {describe(error)}"
-        raise PluginError(msg) from error
-    return max(1e-6, (long - short) / _TIMED / len(sample))
+def _sample(fits: Sequence[Fit], machine: Machine) -> list[Fit]:
+    """Return as many fits of the first one's shape as are trained at once."""
+    alike = [fit for fit in fits if fit.noisy.shape == fits[0].noisy.shape]
+    if machine.type == "cuda":
+        return alike[: machine.stack]
+    return [alike[place % len(alike)] for place in range(machine.workers)]
 
 
-def _timed(fits: list[Fit], machine: Machine, steps: int) -> float:
-    cut = [replace(fit, training=_Short(fit.training, steps), metrics={}) for fit in fits]
-    stacks = [[fit] for fit in cut] if machine.type == "cpu" else [cut]
+def _corners(fits: Sequence[Fit], machine: Machine) -> list[Fit] | None:
+    """Return the fits on a corner of their images, None if that is no less."""
+    if max(window_of(fits[0])) <= _CORNER:
+        return None
 
-    def run(stack: list[Fit]) -> None:
-        if machine.type == "cpu":
-            torch.set_num_threads(1)
-        height, width = stack[0].noisy.shape[-2:]
-        with watchdog.time_limit(watchdog.seconds_for(height, width, len(stack)), "training"):
-            train(stack, machine, points=1)
+    def corner(image: Tensor) -> Tensor:
+        return image[..., :_CORNER, :_CORNER].contiguous()
 
-    with arithmetic(machine), ThreadPoolExecutor(len(stacks)) as pool:
-        start = time.perf_counter()
-        list(pool.map(run, stacks))
-        return time.perf_counter() - start
+    return [
+        replace(
+            fit, noisy=corner(fit.noisy), clean=None if fit.clean is None else corner(fit.clean)
+        )
+        for fit in (fits if machine.type == "cuda" else fits[:1])
+    ]
 
 
 def _kind(recipe: Recipe) -> object:
+    """What the time depends on; numbers of a sampler or an estimator do not change it."""
     heavy = [recipe.specs[kind] for kind in ("backbone", "loss")]
-    return recipe.specs["sampler"].name, *heavy
+    return tuple(_bare(recipe.specs[kind]) for kind in ("sampler", "estimator", "training")), *heavy
+
+
+def _bare(part: ComponentSpec) -> ComponentSpec:
+    kept = {
+        name: value
+        for name, value in part.parameters.items()
+        if isinstance(value, ComponentSpec | tuple) or name == "crop"
+    }
+    return ComponentSpec(part.name, kept)

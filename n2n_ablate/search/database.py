@@ -63,7 +63,7 @@ class SearchDatabase:
                 self.storage = self._wait(self._open, self._locked)
         except (StoreError, BusyError):
             raise
-        except Exception as error:  # SQLAlchemy and every driver have families of their own
+        except Exception as error:  # SQLAlchemy and every driver have different families
             raise StoreError(self._why(error)) from error
 
     def call(self, ask: Callable[[], T]) -> T:
@@ -131,18 +131,18 @@ class SearchDatabase:
             if guard.scalar(sqlalchemy.text(f"select pg_try_advisory_lock({key})")):
                 self._guard = guard
                 return
-            own = {"high": key >> 32 & 0xFFFFFFFF, "low": key & 0xFFFFFFFF}
-            found = guard.scalar(
+            parameters = {"high": key >> 32 & 0xFFFFFFFF, "low": key & 0xFFFFFFFF}
+            owner = guard.scalar(
                 sqlalchemy.text(
                     "select application_name from pg_locks join pg_stat_activity using (pid) where "
                     "locktype = 'advisory' and granted and classid = :high and objid = :low"
                 ),
-                own,
+                parameters,
             )
         finally:
             if self._guard is not guard:
                 guard.close()
-        raise BusyError(busy.format(owner=found or "another process"))
+        raise BusyError(busy.format(owner=owner or "another process"))
 
     def _keep(self) -> None:
         """Make sure that the lock is ours: the connection that holds it went when the server did."""

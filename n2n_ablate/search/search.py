@@ -30,7 +30,7 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 @dataclass(frozen=True)
 class Asked:
-    """A place in the search space that the strategy wants to know."""
+    """A point of the search space that the strategy wants to know."""
 
     number: int
     values: Mapping[str, Value]
@@ -40,7 +40,7 @@ class Search:
     """One search: goes on where an earlier one with the same plan stopped, unless `fresh`.
 
     On PostgreSQL the search is everybody's who uses the database, one process at a time. In other
-    databases every output folder has its own, because only the folder's lock keeps processes apart.
+    databases every output folder has another, because only the folder's lock keeps processes apart.
 
     Args:
         plan: Gives the space, the strategy and the identity of the search.
@@ -102,8 +102,8 @@ class Search:
         """Return the trials that the strategy chose and that have ended, failed ones too, in order."""
         states = (TrialState.COMPLETE, TrialState.FAIL)
         ended = self._database.call(lambda: self._study.get_trials(states=states))
-        own = [trial for trial in ended if not {_DECLARED, _SKIPPED} & set(trial.user_attrs)]
-        return [_asked(trial) for trial in own]
+        chosen = [trial for trial in ended if not {_DECLARED, _SKIPPED} & set(trial.user_attrs)]
+        return [_asked(trial) for trial in chosen]
 
     def know(self, name: str, values: Mapping[str, Value], score: float) -> None:
         """Tell the strategy about a declared trial, once."""
@@ -127,7 +127,7 @@ class Search:
         self._database.call(add)
 
     def ask(self, *, at_random: bool = False) -> Asked:
-        """Return the next place to try, or any place if the strategy keeps to what it knows.
+        """Return the next point to try, or any point if the strategy keeps to what it knows.
 
         The strategy is seeded by the search and the number of trials in it: a search that was
         interrupted goes on as if it had not been.
@@ -139,7 +139,7 @@ class Search:
         return asked
 
     def skip(self, asked: Asked) -> None:
-        """Set aside a place that need not or cannot be tried; it is no trial of the study."""
+        """Set aside a point that need not or cannot be tried; it is no trial of the study."""
 
         def mark() -> None:
             trial = self._study.get_trials(deepcopy=False)[asked.number]
@@ -152,9 +152,11 @@ class Search:
     def tell(self, asked: Asked, score: float | None) -> None:
         """Report the score of an asked trial, None (or NaN) if it failed."""
         failed = score is None or not math.isfinite(score)
-        told = {"state": TrialState.FAIL} if failed else {"values": score}
+        outcome = {"state": TrialState.FAIL} if failed else {"values": score}
         # After an outage nobody knows whether the first attempt was heard.
-        self._database.call(lambda: self._study.tell(asked.number, skip_if_finished=True, **told))
+        self._database.call(
+            lambda: self._study.tell(asked.number, skip_if_finished=True, **outcome)
+        )
 
     def _opened(self, *, fresh: bool) -> optuna.Study:
         return optuna.create_study(
@@ -165,8 +167,8 @@ class Search:
         )
 
     def _running(self) -> list[optuna.trial.FrozenTrial]:
-        found = self._study.get_trials(states=(TrialState.RUNNING,))
-        return [trial for trial in found if set(trial.params) == set(self._space)]
+        running = self._study.get_trials(states=(TrialState.RUNNING,))
+        return [trial for trial in running if set(trial.params) == set(self._space)]
 
     def _ask(self, *, at_random: bool) -> Asked:
         if self._database.broke:  # an outage may have cost the answer, but not the trial

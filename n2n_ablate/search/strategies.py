@@ -1,6 +1,6 @@
-"""Search strategies by name: what chooses the next place from the places and scores so far.
+"""Search strategies by name: what chooses the next point from the points and scores so far.
 
-Each is made anew for every place, with a seed of its own, and knows nothing but what stands in the
+Each is made anew for every point, with another seed, and knows nothing but what stands in the
 storage. So it does not matter how often a search was interrupted.
 """
 
@@ -29,7 +29,7 @@ def strategy(
 
     Args:
         name: One of `study.model.STRATEGIES`.
-        seed: Of the next place.
+        seed: Of the next point.
         space: What is varied.
         startup: Trials that it must know before it stops choosing at random; `cma-es` needs one.
     """
@@ -51,13 +51,13 @@ def strategy(
 class CmaEs(optuna.samplers.BaseSampler):
     """CMA-ES (Hansen, 2016) of the package `cmaes`, its state worked out from the trials so far.
 
-    Optuna's own sampler keeps the state as a pickle in the storage, and unpickles what it finds
+    Optuna's sampler keeps the state as a pickle in the storage, and unpickles whatever is there
     there: whoever can write to a shared database could run code here. Telling the generations again
-    takes milliseconds. The first generation lies around the best place that was declared.
+    takes milliseconds. The first generation lies around the best point that was declared.
 
     Args:
         space: What is varied, numbers only.
-        seed: Of the next place.
+        seed: Of the next point.
     """
 
     def __init__(self, space: Mapping[str, BaseDistribution], seed: int) -> None:
@@ -79,12 +79,12 @@ class CmaEs(optuna.samplers.BaseSampler):
         trial: FrozenTrial,
         search_space: dict[str, BaseDistribution],
     ) -> dict[str, Any]:
-        """Return the next place."""
+        """Return the next point."""
         import cmaes
 
         trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         beside = [trial for trial in trials if BESIDE in trial.user_attrs]
-        own = [trial for trial in trials if BESIDE not in trial.user_attrs]
+        generations = [trial for trial in trials if BESIDE not in trial.user_attrs]
         best = max(beside, key=lambda trial: trial.values[0], default=None)
         size = len(self._space)
         state = cmaes.CMA(
@@ -93,10 +93,10 @@ class CmaEs(optuna.samplers.BaseSampler):
             bounds=np.tile([0.0, 1.0], (size, 1)),
             seed=self._seed,
         )
-        for first in range(0, len(own), state.population_size):
-            told = own[first : first + state.population_size]
-            if len(told) == state.population_size:
-                state.tell([(self._place(trial), -trial.values[0]) for trial in told])
+        for first in range(0, len(generations), state.population_size):
+            generation = generations[first : first + state.population_size]
+            if len(generation) == state.population_size:
+                state.tell([(self._place(trial), -trial.values[0]) for trial in generation])
         chosen = zip(self._space.items(), state.ask(), strict=True)
         return {key: axis.value(float(share)) for (key, axis), share in chosen}
 
@@ -126,12 +126,12 @@ class _Axis:
         self._low, self._high = (math.log(low), math.log(high)) if distribution.log else (low, high)
 
     def share(self, value: float) -> float:
-        own = math.log(value) if self.distribution.log else value
-        return (own - self._low) / (self._high - self._low) if self._high > self._low else 0.5
+        position = math.log(value) if self.distribution.log else value
+        return (position - self._low) / (self._high - self._low) if self._high > self._low else 0.5
 
     def value(self, share: float) -> float | int:
-        own = self._low + share * (self._high - self._low)
-        value = math.exp(own) if self.distribution.log else own
+        position = self._low + share * (self._high - self._low)
+        value = math.exp(position) if self.distribution.log else position
         step = self.distribution.step
         if step is not None:
             low = self.distribution.low

@@ -13,7 +13,7 @@ from n2n_ablate.study.plan import Plan
 def confirmation(plan: Plan, best: Sequence[Trial] = (), before: Sequence[Trial] = ()) -> Plan:
     """Return the plan of a study's confirmation.
 
-    Its trials are a baseline of its own, the contrasts that the study had budget for, and the best
+    Its trials are a new baseline, the contrasts that the study had budget for, and the best
     of its search. All of them but the baseline are its contrasts, so that its intervals hold at
     once. What the search chose was chosen on other images: given that, the family is fixed. What
     was confirmed on the same images before stays in it: these images had their say on that too.
@@ -32,9 +32,9 @@ def confirmation(plan: Plan, best: Sequence[Trial] = (), before: Sequence[Trial]
         raise StudyError(msg)
     asked = _asked(plan)
     known = {plan.baseline.recipe, *(trial.recipe for trial in asked)}
-    found = [replace(trial, role="declared") for trial in best if trial.recipe not in known]
-    known |= {trial.recipe for trial in found}
-    names = {trial.name for trial in (*asked, *found)}
+    added = [replace(trial, role="declared") for trial in best if trial.recipe not in known]
+    known |= {trial.recipe for trial in added}
+    names = {trial.name for trial in (*asked, *added)}
     new = [trial for trial in before if trial.recipe not in known and trial.name not in names]
     old = [replace(trial, role="declared") for trial in new]
     profile = replace(
@@ -45,7 +45,7 @@ def confirmation(plan: Plan, best: Sequence[Trial] = (), before: Sequence[Trial]
         trials=0,
         confirm=None,
     )
-    declared = (*asked, *found, *old)
+    declared = (*asked, *added, *old)
     return replace(
         plan,
         profile=profile,
@@ -62,7 +62,7 @@ def confirmation(plan: Plan, best: Sequence[Trial] = (), before: Sequence[Trial]
 def chosen(plan: Plan, ranked: Sequence[Trial]) -> tuple[Trial, ...]:
     """Return the best of a search: the first trials that came out above the baseline.
 
-    Contrasts are confirmed in any case, so they take nobody's place.
+    Contrasts are confirmed in any case, so they replace nobody.
 
     Args:
         plan: The study's; its profile says how many.
@@ -74,8 +74,10 @@ def chosen(plan: Plan, ranked: Sequence[Trial]) -> tuple[Trial, ...]:
     roles = [trial.role for trial in ranked]
     above = ranked[: roles.index(BASELINE)] if BASELINE in roles else ranked
     asked = {trial.recipe for trial in _asked(plan)}
-    own = [trial for trial in above if trial.role != "reference" and trial.recipe not in asked]
-    return tuple(own[: confirm.top])
+    candidates = [
+        trial for trial in above if trial.role != "reference" and trial.recipe not in asked
+    ]
+    return tuple(candidates[: confirm.top])
 
 
 def _asked(plan: Plan) -> list[Trial]:

@@ -46,7 +46,7 @@ def declare(
         if study.design != "search" and not factor.levels:
             msg = f"factor '{factor.key}' has no levels; design '{study.design}' needs some"
             raise StudyError(msg)
-    found: dict[Recipe, Trial] = {baseline.recipe: baseline}
+    known: dict[Recipe, Trial] = {baseline.recipe: baseline}
 
     def trial(combination: Sequence[Change]) -> Trial:
         name = named(dict(combination))
@@ -58,8 +58,7 @@ def declare(
             except AblateError as error:
                 msg = f"trial '{name}': {error}{_inside(key, level, factors, registry)}"
                 raise type(error)(msg) from error
-        own = Trial(name, "declared", recipe, place(recipe, factors))
-        return found.setdefault(recipe, own)
+        return known.setdefault(recipe, Trial(name, "declared", recipe, place(recipe, factors)))
 
     every = [[(factor.key, level) for level in factor.levels] for factor in factors]
     together = study.design in ("grid", "factorial")
@@ -69,11 +68,22 @@ def declare(
     effects: tuple[Effect, ...] = ()
     if study.design == "factorial":
         # A level that is the baseline's is that cell already.
-        new = [[change for change in own if trial([change]) is not baseline] for own in every]
-        axes = [own for own in new if own]
+        new = [
+            [change for change in level_changes if trial([change]) is not baseline]
+            for level_changes in every
+        ]
+        axes = [level_changes for level_changes in new if level_changes]
         cells = {
-            levels: trial([own[at - 1] for own, at in zip(axes, levels, strict=True) if at]).name
-            for levels in itertools.product(*(range(len(own) + 1) for own in axes))
+            levels: trial(
+                [
+                    level_changes[at - 1]
+                    for level_changes, at in zip(axes, levels, strict=True)
+                    if at
+                ]
+            ).name
+            for levels in itertools.product(
+                *(range(len(level_changes) + 1) for level_changes in axes)
+            )
         }
         effects = _chosen(study, tuple(_effects(cells, axes)))
     elif study.design == "grid":
@@ -82,7 +92,7 @@ def declare(
     else:  # the others change one factor at a time; what differs is what the levels mean
         for change in itertools.chain(*every):
             trial([change])
-    return tuple(found.values())[1:], effects
+    return tuple(known.values())[1:], effects
 
 
 def changed(recipe: Recipe, changes: Mapping[str, object], registry: Catalogue) -> Recipe:
@@ -96,14 +106,14 @@ def _inside(key: str, level: Level, factors: Sequence[Factor], registry: Catalog
     """Return how to vary a parameter that only some levels of its component have, else nothing."""
     kind, _, name = key.partition(".")
     whole = next((factor for factor in factors if factor.key == kind), None)
-    values = [item.value for item in whole.levels] if whole else []
+    values = [level.value for level in whole.levels] if whole else []
     specs = [
         ComponentSpec(value) if isinstance(value, str) else value
         for value in values
         if isinstance(value, str | ComponentSpec)
     ]
-    known = [[item.name for item in registry.get(kind, spec.name).parameters] for spec in specs]
-    having = [spec for spec, own in zip(specs, known, strict=True) if name in own]
+    known = [[level.name for level in registry.get(kind, spec.name).parameters] for spec in specs]
+    having = [spec for spec, names in zip(specs, known, strict=True) if name in names]
     if not having or len(having) == len(specs):
         return ""
     other = next(spec for spec in specs if spec not in having)
@@ -134,9 +144,9 @@ def _effects(
             for levels in itertools.product(*(range(1, len(axes[axis]) + 1) for axis in chosen)):
                 signed: dict[int, list[str]] = {1: [], -1: []}
                 for cell, trial in cells.items():
-                    own = [cell[axis] for axis in chosen]
-                    if all(at in (0, to) for at, to in zip(own, levels, strict=True)):
-                        signed[(-1) ** own.count(0)].append(trial)
+                    cell_levels = [cell[axis] for axis in chosen]
+                    if all(at in (0, to) for at, to in zip(cell_levels, levels, strict=True)):
+                        signed[(-1) ** cell_levels.count(0)].append(trial)
                 changes = [axes[axis][to - 1] for axis, to in zip(chosen, levels, strict=True)]
                 name = " x ".join(named(dict([change])) for change in changes)
                 yield Effect(name, order, tuple(signed[1]), tuple(signed[-1]))

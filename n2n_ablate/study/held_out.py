@@ -9,7 +9,7 @@ from n2n_ablate.study.model import Confirm, Profile, Study
 
 
 def to_confirm(
-    profile: Profile, *, seeds: int | None, crop: int | None, images: bool, own: tuple[str, ...]
+    profile: Profile, *, seeds: int | None, crop: int | None, images: bool, sources: tuple[str, ...]
 ) -> Confirm | None:
     """Return what follows a profile's trials.
 
@@ -18,18 +18,20 @@ def to_confirm(
         seeds: Given on the command line, for both parts.
         crop: The same.
         images: Images were given on the command line. Those of the file may be of another kind, so
-            a confirmation needs images of its own then.
-        own: The sources of these.
+            a confirmation needs other images then.
+        sources: The sources of these.
     """
-    found = Confirm(own) if own and not profile.confirm else profile.confirm
-    if found is None or (images and not own):
+    confirm = Confirm(sources) if sources and not profile.confirm else profile.confirm
+    if confirm is None or (images and not sources):
         return None
-    found = replace(found, images=own or found.images, crop=found.crop if crop is None else crop)
+    confirm = replace(
+        confirm, images=sources or confirm.images, crop=confirm.crop if crop is None else crop
+    )
     searched = profile.seeds if seeds is None else tuple(range(seeds))
-    if seeds is not None or not found.seeds:
+    if seeds is not None or not confirm.seeds:
         start = max(searched) + 1
-        found = replace(found, seeds=tuple(range(start, start + len(searched))))
-    return replace(found, crop=profile.crop if found.crop is None else found.crop)
+        confirm = replace(confirm, seeds=tuple(range(start, start + len(searched))))
+    return replace(confirm, crop=profile.crop if confirm.crop is None else confirm.crop)
 
 
 def check_confirm(study: Study, profile: Profile) -> None:

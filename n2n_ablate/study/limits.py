@@ -40,14 +40,14 @@ def _walk(value: object, path: str, depth: int) -> Iterator[tuple[str, object]]:
         msg = f"'{path[:80]}...' is nested more than {_DEEPEST} levels deep"
         raise StudyError(msg)
     if isinstance(value, Mapping):
-        for key, item in value.items():
+        for key, nested in value.items():
             if reason := _wrong(key):
                 msg = f"a key of '{path}' {reason}" if path else f"a key {reason}"
                 raise StudyError(msg)
-            yield from _walk(item, f"{path}.{key}" if path else str(key), depth + 1)
+            yield from _walk(nested, f"{path}.{key}" if path else str(key), depth + 1)
     elif isinstance(value, list | tuple):
-        for place, item in enumerate(value):
-            yield from _walk(item, f"{path}[{place}]", depth + 1)
+        for index, nested in enumerate(value):
+            yield from _walk(nested, f"{path}[{index}]", depth + 1)
     else:
         yield path, value
 

@@ -21,7 +21,7 @@ class Level:
 
     Attributes:
         value: A part (the factor is a whole component) or the value of a parameter.
-        also: Further changes that belong to this level, e.g. its own learning rate.
+        also: Further changes that belong to this level, e.g. another learning rate.
         label: How to call it in tables; empty to derive it from the value.
     """
 
@@ -140,6 +140,7 @@ class Profile:
         trials: Most trials, the baseline included; 0 for no limit.
         changes: Changes of the baseline, e.g. `training.steps`.
         confirm: What follows when the trials are finished; None for nothing.
+        decides: False for a demonstration: too few images and steps for any conclusion.
     """
 
     name: str
@@ -149,6 +150,7 @@ class Profile:
     trials: int = 0
     changes: Mapping[str, Value] = field(default_factory=dict)
     confirm: Confirm | None = None
+    decides: bool = True
     white: float = 0.0
     channels: tuple[int, ...] = ()
 
@@ -208,7 +210,7 @@ class Trial:
         name: Unique in the study, e.g. `sampler.center=0.2`.
         role: `baseline`, `declared`, `reference` or `search`.
         recipe: With every parameter written out.
-        values: Its place among the factors, for the search strategy and the tables.
+        values: Its levels of the factors, for the search strategy and the tables.
     """
 
     name: str
@@ -229,6 +231,6 @@ def shown(value: Value) -> str:
 def named(values: Mapping[str, Level | Value]) -> str:
     """Return the name of a trial from what it changes."""
     pairs = (
-        (key, item if isinstance(item, Level) else Level(item)) for key, item in values.items()
+        (key, level if isinstance(level, Level) else Level(level)) for key, level in values.items()
     )
     return ", ".join(f"{key}={level}" for key, level in pairs)

@@ -49,7 +49,7 @@ class Plan:
         settings: What the user changed on the command line, as typed.
         confirming: True if this is the plan of a confirmation, see `study.confirmation`.
         before: Of a confirmation: names of the contrasts that only an earlier command asked for.
-        effects: Of a factorial design, in place of contrasts.
+        effects: Of a factorial design, instead of contrasts.
     """
 
     study: Study
@@ -88,8 +88,8 @@ class Plan:
     def added(self) -> Mapping[str, str]:
         """Names of the trials that the user's settings declare, by setting; of one level each."""
         names = {trial.name for trial in self.declared}
-        own = {text: named(dict([setting(text)])) for text in self.settings}
-        return {text: name for text, name in own.items() if name in names}
+        level_names = {text: named(dict([setting(text)])) for text in self.settings}
+        return {text: name for text, name in level_names.items() if name in names}
 
     @property
     def heeded(self) -> tuple[str, ...]:
@@ -108,7 +108,7 @@ class Plan:
 
         The number of trials is not part of it, so a larger budget continues a smaller one.
         """
-        own = {
+        content = {
             "name": self.study.name,
             "design": self.study.design,
             "baseline": self.baseline.recipe.to_json(),
@@ -124,10 +124,10 @@ class Plan:
                 *(self.profile.white, self.profile.channels),
             ],
         }
-        return hashlib.sha256(canonical(own).encode()).hexdigest()[:10]
+        return hashlib.sha256(canonical(content).encode()).hexdigest()[:10]
 
     def search_trial(self, values: Mapping[str, Value], registry: Catalogue) -> Trial:
-        """Return the trial at a place that the search strategy chose."""
+        """Return the trial at a point that the search strategy chose."""
         recipe = self.baseline.recipe
         for key, value in values.items():
             recipe = recipe.replace(key, value)
@@ -191,7 +191,7 @@ def plan(
         white=chosen.white if white is None else white,
         channels=tuple(channels) or chosen.channels,
         confirm=to_confirm(
-            chosen, seeds=seeds, crop=crop, images=bool(images), own=tuple(confirm_images)
+            chosen, seeds=seeds, crop=crop, images=bool(images), sources=tuple(confirm_images)
         ),
     )
     if pairs:
@@ -259,7 +259,7 @@ def _plan(
 ) -> Plan:
     start = study.baseline
     # Whole components before their parameters, or the parameters would be lost.
-    for key, value in sorted(changes.items(), key=lambda item: "." in item[0]):
+    for key, value in sorted(changes.items(), key=lambda change: "." in change[0]):
         start = start.replace(key, value)
     baseline = Trial(
         BASELINE, BASELINE, start.resolved(registry), place(start.resolved(registry), factors)
@@ -291,7 +291,7 @@ def _plan(
         references=references,
         space=space,
         whole=whole,
-        conditions=tuple(_condition(item, noise, registry) for item in study.conditions),
+        conditions=tuple(_condition(condition, noise, registry) for condition in study.conditions),
         contrasts=() if effects else study.contrasts or tuple(names),
         metrics=metrics,
         scales={name: _scale(registry, spec) for name, spec in metrics.items()},

@@ -55,7 +55,7 @@ def _parameter(
     registry: Catalogue, key: str, kind: str, spec: ComponentSpec, path: str
 ) -> Parameter:
     name, _, rest = path.partition(".")
-    known = {item.name: item for item in registry.get(kind, spec.name).parameters}
+    known = {parameter.name: parameter for parameter in registry.get(kind, spec.name).parameters}
     if name not in known:
         msg = f"factor '{key}': {kind} '{spec.name}' has no such parameter. {nearest(name, known)}"
         raise StudyError(msg)

@@ -46,7 +46,9 @@ _KEYS = [
     "confirm",
     "profiles",
 ]
-_PROFILE_KEYS = ["images", "crop", "white", "channels", "seeds", "trials", "set", "confirm"]
+_PROFILE_KEYS = [
+    *("images", "crop", "white", "channels", "seeds", "trials", "set", "confirm", "decides"),
+]
 _CONFIRM_KEYS = ["images", "crop", "seeds", "top"]
 _FACTOR_KEYS = ["levels", "low", "high", "log", "choices", "without"]
 
@@ -125,7 +127,7 @@ def _study(top: _Table, path: Path) -> Study:
         conditions=_conditions(top),
         factors=factors,
         references=_each(top.table("references"), _changes),
-        contrasts=tuple(_contrast(top, item) for item in top.get("contrasts", list, [])),
+        contrasts=tuple(_contrast(top, contrast) for contrast in top.get("contrasts", list, [])),
         metrics=metrics,
         decide=decide,
         margin=_above_zero(top.get("margin", float, 0.05), "margin"),
@@ -139,10 +141,10 @@ def _study(top: _Table, path: Path) -> Study:
 def _metrics(items: list[object]) -> dict[str, ComponentSpec]:
     """Return metrics by label: the name, with its parameters where a name comes twice."""
     specs = [ComponentSpec("psnr")]
-    for item in items:
-        spec = ComponentSpec.read(item, "'metrics'")
+    for metric in items:
+        spec = ComponentSpec.read(metric, "'metrics'")
         if spec.name == "psnr" and spec.parameters:
-            msg = f"'metrics': psnr has no parameters, got {item!r}"
+            msg = f"'metrics': psnr has no parameters, got {metric!r}"
             raise StudyError(msg)
         specs += [spec] if spec not in specs else []
     names = [spec.name for spec in specs]
@@ -183,23 +185,23 @@ def _baseline(table: _Table) -> Recipe:
 
 
 def _conditions(top: _Table) -> tuple[Condition, ...]:
-    found = []
-    for index, item in enumerate(top.get("conditions", list)):
-        table = _Table(item, f"conditions[{index}]", ["noise", "pairs", "label"])
+    conditions = []
+    for index, entry in enumerate(top.get("conditions", list)):
+        table = _Table(entry, f"conditions[{index}]", ["noise", "pairs", "label"])
         if ("noise" in table.data) == ("pairs" in table.data):
             msg = f"'{table.where}' needs either 'noise', a model, or 'pairs', measured noise"
             raise StudyError(msg)
         if "pairs" in table.data:
             pairs = _pairs(table)
             label = str(table.get("label", str, pairs_label(pairs.source)))
-            found.append(Condition(None, label, pairs))
+            conditions.append(Condition(None, label, pairs))
             continue
         noise = ComponentSpec.read(table.data["noise"], f"'{table.at('noise')}'")
-        found.append(Condition(noise, str(table.get("label", str, str(noise)))))
-    if not found or len({condition.label for condition in found}) < len(found):
+        conditions.append(Condition(noise, str(table.get("label", str, str(noise)))))
+    if not conditions or len({condition.label for condition in conditions}) < len(conditions):
         msg = "'conditions' needs at least one noise, and no two of one label"
         raise StudyError(msg)
-    return tuple(found)
+    return tuple(conditions)
 
 
 def _pairs(table: _Table) -> MeasuredPairs:
@@ -221,30 +223,34 @@ def _factor(table: _Table, key: str) -> Factor:
     value = table.data[key]
     where = table.at(f'"{key}"')
     if isinstance(value, list):
-        return Factor(key, tuple(_level(item, where) for item in value))
-    own = _Table(value, where, _FACTOR_KEYS)
-    levels = tuple(_level(item, where) for item in own.get("levels", list, []))
-    if "without" in own.data:
-        levels = (*levels, _level(own.data["without"], where))
-    return Factor(key, levels, _domain(own))
+        return Factor(key, tuple(_level(level, where) for level in value))
+    table = _Table(value, where, _FACTOR_KEYS)
+    levels = tuple(_level(level, where) for level in table.get("levels", list, []))
+    if "without" in table.data:
+        levels = (*levels, _level(table.data["without"], where))
+    return Factor(key, levels, _domain(table))
 
 
-def _domain(own: _Table) -> Domain | None:
-    if "choices" in own.data:
-        return Choice(*[_scalar(item, own.at("choices")) for item in own.get("choices", list)])
-    if "low" in own.data or "high" in own.data:
-        return Range(own.get("low", float), own.get("high", float), log=own.get("log", bool, False))
+def _domain(table: _Table) -> Domain | None:
+    if "choices" in table.data:
+        return Choice(
+            *[_scalar(choice, table.at("choices")) for choice in table.get("choices", list)]
+        )
+    if "low" in table.data or "high" in table.data:
+        return Range(
+            table.get("low", float), table.get("high", float), log=table.get("log", bool, False)
+        )
     return None
 
 
-def _level(item: object, where: str) -> Level:
-    if isinstance(item, Mapping):
-        rest = {key: value for key, value in item.items() if key not in ("with", "label")}
-        also = _Table(item.get("with", {}), f"{where}.with").data
-        label = _Table(item, where).get("label", str, "")
+def _level(level: object, where: str) -> Level:
+    if isinstance(level, Mapping):
+        rest = {key: value for key, value in level.items() if key not in ("with", "label")}
+        also = _Table(level.get("with", {}), f"{where}.with").data
+        label = _Table(level, where).get("label", str, "")
         changes = {str(key): read_value(value, f"'{where}.with'") for key, value in also.items()}
         return Level(ComponentSpec.read(rest, where), changes, label)
-    return Level(read_value(item, f"'{where}'"))
+    return Level(read_value(level, f"'{where}'"))
 
 
 def _scalar(value: object, where: str) -> Scalar:
@@ -255,72 +261,86 @@ def _scalar(value: object, where: str) -> Scalar:
 
 
 def _changes(table: _Table, key: str) -> dict[str, Value]:
-    own = table.table(key)
-    return {name: read_value(value, f"'{own.at(name)}'") for name, value in own.data.items()}
+    changes = table.table(key)
+    return {
+        name: read_value(value, f"'{changes.at(name)}'") for name, value in changes.data.items()
+    }
 
 
-def _contrast(top: _Table, item: object) -> str:
-    own = _Table(item, "contrasts")
-    values = {str(key): _level(value, "contrasts") for key, value in own.data.items()}
+def _contrast(top: _Table, contrast: object) -> str:
+    table = _Table(contrast, "contrasts")
+    values = {str(key): _level(value, "contrasts") for key, value in table.data.items()}
     return named(values)
 
 
 def _with_confirm(top: _Table) -> _Table:
-    """Return the profiles with what the study's own `[confirm]` says where they say nothing."""
+    """Return the profiles with what the study's `[confirm]` says where they say nothing."""
     shared = top.table("confirm", _CONFIRM_KEYS).data
-    found = {}
-    for key, own in top.table("profiles").data.items():
-        table = _Table(own, f"profiles.{key}")
+    profiles = {}
+    for key, profile in top.table("profiles").data.items():
+        table = _Table(profile, f"profiles.{key}")
         said = table.table("confirm").data
         both = {**shared, **said}
-        found[key] = {**table.data, **({"confirm": both} if both else {})}
-    return _Table(found, "profiles")
+        profiles[key] = {**table.data, **({"confirm": both} if both else {})}
+    return _Table(profiles, "profiles")
 
 
 def _profile(table: _Table, key: str) -> Profile:
-    own = table.table(key, _PROFILE_KEYS)
+    profile = table.table(key, _PROFILE_KEYS)
     if not _NAME.fullmatch(key):
         msg = f"profile names are lowercase letters, digits, '-' and '_', got {key!r}"
         raise StudyError(msg)
-    crop, trials = own.get("crop", int, 0), own.get("trials", int, 0)
+    crop, trials = profile.get("crop", int, 0), profile.get("trials", int, 0)
     if crop < 0 or trials < 0:
-        msg = f"'{own.where}': crop and trials must not be negative, got {crop} and {trials}"
+        msg = f"'{profile.where}': crop and trials must not be negative, got {crop} and {trials}"
         raise StudyError(msg)
-    changes = own.table("set").data
-    white, channels = own.get("white", float, 0.0), own.get("channels", list, [])
-    if not 0 <= white < float("inf") or any(type(item) is not int or item < 1 for item in channels):
-        msg = f"'{own.where}': white is a number above 0, channels a list of whole numbers from 1"
+    changes = profile.table("set").data
+    white, channels = profile.get("white", float, 0.0), profile.get("channels", list, [])
+    if not 0 <= white < float("inf") or any(
+        type(setting) is not int or setting < 1 for setting in channels
+    ):
+        msg = (
+            f"'{profile.where}': white is a number above 0, channels a list of whole numbers from 1"
+        )
         raise StudyError(msg)
     return Profile(
         name=key,
-        images=_sources(own),
+        images=_sources(profile),
         crop=crop,
         white=white,
         channels=tuple(channels),
-        seeds=_seeds(own, [0]),
+        seeds=_seeds(profile, [0]),
         trials=trials,
-        changes={name: read_value(item, f"'{own.at('set')}'") for name, item in changes.items()},
-        confirm=_confirm(own.table("confirm", _CONFIRM_KEYS)) if "confirm" in own.data else None,
+        changes={
+            name: read_value(setting, f"'{profile.at('set')}'") for name, setting in changes.items()
+        },
+        confirm=_confirm(profile.table("confirm", _CONFIRM_KEYS))
+        if "confirm" in profile.data
+        else None,
+        decides=profile.get("decides", bool, True),
     )
 
 
-def _confirm(own: _Table) -> Confirm:
-    crop = own.get("crop", int) if "crop" in own.data else None
-    top = own.get("top", int, 1)
+def _confirm(table: _Table) -> Confirm:
+    crop = table.get("crop", int) if "crop" in table.data else None
+    top = table.get("top", int, 1)
     if (crop or 0) < 0 or top < 0:
-        msg = f"'{own.where}': crop and top must not be negative, got {crop} and {top}"
+        msg = f"'{table.where}': crop and top must not be negative, got {crop} and {top}"
         raise StudyError(msg)
-    return Confirm(_sources(own), crop, _seeds(own, []), top)
+    return Confirm(_sources(table), crop, _seeds(table, []), top)
 
 
-def _sources(own: _Table) -> tuple[str, ...]:
-    return tuple(str(_scalar(item, own.at("images"))) for item in own.get("images", list, []))
+def _sources(table: _Table) -> tuple[str, ...]:
+    sources = table.get("images", list, [])
+    return tuple(str(_scalar(source, table.at("images"))) for source in sources)
 
 
-def _seeds(own: _Table, default: list[int]) -> tuple[int, ...]:
-    seeds = own.get("seeds", list, default)
+def _seeds(table: _Table, default: list[int]) -> tuple[int, ...]:
+    seeds = table.get("seeds", list, default)
     wrong = any(type(seed) is not int or seed < 0 for seed in seeds)
-    if wrong or len(set(seeds)) < len(seeds) or ("seeds" in own.data and not seeds):
-        msg = f"'{own.at('seeds')}' must be a list of whole numbers from 0, each once, got {seeds}"
+    if wrong or len(set(seeds)) < len(seeds) or ("seeds" in table.data and not seeds):
+        msg = (
+            f"'{table.at('seeds')}' must be a list of whole numbers from 0, each once, got {seeds}"
+        )
         raise StudyError(msg)
     return tuple(seeds)

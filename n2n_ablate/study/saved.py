@@ -43,7 +43,9 @@ def to_json(plan: Plan) -> dict[str, Any]:
         "whole": sorted(plan.whole),
         "confirming": plan.confirming,
         "before": list(plan.before),
-        "effects": [[own.name, own.order, own.plus, own.minus] for own in plan.effects],
+        "effects": [
+            [effect.name, effect.order, effect.plus, effect.minus] for effect in plan.effects
+        ],
     }
 
 
@@ -73,7 +75,7 @@ def from_json(data: Mapping[str, Any]) -> Plan:
         baseline=_trial(data["baseline"]),
         declared=tuple(map(_trial, data["declared"])),
         references=tuple(map(_trial, data["references"])),
-        space={item.key: item.domain for item in searched if item.domain is not None},
+        space={factor.key: factor.domain for factor in searched if factor.domain is not None},
         whole=frozenset(data["whole"]),
         conditions=tuple(map(_condition, data["conditions"])),
         contrasts=tuple(data["contrasts"]),

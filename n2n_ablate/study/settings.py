@@ -45,18 +45,18 @@ def read_part(text: str) -> ComponentSpec:
     Raises:
         StudyError: It has another form.
     """
-    found = _PART.fullmatch(text.strip())
+    match = _PART.fullmatch(text.strip())
     values: dict[str, Value] = {}
-    for item in (found[2] or "").split(",") if found and (found[2] or "").strip() else ():
-        key, equals, value = (piece.strip() for piece in item.partition("="))
+    for pair in (match[2] or "").split(",") if match and (match[2] or "").strip() else ():
+        key, equals, value = (piece.strip() for piece in pair.partition("="))
         if not (key and equals and value) or key in values:
-            found = None
+            match = None
             break
         values[key] = _scalar(value)
-    if found is None:
+    if match is None:
         msg = f"'{text}' must look like name or 'name(parameter=value, parameter=value)'"
         raise StudyError(msg)
-    return ComponentSpec(found[1], values)
+    return ComponentSpec(match[1], values)
 
 
 def _value(text: str, value: str) -> Value:

@@ -41,8 +41,8 @@ class BackboneContract(Contract):
             for more in ((0, 0), (1, 0), (0, 5), (3, 7)):
                 image = picture(2, channels, self.smallest + more[0], self.smallest + more[1])
                 denoised = network(image.clone())
-                seen = f"images of {shape_of(image)} became {shape_of(denoised)}"
-                require(denoised.shape == image.shape, seen)
+                problem = f"images of {shape_of(image)} became {shape_of(denoised)}"
+                require(denoised.shape == image.shape, problem)
 
     def test_same_seed_same_weights(self) -> None:
         """Trials share initial weights: they depend on the seed of the global generator alone."""
@@ -50,7 +50,7 @@ class BackboneContract(Contract):
         require(not cause, f"the weights change {cause}")
 
     def test_networks_share_no_weight(self) -> None:
-        """Every fit has its own network: two builds have no tensor in common."""
+        """Every fit has another network: two builds have no tensor in common."""
         first, second = self.build(3), self.build(3, seed=1)
         known = {weight.untyped_storage().data_ptr() for weight in _weights(first)}
         for name, weight in second.state_dict().items():
@@ -84,8 +84,8 @@ class BackboneContract(Contract):
         images = torch.cat([picture(1, 3, 16, 16, seed=seed) for seed in range(3)])
         together, alone = network(images.clone())[:1], network(images[:1].clone())
         far = farthest(together, alone)
-        seen = f"beside two others its output differs by up to {far:.3g}"
-        require(torch.allclose(together, alone, atol=1e-5), seen)
+        problem = f"beside two others its output differs by up to {far:.3g}"
+        require(torch.allclose(together, alone, atol=1e-5), problem)
 
     def test_image_is_left_alone(self) -> None:
         """A network does not write into the image that it denoises."""
@@ -114,8 +114,8 @@ class BackboneContract(Contract):
         together = vmap(one)(weights, buffers, images.clone())
         alone = torch.stack([net(image) for net, image in zip(networks, images, strict=True)])
         far = farthest(together, alone)
-        seen = f"as one stack the outputs differ by up to {far:.3g}"
-        require(torch.allclose(together, alone, atol=1e-4), seen)
+        problem = f"as one stack the outputs differ by up to {far:.3g}"
+        require(torch.allclose(together, alone, atol=1e-4), problem)
 
     def test_halo_is_true(self) -> None:
         """Who declares `halo` uses no pixel farther away: tiles then have no seam."""

@@ -29,10 +29,10 @@ _FRAME = re.compile(r'^  File "(.+)", line (\d+) in ', re.MULTILINE)
 
 @dataclass(frozen=True)
 class Broken:
-    """What was seen instead of what is promised, at one setting, and where in the source."""
+    """What happened instead of what is promised, at one setting, and where in the source."""
 
     setting: str
-    seen: str
+    problem: str
     where: str = ""
 
 
@@ -71,7 +71,7 @@ class Checked:
     @property
     def kept(self) -> bool:
         """Whether every promise was kept that this machine can try."""
-        return all(item.kept or item.untried for item in self.promises)
+        return all(promise.kept or promise.untried for promise in self.promises)
 
 
 def check(target: str, plugins_dir: Path | None = None, limit: float = LIMIT) -> Iterator[Checked]:
@@ -97,7 +97,7 @@ def _run(
         "limit": limit,
         "skip": skip,
     }
-    roads = [own for own in sys.path if Path(own).is_absolute()]
+    roads = [folder for folder in sys.path if Path(folder).is_absolute()]
     words = [sys.executable, "-P", "-c", _CHILD, json.dumps(asked), json.dumps(roads)]
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said,
@@ -129,14 +129,14 @@ def _listen(
             case "component":
                 if component is not None:
                     yield count, component
-                outcomes = [Outcome(**item) for item in event.pop("promises")]
+                outcomes = [Outcome(**entry) for entry in event.pop("promises")]
                 component = Checked(**event, promises=outcomes)
             case "promise":
                 now = event["name"], event["setting"]
             case "outcome":
                 assert component is not None
-                outcome = next(item for item in component.promises if item.name == event["name"])
-                outcome.broken = [Broken(**item) for item in event["broken"]]
+                outcome = next(entry for entry in component.promises if entry.name == event["name"])
+                outcome.broken = [Broken(**entry) for entry in event["broken"]]
                 outcome.untried = event.get("untried", "") if not outcome.broken else ""
                 outcome.kept = None if outcome.untried else not outcome.broken
             case "end":
@@ -144,14 +144,14 @@ def _listen(
                 yield count, component
                 return
     file = component.file if component else loading.get("file", target)
-    seen, where = _end(child.wait(), said, limit, file)
+    problem, where = _end(child.wait(), said, limit, file)
     if component is None:
         who = f"plugin '{loading['plugin']}' ({where or file}): " if loading else ""
         place = f" ({where})" if where and not loading else ""
-        msg = f"'{target}' cannot be loaded: {who}{seen}{place}"
+        msg = f"'{target}' cannot be loaded: {who}{problem}{place}"
         raise PluginError(msg)
-    outcome = next(item for item in component.promises if item.name == now[0])
-    outcome.broken, outcome.kept = [Broken(now[1], seen, where)], False
+    outcome = next(entry for entry in component.promises if entry.name == now[0])
+    outcome.broken, outcome.kept = [Broken(now[1], problem, where)], False
     yield count, component
 
 
@@ -168,12 +168,12 @@ def _end(status: int, said: IO[str], limit: float, file: str) -> tuple[str, str]
     """Say how a process ended that did not end by itself, and at which line of the file."""
     said.seek(0)
     text = said.read()
-    own = [
+    lines = [
         f"{name}:{line}"
         for name, line in _FRAME.findall(text)
         if file and Path(name).parts[-2:] == Path(file).resolve().parts[-2:]
     ]
-    where = own[0].replace(f"{Path.cwd()}/", "") if own else ""
+    where = lines[0].replace(f"{Path.cwd()}/", "") if lines else ""
     if "Timeout (" in text:
         return f"it did not come to an end within {limit:g} s", where
     if fatal := _FATAL.search(text):

@@ -1,4 +1,4 @@
-"""Checks components in a process of its own, so that one that hangs or crashes takes nothing down.
+"""Checks components in a separate process, so that one that hangs or crashes takes nothing down.
 
     python -c 'from n2n_ablate.testing.child import main; main()' '{"target": "my-pair", ...}'
 
@@ -31,7 +31,7 @@ MADE = "It can be made with its defaults and at both ends of every range, and wh
 
 
 def main() -> None:
-    """Check what the first argument says and tell what is found."""
+    """Check what the first argument says and report what comes out."""
     asked = json.loads(sys.argv[1])
     lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # a plugin that prints must not be taken for a finding
@@ -85,36 +85,38 @@ def chosen(
             return bool(origin.file) and Path(origin.file).resolve() == path.resolve()
         return bool(origin.distribution) and _plain(origin.distribution) == _plain(target)
 
-    found = [] if is_file else [entry for entry in registry if entry.name == target]
+    entries = [] if is_file else [entry for entry in registry if entry.name == target]
     claims = [] if is_file else registry.claims(name=target)
-    if not found and not claims:
-        found = [entry for entry in registry if own(entry.origin)]
-        if wrong := [str(item) for item in registry.broken if own(item.origin)]:
+    if not entries and not claims:
+        entries = [entry for entry in registry if own(entry.origin)]
+        if wrong := [str(entry) for entry in registry.broken if own(entry.origin)]:
             raise PluginError("; ".join(wrong))
         claims = registry.claims(origin=target) if is_file else []
     if claims:
         raise PluginError(" ".join(claims))
-    if not found and (
-        hooks := [item.listens_to for item in registry.listeners if own(item.origin)]
+    if not entries and (
+        hooks := [entry.listens_to for entry in registry.listeners if own(entry.origin)]
     ):
         heard = ", ".join(hook for each in hooks for hook in each)
         msg = f"'{target}' registers no component: it listens to {heard}, so there is nothing to check"
         raise PluginError(msg)
-    if not found and is_file:
+    if not entries and is_file:
         msg = f"'{target}' registers nothing that an installed plugin does not register already"
         raise PluginError(msg)
-    if not found:
-        known = {entry.name for entry in registry} | {item.origin.distribution for item in registry}
+    if not entries:
+        known = {entry.name for entry in registry} | {
+            entry.origin.distribution for entry in registry
+        }
         hint = nearest(target, known - {""}).partition("Known:")[0]
         msg = f"no component, file or package is called '{target}'. {hint}See `n2n-ablate plugins`."
         if registry.broken:
             msg += f" Not loaded: {'; '.join(map(str, registry.broken))}."
         raise UnknownComponentError(msg)
-    return found
+    return entries
 
 
 def check(entry: Entry, limit: float, tell: Callable[..., None]) -> None:
-    """Try every promise of a component at all of its settings and tell what is found."""
+    """Try every promise of a component at all of its settings and report what comes out."""
     settings = list(settings_of(entry.factory))
     labels = [name_of("", setting)[1:-1] or "defaults" for setting in settings]
     promises = promises_of(CONTRACTS[entry.kind])
@@ -127,8 +129,8 @@ def check(entry: Entry, limit: float, tell: Callable[..., None]) -> None:
         settings=labels,
         promises=[{"name": "made", "sentence": MADE}]
         + [
-            {"name": item.name.removeprefix("test_"), "sentence": item.sentence}
-            for item in promises
+            {"name": promise_case.name.removeprefix("test_"), "sentence": promise_case.sentence}
+            for promise_case in promises
         ],
     )
     registry = Registry(installed=False)
@@ -143,7 +145,7 @@ def check(entry: Entry, limit: float, tell: Callable[..., None]) -> None:
             require_readable(entry, component)
             made[label] = component
         except AblateError as error:
-            broken.append({"setting": label, "seen": str(error), "where": ""})
+            broken.append({"setting": label, "problem": str(error), "where": ""})
     tell(event="outcome", name="made", broken=broken)
     cases = {label: case_of(entry.kind, component) for label, component in made.items()}
     for promise in promises if made else ():
@@ -153,8 +155,10 @@ def check(entry: Entry, limit: float, tell: Callable[..., None]) -> None:
             tell(event="promise", name=name, setting=label)
             _wind(limit)
             try:
-                if found := broken_promise(case, promise):
-                    broken.append({"setting": label, "seen": found.seen, "where": found.where})
+                if broken_one := broken_promise(case, promise):
+                    broken.append(
+                        {"setting": label, "problem": broken_one.problem, "where": broken_one.where}
+                    )
             except NotTried as reason:
                 untried = str(reason)
         tell(event="outcome", name=name, broken=broken, untried=untried)

@@ -15,7 +15,7 @@ from n2n_ablate.testing.settings import variants
 class Contract:
     """The promises of a kind, as tests. A subclass sets the component, under the name of its kind.
 
-    Every promise is then tested for the component as it is and, as a test of its own called
+    Every promise is then tested for the component as it is and, as a further test called
     `test_flat_stays_flat[weight=0.2]`, for one with its defaults but for one parameter, at both ends
     of every range.
 

@@ -41,7 +41,7 @@ _MAIN = {
     "estimator": "estimate",
     "metric": "measure",
 }
-"""The method to point at when a promise is broken without an error in the component's own code."""
+"""The method to point at when a promise is broken without an error in the component's code."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,12 @@ class Broken:
 
     Attributes:
         promise: Which.
-        seen: What was seen instead.
-        where: File and line of the component's code, as far as they can be told.
+        problem: What happened instead.
+        where: File and line of the component's code, as far as they are known.
     """
 
     promise: Promise
-    seen: str
+    problem: str
     where: str
 
 
@@ -82,8 +82,8 @@ def broken_promise(case: type[Contract], promise: Promise) -> Broken | None:
         raise
     except BaseException as error:  # noqa: BLE001  a component may raise anything
         first = (str(error) or "no message").strip().splitlines()[0]
-        seen = f"{type(error).__name__}: {first}"
-        return Broken(promise, seen, where(case.kind, component, error))
+        problem = f"{type(error).__name__}: {first}"
+        return Broken(promise, problem, where(case.kind, component, error))
     return None
 
 
@@ -95,8 +95,8 @@ def broken_promises(kind: str, component: Any) -> Iterator[Broken]:
     case = case_of(kind, component)
     for promise in promises_of(CONTRACTS[kind]):
         with suppress(NotTried):
-            if found := broken_promise(case, promise):
-                yield found
+            if broken := broken_promise(case, promise):
+                yield broken
 
 
 def where(kind: str, component: Any, error: BaseException | None = None) -> str:

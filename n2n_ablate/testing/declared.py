@@ -29,7 +29,7 @@ class _White:
 
 
 class _AtStep:
-    """A sampler as it is at one step of its schedule, for who measures at steps of his own choice."""
+    """A sampler as it is at one step of its schedule, for who measures at steps of its choice."""
 
     def __init__(self, case: ViewPromises) -> None:
         self.pairs = pairs_of(case.sampler)
@@ -50,7 +50,7 @@ class DeclaredPromises(ViewPromises):
         """A flat image has flat views of the same gray, unless `preserves_mean` says otherwise."""
         if declared(self.sampler, "preserves_mean", True):
             for gray in GRAYS:
-                require(not (seen := self._unflat(gray)), seen)
+                require(not (problem := self._unflat(gray)), problem)
 
     def test_a_declared_change_of_gray_is_real(self) -> None:
         """Who declares `preserves_mean = False` has views in which a flat image is not flat, or another gray."""
@@ -64,7 +64,7 @@ class DeclaredPromises(ViewPromises):
     def test_views_share_no_noise(self) -> None:
         """No pixel feeds both views and their noise is independent, unless `leaks` or `required_noise` says otherwise."""
         if not declared(self.sampler, "leaks", False) and self.noise is None:
-            # A sampler that adds noise of its own may use a pixel twice and still be right.
+            # A sampler that adds noise may use a pixel twice and still be right.
             if declared(self.sampler, "supports_consistency", True):
                 shared = max(int(self._shared(seed).sum()) for seed in range(DRAWS))
                 require(
@@ -90,27 +90,29 @@ class DeclaredPromises(ViewPromises):
                 first, second = ((view - 0.5).double().flatten() for view in pair)
                 limit = 5 / len(first) ** 0.5  # five standard errors
                 for error in (first, second):
-                    seen = f"a mean error of {error.mean():.3g} at a standard deviation of {error.std():.3g}"
-                    require(abs(error.mean()) <= limit * error.std(), seen)
-                found = torch.corrcoef(torch.stack([first, second]))[0, 1]
-                require(abs(found) <= limit, f"errors with a correlation of {found:.3g}")
+                    problem = f"a mean error of {error.mean():.3g} at a standard deviation of {error.std():.3g}"
+                    require(abs(error.mean()) <= limit * error.std(), problem)
+                correlation = torch.corrcoef(torch.stack([first, second]))[0, 1]
+                require(
+                    abs(correlation) <= limit, f"errors with a correlation of {correlation:.3g}"
+                )
 
     def test_a_declared_noise_is_parted(self) -> None:
         """Who is `required_noise` a noise parts it within pixels: some pixel feeds both views."""
         if self.noise is not None:
-            seen = "required_noise is declared, but no pixel feeds both views: any independent noise will do"
-            require(self._at_some_step(self._any_shared), seen)
+            problem = "required_noise is declared, but no pixel feeds both views: any independent noise will do"
+            require(self._at_some_step(self._any_shared), problem)
 
     def test_a_declared_inconsistency_is_real(self) -> None:
         """Who declares `supports_consistency = False` has views that hold more than pixels: flat does not stay flat."""
         if not declared(self.sampler, "supports_consistency", True):
-            seen = "supports_consistency = False, but a flat image is cut into flat views: it costs the consistency loss"
-            require(self._at_some_step(lambda: bool(self._unflat(0.5))), seen)
+            problem = "supports_consistency = False, but a flat image is cut into flat views: it costs the consistency loss"
+            require(self._at_some_step(lambda: bool(self._unflat(0.5))), problem)
             ready = self.ready(picture(1, 3, self.even, self.even))
-            seen = (
+            problem = (
                 "supports_consistency = False is not declared by the sampler that `prepare` returns"
             )
-            require(not declared(ready, "supports_consistency", True), seen)
+            require(not declared(ready, "supports_consistency", True), problem)
 
     @at_every_step
     def test_fixed_is_true(self) -> None:
@@ -147,8 +149,8 @@ class DeclaredPromises(ViewPromises):
             return ""  # nothing to measure: that is another promise
         # Views of different pixels can share noise too: choose the larger and the smaller of two.
         flat = Probe("flat", torch.full((1, 3, 4 * self.even, 4 * self.even), 0.5))
-        found = diagnose(_AtStep(self), self.noise or _White(), [flat], pairs=8).total
-        for measured in (found.leak, found.back):
+        figures = diagnose(_AtStep(self), self.noise or _White(), [flat], pairs=8).total
+        for measured in (figures.leak, figures.back):
             if measured.is_clear(LEAST_LEAK):
                 return f"noise leaks from view to view ({measured.value:+.3f} of its variance)"
         return ""

@@ -26,7 +26,7 @@ from n2n_ablate.testing.contract import Contract
 from n2n_ablate.testing.promise import BrokenPromiseError, picture, rng
 
 STEPS = 100
-"""Length of the training that a schedule is told."""
+"""Length of the training that a schedule is given."""
 
 
 def other_shot(image: Tensor, seed: int) -> Tensor:

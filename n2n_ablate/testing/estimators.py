@@ -43,10 +43,10 @@ class EstimatorContract(Contract):
         """If denoising changes nothing, the estimate is the noisy image: any size, any channels."""
         for shape in ((2, 3, 8, 8), (1, 1, 7, 9), (1, 4, 5, 8)):
             noisy = picture(*shape)
-            found = self.estimator.estimate(_same, noisy.clone())
-            seen = f"images of {shape_of(noisy)} became {shape_of(found)}"
-            require(found.shape == noisy.shape, seen)
-            far = farthest(found, noisy)
+            estimated = self.estimator.estimate(_same, noisy.clone())
+            problem = f"images of {shape_of(noisy)} became {shape_of(estimated)}"
+            require(estimated.shape == noisy.shape, problem)
+            far = farthest(estimated, noisy)
             require(far < 1e-5, f"the estimate differs by up to {far:.3g}")
 
     def test_same_image_same_estimate(self) -> None:
@@ -95,8 +95,8 @@ class EstimatorContract(Contract):
             [picture(1, 3, 8, 8, seed=10 * fit + look) for look in range(40)] for fit in (1, 2)
         ]
         shown = [
-            [image + 0.2 * (fit + 1) * move for move in own]
-            for fit, (image, own) in enumerate(zip(fits, moves, strict=True))
+            [image + 0.2 * (fit + 1) * move for move in moves_of_fit]
+            for fit, (image, moves_of_fit) in enumerate(zip(fits, moves, strict=True))
         ]
         together, first, second = self._selector(), self._selector(), self._selector()
         for look, (one, two) in enumerate(zip(*shown, strict=True), 1):

@@ -57,8 +57,10 @@ class _OneDevice(TorchFunctionMode):
         kwargs: dict[str, object] | None = None,
     ) -> object:
         if getattr(func, "__name__", "") in _LET_PASS:
-            tensors = (item for item in args if isinstance(item, Tensor) and item.dim())
-            if len({item.device.type for item in tensors}) > 1:
+            tensors = (
+                argument for argument in args if isinstance(argument, Tensor) and argument.dim()
+            )
+            if len({argument.device.type for argument in tensors}) > 1:
                 msg = f"torch.{func.__name__} needs all tensors on the same device"
                 raise BrokenPromiseError(msg)
         return func(*args, **(kwargs or {}))

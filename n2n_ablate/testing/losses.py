@@ -52,7 +52,7 @@ class ToyLossContext:
     def views(self, image: Tensor) -> Views:
         """See `n2n_ablate.LossContext.views`."""
         self.cut_denoised = self.cut_denoised or image.requires_grad
-        return tuple(image[..., place :: self._count] for place in range(self._count))
+        return tuple(image[..., index :: self._count] for index in range(self._count))
 
     def resample(self) -> Split:
         """See `n2n_ablate.LossContext.resample`."""
@@ -76,8 +76,8 @@ class LossContract(Contract):
     def test_one_finite_value_per_fit(self) -> None:
         """A stack of b fits gives b finite values."""
         values = self.loss(ToyLossContext(picture(3, 1, 8, 8)))
-        seen = f"a stack of 3 fits gave {shape_of(values)}"
-        require(isinstance(values, Tensor) and values.shape == (3,), seen)
+        problem = f"a stack of 3 fits gave {shape_of(values)}"
+        require(isinstance(values, Tensor) and values.shape == (3,), problem)
         require(values.isfinite().all(), f"it gave {values_of(values)}")
 
     def test_any_image_can_be_scored(self) -> None:
@@ -90,8 +90,8 @@ class LossContract(Contract):
         """Samplers may make more than two views: the loss follows the context's `pairs`."""
         for count in (3, 4):
             values = self.loss(ToyLossContext(picture(2, 1, 8, 24), views=count))
-            seen = f"{count} views gave {values_of(values)}"
-            require(values.isfinite().all(), seen)
+            problem = f"{count} views gave {values_of(values)}"
+            require(values.isfinite().all(), problem)
 
     def test_every_moment_can_be_scored(self) -> None:
         """From the first step to the last, as the context's `progress` tells it, values are finite."""
@@ -151,8 +151,8 @@ class LossContract(Contract):
             self.loss(context).sum().backward()
             optimizer.step()
         after = self.loss(context).detach()
-        seen = f"from {before.tolist()} to {after.tolist()} after 50 steps"
-        require((after < before).all(), seen)
+        problem = f"from {before.tolist()} to {after.tolist()} after 50 steps"
+        require((after < before).all(), problem)
 
     def test_noisy_image_is_left_alone(self) -> None:
         """Scoring does not write into the noisy image."""

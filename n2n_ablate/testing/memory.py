@@ -58,8 +58,10 @@ class Memory:
 
 
 def _owners(component: Any) -> list[Owner]:
-    classes = [own for own in type(component).__mro__ if own.__flags__ & _HEAP_TYPE]
-    homes = {own.__module__ for own in classes} | {getattr(component, "__module__", "")}
+    classes = [
+        heap_type for heap_type in type(component).__mro__ if heap_type.__flags__ & _HEAP_TYPE
+    ]
+    homes = {heap_type.__module__ for heap_type in classes} | {getattr(component, "__module__", "")}
     mine = (name for name in homes if name and name.partition(".")[0] not in _OTHERS)
     modules = (sys.modules.get(name) for name in mine)
     return [*classes, *(module for module in modules if isinstance(module, ModuleType))]

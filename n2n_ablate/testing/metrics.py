@@ -36,8 +36,8 @@ class MetricContract(Contract):
             clean = picture(2, channels, 17, 24)
             noisy = picture(2, channels, 17, 24, seed=1)
             values = self.metric.measure(noisy.clone(), clean, noisy.clone())
-            seen = f"2 images gave {shape_of(values)}"
-            require(isinstance(values, Tensor) and values.shape == (2,), seen)
+            problem = f"2 images gave {shape_of(values)}"
+            require(isinstance(values, Tensor) and values.shape == (2,), problem)
             require(values.is_floating_point(), f"it gave values of type {values.dtype}")
             require(values.isfinite().all(), f"it gave {values_of(values)}")
 
@@ -49,8 +49,8 @@ class MetricContract(Contract):
             worse = self.metric.measure((clean + noisy) / 2, clean.clone(), noisy.clone())
             sign = 1 if declared(self.metric, "higher_is_better", True) else -1
             require(best.isfinite().all(), f"the clean image scores {float(best):g}")
-            seen = f"the clean image scores {float(best):.4g}, a worse one {float(worse):.4g}"
-            require(sign * best > sign * worse, f"{seen} with higher_is_better = {sign > 0}")
+            problem = f"the clean image scores {float(best):.4g}, a worse one {float(worse):.4g}"
+            require(sign * best > sign * worse, f"{problem} with higher_is_better = {sign > 0}")
 
     def test_who_needs_no_reference_has_none(self) -> None:
         """Who declares `full_reference = False` gives the same value whatever the clean image is."""
@@ -60,10 +60,10 @@ class MetricContract(Contract):
                 self.metric.measure(denoised.clone(), picture(1, 3, 24, 24, seed=seed), noisy)
                 for seed in (2, 3)
             ]
-            seen = (
+            problem = (
                 f"{float(values[0]):.4g} with one clean image, {float(values[1]):.4g} with another"
             )
-            require(alike(*values), seen)
+            require(alike(*values), problem)
 
     def test_same_images_same_value(self) -> None:
         """A metric is a function of its images: no randomness, no memory of images before them."""
@@ -82,11 +82,11 @@ class MetricContract(Contract):
         """The value of an image does not depend on the others in its stack."""
         clean, noisy = picture(3, 3, 24, 24), picture(3, 3, 24, 24, seed=1)
         together = self.metric.measure(noisy.clone(), clean.clone(), noisy.clone())
-        for place in range(3):
-            one = slice(place, place + 1)
+        for index in range(3):
+            one = slice(index, index + 1)
             alone = self.metric.measure(noisy[one].clone(), clean[one].clone(), noisy[one].clone())
-            seen = f"{float(alone):.6g} alone, {float(together[place]):.6g} in a stack of 3"
-            require(torch.allclose(alone, together[one], rtol=1e-4, atol=1e-5), seen)
+            problem = f"{float(alone):.6g} alone, {float(together[index]):.6g} in a stack of 3"
+            require(torch.allclose(alone, together[one], rtol=1e-4, atol=1e-5), problem)
 
     def test_images_are_left_alone(self) -> None:
         """Measuring changes none of the images."""
@@ -105,6 +105,6 @@ class MetricContract(Contract):
         )
 
     def _measure(self, seed: int = 0) -> Tensor:
-        images = (picture(1, 3, 24, 24, seed=seed + place) for place in range(3))
+        images = (picture(1, 3, 24, 24, seed=seed + index) for index in range(3))
         values: Tensor = self.metric.measure(*images)
         return values

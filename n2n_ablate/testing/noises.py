@@ -32,8 +32,8 @@ class NoiseContract(Contract):
         for shape in ((1, 1, 7, 9), (1, 3, 8, 8), (1, 4, 16, 5)):
             clean = picture(*shape)
             noisy = self.noise.apply(clean, rng())
-            seen = f"an image of {shape_of(clean)} became {shape_of(noisy)}"
-            require(isinstance(noisy, Tensor) and noisy.shape == shape, seen)
+            problem = f"an image of {shape_of(clean)} became {shape_of(noisy)}"
+            require(isinstance(noisy, Tensor) and noisy.shape == shape, problem)
             require(noisy.dtype == clean.dtype, f"float32 became {noisy.dtype}")
             require(not noisy.requires_grad, "the noisy image wants a gradient; detach it")
 
@@ -69,8 +69,8 @@ class NoiseContract(Contract):
         """On a flat gray image the mean of the noise is 0, unless `unbiased` or `clip` says otherwise."""
         if declared(self.noise, "unbiased", not declared(self.noise, "clip", False)):
             mean, error = self._bias(0.5)
-            seen = f"a mean of {mean:+.4g} at a standard error of {error:.2g}"
-            require(abs(mean) <= 5 * error + 1e-6, seen)
+            problem = f"a mean of {mean:+.4g} at a standard error of {error:.2g}"
+            require(abs(mean) <= 5 * error + 1e-6, problem)
 
     def test_a_declared_bias_is_real(self) -> None:
         """Who declares `unbiased = False` is wrong on average for some gray, if it changes any."""

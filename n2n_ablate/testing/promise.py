@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class BrokenPromiseError(AssertionError):
-    """A promise that was not kept; the message says what was seen."""
+    """A promise that was not kept; the message says what happened instead."""
 
 
 class NotTried(unittest.SkipTest):
@@ -34,20 +34,20 @@ def promises_of(contract: type) -> tuple[Promise, ...]:
     """Return the promises of a contract in the order in which they are written down."""
     tests: dict[str, str] = {}
     for base in reversed(contract.__mro__):
-        for name, item in vars(base).items():
+        for name, member in vars(base).items():
             if name.startswith("test_"):
-                tests[name] = (item.__doc__ or "").strip().partition("\n")[0]
+                tests[name] = (member.__doc__ or "").strip().partition("\n")[0]
     return tuple(Promise(name, sentence) for name, sentence in tests.items())
 
 
-def require(kept: bool | Tensor, seen: str) -> None:
+def require(kept: bool | Tensor, problem: str) -> None:
     """Raise if a promise is not kept. Unlike an assertion it also holds under `python -O`.
 
     Raises:
-        BrokenPromiseError: `kept` is false; the message is `seen`, a sentence without its full stop.
+        BrokenPromiseError: `kept` is false; the message is `problem`, a sentence without its full stop.
     """
     if not bool(kept):
-        raise BrokenPromiseError(seen)
+        raise BrokenPromiseError(problem)
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -56,7 +56,7 @@ def rng(seed: int = 0) -> torch.Generator:
 
 
 def picture(*shape: int, seed: int = 0) -> Tensor:
-    """Return random pixels in 0.1..1: none is 0, so every pixel can be told from its absence."""
+    """Return random pixels in 0.1..1: none is 0, so every pixel differs from its absence."""
     return 0.1 + 0.9 * torch.rand(shape, generator=rng(seed))
 
 

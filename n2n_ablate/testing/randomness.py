@@ -77,7 +77,7 @@ def changed_for_all(work: Callable[[], object]) -> str:
         before = _states()
         with preserve_torch_state() as changed:
             work()
-        touched = [name for name, own in _states().items() if own != before[name]]
+        touched = [name for name, state in _states().items() if state != before[name]]
         # Whoever uses the numbers of one advances it too, and breaks another promise.
         names = [name for name in touched if not _heeds(work, name)]
     if names:

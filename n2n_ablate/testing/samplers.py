@@ -18,7 +18,7 @@ class SamplerContract(DeclaredPromises):
     A sampler declares with attributes which promises it does not make: `leaks = True` if its
     views may share noise, `preserves_mean = False` if it changes the gray of a flat image.
 
-    With a noise that it is `required_noise` another promise takes the place of disjoint pixels: the views
+    With a noise that it is `required_noise` another promise replaces disjoint pixels: the views
     of a gray image with this noise have uncorrelated errors.
 
     Attributes:
@@ -58,8 +58,8 @@ class SamplerContract(DeclaredPromises):
             for seed in range(2):
                 with seeded():
                     splits.append(now.draw(image.clone(), rng(seed)))
-            for place, which in ((1, "before"), (0, "after")):
-                same = alike(tuple(splits[place](image.clone())), alone[place])
+            for index, which in ((1, "before"), (0, "after")):
+                same = alike(tuple(splits[index](image.clone())), alone[index])
                 require(same, f"another draw {which} it changes where a split cuts")
 
     @at_every_step
@@ -95,11 +95,11 @@ class SamplerContract(DeclaredPromises):
         if declared(self.sampler, "needs_shots", False):
             return  # a view is another shot, which no network made
         image = picture(1, 3, self.even, self.even).requires_grad_()
-        for place, view in enumerate(self.draw(image.detach().clone())(image * 1)):
-            require(view.requires_grad, f"view {place} is cut off from the image")
+        for index, view in enumerate(self.draw(image.detach().clone())(image * 1)):
+            require(view.requires_grad, f"view {index} is cut off from the image")
             (gradient,) = torch.autograd.grad(view.sum(), image, retain_graph=True)
-            require(gradient.isfinite().all(), f"the gradient of view {place} is not finite")
-            require(gradient.any(), f"the gradient of view {place} is 0 everywhere")
+            require(gradient.isfinite().all(), f"the gradient of view {index} is not finite")
+            require(gradient.any(), f"the gradient of view {index} is 0 everywhere")
 
     @at_every_step
     def test_a_split_can_be_applied_again(self) -> None:
@@ -109,8 +109,8 @@ class SamplerContract(DeclaredPromises):
         expected = tuple(view.clone() for view in split(image.clone()))
         other = tuple(split(picture(1, 3, self.even, self.even, seed=1)))
         require(not alike(other, expected), "another image was cut into the views of the first")
-        seen = "the same split cut the same image in another way"
-        require(alike(tuple(split(image.clone())), expected), seen)
+        problem = "the same split cut the same image in another way"
+        require(alike(tuple(split(image.clone())), expected), problem)
 
     @at_every_step
     def test_a_stack_is_cut_image_by_image(self) -> None:
@@ -129,8 +129,8 @@ class SamplerContract(DeclaredPromises):
 
         def work(device: torch.device) -> None:
             image = torch.full((1, 3, self.even, self.even), 0.5, device=device)
-            for place, view in enumerate(self.draw(image)(image)):
-                seen = f"view {place} of an image on a GPU is on {view.device}"
-                require(view.device.type == device.type, seen)
+            for index, view in enumerate(self.draw(image)(image)):
+                problem = f"view {index} of an image on a GPU is on {view.device}"
+                require(view.device.type == device.type, problem)
 
         on_gpu(work)

@@ -19,7 +19,7 @@ _IMPORTED = ("Annotated", "Range")
 
 @dataclass(frozen=True)
 class Names:
-    """What one name is called in each place: `my-pair`, `MyPair`, `my_pair`."""
+    """One name in each of its forms: `my-pair`, `MyPair`, `my_pair`."""
 
     kind: str
     name: str
@@ -77,7 +77,7 @@ def new_file(wanted: Names, folder: Path | None = None) -> Path:
 
 
 def new_package(wanted: Names, folder: Path | None = None) -> Path:
-    """Write a package around a plugin into a folder of its own, and return that folder.
+    """Write a package around a plugin into a new folder, and return that folder.
 
     Raises:
         PluginError: The folder is there already, or cannot be written.

@@ -227,7 +227,7 @@ dependencies = ["n2n-ablate"]
 [project.optional-dependencies]
 test = ["n2n-ablate[testing]"]
 
-# Installed, the package is found by this name, and n2n-ablate loads the module behind it.
+# Installed, the package is known by this name, and n2n-ablate loads the module behind it.
 [project.entry-points.n2n_ablate]
 NAME = "MODULE"
 

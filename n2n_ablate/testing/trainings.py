@@ -54,13 +54,13 @@ class TrainingContract(Contract):
             require(not still, f"{still} of {old.numel()} weights of one layer did not move")
 
     def test_optimisers_are_independent(self) -> None:
-        """Every fit has its own optimiser: a step of one leaves the weights of another alone."""
+        """Every fit has another optimiser: a step of one leaves the weights of another alone."""
         first, second = nn.Conv2d(1, 1, 1), nn.Conv2d(1, 1, 1)
-        own, other = (self.training.optimizer(layer.parameters()) for layer in (first, second))
-        require(own is not other, "two fits were given one optimiser")
+        one, other = (self.training.optimizer(layer.parameters()) for layer in (first, second))
+        require(one is not other, "two fits were given one optimiser")
         before = [weight.detach().clone() for weight in second.parameters()]
         first(torch.ones(1, 1, 2, 2)).sum().backward()
-        own.step()
+        one.step()
         still = all(map(alike, second.parameters(), before))
         require(still, "a step of one fit moved the weights of another")
 
@@ -106,8 +106,10 @@ class TrainingContract(Contract):
         optimizer = self._ready(weights)
         for _ in range(3):
             optimizer.zero_grad()
-            # Of very different size, so that whoever looks at a norm over both is found out.
-            loss = [10.0**seed * (own**3).sum() for own, seed in zip(weights, seeds, strict=True)]
+            # Of very different size, so that whoever looks at a norm over both fails.
+            loss = [
+                10.0**seed * (weight**3).sum() for weight, seed in zip(weights, seeds, strict=True)
+            ]
             torch.stack(loss).sum().backward()
             optimizer.step()
         return tuple(weight.detach() for weight in weights)

@@ -48,9 +48,11 @@ class ViewPromises(SamplerCase):
             require(inside and i != j, f"the pair ({i}, {j}) of {count} views")
         ready = self.ready(image.clone())
         for method, sampler in (("prepare", ready), ("at", self.at(ready))):
-            own = pairs_of(sampler)
-            seen = f"pairs is {pairs}, but {own} of the sampler that `{method}` returns"
-            require(own == pairs, seen)
+            prepared_pairs = pairs_of(sampler)
+            problem = (
+                f"pairs is {pairs}, but {prepared_pairs} of the sampler that `{method}` returns"
+            )
+            require(prepared_pairs == pairs, problem)
 
     @at_every_step
     def test_any_size_can_be_cut(self) -> None:
@@ -67,10 +69,10 @@ class ViewPromises(SamplerCase):
         for channels in (1, 3, 4):
             image = picture(1, channels, self.even, self.even)
             for view in self.cut(image):
-                seen = f"a view of {shape_of(image)} has the shape {shape_of(view)}"
-                require(view.shape[1] == channels, seen)
+                problem = f"a view of {shape_of(image)} has the shape {shape_of(view)}"
+                require(view.shape[1] == channels, problem)
 
 
 def _require_match(first: Tensor, second: Tensor, image: Tensor) -> None:
-    seen = f"views of {shape_of(first)} and {shape_of(second)} of an image of {shape_of(image)}"
-    require(first.shape == second.shape and first.numel() > 0, seen)
+    problem = f"views of {shape_of(first)} and {shape_of(second)} of an image of {shape_of(image)}"
+    require(first.shape == second.shape and first.numel() > 0, problem)

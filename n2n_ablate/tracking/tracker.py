@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from n2n_ablate.analysis.analyse import contrasts, rule_of
 from n2n_ablate.errors import StoreUnavailableError
-from n2n_ablate.records import Invocation, NoisySample, StudyResult, TrialResult
+from n2n_ablate.records import Header, Invocation, NoisySample, StudyResult, TrialResult
 from n2n_ablate.redaction import redact_command
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.hookspecs import hookimpl
@@ -220,6 +221,26 @@ class MlflowTracker:
     def _put_in_front(self, result: StudyResult) -> None:
         note = trial_files.summary(result, self._files.diagnoses)[:5000]
         self.store.client.set_experiment_tag(self._experiment, NOTE, note)
+        for stage in (result, result.confirmed):
+            if stage is not None and stage.header is not None:
+                self._put_verdicts(stage, stage.header)
+
+    def _put_verdicts(self, stage: StudyResult, header: Header) -> None:
+        """Tell every run of a declared contrast its verdict, now that all of the family is known."""
+        rule, ends = rule_of(stage, header), record.suffixes(stage.plan)
+        trials = {item.trial.name: item for item in stage.trials}
+        found: dict[str, tuple[dict[str, str], list[record.Value]]] = {}
+        for label, suffix in ends.items():
+            for contrast in contrasts(stage, label, rule):
+                if contrast.contrast.name in trials:
+                    tags, values = found.setdefault(contrast.contrast.name, ({}, []))
+                    more = record.verdict(contrast, suffix)
+                    tags.update(more[0])
+                    values.extend(more[1])
+        for name, (tags, values) in found.items():
+            kept = self.known.trials.get(record.fits_key(self._plan, trials[name]))
+            if kept is not None:
+                self.store.log(kept.run, values=values, tags=tags, span=(now(), now()))
 
     def _fill(self, run: str, result: StudyResult, status: str, end: int) -> None:
         found = self._files.diagnoses

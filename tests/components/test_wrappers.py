@@ -24,7 +24,7 @@ class Mirrored(SamplerWrapper):
 
     sampler: Annotated[Sampler, Component("sampler")] = Diagonal()  # noqa: RUF009  it is frozen
 
-    def seen(self, image):
+    def shown(self, image):
         return image.flip(-1)
 
 

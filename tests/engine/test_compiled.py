@@ -115,6 +115,33 @@ def test_images_may_lie_in_memory_in_any_order():
 
 
 @built
+def test_large_images_are_shared_out_among_threads_and_no_bit_depends_on_their_number():
+    torch.manual_seed(0)
+    module = chain(3, 24, 2, slope=1.0)
+    packing = Packing(module)
+    image = torch.rand(1, 3, 203, 190)
+    layout = Layout.of(list(module.net))
+    before, outcomes = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            run = CompiledChain(layout, packing, kernel().library, residual=True)
+            assert run.bands(203, 190) > 3
+            weights = packing.pack([module]).requires_grad_()
+            (out,) = run(weights, [image])
+            out.square().mean().backward()
+            outcomes.append((out.detach(), weights.grad))
+    finally:
+        torch.set_num_threads(before)
+    assert all(
+        torch.equal(a, b) for other in outcomes[1:] for a, b in zip(outcomes[0], other, strict=True)
+    )
+    results, gradients = both(module, [image])
+    assert far(results) < 1e-5
+    assert far(gradients) < 1e-4
+
+
+@built
 def test_buffers_that_are_used_again_leave_nothing_behind():
     torch.manual_seed(0)
     module = chain(3, 16, 1)

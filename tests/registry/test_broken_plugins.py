@@ -248,7 +248,7 @@ def test_a_broken_promise_is_named_with_what_was_seen_file_and_line(case, tmp_pa
     put(tmp_path, text)
     monkeypatch.chdir(tmp_path)
     found = checked("mine", monkeypatch)
-    assert seen in found[promise]["seen"]
+    assert seen in found[promise]["problem"]
     line = DRAW if case == "raises" else DRAW - 1
     assert found[promise]["where"] == f"plugins/mine.py:{line}"
 
@@ -256,7 +256,7 @@ def test_a_broken_promise_is_named_with_what_was_seen_file_and_line(case, tmp_pa
 def test_what_cannot_be_read_is_named_by_check(tmp_path, monkeypatch):
     put(tmp_path, sampler(declares="leaks = property(lambda self: self.nothing)"))
     monkeypatch.chdir(tmp_path)
-    told = checked("mine", monkeypatch)["made"]["seen"]
+    told = checked("mine", monkeypatch)["made"]["problem"]
     assert told.startswith("sampler 'mine' has 'leaks', but reading it fails: AttributeError: ")
     assert told.endswith("(plugins/mine.py:9)")
 

@@ -608,9 +608,9 @@ def test_every_promise_has_a_component_that_breaks_it(kind):
 
 def test_a_component_that_counts_is_told_from_one_that_draws_elsewhere():
     (counts,) = broken_promises("noise", Counts())
-    assert "it remembers earlier calls" in counts.seen
+    assert "it remembers earlier calls" in counts.problem
     (unseeded,) = broken_promises("noise", Unseeded())
-    assert unseeded.seen == "the noise changes with the global generator of torch"
+    assert unseeded.problem == "the noise changes with the global generator of torch"
 
 
 def test_what_takes_values_cannot_be_tried_without_a_gpu():

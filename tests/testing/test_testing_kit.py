@@ -350,7 +350,7 @@ def test_views_kept_from_the_first_image_are_caught():
 
 
 def test_a_schedule_is_looked_at_beyond_its_first_step():
-    found = {item.promise.name: item.seen for item in broken_promises("sampler", LaterNan())}
+    found = {item.promise.name: item.problem for item in broken_promises("sampler", LaterNan())}
     assert found["test_views_are_finite"].endswith("that are not finite (at step 1 of 100)")
     assert broken(LeaksLater()) == []
 
@@ -404,7 +404,7 @@ def test_every_promise_is_one_sentence(kind):
 
 def test_what_was_seen_is_told_with_file_and_line():
     (found,) = broken_promises("sampler", Brighter())
-    assert found.seen == "a flat image of 0.3333 gives a view with values from 0.3367 to 0.3367"
+    assert found.problem == "a flat image of 0.3333 gives a view with values from 0.3367 to 0.3367"
     file, line = found.where.rsplit(":", 1)
     assert file.endswith("test_testing_kit.py")
     assert "def draw" in Path(__file__).read_text().splitlines()[int(line) - 1]
@@ -412,7 +412,7 @@ def test_what_was_seen_is_told_with_file_and_line():
 
 def test_the_global_generator_at_fault_is_named():
     (found,) = broken_promises("sampler", Elsewhere())
-    assert "global generator of Python" in found.seen
+    assert "global generator of Python" in found.problem
 
 
 class Gains(Good):

@@ -24,7 +24,8 @@ enum {
     ROWS = LANES == 16 ? 8 : 4, /* of a block of a product that stays in registers; ROWS * COLUMNS vectors */
     COLUMNS = 3,                /* vectors */
     TILES = 32,                 /* tiles that are transformed and multiplied together: their transforms stay in the L2 cache */
-    POINTS = 36                 /* of a transformed tile */
+    POINTS = 36,                /* of a transformed tile */
+    BAND = 512                  /* tiles, about: see chain_bands */
 };
 
 typedef struct {
@@ -36,6 +37,10 @@ typedef struct {
 typedef struct { /* of one image; see the layout above */
     long height, width, tiles_y, tiles_x, row, plane;
 } Frame;
+
+typedef struct {
+    long first, end; /* rows of pixels, or tiles */
+} Rows;
 
 ALWAYS long up(long n, long to) { return (n + to - 1) / to * to; }
 ALWAYS vec load(const float *from) { return *(const vec *)from; }
@@ -384,9 +389,9 @@ static void frame_image(const Chain *chain, const float *image, const long strid
         to[c * plane + (y + 1) * row + x + 1] = image[c * strides[0] + y * strides[1] + x * strides[2]];
 }
 
-static void first_layer(const Chain *chain, const Frame *f, const float *image, const float *weights, const float *bias, float *to) {
+static void first_layer(const Chain *chain, const Frame *f, const float *image, const float *weights, const float *bias, Rows rows, float *to) {
     long wide = padded(chain), row = row_of_image(f->width), plane = plane_of_image(f->height, f->width);
-    for (long y = 0; y < f->height; y++)
+    for (long y = rows.first; y < rows.end; y++)
         for (long x = 0; x < f->width; x += ROWS) {
             long count = least(ROWS, f->width - x);
             float *out = to + (y + 1) * f->row + (x + 1) * wide;
@@ -408,9 +413,9 @@ static void first_layer(const Chain *chain, const Frame *f, const float *image, 
 }
 
 /* Adds the gradient of the first layer's weights, from that of its sums in `from`. */
-static void first_weights(const Chain *chain, const Frame *f, const float *image, const float *from, float *sums) {
+static void first_weights(const Chain *chain, const Frame *f, const float *image, const float *from, Rows rows, float *sums) {
     long wide = padded(chain), row = row_of_image(f->width), plane = plane_of_image(f->height, f->width), kernels = 9 * chain->channels;
-    for (long y = 0; y < f->height; y++) {
+    for (long y = rows.first; y < rows.end; y++) {
         const float *gradient = from + (y + 1) * f->row + wide;
         for (long k = 0; k < kernels; k += ROWS) {
             const float *p[ROWS];
@@ -440,9 +445,9 @@ ALWAYS float total(vec v) {
     return sum;
 }
 
-static void last_layer(const Chain *chain, const Frame *f, const float *image, const float *from, const float *weights, const float *bias, float *out) {
+static void last_layer(const Chain *chain, const Frame *f, const float *image, const float *from, const float *weights, const float *bias, Rows rows, float *out) {
     long wide = padded(chain), plane = f->height * f->width, row = row_of_image(f->width), framed = plane_of_image(f->height, f->width);
-    for (long y = 0; y < f->height; y++) for (long x = 0; x < f->width; x++) {
+    for (long y = rows.first; y < rows.end; y++) for (long x = 0; x < f->width; x++) {
         const float *pixel = from + (y + 1) * f->row + (x + 1) * wide;
         for (long c = 0; c < chain->channels; c++) {
             vec sum = {0};
@@ -454,15 +459,15 @@ static void last_layer(const Chain *chain, const Frame *f, const float *image, c
 }
 
 /* Gradients of the last layer's weights, and in place of the activations in `at` the gradient of the sums before them. */
-static void last_backward(const Chain *chain, const Frame *f, const float *gradient, const float *weights, float *at, Parts sums, float *bias) {
+static void last_backward(const Chain *chain, const Frame *f, const float *gradient, const float *weights, float *at, Rows rows, Parts sums, float *bias) {
     long wide = padded(chain), plane = f->height * f->width, channels = chain->channels;
     float sign = chain->residual ? -1 : 1;
     for (long c = 0; c < channels; c++) {
         float sum = 0;
-        for (long i = 0; i < plane; i++) sum += gradient[c * plane + i];
+        for (long i = rows.first * f->width; i < rows.end * f->width; i++) sum += gradient[c * plane + i];
         sums.last_bias[c] += sign * sum;
     }
-    for (long y = 0; y < f->height; y++) {
+    for (long y = rows.first; y < rows.end; y++) {
         const float *g = gradient + y * f->width;
         float *pixels = at + (y + 1) * f->row + wide;
         for (long i = 0; i < wide; i += LANES) {
@@ -497,51 +502,78 @@ static void last_backward(const Chain *chain, const Frame *f, const float *gradi
 
 /* --- The passes --- */
 
-/* out (c, h, w): what the chain makes of one image with these strides (channel, row, column). `saved` goes to the backward pass. */
-void chain_forward(const Chain *chain, const float *packed, const float *image, const long strides[3], long height, long width, float *saved, float *scratch, float *out) {
+/* Rows of tiles are shared out among so many bands. Threads may work on the bands of one stage at once, each with scratch memory and
+   gradient sums of its own; a stage begins when all bands have ended the one before. The number depends on the size alone, so the
+   order of all sums, and with it every bit of a result, is the same for any number of threads. */
+long chain_bands(const Chain *chain, long height, long width) {
     Frame f = frame_of(chain, height, width);
-    long wide = padded(chain), tiles = f.tiles_y * f.tiles_x, room = up(f.plane, 16);
+    long bands = f.tiles_y * f.tiles_x / BAND;
+    return bands < 1 ? 1 : least(bands, f.tiles_y);
+}
+
+ALWAYS Rows tiles_of(const Frame *f, long band, long bands) {
+    return (Rows){f->tiles_y * band / bands * f->tiles_x, f->tiles_y * (band + 1) / bands * f->tiles_x};
+}
+
+ALWAYS Rows rows_of(const Frame *f, long band, long bands) {
+    return (Rows){f->tiles_y * band / bands * 4, least(f->tiles_y * (band + 1) / bands * 4, f->height)};
+}
+
+long chain_forward_stages(const Chain *chain) { return chain->inner + 3; }
+long chain_backward_stages(const Chain *chain) { return 2 * chain->inner + 2; }
+
+/* out (c, h, w): what the chain makes of one image with these strides (channel, row, column). `saved` goes to the backward pass. */
+void chain_forward(const Chain *chain, const float *packed, const float *image, const long strides[3], long height, long width, float *saved, float *scratch, float *out, long stage, long band) {
+    Frame f = frame_of(chain, height, width);
+    long wide = padded(chain), room = up(f.plane, 16), bands = chain_bands(chain, height, width);
     Parts p = parts_of(chain, (float *)packed, 2);
     float *activation = saved + image_room(chain, height, width), *products = scratch + POINTS * stride_of_point(wide);
-    frame_image(chain, image, strides, height, width, saved);
-    first_layer(chain, &f, saved, p.first, p.first_bias, activation);
-    for (long l = 0; l < chain->inner; l++, activation += room) {
-        const float *weights = p.inner + l * (2 * POINTS * wide + 1) * wide;
-        for (long first = 0; first < tiles; first += TILES) {
-            long count = least(TILES, tiles - first);
+    if (stage == 0) {
+        if (band == 0) frame_image(chain, image, strides, height, width, saved);
+    } else if (stage == 1) {
+        first_layer(chain, &f, saved, p.first, p.first_bias, rows_of(&f, band, bands), activation);
+    } else if (stage < chain->inner + 2) {
+        const float *weights = p.inner + (stage - 2) * (2 * POINTS * wide + 1) * wide;
+        Rows tiles = tiles_of(&f, band, bands);
+        activation += (stage - 2) * room;
+        for (long first = tiles.first; first < tiles.end; first += TILES) {
+            long count = least(TILES, tiles.end - first);
             transform_inputs(&f, wide, activation, first, count, scratch);
             multiply(wide, scratch, weights, count, products);
             write_outputs(chain, &f, products, weights + 2 * POINTS * wide * wide, first, count, activation + room);
         }
+    } else {
+        last_layer(chain, &f, saved, activation + chain->inner * room, p.last, p.last_bias, rows_of(&f, band, bands), out);
     }
-    last_layer(chain, &f, saved, activation, p.last, p.last_bias, out);
 }
 
 /* Adds the gradients of the weights to `sums`, given that of the output (c, h, w), contiguous. Uses up `saved`. */
-void chain_backward(const Chain *chain, const float *packed, const float *gradient, long height, long width, float *saved, float *scratch, float *sums) {
+void chain_backward(const Chain *chain, const float *packed, const float *gradient, long height, long width, float *saved, float *scratch, float *sums, long stage, long band) {
     Frame f = frame_of(chain, height, width);
-    long wide = padded(chain), tiles = f.tiles_y * f.tiles_x, room = up(f.plane, 16);
+    long wide = padded(chain), room = up(f.plane, 16), bands = chain_bands(chain, height, width), last = 2 * chain->inner + 1;
+    Rows tiles = tiles_of(&f, band, bands), rows = rows_of(&f, band, bands);
     Parts p = parts_of(chain, (float *)packed, 2), s = parts_of(chain, sums, 1);
-    float *first_activation = saved + image_room(chain, height, width), *other = scratch + POINTS * stride_of_point(wide);
-    float *activation = first_activation + chain->inner * room;
-    float *bias = chain->inner ? s.inner + (chain->inner - 1) * (POINTS * wide + 1) * wide + POINTS * wide * wide : s.first_bias;
-    last_backward(chain, &f, gradient, p.last, activation, s, bias);
-    for (long l = chain->inner - 1; l >= 0; l--, activation -= room) {
+    float *activations = saved + image_room(chain, height, width), *other = scratch + POINTS * stride_of_point(wide);
+    if (stage == 0) {
+        float *bias = chain->inner ? s.inner + (chain->inner - 1) * (POINTS * wide + 1) * wide + POINTS * wide * wide : s.first_bias;
+        last_backward(chain, &f, gradient, p.last, activations + chain->inner * room, rows, s, bias);
+    } else if (stage < last) {
+        long l = chain->inner - 1 - (stage - 1) / 2;
         const float *weights = p.inner + (l * (2 * POINTS * wide + 1) + POINTS * wide) * wide;
-        float *into = s.inner + l * (POINTS * wide + 1) * wide;
-        bias = l ? into - wide : s.first_bias;
-        for (long first = 0; first < tiles; first += TILES) {
-            long count = least(TILES, tiles - first);
-            transform_inputs(&f, wide, activation - room, first, count, scratch);
-            transform_gradients(&f, wide, activation, first, count, other);
-            add_products(wide, other, scratch, count, into);
+        float *into = s.inner + l * (POINTS * wide + 1) * wide, *before = activations + l * room, *after = before + room;
+        for (long first = tiles.first; first < tiles.end; first += TILES) {
+            long count = least(TILES, tiles.end - first);
+            if (stage % 2) { /* of the weights, which needs the activations that the next stage replaces */
+                transform_inputs(&f, wide, before, first, count, scratch);
+                transform_gradients(&f, wide, after, first, count, other);
+                add_products(wide, other, scratch, count, into);
+            } else {
+                transform_inputs(&f, wide, after, first, count, scratch);
+                multiply(wide, scratch, weights, count, other);
+                write_gradients(chain, &f, other, l ? into - wide : s.first_bias, first, count, before);
+            }
         }
-        for (long first = 0; first < tiles; first += TILES) {
-            long count = least(TILES, tiles - first);
-            transform_inputs(&f, wide, activation, first, count, scratch);
-            multiply(wide, scratch, weights, count, other);
-            write_gradients(chain, &f, other, bias, first, count, activation - room);
-        }
+    } else {
+        first_weights(chain, &f, saved, activations, rows, s.first);
     }
-    first_weights(chain, &f, saved, first_activation, s.first);
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.progress import (
@@ -20,10 +21,16 @@ from n2n_ablate.study import Plan, Trial
 
 
 class Silent:
-    """Tells nothing but notes."""
+    """Tells nothing but notes.
+
+    Attributes:
+        time_left: Returns how long the rest takes once a trial has finished (of the confirmation, if
+            the second argument is true), as text; empty if that is not known.
+    """
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        self.time_left: Callable[[str, bool], str] = lambda _trial, _confirmed: ""
 
     @hookimpl
     def note(self, message: str) -> None:
@@ -41,6 +48,7 @@ class Plain(Silent):
         super().__init__(console)
         self._count = 0
         self._total = 0
+        self._confirming = False
 
     @hookimpl
     def study_started(self, plan: Plan, invocation: Invocation, fits: int, steps: int) -> None:
@@ -52,7 +60,7 @@ class Plain(Silent):
     @hookimpl
     def confirmation_started(self, plan: Plan, fits: int, steps: int) -> None:
         """See `hookspecs.confirmation_started`."""
-        self._count, self._total = 0, len(plan.fixed)
+        self._count, self._total, self._confirming = 0, len(plan.fixed), True
         self.note(
             f"confirmation: {self._total} trials of {fits} fits on images that no trial has seen"
         )
@@ -61,7 +69,11 @@ class Plain(Silent):
     def trial_finished(self, result: TrialResult, so_far: StudyResult) -> None:
         """See `hookspecs.trial_finished`."""
         self._count += 1
-        self.note(f"[{self._count}/{self._total}] {summary(result, so_far)}")
+        self.note(f"[{self._count}/{self._total}] {summary(result, so_far)}{self._rest(result)}")
+
+    def _rest(self, result: TrialResult) -> str:
+        left = self.time_left(result.trial.name, self._confirming)
+        return f"  {left}" if left else ""
 
     @hookimpl
     def interim_analysis_finished(self, so_far: StudyResult, images: int) -> None:
