@@ -12,6 +12,7 @@ import contextlib
 import importlib.metadata
 import inspect
 import io
+import json
 import re
 import sys
 from collections.abc import Callable
@@ -24,10 +25,12 @@ from n2n_ablate import errors, study
 from n2n_ablate.components import BOTH_WAYS, KINDS, PROTOCOLS, CheckpointSelector
 from n2n_ablate.components.spec import written
 from n2n_ablate.registry import Entry, Registry, hookspecs
+from n2n_ablate.study.json_schema import json_schema
 from n2n_ablate.testing import CONTRACTS, promises_of
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = 100
+SCHEMA = ROOT / "n2n_ablate" / "study" / "study.schema.json"
 
 _PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- /generated -->)", re.DOTALL)
 _SECTION = re.compile(r"^(Args|Raises|Returns|Attributes|Examples?):$", re.MULTILINE)
@@ -73,7 +76,16 @@ def stale() -> dict[Path, str]:
         text = page.read_text(encoding="utf-8")
         if (fresh := refreshed(text)) != text:
             found[page] = fresh
+    text = SCHEMA.read_text(encoding="utf-8") if SCHEMA.is_file() else ""
+    if (fresh := editor_schema()) != text:
+        found[SCHEMA] = fresh
     return found
+
+
+def editor_schema() -> str:
+    """Return the JSON Schema of study files that ships, with the components that ship."""
+    registry, _ = _first_party()
+    return json.dumps(json_schema(registry), indent=1, ensure_ascii=False) + "\n"
 
 
 def cli() -> str:

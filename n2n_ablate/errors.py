@@ -102,8 +102,18 @@ _PACKAGES = {
     **{
         name: name
         for name in (
-            *("torch", "numpy", "scipy", "pluggy", "typer", "rich", "filelock", "safetensors"),
-            *("optuna", "cmaes", "mlflow", "matplotlib", "tifffile", "jinja2"),
+            *(
+                "torch",
+                "numpy",
+                "scipy",
+                "pluggy",
+                "typer",
+                "rich",
+                "filelock",
+                "safetensors",
+                "pydantic",
+            ),
+            *("optuna", "cmaes", "mlflow", "pandas", "matplotlib", "tifffile", "jinja2"),
         )
     },
     "PIL": "pillow",

@@ -110,6 +110,8 @@ def _print(session: Session, cost: Estimate, later: Estimate | None, memory: int
     out.print(table)
     if plan.dropped:
         out.print(told_limit(plan))
+    if plan.repeated:
+        out.print(repeated_levels(plan), markup=False, highlight=False)
     if plan.effects:
         effects = ", ".join(effect.name for effect in plan.effects)
         out.print(f"effects: {effects}", markup=False, highlight=False)
@@ -133,6 +135,12 @@ def _print(session: Session, cost: Estimate, later: Estimate | None, memory: int
             out.print(line, markup=False, highlight=False)
         total = duration(cost.seconds + later.seconds)
         out.print(f"in all about {total}", markup=False, highlight=False)
+
+
+def repeated_levels(plan: Plan) -> str:
+    """Return a sentence on the levels that equal the baseline."""
+    several = len(plan.repeated) > 1
+    return f"{', '.join(plan.repeated)} equal{'' if several else 's'} the baseline: not run again."
 
 
 def told_limit(plan: Plan) -> str:

@@ -63,7 +63,7 @@ def show(
 
 
 def _unknown(name: str, kind: str, registry: Any) -> PluginError | UnknownComponentError:
-    if claims := registry.claims(name=name):
+    if claims := registry.claims(name):
         return PluginError(" ".join(claims))
     known = {entry.name for entry in registry if kind in ("", entry.kind)}
     hint = nearest(name, known).partition("Known:")[0]

@@ -23,21 +23,31 @@ def show(
         str, typer.Argument(help="Show the runs of this study.", metavar="STUDY")
     ] = "",
     output: options.Output = Path("mlruns"),
+    plugins_dir: options.PluginsDir = None,
     *,
+    schema: Annotated[
+        bool,
+        typer.Option("--schema", help="Print a JSON Schema of study files, for your editor."),
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """List the studies that ship with the package and those in ./studies/.
+    """List the available studies, or the runs of one study.
 
-    With a name: the runs of that study, the latest first. Other images, seeds or settings, another
-    device or a changed component make another run; report, compare, best and denoise take the
-    latest, or with --run the one whose key is given.
+    Available are those that ship and those in ./studies/. A change of images, seeds, settings,
+    device or component code starts a new run of a study; report, compare, best and denoise use the
+    latest run unless --run says otherwise.
 
     Examples:
         n2n-ablate studies
 
         n2n-ablate studies center-weight
     """
-    if study:
+    if schema:
+        from n2n_ablate.registry import Registry
+        from n2n_ablate.study.json_schema import json_schema
+
+        stdout.write_json(json_schema(Registry(plugins_dir=plugins_dir)))
+    elif study:
         from n2n_ablate.storage import journal
 
         found = journal.find(output, study)

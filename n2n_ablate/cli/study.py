@@ -12,7 +12,7 @@ import typer
 
 from n2n_ablate.cli import options, stdout
 from n2n_ablate.cli.screen import messages, results
-from n2n_ablate.redaction import redact_command
+from n2n_ablate.redaction import STORAGE, redact_command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from n2n_ablate.storage.fit_store import FitStore
 
 _FAILED_FITS = 3
+_NOT_TRACKED = 4  # every fit is trained and stored; a tracker lacks some of it
 _INTERRUPTED = 130
 _ASKED = (signal.SIGINT, signal.SIGTERM)
 _CLOSED = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
@@ -59,7 +60,10 @@ def run(
         ),
     ] = "",
     storage: Annotated[
-        str, typer.Option(help="Optuna storage (SQLAlchemy URL).", rich_help_panel="Where")
+        str,
+        typer.Option(
+            help="Optuna storage (SQLAlchemy URL).", rich_help_panel="Where", envvar=STORAGE
+        ),
     ] = "",
     budget: Annotated[
         str,
@@ -146,7 +150,7 @@ def _run_locked(
     switches: tuple[bool, bool, bool, bool],
     race: RaceOptions | None,
 ) -> int:
-    from n2n_ablate.cli.plan import told_demonstration, told_limit
+    from n2n_ablate.cli.plan import repeated_levels, told_demonstration, told_limit
     from n2n_ablate.report.screen.console import audience
     from n2n_ablate.runner.session import open_runner
     from n2n_ablate.storage.fit_store import FitStore
@@ -173,6 +177,8 @@ def _run_locked(
             view.note(session.plan.study.question)
             if not session.plan.profile.decides:
                 view.note(told_demonstration(session.plan))
+            if session.plan.repeated:
+                view.note(repeated_levels(session.plan))
             if session.plan.dropped:
                 view.note(told_limit(session.plan))
             if (
@@ -189,7 +195,9 @@ def _run_locked(
             if runner.search is not None:
                 runner.search.close()
     _print(result, runner, request, as_json=as_json, quiet=quiet)
-    return _FAILED_FITS if result.failures else 0
+    if result.failures:
+        return _FAILED_FITS
+    return _NOT_TRACKED if runner.dispatcher.incomplete else 0
 
 
 def _foretell(session: Session, view: Silent, store: FitStore, width: int, *, refit: bool) -> None:

@@ -201,6 +201,7 @@ def open_runner(
 
         tell = dispatcher.note
         tracker = MlflowTracker(output, tracking_uri or None, session.registry, tell, tell)
+        tracker.store.check()
         dispatcher.join(tracker, "tracking", background=True)
     dispatcher.join(view, "the live view")  # the last one is called first
     for item in session.registry.broken:

@@ -21,4 +21,5 @@ from n2n_ablate.study.model import Study as Study
 from n2n_ablate.study.model import Trial as Trial
 from n2n_ablate.study.plan import Plan as Plan
 from n2n_ablate.study.plan import plan as plan
+from n2n_ablate.study.read import build as build
 from n2n_ablate.study.read import read as read

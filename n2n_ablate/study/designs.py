@@ -95,6 +95,19 @@ def declare(
     return tuple(known.values())[1:], effects
 
 
+def repeated(
+    study: Study, factors: Sequence[Factor], baseline: Recipe, registry: Catalogue
+) -> tuple[str, ...]:
+    """Return the levels that give the baseline itself, as `key=level`. In a grid they make sense."""
+    return tuple(
+        named({factor.key: level})
+        for factor in factors
+        if study.design != "grid"
+        for level in factor.levels
+        if changed(baseline, level.changes(factor.key), registry) == baseline
+    )
+
+
 def changed(recipe: Recipe, changes: Mapping[str, object], registry: Catalogue) -> Recipe:
     """Return a recipe with changes, every parameter written out."""
     for key, value in changes.items():

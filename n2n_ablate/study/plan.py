@@ -12,7 +12,7 @@ from n2n_ablate.components.recipe import Catalogue, canonical, resolved
 from n2n_ablate.components.spec import ComponentSpec, Value
 from n2n_ablate.errors import AblateError, StudyError, nearest
 from n2n_ablate.study import limits
-from n2n_ablate.study.designs import Effect, changed, declare, place
+from n2n_ablate.study.designs import Effect, changed, declare, place, repeated
 from n2n_ablate.study.held_out import check_confirm, to_confirm
 from n2n_ablate.study.model import (
     BASELINE,
@@ -27,7 +27,7 @@ from n2n_ablate.study.model import (
 )
 from n2n_ablate.study.ranges import searched
 from n2n_ablate.study.read import pairs_label
-from n2n_ablate.study.settings import setting, sort_settings
+from n2n_ablate.study.settings import check_settings, setting, sort_settings
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class Plan:
         confirming: True if this is the plan of a confirmation, see `study.confirmation`.
         before: Of a confirmation: names of the contrasts that only an earlier command asked for.
         effects: Of a factorial design, instead of contrasts.
+        repeated: Levels that equal the baseline, as `key=level`; they are not run again.
     """
 
     study: Study
@@ -66,6 +67,7 @@ class Plan:
     confirming: bool = False
     before: tuple[str, ...] = ()
     effects: tuple[Effect, ...] = ()
+    repeated: tuple[str, ...] = ()
     scales: Mapping[str, Scale] = field(default_factory=dict)
 
     @property
@@ -209,6 +211,7 @@ def plan(
     if not settings:
         return as_written
     read = [setting(text) for text in settings]
+    check_settings(study, read)
     changed = _plan_from(study, registry, chosen, read, f"--set {' '.join(settings)}")
     return replace(changed, settings=tuple(settings))
 
@@ -283,6 +286,7 @@ def _plan(
             msg = f"contrast '{name}' is not among the declared trials. {nearest(name, names)}"
             raise StudyError(msg)
     metrics = {name: resolved(registry, "metric", spec) for name, spec in study.metrics.items()}
+    _check_metrics(metrics)
     return Plan(
         study=study,
         profile=profile,
@@ -291,12 +295,39 @@ def _plan(
         references=references,
         space=space,
         whole=whole,
-        conditions=tuple(_condition(condition, noise, registry) for condition in study.conditions),
+        conditions=_conditions(study, noise, registry),
         contrasts=() if effects else study.contrasts or tuple(names),
         metrics=metrics,
         scales={name: _scale(registry, spec) for name, spec in metrics.items()},
         effects=effects,
+        repeated=repeated(study, factors, baseline.recipe, registry),
     )
+
+
+def _check_metrics(metrics: Mapping[str, ComponentSpec]) -> None:
+    names = list(metrics)
+    for number, name in enumerate(names):
+        for other in names[:number]:
+            if metrics[name] == metrics[other]:
+                msg = f"metrics '{other}' and '{name}' are the same: {metrics[name]}"
+                raise StudyError(msg)
+
+
+def _conditions(
+    study: Study, noise: Mapping[str, Value], registry: Catalogue
+) -> tuple[Condition, ...]:
+    """Return the conditions; those that settings make equal become one."""
+    found: dict[ComponentSpec | MeasuredPairs | None, Condition] = {}
+    for item in study.conditions:
+        condition = _condition(item, noise, registry)
+        same = found.setdefault(condition.noise or condition.pairs, condition)
+        if same is not condition and not noise:
+            msg = (
+                f"conditions '{same.label}' and '{condition.label}' are the same noise: "
+                f"{condition.source}. Remove one of them"
+            )
+            raise StudyError(msg)
+    return tuple(found.values())
 
 
 def _scale(registry: Catalogue, spec: ComponentSpec) -> Scale:

@@ -1,56 +1,35 @@
-"""Reads study files. Every mistake names the file, the key, what was given and what would work."""
+"""Reads studies, from files and from Python data. A mistake names file, key, what was given and what works."""
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from n2n_ablate.components import RECIPE_KINDS
 from n2n_ablate.components.parameters import Choice, Domain, Range
-from n2n_ablate.components.recipe import Recipe, missing_kinds
-from n2n_ablate.components.spec import ComponentSpec, Scalar, Value, read_value
-from n2n_ablate.errors import ParameterError, StudyError
+from n2n_ablate.components.recipe import Recipe
+from n2n_ablate.components.spec import ComponentSpec, toml
+from n2n_ablate.errors import ParameterError, StudyError, nearest
 from n2n_ablate.study import limits
-from n2n_ablate.study.model import (
-    DESIGNS,
-    STRATEGIES,
-    Condition,
-    Confirm,
-    Factor,
-    Level,
-    MeasuredPairs,
-    Profile,
-    Study,
-    named,
+from n2n_ablate.study.model import Condition, Confirm, Factor, Profile, Study, named
+from n2n_ablate.study.schema import (
+    NAME,
+    ConditionTable,
+    ConfirmTable,
+    FactorTable,
+    ProfileTable,
+    SearchTable,
+    StudyTable,
+    checked,
+    joined,
 )
-from n2n_ablate.study.table import Table as _Table
+from n2n_ablate.study.write import to_toml
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_KEYS = [
-    "name",
-    "question",
-    "design",
-    "decide",
-    "margin",
-    "baseline",
-    "conditions",
-    "factors",
-    "references",
-    "contrasts",
-    "metrics",
-    "search",
-    "confirm",
-    "profiles",
-]
-_PROFILE_KEYS = [
-    *("images", "crop", "white", "channels", "seeds", "trials", "set", "confirm", "decides"),
-]
-_CONFIRM_KEYS = ["images", "crop", "seeds", "top"]
-_FACTOR_KEYS = ["levels", "low", "high", "log", "choices", "without"]
+_MARGIN = 0.05  # dB
 
 
 def read(path: Path) -> Study:
@@ -86,132 +65,104 @@ def parse(text: str, path: Path) -> Study:
         raise StudyError(msg) from error
     try:
         limits.check(data)
-        return replace(_study(_Table(data, "", _KEYS), path), text=text)
+        return replace(_study(checked(StudyTable, data), path), text=text)
     except (StudyError, ParameterError) as error:
         msg = f"{path}: {error}"
         raise StudyError(msg) from error
 
 
-def _study(top: _Table, path: Path) -> Study:
-    name = top.get("name", str)
-    if not _NAME.fullmatch(name):
-        msg = f"'name' must be lowercase letters, digits, '-' and '_', at most 64, got {name!r}"
+def build(data: Mapping[str, Any]) -> Study:
+    """Return a study from Python data with the keys of a study file.
+
+    It becomes the text of a study file first, so that it is checked alike and can be stored.
+
+    Raises:
+        StudyError: It says something that makes no sense; the message begins with the name.
+    """
+    name = data.get("name")
+    path = Path(f"study '{name}'" if isinstance(name, str) and NAME.fullmatch(name) else "study")
+    try:
+        text = to_toml(data)
+    except StudyError as error:
+        msg = f"{path}: {error}"
+        raise StudyError(msg) from error
+    return parse(text, path)
+
+
+def _study(table: StudyTable, path: Path) -> Study:
+    metrics = _metrics(table.metrics)
+    if table.decide not in metrics:
+        msg = f"'decide' cannot be '{table.decide}'. {nearest(table.decide, metrics)}"
         raise StudyError(msg)
-    search = top.table("search", ["strategy", "startup"])
-    factors = tuple(_factor(top.table("factors"), key) for key in top.table("factors").data)
-    if not factors:
-        msg = "'factors' is empty: say what the study varies, e.g. \"sampler.center\" = [0.0, 0.2]"
-        raise StudyError(msg)
-    design = top.choice("design", DESIGNS)
-    if design == "search" and not any(factor.domain for factor in factors):
-        msg = "design 'search' needs a factor with a range: { low = 0.0, high = 0.5 }"
-        raise StudyError(msg)
-    for key, value in top.table("factors").data.items() if design == "leave-one-out" else ():
-        if not (isinstance(value, Mapping) and set(value) == {"without"}):
-            msg = f"factor '{key}': design 'leave-one-out' wants {{ without = ... }}, what switches it off"
-            raise StudyError(msg)
-    startup = search.get("startup", int, 4)
-    metrics = _metrics(top.get("metrics", list, ["ssim"]))
-    decide = top.choice("decide", tuple(metrics), "psnr")
-    if decide != "psnr" and "margin" not in top.data:
+    if table.decide != "psnr" and table.margin is None:
         msg = (
-            f"'margin' is missing: with decide = \"{decide}\" say which differences of {decide} are too "
-            "small to matter, in its units"
+            f"'margin' is missing: with decide = \"{table.decide}\" say which differences of "
+            f"{table.decide} are too small to matter, in its units"
         )
         raise StudyError(msg)
+    if table.search and table.design != "search":
+        msg = (
+            f"'search' is for design 'search', and 'design' is '{table.design}'. "
+            "Remove the table, or change the design"
+        )
+        raise StudyError(msg)
+    search = table.search or SearchTable.model_validate({})
     return Study(
-        name=name,
-        question=top.get("question", str),
-        design=design,
-        baseline=_baseline(top.table("baseline", list(RECIPE_KINDS))),
-        conditions=_conditions(top),
-        factors=factors,
-        references=_each(top.table("references"), _changes),
-        contrasts=tuple(_contrast(top, contrast) for contrast in top.get("contrasts", list, [])),
+        name=table.name,
+        question=table.question,
+        design=table.design,
+        baseline=Recipe(dict(table.baseline)),
+        conditions=_conditions(table),
+        factors=_factors(table),
+        references=table.references,
+        contrasts=tuple(named(values) for values in table.contrasts),
         metrics=metrics,
-        decide=decide,
-        margin=_above_zero(top.get("margin", float, 0.05), "margin"),
-        strategy=search.choice("strategy", STRATEGIES, "tpe"),
-        startup=startup,
-        profiles=_each(_with_confirm(top), _profile) or _missing("profiles"),
+        decide=table.decide,
+        margin=_MARGIN if table.margin is None else table.margin,
+        strategy=search.strategy,
+        startup=search.startup,
+        profiles={name: _profile(name, own, table) for name, own in table.profiles.items()},
         path=path,
     )
 
 
-def _metrics(items: list[object]) -> dict[str, ComponentSpec]:
+def _metrics(specs: list[ComponentSpec]) -> dict[str, ComponentSpec]:
     """Return metrics by label: the name, with its parameters where a name comes twice."""
-    specs = [ComponentSpec("psnr")]
-    for metric in items:
-        spec = ComponentSpec.read(metric, "'metrics'")
+    for spec in specs:
         if spec.name == "psnr" and spec.parameters:
-            msg = f"'metrics': psnr has no parameters, got {metric!r}"
+            msg = f"'metrics': psnr has no parameters, got {toml(spec)}"
             raise StudyError(msg)
-        specs += [spec] if spec not in specs else []
-    names = [spec.name for spec in specs]
+        if specs.count(spec) > 1:
+            msg = f"'metrics' has {spec} twice"
+            raise StudyError(msg)
+    psnr = ComponentSpec("psnr")
+    every = [psnr, *(spec for spec in specs if spec != psnr)]
+    names = Counter(spec.name for spec in every)
     return {
         # Trackers take few characters in the name of a metric.
-        spec.name
-        if names.count(spec.name) == 1
-        else re.sub(r"\W+", "-", str(spec)).strip("-"): spec
-        for spec in specs
+        spec.name if names[spec.name] == 1 else re.sub(r"\W+", "-", str(spec)).strip("-"): spec
+        for spec in every
     }
 
 
-def _missing(key: str) -> Any:
-    msg = f"'{key}' is missing"
-    raise StudyError(msg)
-
-
-def _above_zero(value: float, key: str) -> float:
-    if not 0 < value < float("inf"):
-        msg = f"'{key}' must be above 0, got {value}"
-        raise StudyError(msg)
-    return value
-
-
-def _each(table: _Table, read_one: Callable[[_Table, str], Any]) -> dict[str, Any]:
-    return {key: read_one(table, key) for key in table.data}
-
-
-def _baseline(table: _Table) -> Recipe:
-    specs = {"estimator": ComponentSpec("last")}
-    specs |= {
-        key: ComponentSpec.read(value, f"'baseline.{key}'") for key, value in table.data.items()
-    }
-    if empty := missing_kinds(specs):
-        msg = f"'baseline.{empty[0]}' is missing. A recipe has {', '.join(RECIPE_KINDS)}."
-        raise StudyError(msg)
-    return Recipe({kind: specs[kind] for kind in RECIPE_KINDS})
-
-
-def _conditions(top: _Table) -> tuple[Condition, ...]:
-    conditions = []
-    for index, entry in enumerate(top.get("conditions", list)):
-        table = _Table(entry, f"conditions[{index}]", ["noise", "pairs", "label"])
-        if ("noise" in table.data) == ("pairs" in table.data):
-            msg = f"'{table.where}' needs either 'noise', a model, or 'pairs', measured noise"
+def _conditions(table: StudyTable) -> tuple[Condition, ...]:
+    found = [_condition(index, own) for index, own in enumerate(table.conditions)]
+    for label, count in Counter(condition.label for condition in found).items():
+        if count > 1:
+            msg = f"'conditions': two are called '{label}'. Give them different labels"
             raise StudyError(msg)
-        if "pairs" in table.data:
-            pairs = _pairs(table)
-            label = str(table.get("label", str, pairs_label(pairs.source)))
-            conditions.append(Condition(None, label, pairs))
-            continue
-        noise = ComponentSpec.read(table.data["noise"], f"'{table.at('noise')}'")
-        conditions.append(Condition(noise, str(table.get("label", str, str(noise)))))
-    if not conditions or len({condition.label for condition in conditions}) < len(conditions):
-        msg = "'conditions' needs at least one noise, and no two of one label"
+    return tuple(found)
+
+
+def _condition(index: int, own: ConditionTable) -> Condition:
+    if (own.noise is None) == (own.pairs is None):
+        msg = f"'conditions[{index}]' needs either 'noise', a model, or 'pairs', measured noise"
         raise StudyError(msg)
-    return tuple(conditions)
-
-
-def _pairs(table: _Table) -> MeasuredPairs:
-    value = table.data["pairs"]
-    if isinstance(value, str):
-        return MeasuredPairs(value)
-    own = _Table(value, table.at("pairs"), ["folder", "reference", "noisy"])
-    return MeasuredPairs(
-        own.get("folder", str, "."), own.get("reference", str), own.get("noisy", str)
-    )
+    if own.noise is not None:
+        return Condition(own.noise, str(own.noise) if own.label is None else own.label)
+    pairs = own.pairs
+    assert pairs is not None
+    return Condition(None, pairs_label(pairs.source) if own.label is None else own.label, pairs)
 
 
 def pairs_label(source: str) -> str:
@@ -219,128 +170,79 @@ def pairs_label(source: str) -> str:
     return Path(source.rstrip(":")).resolve().name if source.strip(".:/") else "measured"
 
 
-def _factor(table: _Table, key: str) -> Factor:
-    value = table.data[key]
-    where = table.at(f'"{key}"')
-    if isinstance(value, list):
-        return Factor(key, tuple(_level(level, where) for level in value))
-    table = _Table(value, where, _FACTOR_KEYS)
-    levels = tuple(_level(level, where) for level in table.get("levels", list, []))
-    if "without" in table.data:
-        levels = (*levels, _level(table.data["without"], where))
-    return Factor(key, levels, _domain(table))
+def _factors(table: StudyTable) -> tuple[Factor, ...]:
+    if not table.factors:
+        msg = "'factors' is empty: say what the study varies, e.g. \"sampler.center\" = [0.0, 0.2]"
+        raise StudyError(msg)
+    found = tuple(_factor(key, own, table.design) for key, own in table.factors.items())
+    if table.design == "search" and not any(factor.domain for factor in found):
+        msg = "design 'search' needs a factor with a range: { low = 0.0, high = 0.5 }"
+        raise StudyError(msg)
+    return found
 
 
-def _domain(table: _Table) -> Domain | None:
-    if "choices" in table.data:
-        return Choice(
-            *[_scalar(choice, table.at("choices")) for choice in table.get("choices", list)]
-        )
-    if "low" in table.data or "high" in table.data:
-        return Range(
-            table.get("low", float), table.get("high", float), log=table.get("log", bool, False)
-        )
+def _factor(key: str, own: FactorTable, design: str) -> Factor:
+    if design == "leave-one-out" and own.model_fields_set != {"without"}:
+        msg = f"factor '{key}': design 'leave-one-out' wants {{ without = ... }}, what switches it off"
+        raise StudyError(msg)
+    levels = (*own.levels, *([] if own.without is None else [own.without]))
+    for number, level in enumerate(levels):
+        if level.changes(key) in [other.changes(key) for other in levels[:number]]:
+            msg = f"factor '{key}' has the level {level} twice"
+            raise StudyError(msg)
+    domain = _domain(key, own)
+    if domain is not None and design != "search":
+        msg = f"factor '{key}' has a range, which is for design 'search'. Design '{design}' needs levels"
+        raise StudyError(msg)
+    return Factor(key, levels, domain)
+
+
+def _domain(key: str, own: FactorTable) -> Domain | None:
+    where = joined(["factors", key])
+    ends = [name for name in ("low", "high") if getattr(own, name) is not None]
+    if own.choices is not None:
+        if extra := [*ends, *(["log"] if own.log else [])]:
+            msg = f"'{where}' has both 'choices' and '{extra[0]}'. Give choices or a range"
+            raise StudyError(msg)
+        if not own.choices:
+            msg = f"'{where}.choices' is empty: it needs at least one entry"
+            raise StudyError(msg)
+        return Choice(*own.choices)
+    if own.low is not None and own.high is not None:
+        return Range(own.low, own.high, log=own.log)
+    if ends or own.log:
+        missing = next(name for name in ("low", "high") if name not in ends)
+        msg = f"'{where}.{missing}' is missing: a range has 'low' and 'high'"
+        raise StudyError(msg)
     return None
 
 
-def _level(level: object, where: str) -> Level:
-    if isinstance(level, Mapping):
-        rest = {key: value for key, value in level.items() if key not in ("with", "label")}
-        also = _Table(level.get("with", {}), f"{where}.with").data
-        label = _Table(level, where).get("label", str, "")
-        changes = {str(key): read_value(value, f"'{where}.with'") for key, value in also.items()}
-        return Level(ComponentSpec.read(rest, where), changes, label)
-    return Level(read_value(level, f"'{where}'"))
-
-
-def _scalar(value: object, where: str) -> Scalar:
-    if not isinstance(value, bool | int | float | str):
-        msg = f"'{where}' must hold numbers, words or true/false, got {value!r}"
-        raise StudyError(msg)
-    return value
-
-
-def _changes(table: _Table, key: str) -> dict[str, Value]:
-    changes = table.table(key)
-    return {
-        name: read_value(value, f"'{changes.at(name)}'") for name, value in changes.data.items()
-    }
-
-
-def _contrast(top: _Table, contrast: object) -> str:
-    table = _Table(contrast, "contrasts")
-    values = {str(key): _level(value, "contrasts") for key, value in table.data.items()}
-    return named(values)
-
-
-def _with_confirm(top: _Table) -> _Table:
-    """Return the profiles with what the study's `[confirm]` says where they say nothing."""
-    shared = top.table("confirm", _CONFIRM_KEYS).data
-    profiles = {}
-    for key, profile in top.table("profiles").data.items():
-        table = _Table(profile, f"profiles.{key}")
-        said = table.table("confirm").data
-        both = {**shared, **said}
-        profiles[key] = {**table.data, **({"confirm": both} if both else {})}
-    return _Table(profiles, "profiles")
-
-
-def _profile(table: _Table, key: str) -> Profile:
-    profile = table.table(key, _PROFILE_KEYS)
-    if not _NAME.fullmatch(key):
-        msg = f"profile names are lowercase letters, digits, '-' and '_', got {key!r}"
-        raise StudyError(msg)
-    crop, trials = profile.get("crop", int, 0), profile.get("trials", int, 0)
-    if crop < 0 or trials < 0:
-        msg = f"'{profile.where}': crop and trials must not be negative, got {crop} and {trials}"
-        raise StudyError(msg)
-    changes = profile.table("set").data
-    white, channels = profile.get("white", float, 0.0), profile.get("channels", list, [])
-    if not 0 <= white < float("inf") or any(
-        type(setting) is not int or setting < 1 for setting in channels
-    ):
-        msg = (
-            f"'{profile.where}': white is a number above 0, channels a list of whole numbers from 1"
-        )
+def _profile(name: str, own: ProfileTable, table: StudyTable) -> Profile:
+    if not NAME.fullmatch(name):
+        msg = f"profile names are lowercase letters, digits, '-' and '_', got {name!r}"
         raise StudyError(msg)
     return Profile(
-        name=key,
-        images=_sources(profile),
-        crop=crop,
-        white=white,
-        channels=tuple(channels),
-        seeds=_seeds(profile, [0]),
-        trials=trials,
-        changes={
-            name: read_value(setting, f"'{profile.at('set')}'") for name, setting in changes.items()
-        },
-        confirm=_confirm(profile.table("confirm", _CONFIRM_KEYS))
-        if "confirm" in profile.data
-        else None,
-        decides=profile.get("decides", bool, True),
+        name=name,
+        images=tuple(own.images or ()),
+        crop=own.crop,
+        white=own.white,
+        channels=tuple(own.channels),
+        seeds=tuple(own.seeds),
+        trials=own.trials,
+        changes=own.set,
+        confirm=_confirm(name, own, table.confirm),
+        decides=own.decides,
     )
 
 
-def _confirm(table: _Table) -> Confirm:
-    crop = table.get("crop", int) if "crop" in table.data else None
-    top = table.get("top", int, 1)
-    if (crop or 0) < 0 or top < 0:
-        msg = f"'{table.where}': crop and top must not be negative, got {crop} and {top}"
-        raise StudyError(msg)
-    return Confirm(_sources(table), crop, _seeds(table, []), top)
-
-
-def _sources(table: _Table) -> tuple[str, ...]:
-    sources = table.get("images", list, [])
-    return tuple(str(_scalar(source, table.at("images"))) for source in sources)
-
-
-def _seeds(table: _Table, default: list[int]) -> tuple[int, ...]:
-    seeds = table.get("seeds", list, default)
-    wrong = any(type(seed) is not int or seed < 0 for seed in seeds)
-    if wrong or len(set(seeds)) < len(seeds) or ("seeds" in table.data and not seeds):
-        msg = (
-            f"'{table.at('seeds')}' must be a list of whole numbers from 0, each once, got {seeds}"
-        )
-        raise StudyError(msg)
-    return tuple(seeds)
+def _confirm(name: str, own: ProfileTable, shared: Mapping[str, Any] | None) -> Confirm | None:
+    """Return a profile's confirmation: what the study's `[confirm]` says, and its own before that."""
+    if own.confirm is None and shared is None:
+        return None
+    for where, data in ((("confirm",), shared), (("profiles", name, "confirm"), own.confirm)):
+        if unknown := set(data or {}) - set(ConfirmTable.model_fields):
+            checked(ConfirmTable, dict.fromkeys(unknown), where)
+    table = checked(
+        ConfirmTable, {**(shared or {}), **(own.confirm or {})}, ("profiles", name, "confirm")
+    )
+    return Confirm(tuple(table.images), table.crop, tuple(table.seeds or ()), table.top)

@@ -11,7 +11,7 @@ from n2n_ablate.components import RECIPE_KINDS
 from n2n_ablate.components.spec import ComponentSpec, Scalar, Value, read_value
 from n2n_ablate.errors import StudyError, nearest
 from n2n_ablate.study import limits
-from n2n_ablate.study.model import Factor, Level, Study
+from n2n_ablate.study.model import Factor, Level, Study, shown
 
 
 def setting(text: str) -> tuple[str, Value]:
@@ -78,6 +78,20 @@ def _scalar(text: str) -> Scalar:
         except ValueError:
             continue
     return text
+
+
+def check_settings(study: Study, settings: Sequence[tuple[str, Value]]) -> None:
+    """Check that nothing is set to two values. Of a factor every value is a level of its own.
+
+    Raises:
+        StudyError: Something is.
+    """
+    factors = {factor.key for factor in study.factors}
+    given: dict[str, Value] = {}
+    for key, value in settings:
+        if key not in factors and given.setdefault(key, value) != value:
+            msg = f"--set {key} is given twice, as {shown(given[key])} and as {shown(value)}: give one"
+            raise StudyError(msg)
 
 
 def sort_settings(

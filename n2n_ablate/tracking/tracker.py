@@ -49,10 +49,12 @@ class MlflowTracker:
         uri: An MLflow tracking URI; by default `MLFLOW_TRACKING_URI`, else the output folder's.
         registry: To draw and to measure samplers.
         note, waits: Told what is missing in the runs; if another process is opening the store.
+        thorough: Ask servers too whether they have the files of every run.
 
     Attributes:
         known: What the store has; see `open`.
         written: Names of the runs that were written or completed.
+        orphans: How many folders of files were removed because their runs are gone.
 
     Raises:
         StoreError: MLflow is not installed.
@@ -65,11 +67,14 @@ class MlflowTracker:
         registry: Registry | None = None,
         note: Callable[[str], None] = lambda _: None,
         waits: Callable[[str], None] = lambda _: None,
+        *,
+        thorough: bool = False,
     ) -> None:
         self.store = MlflowStore(output, tracking_uri(output.root, uri), waits)
-        self._output, self._asked = output, bool(uri)
+        self._output, self._asked, self._thorough = output, bool(uri), thorough
         self.known = Known()
         self.written: list[str] = []
+        self.orphans = 0
         self._files = RunFiles(self.store, output, registry, note)
         self._baseline: TrialResult | None = None
         self._images: tuple[str, ...] = ()
@@ -110,6 +115,7 @@ class MlflowTracker:
             self._experiment = self.store.experiment(plan.study.name, trial_files.headline(plan))
             self._over = EndedRuns(self._output, plan.study.name, invocation.id)
             self.known = look(self.store, self._experiment, plan.key, self._over)
+            self.orphans = self.store.remove_orphans(self._experiment)
 
     @hookimpl(specname="trial_finished")
     def trial(
@@ -168,7 +174,7 @@ class MlflowTracker:
         old = self.known.summaries.get(command.invocation.id)
         key = record.summary_key(result, status)
         whole = {f"{key}-measured"} if self._files.diagnoses else {f"{key}-measured", key}
-        if not old or old.outcome not in whole:
+        if not old or old.outcome not in whole or self._lacks_files(old):
             start, about = int(1000 * command.started), command.invocation
             run = old.run if old else self._create("summary", "summary", start, {}, about)
             self._fill(run, result, status, max(start, int(1000 * command.ended)))
@@ -179,6 +185,14 @@ class MlflowTracker:
     def knows(self, result: TrialResult) -> bool:
         """Say whether there is a whole run of these fits, whatever they gave."""
         return record.fits_key(self._plan, result) in self.known.trials
+
+    def lacks_files(self, result: TrialResult) -> bool:
+        """Say whether there is a run of these fits without all of its files."""
+        old = self.known.trials.get(record.fits_key(self._plan, result))
+        return old is not None and self._lacks_files(old)
+
+    def _lacks_files(self, kept: Kept) -> bool:
+        return self.store.lacks_files(kept, ask=self._thorough)
 
     def later(self) -> str:
         """See `background.Outside`."""
@@ -257,7 +271,8 @@ class MlflowTracker:
         if not old or old.outcome != outcome or result.trial.role != "search":
             self._files.measure(self._name(result), result, given.samples)
         if old and old.outcome == outcome:
-            if old.pictures and old.pictures != pictures:  # images have been found since
+            # Images have been found since, or files have been lost.
+            if (old.pictures and old.pictures != pictures) or self._lacks_files(old):
                 self._write_files(old.run, given)
                 found = self._diagnosed(result)
                 self.store.log(old.run, values=found, tags={PICTURES: pictures})

@@ -175,7 +175,11 @@ def test_a_study_file_and_the_command_line_say_the_same(tiny, registry):
         '"sampler.center" = { low = 0.0, high = 0.5, levels = [0.2] }',
         '"sampler.samplers" = [["diagonal", "stripe"], ["diagonal"]]',
     )
-    tiny.write_text(text.replace('design = "search"', 'design = "one-at-a-time"'))
+    tiny.write_text(
+        text.replace('design = "search"', 'design = "one-at-a-time"').replace(
+            "[search]\nstartup = 2\n", ""
+        )
+    )
     planned = plan(read(tiny), registry)
     assert planned.baseline.recipe.specs["sampler"] == resolved(registry, "sampler", STRIPES)
     names = [trial.name for trial in planned.declared]

@@ -18,6 +18,7 @@ from n2n_ablate.runner.session import Request, open_session
 
 ROOT = Path(__file__).resolve().parents[2]
 MINIMUM = ("torch", "numpy", "scipy", "safetensors", "filelock", "pluggy", "typer", "rich")
+MINIMUM += ("pydantic",)
 """What docs/how-to/bare-gpu.md says is enough for a study of one's own images, but for `pillow`."""
 FILES, PICTURES = ("pillow",), ("scikit-image",)
 

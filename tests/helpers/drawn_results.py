@@ -173,7 +173,9 @@ def prepare(folder: Path, photo, *, seen=4, held=12, text=TEXT):
 
 def without_a_search():
     """The text of the same study with both contrasts alone, on its own images."""
-    text = TEXT.replace('design = "search"', 'design = "one-at-a-time"')
+    text = TEXT.replace('design = "search"', 'design = "one-at-a-time"').replace(
+        '[search]\nstrategy = "random"\n', ""
+    )
     text = text.partition("[profiles.quick.confirm]")[0].replace("trials = 7", "")
     return text.replace("{ low = 0.0, high = 0.5, levels = [0.2, 0.1] }", "[0.2, 0.1]")
 

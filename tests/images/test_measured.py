@@ -261,8 +261,8 @@ def test_conditions_have_images_of_their_own_and_may_be_mixed_with_models(folder
     [
         ('{ pairs = "set", noise = "gaussian" }', "either 'noise', a model, or 'pairs'"),
         ('{ label = "x" }', "either 'noise', a model, or 'pairs'"),
-        ('{ pairs = { reference = "a" } }', "'conditions\\[0\\].pairs.noisy' is missing"),
-        ("{ pairs = 3 }", "must be a table"),
+        ('{ pairs = { reference = "a" } }', "'conditions\\[0\\].pairs' lacks 'noisy'"),
+        ("{ pairs = 3 }", "must be a folder"),
         ('{ pairs = "nowhere" }', "condition 'nowhere': 'nowhere' does not exist"),
         ('{ noise = "gaussian" }', "images' is missing"),
     ],

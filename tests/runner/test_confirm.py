@@ -61,7 +61,7 @@ def test_a_profile_adds_to_what_the_study_says_of_its_confirmation(folder, regis
         ("seeds = [1, 1]", "must be a list of whole numbers from 0, each once"),
         ("top = -1", "must not be negative"),
         ("tops = 1", r"unknown key 'profiles.quick.confirm.tops'. Did you mean 'top'"),
-        ("crop = 1.5", "must be of type int"),
+        ("crop = 1.5", "must be a whole number, got 1.5"),
     ],
 )
 def test_a_mistake_in_a_confirmation_is_one_line(folder, registry, line, reason):
@@ -75,6 +75,8 @@ def test_a_mistake_in_a_confirmation_is_one_line(folder, registry, line, reason)
 def test_top_is_for_searches(folder, registry):
     changes = {
         "design": ('design = "search"', 'design = "one-at-a-time"'),
+        "search": ('[search]\nstrategy = "random"\n', ""),
+        "factor": ("{ low = 0.0, high = 0.5, levels = [0.2, 0.1] }", "[0.2, 0.1]"),
         "top": ('images = ["held"]', 'images = ["held"]\ntop = 2'),
     }
     with pytest.raises(StudyError, match="'top' is for searches; design 'one-at-a-time' has none"):
