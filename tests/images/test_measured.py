@@ -307,14 +307,13 @@ def ran(folder):
 
 def test_a_replaced_shot_retrains_exactly_its_fits(folder, ran):
     words, first = ran
-    assert (first["fits"], first["reused"], first["failures"]) == (12, 0, 0)
-    assert first["conditions"][0]["condition"] == "my 集"
-    assert first["conditions"][0]["pairs"]["source"] == "my 集"
+    assert (first["fits"]["total"], first["fits"]["cached"]) == (12, 0)
+    assert first["noises"]["my 集"]["pairs"]["source"] == "my 集"
     again = json.loads(run(*words))
-    assert again["reused"] == 12
+    assert again["fits"]["cached"] == 12
     save(folder / "my 集" / "2_real_2.png", shot(2, 9))
     new = json.loads(run(*words))
-    assert (new["fits"], new["reused"]) == (12, 10)
+    assert (new["fits"]["total"], new["fits"]["cached"]) == (12, 10)
 
 
 def test_a_study_on_measured_noise_is_reopened_reported_and_compared(folder, ran):
