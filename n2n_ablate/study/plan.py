@@ -317,17 +317,17 @@ def _conditions(
     study: Study, noise: Mapping[str, Value], registry: Catalogue
 ) -> tuple[Condition, ...]:
     """Return the conditions; those that settings make equal become one."""
-    found: dict[ComponentSpec | MeasuredPairs | None, Condition] = {}
-    for item in study.conditions:
-        condition = _condition(item, noise, registry)
-        same = found.setdefault(condition.noise or condition.pairs, condition)
+    conditions: dict[ComponentSpec | MeasuredPairs | None, Condition] = {}
+    for declared in study.conditions:
+        condition = _condition(declared, noise, registry)
+        same = conditions.setdefault(condition.noise or condition.pairs, condition)
         if same is not condition and not noise:
             msg = (
                 f"conditions '{same.label}' and '{condition.label}' are the same noise: "
                 f"{condition.source}. Remove one of them"
             )
             raise StudyError(msg)
-    return tuple(found.values())
+    return tuple(conditions.values())
 
 
 def _scale(registry: Catalogue, spec: ComponentSpec) -> Scale:
