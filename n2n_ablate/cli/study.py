@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from n2n_ablate.records import StudyResult
-    from n2n_ablate.report.screen.console import Silent
+    from n2n_ablate.report.live import Silent
     from n2n_ablate.runner.interim import RaceOptions
     from n2n_ablate.runner.runner import Runner
     from n2n_ablate.runner.session import Request, Session
@@ -41,6 +41,7 @@ def run(
     white: options.White = None,
     channels: options.Channels = "",
     confirm_images: options.ConfirmImages = None,
+    pairs: options.Pairs = None,
     settings: options.Settings = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
@@ -115,6 +116,7 @@ def run(
         white=white,
         channels=options.channels_of(channels),
         confirm_images=confirm_images or [],
+        pairs=pairs or [],
         device=device,
         precision=precision,
         executor=Choice(executor, address, gpus_per_stack),
@@ -149,7 +151,7 @@ def _run_locked(
     race: RaceOptions | None,
 ) -> int:
     from n2n_ablate.cli.plan import repeated_levels, told_demonstration, told_limit
-    from n2n_ablate.report.screen.console import audience
+    from n2n_ablate.report.live import audience
     from n2n_ablate.runner.session import open_runner
     from n2n_ablate.storage.fit_store import FitStore
     from n2n_ablate.storage.output import Output
@@ -216,50 +218,21 @@ def _foretell(session: Session, view: Silent, store: FitStore, width: int, *, re
 def _print(
     result: StudyResult, runner: Runner, request: Request, *, as_json: bool, quiet: bool
 ) -> None:
-    from n2n_ablate.analysis import answer, confirmed, export
+    from n2n_ablate.analysis import export
+    from n2n_ablate.analysis.analyse import analyse
     from n2n_ablate.cli.plan import told_demonstration
-    from n2n_ablate.report.screen import effects as effects_table
-    from n2n_ablate.report.screen import tables
+    from n2n_ablate.report.render.console import print_document
+    from n2n_ablate.report.study import next_steps, study_document
 
     out, header = results(), runner.header
     if as_json:
         stdout.write_json(export.to_json(result, header))
         return
-    for condition in runner.plan.conditions:
-        label = condition.label
-        out.print()
-        changed = f" (with {', '.join(runner.plan.heeded)})" if runner.plan.heeded else ""
-        title = f"{runner.plan.study.name}: {label}{changed}"
-        out.print(title, markup=False, highlight=False)
-        out.print(tables.study_table(result, label, out.width))
-        for text in (*tables.legend(result, label), *tables.left_out(result, out.width)):
-            out.print(text, markup=False, highlight=False, style="dim")
-        if runner.plan.effects:
-            out.print(effects_table.effects_table(result, label))
-            for text in effects_table.legend(result, label):
-                out.print(text, markup=False, highlight=False, style="dim")
-        if result.confirmed is not None:
-            out.print()
-            out.print(f"{title}, confirmed on other images", markup=False, highlight=False)
-            out.print(tables.confirm_table(result, label))
-            for text in tables.confirm_legend(result, label):
-                out.print(text, markup=False, highlight=False, style="dim")
-        for text in (
-            answer.sentence(result, header, label),
-            answer.best_sentence(result, label),
-        ):
-            out.print(text, markup=False, highlight=False)
-    ends = (confirmed.search_best(result), confirmed.unconfirmed(result), answer.failures(result))
-    for text in filter(None, (*ends, answer.reused(result))):
-        out.print(text, markup=False, highlight=False)
+    print_document(out, study_document(analyse(result, header), runner.plan.heeded))
     if not runner.plan.profile.decides:
         out.print(told_demonstration(runner.plan), markup=False, highlight=False)
     if not quiet:
-        out.print()
-        out.print("Next:", markup=False)
-        for command, what in _next(runner, request):
-            out.print(f"  {command}", markup=False, highlight=False, soft_wrap=True)
-            out.print(f"    {what}", markup=False, highlight=False, style="dim")
+        print_document(out, next_steps(_next(runner, request)))
 
 
 def _next(runner: Runner, request: Request) -> list[tuple[str, str]]:
@@ -267,15 +240,17 @@ def _next(runner: Runner, request: Request) -> list[tuple[str, str]]:
     name = runner.plan.study.name
     where = [] if request.output == Path("mlruns") else ["--output", str(request.output)]
     commands = [
-        ("one page with answer, figures and methods", ["report", name, *where]),
-        ("browse the curves and pictures", ["ui", name, *where]),
+        ("write the report: answer, figures, methods", ["report", name, *where]),
+        ("browse curves and images", ["ui", name, *where]),
     ]
     if runner.search is not None:
         more = ["--trials", str(runner.plan.profile.trials * 2)]
-        joins = " and confirm another best beside this one" if runner.confirmation_data else ""
-        commands.append((f"search on{joins}", [*_without_trials(_going_on(sys.argv[1:])), *more]))
+        joins = ", then confirm its new best trial" if runner.confirmation_data else ""
+        commands.append(
+            (f"continue the search{joins}", [*_without_trials(_going_on(sys.argv[1:])), *more])
+        )
     denoise = ["denoise", "noisy.png", "-o", "clean.png", "--from-study", name, *where]
-    commands.append(("use the recipe that best prints", denoise))
+    commands.append(("denoise with the recipe chosen by `n2n-ablate best`", denoise))
     return [(redact_command(["n2n-ablate", *words]), what) for what, words in commands]
 
 
@@ -294,15 +269,11 @@ def _without_trials(words: list[str]) -> list[str]:
 
 
 def _interrupted(runner: Runner, console: Console) -> int:
-    trials = len(runner.result.trials)
-    console.print(
-        f"stopped: {trials} trials are finished and {runner.trained} fits were trained; all are kept. "
-        "This goes on:\n"
-        f"  {redact_command(['n2n-ablate', *_going_on(sys.argv[1:])])}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
+    from n2n_ablate.report.text.progress import interrupted
+
+    command = redact_command(["n2n-ablate", *_going_on(sys.argv[1:])])
+    text = interrupted(len(runner.result.trials), runner.trained, command)
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
     return _INTERRUPTED
 
 

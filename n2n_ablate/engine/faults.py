@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import math
 import sys
-import traceback
 from collections.abc import Sequence
 from numbers import Real
 from types import TracebackType
@@ -16,8 +15,9 @@ from torch import Tensor
 from n2n_ablate.components import Metric, Training, declared, watchdog
 from n2n_ablate.engine.fit import Fit
 from n2n_ablate.errors import AblateError, PluginError
-from n2n_ablate.registry.discovery import Origin
-from n2n_ablate.registry.failures import describe, source_line
+from n2n_ablate.registry import Entry
+from n2n_ablate.registry.discovery import FILE, Origin
+from n2n_ablate.registry.failures import describe
 
 
 class ComponentError(PluginError):
@@ -99,14 +99,8 @@ def _place(component: object, error: ComponentError) -> str:
     """Return where in the file of a component an error arose, or else where its method begins."""
     owner = component if inspect.isfunction(component) else type(component)
     file = getattr(sys.modules.get(owner.__module__), "__file__", None) or ""
-    frames = traceback.extract_tb(error.__cause__.__traceback__) if error.__cause__ else []
-    lines = [frame.lineno for frame in frames if frame.filename == file]
-    if lines:
-        return f"{file}:{lines[-1]}"
-    method = getattr(owner, error.blame.method, None)
-    return source_line(
-        method if callable(method) else owner, Origin(owner.__module__, "file", file)
-    )
+    entry = Entry(error.blame.kind, "", owner, Origin(owner.__module__, FILE, file))
+    return entry.place(error.blame.method, error.__cause__)
 
 
 def steps_of(training: Training) -> int:
@@ -163,11 +157,11 @@ def require_shares(shares: Sequence[float]) -> None:
             raise AVERAGING_WEIGHT.fault(problem)
 
 
-def require_images(found: object, like: Tensor, blame: ComponentContext, what: str) -> Tensor:
+def require_images(images: object, like: Tensor, blame: ComponentContext, what: str) -> Tensor:
     """Return images if they have the shape of `like`.
 
     Args:
-        found: What should be images.
+        images: What should be images.
         like: What they were made from, (n, c, h, w).
         blame: Who made them.
         what: What it did, as a sentence that goes on with what came out.
@@ -175,9 +169,9 @@ def require_images(found: object, like: Tensor, blame: ComponentContext, what: s
     Raises:
         ComponentError: They are no images, or of another shape.
     """
-    if isinstance(found, Tensor) and found.shape == like.shape:
-        return found
-    problem = f"{what} {tuple(found.shape) if isinstance(found, Tensor) else ' '.join(repr(found).split())[:80]}"
+    if isinstance(images, Tensor) and images.shape == like.shape:
+        return images
+    problem = f"{what} {tuple(images.shape) if isinstance(images, Tensor) else ' '.join(repr(images).split())[:80]}"
     raise blame.fault(problem)
 
 
@@ -189,12 +183,12 @@ def measured(metric: Metric, column: str, denoised: Tensor, clean: Tensor, noisy
     """
     blame = ComponentContext("metric", "measure", column)
     with blame:
-        found: object = metric.measure(denoised, clean, noisy)
+        values: object = metric.measure(denoised, clean, noisy)
     shape = (len(denoised),)
-    if not isinstance(found, Tensor) or found.shape != shape or not found.is_floating_point():
-        problem = f"must return a float tensor from measure, one value per image, shape {shape}, got {found!r:.80}"
+    if not isinstance(values, Tensor) or values.shape != shape or not values.is_floating_point():
+        problem = f"must return a float tensor from measure, one value per image, shape {shape}, got {values!r:.80}"
         raise blame.fault(problem)
-    return found.detach()
+    return values.detach()
 
 
 def finite(metric: Metric, column: str, denoised: Tensor, clean: Tensor, noisy: Tensor) -> float:

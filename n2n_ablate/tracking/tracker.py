@@ -13,7 +13,7 @@ from n2n_ablate.records import Header, Invocation, NoisySample, StudyResult, Tri
 from n2n_ablate.redaction import redact_command
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.hookspecs import hookimpl
-from n2n_ablate.report import trial_files
+from n2n_ablate.report import study_files
 from n2n_ablate.storage.ended_runs import EndedRuns
 from n2n_ablate.storage.journal import Command
 from n2n_ablate.storage.output import Output
@@ -80,7 +80,7 @@ class MlflowTracker:
         self._summary = ""
         self._note = note
         self._monitor: Monitor | None = None
-        self._unsure = False  # whether the store heard all that it was told
+        self._unsure = False  # whether the store heard all that was sent
         self._last_start = 0
 
     @hookimpl(specname="study_started")
@@ -110,7 +110,7 @@ class MlflowTracker:
         """
         self._plan, self._running, self._invocation = plan, plan, invocation
         with self.store.explained():
-            self._experiment = self.store.experiment(plan.study.name, trial_files.headline(plan))
+            self._experiment = self.store.experiment(plan.study.name, study_files.headline(plan))
             self._over = EndedRuns(self._output, plan.study.name, invocation.id)
             self.known = look(self.store, self._experiment, plan.key, self._over)
             self.orphans = self.store.remove_orphans(self._experiment)
@@ -182,7 +182,7 @@ class MlflowTracker:
 
     def _begin_summary(self, invocation: Invocation, start: int) -> str:
         """Return the run of the plan's summary, marked as being written by this process."""
-        tags = run_tags(self._plan, invocation, "summary", place=0)
+        tags = run_tags(self._plan, invocation, "summary", number=0)
         if self.known.summary is None:
             return self.store.create(self._experiment, "summary", start, tags)
         run = self.known.summary.run
@@ -224,7 +224,7 @@ class MlflowTracker:
             with self.store.explained():
                 if self._unsure:
                     about = self.store, self._experiment, self._plan.key, self._over
-                    self.known, self._unsure = look(*about, own=self._summary), False
+                    self.known, self._unsure = look(*about, writing=self._summary), False
                 yield
         except StoreUnavailableError:
             self._unsure = True
@@ -236,7 +236,7 @@ class MlflowTracker:
             raise
 
     def _put_in_front(self, result: StudyResult) -> None:
-        note = trial_files.summary(result, self._files.diagnoses)[:5000]
+        note = study_files.summary(result, self._files.diagnoses)[:5000]
         self.store.client.set_experiment_tag(self._experiment, NOTE, note)
         for stage in (result, result.confirmed):
             if stage is not None and stage.header is not None:
@@ -263,8 +263,8 @@ class MlflowTracker:
                 self.known.trials[fits] = replace(kept, verdict=key)
 
     def _fill(self, run: str, result: StudyResult, status: str, end: int) -> None:
-        found = self._files.diagnoses
-        tags = summary_tags(result, status, trial_files.summary(result, found), bool(found))
+        diagnoses = self._files.diagnoses
+        tags = summary_tags(result, status, study_files.summary(result, diagnoses), bool(diagnoses))
         self._files.keep_study(run, result)
         self.store.log(run, tags=tags)
         self.store.end(run, _ENDS.get(status, "FAILED"), end)
@@ -280,8 +280,8 @@ class MlflowTracker:
             # Images have been found since, or files have been lost.
             if (old.pictures and old.pictures != pictures) or self._lacks_files(old):
                 self._write_files(old.run, given)
-                found = self._diagnosed(result)
-                self.store.log(old.run, values=found, tags={PICTURES: pictures})
+                measured = self._diagnosed(result)
+                self.store.log(old.run, values=measured, tags={PICTURES: pictures})
                 self._log_dataset(old.run, given)
                 self.written.append(self._name(result))
             return
@@ -330,12 +330,12 @@ class MlflowTracker:
             self.store.log_dataset(run, found)
 
     def _write_files(self, run: str, given: _Given) -> None:
-        own, name = given.result, self._name(given.result)
-        self._files.keep_trial(run, name, self._running, own, given.samples, self._baseline)
+        result, name = given.result, self._name(given.result)
+        self._files.keep_trial(run, name, self._running, result, given.samples, self._baseline)
 
     def _diagnosed(self, result: TrialResult) -> list[record.Value]:
-        found = self._files.diagnoses.get(self._name(result), {})
-        return list(record.diagnostics(self._plan, found))
+        diagnoses = self._files.diagnoses.get(self._name(result), {})
+        return list(record.diagnostics(self._plan, diagnoses))
 
     def _name(self, result: TrialResult) -> str:
         return f"{result.trial.name} (confirm)" if self._running.confirming else result.trial.name
@@ -343,5 +343,5 @@ class MlflowTracker:
     def _create(
         self, name: str, role: str, start: int, tags: Mapping[str, str], about: Invocation
     ) -> str:
-        own = run_tags(self._plan, about, role, place=len(self.known.trials))
-        return self.store.create(self._experiment, name, start, {**tags, **own})
+        tags_of_run = run_tags(self._plan, about, role, number=len(self.known.trials))
+        return self.store.create(self._experiment, name, start, {**tags, **tags_of_run})

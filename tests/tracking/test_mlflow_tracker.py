@@ -388,7 +388,7 @@ def test_no_run_of_the_study_stays_running_when_its_command_is_over(output, plan
     experiment = store.experiment("tiny", "")
     for own, (asked, tags) in places.items():
         about = replace(ABOUT, id=own)
-        whole = run_tags(asked, about, "declared", place=1) | tags
+        whole = run_tags(asked, about, "declared", number=1) | tags
         runs[own] = store.create(experiment, own, 0, whole)
     with Output(output.root).lock("tiny-cc", "unused"):
         tracker = MlflowTracker(output)
