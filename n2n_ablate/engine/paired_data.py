@@ -97,7 +97,7 @@ class PairedData:
         """
         scenes: dict[str, list[Image]] = {}
         for image in sorted(self.images, key=lambda image: image.digest):
-            scenes.setdefault(getattr(image, "scene", image.name), []).append(image)
+            scenes.setdefault(image.scene, []).append(image)
         other = copy.copy(self)
         other.__dict__.pop("key", None)
         other.images = [image for scene in scenes.values() for image in scene]

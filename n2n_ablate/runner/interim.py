@@ -34,7 +34,7 @@ def sizes_for(paired_data: PairedData) -> tuple[int, ...]:
     Raises:
         StudyError: They are too few.
     """
-    scenes = [getattr(image, "scene", image.name) for image in paired_data.images]
+    scenes = [image.scene for image in paired_data.images]
     counts = Counter(scenes)
     if len(counts) < 2:
         msg = f"--until-settled needs at least 2 images of different scenes, got {len(counts)}"
