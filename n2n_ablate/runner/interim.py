@@ -34,6 +34,12 @@ def sizes_for(paired_data: PairedData) -> tuple[int, ...]:
     Raises:
         StudyError: They are too few.
     """
+    if paired_data.measured and len(paired_data.plan.conditions) > 1:
+        msg = (
+            "--until-settled adds images to all conditions alike, and measured conditions have images "
+            "of their own. Give one --pairs at a time"
+        )
+        raise StudyError(msg)
     scenes = [image.scene for image in paired_data.images]
     counts = Counter(scenes)
     if len(counts) < 2:
