@@ -170,7 +170,7 @@ def test_a_place_drawn_at_random_is_no_part_of_a_generation(tiny, registry, open
     search.tell(asked, Outcome("searched", 0.0))
     assert search.finished() == [asked]
     (known,) = search._study.get_trials()
-    assert known.user_attrs == {BESIDE: "at random"}
+    assert known.user_attrs == {BESIDE: "at random", "name": "searched"}
 
 
 def test_a_strategy_that_does_not_fit_the_space_says_what_would(tiny, registry):
