@@ -11,12 +11,12 @@ import torch
 
 from n2n_ablate import engine, hookimpl
 from n2n_ablate.engine import StackSizeCache, device, pool
-from n2n_ablate.engine.arrays import from_arrays, to_arrays
 from n2n_ablate.engine.compiled import Kernel
 from n2n_ablate.engine.identity import Fingerprints
 from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.errors import AblateError, DeviceError, ExecutorError, StudyError
 from n2n_ablate.execute import Choice, Local, bundle, task
+from n2n_ablate.records.arrays import from_arrays, to_arrays
 from n2n_ablate.registry import Registry
 from n2n_ablate.runner.session import Request, open_runner, open_session
 from n2n_ablate.storage.output import Output

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from n2n_ablate import study as studies
-from n2n_ablate.diagnostics import diagnose
+from n2n_ablate.diagnostics.measure import diagnose
 from n2n_ablate.records import FitResult, Row, TrialResult
 from n2n_ablate.tracking import record
 from n2n_ablate.tracking.chart_view import chart_view
