@@ -114,12 +114,12 @@ def start(folder: Path, trials: int | None) -> dict[str, float]:
     from n2n_ablate.analysis import answer
     from n2n_ablate.engine.header import header_of
     from n2n_ablate.report.screen import console, tables
-    from n2n_ablate.runner.session import open_runner
+    from n2n_ablate.runner.session import RunOptions, open_runner
     from n2n_ablate.storage.output import Output
 
     session = opened(folder, trials)
     view = console.Plain(Console(file=io.StringIO()))
-    runner = open_runner(session, Output(folder / "out"), view, tracking="none")
+    runner = open_runner(session, Output(folder / "out"), view, RunOptions(tracking="none"))
     clock.look("start")
     result = runner.run()
     clock.look("resume")

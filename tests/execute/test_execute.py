@@ -18,7 +18,7 @@ from n2n_ablate.errors import AblateError, DeviceError, ExecutorError, StudyErro
 from n2n_ablate.execute import Choice, Local, bundle, task
 from n2n_ablate.records.arrays import from_arrays, to_arrays
 from n2n_ablate.registry import Registry
-from n2n_ablate.runner.session import Request, open_runner, open_session
+from n2n_ablate.runner.session import Request, RunOptions, open_runner, open_session
 from n2n_ablate.storage.output import Output
 from n2n_ablate.study import plan, read
 
@@ -237,7 +237,7 @@ def test_workers_that_join_get_work_of_the_same_plan(tiny, folder):
     session = open_session(asked)
     executor = Growing(session.paired_data.machine)
     runner = open_runner(
-        session, Output(folder / "mlruns"), Ear(), tracking="none", executor=executor
+        session, Output(folder / "mlruns"), Ear(), RunOptions(tracking="none"), executor=executor
     )
     runner.run()
     assert executor.sent == [2, 4]  # the baseline alone, then two trials together

@@ -11,7 +11,7 @@ from rich.console import Console
 from n2n_ablate.analysis import answer
 from n2n_ablate.errors import StoreError
 from n2n_ablate.report.screen.console import Silent
-from n2n_ablate.runner.session import Request, open_runner, open_session
+from n2n_ablate.runner.session import Request, RunOptions, open_runner, open_session
 from n2n_ablate.storage.output import Output
 
 SIZE = 2 << 20
@@ -100,7 +100,7 @@ def test_a_new_study_on_a_full_disk_is_one_line(tiny, disk):
     disk.use_up_names()
     told = r"cannot be (written|taken): No space left on device"
     with pytest.raises(StoreError, match=f"the journal .* {told}"):
-        open_runner(session, output, view, tracking="none")
+        open_runner(session, output, view, RunOptions(tracking="none"))
     for lock in (output.lock(session.lock_name, "busy"), output.opening(print)):
         with pytest.raises(StoreError, match=f"the lock .* {told}"), lock:
             pass
