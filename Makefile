@@ -14,7 +14,7 @@ test: .venv/installed-dev check
 # All that kills and locks while a study runs, then kill -9 of workers, nodes and coordinators at 20
 # seeded moments with a table of what was found (the same as the test that is left out): half an hour
 torture: .venv/installed-dev
-	$(BIN)/pytest -m slow tests/torture tests/e2e/test_outage.py tests/execute/test_ray.py \
+	$(BIN)/pytest -m slow tests/torture tests/e2e/test_outage.py tests/e2e/test_misbehaving.py tests/execute/test_ray.py \
 		tests/execute/test_ray_cluster.py \
 		--deselect tests/torture/test_torture.py::test_sixty_fits_and_twenty_kills
 	$(BIN)/python benchmarks/torture.py

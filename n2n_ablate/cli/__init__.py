@@ -7,12 +7,14 @@ import errno
 import os
 import sys
 from collections.abc import Callable
+from types import TracebackType
 from typing import Annotated
 
 import typer
 
 from n2n_ablate.components import watchdog
 from n2n_ablate.errors import AblateError, missing_package
+from n2n_ablate.redaction import redact
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
@@ -100,12 +102,23 @@ def main() -> None:
     from n2n_ablate.cli.screen import never_strict
 
     never_strict()
+    sys.excepthook = _show_traceback
     watchdog.at_a_loss[:] = [_end_at_once]
     try:
         _run()
     except SystemExit as ended:
         _leave(ended.code)
         raise
+
+
+def _show_traceback(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Print the traceback of a bug without logins: an exception often says what it was given."""
+    import traceback
+
+    text = "".join(traceback.format_exception(kind, error, trace))
+    print(redact(text), end="", file=sys.stderr)  # noqa: T201
 
 
 def _run() -> None:

@@ -43,5 +43,5 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     shown.sort(key=lambda parameter: parameter.kind)
     run.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
-    del run.__wrapped__  # type: ignore[attr-defined]  Typer would read its signature
+    vars(run).pop("__wrapped__")  # Typer would read the signature of what is inside
     return run

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from n2n_ablate.errors import StudyError
+from n2n_ablate.redaction import STORAGE
 
 if TYPE_CHECKING:
     from n2n_ablate.execute import Choice
@@ -152,9 +153,7 @@ Channels = Annotated[
 ]
 Precision = Annotated[
     str,
-    typer.Option(
-        metavar="NAME", help="auto, fp32 (exact), tf32 or bf16.", rich_help_panel=_RARE
-    ),
+    typer.Option(metavar="NAME", help="auto, fp32 (exact), tf32 or bf16.", rich_help_panel=_RARE),
 ]
 PluginsDir = Annotated[
     Path | None,
@@ -189,6 +188,7 @@ Storage = Annotated[
         metavar="URL",
         help="Database of searches (SQLAlchemy) instead of the output folder's.",
         rich_help_panel=_RARE,
+        envvar=STORAGE,
     ),
 ]
 

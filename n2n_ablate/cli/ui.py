@@ -180,13 +180,14 @@ def _server(uri: str, output_root: Path, port: int) -> Iterator[_Server]:
     lean = {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_BACKEND_STORE_URI": uri,  # its password would stand in the list of processes
         "MLFLOW_LOGGING_LEVEL": "INFO",  # its last words are shown if it does not start
     }
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "server.log"
         with messages().status("starting MLflow"), output.opening(say), log.open("wb") as stream:
             process = subprocess.Popen(
-                _command(uri, output.root / "artifacts", port),
+                _command(output.root / "artifacts", port),
                 stdout=stream,
                 stderr=stream,
                 stdin=subprocess.DEVNULL,
@@ -206,11 +207,10 @@ def _server(uri: str, output_root: Path, port: int) -> Iterator[_Server]:
             server.stop()
 
 
-def _command(uri: str, artifacts: Path, port: int) -> list[str]:
+def _command(artifacts: Path, port: int) -> list[str]:
     """Return the command of the server. `artifacts` is for other programs that write to it."""
     command = [sys.executable, "-m", "mlflow", "ui", "--host", _HOST, "--port", str(port)]
-    command += ["--workers", "1", "--backend-store-uri", uri]
-    command += ["--artifacts-destination", artifacts.as_uri()]
+    command += ["--workers", "1", "--artifacts-destination", artifacts.as_uri()]
     return [*command, "--uvicorn-opts", "--log-level warning"]
 
 

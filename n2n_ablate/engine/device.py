@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
+from n2n_ablate.engine import stacking
 from n2n_ablate.engine.compiled import SWITCH, kernel
 from n2n_ablate.errors import DeviceError
 
@@ -27,6 +28,7 @@ class Machine:
         stack: Most fits trained as one stacked network.
         name: What to call the device in a table.
         compiled: Whether chains of convolutions are computed by the compiled kernel.
+        way: On a GPU: how a stack is convolved, one of `stacking.WAYS`.
     """
 
     device: str
@@ -35,17 +37,20 @@ class Machine:
     stack: int
     name: str
     compiled: bool = False
+    way: str = stacking.DEFAULT
 
     @property
     def computation(self) -> str:
         """How results are computed, as far as they depend on it: part of the identity of a fit."""
-        return f"{self.type} {self.precision}{' compiled' if self.compiled else ''}"
+        how = f" {self.way}" if self.type == "cuda" else " compiled" if self.compiled else ""
+        return f"{self.type} {self.precision}{how}"
 
     @property
     def layout(self) -> torch.memory_format:
         """The order of pixels and channels in memory that the convolutions want."""
-        exact_cpu = self.type == "cpu" and self.precision == "fp32"
-        return torch.contiguous_format if exact_cpu else torch.channels_last
+        if self.type == "cuda":
+            return stacking.WAYS[self.way][1]
+        return torch.contiguous_format if self.precision == "fp32" else torch.channels_last
 
     @property
     def type(self) -> str:
@@ -58,8 +63,8 @@ def machine(device: str = "auto", precision: str = "auto") -> Machine:
 
     Args:
         device: `auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N`.
-        precision: `auto`, `fp32` (exact), `tf32` or `bf16`. On `auto` a GPU uses tf32, a CPU fp32 with
-            the compiled kernel. Without the kernel a CPU that has bf16 instructions uses them.
+        precision: `auto`, `fp32` (exact), `tf32` or `bf16`. On `auto` a GPU uses tf32, or what
+            `benchmarks/gpu.py` has chosen on it, a CPU fp32 with the compiled kernel. Without the kernel a CPU that has bf16 instructions uses them.
 
     Raises:
         DeviceError: The machine does not have it; the message says what it has.
@@ -113,9 +118,16 @@ def arithmetic(machine: Machine) -> Iterator[None]:
     flags = torch.backends.cudnn.flags(
         enabled=True, benchmark=not exact, deterministic=exact, allow_tf32=not exact
     )
-    # Streams and graphs belong to the current device, which may be another one.
-    with flags, torch.cuda.device(torch.device(machine.device)):
-        yield
+    products, torch.backends.cuda.matmul.allow_tf32 = (
+        torch.backends.cuda.matmul.allow_tf32,
+        not exact,
+    )
+    try:
+        # Streams and graphs belong to the current device, which may be another one.
+        with flags, torch.cuda.device(torch.device(machine.device)):
+            yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = products
 
 
 def require_alive(machine: Machine) -> None:
@@ -159,8 +171,11 @@ def _gpu(device: torch.device, precision: str) -> Machine:
     if (device.index or 0) >= count:
         msg = f"device '{device}': this machine has {count} GPU(s), counted from cuda:0."
         raise DeviceError(msg)
-    precision = "tf32" if precision == "auto" else precision
-    return Machine(str(device), precision, 1, 64, torch.cuda.get_device_name(device))
+    name = torch.cuda.get_device_name(device)
+    choice = stacking.chosen(str(device), name)
+    if precision == "auto":
+        precision = choice.get("precision", "tf32")
+    return Machine(str(device), precision, 1, 64, name, way=choice["way"])
 
 
 def _cpu_name() -> str:

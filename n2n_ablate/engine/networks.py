@@ -14,8 +14,8 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
-from torch.nn.functional import conv2d, pad
 
+from n2n_ablate.engine import stacking
 from n2n_ablate.engine.chain import Chain, layers_of
 from n2n_ablate.engine.compiled import CompiledChain, Layout, kernel
 from n2n_ablate.engine.faults import BACKBONE
@@ -45,8 +45,8 @@ class Networks:
     """The networks of one stack, b modules of one architecture.
 
     The fastest way that gives what the modules give is chosen. A chain of plain convolutions (an
-    attribute `net`, with or without a `residual` connection around it) becomes one grouped
-    convolution per layer, or, alone on a CPU, what the compiled kernel or else `chain` does; after a
+    attribute `net`, with or without a `residual` connection around it) becomes one convolution per
+    layer for all networks, or, alone on a CPU, what the compiled kernel or else `chain` does; after a
     trial that it computes the same. One module of another form is called as it is, several go through
     `torch.func.vmap`.
 
@@ -56,6 +56,7 @@ class Networks:
         precision: Of training: `fp32`, `tf32` or `bf16`.
         compiled: Whether the compiled kernel computes the chains that it can run.
         backbone: What built them, if a verdict about one may be used again for the next.
+        way: Of convolving a stack, one of `stacking.WAYS`.
 
     Attributes:
         packing: Where the weights lie.
@@ -70,13 +71,14 @@ class Networks:
         backbone: object | None = None,
         *,
         compiled: bool = False,
+        way: str = stacking.DEFAULT,
     ) -> None:
         self.packing = Packing(modules[0])
         self.weights = nn.Parameter(self.packing.pack(modules))
         self.precision = precision
         plain = all(map(_is_chain, modules)) and _agree(modules, channels, backbone)
         self._chain = self._chain_of(modules, compiled=compiled) if plain else None
-        self._forward = self._general(modules, plain=plain)
+        self._forward = self._general(modules, way, plain=plain)
 
     def __call__(self, *images: Tensor) -> tuple[Tensor, ...]:
         """Denoise images (b, c, h, w) in the precision of training; equal shapes share a pass."""
@@ -119,10 +121,13 @@ class Networks:
         low = self.precision == "bf16"
         return None if layers is None else Chain(layers, self.packing, residual=residual, low=low)
 
-    def _general(self, modules: Sequence[nn.Module], *, plain: bool) -> _Weighted:
+    def _general(self, modules: Sequence[nn.Module], way: str, *, plain: bool) -> _Weighted:
         if len(modules) == 1:
             return single(modules[0], self.packing)
-        return grouped(modules[0], self.packing) if plain else vmapped(modules, self.packing)
+        convolve, _ = stacking.WAYS[way]
+        if plain:
+            return stacked(modules[0], self.packing, convolve)
+        return vmapped(modules, self.packing)
 
 
 def single(module: nn.Module, packing: Packing) -> _Weighted:
@@ -158,8 +163,10 @@ def vmapped(modules: Sequence[nn.Module], packing: Packing) -> _Weighted:
     return forward
 
 
-def grouped(module: nn.Module, packing: Packing) -> _Weighted:
-    """Stack chains of convolutions: one convolution per layer, with one group per network."""
+def stacked(
+    module: nn.Module, packing: Packing, convolve: stacking.Convolve = stacking.grouped
+) -> _Weighted:
+    """Stack chains of convolutions: the same layer of all networks at once."""
     layers: list[nn.Module] = list(module.net)  # type: ignore[arg-type]
     residual = bool(getattr(module, "residual", False))
 
@@ -171,24 +178,13 @@ def grouped(module: nn.Module, packing: Packing) -> _Weighted:
         for index, layer in enumerate(layers):
             if isinstance(layer, nn.Conv2d):
                 bias = unpacked.get(f"net.{index}.bias")
-                out = _grouped_conv(layer, unpacked[f"net.{index}.weight"], bias, out)
+                out = convolve(layer, unpacked[f"net.{index}.weight"], bias, out)
             else:
                 out = layer(out)
         out = flat - out if residual else out
         return out.unflatten(1, (b, -1)).flatten(0, 1)
 
     return forward
-
-
-def _grouped_conv(layer: nn.Conv2d, weight: Tensor, bias: Tensor | None, x: Tensor) -> Tensor:
-    padding = layer.padding
-    if layer.padding_mode != "zeros":
-        x = pad(x, layer._reversed_padding_repeated_twice, mode=layer.padding_mode)
-        padding = (0, 0)
-    bias = None if bias is None else bias.flatten()
-    return conv2d(
-        x, weight.flatten(0, 1), bias, layer.stride, padding, layer.dilation, groups=len(weight)
-    )
 
 
 def _image(out: object) -> Tensor:
@@ -244,7 +240,7 @@ def _compare(module: nn.Module, channels: int) -> bool:
             weight.copy_(torch.randn(weight.shape, generator=rng) / inputs**0.5)
         probe = torch.rand(2, channels, 9, 9, generator=rng)
         slow = torch.cat([each(probe[i : i + 1]) for i, each in enumerate(copies)])
-        fast = grouped(module, packing)(packing.pack(copies), probe)
+        fast = stacked(module, packing)(packing.pack(copies), probe)
         largest = max(1e-3, float(slow.abs().max()))
         return bool((fast - slow).abs().max() < 1e-3 * largest)
 

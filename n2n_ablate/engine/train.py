@@ -108,7 +108,12 @@ class _Stack:
         channels = self.noisy.shape[1]
         modules = [_build(fit, device) for fit in fits]
         self._networks = Networks(
-            modules, channels, machine.precision, first.backbone, compiled=machine.compiled
+            modules,
+            channels,
+            machine.precision,
+            first.backbone,
+            compiled=machine.compiled,
+            way=machine.way,
         )
         self._kept = self._networks.weights.detach().clone() if _averages(fits) else None
         self._watching = KeptCheckpoints.of(first.estimator, self.steps, self._networks.weights)

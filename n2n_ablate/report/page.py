@@ -9,7 +9,6 @@ from importlib.resources import files
 import jinja2
 from markupsafe import Markup
 
-from n2n_ablate import __version__
 from n2n_ablate.analysis.diagnoses import finals, points
 from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.errors import AblateError
@@ -22,6 +21,7 @@ from n2n_ablate.report.model import Report, Section, arms, left_out
 from n2n_ablate.report.svg import data_png, inline
 from n2n_ablate.stats.response import Response
 from n2n_ablate.stats.surface import Surface
+from n2n_ablate.version import __version__
 
 _CURVES, _SAMPLERS = 6, 4
 _WIDTH = 3.0  # of a panel with a legend beside it, in inches

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from n2n_ablate.errors import StoreUnavailableError
+from n2n_ablate.redaction import redact
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # seconds between two tries while a store is away
 _PATIENCE = 10.0  # seconds that one request may go unanswered when only it is waited for
@@ -40,6 +41,9 @@ class Background:
         name: What the work is called in messages.
         complain: Takes messages.
         outside: The store that is written to, if it is one that may be away.
+
+    Attributes:
+        incomplete: Some of the work was left out; known after `finish`.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class Background:
         self._queue: queue.SimpleQueue[tuple[Callable[[], None], bool] | None] = queue.SimpleQueue()
         self._ending, self._done = threading.Event(), threading.Event()
         self._over = self._lacking = self._broken = False
+        self.incomplete = False
         self._short = False  # time is short: only the last job counts
         self._moved = self._unanswered = 0.0  # when something was done; see `Outside.unanswered`
         threading.Thread(target=self._work, name=name, daemon=True).start()
@@ -87,7 +92,7 @@ class Background:
         except KeyboardInterrupt:
             pass  # the study is over; only its view was waited for
         if self._lacking or not self._done.is_set():
-            self._over = True
+            self._over = self.incomplete = True
             first = "once that is put right, " if self._broken else ""
             later = f": {first}{self._outside.later()}" if self._outside else ""
             self._complain(f"{self._name} is not complete, the results are kept{later}")
@@ -134,4 +139,4 @@ class Background:
 
 
 def _reason(error: BaseException) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    return redact(str(error).splitlines()[0] if str(error) else type(error).__name__)

@@ -64,6 +64,11 @@ class HookDispatcher:
         """Say whether anybody is told of finished trials with their images."""
         return any(member.wants_images for member in self._members)
 
+    @property
+    def incomplete(self) -> list[str]:
+        """Names of our listeners that have left out some of their work; known at the end."""
+        return [member.plugin.origin.plugin for member in self._members if member.incomplete]
+
     def study_started(self, plan: Plan, invocation: Invocation, fits: int, steps: int) -> None:
         """See `hookspecs.study_started`."""
         self._tell("study_started", plan=plan, invocation=invocation, fits=fits, steps=steps)
@@ -110,6 +115,8 @@ class HookDispatcher:
 
 class _Member:
     """One listener, with a lock of its own: never called twice at the same time."""
+
+    incomplete = False
 
     def __init__(self, plugin: Plugin, complain: Callable[[str], None]) -> None:
         self.plugin = plugin
@@ -175,6 +182,11 @@ class _Apart(_Member):
         self._last = functools.partial(self._hear, hook, function, given)
         if hook != hookspecs.STUDY_FINISHED:
             self._jobs.put(self._last)
+
+    @property
+    def incomplete(self) -> bool:  # type: ignore[override]
+        """Say whether some of the work was left out; known after `finish`."""
+        return self._jobs.incomplete
 
     def finish(self, status: str) -> None:
         """Wait until the queue is empty, but not for long after a study that was stopped."""

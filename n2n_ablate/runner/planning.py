@@ -71,10 +71,4 @@ def estimates(session: Session, timer: PlanTimer) -> tuple[Estimate, Estimate | 
     cost, paired_data = timer.estimate(session.plan, session.paired_data), session.confirmation_data
     if paired_data is None:
         return cost, None
-    return cost, timer.estimate(paired_data.plan, paired_data, more=still_open(session))
-
-
-def still_open(session: Session) -> int:
-    """Return how many of a search's best will be confirmed, at most."""
-    confirm = session.plan.profile.confirm
-    return confirm.top if confirm and session.plan.space else 0
+    return cost, timer.estimate(paired_data.plan, paired_data, more=session.best_to_confirm)

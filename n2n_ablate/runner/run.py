@@ -40,12 +40,14 @@ class Outcome:
         session: What was run.
         result, header: What came out.
         searching: Whether a search chose trials.
+        not_tracked: Whether a tracker lacks some of it.
     """
 
     session: Session
     result: StudyResult
     header: Header
     searching: bool
+    not_tracked: bool
 
 
 class StudyInterrupted(KeyboardInterrupt):
@@ -100,7 +102,13 @@ def run_study(
             view.close()
             if runner.search is not None:
                 runner.search.close()
-    return Outcome(session, runner.result, runner.header, runner.search is not None)
+    return Outcome(
+        session=session,
+        result=runner.result,
+        header=runner.header,
+        searching=runner.search is not None,
+        not_tracked=bool(runner.dispatcher.incomplete),
+    )
 
 
 def _run(runner: Runner) -> None:

@@ -112,6 +112,12 @@ class Session:
         return (*self.paired_data.gathered.notes, *later)
 
     @property
+    def best_to_confirm(self) -> int:
+        """How many of a search's best trials will be confirmed, at most."""
+        confirm = self.plan.profile.confirm
+        return confirm.top if confirm and self.plan.space else 0
+
+    @property
     def lock_name(self) -> str:
         """Name of the lock that whoever runs this study on this data has to hold."""
         return f"{self.plan.study.name}-{self.paired_data.key}"
@@ -215,6 +221,7 @@ def open_runner(
 
         tell = dispatcher.note
         tracker = MlflowTracker(output, options.tracking_uri or None, session.registry, tell, tell)
+        tracker.store.check()
         dispatcher.join(tracker, "tracking", background=True)
     dispatcher.join(view, "the live view")  # the last one is called first
     for item in session.registry.broken:

@@ -54,14 +54,15 @@ def chart_view(plan: Plan, images: Sequence[str] = ()) -> str:
         sections.append(
             {"uuid": key, "name": title, "display": True, "isReordered": False, "deleted": False}
         )
+    decide = plan.study.decide
     state = {
         "searchFilter": f"tags.`{PLAN}` = '{plan.key}'",
         "runsHiddenMode": "SHOW_ALL",
         "compareRunCharts": cards,
         "compareRunSections": sections,
         "isAccordionReordered": True,
-        "orderByKey": f"metrics.`psnr{next(iter(record.suffixes(plan).values()))}`",
-        "orderByAsc": False,
+        "orderByKey": f"metrics.`{decide}{next(iter(record.suffixes(plan).values()))}`",
+        "orderByAsc": not plan.scales[decide].higher_is_better,
     }
     packed = zlib.compress(json.dumps(state, separators=(",", ":")).encode(), 9)
     return f"deflate;{base64.b64encode(packed).decode()}"
@@ -70,27 +71,32 @@ def chart_view(plan: Plan, images: Sequence[str] = ()) -> str:
 def _sections(plan: Plan, images: Sequence[str]) -> Iterator[tuple[str, list[Card]]]:
     suffixes = record.suffixes(plan)
     keys = [factor.key for factor in plan.study.factors]
+    decide = plan.study.decide
     for label, suffix in suffixes.items():
-        cards = [_line(f"psnr{suffix}"), _bar(f"psnr_gain{suffix}")]
-        cards += [_scatter(key, f"psnr{suffix}") for key in keys if _is_number(plan, key)]
+        cards = [_line(f"{decide}{suffix}"), _bar(f"{decide}_gain{suffix}")]
+        cards += [_scatter(key, f"{decide}{suffix}") for key in keys if _is_number(plan, key)]
         if len(keys) > 1:
-            cards.append(_card("PARALLEL", selectedParams=keys, selectedMetrics=[f"psnr{suffix}"]))
-        rest = [name for name in plan.metrics if name != "psnr"]
-        yield label, [*cards, *(_line(f"{name}{suffix}") for name in rest)]
+            cards.append(
+                _card("PARALLEL", selectedParams=keys, selectedMetrics=[f"{decide}{suffix}"])
+            )
+        cards.append(_scatter("seconds", f"{decide}{suffix}", kind="METRIC"))
+        rest = [name for name in plan.metrics if name != decide]
+        beside = [_line(f"{name}{suffix}") for name in rest]
+        yield label, [*cards, *beside, *(_bar(f"{name}_gain{suffix}") for name in rest)]
     for label, suffix in suffixes.items():
         title = "Sampler, untrained" if len(suffixes) == 1 else f"Sampler, untrained: {label}"
         figures = [f"diagnostic.{name}{suffix}" for name in ("leak", "gap")]
         yield (
             title,
-            [_scatter(name, f"psnr{suffix}", kind="METRIC") for name in figures]
+            [_scatter(name, f"{decide}{suffix}", kind="METRIC") for name in figures]
             + [_bar(name) for name in figures],
         )
     names = list(slugs(images).values())[:_MOST_IMAGES]
     for label, suffix in suffixes.items() if names else ():
         title = "Each image" if len(suffixes) == 1 else f"Each image: {label}"
-        yield title, [_line(f"psnr{suffix}.{name}") for name in names]
+        yield title, [_line(f"{decide}{suffix}.{name}") for name in names]
     training = [_line(f"loss{suffix}") for suffix in suffixes.values()]
-    spread = [_bar(f"psnr_std{suffix}") for suffix in suffixes.values()]
+    spread = [_bar(f"{name}_std{suffix}") for suffix in suffixes.values() for name in plan.metrics]
     yield "Training", [*training, *spread, _bar("seconds"), _bar("failures")]
 
 

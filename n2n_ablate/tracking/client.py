@@ -10,11 +10,11 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import OperationalError
 
-from n2n_ablate.errors import StoreError, StoreUnavailableError
+from n2n_ablate.errors import AblateError, StoreError, StoreUnavailableError
 from n2n_ablate.redaction import redact, redact_url
-from n2n_ablate.storage.database_url import sqlite_file
+from n2n_ablate.storage.database_url import damage_of, sqlite_file
 from n2n_ablate.tracking.address import check_address
 
 if TYPE_CHECKING:
@@ -111,15 +111,16 @@ def explained(uri: str) -> Iterator[None]:
     """
     _load()  # before anything imports MLflow as it is
     from google.protobuf.json_format import ParseError
-    from mlflow.exceptions import MlflowException
 
     try:
         yield
     except ParseError as error:
         msg = f"MLflow's store '{redact_url(uri)}' cannot be used: {_NOT_MLFLOW}"
         raise StoreUnavailableError(msg) from error
-    except (MlflowException, ImportError, OSError, SQLAlchemyError) as error:
-        if damage := _damage(error):
+    except AblateError:
+        raise
+    except Exception as error:  # a damaged database makes MLflow raise whatever comes to it
+        if damage := _damage(error) or _found_damaged(uri):
             msg = (
                 f"'{sqlite_file(uri)}' is damaged: {damage}. Delete it: n2n-ablate sync makes it "
                 "anew from the journals, without training."
@@ -141,9 +142,15 @@ def _damage(error: BaseException | None) -> str:
     return ""
 
 
+def _found_damaged(uri: str) -> str:
+    file = sqlite_file(uri)
+    return "" if file is None else damage_of(file)
+
+
 def _reason(error: BaseException) -> str:
     """Return why a request failed, without the many words around it."""
-    text = redact(str(error).splitlines()[0] if str(error) else type(error).__name__)
+    lines = [line for line in str(error).splitlines() if not line.startswith("(raised as a result")]
+    text = redact(lines[0] if lines else type(error).__name__)
     for sign, told in _TOLD:
         if found := re.search(sign, text):
             return found.expand(told)

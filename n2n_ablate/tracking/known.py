@@ -8,6 +8,8 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from n2n_ablate.files import process_is_gone
+
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
@@ -17,6 +19,8 @@ PLAN, TRIAL, FITS, OUTCOME = "n2n.plan", "n2n.trial", "n2n.fits", "n2n.outcome"
 """Tags by which a run is known again: the study, the trial, its fits, and what they gave."""
 PICTURES = "n2n.pictures"
 """The tag of a run whose pictures are not complete, because images were not there: `3 of 8`."""
+FILES = "n2n.files"
+"""The tag that says how many files a run has."""
 HOST, PID = "n2n.host", "n2n.pid"
 """Tags that say which process writes a run."""
 
@@ -31,11 +35,15 @@ class Kept:
         run: Its id.
         outcome: See `record.outcome_key`; empty for a summary that was never written whole.
         pictures: See `PICTURES`; empty if nothing is missing.
+        files: See `FILES`.
+        location: Address of the folder of its files.
     """
 
     run: str
     outcome: str
     pictures: str = ""
+    files: int = 0
+    location: str = ""
 
 
 @dataclass
@@ -97,28 +105,25 @@ def _sort_in(run: Run, known: Known) -> None:
     tags, own = run.data.tags, run.info.run_id
     if tags.get("role") == "summary":
         outcome = tags.get(OUTCOME, "") if "status" in tags else ""
-        known.summaries[tags.get("invocation", "")] = Kept(own, outcome)
+        known.summaries[tags.get("invocation", "")] = Kept(own, outcome, "", *_files(run))
     elif FITS not in tags:
         return
     elif run.info.status in _WHOLE:
         pictures = tags.get(PICTURES, "")
-        known.trials[tags[FITS]] = Kept(own, tags.get(OUTCOME, ""), pictures)
+        known.trials[tags[FITS]] = Kept(own, tags.get(OUTCOME, ""), pictures, *_files(run))
     else:
         known.halves.setdefault(tags[FITS], []).append(own)
+
+
+def _files(run: Run) -> tuple[int, str]:
+    count = run.data.tags.get(FILES, "")
+    return int(count) if count.isdigit() else 0, str(run.info.artifact_uri)
 
 
 def _is_dead(tags: Mapping[str, str]) -> bool:
     """Say whether a run's process is gone. Nobody can know that of another machine."""
     pid = tags.get(PID, "")
-    here = tags.get(HOST) == socket.gethostname() and os.name == "posix"
-    if not here or not pid.isdigit():
+    if tags.get(HOST) != socket.gethostname() or not pid.isdigit():
         return False
-    if int(pid) == os.getpid():
-        return True  # one process runs a study at a time, so it is an earlier run of ours
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except (OSError, OverflowError):  # it exists, but belongs to somebody else
-        return False
-    return False
+    # One process runs a study at a time, so our own number is that of an earlier run.
+    return int(pid) == os.getpid() or process_is_gone(int(pid))

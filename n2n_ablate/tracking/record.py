@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from n2n_ablate import stats
 from n2n_ablate.analysis import answer
 from n2n_ablate.analysis.curves import image_curves
+from n2n_ablate.analysis.records import ContrastRecord
 from n2n_ablate.components.recipe import canonical
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics.words import flat
@@ -56,12 +56,14 @@ def parameters(plan: Plan, trial: Trial, images: Iterable[str]) -> dict[str, str
 
 
 def values(plan: Plan, result: TrialResult, baseline: TrialResult | None) -> list[Value]:
-    """Return every finite value of a trial: final figures, mean curves, one PSNR curve per image.
+    """Return every finite value of a trial: final figures, mean curves, one curve per image.
+
+    Curves per image are of the metric that decides; differences from the baseline of every metric.
 
     Args:
         plan: The study's plan.
         result: The trial.
-        baseline: What `psnr_gain` is measured from, paired by image.
+        baseline: What `psnr_gain` and its like are measured from, paired by image.
     """
     found: list[Value] = []
     details: list[Value] = []
@@ -69,11 +71,12 @@ def values(plan: Plan, result: TrialResult, baseline: TrialResult | None) -> lis
         for metric in dict.fromkeys([*plan.metrics, "loss"]):
             own = image_curves(result, metric, label)
             found += _points(f"{metric}{suffix}", own.steps, own.mean)
-            if metric == "psnr":
-                found += _finals(result, baseline, label, suffix)
+            if metric in plan.metrics:
+                found += _finals(metric, result, baseline, label, suffix)
+            if metric == plan.study.decide:
                 names = slugs(own.images)
                 for image, curve in own.images.items():
-                    details += _points(f"psnr{suffix}.{names[image]}", own.steps, curve)
+                    details += _points(f"{metric}{suffix}.{names[image]}", own.steps, curve)
     found += [Value("seconds", 0, result.seconds), Value("failures", 0, float(result.failures))]
     found += details  # MLflow lists them in this order
     return [item for item in found if np.isfinite(item.value)]
@@ -115,15 +118,36 @@ def summary_key(result: StudyResult, status: str) -> str:
     return _digest([status, *map(outcome_key, (*result.trials, *later))])
 
 
+def verdict(contrast: ContrastRecord, suffix: str) -> tuple[dict[str, str], list[Value]]:
+    """Return what a run says of its contrast: tags with the verdict, values with the interval.
+
+    Args:
+        contrast: A primary one.
+        suffix: Of the condition's metrics, see `suffixes`.
+    """
+    tags = {f"verdict{suffix}": str(contrast.verdict)}
+    if contrast.reason is not None:
+        tags[f"verdict_reason{suffix}"] = str(contrast.reason)
+    known = {"difference": contrast.estimate, "p_holm": contrast.p_holm}
+    known["probability_equivalent"] = contrast.probability_equivalent
+    if (interval := contrast.interval) is not None:
+        known |= {"difference_low": interval.low, "difference_high": interval.high}
+        known["difference_level"] = interval.level
+    return tags, [
+        Value(f"{name}{suffix}", 0, value) for name, value in known.items() if value is not None
+    ]
+
+
 def _finals(
-    result: TrialResult, baseline: TrialResult | None, label: str, suffix: str
+    metric: str, result: TrialResult, baseline: TrialResult | None, label: str, suffix: str
 ) -> Iterator[Value]:
-    psnr = result.by_image("psnr", label)
-    if len(psnr) > 1:
-        yield Value(f"psnr_std{suffix}", 0, float(np.std(list(psnr.values()), ddof=1)))
-    gain = stats.paired(psnr, baseline.by_image("psnr", label)) if baseline else None
-    if gain is not None:
-        yield Value(f"psnr_gain{suffix}", 0, gain.mean)
+    own = result.by_image(metric, label)
+    if len(own) > 1:
+        yield Value(f"{metric}_std{suffix}", 0, float(np.std(list(own.values()), ddof=1)))
+    other = baseline.by_image(metric, label) if baseline else {}
+    gains = [value - other[image] for image, value in own.items() if image in other]
+    if gains:
+        yield Value(f"{metric}_gain{suffix}", 0, float(np.mean(gains)))
 
 
 def _points(name: str, steps: np.ndarray, curve: np.ndarray) -> Iterator[Value]:

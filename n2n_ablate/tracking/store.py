@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import re
+import shutil
+import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from n2n_ablate.errors import StoreError
+from n2n_ablate.errors import StoreError, StoreUnavailableError
 from n2n_ablate.files import make_folders
-from n2n_ablate.redaction import remember
+from n2n_ablate.redaction import redact_url, remember
 from n2n_ablate.storage.database_url import check_file, sqlite_file, sqlite_url
 from n2n_ablate.tracking.address import (
     DATABASE,
@@ -21,12 +25,14 @@ from n2n_ablate.tracking.address import (
     knock,
 )
 from n2n_ablate.tracking.client import connect, experiments, explained
+from n2n_ablate.tracking.known import FILES
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
     from n2n_ablate.storage.output import Output
+    from n2n_ablate.tracking.known import Kept
     from n2n_ablate.tracking.record import Value
 
 NOTE = "mlflow.note.content"
@@ -34,6 +40,9 @@ NOTE = "mlflow.note.content"
 
 _MOST_VALUES, _MOST_ENTRIES, _LONGEST = 1000, 100, 5000  # per request, and characters of one entry
 _PAGE = 1000  # runs per request
+_PATIENCE = 10.0  # seconds that a study waits for the first answer before it begins
+_RUN = re.compile(r"[0-9a-f]{32}")
+_ANEW = "n2n-ablate sync makes it anew from the journals, without training."
 
 
 class _Asked:
@@ -110,6 +119,36 @@ class MlflowStore:
             self._client = client
         return self._client
 
+    def check(self) -> None:
+        """Check, before anything is trained for it, that the store can be used.
+
+        What may answer later is no reason not to begin. The output folder's own database is only
+        looked at: opening it would take seconds.
+
+        Raises:
+            StoreError: It will not work, now or later.
+        """
+        own = sqlite_file(self.uri)
+        if own is not None:
+            check_file(own, _ANEW)
+        if self._is_own:
+            return
+        refused: list[StoreError] = []
+        opening = threading.Thread(target=self._try, args=(refused,), daemon=True)
+        opening.start()
+        opening.join(_PATIENCE)
+        if refused:
+            msg = f"{refused[0]}. Nothing was trained. Put that right, or use --tracking none."
+            raise StoreError(msg) from refused[0]
+
+    def _try(self, refused: list[StoreError]) -> None:
+        try:
+            _ = MlflowStore(self._output, self.uri).client
+        except StoreUnavailableError:
+            pass
+        except StoreError as error:
+            refused.append(error)
+
     def _make(self) -> None:
         """Make an SQLite database under another name, and rename it when it is whole.
 
@@ -119,8 +158,8 @@ class MlflowStore:
         if file is None:
             self._reach()
         else:
-            check_file(file, "n2n-ablate sync makes it anew from the journals, without training.")
-        if file is None or file.exists():
+            check_file(file, _ANEW)
+        if file is None or (file.exists() and file.stat().st_size):
             return
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
@@ -131,6 +170,8 @@ class MlflowStore:
         new = sqlite_url(file.with_name(f"{file.name}.new"))
         SqlAlchemyStore(new, home).engine.dispose()
         file.with_name(f"{file.name}.new").replace(file)
+        # MLflow keeps databases open, one too that was deleted since this process used it.
+        SqlAlchemyStore(self.uri, home).engine.dispose()
 
     def _reach(self) -> None:
         """Knock at a database server: MLflow itself goes on trying for minutes when it is down."""
@@ -151,7 +192,7 @@ class MlflowStore:
         with self.explained():
             found = self.client.get_experiment_by_name(name)
             if found is None:
-                home = self._output.root / "artifacts" / name
+                home = self._output.root / "artifacts" / self._folder_name(name)
                 # MLflow's own default is a folder below wherever the command happens to be run.
                 place = None if is_server(self.uri) else home.as_uri()
                 made = self.client.create_experiment(name, place, {NOTE: note[:_LONGEST]})
@@ -161,13 +202,29 @@ class MlflowStore:
         self._check_home(found.artifact_location, name)
         return str(found.experiment_id)
 
-    def runs(self, experiment: str, wanted: str) -> Iterator[Run]:
-        """Return all runs of an experiment that a filter lets through, page by page."""
+    @property
+    def _is_own(self) -> bool:
+        """Whether this is the output folder's own database."""
+        return sqlite_file(self.uri) == self._output.root / DATABASE
+
+    def _folder_name(self, name: str) -> str:
+        """Return a name for files of a study: other stores must not share one with our own."""
+        return name if self._is_own else f"{name}@{zlib.crc32(redact_url(self.uri).encode()):08x}"
+
+    def runs(self, experiment: str, wanted: str, *, deleted: bool = False) -> Iterator[Run]:
+        """Return all runs of an experiment that a filter lets through, page by page.
+
+        Args:
+            experiment: Its id.
+            wanted: The filter.
+            deleted: Those in MLflow's bin too.
+        """
+        from mlflow.entities import ViewType
+
+        view = ViewType.ALL if deleted else ViewType.ACTIVE_ONLY
         token: str | None = None
         while True:
-            page = self.client.search_runs(
-                [experiment], wanted, max_results=_PAGE, page_token=token
-            )
+            page = self.client.search_runs([experiment], wanted, view, _PAGE, page_token=token)
             yield from page
             token = page.token
             if not token:
@@ -217,11 +274,48 @@ class MlflowStore:
         self._send(run, "tags", labels, _MOST_ENTRIES)
 
     def keep_files(self, run: str, folder: Path) -> None:
-        """Keep everything in a folder with a run, at the same relative paths."""
-        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        """Keep everything in a folder with a run, at the same relative paths, and how much it was."""
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        for file in files:
             inside = file.relative_to(folder).parent.as_posix()
             # One by one, so that a server that hangs is told from one that has much to do.
             self.client.log_artifact(run, str(file), None if inside == "." else inside)
+        self.log(run, tags={FILES: str(len(files))})
+
+    def lacks_files(self, kept: Kept, *, ask: bool) -> bool:
+        """Say whether files of a run are gone.
+
+        Args:
+            kept: The run.
+            ask: Ask a server too: a request for every folder. Otherwise it is believed.
+        """
+        folder = kept_in(kept.location)
+        if folder is not None:
+            there = sum(path.is_file() for path in folder.rglob("*"))
+        else:
+            there = self._count(kept.run, "") if ask else kept.files
+        return there < kept.files
+
+    def _count(self, run: str, path: str) -> int:
+        found = self.client.list_artifacts(run, path or None)
+        return sum(self._count(run, one.path) if one.is_dir else 1 for one in found)
+
+    def remove_orphans(self, experiment: str) -> int:
+        """Remove folders of files whose runs are gone, and return how many there were.
+
+        Only where nobody else keeps files: in the output folder, for its own database.
+        """
+        home = kept_in(self.client.get_experiment(experiment).artifact_location)
+        own = self._output.root
+        if not self._is_own or home is None or not home.is_relative_to(own / "artifacts"):
+            return 0
+        # Folders first: a run is there before its folder.
+        folders = {path.name: path for path in home.glob("*") if _RUN.fullmatch(path.name)}
+        for run in self.runs(experiment, "", deleted=True) if folders else ():
+            folders.pop(run.info.run_id, None)
+        for path in folders.values():
+            shutil.rmtree(path, ignore_errors=True)
+        return len(folders)
 
     def end(self, run: str, status: str, at: int | None = None) -> None:
         """End a run: `FINISHED`, `FAILED` or `KILLED`."""
@@ -251,7 +345,7 @@ class MlflowStore:
         if home is None or is_server(self.uri):
             return
         # The database of an output folder that was copied still names the folder it was copied from.
-        copied = sqlite_file(self.uri) == own / DATABASE and not home.is_relative_to(own)
+        copied = self._is_own and not home.is_relative_to(own)
         if home.parent.is_dir() and not copied:
             return
         # MLflow would quietly go on in the old folder, or make it again, wherever that was.

@@ -26,6 +26,7 @@ class Synced:
         trials: Trials in the journal.
         written: Runs that were written or completed, summaries included.
         repaired: Runs that a dead process had left running.
+        orphans: Folders of files that were removed because their runs are gone.
         problems: One sentence for each thing that is missing.
     """
 
@@ -35,6 +36,7 @@ class Synced:
     trials: int
     written: int
     repaired: int
+    orphans: int
     problems: tuple[str, ...]
 
 
@@ -66,7 +68,7 @@ def sync(
     with output.lock(f"{study}-{contents.key}", busy):
         found = reopen.opened(contents, output.root)
         lacking: list[str] = []
-        tracker = MlflowTracker(output, uri or None, registry, lacking.append, waits)
+        tracker = MlflowTracker(output, uri or None, registry, lacking.append, waits, thorough=True)
         with tracker.store.explained():
             problems = _write(found, tracker, registry, images) + lacking
     return Synced(
@@ -77,6 +79,7 @@ def sync(
         + (len(found.confirmation.result.trials) if found.confirmation else 0),
         written=len(tracker.written),
         repaired=tracker.known.repaired,
+        orphans=tracker.orphans,
         problems=(*found.problems(), *problems),
     )
 
@@ -114,11 +117,15 @@ def _write_trials(
     """Write the finished trials of a study, or of its confirmation, and say what was missing."""
     seen = gallery(found.header, registry, images)
     commands, last = about
-    incomplete = {lost.trial for lost in found.lost}
+    incomplete = {one.trial for one in found.lost}
+    lost: list[str] = []
     # A journal line that was damaged and written again stands at the end.
     for item in sorted(found.result.trials, key=lambda item: item.trial.role != BASELINE):
         if item.trial.name in incomplete and tracker.knows(item):
-            continue  # it was written when its fits were still there
+            # It was written when its fits were still there.
+            if tracker.lacks_files(item):
+                lost.append(item.trial.name)
+            continue
         if item.trial.name not in found.finished:
             continue  # a race that was stopped may give it further images
         own, at = found.finished[item.trial.name]
@@ -126,6 +133,8 @@ def _write_trials(
         given = {row.image for row in item.rows}
         samples = [sample for sample in seen.samples if sample.image.name in given]
         tracker.trial(item, samples, invocation=invocation, at=at or None)
+    if lost:
+        return [*seen.problems, f"files of runs that are gone like their fits: {', '.join(lost)}"]
     return list(seen.problems)
 
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from n2n_ablate.analysis.analyse import contrasts, rule_of
 from n2n_ablate.errors import StoreUnavailableError
-from n2n_ablate.records import Invocation, NoisySample, StudyResult, TrialResult
+from n2n_ablate.records import Header, Invocation, NoisySample, StudyResult, TrialResult
 from n2n_ablate.redaction import redact_command
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.hookspecs import hookimpl
@@ -48,10 +49,12 @@ class MlflowTracker:
         uri: An MLflow tracking URI; by default `MLFLOW_TRACKING_URI`, else the output folder's.
         registry: To draw and to measure samplers.
         note, waits: Told what is missing in the runs; if another process is opening the store.
+        thorough: Ask servers too whether they have the files of every run.
 
     Attributes:
         known: What the store has; see `open`.
         written: Names of the runs that were written or completed.
+        orphans: How many folders of files were removed because their runs are gone.
 
     Raises:
         StoreError: MLflow is not installed.
@@ -64,11 +67,14 @@ class MlflowTracker:
         registry: Registry | None = None,
         note: Callable[[str], None] = lambda _: None,
         waits: Callable[[str], None] = lambda _: None,
+        *,
+        thorough: bool = False,
     ) -> None:
         self.store = MlflowStore(output, tracking_uri(output.root, uri), waits)
-        self._output, self._asked = output, bool(uri)
+        self._output, self._asked, self._thorough = output, bool(uri), thorough
         self.known = Known()
         self.written: list[str] = []
+        self.orphans = 0
         self._files = RunFiles(self.store, output, registry, note)
         self._baseline: TrialResult | None = None
         self._images: tuple[str, ...] = ()
@@ -109,6 +115,7 @@ class MlflowTracker:
             self._experiment = self.store.experiment(plan.study.name, trial_files.headline(plan))
             self._over = EndedRuns(self._output, plan.study.name, invocation.id)
             self.known = look(self.store, self._experiment, plan.key, self._over)
+            self.orphans = self.store.remove_orphans(self._experiment)
 
     @hookimpl(specname="trial_finished")
     def trial(
@@ -167,7 +174,7 @@ class MlflowTracker:
         old = self.known.summaries.get(command.invocation.id)
         key = record.summary_key(result, status)
         whole = {f"{key}-measured"} if self._files.diagnoses else {f"{key}-measured", key}
-        if not old or old.outcome not in whole:
+        if not old or old.outcome not in whole or self._lacks_files(old):
             start, about = int(1000 * command.started), command.invocation
             run = old.run if old else self._create("summary", "summary", start, {}, about)
             self._fill(run, result, status, max(start, int(1000 * command.ended)))
@@ -178,6 +185,14 @@ class MlflowTracker:
     def knows(self, result: TrialResult) -> bool:
         """Say whether there is a whole run of these fits, whatever they gave."""
         return record.fits_key(self._plan, result) in self.known.trials
+
+    def lacks_files(self, result: TrialResult) -> bool:
+        """Say whether there is a run of these fits without all of its files."""
+        old = self.known.trials.get(record.fits_key(self._plan, result))
+        return old is not None and self._lacks_files(old)
+
+    def _lacks_files(self, kept: Kept) -> bool:
+        return self.store.lacks_files(kept, ask=self._thorough)
 
     def later(self) -> str:
         """See `background.Outside`."""
@@ -220,6 +235,26 @@ class MlflowTracker:
     def _put_in_front(self, result: StudyResult) -> None:
         note = trial_files.summary(result, self._files.diagnoses)[:5000]
         self.store.client.set_experiment_tag(self._experiment, NOTE, note)
+        for stage in (result, result.confirmed):
+            if stage is not None and stage.header is not None:
+                self._put_verdicts(stage, stage.header)
+
+    def _put_verdicts(self, stage: StudyResult, header: Header) -> None:
+        """Tell every run of a declared contrast its verdict, now that all of the family is known."""
+        rule, ends = rule_of(stage, header), record.suffixes(stage.plan)
+        trials = {item.trial.name: item for item in stage.trials}
+        found: dict[str, tuple[dict[str, str], list[record.Value]]] = {}
+        for label, suffix in ends.items():
+            for contrast in contrasts(stage, label, rule):
+                if contrast.contrast.name in trials:
+                    tags, values = found.setdefault(contrast.contrast.name, ({}, []))
+                    more = record.verdict(contrast, suffix)
+                    tags.update(more[0])
+                    values.extend(more[1])
+        for name, (tags, values) in found.items():
+            kept = self.known.trials.get(record.fits_key(self._plan, trials[name]))
+            if kept is not None:
+                self.store.log(kept.run, values=values, tags=tags, span=(now(), now()))
 
     def _fill(self, run: str, result: StudyResult, status: str, end: int) -> None:
         found = self._files.diagnoses
@@ -236,7 +271,8 @@ class MlflowTracker:
         if not old or old.outcome != outcome or result.trial.role != "search":
             self._files.measure(self._name(result), result, given.samples)
         if old and old.outcome == outcome:
-            if old.pictures and old.pictures != pictures:  # images have been found since
+            # Images have been found since, or files have been lost.
+            if (old.pictures and old.pictures != pictures) or self._lacks_files(old):
                 self._write_files(old.run, given)
                 found = self._diagnosed(result)
                 self.store.log(old.run, values=found, tags={PICTURES: pictures})

@@ -134,7 +134,7 @@ def test_stacked_networks_compute_what_each_computes_alone(way, registry):
     packing = Packing(modules[0])
     weights = packing.pack(modules).requires_grad_()
     ways = {
-        "grouped": networks.grouped(modules[0], packing),
+        "grouped": networks.stacked(modules[0], packing),
         "vmapped": networks.vmapped(modules, packing),
     }
     x = torch.rand(6, 3, 11, 8)

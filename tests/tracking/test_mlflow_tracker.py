@@ -17,9 +17,19 @@ from PIL import Image as Pillow
 
 from n2n_ablate import hookimpl
 from n2n_ablate import study as studies
+from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.images import Image
-from n2n_ablate.records import FitResult, Invocation, NoisySample, Row, StudyResult, TrialResult
+from n2n_ablate.records import (
+    FitResult,
+    Header,
+    ImageRef,
+    Invocation,
+    NoisySample,
+    Row,
+    StudyResult,
+    TrialResult,
+)
 from n2n_ablate.runner.dispatcher import HookDispatcher
 from n2n_ablate.storage.database_url import sqlite_file
 from n2n_ablate.storage.output import Output
@@ -448,3 +458,23 @@ def test_it_works_in_the_background_thread_that_runs_it(output, plan):
     audience.study_finished(whole, "finished")
     assert not notes.said
     assert set(runs_of(tracker, plan)) == {"baseline", "summary"}
+
+
+@both
+def test_runs_of_declared_contrasts_hold_their_verdicts(output, plan):
+    trials = [result_of(plan, plan.baseline), result_of(plan, plan.declared[0], 31.0)]
+    images = list(dict.fromkeys(row.image for row in trials[0].rows))
+    header = Header(
+        plan, tuple(ImageRef(name, name, (3, 8, 8)) for name in images), 30, "cpu", "fp32"
+    )
+    tracker = MlflowTracker(output)
+    tracker.start(plan, ABOUT)
+    for each in trials:
+        tracker.trial(each, subjects_of(plan))
+    tracker.finish(StudyResult(plan, tuple(trials), header=header), "finished")
+    run = runs_of(tracker, plan)["sampler.center=0.2"]
+    expected = analyse(StudyResult(plan, tuple(trials), header=header)).conditions[0].contrasts[0]
+    assert run.data.tags["verdict"] == expected.verdict == "withheld"
+    assert run.data.tags["verdict_reason"] == expected.reason == "no_spread"
+    assert run.data.metrics["difference"] == pytest.approx(expected.estimate)
+    assert "verdict" not in runs_of(tracker, plan)["baseline"].data.tags

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from n2n_ablate.cli.doctor.finding import BROKEN, NOTE, OK, Finding
 from n2n_ablate.errors import StoreError, StoreUnavailableError
-from n2n_ablate.redaction import redact, redact_url
+from n2n_ablate.redaction import redact, redact_url, remember
 from n2n_ablate.tracking.address import is_server, knock, tracking_uri
 
 
@@ -21,6 +21,7 @@ def tracking(output: Path, uri: str) -> Iterator[Finding]:
             yield Finding("tracking", BROKEN, "MLflow is not installed", "pip install mlflow")
         return
     where = tracking_uri(output, uri)
+    remember(where)
     if not named:
         yield Finding("tracking", OK, "MLflow's database in the output folder")
     elif is_server(where):
@@ -58,6 +59,7 @@ def _database(topic: str, url: str) -> Iterator[Finding]:
     """Connect to a database; one of SQLite that is not there yet is made by the first study."""
     import sqlalchemy
 
+    remember(url)
     shown = redact_url(url)
     try:
         parsed = sqlalchemy.make_url(url)
