@@ -111,26 +111,22 @@ def start(folder: Path, trials: int | None) -> dict[str, float]:
     clock = Clock()
     from rich.console import Console
 
-    from n2n_ablate.analysis import answer
-    from n2n_ablate.engine.header import header_of
-    from n2n_ablate.report.screen import console, tables
+    from n2n_ablate.analysis.analyse import analyse
+    from n2n_ablate.report import live
+    from n2n_ablate.report.render.console import print_document
+    from n2n_ablate.report.study import study_document
     from n2n_ablate.runner.session import RunOptions, open_runner
     from n2n_ablate.storage.output import Output
 
     session = opened(folder, trials)
-    view = console.Plain(Console(file=io.StringIO()))
+    view = live.Plain(Console(file=io.StringIO()))
     runner = open_runner(session, Output(folder / "out"), view, RunOptions(tracking="none"))
     clock.look("start")
     result = runner.run()
     clock.look("resume")
     assert runner.trained == 0
     print_on = Console(file=io.StringIO(), width=120)
-    label = session.plan.conditions[0].label
-    print_on.print(tables.study_table(result, label, 120))
-    for line in tables.legend(result, label):
-        print_on.print(line)
-    print_on.print(answer.sentence(result, header_of(session.paired_data), label))
-    print_on.print(answer.best_sentence(result, label))
+    print_document(print_on, study_document(analyse(result, runner.header)))
     clock.look("table")
     return clock.seen | {"trials": len(result.trials)}
 

@@ -81,10 +81,9 @@ class Clocks:
 
 def watched() -> Clocks:
     """Put clocks around everything that is not training."""
+    from n2n_ablate.analysis import analyse
     from n2n_ablate.engine.paired_data import PairedData
-    from n2n_ablate.records import results
-    from n2n_ablate.report import trial_files
-    from n2n_ablate.report.screen import console
+    from n2n_ablate.report import live, trial_files
     from n2n_ablate.runner import dispatcher as lifecycle
     from n2n_ablate.search.search import Search
     from n2n_ablate.storage.fit_store import FitStore
@@ -96,8 +95,8 @@ def watched() -> Clocks:
     clocks.watch("journal", Section, "reference_methods", "add")
     clocks.watch("journal", Journal, "begin", "confirmation", "end")
     clocks.watch("search", Search, "ask", "tell", "know", "finished", "skip")
-    clocks.watch("statistics and messages", results.StudyResult, "lines", "gain")
-    clocks.watch("statistics and messages", console.Plain, "trial_finished")
+    clocks.watch("statistics and messages", analyse, "analyse")
+    clocks.watch("statistics and messages", live.Plain, "trial_finished")
     clocks.watch("reference_methods", PairedData, "reference_methods")
     clocks.watch("components and keys", PairedData, "fits", "check")
     clocks.watch("pictures", trial_files, "write_trial")
@@ -114,7 +113,7 @@ def one(tracking: str, trials: int, steps: int, folder: Path) -> dict[str, objec
 
     from n2n_ablate.analysis import export
     from n2n_ablate.engine.header import header_of
-    from n2n_ablate.report.screen import console
+    from n2n_ablate.report import live
     from n2n_ablate.runner.session import Request, RunOptions, open_runner, open_session
     from n2n_ablate.storage.output import Output
 
@@ -122,7 +121,7 @@ def one(tracking: str, trials: int, steps: int, folder: Path) -> dict[str, objec
     settings = [f"training.steps={steps}"] if steps else []
     with clocks.part(START_UP):
         session = open_session(Request(STUDY, "quick", settings, trials, output=folder))
-        audience = console.Plain(Console(file=io.StringIO()))
+        audience = live.Plain(Console(file=io.StringIO()))
         runner = open_runner(session, Output(folder), audience, RunOptions(tracking=tracking))
     ready, before = time.perf_counter(), time.process_time()
     result = runner.run()

@@ -9,8 +9,8 @@ from n2n_ablate.components import declares
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.diagnostics import Diagnosis, Probe
+from n2n_ablate.diagnostics.concerns import clear_leak
 from n2n_ablate.diagnostics.relation import Point
-from n2n_ablate.diagnostics.words import clear_leak
 from n2n_ablate.records import NoisySample, StudyResult
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.entry import component_context

@@ -250,6 +250,6 @@ def _view(progress: bool | None) -> View:
         return NotebookProgress()
     from rich.console import Console
 
-    from n2n_ablate.report.screen.console import audience
+    from n2n_ablate.report.live import audience
 
     return audience(Console(stderr=True), quiet=False)

@@ -20,6 +20,7 @@ from n2n_ablate.study import Study
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 _FORMATS = {".html": "html", ".md": "md", ".tex": "latex", ".csv": "csv", ".json": "json"}
 
@@ -120,6 +121,18 @@ class StudyResult:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
         return file
+
+    def figures(self) -> dict[str, Figure]:
+        """Return the figures of the report by name, as matplotlib's, in the report's order."""
+        from n2n_ablate.report.build import report_document, sources
+        from n2n_ablate.report.document import Figure as Block
+
+        document = report_document(sources(self._reopened(), figures=True))
+        found: dict[str, Figure] = {}
+        for block in document.blocks:
+            for number, part in enumerate(block.parts if isinstance(block, Block) else ()):
+                found[block.key + (f"-{number + 1}" if number else "")] = part
+        return found
 
     def _reopened(self) -> reopen.Reopened:
         return reopen.reopen(self.output, self.study.name, run=self.run)

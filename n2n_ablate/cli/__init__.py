@@ -22,7 +22,8 @@ app = typer.Typer(
     name="n2n-ablate",
     help="Swap one part of a zero-shot image denoiser at a time and measure what it was worth.\n\n"
     "Start with: n2n-ablate study center-weight",
-    epilog="Write your own part in ten lines: see docs/plugins.",
+    epilog="Every word is explained in docs/glossary.md. "
+    "Write your own component in ten lines: see docs/plugins.",
     no_args_is_help=True,
     invoke_without_command=True,
     pretty_exceptions_enable=False,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from pathlib import Path
 
@@ -28,45 +27,41 @@ def run(
     Example:
         n2n-ablate best samplers
     """
-    from n2n_ablate.analysis.best import choose, toml
+    from n2n_ablate.analysis.analyse import analyse
+    from n2n_ablate.analysis.records import to_plain
+    from n2n_ablate.components.recipe import toml
     from n2n_ablate.errors import StoreError
-    from n2n_ablate.stats import counted
+    from n2n_ablate.report.text.best import best_reasons, best_title, override_line
 
-    found = open_run(output, study, profile, key, quiet=quiet)
-    if not found.result.trials:
+    opened = open_run(output, study, profile, key, quiet=quiet)
+    if not opened.result.trials:
         msg = f"study '{study}' has no finished trial yet. Run: n2n-ablate study {study}"
         raise StoreError(msg)
-    chosen = choose(found.result)
+    analysis = analyse(opened.result, opened.header)
+    best = analysis.best
+    trials = {each.trial.name: each.trial for each in opened.result.trials}
+    recipe = trials.get(best.name, opened.plan.baseline).recipe
     where = [] if output == Path("mlruns") else ["--output", str(output)]
-    if not found.latest:
-        where += ["--run", found.journal.key]
+    if not opened.latest:
+        where += ["--run", opened.journal.key]
     words = ["denoise", "noisy.png", "-o", "clean.png", "--from-study", study, *where]
     command = shlex.join(["n2n-ablate", *words])
     if as_json:
         data = {
             "study": study,
-            "profile": found.plan.profile.name,
-            "run": found.journal.key,
-            "trial": chosen.trial.name,
-            "support": chosen.support,
-            "psnr": chosen.psnr if math.isfinite(chosen.psnr) else None,
-            "images": chosen.images,
-            "highest": chosen.highest or None,
-            "reasons": list(chosen.reasons),
-            "recipe": chosen.trial.recipe.to_json(),
+            "profile": opened.plan.profile.name,
+            "run": opened.journal.key,
+            **to_plain(best),
+            "recipe": recipe.to_json(),
             "command": command,
         }
         stdout.write_json(data, allow_nan=False)
         return
-    psnr = ""
-    if math.isfinite(chosen.psnr):
-        psnr = f", {chosen.psnr:.2f} dB over {counted(chosen.images, 'image')}"
-        psnr += " of the confirmation" if found.result.confirmed else ""
-    out = results()
-    for text in (f"{chosen.trial.name}{psnr}", *chosen.reasons):
-        out.print(f"# {' '.join(text.split())}", markup=False, highlight=False, soft_wrap=True)
-    out.print(toml(chosen.trial.recipe), markup=False, highlight=False, soft_wrap=True)
-    if not quiet:
-        out.print(f"# {command}", markup=False, highlight=False, soft_wrap=True)
-    for problem in () if quiet else found.problems():
+    out, confirmed = results(), analysis.confirmation is not None
+    for text in (best_title(best, confirmed=confirmed), *best_reasons(analysis)):
+        out.print(f"# {text}", markup=False, highlight=False, soft_wrap=True)
+    out.print(toml(recipe), markup=False, highlight=False, soft_wrap=True)
+    for line in () if quiet else filter(None, (command, override_line(best, study))):
+        out.print(f"# {line}", markup=False, highlight=False, soft_wrap=True)
+    for problem in () if quiet else opened.problems():
         say(f"note: {problem}")

@@ -236,19 +236,17 @@ def _measured(
 
 
 def _print(condition: str, found: Mapping[str, Diagnosis]) -> None:
-    from n2n_ablate.report.screen.diagnosis import diagnosis_table, legend, remarks
+    from n2n_ablate.report.document import Document, Heading, Lines
+    from n2n_ablate.report.render.console import print_document
+    from n2n_ablate.report.samplers import diagnostics_table
+    from n2n_ablate.report.text.diagnostics import warning_lines
 
-    out = results()
-    out.print(condition, markup=False, highlight=False)
-    out.print(diagnosis_table(found))
-    for line in remarks(found):
-        out.print(line, markup=False, highlight=False)
-    for line in legend(found):
-        out.print(line, markup=False, highlight=False, style="dim")
+    table, lines = diagnostics_table(found), Lines(warning_lines(found))
+    print_document(results(), Document(condition, "", [Heading(condition), table, lines]))
 
 
 def _to_json(found: Diagnoses) -> list[dict[str, object]]:
-    from n2n_ablate.diagnostics.words import to_json
+    from n2n_ablate.diagnostics.concerns import to_json
 
     return [
         {"condition": condition, "samplers": {name: to_json(own) for name, own in each.items()}}

@@ -36,7 +36,9 @@ def show(
         raise StudyError(msg)
     from n2n_ablate.cli import component_page
     from n2n_ablate.registry import Registry
-    from n2n_ablate.report.screen import tables
+    from n2n_ablate.report.document import Document
+    from n2n_ablate.report.listing import WIDE, component_blocks
+    from n2n_ablate.report.render.console import print_document
 
     registry = Registry(plugins_dir=plugins_dir)
     entries = [entry for entry in registry if kind in ("", entry.kind) and name in ("", entry.name)]
@@ -52,18 +54,19 @@ def show(
             results().print(component_page.page(entry, registry), highlight=False)
         return
     out = results()
-    out.print(tables.components_table(entries, out.width))
-    if out.width < tables.WIDE:
-        messages().print("Parameters: n2n-ablate plugins NAME, or a wider window.", highlight=False)
+    print_document(out, Document("", "", list(component_blocks(entries, out.width))))
+    if out.width < WIDE:
+        hint = f"For parameters: n2n-ablate plugins NAME, or a terminal of {WIDE} columns."
+        messages().print(hint, highlight=False)
     for listener in registry.listeners if not kind else ():
         line = f"{listener.origin.plugin} ({listener.origin}) listens to {', '.join(listener.listens_to)}"
         results().print(line, markup=False, highlight=False, soft_wrap=True)
-    for line in tables.problems(registry):
+    for line in [*(f"not loaded: {each}" for each in registry.broken), *registry.contested]:
         say(line)
 
 
 def _unknown(name: str, kind: str, registry: Any) -> PluginError | UnknownComponentError:
-    if claims := registry.claims(name=name):
+    if claims := registry.claims(name):
         return PluginError(" ".join(claims))
     known = {entry.name for entry in registry if kind in ("", entry.kind)}
     hint = nearest(name, known).partition("Known:")[0]

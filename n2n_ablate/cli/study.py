@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from n2n_ablate.execute import Executor
-    from n2n_ablate.report.screen.console import Silent
+    from n2n_ablate.report.live import Silent
     from n2n_ablate.runner.run import Outcome, StudyInterrupted
     from n2n_ablate.runner.session import Request, Session
     from n2n_ablate.storage.fit_store import FitStore
@@ -49,7 +49,7 @@ def run(
         n2n-ablate study samplers --set sampler=mine --images photos/ --seeds 2
     """
     from n2n_ablate.execute import Choice
-    from n2n_ablate.report.screen.console import audience
+    from n2n_ablate.report.live import audience
     from n2n_ablate.runner.run import StudyInterrupted, run_study
     from n2n_ablate.runner.session import RunOptions, race_of
     from n2n_ablate.storage.fit_store import FitStore
@@ -116,51 +116,22 @@ def _foretell(session: Session, view: Silent, store: FitStore, width: int, *, re
 
 
 def _print(outcome: Outcome, request: Request, *, as_json: bool, quiet: bool) -> None:
-    from n2n_ablate.analysis import answer, confirmed, export
+    from n2n_ablate.analysis import export
+    from n2n_ablate.analysis.analyse import analyse
     from n2n_ablate.cli.plan import told_demonstration
-    from n2n_ablate.report.screen import effects as effects_table
-    from n2n_ablate.report.screen import tables
+    from n2n_ablate.report.render.console import print_document
+    from n2n_ablate.report.study import next_steps, study_document
 
     out, plan = results(), outcome.session.plan
     result, header = outcome.result, outcome.header
     if as_json:
         stdout.write_json(export.to_json(result, header))
         return
-    for condition in plan.conditions:
-        label = condition.label
-        out.print()
-        changed = f" (with {', '.join(plan.heeded)})" if plan.heeded else ""
-        title = f"{plan.study.name}: {label}{changed}"
-        out.print(title, markup=False, highlight=False)
-        out.print(tables.study_table(result, label, out.width))
-        for text in (*tables.legend(result, label), *tables.left_out(result, out.width)):
-            out.print(text, markup=False, highlight=False, style="dim")
-        if plan.effects:
-            out.print(effects_table.effects_table(result, label))
-            for text in effects_table.legend(result, label):
-                out.print(text, markup=False, highlight=False, style="dim")
-        if result.confirmed is not None:
-            out.print()
-            out.print(f"{title}, confirmed on other images", markup=False, highlight=False)
-            out.print(tables.confirm_table(result, label))
-            for text in tables.confirm_legend(result, label):
-                out.print(text, markup=False, highlight=False, style="dim")
-        for text in (
-            answer.sentence(result, header, label),
-            answer.best_sentence(result, label),
-        ):
-            out.print(text, markup=False, highlight=False)
-    ends = (confirmed.search_best(result), confirmed.unconfirmed(result), answer.failures(result))
-    for text in filter(None, (*ends, answer.reused(result))):
-        out.print(text, markup=False, highlight=False)
+    print_document(out, study_document(analyse(result, header), plan.heeded))
     if not plan.profile.decides:
         out.print(told_demonstration(plan), markup=False, highlight=False)
     if not quiet:
-        out.print()
-        out.print("Next:", markup=False)
-        for command, what in _next(outcome, request):
-            out.print(f"  {command}", markup=False, highlight=False, soft_wrap=True)
-            out.print(f"    {what}", markup=False, highlight=False, style="dim")
+        print_document(out, next_steps(_next(outcome, request)))
 
 
 def _next(outcome: Outcome, request: Request) -> list[tuple[str, str]]:
@@ -169,17 +140,17 @@ def _next(outcome: Outcome, request: Request) -> list[tuple[str, str]]:
     name = plan.study.name
     where = [] if request.output == Path("mlruns") else ["--output", str(request.output)]
     commands = [
-        ("one page with answer, figures and methods", ["report", name, *where]),
-        ("browse the curves and pictures", ["ui", name, *where]),
+        ("write the report: answer, figures, methods", ["report", name, *where]),
+        ("browse curves and images", ["ui", name, *where]),
     ]
     if outcome.searching:
         more = ["--trials", str(plan.profile.trials * 2)]
-        joins = (
-            " and confirm another best beside this one" if outcome.session.confirmation_data else ""
+        joins = ", then confirm its new best trial" if outcome.session.confirmation_data else ""
+        commands.append(
+            (f"continue the search{joins}", [*_without_trials(_going_on(sys.argv[1:])), *more])
         )
-        commands.append((f"search on{joins}", [*_without_trials(_going_on(sys.argv[1:])), *more]))
     denoise = ["denoise", "noisy.png", "-o", "clean.png", "--from-study", name, *where]
-    commands.append(("use the recipe that best prints", denoise))
+    commands.append(("denoise with the recipe chosen by `n2n-ablate best`", denoise))
     return [(redact_command(["n2n-ablate", *words]), what) for what, words in commands]
 
 
@@ -198,14 +169,11 @@ def _without_trials(words: list[str]) -> list[str]:
 
 
 def _interrupted(stopped: StudyInterrupted, console: Console) -> None:
-    console.print(
-        f"stopped: {stopped.trials} trials are finished and {stopped.trained} fits were trained; all "
-        "are kept. This goes on:\n"
-        f"  {redact_command(['n2n-ablate', *_going_on(sys.argv[1:])])}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
+    from n2n_ablate.report.text.progress import interrupted
+
+    command = redact_command(["n2n-ablate", *_going_on(sys.argv[1:])])
+    text = interrupted(stopped.trials, stopped.trained, command)
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _heed_signals() -> None:

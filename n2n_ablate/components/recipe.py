@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from n2n_ablate.components import RECIPE_KINDS
 from n2n_ablate.components.parameters import Component, Parameter
 from n2n_ablate.components.spec import ComponentSpec, Scalar, read_value
+from n2n_ablate.components.spec import toml as spec_toml
 from n2n_ablate.errors import ParameterError, StudyError, nearest
 
 
@@ -99,6 +100,12 @@ class Recipe:
     def from_json(cls, data: Mapping[str, Any]) -> Recipe:
         """Read what `to_json` wrote."""
         return cls({kind: ComponentSpec.read(spec, f"'{kind}'") for kind, spec in data.items()})
+
+
+def toml(recipe: Recipe) -> str:
+    """Return a recipe as the `[baseline]` of a study file."""
+    lines = [f"{kind} = {spec_toml(spec)}" for kind, spec in recipe.specs.items()]
+    return "\n".join(["[baseline]", *lines])
 
 
 def missing_kinds(specs: Mapping[str, ComponentSpec]) -> list[str]:

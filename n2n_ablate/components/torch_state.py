@@ -4,74 +4,29 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 _UNKNOWN = object()
-
-
-@dataclass(frozen=True)
-class _Setting:
-    """A setting of torch: how it is called, read from torch, written to it, and what it is at first."""
-
-    name: str
-    read: Callable[[Any], object]
-    write: Callable[[Any, Any], object]
-    initial: Callable[[Any], object] = lambda torch: _UNKNOWN
-
-
-def _switch(name: str, module: str, attribute: str, *, initial: bool) -> _Setting:
-    return _Setting(
-        name,
-        lambda torch: getattr(getattr(torch.backends, module), attribute),
-        lambda torch, value: setattr(getattr(torch.backends, module), attribute, value),
-        lambda torch: initial,
-    )
-
-
-_SETTINGS = (
-    _Setting(
-        "torch's default dtype",
-        lambda torch: torch.get_default_dtype(),
-        lambda torch, value: torch.set_default_dtype(value),
-        lambda torch: torch.float32,
+# Name in a message, how torch reads it, how torch writes it, and the value that it starts with.
+_SETTINGS: tuple[tuple[str, str, str, object], ...] = (
+    ("torch's default dtype", "get_default_dtype", "set_default_dtype", "float32"),
+    ("torch's default device", "get_default_device", "set_default_device", None),
+    ("whether torch records gradients", "is_grad_enabled", "set_grad_enabled", True),
+    (
+        *("the precision of torch's matrix products", "get_float32_matmul_precision"),
+        *("set_float32_matmul_precision", "highest"),
     ),
-    _Setting(
-        "torch's default device",
-        lambda torch: torch.get_default_device(),
-        # A device that is set costs time at every call, the CPU too; None does not.
-        lambda torch, value: torch.set_default_device(None if value.type == "cpu" else value),
-        lambda torch: torch.device("cpu"),
+    (
+        *("whether torch is deterministic", "get_deterministic_debug_mode"),
+        *("set_deterministic_debug_mode", 0),
     ),
-    _Setting(
-        "whether torch records gradients",
-        lambda torch: torch.is_grad_enabled(),
-        lambda torch, value: torch.set_grad_enabled(value),
-        lambda torch: True,
-    ),
-    _Setting(
-        "the precision of torch's matrix products",
-        lambda torch: torch.get_float32_matmul_precision(),
-        lambda torch, value: torch.set_float32_matmul_precision(value),
-        lambda torch: "highest",
-    ),
-    _Setting(
-        "whether torch is deterministic",
-        lambda torch: torch.get_deterministic_debug_mode(),
-        lambda torch, value: torch.set_deterministic_debug_mode(value),
-        lambda torch: 0,
-    ),
-    _Setting(
-        "torch's number of threads",
-        lambda torch: torch.get_num_threads(),
-        lambda torch, value: torch.set_num_threads(value),
-    ),
-    _switch("cudnn.benchmark of torch", "cudnn", "benchmark", initial=False),
-    _switch("cudnn.deterministic of torch", "cudnn", "deterministic", initial=False),
-    _switch("cudnn.allow_tf32 of torch", "cudnn", "allow_tf32", initial=True),
+    ("torch's number of threads", "get_num_threads", "set_num_threads", _UNKNOWN),
+    ("cudnn.benchmark of torch", "benchmark", "", False),
+    ("cudnn.deterministic of torch", "deterministic", "", False),
+    ("cudnn.allow_tf32 of torch", "allow_tf32", "", True),
 )
 
 
@@ -82,18 +37,13 @@ def preserve_torch_state() -> Iterator[list[str]]:
     Torch is not imported for it. If that happens inside, its settings are those it starts with.
     """
     changed: list[str] = []
-    torch = sys.modules.get("torch")
-    before = [_read(setting, torch) if torch else _UNKNOWN for setting in _SETTINGS]
+    before = _state() if "torch" in sys.modules else None
     folder = _folder()
     try:
         yield changed
     finally:
-        if torch is None and (torch := sys.modules.get("torch")):
-            before = [setting.initial(torch) for setting in _SETTINGS]
-        for setting, value in zip(_SETTINGS, before, strict=True):
-            if value is not _UNKNOWN and _read(setting, torch) != value:
-                setting.write(torch, value)
-                changed.append(setting.name)
+        if "torch" in sys.modules:
+            changed += _restore(_initial() if before is None else before)
         if folder and _folder() != folder:
             with suppress(OSError):  # it may be gone
                 os.chdir(folder)
@@ -102,11 +52,8 @@ def preserve_torch_state() -> Iterator[list[str]]:
 
 def reset() -> None:
     """Give torch the settings that it starts with, as far as they are the same everywhere."""
-    if torch := sys.modules.get("torch"):
-        for setting in _SETTINGS:
-            value = setting.initial(torch)
-            if value is not _UNKNOWN and _read(setting, torch) != value:
-                setting.write(torch, value)
+    if "torch" in sys.modules:
+        _restore(_initial())
 
 
 def changes(names: list[str]) -> str:
@@ -114,11 +61,36 @@ def changes(names: list[str]) -> str:
     return f"changes {' and '.join(names)}, which all components share"
 
 
-def _read(setting: _Setting, torch: Any) -> object:
-    try:
-        return setting.read(torch)
-    except Exception:  # noqa: BLE001  a device that this machine does not have, say
-        return _UNKNOWN
+def _state() -> list[object]:
+    torch, found = sys.modules["torch"], []
+    for _, read, write, _ in _SETTINGS:
+        try:
+            found.append(getattr(torch, read)() if write else getattr(torch.backends.cudnn, read))
+        except Exception:  # noqa: BLE001  a device that this machine does not have, say
+            found.append(_UNKNOWN)
+    return found
+
+
+def _initial() -> list[object]:
+    torch: Any = sys.modules["torch"]
+    values = [value for *_, value in _SETTINGS]
+    return [torch.float32, torch.device("cpu"), *values[2:]]
+
+
+def _restore(wanted: list[object]) -> list[str]:
+    """Give torch these settings; return the names of those that were others."""
+    torch: Any = sys.modules["torch"]
+    changed = []
+    for (name, read, write, _), value, now in zip(_SETTINGS, wanted, _state(), strict=True):
+        if value is _UNKNOWN or value == now:
+            continue
+        changed.append(name)
+        if write:
+            # A device that is set costs time at every call, the CPU too; None does not.
+            getattr(torch, write)(None if value == torch.device("cpu") else value)
+        else:
+            setattr(torch.backends.cudnn, read, value)
+    return changed
 
 
 def _folder() -> str:

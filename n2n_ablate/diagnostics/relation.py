@@ -77,30 +77,6 @@ class Relation:
     trials: int
     among: str = ""
 
-    @property
-    def sentence(self) -> str:
-        """What the data show, and no more."""
-        among = f" among {self.among}" if self.among else ""
-        if self.rank.images == 0:
-            return (
-                f"How PSNR goes with {self.what}{among} cannot be told: it takes {_FEWEST} trials "
-                f"that differ in both, and there are {self.trials} trials."
-            )
-        if self.rank.same:
-            return (
-                f"On each of the {self.rank.images} images the rank correlation of PSNR with {self.what}"
-                f"{among} is {_plain(self.rank.value)} over {self.trials} trials; equal values give no "
-                "interval."
-            )
-        about = f"{_interval(self.rank, 'mean rank correlation')}; {self.trials} trials"
-        if self.rank.sign == 0:
-            return f"Whether PSNR goes up or down with {self.what}{among} is not clear ({about})."
-        way = "higher" if self.rank.sign > 0 else "lower"
-        return (
-            f"On the same image, trials with more {self.what}{among} tend to have {way} PSNR ({about}). "
-            "The trials differ in more than that, so it need not be the cause."
-        )
-
 
 @dataclass(frozen=True)
 class LossAlone:
@@ -137,31 +113,6 @@ class LossAlone:
             return _NONE
         return Mean(ranking.cost, ranking.cost_low, ranking.cost_high, ranking.images)
 
-    @property
-    def caveat(self) -> str:
-        """Why the losses may have no common scale; empty if all trials have one sampler."""
-        if self.samplers < 2:
-            return ""
-        return (
-            "The trials differ in their samplers or in a sampler's parameters, so their losses measure "
-            "different things: that alone can make the loss rank wrong."
-        )
-
-    @property
-    def sentence(self) -> str:
-        """What the data show, and no more."""
-        if self.tau.images == 0:
-            return (
-                f"Whether the training loss ranks trials as PSNR does cannot be told from {self.trials} "
-                "trials."
-            )
-        ends = "" if math.isnan(self.lost.low) else f" (95 % interval {_ends(self.lost)})"
-        cost = (
-            f"Choosing each image's trial by the loss alone would have cost {_plain(self.lost.value)} dB "
-            f"on average{ends}."
-        )
-        return " ".join(filter(None, (_told(self.tau, self.trials), cost, self.caveat)))
-
 
 def relations(points: Sequence[Point]) -> list[Relation]:
     """Tell how PSNR goes with leak, with gap, and with gap among the trials without a clear leak.
@@ -184,7 +135,7 @@ def relation(points: Sequence[Point], what: str, *, among: str = "") -> Relation
     Args:
         points: One per trial and image, in any order. Points without a finite value are left out.
         what: `leak` or `gap`.
-        among: Which trials these are, for the sentence.
+        among: Which trials these are; empty for all.
     """
     by_image: dict[str, list[tuple[float, float]]] = {}
     trials = set()
@@ -235,32 +186,3 @@ def _spearman(pairs: Sequence[tuple[float, float]]) -> float:
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return math.nan
     return float(np.corrcoef(first, second)[0, 1])
-
-
-def _told(tau: Mean, trials: int) -> str:
-    if tau.same:
-        return (
-            f"On each of the {tau.images} images Kendall's tau of low training loss and high PSNR is "
-            f"{_plain(tau.value)} over {trials} trials; equal values give no interval."
-        )
-    statements = {
-        1: "The trial with the lower training loss tends to have the higher PSNR",
-        -1: "The trial with the lower training loss tends to have the lower PSNR",
-        0: "Whether the lower training loss has the higher or the lower PSNR is not clear",
-    }
-    return f"{statements[tau.sign]} ({_interval(tau, 'mean Kendall tau')}; {trials} trials)."
-
-
-def _interval(mean: Mean, what: str) -> str:
-    if math.isnan(mean.low):
-        return f"{what} {_plain(mean.value)}, 1 image, no interval"
-    return f"{what} {_plain(mean.value)}, 95 % t interval {_ends(mean)} over {mean.images} images"
-
-
-def _ends(mean: Mean) -> str:
-    return f"{_plain(mean.low)} to {_plain(mean.high)}"
-
-
-def _plain(value: float) -> str:
-    text = f"{value:.2f}"
-    return (text[1:] if float(text) == 0 and text[0] == "-" else text).replace("-", "\u2212")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import math
 import sys
-import traceback
 from collections.abc import Sequence
 from numbers import Real
 from types import TracebackType
@@ -16,8 +15,9 @@ from torch import Tensor
 from n2n_ablate.components import Metric, Training, declared, watchdog
 from n2n_ablate.engine.fit import Fit
 from n2n_ablate.errors import AblateError, PluginError
-from n2n_ablate.registry.discovery import Origin
-from n2n_ablate.registry.failures import describe, source_line
+from n2n_ablate.registry import Entry
+from n2n_ablate.registry.discovery import FILE, Origin
+from n2n_ablate.registry.failures import describe
 
 
 class ComponentError(PluginError):
@@ -99,14 +99,8 @@ def _place(component: object, error: ComponentError) -> str:
     """Return where in the file of a component an error arose, or else where its method begins."""
     owner = component if inspect.isfunction(component) else type(component)
     file = getattr(sys.modules.get(owner.__module__), "__file__", None) or ""
-    frames = traceback.extract_tb(error.__cause__.__traceback__) if error.__cause__ else []
-    lines = [frame.lineno for frame in frames if frame.filename == file]
-    if lines:
-        return f"{file}:{lines[-1]}"
-    method = getattr(owner, error.blame.method, None)
-    return source_line(
-        method if callable(method) else owner, Origin(owner.__module__, "file", file)
-    )
+    entry = Entry(error.blame.kind, "", owner, Origin(owner.__module__, FILE, file))
+    return entry.place(error.blame.method, error.__cause__)
 
 
 def steps_of(training: Training) -> int:

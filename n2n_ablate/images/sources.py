@@ -56,14 +56,14 @@ def builtin(names: Sequence[str] = ()) -> list[Image]:
     except ModuleNotFoundError as error:
         raise ImageError(_NO_BUILTIN) from error
     known = COLOUR | GREY
-    found = []
+    images = []
     for name in GREY if list(names) == ["grey"] else names or COLOUR:
         if name not in known:
             msg = f"no built-in image is called '{name}'. {nearest(name, [*known, 'grey'])}"
             raise ImageError(msg)
         array = getattr(data, known[name])()
-        found.append(Image(name, to_pixels(array[0] if isinstance(array, tuple) else array, name)))
-    return found
+        images.append(Image(name, to_pixels(array[0] if isinstance(array, tuple) else array, name)))
+    return images
 
 
 def collect(sources: Iterable[str], reading: Reading = AS_TYPED) -> list[Image]:
@@ -72,18 +72,16 @@ def collect(sources: Iterable[str], reading: Reading = AS_TYPED) -> list[Image]:
     Raises:
         ImageError: Nothing is there, a file cannot be read, or two images share a name.
     """
-    found = [image for source in sources for image in images_of(source, reading)]
-    if not found:
+    images = [image for source in sources for image in images_of(source, reading)]
+    if not images:
         msg = f"no images given. Name a folder, files or '{BUILTIN}'."
         raise ImageError(msg)
     digests: dict[str, str] = {}
-    for image in found:
+    for image in images:
         if digests.setdefault(image.name, image.digest) != image.digest:
-            msg = (
-                f"two images are called '{image.name}'. Rename one: results are told apart by name."
-            )
+            msg = f"two images are called '{image.name}'. Rename one: results are distinguished by name."
             raise ImageError(msg)
-    return found
+    return images
 
 
 def images_of(source: str, reading: Reading = AS_TYPED) -> Iterator[Image]:
@@ -137,11 +135,11 @@ def read(path: Path, reading: Reading = AS_TYPED) -> Image:
         ImageError: The file is missing, damaged, not an image, of a form that cannot be used, or
             has several pages.
     """
-    found = pages(path, reading, strict=False)
-    if len(found) > 1:
-        msg = f"'{path}' holds {len(found)} pages; save the one that you want as a file of its own"
+    page_images = pages(path, reading, strict=False)
+    if len(page_images) > 1:
+        msg = f"'{path}' holds {len(page_images)} pages; save the one that you want as a file of its own"
         raise ImageError(msg)
-    return found[0]
+    return page_images[0]
 
 
 def pages(path: Path, reading: Reading = AS_TYPED, *, strict: bool = True) -> list[Image]:
@@ -156,12 +154,12 @@ def pages(path: Path, reading: Reading = AS_TYPED, *, strict: bool = True) -> li
         ImageError: See `read`.
     """
     name = checked_name(path)
-    found = decode(path, reading.channels)
+    samples = decode(path, reading.channels)
     groups: dict[str, ValueRange] = {}
-    for kind in dict.fromkeys(own.array.dtype.name for own in found):
-        same = [own for own in found if own.array.dtype.name == kind]
+    for kind in dict.fromkeys(page.array.dtype.name for page in samples):
+        same = [page for page in samples if page.array.dtype.name == kind]
         groups[kind] = range_of_type(same, str(path), white=reading.white, strict=strict)
-    return named(found, name, str(path), groups)
+    return named(samples, name, str(path), groups)
 
 
 def open_stack(path: Path, channels: Sequence[int] = ()) -> list[Image]:
@@ -174,35 +172,35 @@ def open_stack(path: Path, channels: Sequence[int] = ()) -> list[Image]:
     return stack(decode(path, channels), str(path))
 
 
-def stack(found: Sequence[Samples], name: str) -> list[Image]:
+def stack(samples: Sequence[Samples], name: str) -> list[Image]:
     """Return the images of one file over a robust range, which they share.
 
     Raises:
         ImageError: Values are not finite, or images have different types.
     """
-    kinds = {own.array.dtype.name for own in found}
+    kinds = {page.array.dtype.name for page in samples}
     if len(kinds) > 1:
         msg = f"'{name}' holds images of different types ({', '.join(sorted(kinds))}); split it"
         raise ImageError(msg)
-    return named(found, Path(name).stem, name, {kinds.pop(): robust_range(found, name)})
+    return named(samples, Path(name).stem, name, {kinds.pop(): robust_range(samples, name)})
 
 
 def named(
-    found: Sequence[Samples], name: str, file: str, ranges: dict[str, ValueRange]
+    samples: Sequence[Samples], name: str, file: str, ranges: dict[str, ValueRange]
 ) -> list[Image]:
-    """Return images with names of their own; `ranges` are by type of the samples."""
+    """Return images with distinct names; `ranges` are by type of the samples."""
     return [
         Image(
-            f"{name}-{own.label}" if own.label else name,
+            f"{name}-{page.label}" if page.label else name,
             scaled(
-                own,
-                ranges[own.array.dtype.name],
-                f"{file}, page {own.label.removeprefix('p')}" if own.label else file,
+                page,
+                ranges[page.array.dtype.name],
+                f"{file}, page {page.label.removeprefix('p')}" if page.label else file,
             ),
-            ranges[own.array.dtype.name],
-            own.metadata,
+            ranges[page.array.dtype.name],
+            page.metadata,
         )
-        for own in found
+        for page in samples
     ]
 
 

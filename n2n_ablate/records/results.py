@@ -1,4 +1,4 @@
-"""What a study found: one row per fit, gathered into trials and compared with the baseline."""
+"""What a study gave: one row per fit, gathered into trials and compared with the baseline."""
 
 from __future__ import annotations
 
@@ -193,16 +193,16 @@ class Line:
 
 @dataclass(frozen=True, eq=False)
 class StudyResult:
-    """Everything a study found so far.
+    """Everything a study gave so far.
 
     Attributes:
         plan: What was asked.
         trials: In the order in which they ran; the baseline is the first.
         reference_methods: By name (`noisy`, `nl-means`): value per metric, condition and image.
         looks: Of a study that looks at its contrasts while it runs: the last look at each, by
-            condition and name of the trial. It decides in place of the interval of a single look.
+            condition and name of the trial. It decides instead of the interval of a single look.
         confirmed: The same contrasts (and the best of a search) again, on images and with seeds that
-            nothing was chosen on: a result of its own, with its own plan, images, baseline, trials
+            nothing was chosen on: a further result, with its plan, images, baseline, trials
             and looks. None if the study asks for no confirmation, or it has not begun. Where there
             is one, its verdicts are the study's findings.
         header: What the trials share, where it is known.
@@ -222,31 +222,41 @@ class StudyResult:
     @property
     def failures(self) -> int:
         """Fits without a result, those of the confirmation included."""
-        own = sum(item.failures for item in self.trials)
-        return own + (self.confirmed.failures if self.confirmed else 0)
+        failures = sum(trial_result.failures for trial_result in self.trials)
+        return failures + (self.confirmed.failures if self.confirmed else 0)
 
     @property
     def baseline(self) -> TrialResult | None:
         """The baseline's result, None if it did not run."""
-        return next((item for item in self.trials if item.trial.role == BASELINE), None)
+        return next(
+            (trial_result for trial_result in self.trials if trial_result.trial.role == BASELINE),
+            None,
+        )
 
     @property
     def contrasts(self) -> list[TrialResult]:
         """The results of declared contrasts, in the order in which they ran."""
-        return [item for item in self.trials if self._is_contrast(item)]
+        return [trial_result for trial_result in self.trials if self._is_contrast(trial_result)]
 
     def account(self, condition: str) -> stats.Account:
         """Return where the uncertainty of the contrasts, or effects, comes from, pooled."""
         if self.plan.effects:
             return stats.account_of_effects(self._halves(condition))
         base = self.baseline.by_seed("psnr", condition) if self.baseline else {}
-        firsts = [item.by_seed("psnr", condition) for item in self.contrasts]
+        firsts = [trial_result.by_seed("psnr", condition) for trial_result in self.contrasts]
         return stats.account([first for first in firsts if first], base)
 
     def _halves(self, condition: str) -> list[tuple[list[stats.Seeds], list[stats.Seeds]]]:
         """Return the cells of both halves of every effect that has a result."""
-        own = (item for item in self.trials if item.trial.role in (BASELINE, "declared"))
-        cells = {item.trial.name: item.by_seed("psnr", condition) for item in own}
+        declared = (
+            trial_result
+            for trial_result in self.trials
+            if trial_result.trial.role in (BASELINE, "declared")
+        )
+        cells = {
+            trial_result.trial.name: trial_result.by_seed("psnr", condition)
+            for trial_result in declared
+        }
         return [
             ([cells[name] for name in effect.plus], [cells[name] for name in effect.minus])
             for effect in self.plan.effects
@@ -259,68 +269,70 @@ class StudyResult:
         A mean over the images that a trial survived says nothing beside a mean over all of them.
         Where trials were given different images, in a race, the differences are ranked instead.
         """
-        lines = [self._line(item, condition) for item in self.trials]
+        lines = [self._line(trial_result, condition) for trial_result in self.trials]
         lines += self._yardstick_lines(condition, self._base(condition))
         given = {line.images for line in lines if line.images}
         return sorted(lines, key=lambda line: _place(line, uneven=len(given) > 1))
 
-    def gain(self, item: TrialResult, condition: str) -> stats.Difference | None:
+    def gain(self, trial_result: TrialResult, condition: str) -> stats.Difference | None:
         """Return one trial's difference from the baseline, None for the baseline itself.
 
         A contrast has the interval that its word is read off: of its family as declared, finished
         or not, or of the last look at it. Any other trial has a plain one.
         """
-        if item.trial.role == BASELINE:
+        if trial_result.trial.role == BASELINE:
             return None
         size = 1
-        if self._is_contrast(item):
-            if (look := self.looks.get((condition, item.trial.name))) is not None:
+        if self._is_contrast(trial_result):
+            if (look := self.looks.get((condition, trial_result.trial.name))) is not None:
                 return look.difference
             size = len(self.plan.contrasts)
-        given = item.given(condition)  # in a race the baseline has more, which are not lost
+        given = trial_result.given(condition)  # in a race the baseline has more, which are not lost
         base = {name: value for name, value in self._base(condition).items() if name in given}
-        return stats.family([item.by_image("psnr", condition)], base, size=size)[0]
+        return stats.family([trial_result.by_image("psnr", condition)], base, size=size)[0]
 
     def raced(self, condition: str, name: str) -> tuple[int, ...]:
         """Return the images at each planned look at a contrast; empty unless there are several."""
         look = self.looks.get((condition, name))
         return look.sizes if look is not None and len(look.sizes) > 1 else ()
 
-    def _is_contrast(self, item: TrialResult) -> bool:
+    def _is_contrast(self, trial_result: TrialResult) -> bool:
         # A search may come back to a declared place; what it chose gets no verdict.
-        return item.trial.role == "declared" and item.trial.name in self.plan.contrasts
+        return (
+            trial_result.trial.role == "declared" and trial_result.trial.name in self.plan.contrasts
+        )
 
     def _base(self, condition: str) -> dict[str, float]:
         return self.baseline.by_image("psnr", condition) if self.baseline else {}
 
-    def _line(self, item: TrialResult, condition: str) -> Line:
-        trial = item.trial
-        asked = self._is_contrast(item)
-        difference = self.gain(item, condition)
-        rows = [row for row in item.rows if row.condition == condition]
+    def _line(self, trial_result: TrialResult, condition: str) -> Line:
+        trial = trial_result.trial
+        asked = self._is_contrast(trial_result)
+        difference = self.gain(trial_result, condition)
+        rows = [row for row in trial_result.rows if row.condition == condition]
         return Line(
             name=trial.name,
             role=trial.role,
             values=trial.values,
-            figures={name: item.mean(name, condition) for name in self.plan.metrics},
+            figures={name: trial_result.mean(name, condition) for name in self.plan.metrics},
             difference=difference,
             verdict=difference.verdict(self.plan.study.margin) if asked and difference else "",
             failures=sum(bool(row.result.failure) for row in rows),
             fits=len(rows),
-            images=len(item.given(condition)),
-            whole=len(item.by_image("psnr", condition)),
+            images=len(trial_result.given(condition)),
+            whole=len(trial_result.by_image("psnr", condition)),
             seconds=sum(row.result.seconds for row in rows) / max(1, len(rows)),
-            curve=tuple(float(value) for value in item.curve("psnr", condition)[1]),
+            curve=tuple(float(value) for value in trial_result.curve("psnr", condition)[1]),
         )
 
     def _yardstick_lines(self, condition: str, base: Mapping[str, float]) -> Iterable[Line]:
         for name, values in self.reference_methods.items():
-            own = {
+            of_condition = {
                 image: figures for (label, image), figures in values.items() if label == condition
             }
-            psnr = {image: figures["psnr"] for image, figures in own.items()}
+            psnr = {image: figures["psnr"] for image, figures in of_condition.items()}
             means = {
-                metric: float(np.mean([figures[metric] for figures in own.values()]))
+                metric: float(np.mean([figures[metric] for figures in of_condition.values()]))
                 for metric in self.plan.metrics
             }
             yield Line(name, "yardstick", {}, means, stats.paired(psnr, base))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from n2n_ablate.study import Condition
-
-if TYPE_CHECKING:  # results can be read again without torch
+if TYPE_CHECKING:  # so that a finished study can be opened without torch
     from torch import Tensor
 
     from n2n_ablate.images import Image
+    from n2n_ablate.study import Condition
 
 
 @dataclass(frozen=True, eq=False)

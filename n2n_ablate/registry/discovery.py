@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import Distribution, EntryPoint, distributions
@@ -70,10 +71,10 @@ def find(
     plugins_dir: Path | None = None,
     local: Path | None = Path(LOCAL_FOLDER),
     file: Path | None = None,
-) -> Iterator[Candidate]:
-    """Yield plugins: ours, packages, `./plugins`, `--plugins-dir`, a single file; each once.
+) -> list[Candidate]:
+    """Return plugins: ours, packages, `./plugins`, `--plugins-dir`, a single file.
 
-    A file that is, or is a copy of, what came before is left out.
+    Of several with a mark in common the first counts: one is the other, or a copy of it.
 
     Args:
         plugins_dir: A further folder of plugin files.
@@ -97,11 +98,13 @@ def find(
         candidates += in_folder(plugins_dir, GIVEN)
     if file is not None:
         candidates.append(_of_file(file, FILE))
-    seen: set[str] = set()
-    for each in candidates:
-        if not each.marks & seen:
-            seen |= each.marks
-            yield each
+    return candidates
+
+
+def given(plugin: object) -> Candidate:
+    """Return a plugin that is loaded already."""
+    name = getattr(plugin, "__name__", type(plugin).__name__)
+    return Candidate(Origin(name, "given"), lambda: plugin)
 
 
 def local_folder() -> Path | None:
@@ -114,14 +117,25 @@ def load_file(file: Path) -> ModuleType:
     """Import one plugin file under a name of its own, so that two files never collide."""
     path = file.resolve()
     name = f"n2n_ablate_local_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}_{file.stem}"
-    return _executed(name, importlib.util.spec_from_file_location(name, path))
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        msg = "it is not a Python file"
+        raise PluginError(msg)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up while it is being executed
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
 
 
 def _installed() -> Iterator[Candidate]:
     """Yield what installed packages declare, whatever else lies beside them."""
     for package in distributions():
         # pip renames what it removes to `~x`, and leaves it there when it is interrupted.
-        if Path(str(getattr(package, "_path", ""))).name.startswith("~"):
+        if _folder_of(package).startswith("~"):
             continue
         try:
             declared = package.read_text("entry_points.txt") or ""
@@ -130,13 +144,13 @@ def _installed() -> Iterator[Candidate]:
                 if point.group == hookspecs.PROJECT:
                     yield _of_entry_point(point, package)
         except Exception as error:  # noqa: BLE001  metadata is text that anybody wrote
-            name = _name_of(package)
+            name = _name(package)
             reason = f"its entry points cannot be read: {type(error).__name__}: {error}"
             yield Candidate(Origin(name, PACKAGE, "", "", name), partial(_refuse, reason))
 
 
 def _of_entry_point(point: EntryPoint, package: Distribution) -> Candidate:
-    name, version = _name_of(package), _known(lambda: package.version)
+    name, version = _name(package), _told(package, "Version")
     if EntryPoint.pattern.match(point.value) is None:
         module = re.sub(r"\W", "_", point.value.partition(":")[0].strip()) or "my_module"
         reason = (
@@ -177,28 +191,10 @@ def _of_file(file: Path, source: str) -> Candidate:
 
 def _load_of_ours(file: Path) -> ModuleType:
     """Import one of our own plugin files by the name that it has when it is installed."""
-    if _OURS not in sys.modules:
-        folder = file.resolve().parent
-        where = [str(folder)]
-        spec = importlib.util.spec_from_file_location(
-            _OURS, folder / "__init__.py", submodule_search_locations=where
-        )
-        _executed(_OURS, spec)  # a package, because our plugins import one another
+    package = ModuleType(_OURS)
+    package.__path__ = [str(file.resolve().parent)]  # our plugins import one another
+    sys.modules.setdefault(_OURS, package)
     return importlib.import_module(f"{_OURS}.{file.stem}")
-
-
-def _executed(name: str, spec: importlib.machinery.ModuleSpec | None) -> ModuleType:
-    if spec is None or spec.loader is None:
-        msg = "it is not a Python file"
-        raise PluginError(msg)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up while it is being executed
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
 
 
 def _refuse(reason: str) -> None:
@@ -218,33 +214,31 @@ def _marks(file: Path) -> set[str]:
 def _file_of(module: str) -> str:
     """Return the file of a module without importing anything, empty where it cannot be known."""
     first, *inner = module.split(".")
-    try:
+    with suppress(Exception):  # the name is text that anybody wrote, and shows when it is loaded
         spec = importlib.util.find_spec(first)
-        folders = [Path(each) for each in (spec and spec.submodule_search_locations) or ()]
         if spec is None or not inner:
             return spec.origin or "" if spec and spec.has_location else ""
-        for folder in folders:
-            path = folder.joinpath(*inner)
+        for folder in spec.submodule_search_locations or ():
+            path = Path(folder, *inner)
             for file in (path.with_name(f"{path.name}.py"), path / "__init__.py"):
                 if file.is_file():
                     return str(file)
-    except Exception:  # noqa: BLE001  the name is text that anybody wrote, and shows when it is loaded
-        return ""
     return ""
 
 
-def _name_of(package: Distribution) -> str:
-    folder = Path(str(getattr(package, "_path", ""))).name
-    return _known(lambda: package.metadata["Name"]) or folder.partition("-")[0] or "a package"
-
-
-def _known(ask: Callable[[], object]) -> str:
+def _told(package: Distribution, key: str) -> str:
     """Return what metadata say, empty where they do not."""
-    try:
-        told = ask()
-    except Exception:  # noqa: BLE001  metadata is text that anybody wrote
-        return ""
-    return printable(told) if isinstance(told, str) else ""
+    with suppress(Exception):  # they are text that anybody wrote
+        return printable(package.metadata[key] or "")
+    return ""
+
+
+def _folder_of(package: Distribution) -> str:
+    return Path(str(getattr(package, "_path", ""))).name
+
+
+def _name(package: Distribution) -> str:
+    return _told(package, "Name") or _folder_of(package).partition("-")[0] or "a package"
 
 
 def _is_folder(path: Path) -> bool:

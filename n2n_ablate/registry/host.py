@@ -136,14 +136,14 @@ def _guarded(plugin: Plugin, hook: str, function: Callable[..., object]) -> Call
     names = _given(function)
 
     @functools.wraps(function)  # with the ordering marks, and the arguments that pluggy looks for
-    def guarded(*values: object) -> None:
-        plugin.call(hook, function, dict(zip(names, values, strict=True)))
+    def guarded(*values: object, **named: object) -> None:
+        plugin.call(hook, function, dict(zip(names, values, strict=True)) | named)
 
     return guarded
 
 
 def _given(function: Callable[..., object]) -> list[str]:
-    """Return the arguments that pluggy gives to a hook: not those with a default."""
+    """Return the arguments of a hook without a default, which pluggy gives by position."""
     every = inspect.signature(function).parameters.values()
     return [item.name for item in every if item.default is item.empty and item.kind < 2]
 

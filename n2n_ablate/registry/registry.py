@@ -63,14 +63,9 @@ class Registry:
         self._announces = local is None  # else they were announced where they come from
         local = local or (discovery.local_folder() if installed else None)
         self._later = local if local_if_needed else None
-        found = discovery.find(plugins_dir, None if local_if_needed else local, file)
-        given = [
-            Candidate(
-                Origin(getattr(own, "__name__", type(own).__name__), "given"), partial(_as_is, own)
-            )
-            for own in plugins
-        ]
-        self._load([*(found if installed else ()), *given])
+        at_once = None if local_if_needed else local
+        found = discovery.find(plugins_dir, at_once, file) if installed else []
+        self._load([*found, *map(discovery.given, plugins)])
 
     def __iter__(self) -> Iterator[Entry]:
         order = {kind: index for index, kind in enumerate(KINDS)}
@@ -84,18 +79,14 @@ class Registry:
     @property
     def contested(self) -> list[str]:
         """One sentence per name that two plugins claim. Such a name cannot be used."""
-        return [_contest(first, second) for first, second in self._contested.values()]
+        return [_contest(*both) for both in self._contested.values()]
 
-    def add(self, entry: Entry) -> None:
-        """Take a component over from another registry."""
-        self._claim(entry)
-
-    def claims(self, name: str = "", origin: str = "") -> list[str]:
-        """Return the sentence of every contested name that is this one, or claimed by this origin."""
+    def claims(self, wanted: str) -> list[str]:
+        """Return those sentences about this name, or about what comes from this origin."""
         return [
             _contest(*both)
-            for (_, own), both in self._contested.items()
-            if name == own or origin in {str(entry.origin) for entry in both}
+            for (_, name), both in self._contested.items()
+            if wanted in {name, *(str(entry.origin) for entry in both)}
         ]
 
     def names(self, kind: str) -> list[str]:
@@ -220,7 +211,7 @@ class Registry:
             plugin.call = silent
             self.plugins.append(plugin)
             for entry in entries:
-                self._claim(entry)
+                self.add(entry)
 
     def _add(self, candidate: Candidate, collected: dict[Plugin, list[Entry]]) -> None:
         def call(hook: str, function: Callable[..., object], given: dict[str, Any]) -> None:
@@ -259,7 +250,8 @@ class Registry:
             self.broken.append(Broken(origin, origin.file, why))
         return not changed
 
-    def _claim(self, entry: Entry) -> None:
+    def add(self, entry: Entry) -> None:
+        """Take a component in; of two with one name neither can be used."""
         key = (entry.kind, entry.name)
         if key in self._contested:
             return
@@ -268,10 +260,6 @@ class Registry:
             self._contested[key] = (taken, entry)
         else:
             self._entries[key] = entry
-
-
-def _as_is(plugin: object) -> object:
-    return plugin
 
 
 _KIND = {hook: kind for kind, hook in hookspecs.HOOK_OF.items()}

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from n2n_ablate.analysis import export
 from n2n_ablate.errors import StudyError
 from n2n_ablate.registry import Registry
-from n2n_ablate.report.latex import latex
-from n2n_ablate.report.markdown import markdown
-from n2n_ablate.report.model import build
-from n2n_ablate.report.page import page
-from n2n_ablate.report.trial_files import fit_rows
+from n2n_ablate.report.build import report_document, sources
+from n2n_ablate.report.document import Document, Figure
+from n2n_ablate.report.render.csv import csv_table
+from n2n_ablate.report.render.html import html
+from n2n_ablate.report.render.latex import latex
+from n2n_ablate.report.render.markdown import markdown
+from n2n_ablate.report.study_files import fits_table
 from n2n_ablate.storage.recovered_images import gallery
 from n2n_ablate.storage.reopen import Reopened
 
 FORMATS = ("html", "md", "latex", "csv", "json")
+FIGURE_FORMATS = ("pdf", "svg", "png")
 
 
 def check_format(kind: str) -> None:
@@ -54,34 +56,56 @@ def written(
     """
     check_format(kind)
     if kind == "csv":
-        return _fits(found), tuple(found.problems())
+        return csv_table(fits_table(found.result)), tuple(found.problems())
     if kind == "json":
         data = export.to_json(found.result, found.header)
         return json.dumps(data, indent=2, allow_nan=False) + "\n", tuple(found.problems())
     if kind == "latex":
-        report = build(found)
-        return latex(report), tuple(report.problems)
+        given = sources(found)
+        return latex(report_document(given)), tuple(given.problems)
+    document, problems = full_document(found, registry, images, diagnostics=diagnostics)
+    return html(document) if kind == "html" else markdown(document), problems
+
+
+def full_document(
+    found: Reopened, registry: Registry, images: Sequence[str] = (), *, diagnostics: bool = True
+) -> tuple[Document, tuple[str, ...]]:
+    """Return the report with its figures as a document; arguments and problems as in `written`."""
     later = found.header.confirmed
-    report = build(
+    given = sources(
         found,
         gallery(found.header, registry, images),
-        registry if diagnostics else None,
         gallery(later, registry, images) if later else None,
+        registry if diagnostics else None,
+        figures=True,
     )
-    text = page(report, registry) if kind == "html" else markdown(report)
+    document = report_document(given, registry)
     # Only making its pictures shows whether the stored images are whole.
-    return text, (*report.problems, *found.store.imageless_told())
+    damaged = found.store.imageless_told()
+    return document, tuple(dict.fromkeys((*given.problems, *damaged)))
 
 
-def _fits(found: Reopened) -> str:
-    """Return one row per fit, tidy; `stage` says whether it is one of the confirmation."""
-    confirmed = found.result.confirmed
-    stages = {"trials": found.result.trials, "confirmation": confirmed.trials if confirmed else ()}
-    trials = [item for own in stages.values() for item in own]
-    (study, *head), rows = fit_rows(found.plan, trials)
-    names = [name for name, own in stages.items() for item in own for _ in item.rows]
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow((study, "stage", *head))
-    writer.writerows((row[0], name, *row[1:]) for name, row in zip(names, rows, strict=True))
-    return buffer.getvalue()
+def save_figures(document: Document, folder: Path, kind: str) -> list[Path]:
+    """Write every drawn figure of a document into a folder; return the files.
+
+    Args:
+        document: The report.
+        folder: Made where it is missing.
+        kind: One of `FIGURE_FORMATS`.
+
+    Raises:
+        StudyError: There is no such format.
+        OSError: A file cannot be written.
+    """
+    if kind not in FIGURE_FORMATS:
+        msg = f"figures cannot be written as '{kind}'. Use {', '.join(FIGURE_FORMATS[:-1])} or {FIGURE_FORMATS[-1]}."
+        raise StudyError(msg)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for block in (each for each in document.blocks if isinstance(each, Figure)):
+        for number, figure in enumerate(block.parts):
+            suffix = f"-{number + 1}" if number else ""
+            path = folder / f"{block.key}{suffix}.{kind}"
+            figure.savefig(path, bbox_inches="tight", pad_inches=0.04)
+            paths.append(path)
+    return paths

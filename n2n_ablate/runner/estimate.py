@@ -187,7 +187,7 @@ def _sample(fits: Sequence[Fit], machine: Machine) -> list[Fit]:
     alike = [fit for fit in fits if fit.noisy.shape == fits[0].noisy.shape]
     if machine.type == "cuda":
         return alike[: machine.stack]
-    return [alike[place % len(alike)] for place in range(machine.workers)]
+    return [alike[index % len(alike)] for index in range(machine.workers)]
 
 
 def _corners(fits: Sequence[Fit], machine: Machine) -> list[Fit] | None:

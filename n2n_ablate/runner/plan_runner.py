@@ -36,7 +36,7 @@ class PlanRunner:
         paired_data: With the plan.
         trainer: Gives results of fits.
         journal: Its part of the study's journal.
-        dispatcher: Is told what happens.
+        dispatcher: Hears what happens.
         sizes: Images at each interim analysis of a race; empty without one.
         earlier: See `Header`.
         reference_methods: See `StudyResult`.
@@ -91,7 +91,7 @@ class PlanRunner:
 
     @property
     def at_once(self) -> int:
-        """How many trials to run together, so that every worker and every place in a stack is used."""
+        """How many trials to run together, so that every worker and every row of a stack is used."""
         return max(1, math.ceil(self.trainer.executor.width / len(self.paired_data.samples)))
 
     def samples(self, images: int | None = None) -> list[NoisySample]:

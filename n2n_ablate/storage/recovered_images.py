@@ -30,31 +30,33 @@ class RecoveredImages:
 
 
 def gallery(header: Header, registry: Registry, sources: Sequence[str] = ()) -> RecoveredImages:
-    """Look for the images of a study. What is not there is told in `problems`; nothing is raised.
+    """Look for the images of a study. What is not there stands in `problems`; nothing is raised.
 
     An image is known by its pixels: it may have another name or another folder than before.
 
     Args:
         header: Of the journal.
         registry: For the noise models.
-        sources: Where to look first: folders, files, `builtin`. Then come the study's own sources.
+        sources: Where to look first: folders, files, `builtin`. Then come the sources of the study.
     """
     crop = header.plan.profile.crop
     reading = Reading(header.plan.profile.white, header.plan.profile.channels)
     names = [mark.name for mark in header.images]
-    found: dict[str, Image] = {}
+    images: dict[str, Image] = {}
     reasons: list[str] = []
     for source in [*sources, *header.plan.profile.images]:
-        if len(found) == len(names):
+        if len(images) == len(names):
             break
         for image in _read(source, header.folder, reading, reasons):
-            own = image.cropped(crop)
+            cropped = image.cropped(crop)
             for mark in header.images:
-                if mark.digest == own.digest:
-                    found.setdefault(mark.name, replace(own, name=mark.name, cluster=mark.cluster))
-    clean = {name: found[name] for name in names if name in found}
+                if mark.digest == cropped.digest:
+                    images.setdefault(
+                        mark.name, replace(cropped, name=mark.name, cluster=mark.cluster)
+                    )
+    clean = {name: images[name] for name in names if name in images}
     problems = []
-    if lost := [name for name in names if name not in found]:
+    if lost := [name for name in names if name not in images]:
         why = f" ({'; '.join(dict.fromkeys(reasons))})" if reasons else ""
         problems.append(f"clean images not found: {', '.join(lost)}{why}")
     samples, noises = _samples(header, registry, clean)

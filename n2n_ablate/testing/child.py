@@ -86,12 +86,12 @@ def chosen(
         return bool(origin.distribution) and _plain(origin.distribution) == _plain(target)
 
     entries = [] if is_file else [entry for entry in registry if entry.name == target]
-    claims = [] if is_file else registry.claims(name=target)
+    claims = [] if is_file else registry.claims(target)
     if not entries and not claims:
         entries = [entry for entry in registry if own(entry.origin)]
         if wrong := [str(entry) for entry in registry.broken if own(entry.origin)]:
             raise PluginError("; ".join(wrong))
-        claims = registry.claims(origin=target) if is_file else []
+        claims = registry.claims(target) if is_file else []
     if claims:
         raise PluginError(" ".join(claims))
     if not entries and (

@@ -13,7 +13,7 @@ from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.errors import AblateError
 from n2n_ablate.records import NoisySample, StudyResult, TrialResult
 from n2n_ablate.registry import Registry
-from n2n_ablate.report import trial_files
+from n2n_ablate.report import study_files, trial_files
 from n2n_ablate.storage.fit_store import FitStore
 from n2n_ablate.storage.output import Output
 from n2n_ablate.study import BASELINE, Plan
@@ -84,7 +84,7 @@ class RunFiles:
     def keep_study(self, run: str, result: StudyResult) -> None:
         """Write the tables of a study."""
         with tempfile.TemporaryDirectory() as folder:
-            trial_files.write_study(Path(folder), result, self.diagnoses)
+            study_files.write_study(Path(folder), result, self.diagnoses)
             self._store.keep_files(run, Path(folder))
 
     def _made(self, kind: str, spec: ComponentSpec) -> Any:

@@ -4,14 +4,16 @@ from dataclasses import replace
 
 import pytest
 from helpers import small_results as small
-from helpers.small_results import BASE, HIGH, LOW, NAN, TEXT, header, made, sentence, trial
+from helpers.small_results import BASE, HIGH, LOW, NAN, TEXT, analysis, header, made, records, trial
 
-from n2n_ablate.analysis import answer
-from n2n_ablate.analysis.best import choose
-from n2n_ablate.analysis.compare import compare, sentences
-from n2n_ablate.analysis.confirmed import search_best
+from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.analysis.export import to_json
+from n2n_ablate.analysis.records import Reason, SearchOutcome, Support, Verdict
 from n2n_ablate.records import StudyResult
+from n2n_ablate.report.study import answer_blocks
+from n2n_ablate.report.text.best import best_reasons
+from n2n_ablate.report.text.contrasts import contrast_line
+from n2n_ablate.report.text.study import highest_text, scope_text, search_text
 from n2n_ablate.study import Trial, confirmation
 
 
@@ -20,92 +22,75 @@ def planned(folder, registry):
     return small.planned(folder, registry)
 
 
+def answer(found, condition=LOW):
+    """The text of an answer, a line per paragraph or contrast."""
+    blocks = answer_blocks(found, found.condition(condition), dots=False)
+    return "\n".join(
+        line for block in blocks for line in getattr(block, "lines", None) or [block.text]
+    )
+
+
 def test_a_baseline_without_any_result_is_said_first_and_nothing_is_compared_with_it(planned):
-    result = made(planned, [NAN] * 4, [20.0, NAN, 30.0, 22.0], BASE)
-    assert sentence(result) == (
-        "The baseline (sampler.center=0.01) lost all its fits, so nothing can be compared; 4 images of "
-        "24x24 pixels, 30 steps, 1 seed, low."
+    found = analysis(made(planned, [NAN] * 4, [20.0, NAN, 30.0, 22.0], BASE))
+    here = found.condition(LOW)
+    assert here.baseline_reason is Reason.BASELINE_FAILED
+    assert {record.estimate for record in here.contrasts} == {None}
+    assert answer(found).startswith(
+        "The baseline failed on every image, so nothing can be compared"
     )
-    assert answer.best_sentence(result, LOW) == (
-        "Highest mean PSNR: sampler.center=0.2 with 24.25 dB; it cannot be compared, the baseline lost "
-        "all its fits."
-    )
-    found = choose(result)
-    assert found.trial is planned.baseline
-    assert found.reasons[0] == (
-        "The baseline (sampler.center=0.01) lost all its fits, so nothing can be compared with it."
-    )
-    assert not any("so it stays" in reason for reason in found.reasons)
-    assert found.reasons[2] == (
-        "sampler.center=0.2 has the highest mean of all trials: it cannot be compared, the baseline "
-        "failed. --trial 'sampler.center=0.2' takes it all the same."
-    )
+    assert (here.highest.name, here.highest.mean) == ("sampler.center=0.2", 24.25)
+    assert highest_text(found, here) == "Highest mean PSNR: center = 0.2, 24.25 dB."
+    assert found.best.name == "baseline"
+    assert found.best.support is Support.BASELINE_FAILED
+    assert "is kept by default" in " ".join(best_reasons(found))
 
 
 def test_a_baseline_that_failed_in_the_confirmation_is_said_there(planned):
     later = made(planned, [NAN] * 4, BASE, BASE)
     better = made(planned, BASE, BASE, [value + 1 + value / 100 for value in BASE])
-    result = replace(better, confirmed=later)
-    own = header(planned)
-    told = answer.sentence(result, own.with_confirmed(own), LOW)
-    assert told.startswith("Tried again on images and seeds that no trial ever saw: the baseline")
-    assert "the baseline (sampler.center=0.01) lost all its fits" in told
-    found = choose(result)
-    assert "lost all its fits in the confirmation, so nothing can be compared" in found.reasons[0]
-    assert "it cannot be compared, the baseline failed" in found.reasons[2]
+    known = header(planned)
+    found = analyse(replace(better, confirmed=later), known.with_confirmed(known))
+    assert answer(found).startswith("The baseline failed on every image")
+    assert found.best.support is Support.BASELINE_FAILED
+    assert found.best.highest == "sampler.center=0.2"
 
 
 def test_a_baseline_that_failed_under_one_condition_is_said_under_that_one(planned):
     result = made(planned, {LOW: BASE, HIGH: [NAN] * 4}, BASE, [value + 1 for value in BASE])
-    assert "lost all its fits" not in sentence(result, LOW)
-    assert "so nothing can be compared" in sentence(result, HIGH)
-    assert (
-        "lost 4 of its 8 fits, so nothing can be compared under high" in choose(result).reasons[1]
-    )
+    found = analysis(result)
+    assert "The baseline failed" not in answer(found, LOW)
+    assert "The baseline failed on every image" in answer(found, HIGH)
+    assert (found.best.baseline_failed_fits, found.best.baseline_fits) == (4, 8)
+    assert "The baseline failed in 4 of 8 fits." in best_reasons(found)
 
 
 def test_a_contrast_that_shares_no_image_with_an_unstable_baseline_is_named(planned):
-    result = made(planned, [20.0, NAN, NAN, NAN], BASE, [NAN, 25.0, 30.0, 22.0])
-    assert "0.2 has no result that can be compared" in sentence(result)
-    assert "0.1 is not distinguishable" in sentence(result)
-
-
-def test_a_baseline_with_no_whole_image_did_not_lose_all_fits(planned):
-    result = made(planned, BASE, BASE, BASE)
-    base = result.trials[0]
-    again = [
-        replace(row, seed=1, result=replace(row.result, figures={}, failure="diverged"))
-        for row in base.rows
-    ]
-    seeded = replace(base, rows=(*base.rows, *again))
-    told = sentence(replace(result, trials=(seeded, *result.trials[1:])))
-    assert "lost a fit on every image, so nothing can be compared" in told
+    found = records(made(planned, [20.0, NAN, NAN, NAN], BASE, [NAN, 25.0, 30.0, 22.0]))
+    lost = found["sampler.center=0.2"]
+    assert (lost.verdict, lost.reason) == (Verdict.WITHHELD, Reason.NO_COMMON_IMAGE)
+    assert contrast_line(lost) == "center = 0.2 vs 0.01: no result: no image has results of both"
+    assert found["sampler.center=0.1"].verdict is Verdict.WITHHELD
 
 
 def test_equal_differences_do_not_hide_the_images_that_a_trial_lost(planned):
-    result = made(planned, BASE, [20.0, 25.0, 30.0, NAN], [20.0, NAN, NAN, NAN])
-    told = sentence(result)
-    assert (
-        "0.1 is not distinguishable from it (+0.00 (all equal) dB; no difference on the 3 images that"
-        in told
-    )
-    assert "both have; 1 image lost)" in told
-    assert "(n=1) dB; one image that both have gives no interval; 3 images lost)" in told
-    assert (
-        "no difference on the 3 images that both have; 1 image lost."
-        in (sentences(compare(result, result.trials[1], result.trials[0], LOW), 0.05)[0])
+    found = records(made(planned, BASE, [20.0, 25.0, 30.0, NAN], [20.0, NAN, NAN, NAN]))
+    one, two = found["sampler.center=0.1"], found["sampler.center=0.2"]
+    assert {one.reason, two.reason} == {Reason.TRIAL_LOST_IMAGES}
+    assert (one.n_images, one.lost_by_trial, two.lost_by_trial) == (3, 1, 3)
+    assert contrast_line(one) == (
+        "center = 0.1 vs 0.01: verdict withheld: the trial failed on 1 image (+0.00 dB)"
     )
 
 
 def test_the_scope_counts_the_images_that_a_difference_rests_on(planned):
     shorter = [20.0, 25.0, NAN, 22.0]
     result = made(planned, shorter, [19.0, 24.1, NAN, 20.9], [21.0, 26.1, NAN, 22.9])
-    assert not any(line.difference.caveat for line in result.lines(LOW) if line.difference)
-    assert "; 3 of 4 images of 24x24 pixels" in sentence(result)
-    data = to_json(result, header(planned))["conditions"][0]
-    assert data["scope"].startswith("3 of 4 images")
+    scope = analysis(result).condition(LOW).scope
+    assert (scope.n_compared, scope.n_images) == (3, 4)
+    assert scope_text(scope, LOW) == "3 of 4 images of 24\u00d724 pixels, 30 steps, 1 seed, low"
+    assert to_json(result, header(planned))["conditions"][0]["scope"]["n_compared"] == 3
     whole = made(planned, BASE, [19.0, 24.1, NAN, 20.9], [21.0, 26.1, 30.9, 22.9])
-    assert "; 4 images of 24x24 pixels" in sentence(whole)  # one difference has them all
+    assert analysis(whole).condition(LOW).scope.n_compared == 4  # one difference has them all
 
 
 @pytest.fixture
@@ -121,7 +106,11 @@ def searched(folder, registry):
         given = zip(trials, (psnrs["base"], psnrs["contrast"], psnrs["found"]), strict=True)
         result = StudyResult(known, tuple(trial(*pair) for pair in given))
         later = StudyResult(confirmation(known), result.trials[:2])
-        return replace(result, confirmed=later)
+        one = header(known)
+        return analyse(
+            replace(result, confirmed=later),
+            one.with_confirmed(replace(one, plan=later.plan)),
+        )
 
     return make
 
@@ -129,13 +118,11 @@ def searched(folder, registry):
 def test_what_a_search_found_is_averaged_over_conditions_as_when_it_is_chosen(searched):
     level, low, high = [20.0, 25.0], [19.0, 24.0], [20.5, 25.5]
     base, mixed = {LOW: level, HIGH: level}, {LOW: high, HIGH: low}
-    nothing = "earch found nothing above the baseline, averaged over the conditions, so no trial"
     # Both lead the table of one condition, and neither is above the baseline over all.
-    told = search_best(searched(base=base, contrast=mixed, found=mixed))
-    assert told.startswith(f"The s{nothing}")
-    above = {LOW: high, HIGH: level}
-    told = search_best(searched(base=base, contrast=above, found=mixed))
-    assert told.startswith(f"Apart from declared contrasts the s{nothing}")
+    found = searched(base=base, contrast=mixed, found=mixed)
+    assert found.confirmation.search is SearchOutcome.NONE_ABOVE_BASELINE
+    assert search_text(found).startswith("The search found no trial with a better mean")
     lost = {LOW: [NAN, NAN], HIGH: [NAN, NAN]}
-    told = search_best(searched(base=lost, contrast=base, found=lost))
-    assert told == "No trial of the search has all its results, so none of its own was confirmed."
+    found = searched(base=lost, contrast=base, found=lost)
+    assert found.confirmation.search is SearchOutcome.NO_COMPLETE_TRIAL
+    assert search_text(found).startswith("Every trial of the search lost a fit")

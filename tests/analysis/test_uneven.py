@@ -1,20 +1,21 @@
-"""What is said of a race: looks, and how many images a difference is over."""
+"""What is said of a race: interim analyses, and how many images a difference is over."""
 
 import io
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 from helpers import small_results as small
-from helpers.small_results import BASE, HIGH, LOW, NAN, header, made, raced, sentence
+from helpers.small_results import BASE, HIGH, LOW, NAN, analysis, made, raced
 from rich.console import Console
 
-from n2n_ablate.analysis import answer
-from n2n_ablate.analysis.compare import compare, sentences
-from n2n_ablate.analysis.export import to_json
-from n2n_ablate.report import legends, words
-from n2n_ablate.report.screen import tables
-from n2n_ablate.report.screen.console import Plain
+from n2n_ablate.analysis.analyse import analyse
+from n2n_ablate.analysis.pairs import compare_trials
+from n2n_ablate.analysis.records import Caveat, Role, Verdict
+from n2n_ablate.report import tables
+from n2n_ablate.report.live import Plain
+from n2n_ablate.report.text.methods import statistics
+
+TWO = "sampler.center=0.2"
 
 
 @pytest.fixture
@@ -22,111 +23,99 @@ def planned(folder, registry):
     return small.planned(folder, registry)
 
 
-def test_the_interval_of_a_race_is_called_repeated_and_its_p_that_of_one_look(planned):
+def column(table, title):
+    at = [each.title for each in table.columns].index(title)
+    return [row.cells[at] for row in table.rows]
+
+
+def titles(table):
+    return [each.title for each in table.columns]
+
+
+def notes(found, condition):
+    return " ".join(tables.trials_table(found, found.condition(condition)).notes)
+
+
+def test_the_interval_of_a_race_is_repeated_and_its_p_has_a_caveat(planned):
     result, known = raced(planned, settled=[LOW])
-    base, _, two = result.trials
-    for first, second in ((two, base), (base, two)):
-        found = compare(result, first, second, LOW)
-        assert found.looks == (4, 6, 8, 12)
-        told = " ".join(sentences(found, 0.05))
-        assert "97.5 % repeated interval (looks after 4, 6, 8, 12 images)" in told
-        assert "p is that of a single look, so too small in a race" in told
-        assert "t interval" not in told
-    undeclared = compare(result, result.trials[1], two, LOW)
-    assert undeclared.looks == ()
-    assert "95 % t interval" in sentences(undeclared, 0.05)[0]
-    rows = to_json(result, known)["conditions"][0]["trials"]
-    (row,) = (row for row in rows if row["name"] == "sampler.center=0.2")
-    assert "single look" in row["p_caveat"]
+    found = analyse(result, known)
+    for pair in ((TWO, "baseline"), ("baseline", TWO)):
+        record = compare_trials(result, found, *pair, LOW).contrast
+        assert record.interim.sizes == (4, 6, 8, 12)
+        assert record.interval.method == "repeated_t"
+        assert Caveat.RACED in record.caveats
+    undeclared = compare_trials(result, found, "sampler.center=0.1", TWO, LOW).contrast
+    assert (undeclared.interim, undeclared.role) == (None, Role.EXPLORATORY)
+    assert undeclared.interval.level == 0.95
+    assert (
+        "p values do not allow for interim analyses."
+        in tables.supporting_table(found.condition(LOW)).notes
+    )
+    assert "after 4, 6, 8 and 12 images with repeated 98.75 % confidence" in statistics(found)
 
 
 def test_without_a_race_p_has_no_caveat(planned):
-    result = made(planned, BASE, [value + 1 for value in BASE], [20.1, 25.0, 30.2, 21.9])
-    rows = to_json(result, header(planned))["conditions"][0]["trials"]
-    assert {row["p_caveat"] for row in rows if "p" in row} == {None}
-    assert "t interval" in sentences(compare(result, *result.trials[2:0:-1], LOW), 0.05)[0]
+    found = analysis(made(planned, BASE, [value + 1 for value in BASE], [20.1, 25.0, 30.2, 21.9]))
+    assert "p values" not in " ".join(tables.supporting_table(found.condition(LOW)).notes)
+    assert "two-sided 98.75 % t intervals across images" in statistics(found)
 
 
 def test_a_row_says_how_many_images_its_difference_is_over_where_that_is_not_what_others_have(
     planned,
 ):
-    result, _ = raced(planned, settled=[LOW])
-    rows = {line.name: line for line in result.lines(LOW)}
-    assert {line.images for line in rows.values()} == {12}  # 0.2 is open under the other condition
-    assert {name: line.compared for name, line in rows.items()} == {
-        "baseline": 12,
-        "sampler.center=0.1": 12,
-        "sampler.center=0.2": 4,
-    }
-    table = tables.study_table(result, LOW, 79)
-    assert "images" in [column.header for column in table.columns]
-    (images,) = (list(c.cells) for c in table.columns if c.header == "images")
-    assert images == ["4", "12", "12"]
-    legend = " ".join(tables.legend(result, LOW))
-    assert "images: those of the difference; means of PSNR are over every image" in legend
-    assert "differences are ranked" not in legend  # all have the same images, so means are
-    assert "settled early: the interval holds, the mean tends to lie too far out" in legend
-    assert not any(line.startswith("images:") for line in tables.legend(result, HIGH))
-    assert "images" not in [c.header for c in tables.study_table(result, HIGH, 79).columns]
-    told = answer.best_sentence(result, LOW)
-    assert told.startswith("Highest mean PSNR over 12 images: sampler.center=0.2 with 31.")
-    assert told.endswith(" dB against the baseline over 4.")
-    headline = sentences(compare(result, result.trials[2], result.trials[0], LOW), 0.05)[0]
-    assert " dB over the first 4 of 12 images; 97.5 % repeated interval" in headline
-    assert "settled after 4 images" in sentence(result, LOW, images=12, looks=(4, 6, 8, 12))
+    result, known = raced(planned, settled=[LOW])
+    found = analyse(result, known)
+    rows = {row.name: row for row in found.condition(LOW).trials}
+    assert {row.n_images_given for row in rows.values()} == {12}  # 0.2 is open under the other
+    record = rows[TWO].contrast
+    assert (record.n_images, record.verdict) == (4, Verdict.BETTER)
+    assert Caveat.STOPPED_EARLY in record.caveats
+    assert column(tables.trials_table(found, found.condition(LOW)), "images") == [4, 12, 12]
+    assert "Rows are over different numbers of images" in notes(found, LOW)
+    assert "the estimate tends to be too extreme" in notes(found, LOW)
+    assert "images" not in titles(tables.trials_table(found, found.condition(HIGH)))
+    assert "Rows are over" not in notes(found, HIGH)
 
 
 def test_images_are_counted_where_fits_failed(planned):
-    result = made(planned, BASE, [20.5, NAN, 30.6, 22.4], [19.0, 24.1, 29.2, 21.0])
-    table = tables.study_table(result, LOW, 79)
-    (images,) = (list(c.cells) for c in table.columns if c.header == "images")
-    assert images == ["4", "4", "3"]
-    assert "settled early" not in " ".join(tables.legend(result, LOW))
+    found = analysis(made(planned, BASE, [20.5, NAN, 30.6, 22.4], [19.0, 24.1, 29.2, 21.0]))
+    assert column(tables.trials_table(found, found.condition(LOW)), "images") == [4, 4, 3]
+    assert "too extreme" not in notes(found, LOW)
 
 
 def test_images_are_counted_where_a_mean_has_those_that_the_baseline_lost(planned):
-    result = made(planned, [20.0, NAN, 30.0, 22.0], [19.0, NAN, 29.2, 21.1], BASE)
-    table = tables.study_table(result, LOW, 79)
-    (images,) = (list(c.cells) for c in table.columns if c.header == "images")
-    assert images == ["3", "3", "3"]  # the mean of one is over 4
-    told = " ".join(tables.legend(result, LOW))
-    assert "means of PSNR are over every image that a trial has" in told
-
-
-def test_a_report_counts_images_as_the_screen_does(planned):
-    result, _ = raced(planned, settled=[LOW])
-    lines = result.lines(LOW)
-    section = SimpleNamespace(lines=lines, names={line.name: line.name for line in lines})
-    place = words.results_head(section, result).index("images")
-    rows = {line.name: words.results_row(line, section, result) for line in lines}
-    assert rows["sampler.center=0.2"][place] == "4"
-    assert rows["baseline"][place] == "12"
-    assert "settled early" in " ".join(legends.of_trials(result, lines, LOW))
-    assert "settled early" not in " ".join(legends.of_trials(result, result.lines(HIGH), HIGH))
+    found = analysis(made(planned, [20.0, NAN, 30.0, 22.0], [19.0, NAN, 29.2, 21.1], BASE))
+    # The mean of one is over 4, its difference over 3.
+    assert column(tables.trials_table(found, found.condition(LOW)), "images") == [3, 3, 3]
+    assert "mean values of different rows are not comparable" in notes(found, LOW)
 
 
 def test_images_that_a_race_left_out_are_not_lost(planned):
     result, known = raced(planned, settled=[LOW, HIGH])
-    _, one, two = result.trials
+    two = result.trials[2]
     first = [mark.name for mark in known.images[:4]]
     early = replace(two, rows=tuple(row for row in two.rows if row.image in first))
     few = replace(result, trials=(*result.trials[:2], early))
-    pair = compare(few, one, early, LOW)
-    assert (pair.difference.n, pair.difference.caveat) == (4, "")
+    record = compare_trials(few, analyse(few, known), "sampler.center=0.1", TWO, LOW).contrast
+    assert (record.n_images, record.lost_by_trial, record.lost_by_baseline) == (4, 0, 0)
     reference = replace(early, trial=replace(early.trial, role="reference"))
-    rows = to_json(replace(few, trials=(*few.trials[:2], reference)), known)
-    (row,) = (x for x in rows["conditions"][0]["trials"] if x["role"] == "reference")
-    assert (row["images"], row["lost_images"], row["caveat"]) == (4, 0, None)
+    found = analyse(replace(few, trials=(*few.trials[:2], reference)), known)
+    (row,) = (row for row in found.condition(LOW).trials if row.role == "reference")
+    assert (row.contrast.n_images, row.contrast.lost_by_trial) == (4, 0)
+    assert Caveat.IMAGES_LOST not in row.contrast.caveats
 
 
-def test_the_progress_of_a_race_names_the_condition(planned):
+def test_the_progress_of_a_race_names_the_condition_and_says_a_verdict_once(planned):
     result, _ = raced(planned, settled=[LOW])
     view = Plain(Console(file=io.StringIO(), width=200))
     view.interim_analysis_finished(result, 4)
+    early = view.console.file.getvalue()
     view.interim_analysis_finished(result, 12)
-    first, last = view.console.file.getvalue().splitlines()
-    assert first.startswith("after 4 images: ")
-    assert "sampler.center=0.2 is better under low (+" in first
+    late = view.console.file.getvalue().removeprefix(early)
+    assert early.startswith("Interim analysis after 4 images:\n")
+    decided = next(line for line in early.splitlines() if "0.2 vs 0.01: better by" in line)
+    assert decided.endswith("under low")
     for label in (LOW, HIGH):
-        assert f"sampler.center=0.1 is open under {label} (" in last
-    assert "under low" not in last.partition("sampler.center=0.2")[2]  # settled, and told before
+        assert "center = 0.1 vs 0.01: inconclusive" in late
+        assert f"under {label}" in late
+    assert "0.2 vs 0.01: better" not in late

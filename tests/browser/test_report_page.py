@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from n2n_ablate.registry import Registry
-from n2n_ablate.report.screen.console import Silent
+from n2n_ablate.report.live import Silent
 from n2n_ablate.report.write import written
 from n2n_ablate.runner.interim import RaceOptions
 from n2n_ablate.runner.session import Request, RunOptions, open_runner, open_session

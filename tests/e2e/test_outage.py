@@ -17,7 +17,7 @@ import torch
 from helpers.program import command, here, run
 
 from n2n_ablate.images import write
-from n2n_ablate.report.screen.console import Silent
+from n2n_ablate.report.live import Silent
 from n2n_ablate.runner import background
 from n2n_ablate.runner.trainer import Trainer
 from n2n_ablate.search import database as search_database

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from n2n_ablate.records import FitResult
 from n2n_ablate.registry.hookspecs import hookimpl
-from n2n_ablate.report.screen.console import Silent
+from n2n_ablate.report.live import Silent
 from n2n_ablate.runner.session import Request, RunOptions, open_runner, open_session
 from n2n_ablate.storage.output import Output
 

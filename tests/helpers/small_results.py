@@ -5,8 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from n2n_ablate.analysis import answer
-from n2n_ablate.analysis.looks import looks_of
+from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.records import FitResult, Header, ImageRef, Row, StudyResult, TrialResult
 from n2n_ablate.study import plan, read
 
@@ -67,13 +66,20 @@ def made(planned, base, one, two):
     return StudyResult(planned, tuple(map(trial, planned.fixed, given)))
 
 
-def header(planned, images=4, looks=()):
+def header(planned, images=4, interim_sizes=()):
     marks = tuple(ImageRef(f"image {place}", str(place), (3, 24, 24)) for place in range(images))
-    return Header(planned, marks, 30, "cpu", "fp32", interim_sizes=looks)
+    return Header(planned, marks, 30, "cpu", "fp32", interim_sizes=interim_sizes)
 
 
-def sentence(result, condition=LOW, **more):
-    return answer.sentence(result, header(result.plan, **more), condition)
+def analysis(result, **more):
+    """What a result says, as records."""
+    return analyse(result, header(result.plan, **more))
+
+
+def records(result, condition=LOW, **more):
+    """The declared contrasts under a condition, by name of the trial."""
+    found = analysis(result, **more).condition(condition).contrasts
+    return {record.contrast.name: record for record in found}
 
 
 def raced(planned, *, settled, images=12):
@@ -85,7 +91,5 @@ def raced(planned, *, settled, images=12):
         for draws, gain, width in ((spread[0], 1.0, 0.05), (spread[1], 0.0, 1.0))
     )
     two = {label: clear if label in settled else open_ for label in (LOW, HIGH)}
-    looks = (4, 6, 8, images)
-    result = made(planned, base, open_, two)
-    known = header(planned, images, looks)
-    return replace(result, looks=looks_of(known, result.trials)), known
+    known = header(planned, images, (4, 6, 8, images))
+    return replace(made(planned, base, open_, two), header=known), known

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from n2n_ablate.errors import StoreError, StudyError
-from n2n_ablate.report.escape import for_markdown
 from n2n_ablate.report.figures.figures import Curves, curves
+from n2n_ablate.report.render.markdown import escape as for_markdown
 from n2n_ablate.storage.output import Output
 from n2n_ablate.study import plan
 from n2n_ablate.study.read import parse

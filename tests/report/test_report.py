@@ -16,20 +16,21 @@ from PIL import Image as Pillow
 from rich.console import Console
 from typer.testing import CliRunner
 
-import n2n_ablate.report.page as pages
+from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.cli import app
 from n2n_ablate.errors import AblateError, StudyError
 from n2n_ablate.records import StudyResult
-from n2n_ablate.report import panels
-from n2n_ablate.report.latex import escaped as tex
-from n2n_ablate.report.latex import latex
-from n2n_ablate.report.markdown import escaped as md
-from n2n_ablate.report.markdown import markdown
-from n2n_ablate.report.model import build
-from n2n_ablate.report.page import page
-from n2n_ablate.report.screen.console import Silent
-from n2n_ablate.report.svg import inline
-from n2n_ablate.report.write import FORMATS, written
+from n2n_ablate.report import build as building
+from n2n_ablate.report.build import report_document, sources
+from n2n_ablate.report.live import Silent
+from n2n_ablate.report.render import html as pages
+from n2n_ablate.report.render.html import html
+from n2n_ablate.report.render.latex import escape as tex
+from n2n_ablate.report.render.latex import latex
+from n2n_ablate.report.render.markdown import escape as md
+from n2n_ablate.report.render.markdown import markdown
+from n2n_ablate.report.render.svg import inline
+from n2n_ablate.report.write import FORMATS, full_document, save_figures, written
 from n2n_ablate.runner.session import Request, RunOptions, open_runner, open_session
 from n2n_ablate.storage import reopen
 from n2n_ablate.storage.output import Output
@@ -70,8 +71,13 @@ def found(root):
 @pytest.fixture(scope="module")
 def whole(found, registry):
     """The report with images and diagnostics, and its page."""
-    report = build(found, gallery(found.header, registry), registry)
-    return report, page(report, registry)
+    document, _ = full_document(found, registry)
+    return document, html(document)
+
+
+def built(found, images=None, registry=None, *, figures=False):
+    """The report as a document."""
+    return report_document(sources(found, images, None, registry, figures=figures), registry)
 
 
 def altered(found, change):
@@ -135,29 +141,36 @@ def test_the_page_shows_hostile_names_as_they_are(whole):
 
 
 def test_the_page_says_everything_a_reader_needs(whole, found):
-    report, text = whole
-    words = " ".join("".join(read(text).words).split())
-    (section,) = report.sections
-    assert section.answer in words
-    assert "2 images of 24x24 pixels" in words
-    for title in ("Results", "Diagnostics of the samplers", "Failures", "Methods", "Samplers"):
+    words = " ".join("".join(read(whole[1]).words).split())
+    assert "center = 0.2 vs 0.01: " in words
+    assert "2 images of 24\u00d724 pixels" in words
+    for title in ("Results", "Diagnostics of the samplers", "Methods", "Samplers"):
         assert title in words
     assert found.commands[0].invocation.versions["torch"] in words
-    assert "None: every fit has a result." in words
-    assert text.count("<svg") == 6  # forest, response, two of curves, diagnostics, loss
-    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert "none failed" in words
+    assert "Failed fits" not in words
+    assert whole[1].count("<svg") in (6, 7)  # differences, response, two of curves, ...
+    ids = re.findall(r'\bid="([^"]+)"', whole[1])
     assert len(ids) == len(set(ids))
+
+
+def test_a_page_never_speaks_of_the_command_line(whole):
+    body = whole[1].partition("</head>")[2].partition('<h2 id="methods"')[0]
+    assert "--" not in re.sub(r"<[^>]*>", "", body)
+    assert "[confirm]" not in body
 
 
 def test_a_page_without_images_says_so_and_has_the_rest(found, registry, tmp_path):
     gone = replace(found, header=replace(found.header, folder=str(tmp_path)))
     plan = replace(gone.header.plan, profile=replace(gone.plan.profile, images=("nowhere",)))
     header = replace(gone.header, plan=plan)
-    report = build(replace(gone, header=header), gallery(header, registry), registry)
-    text = page(report, registry)
+    document = built(
+        replace(gone, header=header), gallery(header, registry), registry, figures=True
+    )
+    text = html(document)
     assert "clean images not found" in text
     assert 'class="strips"' not in text
-    assert text.count("<svg") == 5
+    assert text.count("<svg") in (5, 6)
     assert "Diagnostics of the samplers" not in text
 
 
@@ -174,10 +187,10 @@ def test_stored_images_that_are_damaged_are_named_and_cost_nothing_else(
     text, problems = written(after, "html", registry, diagnostics=False)
     (told,) = [text for text in problems if "stored images that are damaged" in text]
     assert str(tmp_path / "mlruns" / "fits") in told
-    assert "image not kept" in text
+    assert "image not stored" in text
     assert not after.lost
-    assert [x.figures for x in after.result.lines(HERE)] == [
-        x.figures for x in found.result.lines(HERE)
+    assert [row.means for row in analyse(after.result).condition(HERE).trials] == [
+        row.means for row in analyse(found.result).condition(HERE).trials
     ]
     assert sorted((tmp_path / "mlruns" / "fits").rglob("*.*")) == files
 
@@ -190,9 +203,9 @@ def test_a_trial_has_one_colour_in_all_figures(whole, registry, monkeypatch):
         return inline(figure, name, description)
 
     monkeypatch.setattr(pages, "inline", watched)
-    page(whole[0], registry)
+    html(whole[0])
     inks = {}
-    for name in ("curves-0-sigma-25", "diagnostics-sigma-25", "loss-sigma-25"):
+    for name in ("curves-sigma-25-0", "diagnostics-sigma-25-0", "loss-sigma-25-0"):
         legend = next(filter(None, (axes.get_legend() for axes in drawn[name].axes)))
         for text, item in zip(legend.texts, legend.legend_handles, strict=True):
             ink = item.get_color() if isinstance(item, Line2D) else item.get_facecolor()[0]
@@ -200,32 +213,37 @@ def test_a_trial_has_one_colour_in_all_figures(whole, registry, monkeypatch):
     baseline, contrast = inks["0.01"], inks["0.2"]
     assert baseline == ["#000000"] * 3
     assert contrast == [contrast[0]] * 3 != baseline
-    lines = [line.get_color() for line in drawn["curves-1-sigma-25"].axes[0].lines]
+    lines = [line.get_color() for line in drawn["curves-sigma-25-1"].axes[0].lines]
     assert contrast[0] in lines
 
 
 def test_captions_say_how_many_trials_have_no_picture_and_which_go_first(
-    whole, registry, monkeypatch
+    found, registry, monkeypatch
 ):
-    told = {
-        2: "2 of 4 trials are shown, 2 left out: first the baseline",
-        9: "3 of 4 trials are shown, 1 left out: first the baseline",  # a place of the search
-    }
-    for room, sentence in told.items():
-        monkeypatch.setattr(panels, "_ARMS", room)
-        monkeypatch.setattr(pages, "_CURVES", room)
-        own = re.findall("<figcaption>(.*?)</figcaption>", page(whole[0], registry), re.DOTALL)
+    for room, sentence in ((2, "2 of 4 trials are shown: the baseline"), (9, "3 of 4 trials")):
+        monkeypatch.setattr(building, "_STRIPS", room)
+        monkeypatch.setattr(building, "_CURVES", room)
+        document, _ = full_document(found, registry, diagnostics=False)
+        captions = [getattr(block, "caption", "") for block in document.blocks]
         for start in ("Denoised images", "Mean PSNR by training step"):
-            assert sentence in next(text for text in own if text.startswith(start))
+            assert sentence in next(text for text in captions if text.startswith(start))
+
+
+def test_figures_can_be_saved_for_a_paper(whole, tmp_path):
+    paths = save_figures(whole[0], tmp_path / "figures", "pdf")
+    assert {path.name for path in paths} >= {"differences-sigma-25.pdf", "curves-sigma-25-2.pdf"}
+    assert all(path.read_bytes().startswith(b"%PDF") for path in paths)
+    with pytest.raises(StudyError, match="Use pdf, svg or png"):
+        save_figures(whole[0], tmp_path, "gif")
 
 
 def test_markdown_keeps_names_from_being_markup(found):
-    text = markdown(build(found))
+    text = markdown(built(found))
     assert "<script>" not in text
     assert md(NASTY) in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
     tables = [re.split(r"(?<!\\)\|", row) for row in rows]
-    assert {len(cells) for cells in tables} == {9}
+    assert len({len(cells) for cells in tables[:8]}) == 1
     assert len(tables) > 8
     assert "## Methods" in text
 
@@ -254,13 +272,15 @@ def structure(text):
 
 
 def test_latex_has_whole_tables_and_escapes_names(found):
-    text = latex(build(found))
-    assert structure(text) == 7
+    text = latex(built(found))
+    assert structure(text)
     assert r"\textless{}script\textgreater{}alert(1)" in text
     assert r"50\_\% \$x\$" in text
     assert r"\caption{" in text
-    assert "t interval over images" in text
-    assert "2 images of 24x24 pixels" in text
+    assert r"confidence interval across images" in text
+    assert r"2 images of 24$\times$24 pixels" in text
+    assert "Verdicts appear" not in text
+    assert "--" not in text
 
 
 @pytest.mark.parametrize("letter", "\\{}$&%#_^~<>|")
@@ -279,7 +299,8 @@ def test_csv_has_a_row_per_fit(found, registry):
 
 def test_json_is_that_of_the_live_study(found, registry):
     data = json.loads(written(found, "json", registry)[0])
-    assert data["conditions"][0]["scope"].startswith("2 images of 24x24 pixels, 5 steps, 2 seeds")
+    scope = data["conditions"][0]["scope"]
+    assert (scope["n_images"], scope["steps"], scope["n_seeds"]) == (2, 5, 2)
     assert NASTY in data["recipes"]
 
 
@@ -297,33 +318,32 @@ def not_finite(_item, row):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (failing, "16 fits have no result"),
-        (lambda _, row: row if row.image.startswith("three") else None, "one image"),
-        (lambda _, row: row if row.seed == 0 else None, "With one seed per image"),
-        (not_finite, "No trial has all its results|No contrast has a result yet"),
-        (lambda item, row: row if item.trial.role == "reference" else None, "No contrast"),
+        (failing, "16 fits failed"),
+        (lambda _, row: row if row.image.startswith("three") else None, "one image gives no"),
+        (lambda _, row: row if row.seed == 0 else None, "Result \\("),
+        (not_finite, "The baseline failed on every image"),
+        (lambda item, row: row if item.trial.role == "reference" else None, "has not run yet"),
     ],
     ids=["all failed", "one image", "one seed", "not finite", "no baseline"],
 )
 def test_what_cannot_be_said_is_said_in_a_sentence(found, registry, change, told):
-    report = build(altered(found, change), gallery(found.header, registry))
-    text = page(report)
+    document = built(altered(found, change), gallery(found.header, registry), figures=True)
+    text = html(document)
     read(text)
     assert re.search(told, text, re.IGNORECASE)
-    for other in (markdown(report), latex(report)):
+    for other in (markdown(document), latex(document)):
         assert not re.search(r"\b(nan|inf)\b", other)
     assert not re.search(r">[^<]*\b(nan|inf)\b[^<]*<", text)
 
 
 def test_a_study_without_any_trial_has_a_report(found):
-    empty = replace(found, result=StudyResult(found.plan, ()))
-    report = build(empty)
-    assert "No contrast has a result yet" in page(report)
-    assert "No contrast has a result yet" in markdown(report)
-    assert "No trial has a result" in latex(report)
+    document = built(replace(found, result=StudyResult(found.plan, ())))
+    assert "The baseline has not run yet" in html(document)
+    assert "The baseline has not run yet" in markdown(document)
+    assert "No trial has a result" in latex(document)
 
 
-def test_only_what_is_confirmed_is_called_a_finding(found):
+def test_only_what_is_confirmed_has_a_verdict(found):
     shifted = altered(
         found,
         lambda item, row: replace(
@@ -342,24 +362,21 @@ def test_only_what_is_confirmed_is_called_a_finding(found):
     ).result
     marks = tuple(replace(m, name=f"held out {m.name}") for m in found.header.images)
     later = replace(found.header, images=marks)
-    confirmed = replace(
-        found,
-        result=found.result.with_confirmed(shifted),
-        header=found.header.with_confirmed(later),
-    )
-    report = build(confirmed)
-    text = page(report)
-    assert "Confirmed on images and seeds that the search never saw: against" in text
-    assert "0.2 is better (+1.00" in text
+    header = found.header.with_confirmed(later)
+    result = found.result.with_confirmed(shifted)
+    confirmed = replace(found, result=result, header=header)
+    document = built(confirmed, figures=True)
+    text = html(document)
+    assert "Confirmed on held-out images (2 images" in text
+    assert "center = 0.2 vs 0.01: better by 1.00" in text
     assert "held out three" in text
-    assert text.count("▲") == 1  # what the study said has no word beside it
-    (section,) = report.sections
-    (contrast,) = section.confirmed
-    assert contrast.before.mean < 0  # so that a gain is all that was there, gone, and more
-    assert contrast.shrinkage == pytest.approx(1 - contrast.before.mean, abs=0.001)
-    assert "shrinkage" in markdown(report)
-    assert "Confirmation on" in latex(report)
-    assert "Confirmed on" not in page(build(found))
+    assert text.count("\u25b2") == 1  # the table of the trials has no verdicts
+    (pair,) = analyse(result, header).confirmation.contrasts[HERE]
+    assert pair.before.estimate < 0  # so that a gain is all that was there, gone, and more
+    assert pair.shrinkage == pytest.approx(1 - pair.before.estimate, abs=0.001)
+    assert "shrinkage" in markdown(document)
+    assert "on held-out images" in latex(document)
+    assert "Confirmed on" not in html(built(found))
 
 
 # ---- the command ----

@@ -11,13 +11,15 @@ import pytest
 from helpers import drawn_results as drawn
 
 from n2n_ablate import stats
-from n2n_ablate.analysis.confirmed import told_shrinkage
+from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.registry import Registry
-from n2n_ablate.report import words
-from n2n_ablate.report.latex import latex
-from n2n_ablate.report.markdown import markdown
-from n2n_ablate.report.model import build
-from n2n_ablate.report.page import page
+from n2n_ablate.report import tables
+from n2n_ablate.report.build import report_document, sources
+from n2n_ablate.report.document import cell_text
+from n2n_ablate.report.render.html import html
+from n2n_ablate.report.render.latex import latex
+from n2n_ablate.report.render.markdown import markdown
+from n2n_ablate.report.text.methods import facts, paragraph
 from n2n_ablate.report.write import written
 from n2n_ablate.runner.interim import RaceOptions
 from n2n_ablate.storage import reopen
@@ -47,38 +49,46 @@ def studies(tmp_path_factory):
     return found
 
 
+def analysis(found):
+    return analyse(found.result, found.header)
+
+
 def methods(found):
-    return build(found).methods
+    return paragraph(found, analysis(found))
 
 
-def test_the_methods_tell_the_family_that_decides(studies):
+def document(found):
+    return report_document(sources(found))
+
+
+def test_the_methods_describe_the_family_that_decides(studies):
     told = methods(studies["confirmed"])
     contrasts = len(studies["confirmed"].header.confirmed.plan.contrasts)
     assert contrasts == 3  # two declared, and the best of the search
-    each = 100 * stats.family_level(contrasts)
+    each = 100 * (1 - 0.05 / 6)  # under two conditions
     assert (
-        f"Intervals of the confirmation are t intervals over images, {each:.4g} % each for the 3 "
-        "contrasts, so that under each condition all of these hold at once at 95 % (Bonferroni)."
-    ) in told
+        f"Confidence intervals are two-sided {each:.4g} % t intervals across images, Bonferroni-corrected "
+        "for 3 contrasts under 2 conditions (family-wise error 5 %)." in told
+    )
     searched = methods(studies["searched"])
-    assert "97.5 % each for the 2 contrasts, so that under each condition all" in searched
+    assert "98.75 % t intervals across images, Bonferroni-corrected for 2 contrasts" in searched
     assert "confirmation" not in searched
 
 
-def test_the_methods_tell_images_and_fits_of_the_confirmation(studies):
+def test_the_methods_describe_images_and_fits_of_the_confirmation(studies):
     found = studies["confirmed"]
     told = methods(found)
-    assert "trained on 4 images of 24x24 pixels" in told
+    assert "trained on 4 images of 24\u00d724 pixels" in told
     assert (
-        "For the confirmation the baseline, 2 declared contrasts and the best of the search were "
-        "trained again on images and with seeds that nothing was chosen on. Every trial was trained "
-        "on 12 images of 24x24 pixels, colour (centre crops), with 1 seed: 96 fits, of which none "
-        "failed."
-    ) in told
-    facts = dict(build(found).facts)
-    assert facts["confirmation, images"].startswith("00")
-    assert facts["confirmation, seeds"] == "1"
-    assert "of them for the confirmation" in facts["training time"]
+        "For confirmation, the baseline, 2 declared contrasts and the best trial of the search were "
+        "retrained on held-out images with new seeds. Each trial was trained on 12 images of "
+        "24\u00d724 pixels, colour (centre crops), with 1 seed: 96 fits, of which none failed."
+        in told
+    )
+    known = dict(facts(found))
+    assert known["confirmation, images"].startswith("00")
+    assert known["confirmation, seeds"] == "1"
+    assert "for the confirmation" in known["training time"]
 
 
 def test_the_methods_do_not_speak_of_a_best_that_was_not_tried(studies):
@@ -88,74 +98,90 @@ def test_the_methods_do_not_speak_of_a_best_that_was_not_tried(studies):
     header = found.header.with_confirmed(replace(later, plan=plan))
     confirmed = replace(found.result.confirmed, plan=plan)
     told = methods(replace(found, header=header, result=replace(found.result, confirmed=confirmed)))
-    assert "best of the search" not in told
-    assert "the baseline and 2 declared contrasts were trained again" in told
+    assert "best trial of the search" not in told
+    assert "the baseline and 2 declared contrasts were retrained" in told
 
 
-def test_the_methods_of_a_race_tell_its_looks(studies):
+def test_the_methods_of_a_race_describe_its_interim_analyses(studies):
     told = methods(studies["raced"])
-    assert "repeated confidence intervals over images (Jennison and Turnbull, 1989)" in told
-    assert "looks after 4, 6, 8 and 12 images" in told
+    assert re.search(r"interim analyses after [\d, ]+ and 12 images with repeated 99.17 %", told)
+    assert "(Jennison and Turnbull, 1989), Bonferroni-corrected for 3 contrasts" in told
     assert "square of the share of images (Kim and DeMets, 1987)" in told
-    assert "at all looks under each condition hold at once at 95 %" in told
-    assert "a contrast was trained on up to 12 images" in told
+    assert "each contrast was trained on up to 12 images" in told
     assert "Jennison" not in methods(studies["confirmed"])
 
 
 @pytest.mark.parametrize("study", ["confirmed", "raced", "searched"])
-@pytest.mark.parametrize("write", [markdown, latex])
-def test_legends_explain_what_their_tables_hold(studies, study, write):
-    text = write(build(studies[study]))
-    told = re.sub(r"\\([_%#*-])", r"\1", text).replace(r"$\pm$", "\u00b1")
-    legends = [line for line in told.splitlines() if "Interval: " in line]
-    assert legends
-    for legend in legends:
-        assert not re.search("\u00b1:|unclear", legend)
-        assert "not distinguishable: neither" in legend or "Words are given to what is" in legend
-    confirmed = [line for line in legends if "Interval: of the confirmation" in line]
-    assert len(confirmed) == (0 if study == "searched" else 2)
-    for legend in confirmed:
-        assert "98.33 %" in legend
-        assert ("repeated interval" in legend) == (study == "raced")
-        assert ("at every look" in legend) == (study == "raced")
+def test_notes_explain_what_their_tables_hold_and_no_more(studies, study):
+    found = analysis(studies[study])
+    known = [tables.trials_table(found, found.condition(LABEL))]
+    known += [tables.confirmation_table(found, LABEL)] if found.confirmation else []
+    for table in known:
+        notes = " ".join(table.notes)
+        verdicts = [column.title for column in table.columns].count("verdict")
+        shown = {cell.word for row in table.rows for cell in row.cells if hasattr(cell, "word")}
+        for word in ("better", "worse", "equivalent", "inconclusive"):
+            explained = re.search(rf"\b{word}\b[^.;]*:", notes, re.IGNORECASE) is not None
+            assert explained == (bool(verdicts) and word in shown), (word, notes)
+        assert ("valid at every interim analysis" in notes) == (
+            study == "raced" and table is known[-1]
+        )
 
 
-def test_the_legend_of_the_trials_tells_the_levels_in_its_table(studies):
+@pytest.mark.parametrize("write", [markdown, latex, html])
+def test_no_format_speaks_of_the_command_line(studies, write):
+    text = write(document(studies["searched"])).partition("Methods")[0]
+    assert "confirm-images" not in text
+    assert "until-settled" not in text
+
+
+def test_levels_in_the_notes_are_those_of_the_table(studies):
     for study in ("confirmed", "searched"):
-        (section, _) = build(studies[study]).sections
+        found = analysis(studies[study])
+        rows = tables.shown_rows(found, found.condition(LABEL))
         levels = {
-            f"{100 * line.difference.level:.4g} %" for line in section.lines if line.difference
+            f"{100 * row.contrast.interval.level:.4g} %"
+            for row in rows
+            if row.contrast and row.contrast.interval
         }
-        assert levels <= set(re.findall(r"[\d.]+ %", section.legend[0]))
+        notes = tables.trials_table(found, found.condition(LABEL)).notes
+        assert levels <= set(re.findall(r"[\d.]+ %", notes[0]))
 
 
-def test_evidence_and_account_are_those_of_the_confirmation(studies):
+def test_supporting_statistics_are_those_of_the_confirmation(studies):
     for study in ("confirmed", "raced"):
-        report = build(studies[study])
-        (section, _) = report.sections
-        later = report.result.confirmed
-        assert [item.first for item in section.contrasts] == [x.trial.name for x in later.contrasts]
-        lines = {line.name: line for line in later.lines(LABEL)}
-        for item in section.contrasts:
-            assert item.difference.gaps == lines[item.first].difference.gaps
-        assert section.account.images == later.account(LABEL).images
-    assert max(item.difference.n for item in section.contrasts) == 12
-    (section, _) = build(studies["searched"]).sections
-    assert {item.difference.n for item in section.contrasts} == {4}
+        found = analysis(studies[study])
+        later = found.confirmation.analysis.condition(LABEL)
+        table = tables.supporting_table(later)
+        assert [cell.text for cell in (row.cells[0] for row in table.rows)] == [
+            f"center = {record.contrast.parameters['sampler.center']:g} vs 0.01"
+            for record in later.contrasts
+        ]
+        text = markdown(document(studies[study]))
+        for row in table.rows:
+            assert f"| {row.cells[0].text} | " in text
+    contrasts = analysis(studies["searched"]).deciding.condition(LABEL).contrasts
+    assert {record.n_images for record in contrasts} == {4}
 
 
 def test_a_raced_table_says_how_many_images_each_contrast_had(studies):
-    text = markdown(build(studies["raced"]))
-    assert "| trial | before | confirmed | interval | verdict | images | shrinkage |" in text
-    assert "settled early" in text
-    told = "Sign-flip p: that of a single look, so too small in a race."
-    assert told in text
-    assert told in page(build(studies["raced"]))
-    assert told not in markdown(build(studies["confirmed"]))
-    assert "| images |" not in markdown(build(studies["confirmed"]))
+    text = markdown(document(studies["raced"]))
+    assert "| verdict | shrinkage | images |" in text
+    assert "Decided at an interim analysis" in text
+    caveat = "p values do not allow for interim analyses."
+    assert caveat in text
+    assert caveat in html(document(studies["raced"]))
+    assert caveat not in markdown(document(studies["confirmed"]))
+    assert "| images |" not in markdown(document(studies["confirmed"]))
 
 
-def test_csv_tells_the_stage_of_every_fit(studies):
+def test_two_conditions_have_a_summary(studies):
+    text = markdown(document(studies["confirmed"]))
+    assert "Every contrast under every condition on held-out images, dB." in text
+    assert f"| contrast | {LABEL} | b |" in text
+
+
+def test_csv_gives_the_stage_of_every_fit(studies):
     text, _ = written(studies["confirmed"], "csv", Registry())
     rows = list(csv.DictReader(io.StringIO(text)))
     count = {
@@ -167,7 +193,7 @@ def test_csv_tells_the_stage_of_every_fit(studies):
     assert {row["stage"] for row in plain} == {"trials"}
 
 
-def test_a_factorial_tells_its_effects_their_family_and_their_words(folder):
+def test_a_factorial_says_its_effects_their_family_and_their_verdicts(folder):
     text = drawn.TEXT[: drawn.TEXT.index("[search]")] + '[profiles.quick]\nimages = ["seen"]\n'
     for old, new in {
         'design = "search"': 'design = "factorial"',
@@ -178,28 +204,24 @@ def test_a_factorial_tells_its_effects_their_family_and_their_words(folder):
         text = text.replace(old, new)
     drawn.prepare(folder, drawn.photo, text=text)
     drawn.opened().run()
-    report = build(reopen.reopen(Path("mlruns"), "drawn"))
-    each = f"{100 * stats.family_level(3):.4g} %"
-    assert "The design was a factorial of sampler.center, estimator" in report.methods
-    assert f"{each} each for the 3 effects, so that all of these hold at once" in report.methods
-    assert "An effect is called equivalent" in report.methods
-    assert "additive, above the sum or below the sum" in report.methods
-    legend = " ".join(report.sections[0].effects_legend)
-    assert f"Interval: {each} t interval over images, so that all 3 effects hold at once" in legend
-    assert legend in markdown(report).replace("\\", "")
-    assert not re.search("\u00b1:|unclear", legend)
+    found = reopen.reopen(Path("mlruns"), "drawn")
+    told, each = methods(found), f"{100 * stats.family_level(3):.4g} %"
+    assert "The design was a factorial of sampler.center, estimator" in told
+    assert f"two-sided {each} t intervals across images, Bonferroni-corrected for 3 effects" in told
+    assert "An effect is better or worse if" in told
+    assert "above the sum, below the sum and additive" in told
+    page = markdown(document(found))
+    assert "Main effect: the change from the baseline's level" in page
+    assert "Bonferroni-corrected for 3 effects" in page
 
 
 def test_what_is_left_has_its_interval_in_every_format(studies):
-    report = build(studies["confirmed"])
-    (section, _) = report.sections
-    row = words.confirmation_row(section.confirmed[0], section, report.result)
-    assert re.fullmatch(r"\u2212\d\.\d\d \u00b1 \d\.\d\d", row[1])
-    assert row[-1] == told_shrinkage(section.confirmed[0])
-    assert "\u00b1" in row[-1]
-    legend = " ".join(section.confirm_legend)
-    assert "in the search, \u00b1 97.5 % t interval, 95 % for the search's best." in legend
-    assert "\u00b1 95 % (Welch), as images and seeds are others" in legend
-    assert f"{row[1]} |" in markdown(report)
-    assert row[1] in page(report)
-    assert row[-1].replace("\u00b1", r"$\pm$") in latex(report)
+    found = analysis(studies["confirmed"])
+    table = tables.confirmation_table(found, LABEL)
+    row = [cell_text(cell) for cell in table.rows[0].cells]
+    assert re.fullmatch(r"\u2212\d\.\d\d", row[1])
+    assert re.fullmatch("[+\u2212]\\d\\.\\d\\d \u00b1 \\d\\.\\d\\d", row[5])
+    whole = document(studies["confirmed"])
+    assert f"| {row[5]} |" in markdown(whole)
+    assert row[5] in html(whole)
+    assert row[5].replace("\u00b1", r"$\pm$").replace("\u2212", "$-$") in latex(whole)

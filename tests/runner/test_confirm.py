@@ -5,18 +5,26 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers import drawn_results as drawn
+from rich.console import Console
 
-from n2n_ablate.analysis import answer, export
-from n2n_ablate.analysis.confirmed import Pair, told_shrinkage, unconfirmed
+from n2n_ablate.analysis import export
+from n2n_ablate.analysis.analyse import analyse
+from n2n_ablate.analysis.confirmation import _shrinkage
+from n2n_ablate.analysis.contrast import Rule, plain
+from n2n_ablate.analysis.records import Contrast, Metric, Origin, Role, Verdict
 from n2n_ablate.engine.header import header_of
 from n2n_ablate.errors import ImageError, StudyError
 from n2n_ablate.images.gather import gather, require_apart
-from n2n_ablate.report.markdown import markdown
-from n2n_ablate.report.model import build
-from n2n_ablate.report.screen import tables
-from n2n_ablate.stats import family_level, paired, t_critical
+from n2n_ablate.report.build import report_document, sources
+from n2n_ablate.report.render.console import print_document
+from n2n_ablate.report.render.markdown import markdown
+from n2n_ablate.report.study import study_document
+from n2n_ablate.report.tables import confirmation_table, trials_table
+from n2n_ablate.report.text.study import failures_text, unconfirmed_text
+from n2n_ablate.stats import family_level, t_critical
 from n2n_ablate.storage import reopen
 from n2n_ablate.study import chosen, confirmation, plan, read, shipped
 
@@ -211,85 +219,105 @@ def test_contrasts_and_best_are_compared_with_a_baseline_of_their_own(finished):
     )
     assert later.plan.contrasts[:2] == result.plan.contrasts
     assert later.plan.contrasts[2:] == (best.trial.name,)
-    lines = {line.name: line for line in later.lines(LABEL)}
-    assert lines[best.trial.name].difference.level == family_level(3)
-    assert lines["sampler.center=0.2"].verdict == "worse"
-    assert lines["sampler.center=0.2"].difference.n == 6
+    found = records(finished)
+    assert found[best.trial.name].difference_interval.level == family_level(3)
+    assert found["sampler.center=0.2"].verdict is Verdict.WORSE
+    assert found["sampler.center=0.2"].n_images == 6
+
+
+def records(finished):
+    """The contrasts of the confirmation, by name of the trial."""
+    runner, result = finished
+    found = analyse(result, runner.header).confirmation.analysis.condition(LABEL)
+    return {record.contrast.name: record for record in found.contrasts}
+
+
+def printed(result, header, width=80):
+    """What the terminal shows, in one line."""
+    console = Console(width=width, file=io.StringIO())
+    print_document(console, study_document(analyse(result, header)))
+    return " ".join(console.file.getvalue().split())
 
 
 def test_the_answer_speaks_of_what_is_confirmed(finished):
     runner, result = finished
-    told = answer.sentence(result, runner.header, LABEL)
-    assert told.startswith(
-        "Confirmed on images and seeds that the search never saw: against the baseline"
+    text = printed(result, runner.header, 120)
+    assert (
+        "Confirmed on held-out images (6 images of 24\u00d724 pixels, 4 steps, 1 seed, sigma 25):"
+        in text
     )
-    assert "0.2 is worse (" in told
-    assert "the search's best 0." in told
-    assert told.endswith("6 images of 24x24 pixels, 4 steps, 1 seed, sigma 25.")
-    assert unconfirmed(result) == ""
+    assert "center = 0.2 vs 0.01: worse by " in text
+    assert "(best of the search)" in text
+    assert unconfirmed_text(analyse(result, runner.header)) == ""
 
 
 def test_the_second_table_says_what_is_left(finished):
-    from rich.console import Console
-
     runner, result = finished
-    console = Console(width=80, file=io.StringIO())
-    console.print(tables.study_table(result, LABEL, 80))
-    assert "verdict" not in console.file.getvalue()
-    console.print(tables.confirm_table(result, LABEL))
-    text = console.file.getvalue()
-    for word in ("search", "confirmed", "shrinkage", "(search's best)", "worse"):
-        assert word in text
+    analysis = analyse(result, runner.header)
+    condition = analysis.condition(LABEL)
+    assert "verdict" not in [x.title for x in trials_table(analysis, condition).columns]
+    table = confirmation_table(analysis, LABEL)
+    titles = ["contrast", "search", "held-out", "CI", "verdict", "shrinkage"]
+    assert [column.title for column in table.columns] in (
+        titles,
+        [title.replace("CI", "98.33 % CI") for title in titles],
+    )
     data = export.to_json(result, runner.header)
     json.dumps(data, allow_nan=False)
-    pair = data["conditions"][0]["confirmed"][0]
-    before, after = pair["difference_before"], pair["difference"]
+    pair = data["confirmation"]["contrasts"][LABEL][0]
+    before, after = pair["before"]["estimate"], pair["after"]["estimate"]
     assert before < 0
-    assert pair["shrinkage"] == pytest.approx(
-        after - before
-    )  # of a loss: it is smaller than it was
-    assert pair["shrinkage_interval"][0] < pair["shrinkage"] < pair["shrinkage_interval"][1]
-    assert data["confirmation"]["conditions"][0]["family"]["contrasts"] == 3
-    assert data["confirmation"]["fits"] == 4 * 6
+    # Of a loss: it is smaller than it was.
+    assert pair["shrinkage"] == pytest.approx(after - before)
+    ends = pair["shrinkage_interval"]
+    assert ends["low"] < pair["shrinkage"] < ends["high"]
+    assert data["confirmation"]["analysis"]["family"]["contrasts"] == 3
+    assert data["confirmation"]["analysis"]["fits"]["total"] == 4 * 6
 
 
-def test_the_legends_state_the_level_of_every_interval(finished):
-    result = finished[1]
-    (trials, _), told = tables.legend(result, LABEL), tables.confirm_legend(result, LABEL)
-    lines = {line.name: line for line in result.lines(LABEL)}
-    assert lines["sampler.center=0.2"].difference.level == 0.975
-    assert trials == "\u00b1: 95 % t interval over images; declared contrasts 97.5 %."
-    assert told[0] == (
-        "\u00b1 confirmed: t interval over images, 98.3 %, so that all 3 hold at once."
+def test_notes_state_the_level_of_every_interval(finished):
+    runner, result = finished
+    analysis = analyse(result, runner.header)
+    condition = analysis.condition(LABEL)
+    row = condition.trial("sampler.center=0.2")
+    assert row.contrast.difference_interval.level == 0.975
+    intervals, verdicts = trials_table(analysis, condition).notes
+    assert intervals == (
+        "CI: confidence interval across images, 97.5 % for declared contrasts (Bonferroni-corrected for "
+        "2 contrasts), 95 % for other rows."
     )
-    assert told[1] == "\u00b1 search: 97.5 %, 95 % for its best."
-    assert max(map(len, [trials, *told])) <= 80
+    assert verdicts == "Verdicts appear in the confirmation table only."
+    assert (
+        "98.33 % confidence interval across images (Bonferroni-corrected for 3 contrasts"
+        in (confirmation_table(analysis, LABEL).notes[0])
+    )
 
 
 def change(before, after):
-    differences = (
-        paired(dict(enumerate(values)), dict.fromkeys(range(9), 0.0)) for values in (before, after)
-    )
-    return Pair("x", False, *differences, "")
+    """The shrinkage of a difference from its values on some images to those on others."""
+
+    def record(values):
+        sides = (
+            {str(i): np.array([x]) for i, x in enumerate(each)} for each in (values, [0.0] * 9)
+        )
+        rule = Rule(Metric("psnr"), 1, tuple(map(str, range(len(values)))))
+        return plain(Contrast("x"), LABEL, *sides, rule.order, rule, role=Role.EXPLORATORY)
+
+    return _shrinkage(record(before), record(after))
 
 
 def test_shrinkage_is_counted_in_the_direction_of_the_difference():
-    grown = change([-0.03, -0.04, -0.02], [-0.07, -0.08, -0.06])
-    assert grown.shrinkage == pytest.approx(-0.04)
-    gone = change([0.5, 0.6, 0.4], [0.0, 0.1, -0.1])
-    assert gone.shrinkage == pytest.approx(0.5)
+    assert change([-0.03, -0.04, -0.02], [-0.07, -0.08, -0.06])[0] == pytest.approx(-0.04)
+    gone, ends = change([0.5, 0.6, 0.4], [0.0, 0.1, -0.1])
+    assert gone == pytest.approx(0.5)
     # Equal spread 0.1 on 3 and 3 images: a pooled t interval with four degrees of freedom.
     half = t_critical(0.95, 5) * 0.1 * (2 / 3) ** 0.5
-    assert gone.shrinkage_interval == pytest.approx((0.5 - half, 0.5 + half))
-    assert told_shrinkage(gone) == f"+0.50 \u00b1 {half:.2f}"
-    turned = change([-0.5, -0.6, -0.4], [0.0, 0.1, -0.1])
-    assert turned.shrinkage_interval == pytest.approx(gone.shrinkage_interval)
-    assert change([0.0], [0.07]).shrinkage == pytest.approx(-0.07)
-    assert change([0.0], [-0.07]).shrinkage == pytest.approx(-0.07)
-    one = change([0.5], [0.1, 0.2])
-    assert one.shrinkage_interval is None
-    assert told_shrinkage(one) == "+0.35"
-    assert told_shrinkage(Pair("x", False, None, None, "")) == ""
+    assert (ends.low, ends.high) == pytest.approx((0.5 - half, 0.5 + half))
+    turned = change([-0.5, -0.6, -0.4], [0.0, 0.1, -0.1])[1]
+    assert (turned.low, turned.high) == pytest.approx((ends.low, ends.high))
+    assert change([0.0], [0.07])[0] == pytest.approx(-0.07)
+    assert change([0.0], [-0.07])[0] == pytest.approx(-0.07)
+    assert change([0.5], [0.1, 0.2]) == (pytest.approx(0.35), None)
 
 
 def test_a_confirmation_is_opened_again_from_disk(run_once, monkeypatch):
@@ -306,9 +334,8 @@ def test_a_confirmation_is_opened_again_from_disk(run_once, monkeypatch):
     assert export.to_json(found.result, found.header)["conditions"] == [
         *export.to_json(result, runner.header)["conditions"]
     ]
-    assert answer.sentence(found.result, found.header, LABEL) == answer.sentence(
-        result, runner.header, LABEL
-    )
+    again = printed(found.result, found.header)
+    assert again.removesuffix(" 52 of 52 fits were cached.") == printed(result, found.header)
 
 
 def test_the_same_command_again_trains_and_writes_nothing_new(run_once, monkeypatch):
@@ -339,7 +366,8 @@ def test_a_study_that_is_stopped_anywhere_goes_on_as_if_it_had_not_been(
     assert stopped.trained + goes_on.trained == undisturbed.trained
     told = [export.to_json(r, x.header) for r, x in ((result, goes_on), (expected, undisturbed))]
     assert told[0]["conditions"] == told[1]["conditions"]
-    assert told[0]["confirmation"]["conditions"] == told[1]["confirmation"]["conditions"]
+    later = [each["confirmation"]["analysis"]["conditions"] for each in told]
+    assert later[0] == later[1]
 
 
 def searched_on(**asked):
@@ -358,39 +386,34 @@ def test_a_larger_search_confirms_its_new_best_beside_the_old_one(finished):
     assert later.plan.contrasts == (*before[:2], new, old)
     assert later.plan.before == (old,)
     assert goes_on.trained == (12 - 7) * 4 + 6  # the confirmation trains its new best alone
-    gaps = {line.name: line.difference for line in later.lines(LABEL)}
-    assert {gaps[name].level for name in later.plan.contrasts} == {family_level(4)}
+    levels = {each.difference_interval.level for each in records((goes_on, result)).values()}
+    assert levels == {family_level(4)}
     found = reopen.reopen(Path("mlruns"), "drawn")
     assert not found.problems()
     told = [
-        export.to_json(one, header)["confirmation"]
+        export.to_json(one, header)["confirmation"]["analysis"]
         for one, header in ((result, goes_on.header), (found.result, found.header))
     ]
     assert told[0]["conditions"] == told[1]["conditions"]
-    assert told[1]["conditions"][0]["family"]["contrasts"] == 4
-    rows = export.to_json(found.result, found.header)["conditions"][0]["confirmed"]
-    marks = [(row["name"], row["best_of_search"], row["confirmed_before"]) for row in rows]
-    assert marks[2:] == [(new, True, False), (old, False, True)]
+    assert told[1]["family"]["contrasts"] == 4
+    pairs = analyse(found.result, found.header).confirmation.contrasts[LABEL]
+    origins = [(pair.after.contrast.name, pair.origin) for pair in pairs]
+    assert origins[2:] == [(new, Origin.SEARCH), (old, Origin.EARLIER)]
 
 
-def test_what_was_confirmed_before_is_told_wherever_the_confirmation_is(finished):
-    from rich.console import Console
-
-    result = searched_on().run()
+def test_what_was_confirmed_before_is_said_wherever_the_confirmation_is(finished):
+    goes_on = searched_on()
+    result = goes_on.run()
     old = result.confirmed.plan.before[0].rpartition("=")[2]
-    console = Console(width=100, file=io.StringIO())
-    console.print(tables.confirm_table(result, LABEL))
-    assert f"{old} (confirmed before)" in console.file.getvalue()
-    legend = tables.confirm_legend(result, LABEL)
-    assert "98.8 %, so that all 4 hold at once" in legend[0]
-    assert "the intervals allow for it" in " ".join(legend)
-    assert max(map(len, legend)) <= 80
+    text = printed(result, goes_on.header, 120)
+    assert f"{old} vs 0.01 (confirmed earlier)" in text
+    assert "98.75 %" in text
+    assert "Bonferroni-corrected for 4 contrasts" in text
     found = reopen.reopen(Path("mlruns"), "drawn")
-    assert f"{old} (confirmed before) is" in answer.sentence(found.result, found.header, LABEL)
-    page = markdown(build(found))
-    assert f"{old} (confirmed before)" in page
-    assert "Confirmed before: an earlier command tried it on these images" in page
-    assert "and 1 trial that was confirmed on these images before were trained again" in page
+    page = markdown(report_document(sources(found)))
+    assert f"{old} vs 0.01 (confirmed earlier)" in page
+    assert "Confirmed earlier: on these images, by an earlier command" in page
+    assert "and 1 trial confirmed earlier on the same images were retrained" in page
 
 
 def test_other_held_out_images_begin_a_family_of_their_own_and_the_first_are_remembered(finished):
@@ -411,10 +434,9 @@ def test_without_a_confirmation_a_hint_says_so(home):
     runner = drawn.opened(images=["seen"])
     result = runner.run()
     assert result.confirmed is None
-    assert "the contrasts and the search's best again" in unconfirmed(result)
-    told = answer.sentence(result, runner.header, LABEL)
-    assert not told.startswith("Confirmed")
-    assert told.endswith("sigma 25; not confirmed.")
+    text = printed(result, runner.header, 120)
+    assert "Result (not confirmed on held-out images; " in text
+    assert text.count("Not confirmed on held-out images. Use --confirm-images, or [confirm]") == 1
 
 
 def test_a_study_that_is_no_search_says_that_it_is_not_confirmed(home):
@@ -423,13 +445,13 @@ def test_a_study_that_is_no_search_says_that_it_is_not_confirmed(home):
     text = text.replace("low = 0.0, high = 0.5, ", "")
     Path("drawn.toml").write_text(text)
     confirmed = drawn.opened()
-    told = answer.sentence(confirmed.run(), confirmed.header, LABEL)
-    assert told.startswith("Confirmed on images and seeds that no trial ever saw")
-    assert "not confirmed" not in told
+    result = confirmed.run()
+    text = printed(result, confirmed.header)
+    assert "Confirmed on held-out images (" in text
+    assert "ot confirmed" not in text
     alone = drawn.opened(images=["seen"])
     result = alone.run()
-    assert answer.sentence(result, alone.header, LABEL).endswith("sigma 25; not confirmed.")
-    assert "tries the contrasts again on images that no trial saw" in unconfirmed(result)
+    assert "Result (not confirmed on held-out images; " in printed(result, alone.header)
 
 
 def test_failures_of_a_confirmation_count(finished):
@@ -442,7 +464,7 @@ def test_failures_of_a_confirmation_count(finished):
     found = reopen.reopen(Path("mlruns"), "drawn")
     assert found.result.failures == 1
     assert found.problems()[0].startswith("confirmation: 1 of 24 fits have no stored result")
-    assert "1 of" in answer.failures(found.result)
+    assert failures_text(analyse(found.result, found.header)).startswith("1 of ")
 
 
 @pytest.mark.filterwarnings("ignore")  # mlflow's imports warn about their own imports
@@ -466,7 +488,7 @@ def test_runs_of_a_confirmation_have_that_role_and_are_written_once(home, regist
     names = {run.info.run_name for run in runs if run.data.tags["role"] == "confirm"}
     assert names == {"baseline (confirm)", "sampler.center=0.2 (confirm)"}
     (summary,) = (run for run in runs if run.data.tags["role"] == "summary")
-    assert "Confirmed on images and seeds" in summary.data.tags["mlflow.note.content"]
+    assert "Confirmed on held-out images" in summary.data.tags["mlflow.note.content"]
     confirmed = next(run for run in runs if run.info.run_name == "sampler.center=0.2 (confirm)")
     assert confirmed.data.params["seeds"] == "1"
     assert confirmed.data.metrics["psnr_gain"] == pytest.approx(-1, abs=0.05)

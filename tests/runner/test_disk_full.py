@@ -8,9 +8,10 @@ import pytest
 from helpers.program import here
 from rich.console import Console
 
-from n2n_ablate.analysis import answer
+from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.errors import StoreError
-from n2n_ablate.report.screen.console import Silent
+from n2n_ablate.report.live import Silent
+from n2n_ablate.report.text.study import cached_text
 from n2n_ablate.runner.session import Request, RunOptions, open_runner, open_session
 from n2n_ablate.storage.output import Output
 
@@ -65,7 +66,10 @@ def runner_of(tiny, disk, trials):
         Request(study=str(tiny), trials=trials, settings=["training.steps=3", "backbone.width=4"])
     )
     return open_runner(
-        session, Output(disk.folder / "out"), Silent(Console(file=io.StringIO())), tracking="none"
+        session,
+        Output(disk.folder / "out"),
+        Silent(Console(file=io.StringIO())),
+        RunOptions(tracking="none"),
     )
 
 
@@ -81,7 +85,7 @@ def test_a_study_goes_on_when_there_is_room_again(tiny, disk):
     again = runner_of(tiny, disk, 3)
     result = again.run()
     assert again.trained == 6 - len(kept)
-    assert answer.reused(result).startswith(f"{len(kept)} of 6 fits were in the store")
+    assert cached_text(analyse(result)) == f"{len(kept)} of 6 fits were cached."
     assert all(path.stat().st_ino == number for path, number in kept.items())
 
 

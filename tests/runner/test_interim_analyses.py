@@ -12,7 +12,7 @@ from n2n_ablate import stats
 from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.analysis.records import Caveat
 from n2n_ablate.errors import StudyError
-from n2n_ablate.report.screen.console import Plain
+from n2n_ablate.report.live import Plain
 from n2n_ablate.runner.interim import RaceOptions
 from n2n_ablate.runner.session import race_of
 from n2n_ablate.storage import reopen

@@ -13,10 +13,11 @@ from PIL import Image as Pillow
 from rich.console import Console
 
 from n2n_ablate import study
-from n2n_ablate.analysis import answer
+from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.errors import StoreError
 from n2n_ablate.registry import Registry
-from n2n_ablate.report.screen.console import Silent
+from n2n_ablate.report.live import Silent
+from n2n_ablate.report.text.study import failures_text
 from n2n_ablate.runner.session import Request, RunOptions, open_runner, open_session
 from n2n_ablate.storage import journal, reopen
 from n2n_ablate.storage.journal_writer import Journal
@@ -120,9 +121,11 @@ def test_everything_comes_back_without_study_file_plugins_and_images(home, moved
             assert mine.difference == theirs.difference
             assert mine.curve == theirs.curve
             assert mine.seconds == theirs.seconds
-        assert answer.best_sentence(found.result, condition) == answer.best_sentence(
-            runner.result, condition
+        after, before = (
+            analyse(each, found.header).condition(condition).highest
+            for each in (found.result, runner.result)
         )
+        assert after == before
     assert [mark.name for mark in found.header.images] == ["one", "two"]
     assert found.header.images[0].shape == (3, 24, 24)
     assert found.header.steps == 5
@@ -191,7 +194,7 @@ def test_lost_fits_are_counted_named_and_kept_out_of_the_means(moved):
         assert item.failures == 2
         assert item.by_image("psnr", "sigma 25") == {}
         assert item.by_image("psnr", "half") == trial.by_image("psnr", "half")
-        assert "missing" in answer.failures(after.result)
+        assert "missing" in failures_text(analyse(after.result, after.header))
         assert damaged.exists() != aside
 
 

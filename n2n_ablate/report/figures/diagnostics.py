@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from n2n_ablate.diagnostics.relation import Point, loss_alone, relations
-from n2n_ablate.diagnostics.words import signed
-from n2n_ablate.report.escape import for_figure
+from n2n_ablate.report.figures.axes import plain
+from n2n_ablate.report.numbers import format_signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +40,7 @@ def psnr_by_diagnostics(
     """
     figure, axes = _panels(2, title, width)
     found = {item.what: item for item in relations(points) if not item.among}
-    sizes = {"leak": "leak, size of the larger way", "gap": "gap in grey levels"}
+    sizes = {"leak": "absolute leak, the larger way", "gap": "gap in grey levels"}
     for place, (what, label) in enumerate(sizes.items()):
         dots = [
             (point.trial, point.image, abs(float(getattr(point, what))), point.psnr)
@@ -49,8 +49,8 @@ def psnr_by_diagnostics(
         _scatter(axes[place], dots, colours)
         axes[place].set_xlabel(label)
         rank = found[what].rank
-        told = signed(rank.value) or "cannot be told"
-        axes[place].set_title(f"rank correlation {told}", fontsize=10)
+        if known := format_signed(rank.value):
+            axes[place].set_title(f"rank correlation {known}", fontsize=10)
     axes[0].set_ylabel("PSNR in dB")
     axes[1].label_outer()
     _legend(axes[1])
@@ -84,8 +84,8 @@ def psnr_by_loss(
     axes.xaxis.set_major_locator(MaxNLocator(4))  # losses are long numbers
     axes.set_xlabel("final training loss")
     axes.set_ylabel("PSNR in dB")
-    told = signed(loss_alone(finals).tau.value) or "cannot be told"
-    axes.set_title(f"tau of low loss and high PSNR {told}", fontsize=10)
+    if known := format_signed(loss_alone(finals).tau.value):
+        axes.set_title(f"Kendall's tau of low loss and high PSNR: {known}", fontsize=10)
     _legend(axes)
     return figure
 
@@ -99,7 +99,7 @@ def _panels(count: int, title: str, each: float) -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=(width, 4.2), dpi=100)
     FigureCanvasAgg(figure)
     figure.subplots_adjust(0.65 / width, 0.13, 1 - 2.5 / width, 0.85, wspace=0.12)
-    figure.suptitle(for_figure(title), fontsize=11)
+    figure.suptitle(plain(title), fontsize=11)
     axes = [figure.add_subplot(1, count, 1)]
     axes += [figure.add_subplot(1, count, place, sharey=axes[0]) for place in range(2, count + 1)]
     return figure, axes
@@ -124,8 +124,7 @@ def _scatter(
 
 
 def _short(name: str) -> str:
-    short = for_figure(name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…")
-    return f" {short}" if short.startswith("_") else short  # matplotlib would leave it out
+    return plain(name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…")
 
 
 def _legend(axes: Axes) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from n2n_ablate.report.escape import for_figure
+from n2n_ablate.report.figures.axes import plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -160,17 +160,17 @@ def curves(panels: Mapping[str, Curves], *, title: str = "") -> Figure:
     FigureCanvasAgg(figure)
     # Fixed margins: the layout engines need longer than everything else together.
     figure.subplots_adjust(0.65 / width, 0.13, 1 - 0.15 / width, 0.85, wspace=0.18)
-    figure.suptitle(for_figure(title), fontsize=11)
+    figure.suptitle(plain(title), fontsize=11)
     for place, (label, own) in enumerate(panels.items()):
         axes = figure.add_subplot(1, len(panels), place + 1)
         colours = [f"C{place}" for place in range(1, 10)]
         for number, (image, values) in enumerate(own.images.items()):
-            known = for_figure(image) if len(own.images) <= len(colours) else None
+            known = plain(image) if len(own.images) <= len(colours) else None
             axes.plot(own.steps, values, lw=0.9, alpha=0.8, color=colours[number % 9], label=known)
         if own.baseline is not None:
             axes.plot(*own.baseline, lw=1.6, ls="--", color="0.45", label="baseline, mean")
         axes.plot(own.steps, own.mean, lw=2.6, color="black", label="mean")
-        axes.set_title(for_figure(label), fontsize=10)
+        axes.set_title(plain(label), fontsize=10)
         axes.set_xlabel("step")
         axes.set_ylabel("PSNR in dB")
         axes.grid(alpha=0.25)

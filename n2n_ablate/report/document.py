@@ -1,0 +1,304 @@
+"""A document before it is rendered: headings, paragraphs, tables with typed cells, figures, lists.
+
+A builder fills it from records, a renderer turns it into a terminal screen, a page, Markdown or LaTeX.
+A cell holds a number, not its text, so that every renderer can align and colour it and CSV has it whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from n2n_ablate.report.numbers import (
+    format_half_width,
+    format_interval,
+    format_number,
+    format_signed,
+    sparkline,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
+VERDICT_SIGNS = {
+    "better": "\u25b2",
+    "worse": "\u25bc",
+    "equivalent": "\u2248",
+    "inconclusive": "?",
+    "withheld": "\u2013",
+}
+"""One sign per verdict, so that a table in black and white can be read at a glance."""
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number with so many digits; `signed` for differences."""
+
+    value: float
+    digits: int = 2
+    signed: bool = False
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A confidence interval by both ends."""
+
+    low: float
+    high: float
+    digits: int = 2
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A difference with half of its interval's width, as `-0.50 +- 0.19`."""
+
+    mean: float
+    low: float
+    high: float
+    digits: int = 2
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One of the verdicts, or another word that is coloured like the verdict `like`."""
+
+    word: str
+    like: str = ""
+
+
+@dataclass(frozen=True)
+class Name:
+    """The name of a trial, which may be long; it breaks behind . _ - and = where it has to."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A curve in miniature; formats without such a thing leave its column out."""
+
+    values: Sequence[float]
+
+
+Cell: TypeAlias = str | int | Number | Interval | Estimate | Verdict | Name | Curve
+
+
+def cell_text(cell: Cell, *, signs: bool = False) -> str:
+    """Return what people read in a cell.
+
+    Args:
+        cell: Whose text.
+        signs: Put a sign before a verdict.
+    """
+    match cell:
+        case Number(value, digits, signed):
+            return format_signed(value, digits) if signed else format_number(value, digits)
+        case Interval(low, high, digits):
+            return format_interval(low, high, digits)
+        case Estimate(mean, low, high, digits):
+            return format_half_width(mean, low, high, digits)
+        case Verdict(word, like):
+            sign = VERDICT_SIGNS.get(like or word, "") if signs else ""
+            return f"{sign} {word}".strip()
+        case Curve(values):
+            return sparkline(values)
+        case Name(text):
+            return text
+    return str(cell)
+
+
+def cell_value(cell: Cell) -> str | float | list[float] | None:
+    """Return what a program reads in a cell: numbers as they are."""
+    match cell:
+        case Number(value, _, _):
+            return value
+        case Interval(low, high, _):
+            return [low, high]
+        case Estimate(mean, low, high, _):
+            return [mean, low, high]
+        case Curve(values):
+            return list(values)
+        case int():
+            return cell
+    return cell_text(cell)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        title: Above it.
+        numeric: Aligned to the right.
+        optional: Left out where the page is too narrow for the table; `left_out` says so.
+        wraps: May be broken into several lines.
+    """
+
+    title: str
+    numeric: bool = True
+    optional: bool = False
+    wraps: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table; `kind` styles it: `baseline`, `reference`, or nothing."""
+
+    cells: Sequence[Cell]
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Attributes:
+        columns: From the left.
+        rows: Each with a cell per column.
+        caption: What it shows, in a sentence.
+        notes: How to read what it shows, a sentence each.
+        key: Unique in the document, for labels: letters, digits and hyphens.
+        detail: Whether it supports another table; a paper has no place for it.
+    """
+
+    columns: Sequence[Column]
+    rows: Sequence[Row]
+    caption: str = ""
+    notes: Sequence[str] = ()
+    key: str = ""
+    detail: bool = False
+
+    @property
+    def head(self) -> int:
+        """The column whose cells name the rows: the first that holds no numbers."""
+        return next((at for at, column in enumerate(self.columns) if not column.numeric), 0)
+
+    @property
+    def printed(self) -> Table:
+        """The table without curves, which have no place on paper."""
+        kept = [
+            at
+            for at, _ in enumerate(self.columns)
+            if not any(isinstance(row.cells[at], Curve) for row in self.rows)
+        ]
+        rows = [Row([row.cells[at] for at in kept], row.kind) for row in self.rows]
+        return replace(self, columns=[self.columns[at] for at in kept], rows=rows)
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading; 1 is the title of the document. `key` is an address within a page."""
+
+    text: str
+    level: int = 2
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """A paragraph. `role` is `answer`, `note` (small print), `warning`, `command` or nothing."""
+
+    text: str
+    role: str = ""
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Short lines that belong together. `role` as in `Paragraph`."""
+
+    lines: Sequence[str]
+    role: str = ""
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """Names with their values."""
+
+    pairs: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class DotRow:
+    """A contrast in a dot plot: one difference per image, their mean and its interval if it has one."""
+
+    name: str
+    values: Sequence[float]
+    mean: float
+    interval: tuple[float, float] | None = None
+    verdict: str = ""
+    digits: int = 2
+
+
+@dataclass(frozen=True)
+class DotPlot:
+    """Differences by image on one axis, which a terminal can show as well."""
+
+    rows: Sequence[DotRow]
+    margin: float
+    unit: str
+    caption: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """Drawings side by side with one caption. `key` is unique in the document."""
+
+    parts: Sequence[Drawing]
+    caption: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A picture with its label, as the address of a `data:` PNG; without one `missing` says why."""
+
+    label: str
+    source: str = ""
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One image: noisy and clean, then denoised image and error of each trial."""
+
+    image: str
+    why: str
+    pairs: Sequence[tuple[Panel, Panel]]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Strips of images with one caption."""
+
+    strips: Sequence[Strip]
+    caption: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture as the address of a `data:` PNG."""
+
+    source: str
+    description: str
+    caption: str
+
+
+Block: TypeAlias = (
+    Heading | Paragraph | Lines | Definitions | Table | DotPlot | Figure | Gallery | Picture
+)
+
+
+@dataclass(frozen=True)
+class Document:
+    """Blocks in the order in which they are read.
+
+    Attributes:
+        title: The question that it answers.
+        subtitle: Which study, profile and settings.
+        blocks: What it says.
+    """
+
+    title: str
+    subtitle: str = ""
+    blocks: Sequence[Block] = field(default_factory=tuple)

@@ -1,0 +1,144 @@
+"""Figures of a report as blocks: what is worth drawing, with which trials and which caption."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from n2n_ablate.analysis.diagnoses import finals, points
+from n2n_ablate.analysis.records import ConditionAnalysis, StudyAnalysis
+from n2n_ablate.records import StudyResult, TrialResult
+from n2n_ablate.report import tables
+from n2n_ablate.report.document import Block, Figure
+from n2n_ablate.report.figures import curves as curve_figures
+from n2n_ablate.report.figures import diagnostics as diagnostic_figures
+from n2n_ablate.report.figures import differences as difference_figures
+from n2n_ablate.report.figures import responses as response_figures
+from n2n_ablate.report.figures.colours import of_trials
+from n2n_ablate.report.text import captions
+from n2n_ablate.study import BASELINE
+
+if TYPE_CHECKING:
+    from n2n_ablate.report.build import Sources
+
+_WIDTH = 3.0  # of a panel with a legend beside it, in inches
+
+
+def arms(result: StudyResult, condition: ConditionAnalysis, most: int) -> list[TrialResult]:
+    """Return the trials worth a curve or a picture: baseline, contrasts, the highest, references."""
+    by_name = {each.trial.name: each for each in result.trials}
+    order = [BASELINE, *(record.contrast.name for record in condition.contrasts)]
+    order += [condition.highest.name] if condition.highest else []
+    for role in ("reference", "declared"):
+        order += [row.name for row in condition.trials if row.role == role]
+    return [by_name[name] for name in dict.fromkeys(order) if name in by_name][:most]
+
+
+def colours(given: Sources) -> dict[str, str]:
+    """Return the colours of all trials by what tables call them, those worth a curve first."""
+    result, names, order = given.study.result, dict[str, str](), list[str]()
+    for condition in given.analysis.conditions:
+        names |= tables.row_names(condition)
+        decided = given.analysis.deciding.condition(condition.condition)
+        chosen = [
+            *arms(given.deciding, decided, len(result.trials)),
+            *arms(result, condition, len(result.trials)),
+        ]
+        order += [each.trial.name for each in chosen]
+    order += [each.trial.name for each in result.trials]
+    return of_trials(names.get(BASELINE, BASELINE), (names.get(name, name) for name in order))
+
+
+def differences(analysis: StudyAnalysis, condition: ConditionAnalysis, key: str) -> Iterator[Block]:
+    """Yield the differences from the baseline, of the trials and of the confirmation."""
+    names, metric = tables.row_names(condition), analysis.metric
+    rows = [row for row in tables.shown_rows(analysis, condition) if row.role != "untrained"]
+    if not any(row.contrast and row.contrast.estimate is not None for row in rows):
+        return
+    title = "study's own trials" if analysis.confirmation else ""
+    parts = [difference_figures.differences(rows, names, metric, title)]
+    later = analysis.confirmation
+    if later is not None:
+        decided = later.analysis.condition(condition.condition)
+        held_out = [row for row in decided.trials if row.role != "untrained"]
+        if held_out:
+            known = {**tables.row_names(decided), **names}
+            parts.append(difference_figures.differences(held_out, known, metric, "held-out images"))
+    verdicts = any(
+        record.verdict for record in analysis.deciding.condition(condition.condition).contrasts
+    )
+    caption = captions.differences(metric, confirmed=later is not None, verdicts=verdicts)
+    yield Figure(parts, caption, f"differences-{key}")
+
+
+def responses(given: Sources, condition: ConditionAnalysis, key: str) -> Iterator[Block]:
+    """Yield the response to one or two parameters that are numbers."""
+    plan, confirmed = given.study.plan, given.confirmed
+    keys, rows = response_figures.axes_of(plan, tables.shown_rows(given.analysis, condition))
+    if len(rows) < 2 or len(keys) not in (1, 2):
+        return
+    base = [response_figures.number(plan.baseline.values.get(each)) for each in keys]
+    if len(keys) == 1:
+        fitted = response_figures.curve(given.study.result, keys[0], condition.condition)
+        figure = response_figures.response(rows, keys[0], base[0], plan.study.margin, fitted)
+        caption = captions.response(keys[0], fitted, confirmed=confirmed)
+    else:
+        both = (keys[0], keys[1])
+        at = (base[0], base[1]) if base[0] is not None and base[1] is not None else None
+        logs = (response_figures.is_log(plan, keys[0]), response_figures.is_log(plan, keys[1]))
+        figure = response_figures.two_parameters(rows, both, at, logs=logs)
+        caption = captions.two_parameters(both, confirmed=confirmed)
+    yield Figure([figure], caption, f"response-{key}")
+
+
+def curves(given: Sources, condition: ConditionAnalysis, key: str, most: int) -> Iterator[Block]:
+    """Yield PSNR by step and the difference from the baseline by step, of the stage that decides."""
+    result, label = given.deciding, condition.condition
+    names = tables.row_names(condition)
+    decided = given.analysis.deciding.condition(label)
+    chosen = {
+        names.get(each.trial.name, each.trial.name): each for each in arms(result, decided, most)
+    }
+    inks = colours(given)
+    drawn = [curve_figures.curves(chosen, label, inks)]
+    if result.baseline is not None:
+        drawn.append(curve_figures.gains(chosen, result.baseline, label, inks))
+    parts = [figure for figure in drawn if figure is not None]
+    if not parts:
+        return
+    caption = captions.curves(band=len(parts) > 1, confirmed=given.confirmed)
+    left_out = captions.omitted(len(chosen), len(result.trials))
+    yield Figure(parts, f"{caption} {left_out}".rstrip(), f"curves-{key}")
+
+
+def times(given: Sources, condition: ConditionAnalysis, key: str) -> Iterator[Block]:
+    """Yield PSNR against training time, where times differ by more than chance."""
+    rows = condition.trials
+    if not difference_figures.worth_drawing_times(rows, given.analysis.metric):
+        return
+    figure = difference_figures.time_against_metric(
+        rows, tables.row_names(condition), given.analysis.metric, colours(given)
+    )
+    yield Figure([figure], captions.times(front=any(row.pareto for row in rows)), f"times-{key}")
+
+
+def diagnostics(given: Sources, condition: ConditionAnalysis, key: str) -> Iterator[Block]:
+    """Yield PSNR against leak and gap; nothing with fewer than two trials."""
+    names = tables.row_names(condition)
+    dots = points(given.study.result, given.diagnoses, condition.condition)
+    if len({dot.trial for dot in dots}) < 2:
+        return
+    dots = [replace(dot, trial=names.get(dot.trial, dot.trial)) for dot in dots]
+    figure = diagnostic_figures.psnr_by_diagnostics(dots, colours(given), width=_WIDTH)
+    yield Figure([figure], captions.diagnostics(confirmed=given.confirmed), f"diagnostics-{key}")
+
+
+def loss(given: Sources, condition: ConditionAnalysis, key: str) -> Iterator[Block]:
+    """Yield PSNR against the final training loss, without the references."""
+    names = tables.row_names(condition)
+    shown: Sequence[str] = [row.name for row in condition.trials if row.role != "reference"]
+    values = finals(given.study.result, condition.condition)
+    by_name = {names[name]: values[name] for name in shown if name in values}
+    figure = diagnostic_figures.psnr_by_loss(by_name, colours(given), width=1.4 * _WIDTH)
+    yield Figure([figure], captions.loss(confirmed=given.confirmed), f"loss-{key}")

@@ -1,0 +1,143 @@
+"""Draws differences from the baseline with a dot per image, and PSNR against training time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from n2n_ablate.analysis.records import ContrastRecord, Metric, TrialRecord
+from n2n_ablate.report.figures.axes import (
+    GREY,
+    SIZE,
+    ends_of,
+    panel,
+    plain,
+    short,
+    verdict_colour,
+)
+from n2n_ablate.report.text.contrasts import verdict_word
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_FASTEST_SPREAD = 1.1  # slowest over fastest trial: below it times differ by chance
+
+
+def differences(
+    rows: Sequence[TrialRecord], names: Mapping[str, str], metric: Metric, title: str = ""
+) -> Figure:
+    """Draw the difference of every trial from the baseline: a dot per image, mean and interval.
+
+    Args:
+        rows: Of a table, references that need no training left out.
+        names: What to call them.
+        metric: What is compared; its margin is drawn as a band.
+        title: Above it, where there is more than one.
+    """
+    drawn = [row for row in rows if row.role == "baseline" or _estimated(row)]
+    figure, axes = panel(width=6.4, height=0.9 + 0.27 * len(drawn))
+    if metric.margin:
+        axes.axvspan(-metric.margin, metric.margin, color=GREY, alpha=0.18, lw=0)
+    axes.axvline(0, color="black", lw=0.8)
+    for place, row in enumerate(drawn):
+        if row.contrast is None:
+            axes.plot([0], [place], marker="D", ms=6, mfc="none", mec="black")
+        else:
+            _difference(axes, place, row.role, row.contrast)
+    axes.set_yticks(range(len(drawn)), [plain(short(names[row.name])) for row in drawn])
+    axes.set_ylim(len(drawn) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", alpha=0.25)
+    axes.set_xlabel(f"difference from the baseline{f' in {metric.unit}' if metric.unit else ''}")
+    axes.set_title(title, fontsize=SIZE + 0.5, loc="left")
+    return figure
+
+
+def _estimated(row: TrialRecord) -> bool:
+    return row.contrast is not None and row.contrast.estimate is not None
+
+
+def _difference(axes: Axes, place: int, role: str, record: ContrastRecord) -> None:
+    colour, decided = verdict_colour(record), record.verdict is not None
+    dots = [each.difference for each in record.images if each.difference is not None]
+    axes.plot(dots, [place] * len(dots), marker=".", ms=4, color=GREY, alpha=0.6, ls="")
+    axes.plot(ends_of(record), [place, place], color=colour, lw=2.2 if decided else 1.2)
+    axes.plot(
+        [record.estimate or 0.0],
+        [place],
+        marker="s" if role == "reference" else "o",
+        ms=6,
+        mec=colour,
+        mfc=colour if decided else "none",
+        ls="",
+    )
+    axes.annotate(
+        plain(verdict_word(record)),
+        (1.02, place),
+        xycoords=("axes fraction", "data"),
+        va="center",
+        fontsize=SIZE - 0.5,
+    )
+
+
+def worth_drawing_times(rows: Sequence[TrialRecord], metric: Metric) -> bool:
+    """Say whether training times of trials with results differ by more than chance."""
+    known = [row for row in rows if row.means.get(metric.name) is not None]
+    times = [row.seconds_per_fit for row in known if row.seconds_per_fit]
+    return len(times) > 1 and max(times) > _FASTEST_SPREAD * min(times)
+
+
+def time_against_metric(
+    rows: Sequence[TrialRecord],
+    names: Mapping[str, str],
+    metric: Metric,
+    colours: Mapping[str, str],
+) -> Figure:
+    """Draw the mean of a metric against training time, with the Pareto front as a line.
+
+    Args:
+        rows: Trained trials.
+        names: What to call them.
+        metric: The one that decides.
+        colours: By the same names.
+    """
+    figure, axes = panel(width=5.2, height=0.4 + max(3.0, 0.2 * len(rows)))
+    front = []
+    for row in rows:
+        value, seconds = row.means.get(metric.name), row.seconds_per_fit
+        if value is None or not seconds:
+            continue
+        name = names[row.name]
+        mark = {"baseline": "D", "reference": "s"}.get(row.role, "o")
+        colour = colours.get(name, GREY)
+        axes.plot(
+            [seconds],
+            [value],
+            marker=mark,
+            ms=7,
+            mec=colour,
+            mfc=colour if row.pareto else "none",
+            ls="",
+            label=plain(short(name)),
+        )
+        if row.pareto:
+            front.append((seconds, value))
+    xs, ys = zip(*sorted(front), strict=True) if front else ((), ())
+    axes.plot(xs, ys, color=GREY, lw=1.0, drawstyle="steps-post", zorder=0)
+    axes.set_xscale("log")
+    _plain_ticks(axes)
+    axes.margins(x=0.08, y=0.08)
+    axes.set_xlabel("training time in s/fit")
+    axes.set_ylabel(f"mean {metric.name.upper()}{f' in {metric.unit}' if metric.unit else ''}")
+    axes.grid(alpha=0.25)
+    axes.legend(fontsize=SIZE - 0.5, frameon=False, loc="upper left", bbox_to_anchor=(1.02, 1.0))
+    return figure
+
+
+def _plain_ticks(axes: Axes) -> None:
+    from matplotlib.ticker import LogLocator, ScalarFormatter
+
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_formatter("")

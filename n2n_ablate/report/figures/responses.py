@@ -1,0 +1,158 @@
+"""Draws the response to the parameters of a search: against one with a band, or over two."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from n2n_ablate import stats
+from n2n_ablate.analysis.records import TrialRecord
+from n2n_ablate.components.parameters import Range
+from n2n_ablate.records import StudyResult
+from n2n_ablate.report.figures.axes import GREY, SIZE, ends_of, panel, plain, verdict_colour
+from n2n_ablate.report.figures.colours import PALETTE
+from n2n_ablate.stats.response import Response
+from n2n_ablate.study import BASELINE, Plan
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_VARIED = ("declared", "search")
+_COLOURS = "PuOr"
+
+
+def axes_of(plan: Plan, rows: Sequence[TrialRecord]) -> tuple[list[str], list[TrialRecord]]:
+    """Return the factors if all of them are numbers, and the trials that have a value of each.
+
+    A study that varies one factor at a time has no surface between two.
+    """
+    keys = [factor.key for factor in plan.study.factors]
+    varied = [
+        row
+        for row in rows
+        if row.role in _VARIED and row.contrast and row.contrast.estimate is not None
+    ]
+    placed = [
+        row for row in varied if all(number(row.parameters.get(key)) is not None for key in keys)
+    ]
+    crossed = plan.study.design != "one-at-a-time" or len(keys) == 1
+    return (keys, placed) if crossed and placed and len(placed) == len(varied) else ([], [])
+
+
+def number(value: object) -> float | None:
+    """Return a value as a position on an axis, None if it is no number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value)
+
+
+def is_log(plan: Plan, key: str) -> bool:
+    """Say whether a parameter was searched on a logarithmic scale."""
+    domain = plan.space.get(key)
+    return isinstance(domain, Range) and domain.log
+
+
+def curve(result: StudyResult, key: str, condition: str) -> Response | None:
+    """Return the curve through all trials, None with too few places."""
+    places, firsts, second = _tried(result, (key,), condition)
+    return stats.response([at for (at,) in places], firsts, second, log=is_log(result.plan, key))
+
+
+def response(
+    rows: Sequence[TrialRecord],
+    key: str,
+    baseline: float | None,
+    margin: float,
+    fitted: Response | None,
+) -> Figure:
+    """Draw the difference from the baseline against the only parameter that varies.
+
+    Args:
+        rows: The trials that have a value of it.
+        key: The parameter.
+        baseline: The baseline's value.
+        margin: In dB: the band of what counts as equivalent.
+        fitted: The curve through all of them.
+    """
+    figure, axes = panel(width=6.6, height=3.7)
+    axes.axhspan(-margin, margin, color=GREY, alpha=0.18, lw=0)
+    axes.axhline(0, color="black", lw=0.8)
+    if fitted is not None:
+        if np.isfinite(fitted.half_width).all():
+            inside = fitted.inside
+            ends = (fitted.low[inside], fitted.high[inside])
+            axes.fill_between(fitted.grid[inside], *ends, color=PALETTE[0], alpha=0.2, lw=0)
+        axes.plot(fitted.grid, fitted.mean, color=PALETTE[0], lw=1.6)
+        axes.set_xscale("log" if fitted.log else "linear")
+    for row in rows:
+        record, at = row.contrast, number(row.parameters[key])
+        if record is None or at is None:
+            continue
+        colour = verdict_colour(record)
+        face = colour if record.verdict else "none"
+        axes.plot([at, at], ends_of(record), color=colour, lw=1.3)
+        axes.plot([at], [record.estimate or 0.0], marker="o", ms=6, mec=colour, mfc=face, ls="")
+    if baseline is not None:
+        axes.plot([baseline], [0], marker="D", ms=7, mfc="none", mec="black", ls="")
+    axes.set_xlabel(plain(key))
+    axes.set_ylabel("difference from the baseline in dB")
+    axes.grid(alpha=0.25)
+    return figure
+
+
+def two_parameters(
+    rows: Sequence[TrialRecord],
+    keys: tuple[str, str],
+    baseline: tuple[float, float] | None,
+    *,
+    logs: tuple[bool, bool],
+) -> Figure:
+    """Draw the difference from the baseline in colours over the two parameters that vary.
+
+    Args:
+        rows: The trials that have a value of both.
+        keys: The parameters.
+        baseline: The baseline's values.
+        logs: Whether an axis is logarithmic.
+    """
+    figure, axes = panel(width=6.0, height=4.3)
+    first, second = ([number(row.parameters[key]) or 0.0 for row in rows] for key in keys)
+    values = [row.contrast.estimate or 0.0 for row in rows if row.contrast]
+    most = max(map(abs, values), default=0.0) or 1.0
+    dots = axes.scatter(
+        first,
+        second,
+        c=values,
+        s=70,
+        edgecolors="black",
+        lw=0.8,
+        cmap=_COLOURS,
+        vmin=-most,
+        vmax=most,
+    )
+    if baseline is not None:
+        axes.plot([baseline[0]], [baseline[1]], marker="D", ms=10, mfc="none", mec="black")
+    for setter, log in zip((axes.set_xscale, axes.set_yscale), logs, strict=True):
+        setter("log" if log else "linear")
+    axes.set_xlabel(plain(keys[0]))
+    axes.set_ylabel(plain(keys[1]))
+    axes.margins(0.08)
+    bar = figure.colorbar(dots, ax=axes)
+    bar.set_label("difference from the baseline in dB", fontsize=SIZE)
+    bar.ax.tick_params(labelsize=SIZE)
+    return figure
+
+
+def _tried(
+    result: StudyResult, keys: Sequence[str], condition: str
+) -> tuple[list[tuple[float, ...]], list[dict[str, float]], dict[str, float]]:
+    places, firsts = [], []
+    for each in result.trials:
+        at = [number(each.trial.values.get(key)) for key in keys]
+        if each.trial.role in (BASELINE, *_VARIED) and None not in at:
+            places.append(tuple(float(value) for value in at if value is not None))
+            firsts.append(each.by_image("psnr", condition))
+    second = result.baseline.by_image("psnr", condition) if result.baseline else {}
+    return places, firsts, second

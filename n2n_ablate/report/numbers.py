@@ -1,0 +1,110 @@
+"""Numbers as text: the one place where a number becomes letters, in every format. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+MINUS = "\u2212"
+_MOST_DIGITS = 4
+_BARS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
+
+
+def format_number(value: float, digits: int = 2) -> str:
+    """Return `28.24`; an empty text for what is not finite. Never a negative zero."""
+    if not math.isfinite(value):
+        return ""
+    text = f"{value:.{digits}f}"
+    return text.replace("-", "" if float(text) == 0 else MINUS)
+
+
+def format_signed(value: float, digits: int = 2) -> str:
+    """Return `+0.12` or, with a real minus sign, the negative; an empty text for what is not finite."""
+    text = format_number(value, digits)
+    return text if not text or text.startswith(MINUS) else f"+{text}"
+
+
+def format_interval(low: float, high: float, digits: int = 2) -> str:
+    """Return `-0.69 to -0.31`; an empty text unless both ends are finite."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return ""
+    return f"{format_signed(low, digits)} to {format_signed(high, digits)}"
+
+
+def format_half_width(mean: float, low: float, high: float, digits: int = 2) -> str:
+    """Return `-0.50 +- 0.19`; the mean alone where there is no interval, or one that is not symmetric."""
+    half = (high - low) / 2
+    if not math.isfinite(half) or not math.isclose(mean - low, half, rel_tol=1e-6, abs_tol=1e-9):
+        return format_signed(mean, digits)
+    return f"{format_signed(mean, digits)} \u00b1 {half:.{digits}f}"
+
+
+def format_percent(share: float) -> str:
+    """Return `97.5 %` for 0.975: as many digits as it has, four at most."""
+    return f"{100 * share:.4g} %"
+
+
+def format_p(value: float) -> str:
+    """Return `p = 0.25`, or `p < 0.001`."""
+    return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
+
+
+def format_duration(seconds: float) -> str:
+    """Return `40 s`, `12 min` or `1.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def digits_for(values: Sequence[float], limits: Sequence[float]) -> int:
+    """Return how many digits to print so that no rounded value is on another side of a limit.
+
+    An interval of -0.052 to 0.051 does not lie within +-0.05, and must not be printed as if it did.
+
+    Args:
+        values: The ends of an interval.
+        limits: What a reader compares them with: zero, and the margin on both sides.
+    """
+    known = [value for value in values if math.isfinite(value)]
+    for digits in range(2, _MOST_DIGITS + 1):
+        if all(
+            (round(value, digits) > limit) == (value > limit)
+            and (round(value, digits) < limit) == (value < limit)
+            for value in known
+            for limit in limits
+        ):
+            return digits
+    return 2  # as good as equal: no digit that anybody reads would help
+
+
+def round_up(count: int) -> int:
+    """Return a number of images with two digits that mean something."""
+    scale = 10 ** max(0, len(str(count)) - 2)
+    return math.ceil(count / scale) * scale
+
+
+def pluralize(count: int, noun: str) -> str:
+    """Return `1 image`, `8 images`, `12,000 fits`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def join_words(words: Iterable[str]) -> str:
+    """Return `a, b and c`."""
+    known = list(words)
+    return " and ".join(filter(None, (", ".join(known[:-1]), *known[-1:])))
+
+
+def capitalize(text: str) -> str:
+    """Return a text whose first letter is a capital; the others stay as they are."""
+    return f"{text[:1].upper()}{text[1:]}"
+
+
+def sparkline(values: Sequence[float], width: int = 10) -> str:
+    """Return a curve as a row of bars, from its lowest to its highest value."""
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite:
+        return ""
+    low, high = min(finite), max(finite)
+    picks = [values[round(i * (len(values) - 1) / max(1, width - 1))] for i in range(width)]
+    scale = (len(_BARS) - 1) / (high - low) if high > low else 0
+    return "".join(_BARS[round((v - low) * scale)] if math.isfinite(v) else " " for v in picks)

@@ -1,0 +1,1 @@
+"""A document as a terminal screen, a page, Markdown, LaTeX or CSV."""

@@ -1,0 +1,87 @@
+"""What was measured of samplers, as blocks of a document: a table, warnings, pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from n2n_ablate.components.spec import ComponentSpec
+from n2n_ablate.diagnostics import Diagnosis
+from n2n_ablate.diagnostics.concerns import Concern, concerns, warnings, wrong_gain
+from n2n_ablate.errors import AblateError
+from n2n_ablate.records import TrialResult
+from n2n_ablate.registry import Registry
+from n2n_ablate.report.document import (
+    Block,
+    Cell,
+    Column,
+    Name,
+    Number,
+    Picture,
+    Row,
+    Table,
+    Verdict,
+)
+from n2n_ablate.report.numbers import format_number
+from n2n_ablate.report.text import captions
+from n2n_ablate.report.text import diagnostics as text
+from n2n_ablate.study import Condition
+
+
+def diagnostics_table(diagnoses: Mapping[str, Diagnosis], title: str = "sampler") -> Table:
+    """Return a table with a row per sampler or trial; gains have a column only if one is off."""
+    gains = any(Concern.GAIN in concerns(each) for each in diagnoses.values())
+    warned = any(warnings(each) for each in diagnoses.values())
+    columns = [
+        Column(title, numeric=False, wraps=True),
+        *map(Column, ("leak", "back", "bias", "view noise", "gap", *(["gain"] if gains else []))),
+        *([Column("warning", numeric=False)] if warned else []),
+    ]
+    rows = [
+        Row([*_figures(name, each, gains=gains), *([_warnings(each)] if warned else [])])
+        for name, each in diagnoses.items()
+    ]
+    notes = text.table_notes(diagnoses, gains=gains)
+    return Table(columns, rows, notes=notes, key="diagnostics", detail=True)
+
+
+def _figures(name: str, diagnosis: Diagnosis, *, gains: bool) -> list[Cell]:
+    total = diagnosis.total
+    noise = " ".join(format_number(view.value) for view in total.noise) if total.sigma else ""
+    gain = wrong_gain(total)
+    return [
+        Name(name),
+        Number(total.leak.value, signed=True),
+        Number(total.back.value, signed=True) if diagnosis.both_ways else "",
+        Number(total.bias.value, 1, signed=True),
+        noise.strip(),
+        Number(total.gap.value, 1),
+        *([Number(gain) if math.isfinite(gain) else ""] if gains else []),
+    ]
+
+
+def _warnings(diagnosis: Diagnosis) -> Cell:
+    words = " ".join(warnings(diagnosis))
+    return Verdict(words, "worse") if words else ""
+
+
+def sampler_pictures(
+    trials: Sequence[TrialResult], condition: Condition, registry: Registry
+) -> Iterator[Block]:
+    """Yield a picture of every sampler that these trials use, each once."""
+    from n2n_ablate.report.figures.sampler import sampler_picture
+    from n2n_ablate.report.render.svg import data_png
+
+    for part in _samplers(trials):
+        try:
+            sampler = registry.build("sampler", part.name, part.parameters)
+            noise = registry.build("noise", condition.noise.name, condition.noise.parameters)
+        except AblateError:
+            continue  # among the problems already
+        picture = data_png(sampler_picture(sampler, noise=noise))
+        caption = captions.sampler(str(part))
+        yield Picture(picture, caption, caption)
+
+
+def _samplers(trials: Sequence[TrialResult]) -> list[ComponentSpec]:
+    return list(dict.fromkeys(trial.trial.recipe.specs["sampler"] for trial in trials))

@@ -1,1 +1,0 @@
-"""What a terminal shows: the live view and the tables."""

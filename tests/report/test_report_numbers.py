@@ -1,0 +1,147 @@
+"""How numbers become letters, and how cells of tables become text, in every format."""
+
+import io
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from n2n_ablate.report.document import (
+    Column,
+    Curve,
+    DotPlot,
+    DotRow,
+    Estimate,
+    Interval,
+    Name,
+    Number,
+    Row,
+    Table,
+    Verdict,
+    cell_text,
+)
+from n2n_ablate.report.numbers import (
+    digits_for,
+    format_half_width,
+    format_interval,
+    format_number,
+    format_percent,
+    format_signed,
+    join_words,
+    pluralize,
+    round_up,
+    sparkline,
+)
+from n2n_ablate.report.render.console import dot_plot_lines, natural_width, print_block
+from n2n_ablate.report.render.csv import csv_table
+from n2n_ablate.report.render.markdown import markdown_table
+
+
+@pytest.mark.parametrize(
+    ("values", "bars"),
+    [([0, 1], "▁▁▁▁▁█████"), ([], ""), ([3.0], "▁" * 10), ([math.nan, 1, 2], "   ▁▁▁▁███")],
+)
+def test_sparklines(values, bars):
+    assert sparkline(values) == bars
+
+
+def test_numbers_have_a_real_minus_and_no_negative_zero():
+    assert format_signed(-0.5) == "\u22120.50"
+    assert format_signed(-0.001) == "+0.00"
+    assert format_signed(0.25) == "+0.25"
+    assert format_number(-0.001) == "0.00"
+    assert format_number(math.nan) == format_signed(math.inf) == ""
+    assert format_interval(-0.69, -0.31) == "\u22120.69 to \u22120.31"
+    assert format_interval(-math.inf, 1) == ""
+    assert format_percent(0.975) == "97.5 %"
+    assert format_percent(1 - 0.05 / 3) == "98.33 %"
+
+
+def test_an_interval_that_is_not_symmetric_has_no_half_width():
+    assert format_half_width(-0.5, -0.69, -0.31) == "\u22120.50 ± 0.19"
+    assert format_half_width(-0.5, -0.8, -0.31) == "\u22120.50"
+
+
+def test_words_and_counts():
+    assert join_words(["a"]) == "a"
+    assert join_words("abc") == "a, b and c"
+    assert join_words([]) == ""
+    assert pluralize(1, "image") == "1 image"
+    assert pluralize(12000, "fit") == "12,000 fits"
+    assert [round_up(count) for count in (9, 16, 123, 1001)] == [9, 16, 130, 1100]
+
+
+def test_a_third_digit_is_printed_where_two_would_contradict_the_verdict():
+    assert digits_for((-0.052, 0.051), (0.0, -0.05, 0.05)) == 3
+    assert digits_for((-0.049, 0.048), (0.0, -0.05, 0.05)) == 3
+    assert digits_for((0.004, 0.3), (0.0,)) == 3
+    assert digits_for((-0.69, -0.31), (0.0, -0.05, 0.05)) == 2
+    assert digits_for((0.0, 0.3), (0.0,)) == 2  # no digit would help
+
+
+@given(st.floats(-1, 1), st.floats(0, 1))
+def test_a_printed_interval_is_on_the_side_of_its_limits_or_as_good_as_on_them(low, width):
+    ends = (low, low + width)
+    digits = digits_for(ends, (0.0,))
+    for value in ends:
+        assert (round(value, digits) > 0) == (value > 0) or abs(value) < 1e-4
+
+
+TABLE = Table(
+    [Column("name", numeric=False, wraps=True), Column("PSNR"), Column("CI"), Column("verdict", numeric=False), Column("by step", optional=True)],
+    [
+        Row([Name("sampler.center=0.2"), Number(26.555), Interval(-0.69, -0.31), Verdict("worse"), Curve([0, 1])], "baseline"),
+        Row([Name("noisy"), Number(20), "", "", Curve([])], "reference"),
+    ],
+)  # fmt: skip
+
+
+def test_a_cell_has_one_text_in_every_format():
+    assert [cell_text(cell) for cell in TABLE.rows[0].cells[:4]] == [
+        "sampler.center=0.2", f"{26.555:.2f}", "\u22120.69 to \u22120.31", "worse",
+    ]  # fmt: skip
+    assert cell_text(Verdict("above the sum", "better"), signs=True) == "▲ above the sum"
+    assert cell_text(Estimate(1.0, 0.5, 1.5)) == "+1.00 ± 0.50"
+
+
+def test_curves_have_no_place_on_paper_and_csv_has_numbers_whole():
+    assert "by step" not in markdown_table(TABLE)
+    assert csv_table(TABLE).splitlines()[1].startswith("sampler.center=0.2,26.555,")
+
+
+def test_a_narrow_terminal_drops_what_is_optional_and_says_so():
+    need = natural_width(TABLE)
+    for width, shown in ((need, True), (need - 1, False)):
+        console = Console(file=io.StringIO(), width=width)
+        print_block(console, TABLE)
+        text = console.file.getvalue()
+        assert ("by step" in text.splitlines()[0]) is shown
+        assert (
+            f"Widen the terminal to {need} columns to see: by step." in " ".join(text.split())
+        ) is not shown
+
+
+def test_names_break_behind_dots_underscores_and_equals_signs():
+    console = Console(file=io.StringIO(), width=20)
+    name = "sampler=stripe, loss.consistency_weight=0.25, sampler.center=0.5"
+    print_block(console, Table([Column("", numeric=False, wraps=True)], [Row([Name(name)])]))
+    lines = [line.strip() for line in console.file.getvalue().splitlines()[2:] if line.strip()]
+    assert lines == ["sampler=stripe,", "loss.consistency_", "weight=0.25,", "sampler.center=0.5"]
+    narrow = Console(file=io.StringIO(), width=20)
+    print_block(narrow, Table([Column("", numeric=False, wraps=True)], [Row([Name("a" * 30)])]))
+    assert max(map(len, narrow.file.getvalue().splitlines())) <= 20
+
+
+def test_a_dot_plot_has_a_dot_per_image_and_stays_within_the_terminal():
+    rows = [DotRow("a", [-1.0, 0.0, 1.0], 0.0, (-0.5, 0.5)), DotRow("b" * 60, [2.0, 2.0], 2.0)]
+    for width in (60, 80, 120):
+        lines = [line.plain for line in dot_plot_lines(DotPlot(rows, 0.05, "dB"), width)]
+        assert max(map(len, lines)) <= width
+        assert lines[0].count("·") == 2  # the third is behind the mean
+        assert "─" in lines[0]
+        assert "◆" in lines[1]
+        assert lines[2].strip().startswith("\u22121.00")
+        assert lines[2].endswith("+2.00 dB")
+    assert list(dot_plot_lines(DotPlot([], 0.05, "dB"), 80)) == []
