@@ -130,8 +130,9 @@ class StudyResult:
         document = report_document(sources(self._reopened(), figures=True))
         found: dict[str, Figure] = {}
         for block in document.blocks:
-            for number, part in enumerate(block.parts if isinstance(block, Block) else ()):
-                found[block.key + (f"-{number + 1}" if number else "")] = part
+            if isinstance(block, Block):
+                for number, figure in enumerate(block.parts, 1):
+                    found[f"{block.key}-{number}" if number > 1 else block.key] = figure
         return found
 
     def _reopened(self) -> reopen.Reopened:

@@ -2,7 +2,7 @@
 
 In bf16 channels last, with the arithmetic of the module under autocast; in float32 channels first,
 where torch's gradient of the weights is several times as fast on processors without AVX-512. What is saved are passes over the activations (the
-activation is applied in place, and its backward pass needs only its result), autograd nodes (all
+activation is applied in-place, and its backward pass needs only its result), autograd nodes (all
 images of a step share one) and conversions (weights are rounded once a step): on small images
 those cost a quarter of a step. See docs/explanation/engine.md for the measurement.
 """

@@ -41,7 +41,7 @@ class Fingerprints:
         self._known: dict[tuple[str, str], str] = {}
         self._last: tuple[tuple[object, ...], dict[str, dict[str, object]]] = ((None,) * 3, {})
 
-    def own(self, kind: str, name: str) -> str:
+    def code_of(self, kind: str, name: str) -> str:
         """Return the hash of the code of one component."""
         if (kind, name) not in self._known:
             self._known[kind, name] = source_digest(self._registry.get(kind, name).factory)
@@ -63,7 +63,7 @@ class Fingerprints:
 
     def of(self, kind: str, spec: ComponentSpec) -> str:
         """Return the hash of the code of one component and of those among its parameters."""
-        return "+".join(self.own(*component) for component in self.each(kind, spec))
+        return "+".join(self.code_of(*component) for component in self.each(kind, spec))
 
     def fit_key(
         self,

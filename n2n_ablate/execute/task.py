@@ -141,7 +141,7 @@ def _fit(
 ) -> Fit:
     spec = FitSpec.from_json(data["spec"])
     for kind, name, theirs in data["code"]:
-        plugin, ours = registry.get(kind, name).origin.plugin, prints.own(kind, name)
+        plugin, ours = registry.get(kind, name).origin.plugin, prints.code_of(kind, name)
         if ours != theirs:
             msg = (
                 f"the source of plugin '{plugin}' ({kind} '{name}') has the hash {ours} there and "

@@ -9,7 +9,6 @@ from functools import cached_property
 
 import numpy as np
 
-from n2n_ablate.analysis.looks import looks_of
 from n2n_ablate.engine import Fit
 from n2n_ablate.engine.header import header_of
 from n2n_ablate.engine.paired_data import PairedData
@@ -63,8 +62,7 @@ class PlanRunner:
     def result(self) -> StudyResult:
         """What is known so far."""
         trials = tuple(self._done.values())
-        looks = looks_of(self.header, trials) if self.sizes else {}
-        return StudyResult(self.plan, trials, self.reference_methods, looks, header=self.header)
+        return StudyResult(self.plan, trials, self.reference_methods, header=self.header)
 
     @cached_property
     def header(self) -> Header:

@@ -180,11 +180,11 @@ def race_of(*, until_settled: bool, budget: str) -> RaceOptions | None:
         return None
     if not budget:
         return RaceOptions()
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", budget.strip())
-    if found is None or float(found[1]) <= 0:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", budget.strip())
+    if match is None or float(match[1]) <= 0:
         msg = f"--budget '{budget}' must be a time such as 90s, 20m or 1.5h"
         raise StudyError(msg)
-    return RaceOptions(float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]])
+    return RaceOptions(float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]])
 
 
 def default_profile(asked: study.Study, device: str) -> str:
@@ -224,8 +224,8 @@ def open_runner(
         tracker.store.check()
         dispatcher.join(tracker, "tracking", background=True)
     dispatcher.join(view, "the live view")  # the last one is called first
-    for item in session.registry.broken:
-        dispatcher.note(f"not loaded: {item}")
+    for broken in session.registry.broken:
+        dispatcher.note(f"not loaded: {broken}")
     search = None
     if race and session.plan.effects:
         msg = (

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from n2n_ablate.analysis.looks import looks_of
 from n2n_ablate.errors import StoreError
 from n2n_ablate.records import FitResult, Header, Row, StudyResult, TrialResult
 from n2n_ablate.storage import journal, runs
@@ -198,9 +197,7 @@ def _stage(
     known = list(entries)
     trials = tuple(_trial(entry, header, store, lost) for entry in known)
     return Reopened(
-        result=StudyResult(
-            header.plan, trials, contents.reference_methods, looks_of(header, trials), header=header
-        ),
+        result=StudyResult(header.plan, trials, contents.reference_methods, header=header),
         header=header,
         commands=tuple(contents.commands.values()),
         finished={entry.name: (entry.command, entry.at) for entry in known if not entry.more},

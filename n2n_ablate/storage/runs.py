@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Sequence
 
 from n2n_ablate.errors import StoreError
-from n2n_ablate.stats import counted
 from n2n_ablate.storage.journal import Contents
 
 _NAMED = 5  # runs that a message lists; it counts the others
@@ -44,7 +43,8 @@ def described(contents: Contents) -> str:
     else:
         plan = contents.header.plan
         parts.append(plan.profile.told_seeds)
-        parts.append(counted(len(contents.trials), "trial"))
+        count = len(contents.trials)
+        parts.append(f"{count} trial{'s' * (count != 1)}")
         parts += [f"--set {text}" for text in plan.settings]
     return f"{contents.key} ({', '.join(parts)})"
 

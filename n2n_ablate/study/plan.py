@@ -282,17 +282,17 @@ def _conditions(
     study: Study, noise: Mapping[str, Value], registry: Catalogue
 ) -> tuple[Condition, ...]:
     """Return the conditions; those that settings make equal become one."""
-    found: dict[ComponentSpec, Condition] = {}
-    for item in study.conditions:
-        condition = _condition(item, noise, registry)
-        same = found.setdefault(condition.noise, condition)
+    conditions: dict[ComponentSpec, Condition] = {}
+    for declared in study.conditions:
+        condition = _condition(declared, noise, registry)
+        same = conditions.setdefault(condition.noise, condition)
         if same is not condition and not noise:
             msg = (
                 f"conditions '{same.label}' and '{condition.label}' are the same noise: "
                 f"{condition.noise}. Remove one of them"
             )
             raise StudyError(msg)
-    return tuple(found.values())
+    return tuple(conditions.values())
 
 
 def _scale(registry: Catalogue, spec: ComponentSpec) -> Scale:

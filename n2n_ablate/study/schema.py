@@ -55,13 +55,13 @@ def _any_value(value: object) -> Value:
 def _level(value: object) -> Level:
     if not isinstance(value, Mapping):
         return Level(_any_value(value))
-    rest = {key: item for key, item in value.items() if key not in ("with", "label")}
+    rest = {key: change for key, change in value.items() if key not in ("with", "label")}
     also, label = value.get("with", {}), value.get("label", "")
     if not isinstance(also, Mapping):
         _refuse(f": with must be a table, got {also!r}")
     if not isinstance(label, str):
         _refuse(f": label must be text, got {label!r}")
-    changes = {str(key): _any_value(item) for key, item in also.items()}
+    changes = {str(key): _any_value(change) for key, change in also.items()}
     return Level(_component(rest), changes, label)
 
 

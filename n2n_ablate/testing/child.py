@@ -80,7 +80,7 @@ def chosen(
         loading=loading,
     )
 
-    def own(origin: Any) -> bool:
+    def is_of_target(origin: Any) -> bool:
         if is_file:
             return bool(origin.file) and Path(origin.file).resolve() == path.resolve()
         return bool(origin.distribution) and _plain(origin.distribution) == _plain(target)
@@ -88,14 +88,14 @@ def chosen(
     entries = [] if is_file else [entry for entry in registry if entry.name == target]
     claims = [] if is_file else registry.claims(target)
     if not entries and not claims:
-        entries = [entry for entry in registry if own(entry.origin)]
-        if wrong := [str(entry) for entry in registry.broken if own(entry.origin)]:
+        entries = [entry for entry in registry if is_of_target(entry.origin)]
+        if wrong := [str(entry) for entry in registry.broken if is_of_target(entry.origin)]:
             raise PluginError("; ".join(wrong))
         claims = registry.claims(target) if is_file else []
     if claims:
         raise PluginError(" ".join(claims))
     if not entries and (
-        hooks := [entry.listens_to for entry in registry.listeners if own(entry.origin)]
+        hooks := [entry.listens_to for entry in registry.listeners if is_of_target(entry.origin)]
     ):
         heard = ", ".join(hook for each in hooks for hook in each)
         msg = f"'{target}' registers no component: it listens to {heard}, so there is nothing to check"

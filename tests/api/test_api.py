@@ -134,6 +134,18 @@ def test_a_report_of_no_format_is_refused(result, tmp_path):
         result.report(tmp_path / "report.htm")
 
 
+def test_figures_are_those_of_the_report_and_matplotlibs(result, tmp_path):
+    from matplotlib.figure import Figure
+
+    figures = result.figures()
+    assert any("differences" in name for name in figures), list(figures)
+    assert any("curves" in name for name in figures), list(figures)
+    for name, figure in figures.items():
+        assert isinstance(figure, Figure)
+        figure.savefig(tmp_path / f"{name}.png")
+        assert (tmp_path / f"{name}.png").stat().st_size > 1000
+
+
 def test_a_plan_says_what_would_be_run(root, result):
     planned = n2n_ablate.plan(STUDY, device="cpu", output=root)
     assert planned.trials == ("baseline", "backbone.width=4", "backbone.width=3", "stripe")

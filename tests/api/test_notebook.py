@@ -25,7 +25,7 @@ def test_the_notebook_runs_and_says_what_its_text_says(cells, folder, capsys):
     for number, cell in enumerate(cells, 1):
         name = f"<cell {number}>"  # as a kernel does it, so that sources can be read
         linecache.cache[name] = (len(cell), None, cell.splitlines(keepends=True), name)
-        exec(compile(cell, name, "exec"), names)
+        exec(compile(cell, name, "exec"), names)  # noqa: S102
     pyplot.close("all")
     result, rows = names["result"], names["rows"]
     assert len(result.to_frame()) == 3 * 4
