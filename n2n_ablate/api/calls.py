@@ -56,10 +56,10 @@ def run(
     """Run a study, or what of it has not been run yet.
 
     Args:
-        study: See `AnyStudy`.
+        study: A name, a file, a dict with the keys of a study file, or what `make_study` returns.
         profile: Budget from the study; by default its first, on a GPU `paper`.
         settings: Changes of the baseline, further levels, or changes of the noise.
-        images: Instead of the profile's.
+        images: Folders, files, `builtin` or `builtin:NAME` instead of the profile's images.
         confirm_images: Held-out images to confirm on, instead of the profile's.
         crop: Side of the centre crop in pixels, 0 for whole images.
         seeds: Number of seeds per image.
@@ -105,7 +105,7 @@ def load(
     """Open a study that was run, from disk. Needs no plugin, no image and no torch.
 
     Args:
-        study: See `AnyStudy`.
+        study: A name, a file, a dict with the keys of a study file, or what `make_study` returns.
         output: The folder in which it was run.
         profile: The latest run of this profile; by default the latest of all.
         run: The run whose key begins so.
