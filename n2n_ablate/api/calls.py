@@ -43,6 +43,7 @@ def run(
     settings: Settings = (),
     images: Sources = (),
     confirm_images: Sources = (),
+    pairs: Sources = (),
     crop: int | None = None,
     seeds: int | None = None,
     trials: int | None = None,
@@ -56,11 +57,13 @@ def run(
     """Run a study, or what of it has not been run yet.
 
     Args:
-        study: See `AnyStudy`.
+        study: A name, a file, a dict with the keys of a study file, or what `make_study` returns.
         profile: Budget from the study; by default its first, on a GPU `paper`.
         settings: Changes of the baseline, further levels, or changes of the noise.
-        images: Instead of the profile's.
+        images: Folders, files, `builtin` or `builtin:NAME` instead of the profile's images.
         confirm_images: Held-out images to confirm on, instead of the profile's.
+        pairs: Measured noise instead of the study's noise and images: folders of noisy shots with
+            references, or named sets.
         crop: Side of the centre crop in pixels, 0 for whole images.
         seeds: Number of seeds per image.
         trials: Maximum number of trials, including the baseline.
@@ -84,6 +87,7 @@ def run(
         settings=_settings(settings),
         images=_sources(images),
         confirm_images=_sources(confirm_images),
+        pairs=_sources(pairs),
         crop=crop,
         seeds=seeds,
         trials=trials,
@@ -105,7 +109,7 @@ def load(
     """Open a study that was run, from disk. Needs no plugin, no image and no torch.
 
     Args:
-        study: See `AnyStudy`.
+        study: A name, a file, a dict with the keys of a study file, or what `make_study` returns.
         output: The folder in which it was run.
         profile: The latest run of this profile; by default the latest of all.
         run: The run whose key begins so.
@@ -127,6 +131,7 @@ def plan(
     settings: Settings = (),
     images: Sources = (),
     confirm_images: Sources = (),
+    pairs: Sources = (),
     crop: int | None = None,
     seeds: int | None = None,
     trials: int | None = None,
@@ -149,6 +154,7 @@ def plan(
             settings=_settings(settings),
             images=_sources(images),
             confirm_images=_sources(confirm_images),
+            pairs=_sources(pairs),
             crop=crop,
             seeds=seeds,
             trials=trials,

@@ -80,6 +80,14 @@ Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda or cu
 Output = Annotated[Path, typer.Option(metavar="DIR", help="Folder for results.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result.")]
+Pairs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--pairs",
+        metavar="FOLDER",
+        help="Measured noise: shots with references, or a set such as cc:. Repeatable.",
+    ),
+]
 ConfirmImages = Annotated[
     list[str] | None,
     typer.Option(
@@ -200,6 +208,7 @@ class StudyOptions:
     profile: Profile = ""
     settings: Settings = None
     images: Images = None
+    pairs: Pairs = None
     seeds: Seeds = None
     trials: Trials = None
     device: Device = "auto"
@@ -231,6 +240,7 @@ class StudyOptions:
             white=self.white,
             channels=channels_of(self.channels),
             confirm_images=self.confirm_images or [],
+            pairs=self.pairs or [],
             device=self.device,
             precision=self.precision,
             executor=executor or Choice(),

@@ -66,7 +66,10 @@ def _print(planned: StudyPlan) -> None:
     for line in session.notes:
         out.print(line, markup=False, highlight=False, soft_wrap=True)
     images = ", ".join(image.name for image in paired_data.images)
-    conditions = "; ".join(condition.label for condition in plan.conditions)
+    conditions = "; ".join(
+        f"{condition.label} ({condition.pairs})" if condition.pairs else condition.label
+        for condition in plan.conditions
+    )
     out.print(f"images: {images}", markup=False, highlight=False)
     out.print(f"noise: {conditions}; {plan.profile.told_seeds}", markup=False, highlight=False)
     out.print(
