@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from n2n_ablate.execute import Executor
     from n2n_ablate.report.live import Silent
+    from n2n_ablate.runner.estimate import PlanTimer
     from n2n_ablate.runner.run import Outcome, StudyInterrupted
     from n2n_ablate.runner.session import Request, Session
-    from n2n_ablate.storage.fit_store import FitStore
     from n2n_ablate.storage.output import Output
 
 _FAILED_FITS = 3
@@ -50,6 +50,7 @@ def run(
     """
     from n2n_ablate.execute import Choice
     from n2n_ablate.report.live import audience
+    from n2n_ablate.runner.estimate import PlanTimer
     from n2n_ablate.runner.run import StudyInterrupted, run_study
     from n2n_ablate.runner.session import RunOptions, race_of
     from n2n_ablate.storage.fit_store import FitStore
@@ -71,8 +72,8 @@ def run(
         if not shown.brief:
             _introduce(session, view)
             if cluster.executor == "local":  # others train elsewhere, where nothing was measured
-                store = FitStore(output)
-                _foretell(session, view, store, executor.width, refit=rerun.refit)
+                timer = PlanTimer(FitStore(output), executor.width, rerun.refit)
+                _foretell(session, view, timer, tracked=rerun.tracking == "mlflow")
 
     _heed_signals()
     try:
@@ -99,13 +100,13 @@ def _introduce(session: Session, view: Silent) -> None:
         view.note(told_limit(session.plan))
 
 
-def _foretell(session: Session, view: Silent, store: FitStore, width: int, *, refit: bool) -> None:
+def _foretell(session: Session, view: Silent, timer: PlanTimer, *, tracked: bool) -> None:
     """Say how long the study will take, and let the view go on with that."""
     from n2n_ablate.cli.plan import duration
-    from n2n_ablate.runner.estimate import Forecast, PlanTimer
+    from n2n_ablate.runner.estimate import Forecast
     from n2n_ablate.runner.planning import estimates
 
-    forecast = Forecast(*estimates(session, PlanTimer(store, width, refit)))
+    forecast = Forecast(*estimates(session, timer), tracked=tracked)
     view.note(f"about {duration(forecast.seconds)} on {session.paired_data.machine.name}")
 
     def left(trial: str, confirmed: bool) -> str:
