@@ -124,8 +124,9 @@ class StudyResult:
 
     def figures(self) -> dict[str, Figure]:
         """Return the figures of the report by name, as matplotlib's, in the report's order."""
-        from n2n_ablate.report.build import report_document, sources
+        from n2n_ablate.report.build import report_document
         from n2n_ablate.report.document import Figure as Block
+        from n2n_ablate.report.sources import sources
 
         document = report_document(sources(self._reopened(), figures=True))
         found: dict[str, Figure] = {}
