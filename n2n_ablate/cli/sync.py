@@ -11,7 +11,7 @@ import typer
 from n2n_ablate.cli import options, stdout
 from n2n_ablate.cli.screen import results, say
 from n2n_ablate.errors import BusyError, StoreError, StoreUnavailableError
-from n2n_ablate.stats import counted
+from n2n_ablate.report.numbers import pluralize
 
 if TYPE_CHECKING:
     from n2n_ablate.storage.journal import Contents
@@ -104,7 +104,7 @@ def _tell(one: Synced, *, quiet: bool) -> None:
         f", {one.repaired} ended that a dead process had left running" if one.repaired else ""
     )
     if one.orphans:
-        repaired += f", {counted(one.orphans, 'folder')} of runs that are gone removed"
+        repaired += f", {pluralize(one.orphans, 'folder')} of runs that are gone removed"
     text = f"{one.study} ({one.profile}): {one.trials} trials, {one.written} runs written{repaired}"
     results().print(text, markup=False, highlight=False, soft_wrap=True)
     for problem in () if quiet else one.problems:
