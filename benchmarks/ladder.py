@@ -2,8 +2,9 @@
 
     python benchmarks/ladder.py --out docs/results/ladder-cpu
 
-Every rung trains the same four fits; rungs take turns, the median of the rounds counts. For CPUs
-with bf16 instructions; on others the rungs from bf16 on are slow.
+Every rung trains the same four fits; rungs take turns, the median of the rounds counts. The ladder
+stays in fp32; on a CPU that has instructions for bf16, `--precision bf16` climbs that one. To measure
+as on a smaller CPU: `ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2`.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 import engine
 import plain
 
-from n2n_ablate.engine import fit_all
+from n2n_ablate.engine import Machine, fit_all
 from n2n_ablate.engine import machine as machine_of
+from n2n_ablate.engine.device import has_bf16
 
 FITS = 4
 
@@ -44,13 +46,20 @@ class Rung:
 
 
 PLAIN = Rung("the plain loop: fp32, channels first, all threads")
-LAST = replace(PLAIN, name="channels last", channels_last=True)
-BF16 = replace(LAST, name="bf16", bf16=True)
-HOISTED = replace(BF16, name="views cut once, both in one pass, no wait per step", hoisted=True)
-FUSED = replace(HOISTED, name="one kernel for the optimiser", fused=True)
-BESIDE = replace(FUSED, name="two fits side by side, a thread each", side_by_side=True)
-RUNGS = [PLAIN, LAST, BF16, HOISTED, FUSED, BESIDE]
-LAST_RUNG = "the engine: weights as one tensor, the chain as one node"
+LAST_TWO = ("the engine, torch alone", "the engine, compiled kernel")
+
+
+def rungs(precision: str) -> list[Rung]:
+    """Return the rungs of a precision: channels last suits the kernels of bf16, not those of fp32."""
+    found = [PLAIN]
+    if precision == "bf16":
+        found.append(replace(found[-1], name="channels last", channels_last=True))
+        found.append(replace(found[-1], name="bf16", bf16=True))
+    name = "views cut once, both in one pass, no wait per step"
+    found.append(replace(found[-1], name=name, hoisted=True))
+    found.append(replace(found[-1], name="one kernel for the optimiser", fused=True))
+    name = "fits side by side, a thread each"
+    return [*found, replace(found[-1], name=name, side_by_side=True)]
 
 
 def loss_of(net: nn.Module, noisy: Tensor, views: Sequence[Tensor], rung: Rung) -> Tensor:
@@ -93,16 +102,19 @@ def climb(rung: Rung, images: Sequence[Tensor], steps: int, threads: int) -> Non
         list(pool.map(lambda image: train(image, steps, rung), images))
 
 
-def measure(size: int, steps: int, rounds: int) -> list[dict[str, object]]:
-    machine = machine_of("cpu", "bf16")
+def measure(size: int, steps: int, rounds: int, machine: Machine) -> list[dict[str, object]]:
     bench = engine.bench_of(size, steps, machine)
     fits = bench.fits(bench.plan.baseline.recipe)[:FITS]
     images = [one.noisy for one in fits]
     threads = torch.get_num_threads()
     work: list[tuple[str, Callable[[], object]]] = [
-        (rung.name, lambda rung=rung: climb(rung, images, steps, threads)) for rung in RUNGS
+        (rung.name, lambda rung=rung: climb(rung, images, steps, threads))
+        for rung in rungs(machine.precision)
     ]
-    work.append((LAST_RUNG, lambda: list(fit_all(fits, machine, points=1))))
+    for name, compiled in zip(LAST_TWO, (False, True), strict=True):
+        if machine.compiled or not compiled:
+            way = replace(machine, compiled=compiled)
+            work.append((name, lambda way=way: list(fit_all(fits, way, points=1))))
     times: dict[str, list[float]] = {name: [] for name, _ in work}
     for turn in range(rounds + 1):
         for name, run in work:
@@ -135,7 +147,7 @@ def markdown(report: dict[str, object]) -> str:
         f"| {row['size']} | {row['rung']} | {row['ms']:.1f} | {row['step']:.2f} | {row['ratio']:.2f} |"
         for row in report["rows"]
     ]
-    about = f"{report['machine']}; torch {report['torch']}, Python {report['python']}."
+    about = f"{report['machine']}, {report['precision']}, {report['way']}; torch {report['torch']}, Python {report['python']}."
     return "\n".join([*lines, "", about, "", f"Command: `{report['command']}`", ""])
 
 
@@ -144,11 +156,20 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[96, 256])
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--out", type=Path, help="path without ending for .json and .md")
     asked = parser.parse_args()
+    machine = machine_of("cpu", asked.precision)
+    if asked.precision == "bf16" and not has_bf16():
+        sys.exit(
+            "this CPU has no instructions for bf16: it would emulate them. Use --precision fp32."
+        )
     report = {
-        **engine.about(machine_of("cpu")),
-        "rows": [row for size in asked.sizes for row in measure(size, asked.steps, asked.rounds)],
+        **engine.about(machine),
+        "way": engine.way_of(machine),
+        "rows": [
+            row for size in asked.sizes for row in measure(size, asked.steps, asked.rounds, machine)
+        ],
     }
     engine.report(report, markdown, asked.out)
 

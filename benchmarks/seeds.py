@@ -21,13 +21,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from crossed import SOURCES, Crossed, Part, crossed
 
 from n2n_ablate import engine
 from n2n_ablate.engine import Fit, fit_all
 from n2n_ablate.engine.identity import generator, stream
 from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.registry import Registry
-from n2n_ablate.stats.crossed import SOURCES, ComponentSpec, Crossed, crossed
 from n2n_ablate.study import Trial, plan, read, shipped
 
 STUDY = "samplers"
@@ -97,7 +97,7 @@ def rows(account: Crossed) -> list[str]:
     return lines
 
 
-def told(part: ComponentSpec) -> str:
+def told(part: Part) -> str:
     return f"{part.sd:.3f} ({part.low:.3f} to {part.high:.3f})"
 
 

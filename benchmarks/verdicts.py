@@ -345,8 +345,11 @@ def main() -> None:
     command = f"python {shlex.join(sys.argv)}"
     text = page(found, machine, command)
     if given.out:
-        record = {"command": command, "machine": machine, **found}
-        given.out.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
+        rest = {name: rows for name, rows in found.items() if name != "cells"}
+        text = json.dumps({"command": command, "machine": machine, **rest}, indent=1).rstrip("}\n")
+        lines = ",\n  ".join(map(json.dumps, found["cells"]))  # one a line: there are hundreds
+        text = f'{text},\n "cells": [\n  {lines}\n ]\n}}\n'
+        given.out.with_suffix(".json").write_text(text)
         given.out.with_suffix(".md").write_text(text)
     print(text)
 

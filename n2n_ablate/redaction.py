@@ -63,11 +63,11 @@ def _known_urls() -> set[str]:
 
 
 def _known_secrets(urls: Iterable[str]) -> set[str]:
-    found = {os.environ.get(name, "") for name in _SECRETS}
+    secrets = {os.environ.get(name, "") for name in _SECRETS}
     for url in urls:
         if login := re.search(r"//[^:@]*:(.*)@", url, flags=re.DOTALL):
-            found |= {login[1], unquote(login[1])}
-        found |= {unquote(value) for _, value in re.findall(rf"{_KEYS}=([^&]+)", url)}
+            secrets |= {login[1], unquote(login[1])}
+        secrets |= {unquote(value) for _, value in re.findall(rf"{_KEYS}=([^&]+)", url)}
     # As texts of programs show them: in quotes, with escapes.
-    found |= {form for one in tuple(found) for form in (shlex.quote(one), repr(one)[1:-1])}
-    return {one for one in found if len(one) >= _LEAST}
+    secrets |= {form for one in tuple(secrets) for form in (shlex.quote(one), repr(one)[1:-1])}
+    return {one for one in secrets if len(one) >= _LEAST}

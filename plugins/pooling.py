@@ -6,8 +6,10 @@ They are here because the reproduction note compared them.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from functools import cached_property
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -17,55 +19,124 @@ from n2n_ablate import Register, Split, Views, hookimpl, require_cell
 
 
 @dataclass(frozen=True, eq=False)
-class Pick:
-    """One pixel of every 2x2 cell, the same ones whenever it is applied.
+class SpatialPick:
+    """One row of every two and one column of every two; all channels share them.
+
+    The sampling of S3Pool (Zhai et al., 2017).
 
     Attributes:
-        lower: Whether the pixel is in the cell's second row; broadcasts to (b, c, h // 2, w // 2).
-        right: Whether it is in the cell's second column; likewise.
+        lower: Whether the second row of the two is taken, on the CPU; (b or 1, 1, h // 2, 1).
+        right: Whether the second column is; (b or 1, 1, 1, w // 2).
     """
 
     lower: Tensor
     right: Tensor
 
+    @classmethod
+    def draw(cls, image: Tensor, rng: torch.Generator) -> SpatialPick:
+        """Draw for images like `image`."""
+        h, w = image.shape[-2:]
+        lower = torch.randint(2, (1, 1, h // 2, 1), generator=rng) == 1
+        return cls(lower, torch.randint(2, (1, 1, 1, w // 2), generator=rng) == 1)
+
+    @staticmethod
+    def joined(picks: Sequence[SpatialPick]) -> SpatialPick:
+        """Return what picks from image i like pick i."""
+        return SpatialPick(
+            torch.cat([each.lower for each in picks]), torch.cat([each.right for each in picks])
+        )
+
+    @cached_property
+    def _places(self) -> dict[torch.device, tuple[Tensor, Tensor]]:
+        return {}
+
     def __call__(self, image: Tensor) -> Tensor:
         """Return the pixels of images (b, c, h, w) as (b, c, h // 2, w // 2)."""
-        q00, q01, q10, q11 = _quarters(image)
-        top = torch.where(self.right, q01, q00)
-        bottom = torch.where(self.right, q11, q10)
-        return torch.where(self.lower, bottom, top)
+        places = self._places
+        if image.device not in places:
+            places[image.device] = self.lower.to(image.device), self.right.to(image.device)
+        return _picked(image, *places[image.device])
 
 
-def pick_by_value(image: Tensor, rng: torch.Generator) -> Pick:
-    """Draw a pixel per cell and channel with a probability proportional to its value.
+@dataclass(frozen=True, eq=False)
+class ValuePick:
+    """A pixel per cell and channel, with a probability proportional to its value.
 
     Stochastic pooling of Zeiler and Fergus (2013). Values below 0 count as 0; in a cell without
     any positive value all four pixels are equally likely.
+
+    Attributes:
+        noisy: The images whose values count, (b or 1, c, h, w).
+        uniform: A number for each cell and channel, on the CPU: so one seed gives one draw on every
+            device. With 53 bits its product with a sum cannot round up to that sum and so hit a last
+            pixel of weight 0.
     """
-    weights = torch.stack(_quarters(image.detach())).double().clamp(min=0)
-    empty = weights.sum(dim=0) == 0
-    q00, q01, q10, q11 = torch.where(empty, 1.0, weights)
-    # The numbers come from the CPU, so that one seed gives one draw on every device. With 53 bits
-    # the product cannot round up to the total and so hit a last pixel of weight 0.
-    uniform = torch.rand(q00.shape, generator=rng, dtype=torch.float64).to(image.device)
-    place = uniform * (q00 + q01 + q10 + q11)
-    lower = place >= q00 + q01
-    right = torch.where(lower, place >= q00 + q01 + q10, place >= q00)
-    return Pick(lower, right)
+
+    noisy: Tensor
+    uniform: Tensor
+
+    @classmethod
+    def draw(cls, image: Tensor, rng: torch.Generator) -> ValuePick:
+        """Draw for an image (1, c, h, w)."""
+        _, c, h, w = image.shape
+        return cls(
+            image.detach(), torch.rand(1, c, h // 2, w // 2, generator=rng, dtype=torch.float64)
+        )
+
+    @staticmethod
+    def joined(picks: Sequence[ValuePick]) -> ValuePick:
+        """Return what picks from image i like pick i."""
+        noisy = torch.cat([each.noisy for each in picks])
+        return ValuePick(noisy, torch.cat([each.uniform for each in picks]))
+
+    @cached_property
+    def _places(self) -> tuple[Tensor, Tensor]:
+        weights = torch.stack(_quarters(self.noisy)).double().clamp(min=0)
+        empty = weights.sum(dim=0) == 0
+        q00, q01, q10, q11 = torch.where(empty, 1.0, weights)
+        place = self.uniform.to(self.noisy.device) * (q00 + q01 + q10 + q11)
+        lower = place >= q00 + q01
+        return lower, torch.where(lower, place >= q00 + q01 + q10, place >= q00)
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Return the pixels of images (b, c, h, w) as (b, c, h // 2, w // 2)."""
+        return _picked(image, *self._places)
 
 
-def pick_spatially(image: Tensor, rng: torch.Generator) -> Pick:
-    """Draw one row of every two and one column of every two; all channels share them.
+_PICKS: Mapping[str, type[SpatialPick | ValuePick]] = {"value": ValuePick, "spatial": SpatialPick}
 
-    The sampling of S3Pool (Zhai et al., 2017).
+
+@dataclass(frozen=True, eq=False)
+class PoolSplit:
+    """A pooling of every 2x2 cell against one pixel of it.
+
+    Attributes:
+        pool: From images and the side of a cell to the first view.
+        pick: Makes the second view.
     """
-    h, w = image.shape[-2:]
-    lower = torch.randint(2, (h // 2, 1), generator=rng) == 1
-    right = torch.randint(2, (1, w // 2), generator=rng) == 1
-    return Pick(lower.to(image.device), right.to(image.device))
+
+    pool: Callable[[Tensor, int], Tensor]
+    pick: SpatialPick | ValuePick
+
+    def __call__(self, image: Tensor) -> Views:
+        """Cut images (b, c, h, w) into two views (b, c, h // 2, w // 2)."""
+        return self.pool(image, 2), self.pick(image)
+
+    @staticmethod
+    def stacked(splits: Sequence[PoolSplit]) -> PoolSplit | None:
+        """Return a split that cuts image i with split i; of one pooling and one kind of pick only."""
+        pool, kind = splits[0].pool, type(splits[0].pick)
+        if any(split.pool is not pool or type(split.pick) is not kind for split in splits):
+            return None
+        picks: Any = [split.pick for split in splits]
+        return PoolSplit(pool, kind.joined(picks))
 
 
-_PICKS = {"value": pick_by_value, "spatial": pick_spatially}
+def _picked(image: Tensor, lower: Tensor, right: Tensor) -> Tensor:
+    q00, q01, q10, q11 = _quarters(image)
+    top = torch.where(right, q01, q00)
+    bottom = torch.where(right, q11, q10)
+    return torch.where(lower, bottom, top)
 
 
 @dataclass(frozen=True)
@@ -112,8 +183,7 @@ class AvgStochasticPool:
     def draw(self, image: Tensor, rng: torch.Generator) -> Split:
         """See `n2n_ablate.Sampler.draw`."""
         require_cell(image, 2, "avg-stochastic-pool")
-        pick = _PICKS[self.pick](image, rng)
-        return lambda image: (avg_pool2d(image, 2), pick(image))
+        return PoolSplit(avg_pool2d, _PICKS[self.pick].draw(image, rng))
 
 
 @dataclass(frozen=True)
@@ -141,8 +211,7 @@ class MaxStochasticPool:
     def draw(self, image: Tensor, rng: torch.Generator) -> Split:
         """See `n2n_ablate.Sampler.draw`."""
         require_cell(image, 2, "max-stochastic-pool")
-        pick = _PICKS[self.pick](image, rng)
-        return lambda image: (max_pool2d(image, 2), pick(image))
+        return PoolSplit(max_pool2d, _PICKS[self.pick].draw(image, rng))
 
 
 def _quarters(image: Tensor) -> Views:

@@ -6,12 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from n2n_ablate import stats
 from n2n_ablate.analysis import best_recipe, rows
 from n2n_ablate.analysis.confirmation import confirmation_record
-from n2n_ablate.analysis.contrast import Rule, Side, primary
+from n2n_ablate.analysis.contrast import Rule, effect_sides, primary
 from n2n_ablate.analysis.guide import loss_guide
 from n2n_ablate.analysis.leaders import leader, shared_means, whole
 from n2n_ablate.analysis.metrics import metrics_of
@@ -103,6 +101,7 @@ def rule_of(result: StudyResult, header: Header) -> Rule:
         order=tuple(mark.name for mark in header.images),
         clusters={mark.name: mark.cluster or mark.name for mark in header.images},
         interim_sizes=header.interim_sizes,
+        decides=result.plan.profile.decides,
     )
 
 
@@ -153,19 +152,9 @@ def _effect(result: StudyResult, effect: Effect, condition: str, rule: Rule) -> 
         return primary(contrast, condition, {}, {}, (), rule)
     whole = [[cell for cell in half if cell] for half in halves]
     given = [x for x in rule.order if all(x in c.given(condition) for h in whole for c in h)]
-    plus, minus = (
-        _mean_side([cell.values(rule.metric.name, condition) for cell in half], effect.order)
-        for half in whole
-    )
-    if effect.order > 1:  # of an interaction no side is the one that lost
-        both = plus.keys() & minus.keys()
-        plus, minus = ({image: side[image] for image in both} for side in (plus, minus))
+    sides = [[cell.values(rule.metric.name, condition) for cell in half] for half in whole]
+    plus, minus = effect_sides(*sides, order=effect.order)
     return primary(contrast, condition, plus, minus, given, rule)
-
-
-def _mean_side(cells: Sequence[Side], scale: int) -> dict[str, np.ndarray]:
-    images = [image for image in cells[0] if all(image in cell for cell in cells)]
-    return {image: scale * np.mean([cell[image] for cell in cells], axis=0) for image in images}
 
 
 def _with_holm(

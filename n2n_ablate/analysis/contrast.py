@@ -24,6 +24,7 @@ from n2n_ablate.analysis.records import (
     Verdict,
     Wins,
 )
+from n2n_ablate.records.results import mean_of
 
 Side = Mapping[str, np.ndarray]
 """One side of a contrast: values by image, an array over seeds, of images that lost no fit."""
@@ -48,6 +49,7 @@ class Rule:
         order: Names of all images, in the order of the fits.
         clusters: Name of the scene by image; an image that is not in it is a scene by itself.
         interim_sizes: Images at each interim analysis; empty without a race.
+        decides: False for a demonstration, which has no verdicts.
     """
 
     metric: Metric
@@ -55,6 +57,7 @@ class Rule:
     order: tuple[str, ...]
     clusters: Mapping[str, str] = field(default_factory=dict)
     interim_sizes: tuple[int, ...] = ()
+    decides: bool = True
 
     def units(self, images: Sequence[str]) -> int:
         """Return how many independent units images make."""
@@ -89,7 +92,7 @@ class Paired:
         scenes: dict[str, list[float]] = {}
         for image in given:
             if image in trial and image in baseline:
-                difference = float(trial[image].mean() - baseline[image].mean())
+                difference = mean_of(trial[image]) - mean_of(baseline[image])
                 scenes.setdefault(clusters.get(image, image), []).append(difference)
         units = {scene: math.fsum(values) / len(values) for scene, values in scenes.items()}
         return cls(tuple(given), trial, baseline, units)
@@ -138,6 +141,35 @@ class Paired:
         if len(self.units) < 2:
             return Reason.ONE_IMAGE
         return None if stats.has_spread(self.values) else Reason.NO_SPREAD
+
+
+def effect_sides(
+    plus: Sequence[Side], minus: Sequence[Side], *, order: int
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return both sides of an effect of a factorial, means over its cells.
+
+    A main effect is the mean over the cells with the changed level less that over those that differ in
+    nothing else. An interaction is what both changes give beyond the sum of what each gives alone: the
+    cells with both or neither less those with one, times two.
+
+    An image that is missing in one cell is missing in that side, of an interaction in both, since
+    none of them is the one that lost it.
+
+    Args:
+        plus: Values of each cell.
+        minus: The same; as many.
+        order: Factors that change: 1 or 2.
+    """
+    one, two = (_mean_side(cells, order) for cells in (plus, minus))
+    if order == 1:
+        return one, two
+    both = [image for image in one if image in two]
+    return {image: one[image] for image in both}, {image: two[image] for image in both}
+
+
+def _mean_side(cells: Sequence[Side], scale: int) -> dict[str, np.ndarray]:
+    images = [image for image in cells[0] if all(image in cell for cell in cells)] if cells else []
+    return {image: scale * np.mean([cell[image] for cell in cells], axis=0) for image in images}
 
 
 def primary(
@@ -233,6 +265,8 @@ def _decided(
 ) -> ContrastRecord:
     """Return a contrast with its verdict at one analysis."""
     reason, values = paired.reason(), paired.values
+    if reason is None and not rule.decides:
+        reason = Reason.DEMONSTRATION
     sign = 1 if rule.metric.higher_is_better else -1
     margin = rule.metric.margin or 0.0
     verdict = Verdict.WITHHELD
@@ -288,8 +322,7 @@ def _bare(
 
 def _image(image: str, paired: Paired, clusters: Mapping[str, str]) -> ImageDifference:
     one, two = (
-        float(side[image].mean()) if image in side else None
-        for side in (paired.trial, paired.baseline)
+        mean_of(side[image]) if image in side else None for side in (paired.trial, paired.baseline)
     )
     difference = one - two if one is not None and two is not None else None
     return ImageDifference(image, clusters.get(image, image), one, two, difference)

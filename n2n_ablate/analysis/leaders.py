@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from n2n_ablate.records import StudyResult, TrialResult
-from n2n_ablate.records.results import OWN
+from n2n_ablate.records.results import OWN, mean_of
 
 
 def whole(result: StudyResult, conditions: Sequence[str]) -> list[TrialResult]:
@@ -33,7 +33,7 @@ def shared_means(
             return {}, 0
         fewest = min(fewest, len(shared))
         for item, own in zip(trials, values, strict=True):
-            mean = math.fsum(float(own[image].mean()) for image in sorted(shared)) / len(shared)
+            mean = math.fsum(mean_of(own[image]) for image in sorted(shared)) / len(shared)
             totals[item.trial.name] += mean / len(conditions)
     return totals, int(fewest) if trials else 0
 

@@ -23,7 +23,7 @@ from n2n_ablate.analysis.records import (
     TrialRecord,
 )
 from n2n_ablate.records import StudyResult, TrialResult
-from n2n_ablate.records.results import OWN
+from n2n_ablate.records.results import OWN, mean_of
 from n2n_ablate.study import BASELINE, Trial
 
 UNTRAINED = "untrained"
@@ -205,7 +205,7 @@ def _untrained(result: StudyResult, condition: str, rule: Rule) -> Iterator[Tria
         metric = rule.metric.name
         side: Side = {image: np.array([own[metric]]) for image, own in values.items()}
         other: Side = (
-            {image: np.array([v.mean()]) for image, v in base.values(metric, condition).items()}
+            {image: np.array([mean_of(v)]) for image, v in base.values(metric, condition).items()}
             if base
             else {}
         )

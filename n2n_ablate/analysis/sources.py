@@ -24,10 +24,10 @@ def variance(result: StudyResult, condition: str, rule: Rule) -> VarianceRecord:
     """
     metric = rule.metric.name
     if result.plan.effects:
-        return _record(stats.account_of_effects(_halves(result, condition, metric)), rule)
+        return _record(stats.components_of_effects(_halves(result, condition, metric)), rule)
     base = result.baseline.by_seed(metric, condition) if result.baseline else {}
     firsts = [item.by_seed(metric, condition) for item in result.contrasts]
-    return _record(stats.account([first for first in firsts if first], base), rule)
+    return _record(stats.components([first for first in firsts if first], base), rule)
 
 
 def variance_of(
@@ -35,7 +35,7 @@ def variance_of(
 ) -> VarianceRecord:
     """Return the same of one pair of trials."""
     one, two = (item.by_seed(rule.metric.name, condition) for item in (first, second))
-    return _record(stats.account([one], two), rule)
+    return _record(stats.components([one], two), rule)
 
 
 def _halves(
@@ -50,7 +50,7 @@ def _halves(
     ]
 
 
-def _record(found: stats.Account, rule: Rule) -> VarianceRecord:
+def _record(found: stats.VarianceComponents, rule: Rule) -> VarianceRecord:
     level = stats.Levels(rule.size).difference
     narrower = stats.narrowing(found.images, level)
     if not found.estimable:
@@ -79,7 +79,7 @@ def _record(found: stats.Account, rule: Rule) -> VarianceRecord:
     )
 
 
-def _reason(found: stats.Account) -> Buy:
+def _reason(found: stats.VarianceComponents) -> Buy:
     if not found.contrasts:
         return Buy.NO_CONTRAST
     if not found.images:

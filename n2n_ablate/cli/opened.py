@@ -28,8 +28,6 @@ def open_run(output: Path, study: str, profile: str, key: str, *, quiet: bool) -
     if count > 1 and not (key or quiet):
         where = [] if output == Path("mlruns") else ["--output", str(output)]
         words = shlex.join(["n2n-ablate", "studies", study, *where])
-        text = (
-            f"the latest of {count} runs: {runs.told(found.journal)}; --run takes another: {words}"
-        )
+        text = f"the latest of {count} runs: {runs.described(found.journal)}; --run takes another: {words}"
         say(text)
     return found

@@ -1,6 +1,7 @@
 """Linear splits: small kernels moved over the image, or pixels picked from places.
 
-The engine recognises the first and batches them.
+A class of splits with a method `stacked` is cut for all fits of a stack at once: given one split per
+fit, it returns the split that cuts image i like split i, or None if they are too different.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-from n2n_ablate.components import Views
+from n2n_ablate.components import Split, Views
 from n2n_ablate.errors import ImageError
 
 Rows = Sequence[Sequence[float]]
@@ -40,6 +41,23 @@ class KernelSplit:
         # One depthwise pass makes all views: channel 0 of every view, then channel 1, and so on.
         out = conv2d(image, weight, stride=self.stride, groups=c)
         return out.unflatten(1, (c, len(self.kernels))).unbind(2)
+
+    @staticmethod
+    def stacked(splits: Sequence[KernelSplit]) -> Split | None:
+        """Return a split that cuts image i with split i; kernels of one size and stride only."""
+        first = splits[0]
+        if any((s.kernels.shape, s.stride) != (first.kernels.shape, first.stride) for s in splits):
+            return None
+        kernels = torch.stack([split.kernels for split in splits])  # (b, views, k, k)
+
+        def cut(image: Tensor) -> Views:
+            b, c, h, w = image.shape
+            weight = kernels.unsqueeze(1).expand(-1, c, -1, -1, -1).flatten(0, 2).unsqueeze(1)
+            flat = image.reshape(1, b * c, h, w)
+            out = conv2d(flat, weight.to(image.dtype), stride=first.stride, groups=b * c)
+            return out[0].unflatten(0, (b, c, kernels.shape[1])).unbind(2)
+
+        return cut
 
     @classmethod
     def of(cls, image: Tensor, *kernels: Rows, stride: int, name: str) -> KernelSplit:
@@ -109,7 +127,7 @@ class PixelSplit:
 
     Attributes:
         index: Number `row * w + column` of every pixel used: view after view, each flattened. Whole
-            numbers, on the device of the images.
+            numbers, on any device.
         shapes: Of each view: (n, h', w'), n pixels of the image for each of the view.
     """
 
@@ -119,26 +137,48 @@ class PixelSplit:
     def __call__(self, image: Tensor) -> Views:
         """Cut images of shape (b, c, h, w) into views of shape (b, c, h', w')."""
         # One pick for all views; its backward pass adds up what several views take from a pixel.
-        picked = image.flatten(2).index_select(2, self.index)
-        parts = picked.split([n * h * w for n, h, w in self.shapes], dim=2)
-        return tuple(
-            part.unflatten(2, (h, w)) if n == 1 else part.unflatten(2, (n, h, w)).mean(dim=2)
-            for part, (n, h, w) in zip(parts, self.shapes, strict=True)
-        )
+        picked = image.flatten(2).index_select(2, self.index.to(image.device))
+        return _views(picked, self.shapes)
+
+    @staticmethod
+    def stacked(splits: Sequence[PixelSplit]) -> Split | None:
+        """Return a split that cuts image i with split i; views of equal shapes only."""
+        shapes = splits[0].shapes
+        if any(split.shapes != shapes for split in splits):
+            return None
+        index = torch.stack([split.index for split in splits])[:, None]  # (b, 1, pixels)
+        kept: dict[torch.device, Tensor] = {}  # all numbers go to a GPU at once, and only once
+
+        def cut(image: Tensor) -> Views:
+            device, c = image.device, image.shape[1]
+            if device not in kept:
+                kept[device] = index.to(device)
+            picked = image.flatten(2).gather(2, kept[device].expand(-1, c, -1))
+            return _views(picked, shapes)
+
+        return cut
 
     @classmethod
     def of(cls, image: Tensor, *views: Tensor) -> PixelSplit:
         """Make the split for images like `image`.
 
         Args:
-            image: Shape (b, c, h, w); its size and device count.
+            image: Shape (b, c, h, w); its size counts.
             views: Which pixels each view takes: numbers `row * w + column` of shape (h', w'), or
                 (n, h', w') for means of n pixels each. On any device.
         """
         places = [view if view.dim() == 3 else view[None] for view in views]
-        index = torch.cat([index_map.flatten() for index_map in places]).to(image.device)
+        index = torch.cat([index_map.flatten() for index_map in places])
         shapes = [(len(index_map), index_map.shape[1], index_map.shape[2]) for index_map in places]
         return cls(index, tuple(shapes))
+
+
+def _views(picked: Tensor, shapes: Sequence[tuple[int, int, int]]) -> Views:
+    parts = picked.split([n * h * w for n, h, w in shapes], dim=2)
+    return tuple(
+        part.unflatten(2, (h, w)) if n == 1 else part.unflatten(2, (n, h, w)).mean(dim=2)
+        for part, (n, h, w) in zip(parts, shapes, strict=True)
+    )
 
 
 def pixel_numbers(image: Tensor) -> Tensor:

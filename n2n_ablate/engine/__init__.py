@@ -6,7 +6,7 @@ from n2n_ablate.engine.device import Machine as Machine
 from n2n_ablate.engine.device import machine as machine
 from n2n_ablate.engine.dry_run import dry_run as dry_run
 from n2n_ablate.engine.fit import Fit as Fit
-from n2n_ablate.engine.fit_spec import FitSpec as FitSpec
+from n2n_ablate.engine.fit import FitSpec as FitSpec
 from n2n_ablate.engine.memory import memory_of as memory_of
 from n2n_ablate.engine.memory import require_room as require_room
 from n2n_ablate.engine.pool import failed as failed

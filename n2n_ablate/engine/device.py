@@ -159,6 +159,8 @@ def cores() -> int:
 
 def has_bf16() -> bool:
     """Say whether the CPU multiplies bf16 numbers in hardware; in software it would be slower."""
+    if torch.backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2"):  # also if it is held to that
+        return False
     capable = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, name, lambda: False)() for name in capable)
 

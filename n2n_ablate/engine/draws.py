@@ -6,10 +6,8 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d
 
 from n2n_ablate.components import Sampler, Split, Views, at_step, declares, is_fixed
-from n2n_ablate.components.splits import KernelSplit
 
 
 class Draws:
@@ -52,7 +50,7 @@ class Draws:
         self._splits = [
             self._next(index, step, before.get(index)) for index in range(len(self._rngs))
         ]
-        self._cut = together([split for _, split in self._splits])
+        self._cut = together([split for _, split in self._splits], self.noisy.device)
         self._of_noisy = None
 
     def views(self, image: Tensor) -> Views:
@@ -69,7 +67,8 @@ class Draws:
     def resample(self) -> Split:
         """Draw once more and return the new cut; the splits of this step stay as they are."""
         samplers = [sampler for sampler, _ in self._splits]
-        return together([self._draw(index, sampler) for index, sampler in enumerate(samplers)])
+        splits = [self._draw(index, sampler) for index, sampler in enumerate(samplers)]
+        return together(splits, self.noisy.device)
 
     def _next(
         self, index: int, step: int, before: tuple[Sampler, Split] | None
@@ -84,33 +83,23 @@ class Draws:
         return sampler.draw(self.noisy[index : index + 1], self._rngs[index])
 
 
-def together(splits: Sequence[Split]) -> Split:
-    """Return one function that cuts image i of a stack with split i."""
-    if len(splits) == 1:
+def together(splits: Sequence[Split], device: torch.device) -> Split:
+    """Return one function that cuts image i of a stack with split i.
+
+    On a GPU a lone split too: what it holds on the CPU is then moved once, not at every cut.
+    """
+    kind = type(splits[0])
+    stacked = getattr(kind, "stacked", None)
+    if len(splits) == 1 and (stacked is None or device.type == "cpu"):
         return splits[0]
-    linear = [split for split in splits if isinstance(split, KernelSplit)]
-    shapes = {(split.kernels.shape, split.stride) for split in linear}
-    if len(linear) == len(splits) and len(shapes) == 1:
-        return _kernels_together(linear)
+    if stacked is not None and all(type(split) is kind for split in splits):
+        joint: Split | None = stacked(splits)
+        if joint is not None:
+            return joint
 
     def cut(image: Tensor) -> Views:
         each = [split(image[index : index + 1]) for index, split in enumerate(splits)]
         return tuple(torch.cat(views) for views in zip(*each, strict=True))
-
-    return cut
-
-
-def _kernels_together(splits: Sequence[KernelSplit]) -> Split:
-    count = len(splits[0].kernels)
-    stride = splits[0].stride
-    kernels = torch.stack([split.kernels for split in splits])  # (b, views, k, k)
-
-    def cut(image: Tensor) -> Views:
-        b, c, h, w = image.shape
-        weight = kernels.unsqueeze(1).expand(-1, c, -1, -1, -1).flatten(0, 2).unsqueeze(1)
-        flat = image.reshape(1, b * c, h, w)
-        out = conv2d(flat, weight.to(image.dtype), stride=stride, groups=b * c)
-        return out[0].unflatten(0, (b, c, count)).unbind(2)
 
     return cut
 

@@ -157,11 +157,11 @@ def require_shares(shares: Sequence[float]) -> None:
             raise AVERAGING_WEIGHT.fault(problem)
 
 
-def require_images(found: object, like: Tensor, blame: ComponentContext, what: str) -> Tensor:
+def require_images(images: object, like: Tensor, blame: ComponentContext, what: str) -> Tensor:
     """Return images if they have the shape of `like`.
 
     Args:
-        found: What should be images.
+        images: What should be images.
         like: What they were made from, (n, c, h, w).
         blame: Who made them.
         what: What it did, as a sentence that goes on with what came out.
@@ -169,9 +169,9 @@ def require_images(found: object, like: Tensor, blame: ComponentContext, what: s
     Raises:
         ComponentError: They are no images, or of another shape.
     """
-    if isinstance(found, Tensor) and found.shape == like.shape:
-        return found
-    problem = f"{what} {tuple(found.shape) if isinstance(found, Tensor) else ' '.join(repr(found).split())[:80]}"
+    if isinstance(images, Tensor) and images.shape == like.shape:
+        return images
+    problem = f"{what} {tuple(images.shape) if isinstance(images, Tensor) else ' '.join(repr(images).split())[:80]}"
     raise blame.fault(problem)
 
 
@@ -183,12 +183,12 @@ def measured(metric: Metric, column: str, denoised: Tensor, clean: Tensor, noisy
     """
     blame = ComponentContext("metric", "measure", column)
     with blame:
-        found: object = metric.measure(denoised, clean, noisy)
+        values: object = metric.measure(denoised, clean, noisy)
     shape = (len(denoised),)
-    if not isinstance(found, Tensor) or found.shape != shape or not found.is_floating_point():
-        problem = f"must return a float tensor from measure, one value per image, shape {shape}, got {found!r:.80}"
+    if not isinstance(values, Tensor) or values.shape != shape or not values.is_floating_point():
+        problem = f"must return a float tensor from measure, one value per image, shape {shape}, got {values!r:.80}"
         raise blame.fault(problem)
-    return found.detach()
+    return values.detach()
 
 
 def finite(metric: Metric, column: str, denoised: Tensor, clean: Tensor, noisy: Tensor) -> float:

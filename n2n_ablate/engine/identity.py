@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -50,7 +50,7 @@ class Fingerprints:
         self._known: dict[tuple[str, str], str] = {}
         self._last: tuple[tuple[object, ...], dict[str, dict[str, object]]] = ((None,) * 3, {})
 
-    def own(self, kind: str, name: str) -> str:
+    def code_of(self, kind: str, name: str) -> str:
         """Return the hash of the code of one component."""
         if (kind, name) not in self._known:
             self._known[kind, name] = source_digest(self._registry.get(kind, name).factory)
@@ -72,12 +72,12 @@ class Fingerprints:
 
     def of(self, kind: str, spec: ComponentSpec) -> str:
         """Return the hash of the code of one component and of those among its parameters."""
-        return "+".join(self.own(*component) for component in self.each(kind, spec))
+        return "+".join(self.code_of(*component) for component in self.each(kind, spec))
 
     def fit_key(
         self,
         *,
-        image_digest: str,
+        images: Sequence[str],
         noise: ComponentSpec | None,
         recipe: Recipe,
         seed: int,
@@ -87,15 +87,15 @@ class Fingerprints:
         """Return the identity of a fit, 32 hexadecimal digits.
 
         Args:
-            image_digest: See `Image.digest`.
-            noise: The noise model with every parameter, None for an image that is noisy already.
+            images: Hashes of the clean image, of the noisy one, and of whatever else the fit sees.
+            noise: The noise model with every parameter, None for measured noise.
             recipe: The recipe with every parameter written out.
             seed: The fit's seed.
             computation: See `Machine.computation`.
             metrics: What is measured.
         """
         everything = {
-            "image": image_digest,
+            "images": list(images),
             **self._content(recipe, noise, metrics),
             "seed": seed,
             "engine": ENGINE,

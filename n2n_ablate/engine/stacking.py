@@ -1,4 +1,4 @@
-"""Ways to convolve a stack, every image with the weights of its own network, and which one suits a card.
+"""Ways to convolve a stack, every image with the weights of its network, and which one suits a card.
 
 All compute the same. Which is fastest depends on the card and its libraries: grouped convolutions in
 channels-last order are suspected to take a slow path, and products of matrices want memory. So the
@@ -42,9 +42,9 @@ def grouped(layer: nn.Conv2d, weight: Tensor, bias: Tensor | None, x: Tensor) ->
 
 
 def products(layer: nn.Conv2d, weight: Tensor, bias: Tensor | None, x: Tensor) -> Tensor:
-    """Convolve as a sum of products of matrices, one for every place in the kernel.
+    """Convolve as a sum of products of matrices, one for every offset in the kernel.
 
-    Rows of an image lie behind one another, so a shifted image is the same memory from another place
+    Rows of an image lie behind one another, so a shifted image is the same memory from another address
     on: nothing is copied but the border. What runs over the end of a row is cut off.
     """
     if not _is_plain(layer):
@@ -187,9 +187,9 @@ def _pass(
         for layer, weight in zip(layers, weights, strict=True):
             out = convolve(layer, weight, None, out)
             out = out if layer is layers[-1] else leaky_relu(out, 0.2)
-    found = torch.autograd.grad(mse_loss(out.float(), x), weights)
+    gradients = torch.autograd.grad(mse_loss(out.float(), x), weights)
     _wait(images.device)
-    return time.perf_counter() - start, torch.cat([each.flatten() for each in found])
+    return time.perf_counter() - start, torch.cat([each.flatten() for each in gradients])
 
 
 def _wait(device: torch.device) -> None:
@@ -219,7 +219,7 @@ def _cache_path() -> Path:
 
 def _cached() -> dict[str, object]:
     try:
-        found = json.loads(_cache_path().read_text(encoding="utf-8"))
+        timings = json.loads(_cache_path().read_text(encoding="utf-8"))
     except (OSError, ValueError, RuntimeError):  # a machine need not have a home
         return {}
-    return found if isinstance(found, dict) else {}
+    return timings if isinstance(timings, dict) else {}

@@ -43,7 +43,7 @@ class Cost:
         return self.start + self.step * steps + self.point * (min(steps, POINTS) - 1) + self.end
 
     def scaled(self, small: Cost, large: Cost) -> Cost:
-        """Return this cost times what `large` takes in place of `small`, part by part."""
+        """Return this cost times what `large` takes instead of `small`, part by part."""
         parts = ("start", "step", "point", "end")
         return Cost(
             *(

@@ -53,5 +53,5 @@ def unpacked(bundle: bytes) -> tuple[Registry, Fingerprints]:
         prints = Fingerprints(registry)
         for entry in registry:  # while the files are there
             if entry.origin.source in _FOLDERS:
-                prints.own(entry.kind, entry.name)
+                prints.code_of(entry.kind, entry.name)
     return registry, prints

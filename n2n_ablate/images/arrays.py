@@ -29,7 +29,7 @@ def read(path: Path, channels: Sequence[int] = ()) -> list[Samples]:
         if file.read(4) != NPZ:
             file.seek(0)
             return split(_loaded(file, path.stat().st_size, str(path)), str(path), channels)
-    found: list[Samples] = []
+    images: list[Samples] = []
     with zipfile.ZipFile(path) as archive:
         members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
         if not members:
@@ -39,11 +39,12 @@ def read(path: Path, channels: Sequence[int] = ()) -> list[Samples]:
             key = info.filename.removesuffix(".npy")
             name = f"{path}, array {key}"
             with archive.open(info) as stream:
-                own = split(_loaded(stream, info.file_size, name), name, channels)
-            found += [
-                Samples(item.array, label="-".join(filter(None, (key, item.label)))) for item in own
+                parts = split(_loaded(stream, info.file_size, name), name, channels)
+            images += [
+                Samples(part.array, label="-".join(filter(None, (key, part.label))))
+                for part in parts
             ]
-    return found if len(found) > 1 else [Samples(found[0].array)]
+    return images if len(images) > 1 else [Samples(images[0].array)]
 
 
 def from_bytes(content: bytes, name: str, channels: Sequence[int] = ()) -> list[Samples]:
@@ -76,17 +77,20 @@ def split(array: np.ndarray, name: str, channels: Sequence[int] = ()) -> list[Sa
         raise ImageError(msg)
     several = array.ndim == 4 or (array.ndim == 3 and shape[-1] > 4)
     planes = list(array) if several else [array]
-    found: list[Samples] = []
+    images: list[Samples] = []
     for number, plane in enumerate(planes, 1):
         label = f"p{number}" if len(planes) > 1 else ""
         if plane.ndim == 2 or plane.shape[-1] in (1, 3):
-            own = [("", plane[..., 0] if plane.ndim == 3 and plane.shape[-1] == 1 else plane)]
+            channel_images = [
+                ("", plane[..., 0] if plane.ndim == 3 and plane.shape[-1] == 1 else plane)
+            ]
         else:
-            own = pick_channels(plane, channels, name)
-        found += [
-            Samples(image, label="-".join(filter(None, (label, channel)))) for channel, image in own
+            channel_images = pick_channels(plane, channels, name)
+        images += [
+            Samples(image, label="-".join(filter(None, (label, channel))))
+            for channel, image in channel_images
         ]
-    return found
+    return images
 
 
 def _loaded(file: IO[bytes], size: int, name: str) -> np.ndarray:

@@ -85,8 +85,8 @@ def clustered(prints: Sequence[Fingerprint]) -> list[int]:
 
 def _sharing(prints: Sequence[Fingerprint]) -> set[tuple[int, int]]:
     """Return pairs of images that share patches; of three that do, it may be two of the pairs."""
-    owners = np.repeat(np.arange(len(prints)), [len(own.patches) for own in prints])
-    hashes = np.concatenate([own.patches for own in prints])
+    owners = np.repeat(np.arange(len(prints)), [len(fingerprint.patches) for fingerprint in prints])
+    hashes = np.concatenate([fingerprint.patches for fingerprint in prints])
     order = np.argsort(hashes, kind="stable")
     hashes, owners = hashes[order], owners[order]
     equal = hashes[1:] == hashes[:-1]
@@ -97,10 +97,10 @@ def _sharing(prints: Sequence[Fingerprint]) -> set[tuple[int, int]]:
 
 
 def _looking_alike(prints: Sequence[Fingerprint]) -> set[tuple[int, int]]:
-    small = np.stack([own.small for own in prints])
+    small = np.stack([fingerprint.small for fingerprint in prints])
     flat = small.reshape(len(small), -1)
     length = np.maximum(np.linalg.norm(flat, axis=1), 1e-9)
-    found = {
+    pairs = {
         (i, j) for i, one in enumerate(prints) for j in range(i) if one.digest == prints[j].digest
     }
     for quarter in range(4):
@@ -110,8 +110,8 @@ def _looking_alike(prints: Sequence[Fingerprint]) -> set[tuple[int, int]]:
         ):
             whole = flat @ turned.reshape(flat.shape).T / np.outer(length, length)
             near = np.argwhere(np.triu(whole >= _WHOLE, 1))  # one product spares most comparisons
-            found |= {(int(i), int(j)) for i, j in near if _alike(small[i], turned[j])}
-    return found
+            pairs |= {(int(i), int(j)) for i, j in near if _alike(small[i], turned[j])}
+    return pairs
 
 
 def with_clusters(
@@ -129,11 +129,11 @@ def with_clusters(
         kept[image.digest] = replace(image, cluster=images[at].name)
         groups.setdefault(images[at].name, []).append(image.name)
     notes += [
-        f"{', '.join(own)} show parts of one scene and count as one image in the intervals"
-        for own in groups.values()
-        if len(own) > 1
+        f"{', '.join(members)} show parts of one scene and count as one image in the intervals"
+        for members in groups.values()
+        if len(members) > 1
     ]
-    alone = {own[0] for own in groups.values() if len(own) == 1}
+    alone = {members[0] for members in groups.values() if len(members) == 1}
     return [replace(i, cluster="") if i.name in alone else i for i in kept.values()], notes
 
 
@@ -152,11 +152,11 @@ def _alike(first: np.ndarray, second: np.ndarray) -> bool:
     shape = (_PARTS, _SMALL // _PARTS, _PARTS, _SMALL // _PARTS)
     one, other = first.reshape(shape), second.reshape(shape)
     power = [np.square(each).sum(axis=(1, 3)) for each in (one, other)]
-    seen = np.maximum(*power) > (_VISIBLE * _SMALL / _PARTS) ** 2
-    if seen.sum() < _PARTS:
+    visible = np.maximum(*power) > (_VISIBLE * _SMALL / _PARTS) ** 2
+    if visible.sum() < _PARTS:
         return False
     together = (one * other).sum(axis=(1, 3)) / np.sqrt(power[0] * power[1] + 1e-9)
-    return bool(np.quantile(together[seen], 0.1) >= _ALIKE)
+    return bool(np.quantile(together[visible], 0.1) >= _ALIKE)
 
 
 def _blocks(grey: np.ndarray) -> np.ndarray:

@@ -24,7 +24,10 @@ def decode(path: Path, channels: Sequence[int] = ()) -> list[Samples]:
         ImageError: The file is missing, damaged, too large, or of a form that cannot be used.
     """
     with explained(path):
-        return [replace(own, array=as_samples(own.array)) for own in _decoded(path, channels)]
+        return [
+            replace(samples, array=as_samples(samples.array))
+            for samples in _decoded(path, channels)
+        ]
 
 
 def from_bytes(content: bytes, name: str, channels: Sequence[int] = ()) -> list[Samples]:
@@ -34,8 +37,8 @@ def from_bytes(content: bytes, name: str, channels: Sequence[int] = ()) -> list[
         ImageError: It is none, or of a form that cannot be used.
     """
     with explained(name):
-        found = arrays.from_bytes(content, name, channels)
-        return [replace(own, array=as_samples(own.array)) for own in found]
+        images = arrays.from_bytes(content, name, channels)
+        return [replace(samples, array=as_samples(samples.array)) for samples in images]
 
 
 def _decoded(path: Path, channels: Sequence[int]) -> list[Samples]:
@@ -67,7 +70,7 @@ def explained(path: Path | str) -> Iterator[None]:
     except ImageError:
         raise
     except ModuleNotFoundError as error:
-        if missing_package(error):  # one of ours: told by the command line, with what to install
+        if missing_package(error):  # one of ours: the command line says what to install
             raise
         msg = f"'{path}' cannot be read as an image: {error}"
         raise ImageError(msg) from error

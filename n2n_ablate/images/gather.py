@@ -62,8 +62,10 @@ def require_apart(searched: Gathered, held_out: Gathered) -> None:
         ImageError: One does.
     """
     if searched.shipped and held_out.shipped:
-        seen = {image.name for image in searched.shipped}
-        shared = next(((i.name, i.name) for i in held_out.shipped if i.name in seen), None)
+        searched_names = {image.name for image in searched.shipped}
+        shared = next(
+            ((i.name, i.name) for i in held_out.shipped if i.name in searched_names), None
+        )
     else:
         shared = first_shared(searched.prints, held_out.prints)
     if shared:

@@ -1,4 +1,4 @@
-"""How noisy an image looks: white noise against detail, told apart by the flattest parts."""
+"""How noisy an image looks: white noise against detail, separated by the flattest parts."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def noisy_notes(images: Sequence[Image]) -> list[str]:
     noisy = {name: level for name, level in levels.items() if level > _NOISY}
     if not noisy:
         return []
-    name = max(noisy, key=lambda own: noisy[own])
+    name = max(noisy, key=lambda image_name: noisy[image_name])
     line = (
         f"{len(noisy)} of {len(images)} images look noisy ('{name}': standard deviation "
         f"{noisy[name]:.1f} of 255 even where it is flattest) or are textured all over; they are "

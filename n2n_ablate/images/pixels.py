@@ -24,8 +24,8 @@ def to_pixels(array: np.ndarray, name: str) -> Tensor:
     """
     if array.ndim == 3 and array.shape[-1] in (2, 4):
         array = array[..., :-1]  # transparency says nothing about noise
-    own = Samples(as_samples(array))
-    return scaled(own, range_of_type([own], name), name)
+    samples = Samples(as_samples(array))
+    return scaled(samples, range_of_type([samples], name), name)
 
 
 def scaled(samples: Samples, levels: ValueRange, name: str) -> Tensor:
@@ -92,10 +92,10 @@ def robust_range(images: Sequence[Samples], name: str) -> ValueRange:
     kind = images[0].array.dtype
     low, high = _limits(images, name)
     ends = []
-    every = np.concatenate([own.array.ravel() for own in images])
+    every = np.concatenate([samples.array.ravel() for samples in images])
     for share in _TAILS:
-        place = round(share * (every.size - 1))
-        ends.append(float(np.partition(every, place)[place]))
+        rank = round(share * (every.size - 1))
+        ends.append(float(np.partition(every, rank)[rank]))
     if ends[0] < ends[1]:
         low, high = ends
     scale = high - low if high > low else 1.0  # a flat image stays flat whatever it is divided by
@@ -107,14 +107,14 @@ def _limits(images: Sequence[Samples], name: str) -> tuple[float, float]:
     if kind.kind not in "uif":
         msg = f"'{name}' holds samples of type {kind}; use integers or floats"
         raise ImageError(msg)
-    if any(own.array.size == 0 for own in images):
+    if any(samples.array.size == 0 for samples in images):
         msg = f"'{name}' has shape {images[0].array.shape}, expected (h, w), (h, w, 3) or (h, w, 4)"
         raise ImageError(msg)
-    if kind.kind == "f" and not all(np.isfinite(own.array).all() for own in images):
+    if kind.kind == "f" and not all(np.isfinite(samples.array).all() for samples in images):
         msg = f"'{name}' holds values that are not finite (NaN or infinity)"
         raise ImageError(msg)
-    low = min(float(own.array.min()) for own in images)
-    return low, max(float(own.array.max()) for own in images)
+    low = min(float(samples.array.min()) for samples in images)
+    return low, max(float(samples.array.max()) for samples in images)
 
 
 def _white_of(

@@ -39,7 +39,7 @@ _NAMED = (
     (0, b"%PDF", "a PDF file"),
     (0, b"%!PS", "a PostScript file"),
 )
-"""What a file is that cannot be read, by bytes at a place: a name is more help than a decoder's reason."""
+"""What a file is that cannot be read, by bytes at an offset: a name is more help than a decoder's reason."""
 
 
 def read(path: Path) -> Samples:

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from n2n_ablate.errors import ImageError, nearest, no_file
 from n2n_ablate.images.decode import decode
+from n2n_ablate.images.files import READ_SUFFIXES, is_image_file
 from n2n_ablate.images.image import Image, ValueRange
+from n2n_ablate.images.named_sets import named_set
+from n2n_ablate.images.pairs import looks_paired
 from n2n_ablate.images.pixels import range_of_type, robust_range, scaled, to_pixels
 from n2n_ablate.images.samples import Samples
 from n2n_ablate.images.shipped import COLOUR, GREY
-from n2n_ablate.images.write import SUFFIXES
 
 BUILTIN = "builtin"
-READ_SUFFIXES = (*SUFFIXES, ".npy", ".npz", ".gif", ".pgm", ".ppm", ".pnm")
-"""Endings of the files of a folder that count as images."""
 _LONGEST_NAME = 100
 
 _NO_BUILTIN = """the built-in images come with scikit-image, which is not installed. \
@@ -56,34 +56,32 @@ def builtin(names: Sequence[str] = ()) -> list[Image]:
     except ModuleNotFoundError as error:
         raise ImageError(_NO_BUILTIN) from error
     known = COLOUR | GREY
-    found = []
+    images = []
     for name in GREY if list(names) == ["grey"] else names or COLOUR:
         if name not in known:
             msg = f"no built-in image is called '{name}'. {nearest(name, [*known, 'grey'])}"
             raise ImageError(msg)
         array = getattr(data, known[name])()
-        found.append(Image(name, to_pixels(array[0] if isinstance(array, tuple) else array, name)))
-    return found
+        images.append(Image(name, to_pixels(array[0] if isinstance(array, tuple) else array, name)))
+    return images
 
 
 def collect(sources: Iterable[str], reading: Reading = AS_TYPED) -> list[Image]:
-    """Return the images of folders, files, `builtin`, `builtin:grey` or `builtin:NAME`, in order.
+    """Return the images of folders, files, `builtin`, `builtin:NAME`, `kodak24:`, ..., in order.
 
     Raises:
         ImageError: Nothing is there, a file cannot be read, or two images share a name.
     """
-    found = [image for source in sources for image in images_of(source, reading)]
-    if not found:
+    images = [image for source in sources for image in images_of(source, reading)]
+    if not images:
         msg = f"no images given. Name a folder, files or '{BUILTIN}'."
         raise ImageError(msg)
     digests: dict[str, str] = {}
-    for image in found:
+    for image in images:
         if digests.setdefault(image.name, image.digest) != image.digest:
-            msg = (
-                f"two images are called '{image.name}'. Rename one: results are told apart by name."
-            )
+            msg = f"two images are called '{image.name}'. Rename one: results are distinguished by name."
             raise ImageError(msg)
-    return found
+    return images
 
 
 def images_of(source: str, reading: Reading = AS_TYPED) -> Iterator[Image]:
@@ -96,7 +94,20 @@ def images_of(source: str, reading: Reading = AS_TYPED) -> Iterator[Image]:
     if kind == BUILTIN and name.isprintable():
         yield from builtin([name] if ":" in source else [])
         return
-    for file in files_of(Path(source)):
+    known = named_set(source)
+    if known is None:
+        for file in files_of(Path(source)):
+            yield from pages(file, reading)
+        return
+    if known.kind == "measured":
+        msg = f"the set '{known.name}' is measured noise: use it with --pairs {known.name}:"
+        raise ImageError(msg)
+    files = files_of(known.require())
+    names = {file.stem: file for file in files}
+    if name and name not in names:
+        msg = f"the set '{known.name}' has no image '{name}'. {nearest(name, names)}"
+        raise ImageError(msg)
+    for file in [names[name]] if name else files:
         yield from pages(file, reading)
 
 
@@ -118,16 +129,16 @@ def files_of(path: Path) -> list[Path]:
     except (OSError, ValueError) as error:
         msg = f"'{path}' cannot be read: {getattr(error, 'strerror', '') or error}"
         raise ImageError(msg) from error
+    if looks_paired(path):
+        msg = (
+            f"'{path}' holds noisy shots with references, not clean images: use --pairs {path}. To use "
+            "files of it as clean images, name each of them"
+        )
+        raise ImageError(msg)
     if not files:
         msg = f"no images in '{path}'. Known endings: {', '.join(READ_SUFFIXES)}."
         raise ImageError(msg)
     return files
-
-
-def is_image_file(path: Path) -> bool:
-    """Say whether a file of a folder counts as an image, by its name alone."""
-    hidden = path.name.startswith(".") and not path.name.startswith("..")
-    return path.suffix.lower() in READ_SUFFIXES and not hidden
 
 
 def read(path: Path, reading: Reading = AS_TYPED) -> Image:
@@ -137,11 +148,11 @@ def read(path: Path, reading: Reading = AS_TYPED) -> Image:
         ImageError: The file is missing, damaged, not an image, of a form that cannot be used, or
             has several pages.
     """
-    found = pages(path, reading, strict=False)
-    if len(found) > 1:
-        msg = f"'{path}' holds {len(found)} pages; save the one that you want as a file of its own"
+    page_images = pages(path, reading, strict=False)
+    if len(page_images) > 1:
+        msg = f"'{path}' holds {len(page_images)} pages; save the one that you want as a file of its own"
         raise ImageError(msg)
-    return found[0]
+    return page_images[0]
 
 
 def pages(path: Path, reading: Reading = AS_TYPED, *, strict: bool = True) -> list[Image]:
@@ -156,12 +167,12 @@ def pages(path: Path, reading: Reading = AS_TYPED, *, strict: bool = True) -> li
         ImageError: See `read`.
     """
     name = checked_name(path)
-    found = decode(path, reading.channels)
+    samples = decode(path, reading.channels)
     groups: dict[str, ValueRange] = {}
-    for kind in dict.fromkeys(own.array.dtype.name for own in found):
-        same = [own for own in found if own.array.dtype.name == kind]
+    for kind in dict.fromkeys(page.array.dtype.name for page in samples):
+        same = [page for page in samples if page.array.dtype.name == kind]
         groups[kind] = range_of_type(same, str(path), white=reading.white, strict=strict)
-    return named(found, name, str(path), groups)
+    return named(samples, name, str(path), groups)
 
 
 def open_stack(path: Path, channels: Sequence[int] = ()) -> list[Image]:
@@ -174,35 +185,35 @@ def open_stack(path: Path, channels: Sequence[int] = ()) -> list[Image]:
     return stack(decode(path, channels), str(path))
 
 
-def stack(found: Sequence[Samples], name: str) -> list[Image]:
+def stack(samples: Sequence[Samples], name: str) -> list[Image]:
     """Return the images of one file over a robust range, which they share.
 
     Raises:
         ImageError: Values are not finite, or images have different types.
     """
-    kinds = {own.array.dtype.name for own in found}
+    kinds = {page.array.dtype.name for page in samples}
     if len(kinds) > 1:
         msg = f"'{name}' holds images of different types ({', '.join(sorted(kinds))}); split it"
         raise ImageError(msg)
-    return named(found, Path(name).stem, name, {kinds.pop(): robust_range(found, name)})
+    return named(samples, Path(name).stem, name, {kinds.pop(): robust_range(samples, name)})
 
 
 def named(
-    found: Sequence[Samples], name: str, file: str, ranges: dict[str, ValueRange]
+    samples: Sequence[Samples], name: str, file: str, ranges: dict[str, ValueRange]
 ) -> list[Image]:
-    """Return images with names of their own; `ranges` are by type of the samples."""
+    """Return images with distinct names; `ranges` are by type of the samples."""
     return [
         Image(
-            f"{name}-{own.label}" if own.label else name,
+            f"{name}-{page.label}" if page.label else name,
             scaled(
-                own,
-                ranges[own.array.dtype.name],
-                f"{file}, page {own.label.removeprefix('p')}" if own.label else file,
+                page,
+                ranges[page.array.dtype.name],
+                f"{file}, page {page.label.removeprefix('p')}" if page.label else file,
             ),
-            ranges[own.array.dtype.name],
-            own.metadata,
+            ranges[page.array.dtype.name],
+            page.metadata,
         )
-        for own in found
+        for page in samples
     ]
 
 

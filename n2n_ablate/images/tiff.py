@@ -17,7 +17,7 @@ from n2n_ablate.images.tiff_metadata import metadata
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _MOST_PAGES = 10_000
 _STACK_AXES = frozenset("ZTIQRPAM")
-"""Axes whose steps are images of their own: depth, time, position, angle, whatever counts pages."""
+"""Axes whose steps are separate images: depth, time, position, angle, whatever counts pages."""
 _DIALECTS = frozenset(
     ("imagej", "ome", "shaped", "stk", "lsm", "fluoview", "scanimage", "mmstack", "nih", "sis")
 )
@@ -69,12 +69,12 @@ def read(path: Path, channels: Sequence[int] = ()) -> list[Samples]:
         check_size(sum(math.prod(page.keyframe.shape) for page in pages), str(path))
         planes = [list(plane) for plane in _images(file, pages, path, channels)]
         about = metadata(file, pages[0], _STACK_AXES)
-    found = []
+    images = []
     for number, plane in enumerate(planes, 1):
-        for own in plane:
-            label = "-".join(filter(None, (f"p{number}" if len(planes) > 1 else "", own.label)))
-            found.append(replace(own, label=label, metadata=about))
-    return found
+        for samples in plane:
+            label = "-".join(filter(None, (f"p{number}" if len(planes) > 1 else "", samples.label)))
+            images.append(replace(samples, label=label, metadata=about))
+    return images
 
 
 def _check_program(file: Any, path: Path) -> None:
@@ -97,16 +97,16 @@ def _images(
     file: Any, pages: Sequence[Any], path: Path, channels: Sequence[int]
 ) -> Iterator[Iterator[Samples]]:
     """Yield the images of each plane: of the pages where these are the planes, else of the series."""
-    series = [own for own in file.series if not _is_copy(own.keyframe)]
+    series = [one_series for one_series in file.series if not _is_copy(one_series.keyframe)]
     notes = file.flags & _DIALECTS
-    if notes and not any(own.kind in notes for own in file.series):
+    if notes and not any(one_series.kind in notes for one_series in file.series):
         what = f"its {min(notes)} notes describe other data than it holds (it ends early?)"
         msg = f"'{path}' cannot be read as an image: {what}"
         raise ImageError(msg)
-    for own in series:
-        _check_axes(own, path)
+    for one_series in series:
+        _check_axes(one_series, path)
     planes = sum(map(_planes, series))
-    mixed = any(_size(own, "C") > 1 for own in series)
+    mixed = any(_size(one_series, "C") > 1 for one_series in series)
     if planes == len(pages) and not mixed:
         for page in pages:
             _check_form(page, path)
@@ -116,8 +116,8 @@ def _images(
     if not file.flags & _DIALECTS:
         msg = f"'{path}' lists {len(pages)} pages and describes {planes} planes; save it again"
         raise ImageError(msg)
-    for own in series:
-        yield from _of_series(own, path, channels)
+    for one_series in series:
+        yield from _of_series(one_series, path, channels)
 
 
 def _of_series(series: Any, path: Path, channels: Sequence[int]) -> Iterator[Iterator[Samples]]:
@@ -154,8 +154,8 @@ def _pictures_of(
         yield from _pictures(plane, "YXS"[: plane.ndim], frame, path, channels)
         return
     for label, image in pick_channels(plane, channels, str(path)):
-        for own in _pictures(image, "YX", frame, path, ()):
-            yield replace(own, label=label)
+        for samples in _pictures(image, "YX", frame, path, ()):
+            yield replace(samples, label=label)
 
 
 def _check_axes(series: Any, path: Path) -> None:

@@ -138,29 +138,29 @@ def _write_tiff(
     for array in arrays:
         colour = array.ndim > 2 and array.shape[-1] == 3 and (not stacked or array.ndim > 3)
         inner = "YXS" if colour else "YX"
-        own: dict[str, Any] = {"photometric": "rgb" if colour else "minisblack"}
+        options: dict[str, Any] = {"photometric": "rgb" if colour else "minisblack"}
         if stacked and len(arrays) == 1 and int(np.prod(steps)) == len(array) and steps:
             array = array.reshape(*steps, *array.shape[1:])
-            own["metadata"] = {"axes": metadata.axes + inner, **metadata.about}
+            options["metadata"] = {"axes": metadata.axes + inner, **metadata.about}
             imagej = metadata.dialect == "imagej" and array.dtype.name in _IMAGEJ_TYPES
-            own |= (
+            options |= (
                 {"imagej": True} if imagej else {"ome": True} if metadata.dialect == "ome" else {}
             )
         if metadata.resolution:
-            own |= {"resolution": metadata.resolution, "resolutionunit": "INCH"}
+            options |= {"resolution": metadata.resolution, "resolutionunit": "INCH"}
         if metadata.icc:
-            own["iccprofile"] = metadata.icc
-        tifffile.imwrite(file, array, **own)
+            options["iccprofile"] = metadata.icc
+        tifffile.imwrite(file, array, **options)
 
 
 def _write_pillow(file: BinaryIO, array: np.ndarray, metadata: Metadata, suffix: str) -> None:
     from PIL import Image as Pillow
 
-    own: dict[str, Any] = {".webp": {"lossless": True}}.get(suffix, {})
-    own |= {"quality": 95} if suffix in (".jpg", ".jpeg") else {}
-    own |= {"dpi": metadata.resolution} if metadata.resolution else {}
-    own |= {"icc_profile": metadata.icc} if metadata.icc else {}
-    Pillow.fromarray(array).save(file, Pillow.registered_extensions()[suffix], **own)
+    options: dict[str, Any] = {".webp": {"lossless": True}}.get(suffix, {})
+    options |= {"quality": 95} if suffix in (".jpg", ".jpeg") else {}
+    options |= {"dpi": metadata.resolution} if metadata.resolution else {}
+    options |= {"icc_profile": metadata.icc} if metadata.icc else {}
+    Pillow.fromarray(array).save(file, Pillow.registered_extensions()[suffix], **options)
 
 
 def _write_png16(file: BinaryIO, samples: np.ndarray, metadata: Metadata) -> None:

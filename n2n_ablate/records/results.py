@@ -1,16 +1,15 @@
-"""What a study found: one row per fit, gathered into trials and compared with the baseline."""
+"""What a study gave: one row per fit, gathered into trials and compared with the baseline."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
 
-from n2n_ablate import stats
 from n2n_ablate.records.fit import FitResult
 from n2n_ablate.records.header import Header
 from n2n_ablate.study import BASELINE, Plan, Trial
@@ -109,7 +108,7 @@ class TrialResult:
     def by_image(self, metric: str, condition: str) -> dict[str, float]:
         """Return the mean of a metric over seeds by image; images as in `values`."""
         values = self.values(metric, condition)
-        return {image: float(each.mean()) for image, each in values.items()}
+        return {image: mean_of(each) for image, each in values.items()}
 
     def by_seed(self, metric: str, condition: str) -> dict[str, dict[int, float]]:
         """Return the value of a metric per image and seed; images as in `values`."""
@@ -133,9 +132,7 @@ class TrialResult:
     def mean(self, metric: str, condition: str) -> float:
         """Return the mean of a metric over images, NaN if no fit succeeded."""
         values = self.values(metric, condition).values()
-        return (
-            math.fsum(float(each.mean()) for each in values) / len(values) if values else math.nan
-        )
+        return math.fsum(map(mean_of, values)) / len(values) if values else math.nan
 
     def curve(self, metric: str, condition: str) -> tuple[np.ndarray, np.ndarray]:
         """Return steps and the mean curve of a metric over all fits that succeeded."""
@@ -149,61 +146,26 @@ class TrialResult:
         return good[0].steps, np.mean([result.curves[metric] for result in good], axis=0)
 
 
+def mean_of(values: np.ndarray) -> float:
+    """Return the mean of a few values, without what numpy spends on a call: seeds of one image."""
+    return math.fsum(values.tolist()) / len(values)
+
+
 def _figures(rows: Sequence[Row], metric: str) -> list[float]:
     return [row.result.figures.get(metric, math.nan) for row in rows]
 
 
-@dataclass(frozen=True)
-class Line:
-    """One line of the table of a condition.
-
-    Attributes:
-        name: Of the trial, or of the row that needs no training.
-        role: `baseline`, `declared`, `search`, `reference`, or `yardstick` without training.
-        values: Place among the factors.
-        figures: Mean of every metric.
-        difference: From the baseline, in dB, None for the baseline itself.
-        verdict: One word for declared contrasts, read off the interval; else empty.
-        failures: Fits without a result.
-        fits: All fits.
-        images: Images that it was given; in a race fewer than the baseline, once it is settled.
-        whole: Those of them without a failed fit, which its means are over.
-        seconds: Mean training time of a fit, with all workers busy.
-        curve: Mean PSNR by step, for the sparkline.
-    """
-
-    name: str
-    role: str
-    values: Mapping[str, object]
-    figures: Mapping[str, float]
-    difference: stats.Difference | None = None
-    verdict: str = ""
-    failures: int = 0
-    fits: int = 0
-    images: int = 0
-    whole: int = 0
-    seconds: float = 0.0
-    curve: Sequence[float] = ()
-
-    @property
-    def compared(self) -> int:
-        """Images that the difference is over; without one, those that its means are over."""
-        return self.difference.n if self.difference else self.whole
-
-
 @dataclass(frozen=True, eq=False)
 class StudyResult:
-    """Everything a study found so far.
+    """Everything a study gave so far.
 
     Attributes:
         plan: What was asked.
         trials: In the order in which they ran; the baseline is the first.
         reference_methods: By name (`noisy`, `nl-means`): value per metric, condition and image.
-        looks: Of a study that looks at its contrasts while it runs: the last look at each, by
-            condition and name of the trial. It decides in place of the interval of a single look.
         confirmed: The same contrasts (and the best of a search) again, on images and with seeds that
-            nothing was chosen on: a result of its own, with its own plan, images, baseline, trials
-            and looks. None if the study asks for no confirmation, or it has not begun. Where there
+            nothing was chosen on: a further result, with its plan, images, baseline and
+            trials. None if the study asks for no confirmation, or it has not begun. Where there
             is one, its verdicts are the study's findings.
         header: What the trials share, where it is known.
     """
@@ -211,7 +173,6 @@ class StudyResult:
     plan: Plan
     trials: tuple[TrialResult, ...]
     reference_methods: ReferenceMethods = field(default_factory=dict)
-    looks: Mapping[tuple[str, str], stats.Look] = field(default_factory=dict)
     confirmed: StudyResult | None = None
     header: Header | None = None
 
@@ -222,111 +183,24 @@ class StudyResult:
     @property
     def failures(self) -> int:
         """Fits without a result, those of the confirmation included."""
-        own = sum(item.failures for item in self.trials)
-        return own + (self.confirmed.failures if self.confirmed else 0)
+        failures = sum(trial_result.failures for trial_result in self.trials)
+        return failures + (self.confirmed.failures if self.confirmed else 0)
 
     @property
     def baseline(self) -> TrialResult | None:
         """The baseline's result, None if it did not run."""
-        return next((item for item in self.trials if item.trial.role == BASELINE), None)
+        return next(
+            (trial_result for trial_result in self.trials if trial_result.trial.role == BASELINE),
+            None,
+        )
 
     @property
     def contrasts(self) -> list[TrialResult]:
         """The results of declared contrasts, in the order in which they ran."""
-        return [item for item in self.trials if self._is_contrast(item)]
+        return [trial_result for trial_result in self.trials if self._is_contrast(trial_result)]
 
-    def account(self, condition: str) -> stats.Account:
-        """Return where the uncertainty of the contrasts, or effects, comes from, pooled."""
-        if self.plan.effects:
-            return stats.account_of_effects(self._halves(condition))
-        base = self.baseline.by_seed("psnr", condition) if self.baseline else {}
-        firsts = [item.by_seed("psnr", condition) for item in self.contrasts]
-        return stats.account([first for first in firsts if first], base)
-
-    def _halves(self, condition: str) -> list[tuple[list[stats.Seeds], list[stats.Seeds]]]:
-        """Return the cells of both halves of every effect that has a result."""
-        own = (item for item in self.trials if item.trial.role in (BASELINE, "declared"))
-        cells = {item.trial.name: item.by_seed("psnr", condition) for item in own}
-        return [
-            ([cells[name] for name in effect.plus], [cells[name] for name in effect.minus])
-            for effect in self.plan.effects
-            if all(cells.get(name) for name in (*effect.plus, *effect.minus))
-        ]
-
-    def lines(self, condition: str) -> list[Line]:
-        """Return the table of a condition: best PSNR first, trials with failed fits last.
-
-        A mean over the images that a trial survived says nothing beside a mean over all of them.
-        Where trials were given different images, in a race, the differences are ranked instead.
-        """
-        lines = [self._line(item, condition) for item in self.trials]
-        lines += self._yardstick_lines(condition, self._base(condition))
-        given = {line.images for line in lines if line.images}
-        return sorted(lines, key=lambda line: _place(line, uneven=len(given) > 1))
-
-    def gain(self, item: TrialResult, condition: str) -> stats.Difference | None:
-        """Return one trial's difference from the baseline, None for the baseline itself.
-
-        A contrast has the interval that its word is read off: of its family as declared, finished
-        or not, or of the last look at it. Any other trial has a plain one.
-        """
-        if item.trial.role == BASELINE:
-            return None
-        size = 1
-        if self._is_contrast(item):
-            if (look := self.looks.get((condition, item.trial.name))) is not None:
-                return look.difference
-            size = len(self.plan.contrasts)
-        given = item.given(condition)  # in a race the baseline has more, which are not lost
-        base = {name: value for name, value in self._base(condition).items() if name in given}
-        return stats.family([item.by_image("psnr", condition)], base, size=size)[0]
-
-    def raced(self, condition: str, name: str) -> tuple[int, ...]:
-        """Return the images at each planned look at a contrast; empty unless there are several."""
-        look = self.looks.get((condition, name))
-        return look.sizes if look is not None and len(look.sizes) > 1 else ()
-
-    def _is_contrast(self, item: TrialResult) -> bool:
+    def _is_contrast(self, trial_result: TrialResult) -> bool:
         # A search may come back to a declared place; what it chose gets no verdict.
-        return item.trial.role == "declared" and item.trial.name in self.plan.contrasts
-
-    def _base(self, condition: str) -> dict[str, float]:
-        return self.baseline.by_image("psnr", condition) if self.baseline else {}
-
-    def _line(self, item: TrialResult, condition: str) -> Line:
-        trial = item.trial
-        asked = self._is_contrast(item)
-        difference = self.gain(item, condition)
-        rows = [row for row in item.rows if row.condition == condition]
-        return Line(
-            name=trial.name,
-            role=trial.role,
-            values=trial.values,
-            figures={name: item.mean(name, condition) for name in self.plan.metrics},
-            difference=difference,
-            verdict=difference.verdict(self.plan.study.margin) if asked and difference else "",
-            failures=sum(bool(row.result.failure) for row in rows),
-            fits=len(rows),
-            images=len(item.given(condition)),
-            whole=len(item.by_image("psnr", condition)),
-            seconds=sum(row.result.seconds for row in rows) / max(1, len(rows)),
-            curve=tuple(float(value) for value in item.curve("psnr", condition)[1]),
+        return (
+            trial_result.trial.role == "declared" and trial_result.trial.name in self.plan.contrasts
         )
-
-    def _yardstick_lines(self, condition: str, base: Mapping[str, float]) -> Iterable[Line]:
-        for name, values in self.reference_methods.items():
-            own = {
-                image: figures for (label, image), figures in values.items() if label == condition
-            }
-            psnr = {image: figures["psnr"] for image, figures in own.items()}
-            means = {
-                metric: float(np.mean([figures[metric] for figures in own.values()]))
-                for metric in self.plan.metrics
-            }
-            yield Line(name, "yardstick", {}, means, stats.paired(psnr, base))
-
-
-def _place(line: Line, *, uneven: bool) -> tuple[bool, float]:
-    gap = 0.0 if line.role == BASELINE else line.difference.mean if line.difference else math.nan
-    value = gap if uneven else line.figures["psnr"]
-    return line.failures > 0, math.inf if math.isnan(value) else -value

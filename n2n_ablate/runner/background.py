@@ -1,4 +1,4 @@
-"""Does jobs in a thread of its own, so that training never waits; outages outside are waited out."""
+"""Does jobs in another thread, so that training never waits; outages outside are waited out."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Background:
         self._queue.put(None)
         self._ending.set()
         self._moved = begun = time.monotonic()
-        told = False
+        announced = False
         try:
             # Not `join`: in Python 3.11 one that Ctrl-C interrupts takes the thread for dead.
             while not self._done.wait(0.2):
@@ -86,8 +86,8 @@ class Background:
                 self._short = hurry and waited > _HURRY / 2
                 if self._still() or (hurry and waited > _HURRY):
                     break
-                if not hurry and waited > _QUIET and not told:
-                    told = True
+                if not hurry and waited > _QUIET and not announced:
+                    announced = True
                     self._complain(f"{self._name} is not done yet; Ctrl-C leaves the rest")
         except KeyboardInterrupt:
             pass  # the study is over; only its view was waited for
@@ -106,8 +106,8 @@ class Background:
         return waited > _PATIENCE or time.monotonic() - self._moved > _STILL
 
     def _work(self) -> None:
-        while (item := self._queue.get()) is not None:
-            job, last = item
+        while (queued := self._queue.get()) is not None:
+            job, last = queued
             if self._short and not last:
                 self._lacking = True
             elif not self._over:

@@ -1,4 +1,4 @@
-"""Applies a recipe to a noisy image of the user's own: one fit, no clean image."""
+"""Applies a recipe to a noisy image of the user: one fit, no clean image."""
 
 from __future__ import annotations
 
@@ -79,16 +79,16 @@ def choose_recipe(
     """
     name, recipe = "the official preset", OFFICIAL
     if from_study:
-        found = reopen.reopen(output, from_study, run=run)
-        chosen = _chosen(found, trial)
-        which = found.plan.profile.name
-        which += f", run {found.journal.key}" if len(found.runs) > 1 else ""
+        study = reopen.reopen(output, from_study, run=run)
+        chosen = _chosen(study, trial)
+        which = study.plan.profile.name
+        which += f", run {study.journal.key}" if len(study.runs) > 1 else ""
         name, recipe = f"{chosen.name} of {from_study} ({which})", chosen.recipe
     elif run or trial:
         option, what = ("--run", "run") if run else ("--trial", "trial")
         msg = f"{option} needs --from-study: it names a {what} of a study"
         raise StudyError(msg)
-    for key, value in sorted(map(setting, settings), key=lambda item: "." in item[0]):
+    for key, value in sorted(map(setting, settings), key=lambda change: "." in change[0]):
         if key.partition(".")[0] not in RECIPE_KINDS:
             msg = f"--set {key}: the image is noisy already; set one of {', '.join(RECIPE_KINDS)}"
             raise StudyError(msg)
@@ -125,16 +125,16 @@ def denoise(
         unclipped=True,
         **parts,
     )
-    # Too small or too large an image is told at once.
+    # Too small or too large an image is refused at once.
     dry_run(fit, registry.entries(recipe), machine, step=False)
     (result,) = fit_all([fit], machine, listener, threads=_threads(image.pixels, machine))
     if result.denoised is None:
         hint = "" if result.passing else "Try a smaller rate: --set training.lr=0.0003"
         msg = f"the training {result.failure}. {hint}".rstrip()
         raise StudyError(msg)
-    found = torch.from_numpy(result.denoised)[None]
-    figures, failed = _without_truth(registry, found, image.pixels)
-    return Denoised(found, {**result.figures, **figures}, failed)
+    denoised = torch.from_numpy(result.denoised)[None]
+    figures, failed = _without_truth(registry, denoised, image.pixels)
+    return Denoised(denoised, {**result.figures, **figures}, failed)
 
 
 def _threads(pixels: Tensor, machine: Machine) -> int:
@@ -161,13 +161,15 @@ def _without_truth(
     return figures, failed
 
 
-def _chosen(found: Reopened, trial: str) -> Trial:
-    trials = {item.trial.name: item.trial for item in found.result.trials}
+def _chosen(result: Reopened, trial: str) -> Trial:
+    trials = {trial_result.trial.name: trial_result.trial for trial_result in result.result.trials}
     if not trials:
-        name = found.plan.study.name
+        name = result.plan.study.name
         msg = f"study '{name}' has no finished trial yet. Run: n2n-ablate study {name}"
         raise StoreError(msg)
     name = (
-        meant(trial, found.plan, trials) if trial else analyse(found.result, found.header).best.name
+        meant(trial, result.plan, trials)
+        if trial
+        else analyse(result.result, result.header).best.name
     )
-    return trials.get(name, found.plan.baseline)
+    return trials.get(name, result.plan.baseline)

@@ -41,27 +41,27 @@ class HookDispatcher:
                 self._host.remove(plugin)
 
     def add(self, plugin: Plugin) -> None:
-        """Add a plugin of the host; one with `background = True` is called in a thread of its own."""
+        """Add a plugin of the host; one with `background = True` is called in another thread."""
         apart = getattr(plugin.implementation, "background", False) is True
         self._members.append((_ApartPlugin if apart else _Member)(plugin, self.note))
 
     def join(self, listener: object, name: str, *, background: bool = False) -> None:
-        """Add a listener of our own: its methods are marked with `@hookimpl` like anybody's.
+        """Add a listener of the program: its methods are marked with `@hookimpl` like anybody's.
 
         Args:
             listener: What has the hooks.
             name: What it is called when it fails.
-            background: Run it in a thread of its own, so that training never waits for it; it gets
+            background: Run it in another thread, so that training never waits for it; it gets
                 trials without their images. Whoever calls `study_finished` waits until it has done
                 everything, see `Background`.
         """
-        own = Plugin(Origin(name, _OWN), listener, silent)
-        self._host.add(own)
-        self._members.append((_Apart if background else _Member)(own, self.note))
+        plugin = Plugin(Origin(name, _OWN), listener, silent)
+        self._host.add(plugin)
+        self._members.append((_Apart if background else _Member)(plugin, self.note))
 
     @property
     def wants_images(self) -> bool:
-        """Say whether anybody is told of finished trials with their images."""
+        """Say whether anybody hears of finished trials with their images."""
         return any(member.wants_images for member in self._members)
 
     @property
@@ -114,7 +114,7 @@ class HookDispatcher:
 
 
 class _Member:
-    """One listener, with a lock of its own: never called twice at the same time."""
+    """One listener, with a lock: never called twice at the same time."""
 
     incomplete = False
 
@@ -153,11 +153,11 @@ class _Member:
         if origin.source == _OWN:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             return f"{origin.plugin} stopped, the results are kept: {reason}"
-        found = broken(origin, error)
-        where = found.where
+        failure = broken(origin, error)
+        where = failure.where
         if not origin.file and (frames := traceback.extract_tb(error.__traceback__)):
             where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
-        why = str(error).splitlines()[0] if isinstance(error, AblateError) else found.why
+        why = str(error).splitlines()[0] if isinstance(error, AblateError) else failure.why
         return (
             f"plugin '{origin.plugin}' ({where}): hook {hook} failed and its hooks are not called "
             f"again in this study, the results are kept: {why}"
@@ -165,7 +165,7 @@ class _Member:
 
 
 class _Apart(_Member):
-    """A listener in a thread of its own; it gets trials without their images."""
+    """A listener in another thread; it gets trials without their images."""
 
     wants_images = False
 
@@ -198,7 +198,7 @@ class _Apart(_Member):
 
 
 class _ApartPlugin(_Apart):
-    """Somebody's plugin in a thread of its own: what it raises is told as in any other thread."""
+    """Somebody's plugin in another thread: what it raises is reported as from any other."""
 
     def _hear(self, hook: str, function: Callable[..., object], given: dict[str, Any]) -> None:
         _Member.call(self, hook, function, given)

@@ -9,7 +9,6 @@ from functools import cached_property
 
 import numpy as np
 
-from n2n_ablate.analysis.looks import looks_of
 from n2n_ablate.engine import Fit
 from n2n_ablate.engine.header import header_of
 from n2n_ablate.engine.paired_data import PairedData
@@ -36,7 +35,7 @@ class PlanRunner:
         paired_data: With the plan.
         trainer: Gives results of fits.
         journal: Its part of the study's journal.
-        dispatcher: Is told what happens.
+        dispatcher: Hears what happens.
         sizes: Images at each interim analysis of a race; empty without one.
         earlier: See `Header`.
         reference_methods: See `StudyResult`.
@@ -63,8 +62,7 @@ class PlanRunner:
     def result(self) -> StudyResult:
         """What is known so far."""
         trials = tuple(self._done.values())
-        looks = looks_of(self.header, trials) if self.sizes else {}
-        return StudyResult(self.plan, trials, self.reference_methods, looks, header=self.header)
+        return StudyResult(self.plan, trials, self.reference_methods, header=self.header)
 
     @cached_property
     def header(self) -> Header:
@@ -91,7 +89,7 @@ class PlanRunner:
 
     @property
     def at_once(self) -> int:
-        """How many trials to run together, so that every worker and every place in a stack is used."""
+        """How many trials to run together, so that every worker and every row of a stack is used."""
         return max(1, math.ceil(self.trainer.executor.width / len(self.paired_data.samples)))
 
     def samples(self, images: int | None = None) -> list[NoisySample]:

@@ -35,7 +35,7 @@ class Runner:
 
     Attributes:
         plan, registry, paired_data, output: What to do, with what, where.
-        dispatcher: Is told what happens: console, tracking, plugins.
+        dispatcher: Hears what happens: console, tracking, plugins.
         invocation: This run of the command.
         search: The search, None for other designs.
         refit: Train again what is in the store.
@@ -84,15 +84,15 @@ class Runner:
     @property
     def result(self) -> StudyResult:
         """What is known so far."""
-        found = self._plan_runner.result
-        return found.with_confirmed(self._confirming.result) if self._confirming else found
+        result = self._plan_runner.result
+        return result.with_confirmed(self._confirming.result) if self._confirming else result
 
     @property
     def header(self) -> Header:
         """What the trials share, with that of the confirmation once it has begun."""
         later = self._confirming
-        own = self._plan_runner.header
-        return own.with_confirmed(later.header) if later else own
+        header = self._plan_runner.header
+        return header.with_confirmed(later.header) if later else header
 
     @property
     def trained(self) -> int:
@@ -160,6 +160,9 @@ class Runner:
         """Return the study's trials without a failure, best first."""
         metric = self.plan.study.decide
         sign = 1 if self.plan.scales[metric].higher_is_better else -1
-        scores = [(score_of(item, metric), item.trial) for item in self._plan_runner.result.trials]
+        scores = [
+            (score_of(trial_result, metric), trial_result.trial)
+            for trial_result in self._plan_runner.result.trials
+        ]
         whole = [(score, trial) for score, trial in scores if math.isfinite(score)]
         return [trial for _, trial in sorted(whole, key=lambda pair: -sign * pair[0])]

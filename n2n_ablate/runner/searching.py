@@ -1,4 +1,4 @@
-"""Runs what a search strategy asks for, until the budget is used or it has no new place to try."""
+"""Runs what a search strategy asks for, until the budget is used or it has no new point to try."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def search_on(plan_runner: PlanRunner, search: Search, registry: Registry) -> No
     while wanted > 0:
         places: list[tuple[Asked, Trial]] = []
         while len(places) < min(plan_runner.at_once, wanted):
-            found = _ask(plan_runner, search, registry, [trial for _, trial in places])
-            if found is None:
+            asked_trial = _ask(plan_runner, search, registry, [trial for _, trial in places])
+            if asked_trial is None:
                 break
-            places.append(found)
+            places.append(asked_trial)
         if not places:
-            plan_runner.dispatcher.note("the search has tried every place that it can think of")
+            plan_runner.dispatcher.note("the search has tried every point that it can think of")
             return
         results = plan_runner.run([trial for _, trial in places])
         for (asked, _), result in zip(places, results, strict=True):
@@ -44,7 +44,7 @@ def search_on(plan_runner: PlanRunner, search: Search, registry: Registry) -> No
 def _ask(
     plan_runner: PlanRunner, search: Search, registry: Registry, beside: Sequence[Trial]
 ) -> tuple[Asked, Trial] | None:
-    """Ask for a place that was not tried before and can be tried; None if there seems to be none."""
+    """Ask for a point that was not tried before and can be tried; None if there seems to be none."""
     known = {result.trial.recipe for result in plan_runner.result.trials}
     known |= {trial.recipe for trial in beside}
     for tried in range(_TRIES):

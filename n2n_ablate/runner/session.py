@@ -40,7 +40,8 @@ class Request:
 
     Attributes:
         study: Name or path of a study.
-        profile, settings, trials, seeds, images, crop, white, channels, confirm_images: See `study.plan`.
+        profile, settings, trials, seeds, images, crop, white, channels, confirm_images,
+            pairs: See `study.plan`.
         device, precision: See `engine.machine`.
         executor: What trains the fits.
         output: The output folder.
@@ -57,6 +58,7 @@ class Request:
     white: float | None = None
     channels: Sequence[int] = ()
     confirm_images: Sequence[str] = ()
+    pairs: Sequence[str] = ()
     device: str = "auto"
     precision: str = "auto"
     executor: Choice = field(default_factory=Choice)
@@ -82,8 +84,8 @@ class Session:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user has to know of the images before anything is trained."""
-        later = self.confirmation_data.gathered.notes if self.confirmation_data else ()
-        return (*self.paired_data.gathered.notes, *later)
+        later = self.confirmation_data.notes if self.confirmation_data else ()
+        return (*self.paired_data.notes, *later)
 
     @property
     def lock_name(self) -> str:
@@ -111,6 +113,7 @@ def open_session(request: Request) -> Session:
         white=request.white,
         channels=request.channels,
         confirm_images=request.confirm_images,
+        pairs=request.pairs,
     )
     machine = request.executor.machine(request.device, request.precision)
     paired_data = PairedData(plan, registry, machine)
@@ -147,11 +150,11 @@ def race_of(*, until_settled: bool, budget: str) -> RaceOptions | None:
         return None
     if not budget:
         return RaceOptions()
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", budget.strip())
-    if found is None or float(found[1]) <= 0:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", budget.strip())
+    if match is None or float(match[1]) <= 0:
         msg = f"--budget '{budget}' must be a time such as 90s, 20m or 1.5h"
         raise StudyError(msg)
-    return RaceOptions(float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]])
+    return RaceOptions(float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]])
 
 
 def default_profile(asked: study.Study, device: str) -> str:
@@ -201,8 +204,8 @@ def open_runner(
         tracker.store.check()
         dispatcher.join(tracker, "tracking", background=True)
     dispatcher.join(view, "the live view")  # the last one is called first
-    for item in session.registry.broken:
-        dispatcher.note(f"not loaded: {item}")
+    for broken in session.registry.broken:
+        dispatcher.note(f"not loaded: {broken}")
     search = None
     if race and session.plan.effects:
         msg = (

@@ -20,7 +20,7 @@ class Trainer:
     Attributes:
         store: Where finished fits are.
         executor: Trains the others.
-        dispatcher: Is told of every fit.
+        dispatcher: Hears of every fit.
         refit: Train again what is in the store, once.
         fresh: Keys of the fits that were trained by this object.
         trained: How many of them gave a result that was stored.
@@ -39,11 +39,11 @@ class Trainer:
         """Return the results that are there, with their images if a plugin wants to see them."""
         keys = [key for key in wanted if not self.refit or key in self.fresh]
         images = self.dispatcher.wants_images
-        found = {key: self.store.load(key, with_image=images) for key in keys}
+        results = {key: self.store.load(key, with_image=images) for key in keys}
         for path in self.store.damaged:
             self.dispatcher.note(f"'{path}' is damaged; it was set aside and its fit is run again")
         self.store.damaged.clear()
-        return {key: result for key, result in found.items() if result is not None}
+        return {key: result for key, result in results.items() if result is not None}
 
     def train(self, fits: Sequence[Fit]) -> Iterator[FitResult]:
         """Train fits and yield each result once it is safe on disk, in no fixed order.

@@ -1,25 +1,15 @@
-"""Statistics of a study: numbers in, numbers and one word out. Pure: numpy and scipy, no torch."""
+"""Statistics of a study: numbers in, numbers out. Pure: numpy and scipy, no torch."""
 
-from n2n_ablate.stats.bootstrap import bca
 from n2n_ablate.stats.curves import Crossing, Peak, band, crossing, peak
-from n2n_ablate.stats.differences import (
-    LEVEL,
-    UNDECIDED,
-    VERDICTS,
-    Difference,
-    counted,
-    paired,
-    t_critical,
-    t_interval,
-    welch_interval,
-)
-from n2n_ablate.stats.effects import effect
-from n2n_ablate.stats.family import family, family_level
 from n2n_ablate.stats.interim import InterimDesign, sizes_for
 from n2n_ablate.stats.intervals import (
     HALL_FROM,
+    LEVEL,
     has_spread,
     limits,
+    t_critical,
+    t_interval,
+    welch_interval,
     wilson_interval,
     within_images_interval,
 )
@@ -30,20 +20,13 @@ from n2n_ablate.stats.planning import (
     equivalence_power,
     images_to_resolve,
     narrowing,
+    power,
     spread_limit,
 )
-from n2n_ablate.stats.power import detectable, images_for, images_to_settle, power
 from n2n_ablate.stats.ranking import Ranking, kendall, ranking
 from n2n_ablate.stats.response import Response, response
-from n2n_ablate.stats.sequential import Look, Looks
 from n2n_ablate.stats.surface import Surface, surface
-from n2n_ablate.stats.variance import (
-    TWICE_THE_IMAGES,
-    Account,
-    Seeds,
-    account,
-    account_of_effects,
-)
+from n2n_ablate.stats.variance import Seeds, VarianceComponents, components, components_of_effects
 from n2n_ablate.stats.verdicts import (
     BETTER,
     EQUIVALENT,
@@ -64,46 +47,31 @@ __all__ = [
     "HALL_FROM",
     "INCONCLUSIVE",
     "LEVEL",
-    "TWICE_THE_IMAGES",
-    "UNDECIDED",
-    "VERDICTS",
     "WORSE",
-    "Account",
     "Crossing",
-    "Difference",
     "InterimDesign",
     "Levels",
-    "Look",
-    "Looks",
     "Peak",
     "Ranking",
     "Response",
     "Seeds",
     "SignFlip",
     "Surface",
-    "account",
-    "account_of_effects",
+    "VarianceComponents",
     "band",
-    "bca",
-    "counted",
+    "components",
+    "components_of_effects",
     "crossing",
     "decide",
-    "detectable",
     "detectable_effect",
-    "effect",
     "equivalence_power",
-    "family",
-    "family_level",
     "has_spread",
     "holm",
-    "images_for",
     "images_to_resolve",
-    "images_to_settle",
     "kendall",
     "left_out",
     "limits",
     "narrowing",
-    "paired",
     "peak",
     "power",
     "probability_within",

@@ -14,7 +14,7 @@ import math
 import numpy as np
 from scipy import optimize, special
 
-from n2n_ablate.stats.differences import t_critical
+from n2n_ablate.stats.intervals import t_critical
 
 
 def chance(largest: float, images: int, length: float = 0.0, area: float = 0.0) -> float:

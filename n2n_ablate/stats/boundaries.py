@@ -15,14 +15,10 @@ with T from Student's t with n degrees of freedom,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
 from scipy import optimize, stats
-
-Spending = Callable[[float, float], float]
-"""(share of the images seen, allowed error) -> error that may be spent so far."""
 
 _CELLS = 160  # critical values come out within 0.3 % up to a hundred images
 _FARTHEST = 6.0  # in standard deviations; what lies beyond has a chance of 2e-9
@@ -31,16 +27,6 @@ _FARTHEST = 6.0  # in standard deviations; what lies beyond has a chance of 2e-9
 def squared(share: float, alpha: float) -> float:
     """Spend alpha * share**2 (Kim and DeMets, 1987)."""
     return alpha * share**2
-
-
-def obrien_fleming(share: float, alpha: float) -> float:
-    """Spend next to nothing early (Lan and DeMets, 1983)."""
-    return float(2 * stats.norm.sf(stats.norm.isf(alpha / 2) / math.sqrt(share)))
-
-
-def pocock(share: float, alpha: float) -> float:
-    """Spend early (Lan and DeMets, 1983)."""
-    return alpha * math.log1p((math.e - 1) * share)
 
 
 @lru_cache(maxsize=256)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from n2n_ablate.stats.differences import LEVEL, t_critical, t_interval
+from n2n_ablate.stats.intervals import LEVEL, t_critical, t_interval
 
 
 @dataclass(frozen=True)

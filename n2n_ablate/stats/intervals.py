@@ -117,11 +117,16 @@ def welch_interval(
 
 def wilson_interval(successes: int, n: int, level: float = LEVEL) -> tuple[float, float]:
     """Return both ends of Wilson's interval (1927) of a share of n, which is at least 1."""
-    z = float(stats.norm.isf((1 - level) / 2))
+    z = _normal_critical(level)
     share, z2 = successes / n, z * z / n
     middle = (share + z2 / 2) / (1 + z2)
     half = math.sqrt(share * (1 - share) * z2 + z2 * z2 / 4) / (1 + z2)
     return max(0.0, middle - half), min(1.0, middle + half)
+
+
+@lru_cache(maxsize=16)
+def _normal_critical(level: float) -> float:
+    return float(stats.norm.isf((1 - level) / 2))
 
 
 def within_images_interval(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from n2n_ablate.stats.differences import LEVEL, t_interval
+from n2n_ablate.stats.intervals import LEVEL, t_interval
 
 
 @dataclass(frozen=True)

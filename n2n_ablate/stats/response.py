@@ -22,7 +22,7 @@ import numpy as np
 
 from n2n_ablate.stats import bands
 from n2n_ablate.stats.best_place import error, near_best
-from n2n_ablate.stats.differences import LEVEL
+from n2n_ablate.stats.intervals import LEVEL
 from n2n_ablate.stats.places import Places, Values
 from n2n_ablate.stats.smoother import smoothed
 

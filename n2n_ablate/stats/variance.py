@@ -6,7 +6,7 @@ A value y of trial t on image i with seed s is taken apart into
 
 A seed stands for a draw of the noise *and* for the initial weights and the sampler's random
 numbers of one training. The design couples them, so their parts cannot be told apart: that takes
-several trainings on one noisy image (see `crossed`). Image and seed within image are shared by both trials
+several trainings on one noisy image. Image and seed within image are shared by both trials
 and cancel in the paired difference; the two last parts are what its interval is made of.
 """
 
@@ -19,19 +19,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from n2n_ablate.stats.differences import LEVEL
+from n2n_ablate.stats.intervals import LEVEL
 
 Seeds = Mapping[str, Mapping[int, float]]
 """Value per image and seed."""
 
-TWICE_THE_IMAGES = 1 - math.sqrt(1 / 2)
-"""By what share twice the images narrow an interval, the widening by few images aside."""
-
-_HALF = 0.5  # of the variance of the mean: what seeds have to make for seeds to help
-
 
 @dataclass(frozen=True)
-class Account:
+class VarianceComponents:
     """Standard deviations by source, in units of the metric; NaN where not estimable.
 
     Attributes:
@@ -62,44 +57,8 @@ class Account:
         """True if the parts can be told apart."""
         return math.isfinite(self.share)
 
-    @property
-    def twice_the_seeds(self) -> str:
-        """By what share twice the seeds would narrow an interval, with the ends of its interval."""
-        gain, low, high = (
-            1 - math.sqrt(1 - share / 2) for share in (self.share, self.share_low, self.share_high)
-        )
-        return f"{gain:.0%} ({low:.0%} to {high:.0%})"
 
-    @property
-    def tells(self) -> bool:
-        """True if the data tell whether seeds make more or less than half of the variance."""
-        return not self.share_low < _HALF < self.share_high
-
-    @property
-    def advice(self) -> str:
-        """What to buy, in a sentence."""
-        if not self.contrasts:
-            return "not estimable: nothing that was asked has a result"
-        if not self.images:
-            return "not estimable: no image has all results of what is compared"
-        if self.images < 2:
-            return "not estimable: it takes two images or more"
-        if self.seeds < 2:
-            return "not estimable: with one seed per image, images and seeds cannot be told apart"
-        if not self.estimable:
-            return "not estimable: the differences are the same for all images and seeds"
-        known = f"{self.share:.0%} ({self.share_low:.0%} to {self.share_high:.0%})"
-        gains = (
-            f"twice the seeds narrow intervals by {self.twice_the_seeds}, "
-            f"twice the images by {TWICE_THE_IMAGES:.0%}"
-        )
-        what = "buy images" if self.share < _HALF else "seeds help too, where images are short"
-        if not self.tells:
-            what = "buy images, as these data do not tell whether seeds help too"
-        return f"{what}: seeds make {known} of the variance of the mean; {gains}"
-
-
-def account(firsts: Sequence[Seeds], second: Seeds) -> Account:
+def components(firsts: Sequence[Seeds], second: Seeds) -> VarianceComponents:
     """Take the variance of paired differences apart by the method of moments.
 
     Balanced one-way analysis of variance of the differences, seeds within images; estimates below
@@ -110,12 +69,12 @@ def account(firsts: Sequence[Seeds], second: Seeds) -> Account:
         firsts: Value per image and seed of each trial, failed fits left out.
         second: The same of the trial that they are compared with.
     """
-    return _account([([first], [second]) for first in firsts])
+    return _components([([first], [second]) for first in firsts])
 
 
-def account_of_effects(
+def components_of_effects(
     halves: Sequence[tuple[Sequence[Seeds], Sequence[Seeds]]],
-) -> Account:
+) -> VarianceComponents:
     """Take the variance of the effects of a factorial apart in the same way.
 
     An interaction counts with the difference of its halves, half of what it is reported as, so that
@@ -124,23 +83,23 @@ def account_of_effects(
     Args:
         halves: Of each effect the cells of both halves, see `effect`: value per image and seed.
     """
-    return _account(halves)
+    return _components(halves)
 
 
-def _account(halves: Sequence[tuple[Sequence[Seeds], Sequence[Seeds]]]) -> Account:
+def _components(halves: Sequence[tuple[Sequence[Seeds], Sequence[Seeds]]]) -> VarianceComponents:
     if not halves:
-        return Account(0, 0, 0)
+        return VarianceComponents(0, 0, 0)
     images, seeds = _complete([cell for half in halves for side in half for cell in side])
     n, r = len(images), len(seeds)
     if n < 2 or r < 2:
-        return Account(n, r, len(halves))
+        return VarianceComponents(n, r, len(halves))
     tables = [[_mean(side, images, seeds) for side in half] for half in halves]
     between, within = _pooled([first - second for first, second in tables])
     main_between, main_within = _pooled([(first + second) / 2 for first, second in tables])
     # The mean of two trials holds half the variance of one trial's own part, a difference twice.
     seed = main_within - within / 4
     image = (main_between - main_within) / r - (between - within) / r / 4
-    found = Account(
+    found = VarianceComponents(
         n,
         r,
         len(halves),
@@ -183,14 +142,14 @@ def _pooled(tables: Sequence[np.ndarray]) -> tuple[float, float]:
     return float(np.mean(between)), float(np.mean(within))
 
 
-def _with_share(found: Account, between: float, within: float) -> Account:
+def _with_share(found: VarianceComponents, between: float, within: float) -> VarianceComponents:
     if between <= 0 or within <= 0:
         return found
     ratio = between / within
     df = (found.images - 1, found.images * (found.seeds - 1))
     ends = (stats.f.ppf(tail, *df) / ratio for tail in ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
     low, high = (min(1.0, float(end)) for end in ends)
-    return Account(
+    return VarianceComponents(
         found.images,
         found.seeds,
         found.contrasts,

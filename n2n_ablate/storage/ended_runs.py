@@ -20,11 +20,11 @@ class EndedRuns:
     Args:
         output: The output folder.
         study: Name of the study.
-        own: Id of a command in the journal whose lock this process holds.
+        command: Id of a command in the journal whose lock this process holds.
     """
 
-    def __init__(self, output: Output, study: str, own: str) -> None:
-        self._output, self._study, self._own = output, study, own
+    def __init__(self, output: Output, study: str, command: str) -> None:
+        self._output, self._study, self._own = output, study, command
 
     def __contains__(self, invocation: object) -> bool:
         """Say whether a command is over; it is not if nobody here knows it."""
@@ -33,11 +33,14 @@ class EndedRuns:
     @functools.cached_property
     def _ids(self) -> frozenset[str]:
         try:
-            found = journal.find(self._output.root, self._study)
+            journals = journal.find(self._output.root, self._study)
         except StoreError:  # it was never run in this folder
             return frozenset()
         return frozenset(
-            own for contents in found if self._free(contents) for own in contents.commands
+            command
+            for contents in journals
+            if self._free(contents)
+            for command in contents.commands
         )
 
     def _free(self, contents: journal.Contents) -> bool:

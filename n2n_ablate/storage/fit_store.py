@@ -20,7 +20,7 @@ from n2n_ablate.files import make_folders, write_whole
 from n2n_ablate.records import FitResult
 from n2n_ablate.storage.output import Output
 
-_IMAGE = "denoised"  # an array, and its own checksum
+_IMAGE = "denoised"  # an array, and its checksum
 _FIT, _REST = "fit", "rest"  # the result as JSON; the checksum of it and the other arrays
 _NAMED = 3  # files that a message names; it counts the others
 
@@ -97,20 +97,20 @@ class FitStore:
                 notes = file.metadata()
                 wanted = [name for name in file.keys() if with_image or name != _IMAGE]  # noqa: SIM118
                 arrays = {name: file.get_tensor(name) for name in wanted}
-            found, image_is_whole = _checked(key, notes, arrays)
+            result, image_is_whole = _checked(key, notes, arrays)
         except FileNotFoundError:
             return None
         except (SafetensorError, ValueError, LookupError, TypeError, AttributeError):
-            found, image_is_whole = None, False
+            result, image_is_whole = None, False
         except OSError as error:  # too many open files, a failing disk: the file may be healthy
             raise _unreadable(path, error) from error
-        blind = with_image and (found is None or not image_is_whole)
+        blind = with_image and (result is None or not image_is_whole)
         if blind and self._reading:
             self.imageless.append(path)
-        if found is None or (blind and not self._reading):
+        if result is None or (blind and not self._reading):
             self._set_aside(path)
             return None
-        return replace(found, denoised=None) if blind else found
+        return replace(result, denoised=None) if blind else result
 
     def imageless_told(self) -> list[str]:
         """Return what to say of `imageless`: one sentence, or nothing."""

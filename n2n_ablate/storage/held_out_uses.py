@@ -12,17 +12,17 @@ from n2n_ablate.storage.journal import find, studies
 from n2n_ablate.storage.journal_writer import read_back
 
 
-def earlier_confirmations(root: Path, header: Header, own: Header | None) -> tuple[str, ...]:
+def earlier_confirmations(root: Path, header: Header, latest: Header | None) -> tuple[str, ...]:
     """Return the names of studies, one per earlier confirmation that used some of the same images.
 
     Args:
         root: The output folder.
         header: Of the confirmation that is to begin.
-        own: What the study's journal says of its latest confirmation. If that is the same one, which
+        latest: What the study's journal says of its latest confirmation. If that is the same one, which
             goes on, what was counted when it began stands.
     """
-    if own is not None and replace(own, earlier=()) == read_back(header):
-        return own.earlier
+    if latest is not None and replace(latest, earlier=()) == read_back(header):
+        return latest.earlier
     digests = {image.digest for image in header.images}
     return tuple(
         known.plan.study.name

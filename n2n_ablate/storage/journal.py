@@ -120,13 +120,13 @@ class Contents:
     def confirmed_on(self, images: Iterable[ImageRef]) -> list[Trial]:
         """Return the trials that were ever confirmed on one of these images, whatever the seeds."""
         asked = {mark.digest for mark in images}
-        found: dict[str, Trial] = {}
-        for own in filter(None, (*self.retired, self.confirm)):
-            if own.header and asked & {mark.digest for mark in own.header.images}:
-                for item in own.trials.values():
-                    trial = Trial(item.name, item.role, item.recipe, item.values)
-                    found.setdefault(item.name, trial)
-        return [trial for trial in found.values() if trial.role != BASELINE]
+        trials: dict[str, Trial] = {}
+        for confirmed in filter(None, (*self.retired, self.confirm)):
+            if confirmed.header and asked & {mark.digest for mark in confirmed.header.images}:
+                for entry in confirmed.trials.values():
+                    trial = Trial(entry.name, entry.role, entry.recipe, entry.values)
+                    trials.setdefault(entry.name, trial)
+        return [trial for trial in trials.values() if trial.role != BASELINE]
 
 
 def read(path: Path) -> Contents:
@@ -154,7 +154,7 @@ def read(path: Path) -> Contents:
             continue
         if line["line"] == "command":
             before[line["invocation"]["id"]] = contents.unreadable
-    finished = [item for item in contents.commands.values() if item.status == "finished"]
+    finished = [command for command in contents.commands.values() if command.status == "finished"]
     if finished and _is_whole(contents, finished[-1]):
         contents.unreadable -= before[finished[-1].invocation.id]
     return contents
@@ -162,7 +162,7 @@ def read(path: Path) -> Contents:
 
 def _is_whole(contents: Contents, last: Command) -> bool:
     """Say whether all is there that commands showed; of confirmations, what the last one showed."""
-    shown = {name for item in contents.commands.values() for name in item.trials or ()}
+    shown = {name for command in contents.commands.values() for name in command.trials or ()}
     later = contents.confirm.trials if contents.confirm else {}
     known = contents.header is not None and bool(contents.reference_methods)
     return known and shown <= set(contents.trials) and set(last.confirmed or ()) <= set(later)
@@ -184,20 +184,20 @@ def find(root: Path, study: str, profile: str = "") -> list[Contents]:
     if study not in names:
         msg = f"study '{study}' has not been run in '{root}'. {nearest(study, names)}"
         raise StoreError(msg)
-    found = [read(file) for file in journals_in(folder / study)]
-    found.sort(key=lambda contents: (-contents.used, contents.path.name))
-    return of_profile(found, profile)
+    journals = [read(file) for file in journals_in(folder / study)]
+    journals.sort(key=lambda contents: (-contents.used, contents.path.name))
+    return of_profile(journals, profile)
 
 
-def of_profile(found: list[Contents], profile: str) -> list[Contents]:
+def of_profile(journals: list[Contents], profile: str) -> list[Contents]:
     """Return those of a study's journals that are of a profile; all of them if it is empty.
 
     Raises:
         StoreError: There is none.
     """
-    wanted = [contents for contents in found if profile in ("", contents.profile)]
+    wanted = [contents for contents in journals if profile in ("", contents.profile)]
     if not wanted:
-        study, profiles = found[0].path.parent.name, {contents.profile for contents in found}
+        study, profiles = journals[0].path.parent.name, {contents.profile for contents in journals}
         msg = f"study '{study}' was not run with profile '{profile}'. {nearest(profile, profiles)}"
         raise StoreError(msg)
     return wanted
@@ -256,11 +256,11 @@ def _take(line: Mapping[str, Any], contents: Contents) -> None:
             for name, rows in line["values"].items()
         }
     elif kind == "trial":
-        own = {key: value for key, value in line.items() if key != "line"}
-        own |= {"recipe": Recipe.from_json(line["recipe"]), "fits": tuple(line["fits"])}
-        if not all(map(is_fit_key, own["fits"])):  # they become names of files
-            raise ValueError(own["fits"])
-        contents.trials[line["name"]] = Entry(**own)
+        values = {key: value for key, value in line.items() if key != "line"}
+        values |= {"recipe": Recipe.from_json(line["recipe"]), "fits": tuple(line["fits"])}
+        if not all(map(is_fit_key, values["fits"])):  # they become names of files
+            raise ValueError(values["fits"])
+        contents.trials[line["name"]] = Entry(**values)
     else:
         raise KeyError(kind)
 
@@ -275,18 +275,23 @@ def _take_confirm(line: Mapping[str, Any], contents: Contents) -> None:
     _take_header(line, new)
     contents.retired += [contents.confirm] if contents.confirm else []
     for old in contents.retired:
-        if old.header and new.header and _same_bench(old.header, new.header):
+        if old.header and new.header and _same_data(old.header, new.header):
             new.trials, new.reference_methods = old.trials, old.reference_methods
             contents.retired.remove(old)
             break
     contents.confirm = new
 
 
-def _same_bench(one: Header, other: Header) -> bool:
+def _same_data(one: Header, other: Header) -> bool:
     """Say whether trials of one header are trials of the other: same images, seeds and conditions."""
     first, second = (
-        (item.images, item.plan.profile.seeds, item.plan.conditions, item.plan.baseline.recipe)
-        for item in (one, other)
+        (
+            header.images,
+            header.plan.profile.seeds,
+            header.plan.conditions,
+            header.plan.baseline.recipe,
+        )
+        for header in (one, other)
     )
     return first == second
 
@@ -307,10 +312,7 @@ def header_from(line: Mapping[str, Any]) -> Header:
     """Read the header from its line."""
     return Header(
         plan=saved.from_json(line["plan"]),
-        images=tuple(
-            ImageRef(m["name"], m["digest"], tuple(m["shape"]), m["cluster"])
-            for m in line["images"]
-        ),
+        images=tuple(ImageRef(**{**m, "shape": tuple(m["shape"])}) for m in line["images"]),
         steps=line["steps"],
         device=line["device"],
         precision=line["precision"],

@@ -38,7 +38,7 @@ class Section:
         if values == self._contents.reference_methods:
             return
         rows = {
-            name: [[*place, dict(figures)] for place, figures in places.items()]
+            name: [[*key, dict(figures)] for key, figures in places.items()]
             for name, places in values.items()
         }
         self._append({"line": "reference_methods", "values": rows})
@@ -54,8 +54,8 @@ class Section:
         trial, fits = result.trial, tuple(row.result.key for row in result.rows)
         passing = {row.result.key: row.result.failure for row in result.rows if row.result.passing}
         old = self._contents.trials.get(trial.name)
-        own = (fits, score, passing, more)
-        if old and (old.fits, old.score, dict(old.failures), old.more) == own:
+        new = (fits, score, passing, more)
+        if old and (old.fits, old.score, dict(old.failures), old.more) == new:
             return
         if old and more and set(fits) <= set(old.fits):
             return  # a race that goes on passes its earlier looks once more
@@ -88,7 +88,7 @@ class Journal:
 
     Attributes:
         path: The file.
-        study: Of the study's own trials.
+        study: Of the trials of the study.
         command: The `Invocation.id` of the command that writes, once it has begun.
     """
 
@@ -155,8 +155,9 @@ class Journal:
                     "command": self.command,
                     "at": time.time(),
                     "status": status,
-                    "trials": [item.trial.name for item in result.trials],
-                    "confirmed": later and [item.trial.name for item in later.trials],
+                    "trials": [trial_result.trial.name for trial_result in result.trials],
+                    "confirmed": later
+                    and [trial_result.trial.name for trial_result in later.trials],
                 }
             ]
         )

@@ -67,11 +67,11 @@ class Output:
         """Hold a lock that dies with this process.
 
         Raises:
-            BusyError: Another process holds it; `busy` is the message, with who in place of `{owner}`.
+            BusyError: Another process holds it; `busy` is the message, with who for `{owner}`.
             StoreError: The disk does not take it: it is full, read-only, or has no locks.
         """
         lock = FileLock(self.root / "locks" / f"{name}.lock")
-        # Apart: whoever asks for a lock empties its own file.
+        # Apart: whoever asks for a lock empties its file.
         owner = self.root / "locks" / f"{name}.owner"
         try:
             with _explained(lock):
@@ -121,8 +121,8 @@ def _resolved(root: Path) -> Path:
         StoreError: It leads in a circle, no folder can be called so, or databases cannot lie there.
     """
     try:
-        found = root.resolve()
-        length = len(os.fsencode(found))
+        folder = root.resolve()
+        length = len(os.fsencode(folder))
     except (OSError, ValueError, RuntimeError) as error:
         why = getattr(error, "strerror", None) or str(error)
         msg = f"the output folder '{root}' cannot be used: {why}. Use --output DIR."
@@ -133,7 +133,7 @@ def _resolved(root: Path) -> Path:
             f"opens databases in folders of at most {_LONGEST}. Use --output DIR."
         )
         raise StoreError(msg)
-    return found
+    return folder
 
 
 def _no_folder(path: Path) -> str:
@@ -162,7 +162,7 @@ def _wait(lock: FileLock, what: str, note: Callable[[str], None]) -> None:
 
 
 def this_process() -> str:
-    """Return how other processes are told of this one: program, process and machine."""
+    """Return how other processes know this one: program, process and machine."""
     return f"n2n-ablate, process {os.getpid()} on {platform.node()}"
 
 

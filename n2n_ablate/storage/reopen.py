@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from n2n_ablate.analysis.looks import looks_of
 from n2n_ablate.errors import StoreError
 from n2n_ablate.records import FitResult, Header, Row, StudyResult, TrialResult
 from n2n_ablate.storage import journal, runs
@@ -84,9 +83,9 @@ class Reopened:
         """Names of the trials that were planned and are not finished."""
         return tuple(t.name for t in self.plan.fixed if t.name not in self.finished)
 
-    def with_images(self, item: TrialResult) -> TrialResult:
+    def with_images(self, trial_result: TrialResult) -> TrialResult:
         """Return a trial with its denoised images, read from the store."""
-        return item.with_images(lambda key: self.store.load(key, with_image=True))
+        return trial_result.with_images(lambda key: self.store.load(key, with_image=True))
 
     def denoised(self, row: Row) -> np.ndarray | None:
         """Return the denoised image of a fit, float32 (c, h, w) from 0 to 1; None if it has none."""
@@ -98,33 +97,35 @@ class Reopened:
 
         An image that is damaged is among them once it has been asked for.
         """
-        found = []
+        problems = []
         if self.lost:
-            total = sum(len(item.rows) for item in self.result.trials)
+            total = sum(len(trial_result.rows) for trial_result in self.result.trials)
             kinds = ", ".join(f"{n} {why}" for why, n in Counter(x.why for x in self.lost).items())
             names = [f"{x.trial} on {x.image}, seed {x.seed}" for x in self.lost[:_NAMED]]
             rest = f" and {len(self.lost) - _NAMED} more" if len(self.lost) > _NAMED else ""
-            found.append(
+            problems.append(
                 f"{len(self.lost)} of {total} fits have no stored result ({kinds}): "
                 f"{'; '.join(names)}{rest}. Running the study again trains them."
             )
         if self.unfinished:
-            found.append(
+            problems.append(
                 f"planned trials that are not finished: {', '.join(self.unfinished)}. "
                 "Running the study again goes on with them."
             )
         if not self.plan.confirming:
-            found += self.store.imageless_told()
+            problems += self.store.imageless_told()
         if self.confirmation:
-            found += [f"confirmation: {text}" for text in self.confirmation.problems()]
+            problems += [f"confirmation: {text}" for text in self.confirmation.problems()]
         elif self.plan.profile.confirm and not self.plan.confirming:
-            found.append("its confirmation has not begun. Running the study again goes on with it.")
+            problems.append(
+                "its confirmation has not begun. Running the study again goes on with it."
+            )
         if count := self.journal.unreadable:
-            found.append(
+            problems.append(
                 f"{count} line{'s' * (count > 1)} of '{self.journal.path}' cannot be read. "
                 "Running the study again writes what stood there."
             )
-        return found
+        return problems
 
     def _whole(self, result: FitResult) -> FitResult:
         if result.failure or result.denoised is not None:
@@ -145,9 +146,9 @@ def reopen(root: Path, study: str, profile: str = "", run: str = "") -> Reopened
         StoreError: The study was not run in this output folder, there is no such run or several,
             or its journal cannot be opened.
     """
-    found = journal.find(root, study)
-    chosen = runs.pick(journal.of_profile(found, profile), run)
-    return replace(opened(chosen, root), runs=tuple(found))
+    journals = journal.find(root, study)
+    chosen = runs.pick(journal.of_profile(journals, profile), run)
+    return replace(opened(chosen, root), runs=tuple(journals))
 
 
 def every(root: Path, study: str = "", profile: str = "") -> Iterator[Contents]:
@@ -174,16 +175,16 @@ def opened(contents: Contents, root: Path) -> Reopened:
         )
         raise StoreError(msg)
     store = FitStore(Output(root, reading=True), reading=True)
-    own = _stage(contents, header, contents.trials.values(), store)
+    stage = _stage(contents, header, contents.trials.values(), store)
     later = contents.confirm
     if later is None or later.header is None:
-        return own
+        return stage
     planned = {trial.name for trial in later.header.plan.fixed}  # a recipe may have had two names
     entries = [entry for entry in later.trials.values() if entry.name in planned]
     confirmation = _stage(later, later.header, entries, store)
     return replace(
-        own,
-        result=own.result.with_confirmed(confirmation.result),
+        stage,
+        result=stage.result.with_confirmed(confirmation.result),
         header=header.with_confirmed(later.header),
         confirmation=confirmation,
     )
@@ -196,12 +197,10 @@ def _stage(
     known = list(entries)
     trials = tuple(_trial(entry, header, store, lost) for entry in known)
     return Reopened(
-        result=StudyResult(
-            header.plan, trials, contents.reference_methods, looks_of(header, trials), header=header
-        ),
+        result=StudyResult(header.plan, trials, contents.reference_methods, header=header),
         header=header,
         commands=tuple(contents.commands.values()),
-        finished={item.name: (item.command, item.at) for item in known if not item.more},
+        finished={entry.name: (entry.command, entry.at) for entry in known if not entry.more},
         lost=tuple(lost),
         journal=contents,
         store=store,
@@ -210,35 +209,30 @@ def _stage(
 
 def _trial(entry: Entry, header: Header, store: FitStore, lost: list[Lost]) -> TrialResult:
     plan = header.plan
-    # In a race a contrast that is settled gets no further images.
-    images = len(entry.fits) // (len(plan.conditions) * len(plan.profile.seeds))
-    places = [
-        (condition.label, mark.name, seed)
-        for condition in plan.conditions
-        for mark in header.images[:images]
-        for seed in plan.profile.seeds
-    ]
-    if len(places) != len(entry.fits) or (images < len(header.images) and not header.interim_sizes):
+    places = header.places()
+    if header.interim_sizes:  # in a race a contrast that is settled gets no further images
+        places = header.places(len(entry.fits) // (len(plan.conditions) * len(plan.profile.seeds)))
+    if len(places) != len(entry.fits):
         msg = f"trial '{entry.name}' has {len(entry.fits)} fits, its journal says {len(places)}"
         raise StoreError(msg)
     rows = []
-    for (label, image, seed), key in zip(places, entry.fits, strict=True):
+    for (label, mark, seed), key in zip(places, entry.fits, strict=True):
         result = _stored(key, entry, store)
         if result is None:
             path = store.path(key)
             damaged = path in store.damaged or path.with_suffix(".damaged").exists()
             why = "damaged" if damaged else "missing"
-            lost.append(Lost(entry.name, label, image, seed, key, why))
+            lost.append(Lost(entry.name, label, mark.name, seed, key, why))
             result = _failed(key, f"its stored result is {why}")
-        rows.append(Row(label, image, seed, result, reused=True))
+        rows.append(Row(label, mark.name, seed, result, reused=True))
     return TrialResult(Trial(entry.name, entry.role, entry.recipe, entry.values), tuple(rows))
 
 
 def _stored(key: str, entry: Entry, store: FitStore) -> FitResult | None:
-    found = store.load(key)
-    if found is None and key in entry.failures:
+    result = store.load(key)
+    if result is None and key in entry.failures:
         return _failed(key, entry.failures[key])
-    return found
+    return result
 
 
 def _failed(key: str, why: str) -> FitResult:

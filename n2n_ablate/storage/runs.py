@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Sequence
 
 from n2n_ablate.errors import StoreError
-from n2n_ablate.stats import counted
 from n2n_ablate.storage.journal import Contents
 
 _NAMED = 5  # runs that a message lists; it counts the others
@@ -22,13 +21,13 @@ def pick(runs: Sequence[Contents], key: str = "") -> Contents:
     Raises:
         StoreError: No run has such a key, or several have.
     """
-    found = [contents for contents in runs if contents.key.startswith(key)]
-    if not key or len(found) == 1:
-        return found[0]
+    matching = [contents for contents in runs if contents.key.startswith(key)]
+    if not key or len(matching) == 1:
+        return matching[0]
     study = runs[0].path.parent.name
-    if found:
+    if matching:
         msg = (
-            f"--run {key} could be {len(found)} runs of study '{study}': {_listed(found)}. "
+            f"--run {key} could be {len(matching)} runs of study '{study}': {_listed(matching)}. "
             "Give more of the key."
         )
         raise StoreError(msg)
@@ -36,7 +35,7 @@ def pick(runs: Sequence[Contents], key: str = "") -> Contents:
     raise StoreError(msg)
 
 
-def told(contents: Contents) -> str:
+def described(contents: Contents) -> str:
     """Return what tells a run from others: `8f0eab29fc (2026-05-01 12:00, quick, seed 0, 9 trials)`."""
     parts = [when(contents), contents.profile]
     if contents.header is None:
@@ -44,7 +43,8 @@ def told(contents: Contents) -> str:
     else:
         plan = contents.header.plan
         parts.append(plan.profile.told_seeds)
-        parts.append(counted(len(contents.trials), "trial"))
+        count = len(contents.trials)
+        parts.append(f"{count} trial{'s' * (count != 1)}")
         parts += [f"--set {text}" for text in plan.settings]
     return f"{contents.key} ({', '.join(parts)})"
 
@@ -55,6 +55,6 @@ def when(contents: Contents) -> str:
 
 
 def _listed(runs: Iterable[Contents]) -> str:
-    names = [told(contents) for contents in runs]
+    names = [described(contents) for contents in runs]
     rest = f"; and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return "; ".join(names[:_NAMED]) + rest

@@ -59,17 +59,17 @@ def _changes(properties: dict[str, Any]) -> list[dict[str, Any]]:
 def _with_components(schema: Any, kinds: dict[str, list[Entry]]) -> Any:
     """Return a schema in which every component offers the names and parameters of its kind."""
     if isinstance(schema, list):
-        return [_with_components(item, kinds) for item in schema]
+        return [_with_components(part, kinds) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    found = {key: _with_components(item, kinds) for key, item in schema.items()}
-    kind = found.pop("component", None)
+    schema_of = {key: _with_components(part, kinds) for key, part in schema.items()}
+    kind = schema_of.pop("component", None)
     if kind is None:
-        return found
+        return schema_of
     form = _component(kinds.get(kind, []))
-    if "items" in found:
-        return {**found, "items": form}
-    return {**found, "anyOf": form["anyOf"]}
+    if "items" in schema_of:
+        return {**schema_of, "items": form}
+    return {**schema_of, "anyOf": form["anyOf"]}
 
 
 def _component(entries: list[Entry]) -> dict[str, Any]:
@@ -88,11 +88,11 @@ def _component(entries: list[Entry]) -> dict[str, Any]:
 
 def _keys(kinds: dict[str, list[Entry]]) -> dict[str, str]:
     """Return every `kind` and `kind.parameter` of a recipe, with which components have it."""
-    found = {kind: f"the whole {kind}" for kind in RECIPE_KINDS}
+    described = {kind: f"the whole {kind}" for kind in RECIPE_KINDS}
     for kind in RECIPE_KINDS:
         having: dict[str, list[str]] = {}
         for entry in kinds.get(kind, []):
             for parameter in entry.parameters:
                 having.setdefault(f"{kind}.{parameter.name}", []).append(entry.name)
-        found |= {key: f"of {', '.join(names)}" for key, names in having.items()}
-    return found
+        described |= {key: f"of {', '.join(names)}" for key, names in having.items()}
+    return described

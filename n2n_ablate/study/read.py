@@ -18,6 +18,7 @@ from n2n_ablate.study import limits
 from n2n_ablate.study.model import Condition, Confirm, Factor, Profile, Study, named
 from n2n_ablate.study.schema import (
     NAME,
+    ConditionTable,
     ConfirmTable,
     FactorTable,
     ProfileTable,
@@ -120,7 +121,7 @@ def _study(table: StudyTable, path: Path) -> Study:
         margin=_MARGIN if table.margin is None else table.margin,
         strategy=search.strategy,
         startup=search.startup,
-        profiles={name: _profile(name, own, table) for name, own in table.profiles.items()},
+        profiles={name: _profile(name, profile, table) for name, profile in table.profiles.items()},
         path=path,
     )
 
@@ -145,90 +146,115 @@ def _metrics(specs: list[ComponentSpec]) -> dict[str, ComponentSpec]:
 
 
 def _conditions(table: StudyTable) -> tuple[Condition, ...]:
-    found = [
-        Condition(own.noise, str(own.noise) if own.label is None else own.label)
-        for own in table.conditions
-    ]
-    for label, count in Counter(condition.label for condition in found).items():
+    conditions = [_condition(index, own) for index, own in enumerate(table.conditions)]
+    for label, count in Counter(condition.label for condition in conditions).items():
         if count > 1:
             msg = f"'conditions': two are called '{label}'. Give them different labels"
             raise StudyError(msg)
-    return tuple(found)
+    return tuple(conditions)
+
+
+def _condition(index: int, own: ConditionTable) -> Condition:
+    if (own.noise is None) == (own.pairs is None):
+        msg = f"'conditions[{index}]' needs either 'noise', a model, or 'pairs', measured noise"
+        raise StudyError(msg)
+    if own.noise is not None:
+        return Condition(own.noise, str(own.noise) if own.label is None else own.label)
+    pairs = own.pairs
+    assert pairs is not None
+    return Condition(None, pairs_label(pairs.source) if own.label is None else own.label, pairs)
+
+
+def pairs_label(source: str) -> str:
+    """Return what tables call measured noise: the name of its folder or set."""
+    return Path(source.rstrip(":")).resolve().name if source.strip(".:/") else "measured"
 
 
 def _factors(table: StudyTable) -> tuple[Factor, ...]:
     if not table.factors:
         msg = "'factors' is empty: say what the study varies, e.g. \"sampler.center\" = [0.0, 0.2]"
         raise StudyError(msg)
-    found = tuple(_factor(key, own, table.design) for key, own in table.factors.items())
-    if table.design == "search" and not any(factor.domain for factor in found):
+    factors = tuple(
+        _factor(key, factor_table, table.design) for key, factor_table in table.factors.items()
+    )
+    if table.design == "search" and not any(factor.domain for factor in factors):
         msg = "design 'search' needs a factor with a range: { low = 0.0, high = 0.5 }"
         raise StudyError(msg)
-    return found
+    return factors
 
 
-def _factor(key: str, own: FactorTable, design: str) -> Factor:
-    if design == "leave-one-out" and own.model_fields_set != {"without"}:
+def _factor(key: str, factor_table: FactorTable, design: str) -> Factor:
+    if design == "leave-one-out" and factor_table.model_fields_set != {"without"}:
         msg = f"factor '{key}': design 'leave-one-out' wants {{ without = ... }}, what switches it off"
         raise StudyError(msg)
-    levels = (*own.levels, *([] if own.without is None else [own.without]))
+    levels = (
+        *factor_table.levels,
+        *([] if factor_table.without is None else [factor_table.without]),
+    )
     for number, level in enumerate(levels):
         if level.changes(key) in [other.changes(key) for other in levels[:number]]:
             msg = f"factor '{key}' has the level {level} twice"
             raise StudyError(msg)
-    domain = _domain(key, own)
+    domain = _domain(key, factor_table)
     if domain is not None and design != "search":
         msg = f"factor '{key}' has a range, which is for design 'search'. Design '{design}' needs levels"
         raise StudyError(msg)
     return Factor(key, levels, domain)
 
 
-def _domain(key: str, own: FactorTable) -> Domain | None:
+def _domain(key: str, factor_table: FactorTable) -> Domain | None:
     where = joined(["factors", key])
-    ends = [name for name in ("low", "high") if getattr(own, name) is not None]
-    if own.choices is not None:
-        if extra := [*ends, *(["log"] if own.log else [])]:
+    ends = [name for name in ("low", "high") if getattr(factor_table, name) is not None]
+    if factor_table.choices is not None:
+        if extra := [*ends, *(["log"] if factor_table.log else [])]:
             msg = f"'{where}' has both 'choices' and '{extra[0]}'. Give choices or a range"
             raise StudyError(msg)
-        if not own.choices:
+        if not factor_table.choices:
             msg = f"'{where}.choices' is empty: it needs at least one entry"
             raise StudyError(msg)
-        return Choice(*own.choices)
-    if own.low is not None and own.high is not None:
-        return Range(own.low, own.high, log=own.log)
-    if ends or own.log:
+        return Choice(*factor_table.choices)
+    if factor_table.low is not None and factor_table.high is not None:
+        return Range(factor_table.low, factor_table.high, log=factor_table.log)
+    if ends or factor_table.log:
         missing = next(name for name in ("low", "high") if name not in ends)
         msg = f"'{where}.{missing}' is missing: a range has 'low' and 'high'"
         raise StudyError(msg)
     return None
 
 
-def _profile(name: str, own: ProfileTable, table: StudyTable) -> Profile:
+def _profile(name: str, profile_table: ProfileTable, table: StudyTable) -> Profile:
     if not NAME.fullmatch(name):
         msg = f"profile names are lowercase letters, digits, '-' and '_', got {name!r}"
         raise StudyError(msg)
     return Profile(
         name=name,
-        images=tuple(own.images),
-        crop=own.crop,
-        white=own.white,
-        channels=tuple(own.channels),
-        seeds=tuple(own.seeds),
-        trials=own.trials,
-        changes=own.set,
-        confirm=_confirm(name, own, table.confirm),
-        decides=own.decides,
+        images=tuple(profile_table.images or ()),
+        crop=profile_table.crop,
+        white=profile_table.white,
+        channels=tuple(profile_table.channels),
+        seeds=tuple(profile_table.seeds),
+        trials=profile_table.trials,
+        changes=profile_table.set,
+        confirm=_confirm(name, profile_table, table.confirm),
+        decides=profile_table.decides,
     )
 
 
-def _confirm(name: str, own: ProfileTable, shared: Mapping[str, Any] | None) -> Confirm | None:
-    """Return a profile's confirmation: what the study's `[confirm]` says, and its own before that."""
-    if own.confirm is None and shared is None:
+def _confirm(
+    name: str, profile_table: ProfileTable, shared: Mapping[str, Any] | None
+) -> Confirm | None:
+    """Return a profile's confirmation: what the study's `[confirm]` says, and before that what the profile says."""
+    if profile_table.confirm is None and shared is None:
         return None
-    for where, data in ((("confirm",), shared), (("profiles", name, "confirm"), own.confirm)):
+    for where, data in (
+        (("confirm",), shared),
+        (("profiles", name, "confirm"), profile_table.confirm),
+    ):
         if unknown := set(data or {}) - set(ConfirmTable.model_fields):
             checked(ConfirmTable, dict.fromkeys(unknown), where)
     table = checked(
-        ConfirmTable, {**(shared or {}), **(own.confirm or {})}, ("profiles", name, "confirm")
+        ConfirmTable,
+        {**(shared or {}), **(profile_table.confirm or {})},
+        ("profiles", name, "confirm"),
     )
     return Confirm(tuple(table.images), table.crop, tuple(table.seeds or ()), table.top)

@@ -81,7 +81,7 @@ def _scalar(text: str) -> Scalar:
 
 
 def check_settings(study: Study, settings: Sequence[tuple[str, Value]]) -> None:
-    """Check that nothing is set to two values. Of a factor every value is a level of its own.
+    """Check that nothing is set to two values. Of a factor every value is another level.
 
     Raises:
         StudyError: Something is.

@@ -13,7 +13,7 @@ from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.errors import StudyError
 
 _SECTIONS = ("baseline", "conditions", "factors", "references", "search", "confirm", "profiles")
-"""Keys that get a heading of their own; the others are one line each."""
+"""Keys that get a heading; the others are one line each."""
 
 
 def to_toml(data: Mapping[str, Any]) -> str:
@@ -35,12 +35,12 @@ def to_toml(data: Mapping[str, Any]) -> str:
         if not _has_heading(key, value):
             continue
         if key == "conditions":
-            for item in value:
-                lines += ["", "[[conditions]]", *_lines(item, key)]
+            for condition in value:
+                lines += ["", "[[conditions]]", *_lines(condition, key)]
         elif key == "profiles":
-            for name, own in value.items():
+            for name, profile in value.items():
                 heading = f"[profiles.{_key(name)}]"
-                lines += ["", heading, *_lines(own, f"profiles.{name}")]
+                lines += ["", heading, *_lines(profile, f"profiles.{name}")]
         else:
             lines += ["", f"[{key}]", *_lines(value, key)]
     return "\n".join(lines) + "\n"
@@ -58,7 +58,7 @@ def _has_heading(key: object, value: object) -> bool:
 
 
 def _lines(table: Mapping[str, Any], where: str) -> list[str]:
-    return [f"{_key(key)} = {_value(item, f'{where}.{key}')}" for key, item in table.items()]
+    return [f"{_key(key)} = {_value(entry, f'{where}.{key}')}" for key, entry in table.items()]
 
 
 def _key(key: object) -> str:
@@ -73,7 +73,7 @@ def _value(value: object, where: str) -> str:
         value = value.plain()
     if isinstance(value, Mapping):
         inside = ", ".join(
-            f"{_key(key)} = {_value(item, f'{where}.{key}')}" for key, item in value.items()
+            f"{_key(key)} = {_value(entry, f'{where}.{key}')}" for key, entry in value.items()
         )
         return f"{{ {inside} }}" if inside else "{}"
     if isinstance(value, PathLike):
@@ -81,7 +81,7 @@ def _value(value: object, where: str) -> str:
     if hasattr(value, "tolist"):  # an array or a number of NumPy's
         value = value.tolist()
     if isinstance(value, list | tuple | range):
-        return f"[{', '.join(_value(item, f'{where}[{n}]') for n, item in enumerate(value))}]"
+        return f"[{', '.join(_value(entry, f'{where}[{n}]') for n, entry in enumerate(value))}]"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int):

@@ -147,8 +147,8 @@ def _listen(
     problem, where = _end(child.wait(), said, limit, file)
     if component is None:
         who = f"plugin '{loading['plugin']}' ({where or file}): " if loading else ""
-        place = f" ({where})" if where and not loading else ""
-        msg = f"'{target}' cannot be loaded: {who}{problem}{place}"
+        location = f" ({where})" if where and not loading else ""
+        msg = f"'{target}' cannot be loaded: {who}{problem}{location}"
         raise PluginError(msg)
     outcome = next(entry for entry in component.promises if entry.name == now[0])
     outcome.broken, outcome.kept = [Broken(now[1], problem, where)], False

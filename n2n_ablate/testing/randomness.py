@@ -56,7 +56,7 @@ def hidden_cause(work: Callable[[], object]) -> str:
             return f"with the global generator of {' and '.join(names)}"
     return (
         "from call to call, however the global generators are seeded: it remembers earlier calls, "
-        "or has random numbers of its own"
+        "or has other random numbers"
     )
 
 

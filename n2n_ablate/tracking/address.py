@@ -1,4 +1,4 @@
-"""Where MLflow keeps runs: a database file, a database server, or a server of MLflow's own."""
+"""Where MLflow keeps runs: a database file, a database server, or a server of MLflow."""
 
 from __future__ import annotations
 
@@ -77,8 +77,12 @@ def knock(url: str) -> None:
 
     parsed = sqlalchemy.make_url(url)
     timed = parsed.get_backend_name() in ("postgresql", "mysql", "mariadb")
-    own = {"connect_timeout": _PATIENCE} if timed and "connect_timeout" not in parsed.query else {}
-    engine = sqlalchemy.create_engine(parsed, poolclass=sqlalchemy.NullPool, connect_args=own)
+    connect_args = (
+        {"connect_timeout": _PATIENCE} if timed and "connect_timeout" not in parsed.query else {}
+    )
+    engine = sqlalchemy.create_engine(
+        parsed, poolclass=sqlalchemy.NullPool, connect_args=connect_args
+    )
     engine.connect().close()
 
 

@@ -42,14 +42,14 @@ def chart_view(plan: Plan, images: Sequence[str] = ()) -> str:
 
     Args:
         plan: The study's plan.
-        images: Names of the images that have curves of their own.
+        images: Names of the images that have separate curves.
     """
     cards: list[Card] = []
     sections: list[dict[str, Any]] = []
-    for title, own in _sections(plan, images):
+    for title, cards in _sections(plan, images):
         key = f"section-{len(sections)}"
         cards += [
-            {**card, "metricSectionId": key, "uuid": f"{key}-{n}"} for n, card in enumerate(own)
+            {**card, "metricSectionId": key, "uuid": f"{key}-{n}"} for n, card in enumerate(cards)
         ]
         sections.append(
             {"uuid": key, "name": title, "display": True, "isReordered": False, "deleted": False}
@@ -105,9 +105,9 @@ def _is_number(plan: Plan, key: str) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _card(kind: str, **own: object) -> Card:
+def _card(kind: str, **settings: object) -> Card:
     common = {"deleted": False, "isGenerated": False, "runsCountToCompare": _MOST_RUNS}
-    return {"type": kind, **common, **own}
+    return {"type": kind, **common, **settings}
 
 
 def _line(metric: str) -> Card:

@@ -93,12 +93,12 @@ def experiments(client: MlflowClient, most: int = 1) -> Sequence[Experiment]:
     """
     from mlflow.exceptions import MlflowException
 
-    found = client.search_experiments(max_results=most)
+    experiments_known = client.search_experiments(max_results=most)
     # MLflow leaves out what is empty, so `{}` may be its answer; what is none has a next one too.
-    seen = found or [client.get_experiment_by_name(_NOBODY)]
-    if any(one is not None and not one.experiment_id for one in seen):
+    answer = experiments_known or [client.get_experiment_by_name(_NOBODY)]
+    if any(one is not None and not one.experiment_id for one in answer):
         raise MlflowException(_NOT_MLFLOW)
-    return list(found)
+    return list(experiments_known)
 
 
 @contextlib.contextmanager
@@ -151,7 +151,7 @@ def _reason(error: BaseException) -> str:
     """Return why a request failed, without the many words around it."""
     lines = [line for line in str(error).splitlines() if not line.startswith("(raised as a result")]
     text = redact(lines[0] if lines else type(error).__name__)
-    for sign, told in _TOLD:
-        if found := re.search(sign, text):
-            return found.expand(told)
+    for sign, reason in _TOLD:
+        if match := re.search(sign, text):
+            return match.expand(reason)
     return text[:300]

@@ -70,7 +70,7 @@ def look(
     experiment: str,
     plan: str,
     ended: Container[str] = frozenset(),
-    own: str = "",
+    writing: str = "",
 ) -> Known:
     """Look through all runs of a plan, and end those of the study whose process is gone.
 
@@ -79,13 +79,13 @@ def look(
         experiment: Id of the study's experiment.
         plan: Key of the plan.
         ended: Ids of invocations that are known to be over, wherever they ran.
-        own: Id of a run that is being written by whoever asks.
+        writing: Id of a run that is being written by whoever asks.
     """
     known = Known()
     # With other seeds, say, it is another plan: what that left running would stay so for ever.
     for run in list(store.runs(experiment, "attributes.status = 'RUNNING'")):
         tags = run.data.tags
-        if run.info.run_id == own:
+        if run.info.run_id == writing:
             continue
         if _is_dead(tags) or tags.get("invocation", "") in ended:
             store.end(run.info.run_id, "KILLED")
@@ -102,17 +102,17 @@ def look(
 
 
 def _sort_in(run: Run, known: Known) -> None:
-    tags, own = run.data.tags, run.info.run_id
+    tags, run_id = run.data.tags, run.info.run_id
     if tags.get("role") == "summary":
         outcome = tags.get(OUTCOME, "") if "status" in tags else ""
-        known.summaries[tags.get("invocation", "")] = Kept(own, outcome, "", *_files(run))
+        known.summaries[tags.get("invocation", "")] = Kept(run_id, outcome, "", *_files(run))
     elif FITS not in tags:
         return
     elif run.info.status in _WHOLE:
         pictures = tags.get(PICTURES, "")
-        known.trials[tags[FITS]] = Kept(own, tags.get(OUTCOME, ""), pictures, *_files(run))
+        known.trials[tags[FITS]] = Kept(run_id, tags.get(OUTCOME, ""), pictures, *_files(run))
     else:
-        known.halves.setdefault(tags[FITS], []).append(own)
+        known.halves.setdefault(tags[FITS], []).append(run_id)
 
 
 def _files(run: Run) -> tuple[int, str]:
@@ -125,5 +125,5 @@ def _is_dead(tags: Mapping[str, str]) -> bool:
     pid = tags.get(PID, "")
     if tags.get(HOST) != socket.gethostname() or not pid.isdigit():
         return False
-    # One process runs a study at a time, so our own number is that of an earlier run.
+    # One process runs a study at a time, so our number is that of an earlier run.
     return int(pid) == os.getpid() or process_is_gone(int(pid))

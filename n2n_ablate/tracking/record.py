@@ -48,7 +48,7 @@ def parameters(plan: Plan, trial: Trial, images: Iterable[str]) -> dict[str, str
     labels = slugs(condition.label for condition in plan.conditions)
     for condition in plan.conditions:
         name = "noise" if len(labels) == 1 else f"noise.{labels[condition.label]}"
-        flat[name] = str(condition.noise)
+        flat[name] = condition.source
     flat["images"] = ", ".join(images)
     flat["seeds"] = ", ".join(map(str, plan.profile.seeds))
     flat["crop"] = str(plan.profile.crop or "whole images")
@@ -65,32 +65,32 @@ def values(plan: Plan, result: TrialResult, baseline: TrialResult | None) -> lis
         result: The trial.
         baseline: What `psnr_gain` and its like are measured from, paired by image.
     """
-    found: list[Value] = []
+    points: list[Value] = []
     details: list[Value] = []
     for label, suffix in suffixes(plan).items():
         for metric in dict.fromkeys([*plan.metrics, "loss"]):
-            own = image_curves(result, metric, label)
-            found += _points(f"{metric}{suffix}", own.steps, own.mean)
+            curves = image_curves(result, metric, label)
+            points += _points(f"{metric}{suffix}", curves.steps, curves.mean)
             if metric in plan.metrics:
-                found += _finals(metric, result, baseline, label, suffix)
+                points += _finals(metric, result, baseline, label, suffix)
             if metric == plan.study.decide:
-                names = slugs(own.images)
-                for image, curve in own.images.items():
-                    details += _points(f"{metric}{suffix}.{names[image]}", own.steps, curve)
-    found += [Value("seconds", 0, result.seconds), Value("failures", 0, float(result.failures))]
-    found += details  # MLflow lists them in this order
-    return [item for item in found if np.isfinite(item.value)]
+                names = slugs(curves.images)
+                for image, curve in curves.images.items():
+                    details += _points(f"{metric}{suffix}.{names[image]}", curves.steps, curve)
+    points += [Value("seconds", 0, result.seconds), Value("failures", 0, float(result.failures))]
+    points += details  # MLflow lists them in this order
+    return [point for point in points if np.isfinite(point.value)]
 
 
 def diagnostics(plan: Plan, diagnoses: Mapping[str, Diagnosis]) -> list[Value]:
     """Return what was measured of a trial's sampler, `diagnostic.leak` and so on, by condition."""
-    found = [
+    points = [
         Value(f"diagnostic.{name}{suffix}", 0, value)
         for label, suffix in suffixes(plan).items()
         if label in diagnoses
         for name, value in flat(diagnoses[label].total).items()
     ]
-    return [item for item in found if np.isfinite(item.value)]
+    return [point for point in points if np.isfinite(point.value)]
 
 
 def content_key(plan: Plan, trial: Trial) -> str:
@@ -141,11 +141,11 @@ def verdict(contrast: ContrastRecord, suffix: str) -> tuple[dict[str, str], list
 def _finals(
     metric: str, result: TrialResult, baseline: TrialResult | None, label: str, suffix: str
 ) -> Iterator[Value]:
-    own = result.by_image(metric, label)
-    if len(own) > 1:
-        yield Value(f"{metric}_std{suffix}", 0, float(np.std(list(own.values()), ddof=1)))
+    values = result.by_image(metric, label)
+    if len(values) > 1:
+        yield Value(f"{metric}_std{suffix}", 0, float(np.std(list(values.values()), ddof=1)))
     other = baseline.by_image(metric, label) if baseline else {}
-    gains = [value - other[image] for image, value in own.items() if image in other]
+    gains = [value - other[image] for image, value in values.items() if image in other]
     if gains:
         yield Value(f"{metric}_gain{suffix}", 0, float(np.mean(gains)))
 

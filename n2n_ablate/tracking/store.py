@@ -65,7 +65,7 @@ class _Asked:
 
 
 class MlflowStore:
-    """A place for runs, opened when it is first needed.
+    """A store for runs, opened when it is first needed.
 
     Args:
         output: The output folder. Its lock keeps two processes from opening a database at once.
@@ -122,15 +122,15 @@ class MlflowStore:
     def check(self) -> None:
         """Check, before anything is trained for it, that the store can be used.
 
-        What may answer later is no reason not to begin. The output folder's own database is only
+        What may answer later is no reason not to begin. The database of the output folder is only
         looked at: opening it would take seconds.
 
         Raises:
             StoreError: It will not work, now or later.
         """
-        own = sqlite_file(self.uri)
-        if own is not None:
-            check_file(own, _ANEW)
+        file = sqlite_file(self.uri)
+        if file is not None:
+            check_file(file, _ANEW)
         if self._is_own:
             return
         refused: list[StoreError] = []
@@ -180,35 +180,35 @@ class MlflowStore:
 
     def experiment_id(self, name: str) -> str | None:
         """Return the id of an experiment, None if there is none."""
-        found = self.client.get_experiment_by_name(name)
-        return None if found is None else str(found.experiment_id)
+        experiment = self.client.get_experiment_by_name(name)
+        return None if experiment is None else str(experiment.experiment_id)
 
     def experiment(self, name: str, note: str) -> str:
-        """Return the id of an experiment: made, found, or brought back from MLflow's bin.
+        """Return the id of an experiment: made, known, or brought back from MLflow's bin.
 
         Raises:
             StoreError: It cannot be made, or its files are kept in a folder that is gone.
         """
         with self.explained():
-            found = self.client.get_experiment_by_name(name)
-            if found is None:
+            experiment = self.client.get_experiment_by_name(name)
+            if experiment is None:
                 home = self._output.root / "artifacts" / self._folder_name(name)
-                # MLflow's own default is a folder below wherever the command happens to be run.
-                place = None if is_server(self.uri) else home.as_uri()
-                made = self.client.create_experiment(name, place, {NOTE: note[:_LONGEST]})
+                # MLflow's default is a folder below wherever the command happens to be run.
+                location = None if is_server(self.uri) else home.as_uri()
+                made = self.client.create_experiment(name, location, {NOTE: note[:_LONGEST]})
                 return str(made)
-            if found.lifecycle_stage == "deleted":
-                self.client.restore_experiment(found.experiment_id)
-        self._check_home(found.artifact_location, name)
-        return str(found.experiment_id)
+            if experiment.lifecycle_stage == "deleted":
+                self.client.restore_experiment(experiment.experiment_id)
+        self._check_home(experiment.artifact_location, name)
+        return str(experiment.experiment_id)
 
     @property
     def _is_own(self) -> bool:
-        """Whether this is the output folder's own database."""
+        """Whether this is the database of the output folder."""
         return sqlite_file(self.uri) == self._output.root / DATABASE
 
     def _folder_name(self, name: str) -> str:
-        """Return a name for files of a study: other stores must not share one with our own."""
+        """Return a name for files of a study: other stores must not share one with ours."""
         return name if self._is_own else f"{name}@{zlib.crc32(redact_url(self.uri).encode()):08x}"
 
     def runs(self, experiment: str, wanted: str, *, deleted: bool = False) -> Iterator[Run]:
@@ -264,8 +264,10 @@ class MlflowStore:
 
         start, end = span
         metrics = [
-            Metric(item.name, item.value, round(start + item.progress * (end - start)), item.step)
-            for item in values
+            Metric(
+                value.name, value.value, round(start + value.progress * (end - start)), value.step
+            )
+            for value in values
         ]
         entries = [Param(key, value[:_LONGEST]) for key, value in (params or {}).items()]
         labels = [RunTag(key, value[:_LONGEST]) for key, value in (tags or {}).items()]
@@ -278,7 +280,7 @@ class MlflowStore:
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         for file in files:
             inside = file.relative_to(folder).parent.as_posix()
-            # One by one, so that a server that hangs is told from one that has much to do.
+            # One by one, so that a server that hangs differs from one that has much to do.
             self.client.log_artifact(run, str(file), None if inside == "." else inside)
         self.log(run, tags={FILES: str(len(files))})
 
@@ -297,17 +299,17 @@ class MlflowStore:
         return there < kept.files
 
     def _count(self, run: str, path: str) -> int:
-        found = self.client.list_artifacts(run, path or None)
-        return sum(self._count(run, one.path) if one.is_dir else 1 for one in found)
+        artifacts = self.client.list_artifacts(run, path or None)
+        return sum(self._count(run, one.path) if one.is_dir else 1 for one in artifacts)
 
     def remove_orphans(self, experiment: str) -> int:
         """Remove folders of files whose runs are gone, and return how many there were.
 
-        Only where nobody else keeps files: in the output folder, for its own database.
+        Only where nobody else keeps files: in the output folder, for its database.
         """
         home = kept_in(self.client.get_experiment(experiment).artifact_location)
-        own = self._output.root
-        if not self._is_own or home is None or not home.is_relative_to(own / "artifacts"):
+        root = self._output.root
+        if not self._is_own or home is None or not home.is_relative_to(root / "artifacts"):
             return 0
         # Folders first: a run is there before its folder.
         folders = {path.name: path for path in home.glob("*") if _RUN.fullmatch(path.name)}
@@ -322,8 +324,8 @@ class MlflowStore:
         self.client.set_terminated(run, status, at)
 
     def _send(self, run: str, what: str, rest: Sequence[Any], most: int) -> None:
-        for place in range(0, len(rest), most):
-            chunk: dict[str, Any] = {what: rest[place : place + most]}
+        for start in range(0, len(rest), most):
+            chunk: dict[str, Any] = {what: rest[start : start + most]}
             self.client.log_batch(run, **chunk)
 
     def explained(self) -> contextlib.AbstractContextManager[None]:
@@ -341,16 +343,16 @@ class MlflowStore:
         self._noted = True
 
     def _check_home(self, location: str, name: str) -> None:
-        home, own = kept_in(location), self._output.root
+        home, root = kept_in(location), self._output.root
         if home is None or is_server(self.uri):
             return
         # The database of an output folder that was copied still names the folder it was copied from.
-        copied = self._is_own and not home.is_relative_to(own)
+        copied = self._is_own and not home.is_relative_to(root)
         if home.parent.is_dir() and not copied:
             return
         # MLflow would quietly go on in the old folder, or make it again, wherever that was.
         msg = (
-            f"MLflow keeps the pictures of '{name}' in '{home}', outside '{own}': was the output "
-            f"folder moved? Delete '{own / DATABASE}' and give: n2n-ablate sync (nothing is trained)."
+            f"MLflow keeps the pictures of '{name}' in '{home}', outside '{root}': was the output "
+            f"folder moved? Delete '{root / DATABASE}' and give: n2n-ablate sync (nothing is trained)."
         )
         raise StoreError(msg)

@@ -66,80 +66,85 @@ def sync(
     study = contents.path.parent.name
     busy = f"study '{study}' is being run by {{owner}} in '{output.root}'. Sync it later."
     with output.lock(f"{study}-{contents.key}", busy):
-        found = reopen.opened(contents, output.root)
+        reopened = reopen.opened(contents, output.root)
         lacking: list[str] = []
         tracker = MlflowTracker(output, uri or None, registry, lacking.append, waits, thorough=True)
         with tracker.store.explained():
-            problems = _write(found, tracker, registry, images) + lacking
+            problems = _write(reopened, tracker, registry, images) + lacking
     return Synced(
         study=study,
         profile=contents.profile,
         run=contents.key,
-        trials=len(found.result.trials)
-        + (len(found.confirmation.result.trials) if found.confirmation else 0),
+        trials=len(reopened.result.trials)
+        + (len(reopened.confirmation.result.trials) if reopened.confirmation else 0),
         written=len(tracker.written),
         repaired=tracker.known.repaired,
         orphans=tracker.orphans,
-        problems=(*found.problems(), *problems),
+        problems=(*reopened.problems(), *problems),
     )
 
 
 def _write(
-    found: Reopened, tracker: MlflowTracker, registry: Registry, images: Sequence[str]
+    reopened: Reopened, tracker: MlflowTracker, registry: Registry, images: Sequence[str]
 ) -> list[str]:
-    commands = {command.invocation.id: command for command in found.commands}
-    last = list(commands.values())[-1] if commands else _nobody(found)
-    tracker.open(found.plan, last.invocation)
-    problems = _not_drawn(found, registry)
+    commands = {command.invocation.id: command for command in reopened.commands}
+    last = list(commands.values())[-1] if commands else _nobody(reopened)
+    tracker.open(reopened.plan, last.invocation)
+    problems = _not_drawn(reopened, registry)
     if machines := sorted(set(tracker.known.running)):
         problems.append(
             f"{len(tracker.known.running)} runs are marked as running on {', '.join(machines)}: "
             "they are left alone"
         )
-    problems += _write_trials(found, tracker, registry, images, (commands, last))
-    if found.confirmation:
-        tracker.confirm(found.confirmation.plan)
-        later = _write_trials(found.confirmation, tracker, registry, images, (commands, last))
+    problems += _write_trials(reopened, tracker, registry, images, (commands, last))
+    if reopened.confirmation:
+        tracker.confirm(reopened.confirmation.plan)
+        later = _write_trials(reopened.confirmation, tracker, registry, images, (commands, last))
         problems += [f"confirmation: {text}" for text in later]
-    trials = {item.trial.name: item for item in found.result.trials}
+    trials = {trial_result.trial.name: trial_result for trial_result in reopened.result.trials}
     for command in commands.values():
-        _summarise(found, tracker, command, trials, in_front=command is last)
+        _summarise(reopened, tracker, command, trials, in_front=command is last)
     return problems
 
 
 def _write_trials(
-    found: Reopened,
+    reopened: Reopened,
     tracker: MlflowTracker,
     registry: Registry,
     images: Sequence[str],
     about: tuple[dict[str, Command], Command],
 ) -> list[str]:
     """Write the finished trials of a study, or of its confirmation, and say what was missing."""
-    seen = gallery(found.header, registry, images)
+    recovered = gallery(reopened.header, registry, images)
     commands, last = about
-    incomplete = {one.trial for one in found.lost}
+    incomplete = {one.trial for one in reopened.lost}
     lost: list[str] = []
     # A journal line that was damaged and written again stands at the end.
-    for item in sorted(found.result.trials, key=lambda item: item.trial.role != BASELINE):
-        if item.trial.name in incomplete and tracker.knows(item):
+    for trial_result in sorted(
+        reopened.result.trials, key=lambda trial_result: trial_result.trial.role != BASELINE
+    ):
+        if trial_result.trial.name in incomplete and tracker.knows(trial_result):
             # It was written when its fits were still there.
-            if tracker.lacks_files(item):
-                lost.append(item.trial.name)
+            if tracker.lacks_files(trial_result):
+                lost.append(trial_result.trial.name)
             continue
-        if item.trial.name not in found.finished:
+        if trial_result.trial.name not in reopened.finished:
             continue  # a race that was stopped may give it further images
-        own, at = found.finished[item.trial.name]
-        invocation = commands.get(own, last).invocation
-        given = {row.image for row in item.rows}
-        samples = [sample for sample in seen.samples if sample.image.name in given]
-        tracker.trial(item, samples, invocation=invocation, at=at or None)
+        command_id, at = reopened.finished[trial_result.trial.name]
+        invocation = commands.get(command_id, last).invocation
+        given = {row.image for row in trial_result.rows}
+        samples = [sample for sample in recovered.samples if sample.image.name in given]
+        tracker.trial(trial_result, samples, invocation=invocation, at=at or None)
     if lost:
-        return [*seen.problems, f"files of runs that are gone like their fits: {', '.join(lost)}"]
-    return list(seen.problems)
+        return [
+            *recovered.problems,
+            f"files of runs that are gone like their fits: {', '.join(lost)}",
+        ]
+    return list(recovered.problems)
 
 
 def _summarise(
-    found: Reopened,
+    reopened: Reopened,
     tracker: MlflowTracker,
     command: Command,
     trials: dict[str, TrialResult],
@@ -149,21 +154,27 @@ def _summarise(
     """Write what a command showed at its end; a killed one would have shown all that is there."""
     names = trials if command.trials is None else command.trials
     shown = tuple(trials[name] for name in names if name in trials)
-    confirmed = found.result.confirmed
+    confirmed = reopened.result.confirmed
     if confirmed is not None and command.status:
-        own = [item for item in confirmed.trials if item.trial.name in (command.confirmed or ())]
-        confirmed = replace(confirmed, trials=tuple(own)) if own else None
-    result = replace(found.result, trials=shown, confirmed=confirmed)
+        kept = [
+            trial_result
+            for trial_result in confirmed.trials
+            if trial_result.trial.name in (command.confirmed or ())
+        ]
+        confirmed = replace(confirmed, trials=tuple(kept)) if kept else None
+    result = replace(reopened.result, trials=shown, confirmed=confirmed)
     tracker.summary(command, result, in_front=in_front)
 
 
-def _not_drawn(found: Reopened, registry: Registry) -> list[str]:
-    used = {item.trial.recipe.specs["sampler"].name for item in found.result.trials}
+def _not_drawn(reopened: Reopened, registry: Registry) -> list[str]:
+    used = {
+        trial_result.trial.recipe.specs["sampler"].name for trial_result in reopened.result.trials
+    }
     if gone := sorted(used - set(registry.names("sampler"))):
         return [f"samplers that no plugin registers, so not drawn: {', '.join(gone)}"]
     return []
 
 
-def _nobody(found: Reopened) -> Command:
-    header = found.header
+def _nobody(reopened: Reopened) -> Command:
+    header = reopened.header
     return Command(Invocation("unknown", "", header.device, header.precision, {}), "", 0.0)

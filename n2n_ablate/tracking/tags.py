@@ -13,7 +13,7 @@ from n2n_ablate.tracking import record
 from n2n_ablate.tracking.known import HOST, OUTCOME, PID, PLAN
 from n2n_ablate.tracking.store import NOTE
 
-# MLflow's own colours come from the runs' numbers, and two of ten are often alike.
+# MLflow's colours come from the runs' numbers, and two of ten are often alike.
 _INK, _FAINT = "#1b1b1b", "#c8c8c8"
 _COLOURS = (
     *("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#17becf", "#e377c2", "#8c564b"),
@@ -26,14 +26,14 @@ def now() -> int:
     return int(1000 * time.time())
 
 
-def run_tags(plan: Plan, about: Invocation, role: str, *, place: int) -> dict[str, str]:
+def run_tags(plan: Plan, about: Invocation, role: str, *, number: int) -> dict[str, str]:
     """Return the tags that every run of a study has.
 
     Args:
         plan: The study's plan.
         about: The command that the run's results come from.
         role: Of the trial, or `summary`.
-        place: Among the trials, for the colour.
+        number: Of the trial, for the colour.
     """
     tags = {
         "study": plan.study.name,
@@ -48,7 +48,7 @@ def run_tags(plan: Plan, about: Invocation, role: str, *, place: int) -> dict[st
         "mlflow.source.name": about.command,
         "mlflow.source.type": "LOCAL",
         "mlflow.user": _user(),
-        "mlflow.runColor": _colour(role, place),
+        "mlflow.runColor": _colour(role, number),
     }
     if about.commit:
         tags["mlflow.source.git.commit"] = about.commit
@@ -66,7 +66,7 @@ def summary_tags(result: StudyResult, status: str, note: str, measured: bool) ->
     """
     return {
         "trials": str(len(result.trials)),
-        "fits": str(sum(len(item.rows) for item in result.trials)),
+        "fits": str(sum(len(trial_result.rows) for trial_result in result.trials)),
         "failures": str(result.failures),
         "best": "; ".join(record.best(result)),
         NOTE: note,
@@ -75,10 +75,10 @@ def summary_tags(result: StudyResult, status: str, note: str, measured: bool) ->
     }
 
 
-def _colour(role: str, place: int) -> str:
+def _colour(role: str, number: int) -> str:
     if role in (BASELINE, "summary"):
         return _INK if role == BASELINE else _FAINT
-    return _COLOURS[place % len(_COLOURS)]
+    return _COLOURS[number % len(_COLOURS)]
 
 
 def _user() -> str:

@@ -79,7 +79,7 @@ class MlflowTracker:
         self._baseline: TrialResult | None = None
         self._images: tuple[str, ...] = ()
         self._summary = ""
-        self._unsure = False  # whether the store heard all that it was told
+        self._unsure = False  # whether the store heard all that was sent
         self._last_start = 0
 
     @hookimpl(specname="study_started")
@@ -216,7 +216,7 @@ class MlflowTracker:
             with self.store.explained():
                 if self._unsure:
                     about = self.store, self._experiment, self._plan.key, self._over
-                    self.known, self._unsure = look(*about, own=self._summary), False
+                    self.known, self._unsure = look(*about, writing=self._summary), False
                 yield
         except StoreUnavailableError:
             self._unsure = True
@@ -257,8 +257,8 @@ class MlflowTracker:
                 self.store.log(kept.run, values=values, tags=tags, span=(now(), now()))
 
     def _fill(self, run: str, result: StudyResult, status: str, end: int) -> None:
-        found = self._files.diagnoses
-        tags = summary_tags(result, status, study_files.summary(result, found), bool(found))
+        diagnoses = self._files.diagnoses
+        tags = summary_tags(result, status, study_files.summary(result, diagnoses), bool(diagnoses))
         self._files.keep_study(run, result)
         self.store.log(run, tags=tags)
         self.store.end(run, _ENDS.get(status, "FAILED"), end)
@@ -274,8 +274,8 @@ class MlflowTracker:
             # Images have been found since, or files have been lost.
             if (old.pictures and old.pictures != pictures) or self._lacks_files(old):
                 self._write_files(old.run, given)
-                found = self._diagnosed(result)
-                self.store.log(old.run, values=found, tags={PICTURES: pictures})
+                measured = self._diagnosed(result)
+                self.store.log(old.run, values=measured, tags={PICTURES: pictures})
                 self.written.append(self._name(result))
             return
         tags = {TRIAL: record.content_key(self._plan, result.trial), FITS: fits, OUTCOME: outcome}
@@ -317,12 +317,12 @@ class MlflowTracker:
         self.store.end(run, "FAILED" if failed else "FINISHED", span[1])
 
     def _write_files(self, run: str, given: _Given) -> None:
-        own, name = given.result, self._name(given.result)
-        self._files.keep_trial(run, name, self._running, own, given.samples, self._baseline)
+        result, name = given.result, self._name(given.result)
+        self._files.keep_trial(run, name, self._running, result, given.samples, self._baseline)
 
     def _diagnosed(self, result: TrialResult) -> list[record.Value]:
-        found = self._files.diagnoses.get(self._name(result), {})
-        return list(record.diagnostics(self._plan, found))
+        diagnoses = self._files.diagnoses.get(self._name(result), {})
+        return list(record.diagnostics(self._plan, diagnoses))
 
     def _name(self, result: TrialResult) -> str:
         return f"{result.trial.name} (confirm)" if self._running.confirming else result.trial.name
@@ -330,5 +330,5 @@ class MlflowTracker:
     def _create(
         self, name: str, role: str, start: int, tags: Mapping[str, str], about: Invocation
     ) -> str:
-        own = run_tags(self._plan, about, role, place=len(self.known.trials))
-        return self.store.create(self._experiment, name, start, {**tags, **own})
+        tags_of_run = run_tags(self._plan, about, role, number=len(self.known.trials))
+        return self.store.create(self._experiment, name, start, {**tags, **tags_of_run})

@@ -1,6 +1,5 @@
 """The figures on the page about statistics are computed here, from the table that it shows."""
 
-import itertools
 import json
 import re
 from pathlib import Path
@@ -9,7 +8,6 @@ import numpy as np
 import pytest
 
 from n2n_ablate import stats
-from n2n_ablate.runner.interim import sizes_for
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/explanation/fairness-and-statistics.md").read_text(encoding="utf-8")
@@ -26,97 +24,88 @@ def example():
         for line in EXAMPLE.splitlines()
         if re.match(r"\| \w+ \| \d\d\.", line)
     ]
-    base, none, much = ({row[0]: float(row[place]) for row in rows} for place in (1, 2, 3))
-    return stats.family([none, much], base)
+    base, none, much = (np.array([float(row[at]) for row in rows]) for at in (1, 2, 3))
+    return none - base, much - base
 
 
 def test_the_example_follows_from_its_table(example):
     none, much = example
+    levels, error = stats.Levels(2), none.std(ddof=1) / np.sqrt(6)
+    wide, narrow = levels.critical(6)
+    without = stats.left_out(much).mean(axis=1)
     told = [
-        f"0.2 against 0.01: mean {much.mean:.3f}, standard deviation {much.sd:.3f}",
-        f"0 against 0.01: mean {none.mean:.3f}, standard deviation {none.sd:.3f}",
-        f"{none.critical:.3f} standard errors",
-        (
-            f"0.2: {much.mean:.3f} ± {much.half_width:.3f}. "
-            f"0: {none.mean:.3f} ± {none.half_width:.3f}."
-        ),
-        f"a difference of {stats.detectable(none):.3f} dB four times",
-        "{} to {} images".format(*stats.images_to_settle(none, 0.05)),
-        f"p = {stats.sign_flip(much.gaps).p:.3f} for 0.2",
-        f"For 0 it gives {stats.sign_flip(none.gaps).p:.3f}",
-        f"`rocket` loses {-min(none.gaps):.3f}",
+        f"0.2 vs 0.01: mean {much.mean():.3f}, standard deviation {much.std(ddof=1):.3f}",
+        f"0 vs 0.01: mean {none.mean():.3f}, standard deviation {none.std(ddof=1):.3f}",
+        f"{wide:.3f} and {narrow:.3f} standard errors",
+        f"0.2: {much.mean():.3f} ± {wide * much.std(ddof=1) / np.sqrt(6):.3f}",
+        f"0: {none.mean():.3f} ± {wide * error:.3f}, and ± {narrow * error:.3f}",
+        f"({without.min():.3f} to {without.max():.3f})",
+        f"`rocket`: without it the mean is {stats.left_out(none)[4].mean():+.3f}",
+        f"lies within ± 0.05: {stats.probability_within(none, 0.05):.2f}",
+        f"It wins on {(none > 0).sum()} of 6 images",
+        f"A true difference of {stats.detectable_effect(6, wide) * stats.spread_limit(none.std(ddof=1), 6):.2f} dB",
+        f"about {stats.images_to_resolve(none.mean(), none.std(ddof=1), 6, 2, 0.05)} images",
     ]
     for text in told:
         assert text in TEXT
-    assert (much.verdict(0.05), none.verdict(0.05)) == ("worse", stats.UNDECIDED)
-    assert (none.wins, none.losses) == (5, 1)
-    assert stats.sign_flip(much.gaps).p == stats.sign_flip(much.gaps).smallest
+    assert stats.decide(much, levels.critical(6), 0.05) == stats.WORSE
+    assert stats.decide(none, levels.critical(6), 0.05) == stats.INCONCLUSIVE
+    fewer = levels.critical(5)
+    assert (stats.decide(stats.left_out(much), fewer, 0.05) == stats.WORSE).all()
+    assert stats.decide(stats.left_out(none)[4], fewer, 0.05) == stats.EQUIVALENT
 
 
-def test_the_table_of_half_widths(example):
-    images = (4, 6, 8, 24)
-    for name, size in (("one contrast", 1), ("two", 2), ("nine", 9)):
-        level = stats.family_level(size)
-        cells = [f"{stats.t_critical(level, n) / np.sqrt(n):.2f}" for n in images]
-        assert f"| {name} | {' | '.join(cells)} |" in PAGE
+def test_the_tables_of_half_widths_and_power():
+    images = (4, 6, 8, 14, 24)
+    for name, size in (("one", 1), ("two", 2), ("nine", 9)):
+        for at, kind in enumerate(("better, worse", "equivalent")):
+            halves = [stats.Levels(size).critical(n)[at] / np.sqrt(n) for n in images]
+            cells = " | ".join(f"{half:.2f}" for half in halves)
+            assert f"| {kind}, family of {name} | {cells} |" in PAGE
+    for margin in ("1", "1.5", "2"):
+        cells = [f"{stats.equivalence_power(n, 2, float(margin)):.2f}" for n in images]
+        assert f"| margin of {margin} sd | {' | '.join(cells)} |" in PAGE
 
 
 def test_what_is_quoted_from_the_drawn_studies_is_there():
-    naive = [row["seeds as images"] for row in FOUND["coverage"].values()]
-    assert f"{min(naive) * 100:.0f} to {max(naive) * 100:.0f} %" in PAGE
-    skewed = [row["skewed"] for row in FOUND["coverage"].values()]
-    assert f"{min(skewed) * 100:.0f} to {max(skewed) * 100:.0f} %" in PAGE
-    races = FOUND["false words in a race"]["normal"]
-    assert f"[{races['better or worse, intervals for one look'] * 100:.0f} %]" in PAGE
-    assert tuple(FOUND["looks"]) == sizes_for(24)
-    assert 0.28 < FOUND["false words"]["6, skewed"]["equivalent, sd 0.02"] < 0.32
-    cost = {}
-    for row in FOUND["power"]:
-        lead = row["by Holm"] - row["called better"]
-        cost[row["contrasts"]] = max(lead, cost.get(row["contrasts"], 0))
-    assert f"at most {cost[2] * 100:.0f} of 100" in " ".join(PAGE.split())
-    assert f"up to {cost[10] * 100:.0f}" in " ".join(PAGE.split())
-    wider = sorted(
-        (row["last critical"] / row["one look"] - 1) * 100
-        for row in FOUND["spending"]
-        if row["spending"] == "share squared (ours)"
-    )
     text = " ".join(PAGE.split())
-    assert "the last interval is {:.0f} to {:.0f} % wider".format(*wider) in text
-    assert "a fifth to two fifths more images" in text
-    for row, other in itertools.product(FOUND["spending"], repeat=2):
-        if row["contrasts"] == other["contrasts"] and row["spending"].endswith("(ours)"):
-            for size in ("1.5", "2.5"):
-                more = other[f"images at {size} sd"] / row[f"images at {size} sd"] - 1
-                assert other["spending"] != "O'Brien-Fleming" or 0.18 < more < 0.42
-    ours = [row["equivalent, ours"] for row in FOUND["false words of Holm"].values()]
-    assert max(ours) < 0.03
-    bound = sum(0.05 / 2 / rank for rank in range(1, 11))
-    assert bound == pytest.approx(0.07, abs=0.005)
-    two, three = FOUND["more images"][:2]
-    assert (two["images"], three["images"]) == ("6, 24", "6, 12, 24")
-    assert f"[{two['going on'] * 100:.0f} %]" in text
-    assert f"in {three['going on'] * 100:.0f} % with a look at 12 between" in text
-    turns = FOUND["in turn"][-1]
-    assert f"{turns['all counted, until a word'] * 100:.0f} % with four bests in turn" in text
-    assert f"alone would make {turns['the last alone, until a word'] * 100:.0f} %" in text
+    share = "{:.0f}".format
+    worst = {
+        name: max(row[name] for row in FOUND["worst"]) for name in ("one study", "race", "old rule")
+    }
+    assert f"{len(FOUND['cells'])} simulated cells" in text
+    assert f"[{100 * worst['one study']:.1f} %]" in text
+    assert f"in races {100 * worst['race']:.1f} %" in text
+    assert f"has up to {share(100 * worst['old rule'])} %" in text
+    assert f"above 5 % are {100 * FOUND['limit']:.1f} %" in text
+    skewed = {row["images"]: row for row in FOUND["skewed"]}
+    ours, plain = (
+        [share(100 * skewed[n][name]) for n in (8, 14, 24)]
+        for name in ("false, as decided", "false, t alone")
+    )
+    assert f"[{ours[0]} % of families of eight]" in text
+    assert f"at 8 images, {ours[1]} % at 14, {ours[2]} % at 24" in text
+    assert "by t alone {}, {} and {} %".format(*plain) in text
+    going = FOUND["more images"][2]
+    assert (going["contrasts"], going["images"]) == (2, "6, 8, 12, 16, 24")
+    assert f"[{share(100 * going['going on'])} %]" in text
+    few = [row for row in FOUND["left out"] if row["images"] < 14]
+    assert min(row["false"] for row in few) > 0.5
+    assert all(0.2 < row["true, power about 0.8"] < 0.4 for row in few)
+    for size, critical in ((2, 15), (8, 23)):
+        design = stats.InterimDesign((4, 6, 8, 12, 16, 24), size)
+        assert round(design.critical[0][0]) == critical
+    assert stats.sizes_for(24) == (8, 12, 16, 20, 24)
 
 
 def test_stored_results_keep_what_the_page_promises():
-    for name, row in FOUND["coverage"].items():
-        assert 0.93 < row["normal"] < 0.97, name
-    for name, row in FOUND["false words"].items():
-        if name.endswith("normal"):
-            assert max(row.values()) <= 0.05, name
-    assert (
-        max(
-            FOUND["false words in a race"]["normal"][key]
-            for key in ("better or worse", "equivalent")
-        )
-        <= 0.05
-    )
-    assert max(row["a race from the start"] for row in FOUND["more images"]) <= 0.05
-    assert max(row["all counted, as planned"] for row in FOUND["in turn"]) <= 0.05
+    for row in FOUND["worst"]:
+        assert max(row["one study"], row["race"], row["best leaves"]) <= FOUND["limit"]
+        assert row["conditions"] == 1 or row["old rule"] > FOUND["limit"]
+    for row in FOUND["planning"]:
+        assert row["printed figure has power 0.8"] == pytest.approx(0.9, abs=0.03)
+    assert max(row["a race from the start"] for row in FOUND["more images"]) <= FOUND["limit"]
+    assert max(row["all counted, as planned"] for row in FOUND["in turn"]) <= FOUND["limit"]
 
 
 def test_stored_curves_and_surfaces_keep_what_they_promise():

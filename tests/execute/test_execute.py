@@ -140,7 +140,7 @@ def test_a_worker_with_other_code_refuses_and_says_which(tiny, folder):
     (folder / "plugins" / "mine.py").write_text(MINE)
     registry = Registry()
     text, plugins, *images = sent(baseline(tiny, registry, "mine"), registry)
-    ours = Fingerprints(registry).own("sampler", "mine")
+    ours = Fingerprints(registry).code_of("sampler", "mine")
     edited = json.loads(plugins)
     edited["files"]["./plugins"]["mine.py"] = MINE.replace("1::2", "0:-1:2")
     told = task.train(text, json.dumps(edited).encode(), *images)["refused"]

@@ -205,7 +205,7 @@ def test_a_factorial_says_its_effects_their_family_and_their_verdicts(folder):
     drawn.prepare(folder, drawn.photo, text=text)
     drawn.opened().run()
     found = reopen.reopen(Path("mlruns"), "drawn")
-    told, each = methods(found), f"{100 * stats.family_level(3):.4g} %"
+    told, each = methods(found), f"{100 * stats.Levels(3).difference:.4g} %"
     assert "The design was a factorial of sampler.center, estimator" in told
     assert f"two-sided {each} t intervals across images, Bonferroni-corrected for 3 effects" in told
     assert "An effect is better or worse if" in told

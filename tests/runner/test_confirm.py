@@ -109,12 +109,15 @@ def test_searches_and_studies_of_few_contrasts_that_ship_are_confirmed_on_other_
     for profile in asked.profiles:
         planned = plan(asked, registry, profile=profile)
         few = len(planned.contrasts) * len(planned.conditions) <= 5
+        if all(condition.pairs for condition in planned.conditions):
+            assert planned.profile.confirm is None  # nothing but the user has other scenes
+            continue
         if asked.design == "search" or (few and not planned.effects):
             assert planned.profile.confirm is not None
             assert not set(planned.profile.confirm.seeds) & set(planned.profile.seeds)
 
 
-@pytest.mark.parametrize("name", sorted(shipped()))
+@pytest.mark.parametrize("name", sorted(set(shipped()) - {"real-noise"}))
 def test_studies_that_ship_see_no_picture_twice(name, registry):
     asked = read(shipped()[name])
     for profile in asked.profiles.values():

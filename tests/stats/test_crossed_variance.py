@@ -2,15 +2,18 @@
 
 import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from n2n_ablate.stats.crossed import SOURCES, crossed
-
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
+from crossed import SOURCES, crossed
+
+sys.path.remove(str(BENCHMARKS))
 SHARED = {"image": 2.0, "noise": 0.1, "training": 0.03, "rest": 0.02}
 OWN = {"image": 0.12, "noise": 0.03, "training": 0.05, "rest": 0.02}  # of one trial
 

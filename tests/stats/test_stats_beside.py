@@ -2,7 +2,6 @@
 
 import itertools
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,32 +10,22 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from n2n_ablate.stats import (
-    Difference,
-    Looks,
-    account,
-    account_of_effects,
     band,
-    bca,
+    components,
+    components_of_effects,
     crossing,
-    detectable,
-    family_level,
-    images_for,
-    images_to_settle,
+    detectable_effect,
     kendall,
     peak,
     power,
     ranking,
     sign_flip,
-    sizes_for,
     t_critical,
+    t_interval,
 )
-from n2n_ablate.stats.power import LAST_LOOK
+from n2n_ablate.stats.planning import images_for
 
 values = st.lists(st.floats(-9, 9).map(lambda value: round(value, 3)), min_size=1, max_size=9)
-
-
-def difference(gaps, level=0.95):
-    return Difference(tuple(gaps), level, t_critical(level, len(gaps)))
 
 
 # Sign flips
@@ -76,44 +65,17 @@ def test_beyond_sixteen_images_patterns_are_drawn_and_come_out_close():
     gaps = np.random.default_rng(5).normal(0.5, 1, 17)
     found = sign_flip(gaps)
     assert not found.exact
-    assert found.smallest == 1 / 20_000
+    assert found.smallest == 1 / 10_000
     signs = 2 * ((np.arange(2**17)[:, None] >> np.arange(17)) & 1) - 1
     exact = np.mean(abs(signs @ gaps) >= abs(gaps.sum()) - 1e-9)
-    assert found.p == pytest.approx(exact, abs=4 * math.sqrt(exact / 20_000))
+    assert found.p == pytest.approx(exact, abs=4 * math.sqrt(exact / 10_000))
     assert sign_flip(gaps) == found  # the seed is fixed
-    assert sign_flip([1.0] * 40).p < 1e-4
+    assert sign_flip([1.0] * 40).p == 1e-4
 
 
 def test_a_sign_flip_of_nothing_says_so():
     with pytest.raises(ValueError, match="no differences given"):
         sign_flip([])
-
-
-# Bootstrap
-
-
-def test_bca_is_that_of_scipy_and_close_to_t_where_both_hold():
-    gaps = np.random.default_rng(1).normal(0.1, 0.1, 60)
-    low, high = bca(gaps, 0.95)
-    expected = scipy_stats.bootstrap(
-        (gaps,), np.mean, confidence_level=0.95, rng=np.random.default_rng(0)
-    ).confidence_interval
-    assert (low, high) == (pytest.approx(expected.low), pytest.approx(expected.high))
-    plain = difference(gaps)
-    assert low == pytest.approx(plain.low, abs=0.1 * plain.half_width)
-    assert high == pytest.approx(plain.high, abs=0.1 * plain.half_width)
-
-
-def test_bca_leans_to_the_side_of_the_long_tail():
-    gaps = np.random.default_rng(2).exponential(1, 40)
-    low, high = bca(gaps, 0.95)
-    assert high - gaps.mean() > gaps.mean() - low
-
-
-def test_no_bootstrap_from_few_or_equal_differences():
-    assert bca(np.arange(23.0), 0.95) is None
-    assert bca(np.arange(24.0), 0.95) is not None
-    assert bca([0.1] * 30, 0.95) is None
 
 
 # Power
@@ -122,92 +84,25 @@ def test_no_bootstrap_from_few_or_equal_differences():
 @pytest.mark.parametrize(("effect", "n", "expected"), [(0.5, 34, 0.808), (1.0, 10, 0.803)])
 def test_power_as_in_textbooks(effect, n, expected):
     """Two-sided paired t at 5 %: Cohen (1988) needs 34 pairs for d = 0.5 and 10 for d = 1."""
-    assert power(effect, n) == pytest.approx(expected, abs=0.001)
-    assert power(0.0, n) == pytest.approx(0.05)
-    assert power(-effect, n) == pytest.approx(power(effect, n))
+    critical = t_critical(0.95, n)
+    assert power(effect, n, critical) == pytest.approx(expected, abs=0.001)
+    assert power(0.0, n, critical) == pytest.approx(0.05)
+    assert power(-effect, n, critical) == pytest.approx(power(effect, n, critical))
 
 
-@pytest.mark.parametrize("n", [2, 4, 6, 24])
+@pytest.mark.parametrize("n", [2, 4, 6, 13])
 @pytest.mark.parametrize("level", [0.95, 0.995])
 def test_what_is_detectable_is_detected_four_times_in_five(n, level):
-    gaps = np.resize([0.1, -0.1], n)
-    found = difference(gaps, level)
-    least = detectable(found)
-    assert power(least / found.sd, n, found.critical) == pytest.approx(0.8, abs=1e-4)
-    assert detectable(difference(gaps + 3, level)) == pytest.approx(least)  # not of the mean
+    critical = t_critical(level, n)
+    assert power(detectable_effect(n, critical), n, critical) == pytest.approx(0.8, abs=1e-4)
 
 
 @pytest.mark.parametrize(("sd", "half"), [(0.07, 0.025), (1.0, 0.1), (0.001, 5.0), (0.1, 0.1)])
 def test_images_for_is_the_first_number_that_is_enough(sd, half):
-    n = images_for(sd, half)
+    n = images_for(sd, half, 0.95)
     assert t_critical(0.95, n) * sd / math.sqrt(n) <= half
     assert n == 2 or t_critical(0.95, n - 1) * sd / math.sqrt(n - 1) > half
-    assert images_for(1.0, 1e-9) == 100_000
-
-
-def test_the_range_of_images_is_worked_by_hand():
-    # sd .1, 5 degrees of freedom: chi-square 10 % and 90 % are 1.6103 and 9.2364
-    gaps = np.array([-1, 1, -1, 1, -1, 1]) * 0.1 / math.sqrt(6 / 5)
-    found = difference(gaps)
-    assert found.sd == pytest.approx(0.1)
-    few, many = images_to_settle(found, 0.05)
-    # around a mean of 0 the interval has to lie within the margin
-    assert few == images_for(0.1 * math.sqrt(5 / 9.2364), 0.05)
-    assert many == images_for(0.1 * math.sqrt(5 / 1.6103), 0.05)
-    assert few < images_for(0.1, 0.05) < many
-    # around a mean beyond it, it has to exclude 0; halfway between them is the worst
-    for mean, narrow in ((0.08, 0.08), (-0.08, 0.08), (0.025, 0.025), (0.04, 0.04), (0.01, 0.04)):
-        few, many = images_to_settle(difference(gaps + mean), 0.05)
-        assert few == max(7, images_for(0.1 * math.sqrt(5 / 9.2364), narrow))
-        assert many == max(7, images_for(0.1 * math.sqrt(5 / 1.6103), narrow))
-
-
-def test_after_looks_it_is_a_race_that_so_many_images_would_settle():
-    looks = Looks((4, 6, 8, 12), contrasts=3)
-    gaps = np.resize([1.0, -1.0], 12)
-    plain = difference(gaps, family_level(3))
-    last, early = (replace(plain, critical=looks.critical[place]) for place in (-1, 0))
-    wider = last.critical / plain.critical
-    half = 0.4  # of a mean that is narrow enough to exclude zero
-    many = [
-        images_to_settle(replace(gap, gaps=tuple(gaps + half)), 0.05)[1] for gap in (plain, last)
-    ]
-    spread = plain.sd * math.sqrt(11 / scipy_stats.chi2.isf(0.9, 11))
-    level = family_level(3)
-    assert many == [images_for(spread, half, level), images_for(wider * spread, half, level)]
-    assert many[1] > many[0]
-    # An early look is wider by far, which says nothing about the last one.
-    assert early.critical > 2 * plain.critical
-    for images in (4, 6, 12, 24, 60):
-        found = Looks(sizes_for(images), contrasts=3).critical[-1] / t_critical(level, images)
-        assert found <= LAST_LOOK
-    assert images_to_settle(early, 0.05)[1] < 2 * images_to_settle(plain, 0.05)[1]
-
-
-def test_what_left_a_contrast_open_would_not_settle_it():
-    # sd .06 on 24 images, so half-width .0253: the low end of the range alone would be below 24
-    pattern = np.array([-1.0, 1.0] * 12)
-    found = difference(0.0251 + 0.06 * pattern / np.std(pattern, ddof=1))
-    assert found.verdict(0.05) == "not distinguishable"
-    few, many = images_to_settle(found, 0.05)
-    assert images_for(0.06 * math.sqrt(23 / 32.007), 0.025) <= 24
-    assert few == 25 < many
-
-
-@given(st.floats(-1, 1), st.floats(0.001, 0.5))
-def test_an_interval_as_wide_as_the_margin_always_gives_a_word(mean, margin):
-    pattern = np.array([-1.0, 1.0, -1.0, 1.0])
-    critical = 0.999 * margin / np.std(pattern, ddof=1)
-    found = Difference(tuple(mean + pattern), 0.95, critical)
-    assert found.half_width < margin / 2
-    assert found.verdict(margin) != "not distinguishable"
-
-
-def test_nothing_is_foretold_without_spread_or_margin():
-    assert detectable(difference([0.1])) is None
-    assert detectable(difference([0.1, 0.1])) is None
-    assert images_to_settle(difference([0.1, 0.1]), 0.05) is None
-    assert images_to_settle(difference([0.1, 0.2]), 0.0) is None
+    assert images_for(1.0, 1e-9, 0.95) == 100_000
 
 
 # Variance
@@ -222,7 +117,7 @@ def table(matrix):
 
 def test_an_account_worked_by_hand():
     # differences 1 3 | 5 7: within 2, 2; means 2 and 6, so between = 2 * 8 = 16, (16 - 2) / 2 = 7
-    found = account([table([[1, 3], [5, 7]])], table([[0, 0], [0, 0]]))
+    found = components([table([[1, 3], [5, 7]])], table([[0, 0], [0, 0]]))
     assert found.trial_seed == pytest.approx(math.sqrt(2))
     assert found.trial_image == pytest.approx(math.sqrt(7))
     assert found.share == pytest.approx(2 / 16)
@@ -234,14 +129,13 @@ def test_parts_are_found_again_in_many_drawn_values():
     n, r = 4000, 3
     shared = rng.normal(0, 3, (n, 1)) + rng.normal(0, 0.2, (n, r))
     arms = [shared + rng.normal(0, 0.12, (n, 1)) + rng.normal(0, 0.07, (n, r)) for _ in range(2)]
-    found = account([table(arms[0])], table(arms[1]))
+    found = components([table(arms[0])], table(arms[1]))
     assert found.image == pytest.approx(3, rel=0.05)
     assert found.seed == pytest.approx(0.2, rel=0.05)
     assert found.trial_image == pytest.approx(0.12 * math.sqrt(2), rel=0.05)
     assert found.trial_seed == pytest.approx(0.07 * math.sqrt(2), rel=0.05)
     assert found.share == pytest.approx(0.07**2 / (3 * 0.12**2 + 0.07**2), rel=0.1)
     assert found.share_low < found.share < found.share_high
-    assert found.advice.startswith("buy images: seeds make 10%")
 
 
 def test_the_interval_of_the_share_holds_it_as_often_as_it_says():
@@ -249,45 +143,42 @@ def test_the_interval_of_the_share_holds_it_as_often_as_it_says():
     true, hits, rounds = 1 / 3, 0, 400
     for _ in range(rounds):
         gaps = rng.normal(0, 1, (6, 1)) + rng.normal(0, 1, (6, 2))
-        found = account([table(gaps)], table(np.zeros((6, 2))))
+        found = components([table(gaps)], table(np.zeros((6, 2))))
         hits += found.share_low <= true <= found.share_high
     assert hits / rounds == pytest.approx(0.95, abs=0.03)
 
 
 def test_seeds_alone_are_named_as_the_cause():
     gaps = np.random.default_rng(2).normal(0, 1, (30, 4))
-    found = account([table(gaps)], table(np.zeros((30, 4))))
+    found = components([table(gaps)], table(np.zeros((30, 4))))
     assert found.trial_image < 0.4
-    assert "seeds help too" in found.advice
+    assert found.share_low > 0.5
 
 
 @pytest.mark.parametrize(
-    ("matrix", "told"),
+    "matrix",
     [
-        ([[1.0], [2.0]], "one seed"),
-        ([[1.0, 2.0]], "two images"),
-        ([[1.0, 1.0], [1.0, 1.0]], "the same for all"),
-        ([[math.nan, 2.0], [math.nan, 1.0]], "no image has all results"),
+        [[1.0], [2.0]],
+        [[1.0, 2.0]],
+        [[1.0, 1.0], [1.0, 1.0]],
+        [[math.nan, 2.0], [math.nan, 1.0]],
     ],
 )
-def test_what_cannot_be_estimated_is_said(matrix, told):
-    found = account([table(matrix)], table(np.zeros_like(matrix)))
+def test_what_cannot_be_estimated_is_not_a_number(matrix):
+    found = components([table(matrix)], table(np.zeros_like(matrix)))
     assert not found.estimable
     assert math.isnan(found.share)
-    assert "not estimable" in found.advice
-    assert told in found.advice
 
 
 def test_an_image_that_lost_a_seed_is_left_out_of_the_account():
     whole = table([[1, 3], [5, 7], [9, 9]])
     del whole["2"][1]
-    found = account([whole], table([[0, 0]] * 3))
+    found = components([whole], table([[0, 0]] * 3))
     assert found.images == 2
-    assert "nothing that was asked has a result" in account([], {}).advice
-    none = account([{}], table([[1, 2]] * 5))
+    assert components([], {}).contrasts == 0
+    none = components([{}], table([[1, 2]] * 5))
     assert none.images == 0
-    assert "no image has all results" in none.advice
-    assert "no image has all results" in account([table([[1, 2]] * 5)], {}).advice
+    assert components([table([[1, 2]] * 5)], {}).images == 0
 
 
 def test_an_account_of_effects_is_that_of_the_differences_of_their_halves():
@@ -295,22 +186,11 @@ def test_an_account_of_effects_is_that_of_the_differences_of_their_halves():
     cells = [rng.normal(0, 1, (5, 2)) for _ in range(4)]
     first, second = (cells[0] + cells[1]) / 2, (cells[2] + cells[3]) / 2
     halves = [(list(map(table, cells[:2])), list(map(table, cells[2:])))]
-    found, same = account_of_effects(halves), account([table(first)], table(second))
+    found, same = components_of_effects(halves), components([table(first)], table(second))
     for name in ("trial_image", "trial_seed", "image", "seed", "share", "share_low", "share_high"):
         assert getattr(found, name) == pytest.approx(getattr(same, name)), name
     lost = [([table(cells[0]), {"0": {0: 1.0}}], list(map(table, cells[2:])))]
-    assert account_of_effects(lost).images == 0
-
-
-@pytest.mark.parametrize(
-    ("images", "seeds", "tells"), [(4, 0.12, False), (40, 0.01, True), (200, 1.0, True)]
-)
-def test_what_few_images_do_not_tell_of_seeds_is_not_said(images, seeds, tells):
-    rng = np.random.default_rng(4)
-    gaps = rng.normal(0, 0.12, (images, 1)) + rng.normal(0, seeds, (images, 2))
-    found = account([table(gaps)], table(np.zeros((images, 2))))
-    assert found.tells is tells
-    assert ("do not tell" in found.advice) is not tells
+    assert components_of_effects(lost).images == 0
 
 
 # Rankings
@@ -434,9 +314,5 @@ def test_a_band_is_the_t_interval_at_every_step():
     gaps = np.random.default_rng(0).normal(0, 1, (5, 3))
     mean, low, high = band(gaps)
     for step in range(3):
-        found = difference(gaps[:, step])
-        assert (mean[step], low[step], high[step]) == (
-            pytest.approx(found.mean),
-            pytest.approx(found.low),
-            pytest.approx(found.high),
-        )
+        expected = t_interval(gaps[:, step])
+        assert (mean[step], low[step], high[step]) == pytest.approx(expected)

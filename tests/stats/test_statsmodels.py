@@ -10,7 +10,17 @@ from statsmodels.stats.anova import AnovaRM
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW
 
-from n2n_ablate.stats import effect, family, holm, paired, t_interval
+from n2n_ablate.analysis.contrast import effect_sides
+from n2n_ablate.stats import (
+    INCONCLUSIVE,
+    Levels,
+    decide,
+    holm,
+    limits,
+    t_critical,
+    t_interval,
+    t_test,
+)
 
 SEEDS = range(5)
 
@@ -24,17 +34,17 @@ def drawn(seed, arms=6, images=7):
 
 
 def named(values):
-    return {f"image {place}": float(value) for place, value in enumerate(values)}
+    return {f"image {place}": np.array([value]) for place, value in enumerate(values)}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("level", [0.95, 0.975, 0.999])
 def test_the_paired_interval_and_its_p(seed, level):
     first, second = drawn(seed, arms=1)
-    found = paired(named(first), named(second), level=level)
     expected = DescrStatsW(first - second)
-    assert (found.low, found.high) == pytest.approx(expected.tconfint_mean(alpha=1 - level))
-    assert found.p == pytest.approx(expected.ttest_mean()[1])
+    ends = [float(end) for end in limits(first - second, t_critical(level, len(first)))]
+    assert ends == pytest.approx(expected.tconfint_mean(alpha=1 - level))
+    assert t_test(first - second) == pytest.approx(expected.ttest_mean()[1])
     assert t_interval(first, level)[1:] == pytest.approx(
         DescrStatsW(first).tconfint_mean(alpha=1 - level)
     )
@@ -43,15 +53,16 @@ def test_the_paired_interval_and_its_p(seed, level):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_family_is_bonferronis_and_holms_p_stands_beside_it(seed):
     base, *arms = drawn(seed)
-    found = family([named(arm) for arm in arms], named(base))
-    for one, arm in zip(found, arms, strict=True):
-        expected = DescrStatsW(arm - base).tconfint_mean(alpha=0.05 / len(arms))
-        assert (one.low, one.high) == pytest.approx(expected)
-    ps = [one.p for one in found]
+    values = np.array(arms) - base
+    levels = Levels(len(arms))
+    for low, high, own in zip(*limits(values, levels.critical(7)[0]), values, strict=True):
+        expected = DescrStatsW(own).tconfint_mean(alpha=0.05 / len(arms))
+        assert (float(low), float(high)) == pytest.approx(expected)
+    ps = [t_test(own) for own in values]
     rejected, adjusted, *_ = multipletests(ps, alpha=0.05, method="bonferroni")
     assert adjusted == pytest.approx([min(1.0, p * len(ps)) for p in ps])
-    words = [one.verdict(margin=0.0) in ("better", "worse") for one in found]
-    assert words == rejected.tolist()
+    verdicts = decide(values, levels.critical(7), 0.0)
+    assert (verdicts != INCONCLUSIVE).tolist() == rejected.tolist()
     assert holm(ps) == pytest.approx(multipletests(ps, method="holm")[1])
 
 
@@ -90,7 +101,7 @@ def test_effects_of_a_factorial_are_those_of_a_linear_model_and_of_repeated_meas
     rows = [
         {"image": image, "y": value, **dict(zip("abc", cell, strict=True))}
         for cell, values in cells.items()
-        for image, value in named(values).items()
+        for image, (value,) in named(values).items()
     ]
     table = pd.DataFrame(rows)
     coded = table.assign(**{name: table[name] - 0.5 for name in "abc"})
@@ -99,9 +110,12 @@ def test_effects_of_a_factorial_are_those_of_a_linear_model_and_of_repeated_meas
     for order in (1, 2):
         for axes in itertools.combinations(range(3), order):
             names = ["abc"[axis] for axis in axes]
-            found = effect(*halves(cells, axes), order=order)
-            assert found.mean == pytest.approx(model.params[":".join(names)])
+            plus, minus = effect_sides(*halves(cells, axes), order=order)
+            found = np.array([plus[image].mean() - minus[image].mean() for image in plus])
+            assert found.mean() == pytest.approx(model.params[":".join(names)])
             row = anova.loc[":".join(names)]
-            assert (row["Num DF"], row["Den DF"]) == (1, found.n - 1)
-            assert found.p == pytest.approx(row["Pr > F"])
-            assert (found.mean / found.sd) ** 2 * found.n == pytest.approx(row["F Value"])
+            assert (row["Num DF"], row["Den DF"]) == (1, len(found) - 1)
+            assert t_test(found) == pytest.approx(row["Pr > F"])
+            assert (found.mean() / found.std(ddof=1)) ** 2 * len(found) == pytest.approx(
+                row["F Value"]
+            )

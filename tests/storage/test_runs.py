@@ -65,7 +65,7 @@ def test_a_run_that_cannot_be_opened_is_listed(tmp_path):
     path.parent.mkdir(parents=True)
     path.write_text("")
     (found,) = journal.find(tmp_path, "old")
-    assert runs.told(found).endswith(", quick, cannot be opened)")
+    assert runs.described(found).endswith(", quick, cannot be opened)")
     done = here("studies", "old", "--output", tmp_path, folder=tmp_path)
     assert "it has no header" in " ".join(done.stdout.split())
     (told,) = json.loads(here("studies", "old", "--output", ".", "--json", folder=tmp_path).stdout)

@@ -7,7 +7,7 @@ With several trainings on each of several noisy versions of an image, a value y 
 
 Noise and training are seeds within an image: noise draws it, training the initial weights and the
 sampler's numbers. The first line is shared by both trials and cancels in their difference; the
-second is what its interval is made of. `variance.account` is for the usual design, in which one seed
+second is what its interval is made of. `n2n_ablate.stats.components` is for the usual design, in which one seed
 stands for both.
 """
 
@@ -20,13 +20,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from n2n_ablate.stats.differences import LEVEL
+from n2n_ablate.stats import LEVEL
 
 SOURCES = ("image", "noise", "training", "rest")
 
 
 @dataclass(frozen=True)
-class ComponentSpec:
+class Part:
     """A standard deviation, in units of the metric, and the ends of its 95 % interval."""
 
     sd: float
@@ -48,8 +48,8 @@ class Crossed:
     images: int
     noises: int
     trainings: int
-    shared: dict[str, ComponentSpec]
-    own: dict[str, ComponentSpec]
+    shared: dict[str, Part]
+    own: dict[str, Part]
     share: dict[str, float]
 
 
@@ -135,7 +135,7 @@ def _weights(shape: Sequence[int]) -> dict[str, np.ndarray]:
     }
 
 
-def _part(weights: np.ndarray, squares: np.ndarray, freedom: np.ndarray) -> ComponentSpec:
+def _part(weights: np.ndarray, squares: np.ndarray, freedom: np.ndarray) -> Part:
     """Return a sum of weighted mean squares as a standard deviation with its interval."""
     tail = (1 - LEVEL) / 2
     below = 1 - freedom / stats.chi2.isf(tail, freedom)
@@ -144,7 +144,7 @@ def _part(weights: np.ndarray, squares: np.ndarray, freedom: np.ndarray) -> Comp
     plus = weights > 0
     down = math.sqrt(float(np.where(plus, below**2, above**2) @ parts))
     up = math.sqrt(float(np.where(plus, above**2, below**2) @ parts))
-    return ComponentSpec(_root(middle), _root(middle - down), _root(middle + up))
+    return Part(_root(middle), _root(middle - down), _root(middle + up))
 
 
 def _root(variance: float) -> float:
