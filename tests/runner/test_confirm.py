@@ -18,9 +18,10 @@ from n2n_ablate.analysis.records import Contrast, Metric, Origin, Role, Verdict
 from n2n_ablate.engine.header import header_of
 from n2n_ablate.errors import ImageError, StudyError
 from n2n_ablate.images.gather import gather, require_apart
-from n2n_ablate.report.build import report_document, sources
+from n2n_ablate.report.build import report_document
 from n2n_ablate.report.render.console import print_document
 from n2n_ablate.report.render.markdown import markdown
+from n2n_ablate.report.sources import sources
 from n2n_ablate.report.study import study_document
 from n2n_ablate.report.tables import confirmation_table, trials_table
 from n2n_ablate.report.text.study import failures_text, unconfirmed_text
