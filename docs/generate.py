@@ -208,6 +208,7 @@ def _callable(name: str, function: Callable[..., Any], level: str = "##") -> str
         lines = ",\n    ".join(str(item) for item in given if item.kind is item.KEYWORD_ONLY)
         first = ", ".join(str(item) for item in given if item.kind is not item.KEYWORD_ONLY)
         signature = f"{name}(\n    {first}, *,\n    {lines},\n)"
+    signature = signature.replace("'", '"')
     sections = [f"{level} {name.rpartition('.')[2]}", f"```python\n{signature}\n```", body]
     for title in ("Args", "Raises"):
         if rows := parts.get(title):
