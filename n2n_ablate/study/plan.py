@@ -12,7 +12,7 @@ from n2n_ablate.components.recipe import Catalogue, canonical, resolved
 from n2n_ablate.components.spec import ComponentSpec, Value
 from n2n_ablate.errors import AblateError, StudyError, nearest
 from n2n_ablate.study import limits
-from n2n_ablate.study.designs import Effect, changed, declare, place, repeated
+from n2n_ablate.study.designs import Effect, changed, declare, factor_values, repeated
 from n2n_ablate.study.held_out import check_confirm, to_confirm
 from n2n_ablate.study.model import (
     BASELINE,
@@ -265,7 +265,10 @@ def _plan(
     for key, value in sorted(changes.items(), key=lambda change: "." in change[0]):
         start = start.replace(key, value)
     baseline = Trial(
-        BASELINE, BASELINE, start.resolved(registry), place(start.resolved(registry), factors)
+        BASELINE,
+        BASELINE,
+        start.resolved(registry),
+        factor_values(start.resolved(registry), factors),
     )
     declared, effects = declare(study, factors, baseline, registry)
     references = tuple(
