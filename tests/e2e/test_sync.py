@@ -178,7 +178,7 @@ def test_synced_runs_are_those_of_a_study_that_was_tracked_and_twice_changes_not
     for name in ("photos", "grid.toml"):
         (direct.parent / name).symlink_to(home / name)
     done = here("study", "grid.toml", "--json", folder=direct.parent)
-    assert json.loads(done.stdout)["reused"] == 10
+    assert json.loads(done.stdout)["fits"]["cached"] == 10
     tracked = told(direct)
     assert without_ids(tracked) == without_ids(synced)
     assert any(name.endswith("contact_sheet.png") for name in synced["baseline"]["files"])

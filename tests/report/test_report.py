@@ -32,7 +32,7 @@ from n2n_ablate.report.render.markdown import markdown
 from n2n_ablate.report.render.svg import inline
 from n2n_ablate.report.sources import sources
 from n2n_ablate.report.write import FORMATS, full_document, save_figures, written
-from n2n_ablate.runner.session import Request, open_runner, open_session
+from n2n_ablate.runner.session import Request, RunOptions, open_runner, open_session
 from n2n_ablate.storage import reopen
 from n2n_ablate.storage.output import Output
 from n2n_ablate.storage.recovered_images import gallery
@@ -60,7 +60,7 @@ def root(tmp_path_factory, tiny_text):
         request = Request(study="tiny.toml", trials=4, seeds=2, settings=["training.steps=5"])
         session = open_session(request)
         place = Output(request.output)
-        open_runner(session, place, Silent(Console(stderr=True)), tracking="none").run()
+        open_runner(session, place, Silent(Console(stderr=True)), RunOptions(tracking="none")).run()
     return folder / "mlruns"
 
 
@@ -234,8 +234,11 @@ def test_figures_can_be_saved_for_a_paper(whole, tmp_path):
     paths = save_figures(whole[0], tmp_path / "figures", "pdf")
     assert {path.name for path in paths} >= {"differences-sigma-25.pdf", "curves-sigma-25-2.pdf"}
     assert all(path.read_bytes().startswith(b"%PDF") for path in paths)
+
+
+def test_a_wrong_format_of_figures_is_refused_before_anything_is_read(found, registry, tmp_path):
     with pytest.raises(StudyError, match="Use pdf, svg or png"):
-        save_figures(whole[0], tmp_path, "gif")
+        written(found, "html", registry, figures=tmp_path, figure_format="gif")
 
 
 def test_markdown_keeps_names_from_being_markup(found):
