@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from n2n_ablate.components import Estimator as Estimator
     from n2n_ablate.components import Loss as Loss
     from n2n_ablate.components import LossContext as LossContext
+    from n2n_ablate.components import MeasuredNoise as MeasuredNoise
     from n2n_ablate.components import Metric as Metric
     from n2n_ablate.components import Noise as Noise
     from n2n_ablate.components import Pairs as Pairs
@@ -61,6 +62,7 @@ _HOME = {
     "Invocation": "records",
     "KernelSplit": "components.splits",
     "Loss": "components",
+    "MeasuredNoise": "components",
     "Metric": "components",
     "Noise": "components",
     "Pairs": "components",

@@ -31,6 +31,9 @@ class Psnr:
         return (-10 * torch.log10(error)).clamp(max=100)
 
 
+_PART = 2**17  # pixels
+
+
 @dataclass(frozen=True)
 class Ssim:
     """Structural similarity with the Gaussian window, 1 for identical images (Wang et al., 2004).
@@ -48,12 +51,11 @@ class Ssim:
         """See `n2n_ablate.Metric.measure`."""
         # Variances come as differences of means: double precision leaves nothing to cancel.
         x, y = denoised.double().clamp(0, 1), clean.double()
-        mean_x, mean_y, xx, yy, xy = _local_means(torch.stack([x, y, x * x, y * y, x * y]))
+        mean_x, mean_y, squares, xy = _local_means(torch.stack([x, y, x * x + y * y, x * y]))
         c1, c2 = 0.01**2, 0.03**2
-        luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
-        covariance = xy - mean_x * mean_y
-        variances = xx - mean_x**2 + yy - mean_y**2
-        structure = (2 * covariance + c2) / (variances + c2)
+        product, of_means = mean_x * mean_y, mean_x**2 + mean_y**2
+        luminance = (2 * product + c1) / (of_means + c1)
+        structure = (2 * (xy - product) + c2) / (squares - of_means + c2)
         similarity: Tensor = luminance * structure
         return similarity.mean(dim=(1, 2, 3)).float()
 
@@ -63,7 +65,10 @@ def _local_means(images: Tensor) -> Tensor:
     size = min(11, h - (h + 1) % 2, w - (w + 1) % 2)
     bell = [math.exp(-((place - size // 2) ** 2) / (2 * 1.5**2)) for place in range(size)]
     weights = [value / sum(bell) for value in bell]
-    return _slide(_slide(images, weights, -2), weights, -1)
+    # A part at a time, so that what the sums go through stays in the caches: half the time.
+    parts = images.flatten(0, -3).split(max(1, _PART // (h * w)))
+    means = [_slide(_slide(part, weights, -2), weights, -1) for part in parts]
+    return torch.cat(means).unflatten(0, images.shape[:-2])
 
 
 def _slide(images: Tensor, weights: list[float], dim: int) -> Tensor:

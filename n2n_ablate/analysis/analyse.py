@@ -101,6 +101,7 @@ def rule_of(result: StudyResult, header: Header) -> Rule:
         order=tuple(mark.name for mark in header.images),
         clusters={mark.name: mark.cluster or mark.name for mark in header.images},
         interim_sizes=header.interim_sizes,
+        decides=result.plan.profile.decides,
     )
 
 

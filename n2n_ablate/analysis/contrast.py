@@ -49,6 +49,7 @@ class Rule:
         order: Names of all images, in the order of the fits.
         clusters: Name of the scene by image; an image that is not in it is a scene by itself.
         interim_sizes: Images at each interim analysis; empty without a race.
+        decides: False for a demonstration, which has no verdicts.
     """
 
     metric: Metric
@@ -56,6 +57,7 @@ class Rule:
     order: tuple[str, ...]
     clusters: Mapping[str, str] = field(default_factory=dict)
     interim_sizes: tuple[int, ...] = ()
+    decides: bool = True
 
     def units(self, images: Sequence[str]) -> int:
         """Return how many independent units images make."""
@@ -263,6 +265,8 @@ def _decided(
 ) -> ContrastRecord:
     """Return a contrast with its verdict at one analysis."""
     reason, values = paired.reason(), paired.values
+    if reason is None and not rule.decides:
+        reason = Reason.DEMONSTRATION
     sign = 1 if rule.metric.higher_is_better else -1
     margin = rule.metric.margin or 0.0
     verdict = Verdict.WITHHELD

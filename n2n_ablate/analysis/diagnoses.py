@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from n2n_ablate.components import declares
+from n2n_ablate.components import Noise, declares
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.diagnostics import Diagnosis, Probe, diagnose
@@ -19,7 +19,7 @@ from n2n_ablate.study import Condition
 ByCondition = Mapping[str, Diagnosis]
 """Diagnoses of one trial, by the label of the condition."""
 
-_Key = tuple[ComponentSpec, int, ComponentSpec, tuple[tuple[str, str, int], ...]]
+_Key = tuple[ComponentSpec, int, ComponentSpec | None, tuple[tuple[str, str, int], ...]]
 
 
 class Diagnoses:
@@ -56,9 +56,13 @@ class Diagnoses:
         images = tuple((item.image.name, item.image.digest, item.seed) for item in samples)
         key = (part, steps, noise, images)
         if key not in self._known:
-            model = self._registry.build("noise", noise.name, noise.parameters)
+            model: Noise | None = None
+            if noise is not None:
+                model = self._registry.build("noise", noise.name, noise.parameters)
             entry = self._registry.get("sampler", part.name)
-            with component_context(entry, f"cannot be measured under noise '{noise}'", "draw"):
+            with component_context(
+                entry, f"cannot be measured under noise '{condition.source}'", "draw"
+            ):
                 self._known[key] = diagnose(sampler, model, probes_of(samples), steps=steps)
         return self._known[key]
 
@@ -68,12 +72,12 @@ class Diagnoses:
 
 
 def probes_of(samples: Sequence[NoisySample]) -> list[Probe]:
-    """Return one probe per image, with the noisy images of all seeds."""
+    """Return one probe per image, with the noisy images of all seeds, or all shots of its scene."""
     noisy: dict[str, list[NoisySample]] = {}
     for item in samples:
         noisy.setdefault(item.image.name, []).append(item)
     return [
-        Probe(name, own[0].image.pixels, tuple(item.noisy for item in own))
+        Probe(name, own[0].image.pixels, own[0].shots or tuple(item.noisy for item in own))
         for name, own in noisy.items()
     ]
 

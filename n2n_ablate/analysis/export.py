@@ -14,6 +14,6 @@ def to_json(result: StudyResult, header: Header) -> dict[str, Any]:
     plan = result.plan
     return {
         **to_plain(analyse(result, header)),
-        "noises": {condition.label: condition.noise.plain() for condition in plan.conditions},
+        "noises": {condition.label: condition.plain() for condition in plan.conditions},
         "recipes": {each.trial.name: each.trial.recipe.flat() for each in result.trials},
     }

@@ -49,6 +49,8 @@ class Reason(StrEnum):
     """One image (or one cluster of images) gives no interval."""
     NO_SPREAD = "no_spread"
     """The same difference, not zero, on every image: nothing to take an interval from."""
+    DEMONSTRATION = "demonstration"
+    """The profile is a demonstration: too few images and steps for any conclusion."""
 
 
 class Caveat(StrEnum):

@@ -62,6 +62,7 @@ def _register() -> None:
         compare,
         denoise,
         diagnose,
+        images,
         new,
         plan,
         plugins,
@@ -84,7 +85,7 @@ def _register() -> None:
             "ui": ui.ui,
         },
         "Results": {"report": report.run, "compare": compare.run, "best": best.run},
-        "Images": {"denoise": denoise.run},
+        "Images": {"denoise": denoise.run, "images": images.run},
         "Plugins": {"plugins": plugins.show, "new": new.run, "check": check.run},
         "This machine": {"doctor": doctor.run},
     }

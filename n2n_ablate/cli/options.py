@@ -81,6 +81,16 @@ Channels = Annotated[
         rich_help_panel=_BUDGET,
     ),
 ]
+Pairs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--pairs",
+        metavar="FOLDER",
+        help="Measured noise: a folder of noisy shots with references, or a named set such as cc:. "
+        "Replaces the noise and the images of the study; repeat it for several conditions.",
+        rich_help_panel=_BUDGET,
+    ),
+]
 ConfirmImages = Annotated[
     list[str] | None,
     typer.Option(

@@ -25,6 +25,7 @@ def show(
     white: options.White = None,
     channels: options.Channels = "",
     confirm_images: options.ConfirmImages = None,
+    pairs: options.Pairs = None,
     settings: options.Settings = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
@@ -57,6 +58,7 @@ def show(
             white=white,
             channels=options.channels_of(channels),
             confirm_images=confirm_images or [],
+            pairs=pairs or [],
             device=device,
             precision=precision,
             plugins_dir=plugins_dir,
@@ -116,7 +118,10 @@ def _print(session: Session, cost: Estimate, later: Estimate | None, memory: int
     for line in session.notes:
         out.print(line, markup=False, highlight=False, soft_wrap=True)
     images = ", ".join(image.name for image in paired_data.images)
-    conditions = "; ".join(condition.label for condition in plan.conditions)
+    conditions = "; ".join(
+        f"{condition.label} ({condition.pairs})" if condition.pairs else condition.label
+        for condition in plan.conditions
+    )
     out.print(f"images: {images}", markup=False, highlight=False)
     out.print(f"noise: {conditions}; {plan.profile.told_seeds}", markup=False, highlight=False)
     out.print(

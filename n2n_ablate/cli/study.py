@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from n2n_ablate.records import StudyResult
     from n2n_ablate.report.live import Silent
+    from n2n_ablate.runner.estimate import PlanTimer
     from n2n_ablate.runner.interim import RaceOptions
     from n2n_ablate.runner.runner import Runner
     from n2n_ablate.runner.session import Request, Session
-    from n2n_ablate.storage.fit_store import FitStore
 
 _FAILED_FITS = 3
 _NOT_TRACKED = 4  # every fit is trained and stored; a tracker lacks some of it
@@ -41,6 +41,7 @@ def run(
     white: options.White = None,
     channels: options.Channels = "",
     confirm_images: options.ConfirmImages = None,
+    pairs: options.Pairs = None,
     settings: options.Settings = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
@@ -115,6 +116,7 @@ def run(
         white=white,
         channels=options.channels_of(channels),
         confirm_images=confirm_images or [],
+        pairs=pairs or [],
         device=device,
         precision=precision,
         executor=Choice(executor, address, gpus_per_stack),
@@ -150,6 +152,7 @@ def _run_locked(
 ) -> int:
     from n2n_ablate.cli.plan import repeated_levels, told_demonstration, told_limit
     from n2n_ablate.report.live import audience
+    from n2n_ablate.runner.estimate import PlanTimer
     from n2n_ablate.runner.session import open_runner
     from n2n_ablate.storage.fit_store import FitStore
     from n2n_ablate.storage.output import Output
@@ -182,7 +185,8 @@ def _run_locked(
             if (
                 request.executor.name == "local"
             ):  # others train elsewhere, where nothing was measured
-                _foretell(session, view, FitStore(place), executor.width, refit=refit)
+                timer = PlanTimer(FitStore(place), executor.width, refit)
+                _foretell(session, view, timer, tracked=tracking == "mlflow")
         try:
             result = runner.run()
         except KeyboardInterrupt:
@@ -198,12 +202,12 @@ def _run_locked(
     return _NOT_TRACKED if runner.dispatcher.incomplete else 0
 
 
-def _foretell(session: Session, view: Silent, store: FitStore, width: int, *, refit: bool) -> None:
+def _foretell(session: Session, view: Silent, timer: PlanTimer, *, tracked: bool) -> None:
     """Say how long the study will take, and let the view go on with that."""
     from n2n_ablate.cli.plan import duration, estimates
-    from n2n_ablate.runner.estimate import Forecast, PlanTimer
+    from n2n_ablate.runner.estimate import Forecast
 
-    forecast = Forecast(*estimates(session, PlanTimer(store, width, refit)))
+    forecast = Forecast(*estimates(session, timer), tracked=tracked)
     view.note(f"about {duration(forecast.seconds)} on {session.paired_data.machine.name}")
 
     def left(trial: str, confirmed: bool) -> str:

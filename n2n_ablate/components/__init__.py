@@ -20,6 +20,7 @@ from n2n_ablate.components.protocols import CheckpointSelector as CheckpointSele
 from n2n_ablate.components.protocols import Estimator as Estimator
 from n2n_ablate.components.protocols import Loss as Loss
 from n2n_ablate.components.protocols import LossContext as LossContext
+from n2n_ablate.components.protocols import MeasuredNoise as MeasuredNoise
 from n2n_ablate.components.protocols import Metric as Metric
 from n2n_ablate.components.protocols import Noise as Noise
 from n2n_ablate.components.protocols import Pairs as Pairs

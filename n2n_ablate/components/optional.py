@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from n2n_ablate.components.protocols import Noise, Pairs, Sampler
+from n2n_ablate.components.protocols import MeasuredNoise, Noise, Pairs, Sampler
 
 if TYPE_CHECKING:  # so that listing kinds and names does not wait for torch
     from torch import Tensor
@@ -17,7 +17,7 @@ OPTIONAL: Mapping[str, tuple[str, ...]] = {
     "noise": ("unbiased", "clip"),
     "sampler": (
         *("fixed", "leaks", "supports_consistency", "preserves_mean"),
-        *("required_noise", "pairs", "at", "prepare"),
+        *("required_noise", "needs_shots", "pairs", "at", "prepare"),
     ),
     "backbone": ("halo",),
     "loss": (),
@@ -70,7 +70,9 @@ def at_step(sampler: Sampler, step: int, steps: int) -> Sampler:
     return current
 
 
-def prepare_sampler(sampler: Sampler, noisy: Tensor, noise: Noise | None) -> Sampler:
+def prepare_sampler(
+    sampler: Sampler, noisy: Tensor, noise: Noise | MeasuredNoise | None
+) -> Sampler:
     """Return the sampler to use for a noisy image, (1, c, h, w): itself, unless it prepares one."""
     prepare = declared(sampler, "prepare")
     prepared: Sampler = sampler if prepare is None else prepare(noisy, noise)

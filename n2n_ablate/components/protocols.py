@@ -8,6 +8,7 @@ its parameters; every field needs a default.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:  # so that listing kinds and names does not wait for torch
@@ -41,6 +42,20 @@ class Noise(Protocol):
         ...
 
 
+@dataclass(frozen=True, eq=False)
+class MeasuredNoise:
+    """What a sampler may know of measured noise: other shots of the scene, each with noise of its own.
+
+    Attributes:
+        shots: Noisy images of the same scene, (1, c, h, w) each; the image to denoise is not among them.
+    """
+
+    shots: tuple[Tensor, ...]
+
+    def __repr__(self) -> str:
+        return f"measured noise with {len(self.shots)} more shots"
+
+
 @runtime_checkable
 class Sampler(Protocol):
     """Cuts one noisy image into views of the same scene with (ideally) independent noise.
@@ -52,10 +67,12 @@ class Sampler(Protocol):
     - `supports_consistency = True`: False if cutting the denoised image has no meaning (no consistency loss).
     - `preserves_mean = True`: False if the gray of a flat image changes.
     - `required_noise = None`: the `Noise` that it parts, where it parts the noise instead of the pixels.
+    - `needs_shots = False`: True if `prepare` needs other shots of the scene, a `MeasuredNoise`.
     - `pairs = ((0, 1), (1, 0))`: which view is trained to predict which, the same at every step.
     - `at(step, steps) -> Sampler`: the sampler to use at this step, for schedules.
     - `prepare(noisy, noise) -> Sampler`: called once per fit with the noisy image, shape
-      (1, c, h, w), and the `Noise` that made it (None for a real image).
+      (1, c, h, w), and the `Noise` that made it; for measured noise a `MeasuredNoise` if the scene has
+      more shots, else None, as for any real image.
     """
 
     def draw(self, image: Tensor, rng: torch.Generator) -> Split:

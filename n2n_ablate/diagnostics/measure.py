@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from n2n_ablate.components import (
+    MeasuredNoise,
     Noise,
     Sampler,
     Views,
@@ -141,7 +142,9 @@ def _cut(
 ) -> _Cut:
     # Copies, because a sampler that writes into its input must not change what others share.
     watchdog.alive()
-    ready = prepare_sampler(sampler, noisy.clone(), noise)
+    others = tuple(shot for shot in probe.noisy if shot is not noisy)
+    known = MeasuredNoise(others) if noise is None and others else noise
+    ready = prepare_sampler(sampler, noisy.clone(), known)
     split = ready.draw(noisy.clone(), rng)
     error = noisy - probe.clean
     if not _is_consistent(ready):

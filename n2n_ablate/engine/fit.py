@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -10,7 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from n2n_ablate.components import Backbone, Estimator, Loss, Metric, Noise, Sampler, Training
+from n2n_ablate.components import (
+    Backbone,
+    Estimator,
+    Loss,
+    MeasuredNoise,
+    Metric,
+    Noise,
+    Sampler,
+    Training,
+)
 from n2n_ablate.components.recipe import Recipe, canonical
 from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.engine.identity import Fingerprints, generator, stream
@@ -25,7 +34,7 @@ class Fit:
         key: Its identity, see `identity.Fingerprints.fit_key`.
         noisy: The noisy image, float32 (1, c, h, w), on the CPU.
         clean: The clean image, same shape; only metrics see it. None for a real noisy image.
-        noise: The noise model that made `noisy`, if it is known.
+        noise: The noise model that made `noisy`, or more shots of the scene, if there are any.
         sampler, backbone, loss, training, estimator: The recipe's components.
         metrics: By name.
         init_seed: Seeds the initial weights.
@@ -38,7 +47,7 @@ class Fit:
     key: str
     noisy: Tensor
     clean: Tensor | None
-    noise: Noise | None
+    noise: Noise | MeasuredNoise | None
     sampler: Sampler
     backbone: Backbone
     loss: Loss
@@ -51,6 +60,11 @@ class Fit:
     spec: FitSpec | None = None
     unclipped: bool = False
 
+    @property
+    def shots(self) -> tuple[Tensor, ...]:
+        """Other shots of the scene that the sampler sees."""
+        return self.noise.shots if isinstance(self.noise, MeasuredNoise) else ()
+
 
 @dataclass(frozen=True)
 class FitSpec:
@@ -58,22 +72,26 @@ class FitSpec:
 
     Attributes:
         recipe: With every parameter written out.
-        noise: The noise model with every parameter.
+        noise: The noise model with every parameter; None for measured noise.
         metrics: What is measured, by name.
         seed: The fit's seed.
         image: Hash of the clean image, see `Image.digest`.
+        noisy: Hash of the noisy image: whoever made it, from whatever files, another one is another fit.
+        shots: Hashes of other shots of the scene, where the sampler may see them.
     """
 
     recipe: Recipe
-    noise: ComponentSpec
+    noise: ComponentSpec | None
     metrics: Mapping[str, ComponentSpec]
     seed: int
     image: str
+    noisy: str
+    shots: tuple[str, ...] = ()
 
     def key(self, prints: Fingerprints, computation: str) -> str:
         """Return the identity of the fit; see `Fingerprints.fit_key`."""
         return prints.fit_key(
-            image_digest=self.image,
+            images=(self.image, self.noisy, *self.shots),
             noise=self.noise,
             recipe=self.recipe,
             seed=self.seed,
@@ -83,7 +101,8 @@ class FitSpec:
 
     def code(self, prints: Fingerprints) -> dict[tuple[str, str], str]:
         """Return the hash of the code of every component that takes part, by kind and name."""
-        specs = [*self.recipe.specs.items(), ("noise", self.noise)]
+        specs = [*self.recipe.specs.items()]
+        specs += [("noise", self.noise)] if self.noise else []
         specs += [("metric", spec) for spec in self.metrics.values()]
         components = [component for kind, spec in specs for component in prints.each(kind, spec)]
         return {component: prints.code_of(*component) for component in dict.fromkeys(components)}
@@ -97,10 +116,17 @@ class FitSpec:
             name: registry.build("metric", spec.name, spec.parameters)
             for name, spec in self.metrics.items()
         }
-        noise = registry.build("noise", self.noise.name, self.noise.parameters)
+        noise = self.noise and registry.build("noise", self.noise.name, self.noise.parameters)
         return {**self.recipe.build(registry), "noise": noise, "metrics": metrics}
 
-    def fit(self, key: str, noisy: Tensor, clean: Tensor, components: Mapping[str, Any]) -> Fit:
+    def fit(
+        self,
+        key: str,
+        noisy: Tensor,
+        clean: Tensor,
+        components: Mapping[str, Any],
+        shots: Sequence[Tensor] = (),
+    ) -> Fit:
         """Return the fit: random streams and everything else follow from the spec.
 
         Args:
@@ -108,7 +134,10 @@ class FitSpec:
             noisy: The noisy image, (1, c, h, w).
             clean: The clean image, same shape.
             components: See `components`.
+            shots: Other shots of the scene, where the sampler may see them.
         """
+        if shots:
+            components = {**components, "noise": MeasuredNoise(tuple(shots))}
         return Fit(
             key=key,
             noisy=noisy,
@@ -124,10 +153,12 @@ class FitSpec:
         """Return plain data; `from_json` reads it back."""
         return {
             "recipe": self.recipe.to_json(),
-            "noise": self.noise.plain(),
+            "noise": self.noise and self.noise.plain(),
             "metrics": {name: spec.plain() for name, spec in self.metrics.items()},
             "seed": self.seed,
             "image": self.image,
+            "noisy": self.noisy,
+            "shots": list(self.shots),
         }
 
     @classmethod
@@ -135,12 +166,14 @@ class FitSpec:
         """Read what `to_json` wrote."""
         return cls(
             recipe=Recipe.from_json(data["recipe"]),
-            noise=ComponentSpec.read(data["noise"], "'noise'"),
+            noise=data["noise"] and ComponentSpec.read(data["noise"], "'noise'"),
             metrics={
                 name: ComponentSpec.read(spec, "'metric'") for name, spec in data["metrics"].items()
             },
             seed=int(data["seed"]),
             image=str(data["image"]),
+            noisy=str(data["noisy"]),
+            shots=tuple(map(str, data["shots"])),
         )
 
 

@@ -28,4 +28,4 @@ def header_of(
 def _reference(image: Image) -> ImageRef:
     """Return what identifies an image."""
     c, h, w = image.pixels.shape[1:]
-    return ImageRef(image.name, image.digest, (c, h, w), image.cluster)
+    return ImageRef(image.name, image.digest, (c, h, w), image.cluster, image.condition)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -77,7 +77,7 @@ class Fingerprints:
     def fit_key(
         self,
         *,
-        image_digest: str,
+        images: Sequence[str],
         noise: ComponentSpec | None,
         recipe: Recipe,
         seed: int,
@@ -87,15 +87,15 @@ class Fingerprints:
         """Return the identity of a fit, 32 hexadecimal digits.
 
         Args:
-            image_digest: See `Image.digest`.
-            noise: The noise model with every parameter, None for an image that is noisy already.
+            images: Hashes of the clean image, of the noisy one, and of whatever else the fit sees.
+            noise: The noise model with every parameter, None for measured noise.
             recipe: The recipe with every parameter written out.
             seed: The fit's seed.
             computation: See `Machine.computation`.
             metrics: What is measured.
         """
         everything = {
-            "image": image_digest,
+            "images": list(images),
             **self._content(recipe, noise, metrics),
             "seed": seed,
             "engine": ENGINE,

@@ -13,15 +13,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from n2n_ablate.components import watchdog
+from n2n_ablate.components import declares, watchdog
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.engine import Fit, FitSpec, Machine, window_of
 from n2n_ablate.engine.dry_run import dry_run, named
 from n2n_ablate.engine.faults import finite, steps_of
 from n2n_ablate.engine.identity import Fingerprints, generator
+from n2n_ablate.engine.measured import measured_sets
 from n2n_ablate.errors import ImageError
-from n2n_ablate.images import Image, Reading, gather
+from n2n_ablate.images import Gathered, Image, Reading, gather
+from n2n_ablate.images.image import digest_of
 from n2n_ablate.images.noise_level import noise_level
 from n2n_ablate.records import NoisySample
 from n2n_ablate.registry import Registry
@@ -41,37 +43,57 @@ class PairedData:
         self.machine = machine
         self._registry = registry
         self._prints = Fingerprints(registry)
-        reading = Reading(plan.profile.white, plan.profile.channels)
-        self.gathered = gather(plan.profile.images, plan.profile.crop, reading)
-        self.images = list(self.gathered.images)
+        profile, self.measured = plan.profile, measured_sets(plan)
+        modelled = [condition for condition in plan.conditions if condition.noise]
+        self.gathered = Gathered(())
+        if modelled:
+            reading = Reading(profile.white, profile.channels)
+            self.gathered = gather(profile.images, profile.crop, reading)
+        scenes = [scene for own in self.measured.values() for scene in own.scenes]
+        self.images = [*self.gathered.images, *(scene.image for scene in scenes)]
+        self._shots = {scene.image.name: scene.shots for scene in scenes}
         self._metrics = {
             name: registry.build("metric", part.name, part.parameters)
             for name, part in plan.metrics.items()
         }
+        noises = {item.label: item.noise for item in plan.conditions if item.noise}
         self._noises = {
-            condition.label: registry.build(
-                "noise", condition.noise.name, condition.noise.parameters
-            )
-            for condition in plan.conditions
+            label: registry.build("noise", noise.name, noise.parameters)
+            for label, noise in noises.items()
         }
         for kind, parts, made in (
             ("metric", plan.metrics, self._metrics),
-            (
-                "noise",
-                {condition.label: condition.noise for condition in plan.conditions},
-                self._noises,
-            ),
+            ("noise", noises, self._noises),
         ):
             for name, part in parts.items():
                 require_readable(registry.get(kind, part.name), made[name])
         self.samples = [
-            NoisySample(condition, image, seed, noisy_image(registry, condition, image, seed))
+            self._sample(condition, image, seed)
             for condition in plan.conditions
             for image in self.images
+            if image.condition == (condition.label if condition.pairs else "")
             for seed in plan.profile.seeds
         ]
         self._cut: set[tuple[ComponentSpec, torch.Size, tuple[int, int]]] = set()
         self._stepped: set[tuple[str, ComponentSpec]] = set()
+
+    def _sample(self, condition: Condition, image: Image, seed: int) -> NoisySample:
+        if condition.pairs is None:
+            noisy = noisy_image(self._registry, condition, image, seed)
+            return NoisySample(condition, image, seed, noisy)
+        shots = self._shots[image.name]
+        return NoisySample(condition, image, seed, shots[seed % len(shots)], shots)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user has to know of the images before anything is trained."""
+        several = len(self.plan.conditions) > 1
+        measured = (
+            f"{label}: {line}" if several else line
+            for label, own in self.measured.items()
+            for line in own.notes
+        )
+        return (*self.gathered.notes, *measured)
 
     @cached_property
     def key(self) -> str:
@@ -97,7 +119,7 @@ class PairedData:
         """
         scenes: dict[str, list[Image]] = {}
         for image in sorted(self.images, key=lambda image: image.digest):
-            scenes.setdefault(getattr(image, "scene", image.name), []).append(image)
+            scenes.setdefault(image.scene, []).append(image)
         other = copy.copy(self)
         other.__dict__.pop("key", None)
         other.images = [image for scene in scenes.values() for image in scene]
@@ -200,14 +222,29 @@ class PairedData:
         }
 
     def _fit(self, recipe: Recipe, parts: Mapping[str, object], sample: NoisySample) -> Fit:
-        noise = sample.condition.noise
-        spec = FitSpec(recipe, noise, self.plan.metrics, sample.seed, sample.image.digest)
+        others = other_shots(sample) if declares(parts["sampler"], "prepare") else ()
+        spec = FitSpec(
+            recipe,
+            sample.condition.noise,
+            self.plan.metrics,
+            sample.seed,
+            sample.image.digest,
+            digest_of(sample.noisy),
+            tuple(map(digest_of, others)),
+        )
+        noise = self._noises.get(sample.condition.label)
         return spec.fit(
             spec.key(self._prints, self.machine.computation),
             sample.noisy,
             sample.image.pixels,
-            {**parts, "noise": self._noises[sample.condition.label], "metrics": self._metrics},
+            {**parts, "noise": noise, "metrics": self._metrics},
+            others,
         )
+
+
+def other_shots(sample: NoisySample) -> tuple[Tensor, ...]:
+    """Return the shots of a sample's scene without its own."""
+    return tuple(shot for shot in sample.shots if shot is not sample.noisy)
 
 
 @contextlib.contextmanager
@@ -228,6 +265,7 @@ def noisy_image(registry: Registry, condition: Condition, image: Image, seed: in
         UnknownComponentError: No plugin registers the noise model.
         PluginError: The noise model fails, or returns what is no noisy image.
     """
+    assert condition.noise is not None, "measured noise is read, not drawn"
     noise = registry.build("noise", condition.noise.name, condition.noise.parameters)
     entry = registry.get("noise", condition.noise.name)
     before = image.pixels.clone()

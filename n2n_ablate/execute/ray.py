@@ -187,7 +187,12 @@ class Ray:
 
     def _send(self, stack: Sequence[Fit]) -> Any:
         machine = replace(self._machine, stack=len(stack))
-        images = [image for fit in stack for image in (fit.noisy, fit.clean) if image is not None]
+        images = [
+            image
+            for fit in stack
+            for image in (fit.noisy, fit.clean, *fit.shots)
+            if image is not None
+        ]
         references = list(dict.fromkeys(self._put(image) for image in images))
         text = task.written(stack, machine, self._prints)
         return self._train.remote(text, self._plugins, *references)

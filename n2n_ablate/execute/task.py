@@ -30,8 +30,6 @@ from n2n_ablate.records import FitResult
 from n2n_ablate.registry import Registry
 from n2n_ablate.version import __version__
 
-_IMAGES = ("noisy", "clean")
-
 
 def versions() -> dict[str, str]:
     """Return what must be equal on every machine, by name."""
@@ -62,6 +60,7 @@ def written(stack: Sequence[Fit], machine: Machine, prints: Fingerprints) -> byt
                 "shape": list(fit.noisy.shape),
                 "noisy": digest(fit.noisy),
                 "clean": digest(fit.clean),
+                "shots": [digest(shot) for shot in fit.shots],
             }
         )
     return json.dumps({"versions": versions(), "machine": asdict(machine), "fits": fits}).encode()
@@ -85,7 +84,7 @@ def train(task: bytes, plugins: bytes, *images: bytes) -> dict[str, Any]:
         _compare(job["versions"])
         registry, prints = _loaded(plugins)
         by_name = {hashlib.sha256(image).hexdigest(): image for image in images}
-        if lost := {fit[name] for fit in job["fits"] for name in _IMAGES} - set(by_name):
+        if lost := {name for fit in job["fits"] for name in _names(fit)} - set(by_name):
             msg = f"image {min(lost)[:16]} did not arrive whole"
             raise ExecutorError(msg)
         machine = Machine(**job["machine"])
@@ -152,8 +151,12 @@ def _fit(
     if key != data["key"]:  # whatever the comparisons above do not know
         msg = f"it would train another fit ({key} instead of {data['key']})"
         raise ExecutorError(msg)
-    noisy, clean = (_tensor(images[data[name]], data["shape"]) for name in _IMAGES)
-    return spec.fit(key, noisy, clean, spec.components(registry))
+    noisy, clean, *shots = (_tensor(images[name], data["shape"]) for name in _names(data))
+    return spec.fit(key, noisy, clean, spec.components(registry), shots)
+
+
+def _names(fit: dict[str, Any]) -> list[str]:
+    return [fit["noisy"], fit["clean"], *fit["shots"]]
 
 
 def content(image: Tensor) -> bytes:

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from n2n_ablate.errors import ImageError, nearest, no_file
 from n2n_ablate.images.decode import decode
+from n2n_ablate.images.files import READ_SUFFIXES, is_image_file
 from n2n_ablate.images.image import Image, ValueRange
+from n2n_ablate.images.named_sets import named_set
+from n2n_ablate.images.pairs import looks_paired
 from n2n_ablate.images.pixels import range_of_type, robust_range, scaled, to_pixels
 from n2n_ablate.images.samples import Samples
 from n2n_ablate.images.shipped import COLOUR, GREY
-from n2n_ablate.images.write import SUFFIXES
 
 BUILTIN = "builtin"
-READ_SUFFIXES = (*SUFFIXES, ".npy", ".npz", ".gif", ".pgm", ".ppm", ".pnm")
-"""Endings of the files of a folder that count as images."""
 _LONGEST_NAME = 100
 
 _NO_BUILTIN = """the built-in images come with scikit-image, which is not installed. \
@@ -67,7 +67,7 @@ def builtin(names: Sequence[str] = ()) -> list[Image]:
 
 
 def collect(sources: Iterable[str], reading: Reading = AS_TYPED) -> list[Image]:
-    """Return the images of folders, files, `builtin`, `builtin:grey` or `builtin:NAME`, in order.
+    """Return the images of folders, files, `builtin`, `builtin:NAME`, `kodak24:`, ..., in order.
 
     Raises:
         ImageError: Nothing is there, a file cannot be read, or two images share a name.
@@ -94,7 +94,20 @@ def images_of(source: str, reading: Reading = AS_TYPED) -> Iterator[Image]:
     if kind == BUILTIN and name.isprintable():
         yield from builtin([name] if ":" in source else [])
         return
-    for file in files_of(Path(source)):
+    known = named_set(source)
+    if known is None:
+        for file in files_of(Path(source)):
+            yield from pages(file, reading)
+        return
+    if known.kind == "measured":
+        msg = f"the set '{known.name}' is measured noise: use it with --pairs {known.name}:"
+        raise ImageError(msg)
+    files = files_of(known.require())
+    names = {file.stem: file for file in files}
+    if name and name not in names:
+        msg = f"the set '{known.name}' has no image '{name}'. {nearest(name, names)}"
+        raise ImageError(msg)
+    for file in [names[name]] if name else files:
         yield from pages(file, reading)
 
 
@@ -116,16 +129,16 @@ def files_of(path: Path) -> list[Path]:
     except (OSError, ValueError) as error:
         msg = f"'{path}' cannot be read: {getattr(error, 'strerror', '') or error}"
         raise ImageError(msg) from error
+    if looks_paired(path):
+        msg = (
+            f"'{path}' holds noisy shots with references, not clean images: use --pairs {path}. To use "
+            "files of it as clean images, name each of them"
+        )
+        raise ImageError(msg)
     if not files:
         msg = f"no images in '{path}'. Known endings: {', '.join(READ_SUFFIXES)}."
         raise ImageError(msg)
     return files
-
-
-def is_image_file(path: Path) -> bool:
-    """Say whether a file of a folder counts as an image, by its name alone."""
-    hidden = path.name.startswith(".") and not path.name.startswith("..")
-    return path.suffix.lower() in READ_SUFFIXES and not hidden
 
 
 def read(path: Path, reading: Reading = AS_TYPED) -> Image:

@@ -17,12 +17,15 @@ class ImageRef:
         shape: Channels, height and width after the crop.
         cluster: Name of the scene that it is a crop, a shot or an overlap of: such images are one
             independent unit. Empty for a scene by itself.
+        condition: Label of the condition whose measured noise it is the reference of; empty for every
+            condition with a noise model.
     """
 
     name: str
     digest: str
     shape: tuple[int, int, int]
     cluster: str = ""
+    condition: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,20 @@ class Header:
     interim_sizes: tuple[int, ...] = ()
     earlier: tuple[str, ...] = ()
     confirmed: Header | None = None
+
+    def places(self, images: int | None = None) -> list[tuple[str, ImageRef, int]]:
+        """Return condition, image and seed of every fit of a trial, in order.
+
+        Args:
+            images: On the first so many images; None for all.
+        """
+        return [
+            (condition.label, image, seed)
+            for condition in self.plan.conditions
+            for image in self.images[:images]
+            if image.condition == (condition.label if condition.pairs else "")
+            for seed in self.plan.profile.seeds
+        ]
 
     def with_confirmed(self, confirmed: Header | None) -> Header:
         """Return this header with that of its confirmation."""

@@ -14,9 +14,18 @@ if TYPE_CHECKING:  # so that a finished study can be opened without torch
 
 @dataclass(frozen=True, eq=False)
 class NoisySample:
-    """One noisy image: a clean image under one condition with one seed."""
+    """One noisy image: a clean image under one condition with one seed.
+
+    Attributes:
+        condition: The noise.
+        image: The clean image, or the reference of measured noise.
+        seed: Chooses the noise: its random numbers, or which shot of measured noise it is.
+        noisy: The noisy image, (1, c, h, w).
+        shots: All shots of the scene, of measured noise; else empty.
+    """
 
     condition: Condition
     image: Image
     seed: int
     noisy: Tensor
+    shots: tuple[Tensor, ...] = ()

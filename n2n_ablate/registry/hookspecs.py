@@ -197,10 +197,10 @@ def trial_finished(
 
 @hookspec
 def interim_analysis_finished(so_far: StudyResult, images: int) -> None:
-    """Hear that a race has looked at its contrasts; those without a word get further images.
+    """Hear of an interim analysis of a race; contrasts without a verdict get further images.
 
     Args:
-        so_far: What is known of the study, or of its confirmation, with the `looks`.
+        so_far: What is known of the study, or of its confirmation, with its header: see `analysis.analyse`.
         images: How many images the open contrasts have.
 
     Since 0.1.

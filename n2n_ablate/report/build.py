@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
-from n2n_ablate.analysis.analyse import analyse
-from n2n_ablate.analysis.diagnoses import Diagnoses, points
+from n2n_ablate.analysis.diagnoses import points
 from n2n_ablate.analysis.records import ConditionAnalysis, StudyAnalysis
-from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics.relation import relations
-from n2n_ablate.errors import AblateError
-from n2n_ablate.records import StudyResult
 from n2n_ablate.registry import Registry
 from n2n_ablate.report import drawings, samplers, study, tables
 from n2n_ablate.report.document import (
@@ -25,80 +21,13 @@ from n2n_ablate.report.document import (
 )
 from n2n_ablate.report.file_names import slugs
 from n2n_ablate.report.gallery import Stage, gallery
+from n2n_ablate.report.sources import Sources
 from n2n_ablate.report.text import captions, methods
 from n2n_ablate.report.text import diagnostics as diagnostics_text
 from n2n_ablate.report.text import study as text
-from n2n_ablate.storage.recovered_images import RecoveredImages
-from n2n_ablate.storage.reopen import Reopened
 
 _CURVES, _STRIPS, _SAMPLERS = 6, 4, 4
 _MOST_FAILURES = 50
-
-
-@dataclass(frozen=True, eq=False)
-class Sources:
-    """What a report is made from.
-
-    Attributes:
-        study: As it was left on disk.
-        analysis: Of its results.
-        images, later_images: Of the study and of its confirmation; None if nobody looked for them.
-        diagnoses: Of samplers, by name of the trial, then by condition.
-        problems: One sentence for everything that is missing.
-        figures: Whether figures are drawn.
-    """
-
-    study: Reopened
-    analysis: StudyAnalysis
-    images: RecoveredImages | None = None
-    later_images: RecoveredImages | None = None
-    diagnoses: Mapping[str, Mapping[str, Diagnosis]] = field(default_factory=dict)
-    problems: Sequence[str] = ()
-    figures: bool = False
-
-    @property
-    def deciding(self) -> StudyResult:
-        """The stage that gives the verdicts: the confirmation where there is one."""
-        return self.study.result.confirmed or self.study.result
-
-    @property
-    def confirmed(self) -> bool:
-        """Whether there is a confirmation."""
-        return self.analysis.confirmation is not None
-
-
-def sources(
-    found: Reopened,
-    images: RecoveredImages | None = None,
-    later_images: RecoveredImages | None = None,
-    registry: Registry | None = None,
-    *,
-    figures: bool = False,
-) -> Sources:
-    """Gather what a report is made from.
-
-    Args:
-        found: The study.
-        images: Of the study.
-        later_images: Of its confirmation.
-        registry: Measures the samplers; without it, or without images, they are left out.
-        figures: Whether figures are to be drawn.
-    """
-    problems = [*found.problems(), *(images.problems if images else [])]
-    problems += [
-        f"confirmation: {problem}" for problem in (later_images.problems if later_images else [])
-    ]
-    diagnoses: dict[str, Mapping[str, Diagnosis]] = {}
-    if images is not None and registry is not None and images.samples:
-        measure = Diagnoses(registry)
-        for trial in found.result.trials:
-            try:
-                diagnoses[trial.trial.name] = measure.of(trial.trial.recipe, images.samples)
-            except AblateError as error:
-                problems.append(f"the sampler of {trial.trial.name} was not measured: {error}")
-    analysis = analyse(found.result, found.header)
-    unique = tuple(dict.fromkeys(problems))
-    return Sources(found, analysis, images, later_images, diagnoses, unique, figures)
 
 
 def report_document(given: Sources, registry: Registry | None = None) -> Document:

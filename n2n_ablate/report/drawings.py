@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from n2n_ablate.analysis.diagnoses import finals, points
 from n2n_ablate.analysis.records import ConditionAnalysis, StudyAnalysis
@@ -16,11 +15,9 @@ from n2n_ablate.report.figures import diagnostics as diagnostic_figures
 from n2n_ablate.report.figures import differences as difference_figures
 from n2n_ablate.report.figures import responses as response_figures
 from n2n_ablate.report.figures.colours import of_trials
+from n2n_ablate.report.sources import Sources
 from n2n_ablate.report.text import captions
 from n2n_ablate.study import BASELINE
-
-if TYPE_CHECKING:
-    from n2n_ablate.report.build import Sources
 
 _WIDTH = 3.0  # of a panel with a legend beside it, in inches
 

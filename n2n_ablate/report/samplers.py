@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
+from n2n_ablate.components import Noise
 from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics.concerns import Concern, concerns, warnings, wrong_gain
@@ -75,7 +76,9 @@ def sampler_pictures(
     for part in _samplers(trials):
         try:
             sampler = registry.build("sampler", part.name, part.parameters)
-            noise = registry.build("noise", condition.noise.name, condition.noise.parameters)
+            noise: Noise | None = None
+            if (model := condition.noise) is not None:
+                noise = registry.build("noise", model.name, model.parameters)
         except AblateError:
             continue  # among the problems already
         picture = data_png(sampler_picture(sampler, noise=noise))

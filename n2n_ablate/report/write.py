@@ -9,12 +9,13 @@ from pathlib import Path
 from n2n_ablate.analysis import export
 from n2n_ablate.errors import StudyError
 from n2n_ablate.registry import Registry
-from n2n_ablate.report.build import report_document, sources
+from n2n_ablate.report.build import report_document
 from n2n_ablate.report.document import Document, Figure
 from n2n_ablate.report.render.csv import csv_table
 from n2n_ablate.report.render.html import html
 from n2n_ablate.report.render.latex import latex
 from n2n_ablate.report.render.markdown import markdown
+from n2n_ablate.report.sources import sources
 from n2n_ablate.report.study_files import fits_table
 from n2n_ablate.storage.recovered_images import gallery
 from n2n_ablate.storage.reopen import Reopened

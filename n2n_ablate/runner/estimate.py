@@ -25,6 +25,7 @@ _REST = 1.05  # an allowance for what is not training: stores, classical denoise
 _CORNER = 64
 """Side in pixels of what kinds of recipe are compared on, a fit at a time on a CPU. How they differ
 depends little on the size, and a step of a large image would take seconds for each of them."""
+_TRACKER = 5.0  # seconds: MLflow starts beside the first fits and ends after the last, measured
 _TRUST = 0.1  # of the whole study: how much training it takes to believe the clock as much as the estimate
 
 
@@ -156,21 +157,27 @@ class Forecast:
     Args:
         study: Of the trials.
         confirmation: Of the confirmation, None without one.
+        tracked: Whether MLflow is written beside.
+
+    Attributes:
+        seconds: Expected in all.
     """
 
-    def __init__(self, study: Estimate, confirmation: Estimate | None = None) -> None:
+    def __init__(
+        self, study: Estimate, confirmation: Estimate | None = None, *, tracked: bool = False
+    ) -> None:
         self._stages = [study, *([confirmation] if confirmation else [])]
-        self.seconds = sum(stage.seconds for stage in self._stages)
-        self._open = self.seconds
+        self._training = self._open = sum(stage.seconds for stage in self._stages)
+        self.seconds = self._training + (_TRACKER if tracked else 0.0)
         self._began = time.monotonic()
 
     def finished(self, trial: str, *, confirmed: bool = False) -> float:
         """Return the seconds that are left now that a trial is finished."""
         stage = self._stages[min(int(confirmed), len(self._stages) - 1)]
         self._open = max(0.0, self._open - stage.by_trial.get(trial, stage.searched))
-        trust = _TRUST * self.seconds
+        trust = _TRUST * self._training
         took = time.monotonic() - self._began
-        return self._open * (took + trust) / max(self.seconds - self._open + trust, 1e-9)
+        return self._open * (took + trust) / max(self._training - self._open + trust, 1e-9)
 
 
 def peak_memory(paired_data: PairedData) -> int:

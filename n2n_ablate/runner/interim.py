@@ -34,7 +34,13 @@ def sizes_for(paired_data: PairedData) -> tuple[int, ...]:
     Raises:
         StudyError: They are too few.
     """
-    scenes = [getattr(image, "scene", image.name) for image in paired_data.images]
+    if paired_data.measured and len(paired_data.plan.conditions) > 1:
+        msg = (
+            "--until-settled adds images to all conditions alike, and measured conditions have images "
+            "of their own. Give one --pairs at a time"
+        )
+        raise StudyError(msg)
+    scenes = [image.scene for image in paired_data.images]
     counts = Counter(scenes)
     if len(counts) < 2:
         msg = f"--until-settled needs at least 2 images of different scenes, got {len(counts)}"

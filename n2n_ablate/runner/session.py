@@ -40,7 +40,8 @@ class Request:
 
     Attributes:
         study: Name or path of a study.
-        profile, settings, trials, seeds, images, crop, white, channels, confirm_images: See `study.plan`.
+        profile, settings, trials, seeds, images, crop, white, channels, confirm_images,
+            pairs: See `study.plan`.
         device, precision: See `engine.machine`.
         executor: What trains the fits.
         output: The output folder.
@@ -57,6 +58,7 @@ class Request:
     white: float | None = None
     channels: Sequence[int] = ()
     confirm_images: Sequence[str] = ()
+    pairs: Sequence[str] = ()
     device: str = "auto"
     precision: str = "auto"
     executor: Choice = field(default_factory=Choice)
@@ -82,8 +84,8 @@ class Session:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user has to know of the images before anything is trained."""
-        later = self.confirmation_data.gathered.notes if self.confirmation_data else ()
-        return (*self.paired_data.gathered.notes, *later)
+        later = self.confirmation_data.notes if self.confirmation_data else ()
+        return (*self.paired_data.notes, *later)
 
     @property
     def lock_name(self) -> str:
@@ -111,6 +113,7 @@ def open_session(request: Request) -> Session:
         white=request.white,
         channels=request.channels,
         confirm_images=request.confirm_images,
+        pairs=request.pairs,
     )
     machine = request.executor.machine(request.device, request.precision)
     paired_data = PairedData(plan, registry, machine)

@@ -312,10 +312,7 @@ def header_from(line: Mapping[str, Any]) -> Header:
     """Read the header from its line."""
     return Header(
         plan=saved.from_json(line["plan"]),
-        images=tuple(
-            ImageRef(m["name"], m["digest"], tuple(m["shape"]), m["cluster"])
-            for m in line["images"]
-        ),
+        images=tuple(ImageRef(**{**m, "shape": tuple(m["shape"])}) for m in line["images"]),
         steps=line["steps"],
         device=line["device"],
         precision=line["precision"],

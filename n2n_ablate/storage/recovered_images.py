@@ -6,7 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from torch import Tensor
+
 from n2n_ablate import images
+from n2n_ablate.engine.measured import measured_sets
 from n2n_ablate.engine.paired_data import noisy_image
 from n2n_ablate.errors import AblateError
 from n2n_ablate.images import BUILTIN, Image, Reading
@@ -42,8 +45,8 @@ def gallery(header: Header, registry: Registry, sources: Sequence[str] = ()) -> 
     crop = header.plan.profile.crop
     reading = Reading(header.plan.profile.white, header.plan.profile.channels)
     names = [mark.name for mark in header.images]
-    images: dict[str, Image] = {}
     reasons: list[str] = []
+    images, shots = _measured(header, reasons)
     for source in [*sources, *header.plan.profile.images]:
         if len(images) == len(names):
             break
@@ -59,24 +62,49 @@ def gallery(header: Header, registry: Registry, sources: Sequence[str] = ()) -> 
     if lost := [name for name in names if name not in images]:
         why = f" ({'; '.join(dict.fromkeys(reasons))})" if reasons else ""
         problems.append(f"clean images not found: {', '.join(lost)}{why}")
-    samples, noises = _samples(header, registry, clean)
+    samples, noises = _samples(header, registry, clean, shots)
     return RecoveredImages(clean, tuple(samples), (*problems, *noises))
 
 
 def _samples(
-    header: Header, registry: Registry, clean: dict[str, Image]
+    header: Header,
+    registry: Registry,
+    clean: dict[str, Image],
+    scenes: dict[str, tuple[Tensor, ...]],
 ) -> tuple[list[NoisySample], list[str]]:
-    made, problems = [], []
+    made, problems = [], dict[str, None]()
     for condition in header.plan.conditions:
         try:
-            made += [
-                NoisySample(condition, image, seed, noisy_image(registry, condition, image, seed))
-                for image in clean.values()
-                for seed in header.plan.profile.seeds
-            ]
+            for label, mark, seed in header.places():
+                if label != condition.label or mark.name not in clean:
+                    continue
+                image, shots = clean[mark.name], scenes.get(mark.name, ())
+                if condition.pairs is None:
+                    noisy = noisy_image(registry, condition, image, seed)
+                else:
+                    noisy = shots[seed % len(shots)]
+                made.append(NoisySample(condition, image, seed, noisy, shots))
         except AblateError as error:
-            problems.append(f"noisy images of '{condition.label}' cannot be made again: {error}")
-    return made, problems
+            problems[f"noisy images of '{condition.label}' cannot be made again: {error}"] = None
+    return made, list(problems)
+
+
+def _measured(
+    header: Header, reasons: list[str]
+) -> tuple[dict[str, Image], dict[str, tuple[Tensor, ...]]]:
+    """Return references and shots of measured noise by name, where the pixels are still the same."""
+    clean, shots = {}, {}
+    marks = {mark.name: mark for mark in header.images if mark.condition}
+    try:
+        found = measured_sets(header.plan, Path(header.folder)) if marks else {}
+    except AblateError as error:
+        reasons.append(str(error))
+        found = {}
+    for scene in (scene for own in found.values() for scene in own.scenes):
+        mark = marks.get(scene.image.name)
+        if mark is not None and mark.digest == scene.image.digest:
+            clean[mark.name], shots[mark.name] = scene.image, scene.shots
+    return clean, shots
 
 
 def _read(source: str, folder: str, reading: Reading, reasons: list[str]) -> Iterator[Image]:

@@ -209,27 +209,22 @@ def _stage(
 
 def _trial(entry: Entry, header: Header, store: FitStore, lost: list[Lost]) -> TrialResult:
     plan = header.plan
-    # In a race a contrast that is settled gets no further images.
-    images = len(entry.fits) // (len(plan.conditions) * len(plan.profile.seeds))
-    places = [
-        (condition.label, mark.name, seed)
-        for condition in plan.conditions
-        for mark in header.images[:images]
-        for seed in plan.profile.seeds
-    ]
-    if len(places) != len(entry.fits) or (images < len(header.images) and not header.interim_sizes):
+    places = header.places()
+    if header.interim_sizes:  # in a race a contrast that is settled gets no further images
+        places = header.places(len(entry.fits) // (len(plan.conditions) * len(plan.profile.seeds)))
+    if len(places) != len(entry.fits):
         msg = f"trial '{entry.name}' has {len(entry.fits)} fits, its journal says {len(places)}"
         raise StoreError(msg)
     rows = []
-    for (label, image, seed), key in zip(places, entry.fits, strict=True):
+    for (label, mark, seed), key in zip(places, entry.fits, strict=True):
         result = _stored(key, entry, store)
         if result is None:
             path = store.path(key)
             damaged = path in store.damaged or path.with_suffix(".damaged").exists()
             why = "damaged" if damaged else "missing"
-            lost.append(Lost(entry.name, label, image, seed, key, why))
+            lost.append(Lost(entry.name, label, mark.name, seed, key, why))
             result = _failed(key, f"its stored result is {why}")
-        rows.append(Row(label, image, seed, result, reused=True))
+        rows.append(Row(label, mark.name, seed, result, reused=True))
     return TrialResult(Trial(entry.name, entry.role, entry.recipe, entry.values), tuple(rows))
 
 

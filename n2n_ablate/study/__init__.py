@@ -14,6 +14,7 @@ from n2n_ablate.study.model import Condition as Condition
 from n2n_ablate.study.model import Confirm as Confirm
 from n2n_ablate.study.model import Factor as Factor
 from n2n_ablate.study.model import Level as Level
+from n2n_ablate.study.model import MeasuredPairs as MeasuredPairs
 from n2n_ablate.study.model import Profile as Profile
 from n2n_ablate.study.model import Scale as Scale
 from n2n_ablate.study.model import Study as Study

@@ -46,20 +46,7 @@ def declare(
         if study.design != "search" and not factor.levels:
             msg = f"factor '{factor.key}' has no levels; design '{study.design}' needs some"
             raise StudyError(msg)
-    known: dict[Recipe, Trial] = {baseline.recipe: baseline}
-
-    def trial(combination: Sequence[Change]) -> Trial:
-        name = named(dict(combination))
-        recipe = baseline.recipe
-        # Whole components first: one that came after its parameter would undo it.
-        for key, level in sorted(combination, key=lambda change: change[0].count(".")):
-            try:
-                recipe = changed(recipe, level.changes(key), registry)
-            except AblateError as error:
-                msg = f"trial '{name}': {error}{_inside(key, level, factors, registry)}"
-                raise type(error)(msg) from error
-        return known.setdefault(recipe, Trial(name, "declared", recipe, place(recipe, factors)))
-
+    trials = _Trials(factors, baseline, registry)
     every = [[(factor.key, level) for level in factor.levels] for factor in factors]
     together = study.design in ("grid", "factorial")
     if together and math.prod(map(len, every)) > limits.MOST_TRIALS:
@@ -67,32 +54,60 @@ def declare(
         raise StudyError(msg)
     effects: tuple[Effect, ...] = ()
     if study.design == "factorial":
-        # A level that is the baseline's is that cell already.
-        new = [
-            [change for change in level_changes if trial([change]) is not baseline]
-            for level_changes in every
-        ]
-        axes = [level_changes for level_changes in new if level_changes]
-        cells = {
-            levels: trial(
-                [
-                    level_changes[at - 1]
-                    for level_changes, at in zip(axes, levels, strict=True)
-                    if at
-                ]
-            ).name
-            for levels in itertools.product(
-                *(range(len(level_changes) + 1) for level_changes in axes)
-            )
-        }
-        effects = _chosen(study, tuple(_effects(cells, axes)))
+        effects = _chosen(study, tuple(_factorial(trials, every)))
     elif study.design == "grid":
         for combination in itertools.product(*every):
-            trial(combination)
+            trials.add(combination)
     else:  # the others change one factor at a time; what differs is what the levels mean
         for change in itertools.chain(*every):
-            trial([change])
-    return tuple(known.values())[1:], effects
+            trials.add([change])
+    return trials.declared, effects
+
+
+class _Trials:
+    """The trials of a design, each recipe once."""
+
+    def __init__(self, factors: Sequence[Factor], baseline: Trial, registry: Catalogue) -> None:
+        self.baseline = baseline
+        self._factors, self._registry = factors, registry
+        self._known: dict[Recipe, Trial] = {baseline.recipe: baseline}
+
+    @property
+    def declared(self) -> tuple[Trial, ...]:
+        """All but the baseline."""
+        return tuple(self._known.values())[1:]
+
+    def add(self, combination: Sequence[Change]) -> Trial:
+        """Return the trial with these changes of the baseline: a new one, or the one that equals it."""
+        name = named(dict(combination))
+        recipe = self.baseline.recipe
+        # Whole components first: one that came after its parameter would undo it.
+        for key, level in sorted(combination, key=lambda change: change[0].count(".")):
+            try:
+                recipe = changed(recipe, level.changes(key), self._registry)
+            except AblateError as error:
+                hint = _inside(key, level, self._factors, self._registry)
+                msg = f"trial '{name}': {error}{hint}"
+                raise type(error)(msg) from error
+        values = factor_values(recipe, self._factors)
+        return self._known.setdefault(recipe, Trial(name, "declared", recipe, values))
+
+
+def _factorial(trials: _Trials, every: Sequence[Sequence[Change]]) -> Iterable[Effect]:
+    """Add every cell of a factorial and return its effects."""
+    # A level that is the baseline's is that cell already.
+    new = [
+        [change for change in changes if trials.add([change]) is not trials.baseline]
+        for changes in every
+    ]
+    axes = [changes for changes in new if changes]
+    cells = {}
+    for levels in itertools.product(*(range(len(changes) + 1) for changes in axes)):
+        combination = [
+            changes[level - 1] for changes, level in zip(axes, levels, strict=True) if level
+        ]
+        cells[levels] = trials.add(combination).name
+    return _effects(cells, axes)
 
 
 def repeated(
@@ -125,7 +140,9 @@ def _inside(key: str, level: Level, factors: Sequence[Factor], registry: Catalog
         for value in values
         if isinstance(value, str | ComponentSpec)
     ]
-    known = [[level.name for level in registry.get(kind, spec.name).parameters] for spec in specs]
+    known = [
+        [parameter.name for parameter in registry.get(kind, spec.name).parameters] for spec in specs
+    ]
     having = [spec for spec, names in zip(specs, known, strict=True) if name in names]
     if not having or len(having) == len(specs):
         return ""
@@ -137,7 +154,7 @@ def _inside(key: str, level: Level, factors: Sequence[Factor], registry: Catalog
     )
 
 
-def place(recipe: Recipe, factors: Sequence[Factor]) -> dict[str, Value]:
+def factor_values(recipe: Recipe, factors: Sequence[Factor]) -> dict[str, Value]:
     """Return where a recipe lies among the factors."""
     flat = recipe.flat()
     return {factor.key: flat[factor.key] for factor in factors if factor.key in flat}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from n2n_ablate.components.parameters import Domain
@@ -62,11 +62,51 @@ class Scale:
 
 
 @dataclass(frozen=True)
-class Condition:
-    """A noise model with its level. Trials are compared within a condition, never across."""
+class MeasuredPairs:
+    """Where measured noise comes from: noisy shots of scenes, with references.
 
-    noise: ComponentSpec
+    Attributes:
+        source: A folder whose layout is recognised, or a named set such as `cc:`.
+        reference, noisy: Folders or patterns with `*` inside `source`, where it is not.
+    """
+
+    source: str
+    reference: str = ""
+    noisy: str = ""
+
+    def __str__(self) -> str:
+        names = f" (reference {self.reference}, noisy {self.noisy})" if self.reference else ""
+        return f"measured: pairs in {self.source}{names}"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Noise that trials are compared under: a model with its level, or measured on pairs.
+
+    Trials are compared within a condition, never across.
+
+    Attributes:
+        noise: The noise model; None where the noise is measured.
+        label: Its name in tables.
+        pairs: Where measured noise comes from; its scenes are the condition's images.
+    """
+
+    noise: ComponentSpec | None
     label: str
+    pairs: MeasuredPairs | None = None
+
+    @property
+    def source(self) -> str:
+        """What the noise is, for people."""
+        return str(self.noise or self.pairs)
+
+    def plain(self) -> dict[str, object]:
+        """Return plain data."""
+        return {
+            "label": self.label,
+            "noise": self.noise and self.noise.plain(),
+            "pairs": self.pairs and asdict(self.pairs),
+        }
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,21 @@ from n2n_ablate.components.recipe import Catalogue, canonical, resolved
 from n2n_ablate.components.spec import ComponentSpec, Value
 from n2n_ablate.errors import AblateError, StudyError, nearest
 from n2n_ablate.study import limits
-from n2n_ablate.study.designs import Effect, changed, declare, place, repeated
+from n2n_ablate.study.designs import Effect, changed, declare, factor_values, repeated
 from n2n_ablate.study.held_out import check_confirm, to_confirm
-from n2n_ablate.study.model import BASELINE, Condition, Factor, Profile, Scale, Study, Trial, named
+from n2n_ablate.study.model import (
+    BASELINE,
+    Condition,
+    Factor,
+    MeasuredPairs,
+    Profile,
+    Scale,
+    Study,
+    Trial,
+    named,
+)
 from n2n_ablate.study.ranges import searched
+from n2n_ablate.study.read import pairs_label
 from n2n_ablate.study.settings import check_settings, setting, sort_settings
 
 
@@ -107,7 +118,7 @@ class Plan:
                 [trial.name, trial.recipe.to_json()] for trial in (*self.declared, *self.references)
             ],
             "space": {key: str(domain) for key, domain in self.space.items()},
-            "conditions": [condition.noise.plain() for condition in self.conditions],
+            "conditions": [item.plain() for item in self.conditions],
             "decide": self.study.decide,
             "strategy": [self.study.strategy, self.study.startup],
             "images": [
@@ -138,6 +149,7 @@ def plan(
     white: float | None = None,
     channels: Sequence[int] = (),
     confirm_images: Sequence[str] = (),
+    pairs: Sequence[str] = (),
 ) -> Plan:
     """Decide everything that can be decided before the first image is read.
 
@@ -154,6 +166,7 @@ def plan(
         white: The sample of the image files that is white, instead of the profile's.
         channels: Channels of the image files that are no colours, instead of the profile's.
         confirm_images: Sources of the images to confirm on, instead of the profile's.
+        pairs: Sources of measured noise, see `MeasuredPairs`: each is a condition, in place of the study's.
 
     Raises:
         AblateError: Something in the file or the settings makes no sense; see the message.
@@ -183,6 +196,16 @@ def plan(
             chosen, seeds=seeds, crop=crop, images=bool(images), sources=tuple(confirm_images)
         ),
     )
+    if pairs:
+        study = _measured(study, pairs)
+    if all(condition.pairs for condition in study.conditions):
+        if images or confirm_images:
+            msg = "measured noise brings its own images; leave --images and --confirm-images out"
+            raise StudyError(msg)
+        chosen = replace(chosen, images=(), confirm=None)
+    elif not chosen.images:
+        msg = f"{study.path}: 'profiles.{chosen.name}.images' is missing"
+        raise StudyError(msg)
     check_confirm(study, chosen)
     as_written = _plan_from(study, registry, chosen, [], str(study.path))
     if not settings:
@@ -191,6 +214,18 @@ def plan(
     check_settings(study, read)
     changed = _plan_from(study, registry, chosen, read, f"--set {' '.join(settings)}")
     return replace(changed, settings=tuple(settings))
+
+
+def _measured(study: Study, sources: Sequence[str]) -> Study:
+    """Return the study under measured noise instead of its conditions."""
+    labels = [pairs_label(source) for source in sources]
+    if len(set(labels)) < len(labels):
+        labels = list(sources)
+    conditions = (
+        Condition(None, label, MeasuredPairs(source))
+        for label, source in zip(labels, dict.fromkeys(sources), strict=False)
+    )
+    return replace(study, conditions=tuple(conditions))
 
 
 def _plan_from(
@@ -230,7 +265,10 @@ def _plan(
     for key, value in sorted(changes.items(), key=lambda change: "." in change[0]):
         start = start.replace(key, value)
     baseline = Trial(
-        BASELINE, BASELINE, start.resolved(registry), place(start.resolved(registry), factors)
+        BASELINE,
+        BASELINE,
+        start.resolved(registry),
+        factor_values(start.resolved(registry), factors),
     )
     declared, effects = declare(study, factors, baseline, registry)
     references = tuple(
@@ -282,14 +320,14 @@ def _conditions(
     study: Study, noise: Mapping[str, Value], registry: Catalogue
 ) -> tuple[Condition, ...]:
     """Return the conditions; those that settings make equal become one."""
-    conditions: dict[ComponentSpec, Condition] = {}
+    conditions: dict[ComponentSpec | MeasuredPairs | None, Condition] = {}
     for declared in study.conditions:
         condition = _condition(declared, noise, registry)
-        same = conditions.setdefault(condition.noise, condition)
+        same = conditions.setdefault(condition.noise or condition.pairs, condition)
         if same is not condition and not noise:
             msg = (
                 f"conditions '{same.label}' and '{condition.label}' are the same noise: "
-                f"{condition.noise}. Remove one of them"
+                f"{condition.source}. Remove one of them"
             )
             raise StudyError(msg)
     return tuple(conditions.values())
@@ -303,6 +341,11 @@ def _scale(registry: Catalogue, spec: ComponentSpec) -> Scale:
 
 def _condition(condition: Condition, noise: Mapping[str, Value], registry: Catalogue) -> Condition:
     spec = condition.noise
+    if spec is None:
+        if noise:
+            msg = f"--set noise: the noise of '{condition.label}' is measured and has no parameters"
+            raise StudyError(msg)
+        return condition
     if "" in noise:
         spec = (
             noise[""]

@@ -18,6 +18,7 @@ from n2n_ablate.study import limits
 from n2n_ablate.study.model import Condition, Confirm, Factor, Profile, Study, named
 from n2n_ablate.study.schema import (
     NAME,
+    ConditionTable,
     ConfirmTable,
     FactorTable,
     ProfileTable,
@@ -145,18 +146,28 @@ def _metrics(specs: list[ComponentSpec]) -> dict[str, ComponentSpec]:
 
 
 def _conditions(table: StudyTable) -> tuple[Condition, ...]:
-    conditions = [
-        Condition(
-            condition_table.noise,
-            str(condition_table.noise) if condition_table.label is None else condition_table.label,
-        )
-        for condition_table in table.conditions
-    ]
+    conditions = [_condition(index, own) for index, own in enumerate(table.conditions)]
     for label, count in Counter(condition.label for condition in conditions).items():
         if count > 1:
             msg = f"'conditions': two are called '{label}'. Give them different labels"
             raise StudyError(msg)
     return tuple(conditions)
+
+
+def _condition(index: int, own: ConditionTable) -> Condition:
+    if (own.noise is None) == (own.pairs is None):
+        msg = f"'conditions[{index}]' needs either 'noise', a model, or 'pairs', measured noise"
+        raise StudyError(msg)
+    if own.noise is not None:
+        return Condition(own.noise, str(own.noise) if own.label is None else own.label)
+    pairs = own.pairs
+    assert pairs is not None
+    return Condition(None, pairs_label(pairs.source) if own.label is None else own.label, pairs)
+
+
+def pairs_label(source: str) -> str:
+    """Return what tables call measured noise: the name of its folder or set."""
+    return Path(source.rstrip(":")).resolve().name if source.strip(".:/") else "measured"
 
 
 def _factors(table: StudyTable) -> tuple[Factor, ...]:
@@ -217,7 +228,7 @@ def _profile(name: str, profile_table: ProfileTable, table: StudyTable) -> Profi
         raise StudyError(msg)
     return Profile(
         name=name,
-        images=tuple(profile_table.images),
+        images=tuple(profile_table.images or ()),
         crop=profile_table.crop,
         white=profile_table.white,
         channels=tuple(profile_table.channels),

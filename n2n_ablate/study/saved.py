@@ -10,7 +10,7 @@ from typing import Any
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec, Value, plain, read_value
 from n2n_ablate.study.designs import Effect
-from n2n_ablate.study.model import Condition, Confirm, Profile, Scale, Trial
+from n2n_ablate.study.model import Condition, Confirm, MeasuredPairs, Profile, Scale, Trial
 from n2n_ablate.study.plan import Plan
 from n2n_ablate.study.read import parse
 
@@ -37,7 +37,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
         "baseline": _trial_json(plan.baseline),
         "declared": [_trial_json(trial) for trial in plan.declared],
         "references": [_trial_json(trial) for trial in plan.references],
-        "conditions": [[condition.label, condition.noise.plain()] for condition in plan.conditions],
+        "conditions": [item.plain() for item in plan.conditions],
         "contrasts": list(plan.contrasts),
         "metrics": {name: spec.plain() for name, spec in plan.metrics.items()},
         "scales": {name: asdict(scale) for name, scale in plan.scales.items()},
@@ -79,10 +79,7 @@ def from_json(data: Mapping[str, Any]) -> Plan:
         references=tuple(map(_trial, data["references"])),
         space={factor.key: factor.domain for factor in searched if factor.domain is not None},
         whole=frozenset(data["whole"]),
-        conditions=tuple(
-            Condition(ComponentSpec.read(noise, label), label)
-            for label, noise in data["conditions"]
-        ),
+        conditions=tuple(map(_condition, data["conditions"])),
         contrasts=tuple(data["contrasts"]),
         metrics={name: ComponentSpec.read(spec, name) for name, spec in data["metrics"].items()},
         scales={name: Scale(**scale) for name, scale in data["scales"].items()},
@@ -93,6 +90,15 @@ def from_json(data: Mapping[str, Any]) -> Plan:
             Effect(name, order, tuple(plus), tuple(minus))
             for name, order, plus, minus in data["effects"]
         ),
+    )
+
+
+def _condition(data: Mapping[str, Any]) -> Condition:
+    noise, pairs = data["noise"], data["pairs"]
+    return Condition(
+        None if noise is None else ComponentSpec.read(noise, data["label"]),
+        data["label"],
+        None if pairs is None else MeasuredPairs(**pairs),
     )
 
 

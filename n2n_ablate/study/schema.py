@@ -27,7 +27,7 @@ from pydantic_core import CoreSchema, PydanticCustomError
 from n2n_ablate.components import RECIPE_KINDS
 from n2n_ablate.components.spec import ComponentSpec, Scalar, Value, read_value
 from n2n_ablate.errors import StudyError, nearest, printable
-from n2n_ablate.study.model import DESIGNS, STRATEGIES, Level
+from n2n_ablate.study.model import DESIGNS, STRATEGIES, Level, MeasuredPairs
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
@@ -42,6 +42,24 @@ COMPONENT_SCHEMA: dict[str, Any] = {
     ]
 }
 """A component: a name, or a table with a name and parameters."""
+
+
+PAIRS_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string"},
+        {
+            "type": "object",
+            "properties": {
+                "folder": {"type": "string"},
+                "reference": {"type": "string"},
+                "noisy": {"type": "string"},
+            },
+            "required": ["reference", "noisy"],
+            "additionalProperties": False,
+        },
+    ]
+}
+"""Measured noise: a folder or a named set, or a table that says which files are which."""
 
 
 def _component(value: object) -> ComponentSpec:
@@ -63,6 +81,23 @@ def _level(value: object) -> Level:
         _refuse(f": label must be text, got {label!r}")
     changes = {str(key): _any_value(change) for key, change in also.items()}
     return Level(_component(rest), changes, label)
+
+
+def _pairs(value: object) -> MeasuredPairs:
+    if isinstance(value, str) and value:
+        return MeasuredPairs(value)
+    if not isinstance(value, Mapping):
+        _refuse(f" must be a folder, a named set such as 'cc:', or a table, got {value!r}")
+    known = ("folder", "reference", "noisy")
+    for key, item in value.items():
+        if key not in known:
+            _refuse(f" has an unknown key '{key}'. {nearest(str(key), known)}")
+        if not isinstance(item, str) or not item:
+            _refuse(f": {key} must be text, got {item!r}")
+    for key in known[1:]:
+        if key not in value:
+            _refuse(f" lacks '{key}': shots and references need one each")
+    return MeasuredPairs(value.get("folder", "."), value["reference"], value["noisy"])
 
 
 def _scalar(value: object) -> Scalar:
@@ -147,10 +182,23 @@ class Table(BaseModel):
 
 
 class ConditionTable(Table):
-    """One noise that all trials are compared under."""
+    """One noise that all trials are compared under: a model, or measured."""
 
-    noise: Component = _spec("noise", "a [noise model](components.md#noise) with its parameters")
-    label: str | None = Field(None, description="how tables call it; by default the noise itself")
+    noise: Component | None = _spec(
+        "noise",
+        "a [noise model](components.md#noise) with its parameters; or `pairs`",
+        default=None,
+    )
+    pairs: Annotated[MeasuredPairs, PlainValidator(_pairs), WithJsonSchema(PAIRS_SCHEMA)] | None = (
+        Field(
+            None,
+            description="[measured noise](../how-to/measured-pairs.md): a folder of noisy shots with "
+            "references, a named set such as `cc:`, or a table with `folder`, `reference` and `noisy`",
+        )
+    )
+    label: str | None = Field(
+        None, description="how tables call it; by default the noise itself, or the folder's name"
+    )
 
 
 class FactorTable(Table):
@@ -211,9 +259,11 @@ class ConfirmTable(Table):
 class ProfileTable(Table):
     """A budget: images, seeds, trials."""
 
-    images: Images = Field(
-        description="folders, files, `builtin` (eight in colour), `builtin:grey` (eight more) or "
-        "`builtin:NAME`"
+    images: Images | None = Field(
+        None,
+        description="folders, files, `builtin` (eight in colour), `builtin:grey` (eight more), "
+        "`builtin:NAME`, or a [named set](../how-to/named-sets.md) such as `kodak24:`. Required unless "
+        "all conditions are measured",
     )
     crop: Count = Field(0, description="side of the centre crop in pixels; 0 keeps whole images")
     white: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(

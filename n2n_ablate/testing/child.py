@@ -12,7 +12,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,25 +94,32 @@ def chosen(
         claims = registry.claims(target) if is_file else []
     if claims:
         raise PluginError(" ".join(claims))
-    if not entries and (
-        hooks := [entry.listens_to for entry in registry.listeners if is_of_target(entry.origin)]
-    ):
+    if not entries:
+        raise _nothing_to_check(
+            target,
+            registry,
+            [entry.listens_to for entry in registry.listeners if is_of_target(entry.origin)],
+        )
+    return entries
+
+
+def _nothing_to_check(
+    target: str, registry: Registry, hooks: Sequence[Sequence[str]]
+) -> AblateError:
+    """Return the error that says why a target has no component; `hooks` are those it listens to."""
+    if hooks:
         heard = ", ".join(hook for each in hooks for hook in each)
         msg = f"'{target}' registers no component: it listens to {heard}, so there is nothing to check"
-        raise PluginError(msg)
-    if not entries and is_file:
+        return PluginError(msg)
+    if Path(target).suffix == ".py":
         msg = f"'{target}' registers nothing that an installed plugin does not register already"
-        raise PluginError(msg)
-    if not entries:
-        known = {entry.name for entry in registry} | {
-            entry.origin.distribution for entry in registry
-        }
-        hint = nearest(target, known - {""}).partition("Known:")[0]
-        msg = f"no component, file or package is called '{target}'. {hint}See `n2n-ablate plugins`."
-        if registry.broken:
-            msg += f" Not loaded: {'; '.join(map(str, registry.broken))}."
-        raise UnknownComponentError(msg)
-    return entries
+        return PluginError(msg)
+    known = {entry.name for entry in registry} | {entry.origin.distribution for entry in registry}
+    hint = nearest(target, known - {""}).partition("Known:")[0]
+    msg = f"no component, file or package is called '{target}'. {hint}See `n2n-ablate plugins`."
+    if registry.broken:
+        msg += f" Not loaded: {'; '.join(map(str, registry.broken))}."
+    return UnknownComponentError(msg)
 
 
 def check(entry: Entry, limit: float, tell: Callable[..., None]) -> None:

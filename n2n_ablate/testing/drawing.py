@@ -6,9 +6,11 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, TypeVar
 
+import torch
 from torch import Tensor
 
 from n2n_ablate.components import (
+    MeasuredNoise,
     Noise,
     Sampler,
     Split,
@@ -25,6 +27,14 @@ from n2n_ablate.testing.promise import BrokenPromiseError, picture, rng
 
 STEPS = 100
 """Length of the training that a schedule is given."""
+
+
+def other_shot(image: Tensor, seed: int) -> Tensor:
+    """Return what stands for another shot: the grey of an image with noise of its own, of mean 0."""
+    noise = 0.1 * torch.randn(image.shape, generator=rng(seed)).to(image)
+    middle = image.detach().mean(dim=(2, 3), keepdim=True)
+    return middle + noise - noise.mean(dim=(2, 3), keepdim=True)
+
 
 Test = TypeVar("Test", bound="SamplerCase")
 
@@ -57,7 +67,10 @@ class SamplerCase(Contract):
 
     def ready(self, image: Tensor) -> Sampler:
         """Prepare the sampler for `image`, (1, c, h, w), as the engine does before its first step."""
-        return prepare_sampler(self.sampler, image, self.noise)
+        noise: Noise | MeasuredNoise | None = self.noise
+        if declared(self.sampler, "needs_shots", False):
+            noise = MeasuredNoise(tuple(other_shot(image, seed) for seed in range(3)))
+        return prepare_sampler(self.sampler, image, noise)
 
     def draw(self, image: Tensor, seed: int = 0) -> Split:
         """Draw a split for `image`, (1, c, h, w), as the engine does at `step`."""

@@ -48,7 +48,7 @@ def parameters(plan: Plan, trial: Trial, images: Iterable[str]) -> dict[str, str
     labels = slugs(condition.label for condition in plan.conditions)
     for condition in plan.conditions:
         name = "noise" if len(labels) == 1 else f"noise.{labels[condition.label]}"
-        flat[name] = str(condition.noise)
+        flat[name] = condition.source
     flat["images"] = ", ".join(images)
     flat["seeds"] = ", ".join(map(str, plan.profile.seeds))
     flat["crop"] = str(plan.profile.crop or "whole images")

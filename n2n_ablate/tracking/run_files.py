@@ -87,8 +87,8 @@ class RunFiles:
             study_files.write_study(Path(folder), result, self.diagnoses)
             self._store.keep_files(run, Path(folder))
 
-    def _made(self, kind: str, spec: ComponentSpec) -> Any:
-        if self._registry is None:
+    def _made(self, kind: str, spec: ComponentSpec | None) -> Any:
+        if self._registry is None or spec is None:
             return None
         try:
             return self._registry.build(kind, spec.name, spec.parameters)

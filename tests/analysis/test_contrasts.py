@@ -295,3 +295,13 @@ def test_everything_is_plain_data(planned):
     found = analysed(planned, BASE, [21.0, NAN, 30.9, 23.0], [NAN] * 4)
     text = json.dumps(to_plain(found), allow_nan=False)
     assert json.loads(text)["conditions"][0]["contrasts"][0]["verdict"] == "withheld"
+
+
+def test_a_demonstration_has_intervals_and_no_verdict():
+    names = ("image 0", "image 1", "image 2")
+    sides, rule = (side([0.5, 0.6, 0.55]), side([0.0, 0.0, 0.0])), Rule(PSNR, 1, names)
+    known = primary(Contrast("center=0.2"), LOW, *sides, names, rule)
+    assert known.verdict is Verdict.BETTER
+    shown = primary(Contrast("center=0.2"), LOW, *sides, names, replace(rule, decides=False))
+    assert (shown.verdict, shown.reason) == (Verdict.WITHHELD, Reason.DEMONSTRATION)
+    assert shown.difference_interval == known.difference_interval

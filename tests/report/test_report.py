@@ -21,7 +21,7 @@ from n2n_ablate.cli import app
 from n2n_ablate.errors import AblateError, StudyError
 from n2n_ablate.records import StudyResult
 from n2n_ablate.report import build as building
-from n2n_ablate.report.build import report_document, sources
+from n2n_ablate.report.build import report_document
 from n2n_ablate.report.live import Silent
 from n2n_ablate.report.render import html as pages
 from n2n_ablate.report.render.html import html
@@ -30,6 +30,7 @@ from n2n_ablate.report.render.latex import latex
 from n2n_ablate.report.render.markdown import escape as md
 from n2n_ablate.report.render.markdown import markdown
 from n2n_ablate.report.render.svg import inline
+from n2n_ablate.report.sources import sources
 from n2n_ablate.report.write import FORMATS, full_document, save_figures, written
 from n2n_ablate.runner.session import Request, open_runner, open_session
 from n2n_ablate.storage import reopen

@@ -14,11 +14,12 @@ from n2n_ablate import stats
 from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.registry import Registry
 from n2n_ablate.report import tables
-from n2n_ablate.report.build import report_document, sources
+from n2n_ablate.report.build import report_document
 from n2n_ablate.report.document import cell_text
 from n2n_ablate.report.render.html import html
 from n2n_ablate.report.render.latex import latex
 from n2n_ablate.report.render.markdown import markdown
+from n2n_ablate.report.sources import sources
 from n2n_ablate.report.text.methods import facts, paragraph
 from n2n_ablate.report.write import written
 from n2n_ablate.runner.interim import RaceOptions

@@ -18,9 +18,10 @@ from n2n_ablate.analysis.records import Contrast, Metric, Origin, Role, Verdict
 from n2n_ablate.engine.header import header_of
 from n2n_ablate.errors import ImageError, StudyError
 from n2n_ablate.images.gather import gather, require_apart
-from n2n_ablate.report.build import report_document, sources
+from n2n_ablate.report.build import report_document
 from n2n_ablate.report.render.console import print_document
 from n2n_ablate.report.render.markdown import markdown
+from n2n_ablate.report.sources import sources
 from n2n_ablate.report.study import study_document
 from n2n_ablate.report.tables import confirmation_table, trials_table
 from n2n_ablate.report.text.study import failures_text, unconfirmed_text
@@ -109,12 +110,15 @@ def test_searches_and_studies_of_few_contrasts_that_ship_are_confirmed_on_other_
     for profile in asked.profiles:
         planned = plan(asked, registry, profile=profile)
         few = len(planned.contrasts) * len(planned.conditions) <= 5
+        if all(condition.pairs for condition in planned.conditions):
+            assert planned.profile.confirm is None  # nothing but the user has other scenes
+            continue
         if asked.design == "search" or (few and not planned.effects):
             assert planned.profile.confirm is not None
             assert not set(planned.profile.confirm.seeds) & set(planned.profile.seeds)
 
 
-@pytest.mark.parametrize("name", sorted(shipped()))
+@pytest.mark.parametrize("name", sorted(set(shipped()) - {"real-noise"}))
 def test_studies_that_ship_see_no_picture_twice(name, registry):
     asked = read(shipped()[name])
     for profile in asked.profiles.values():

@@ -149,6 +149,7 @@ def reason_text(record: ContrastRecord) -> str:
         Reason.BOTH_LOST_IMAGES: (
             f"the trial failed on {pluralize(lost, 'image')}, the baseline on {base_lost}"
         ),
+        Reason.DEMONSTRATION: "a demonstration decides nothing",
         Reason.ONE_IMAGE: "one image gives no confidence interval",
         Reason.NO_SPREAD: (
             f"the difference is the same on {_every(record.n_images)}, which gives no confidence interval"

@@ -114,7 +114,7 @@ def facts(study: Reopened) -> list[tuple[str, str]]:
     pairs = [
         ("study", f"{plan.study.name}, profile {plan.profile.name}"),
         *_material(header, ""),
-        *((f"noise, {each.label}", str(each.noise)) for each in plan.conditions),
+        *((f"noise, {each.label}", each.source) for each in plan.conditions),
         *((kind, str(part)) for kind, part in plan.baseline.recipe.specs.items()),
         ("contrasts", ", ".join(plan.contrasts) or "none declared"),
     ]
@@ -179,7 +179,7 @@ def _trained(header: Header, result: StudyResult) -> str:
 
 
 def _noise(plan: Plan) -> str:
-    noises = "; ".join(f"{each.label}: {each.noise}" for each in plan.conditions)
+    noises = "; ".join(f"{each.label}: {each.source}" for each in plan.conditions)
     return (
         f"Noise ({noises}) was drawn once per image and seed; noisy images, initial weights and random "
         "numbers were the same for all trials."

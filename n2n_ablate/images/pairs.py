@@ -1,0 +1,189 @@
+"""Measured noise on disk: which file is a shot, which its reference. Names and folders decide, no pixel."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from n2n_ablate.errors import ImageError, no_file
+from n2n_ablate.images.files import is_image_file
+
+_REFERENCE = frozenset(
+    ("mean", "gt", "clean", "reference", "ref", "truth", "groundtruth", "target")
+)
+_NOISY = frozenset(("real", "noisy", "raw", "noise", "shot", "shots", "input"))
+_FEWEST_SHOTS = 4  # of a scene without a reference, whose mean is taken for one
+_MOST_FILES = 100_000
+
+LAYOUTS = (
+    "NAME_mean and NAME_real; a folder GT and a folder Noisy with equal names, or with NAME_1, NAME_2 "
+    "for several shots; gt/SCENE and raw/SCENE; one folder per scene with a file called mean, gt or "
+    "clean beside the shots"
+)
+
+
+@dataclass(frozen=True)
+class ScenePaths:
+    """The files of one scene.
+
+    Attributes:
+        name: Of the scene.
+        reference: Its reference; None where the mean of the shots has to serve.
+        shots: In the order of their names.
+    """
+
+    name: str
+    reference: Path | None
+    shots: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class _Entry:
+    path: Path
+    role: str  # `reference`, `noisy` or empty
+    folder: tuple[str, ...]  # names of folders and words of the name that are no role
+    words: tuple[str, ...]
+
+
+def find_scenes(folder: Path, reference: str = "", noisy: str = "") -> list[ScenePaths]:
+    """Return the scenes of a folder, in the order of their names.
+
+    Args:
+        folder: Where they are.
+        reference: A folder, or a pattern with `*`, inside `folder`; empty to recognise the layout.
+        noisy: The same of the shots.
+
+    Raises:
+        ImageError: The folder holds no pairs, or a file has no partner.
+    """
+    if reference or noisy:
+        if not (reference and noisy):
+            msg = "measured pairs need both 'reference' and 'noisy', or one folder for both"
+            raise ImageError(msg)
+        entries = [*_given(folder, reference, "reference"), *_given(folder, noisy, "noisy")]
+    else:
+        entries = _with_roles(folder, [_entry(path, folder) for path in _files(folder)])
+    return _matched(folder, entries)
+
+
+def looks_paired(folder: Path) -> bool:
+    """Say whether a folder given as one of clean images holds shots with references."""
+    try:
+        entries = [_entry(path, folder) for path in _files(folder)]
+        return {"reference", "noisy"} <= {own.role for own in entries} and bool(
+            _matched(folder, _with_roles(folder, entries))
+        )
+    except ImageError:
+        return False
+
+
+def _files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        why = "is a file, not a folder" if folder.is_file() else no_file(folder)
+        msg = f"'{folder}' {why}. Name a folder with measured pairs: {LAYOUTS}."
+        raise ImageError(msg)
+    found = []
+    for path in folder.rglob("*"):
+        inside = path.relative_to(folder).parts
+        if is_image_file(path) and not any(part.startswith(".") for part in inside[:-1]):
+            found.append(path)
+        if len(found) > _MOST_FILES:
+            msg = f"'{folder}' holds more than {_MOST_FILES:,} images; name a folder further down"
+            raise ImageError(msg)
+    if not found:
+        msg = f"no images in '{folder}' or the folders in it"
+        raise ImageError(msg)
+    return sorted(found)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word for word in re.split(r"[\W_]+", text) if word)
+
+
+def _role_of(words: Iterable[str]) -> str:
+    lower = {word.lower() for word in words}
+    return "reference" if lower & _REFERENCE else "noisy" if lower & _NOISY else ""
+
+
+def _entry(path: Path, folder: Path) -> _Entry:
+    parents = path.relative_to(folder).parts[:-1]
+    words = _words(path.stem)
+    role = _role_of(words) or next(
+        (_role_of(_words(p)) for p in parents[::-1] if _role_of(_words(p))), ""
+    )
+    plain = tuple(word for word in words if not _role_of([word]))
+    return _Entry(path, role, tuple(p for p in parents if not _role_of(_words(p))), plain)
+
+
+def _given(folder: Path, pattern: str, role: str) -> Iterator[_Entry]:
+    if "*" in pattern:
+        form = re.compile("(.*)".join(map(re.escape, pattern.split("*"))))
+        for path in _files(folder):
+            if match := form.fullmatch(path.relative_to(folder).as_posix()):
+                yield _Entry(path, role, (), _words("_".join(match.groups())))
+        return
+    inside = folder / pattern
+    for path in _files(inside):
+        own = _entry(path, inside)
+        yield _Entry(path, role, own.folder, own.words)
+
+
+def _with_roles(folder: Path, entries: Sequence[_Entry]) -> list[_Entry]:
+    """Return the entries with roles where a file's neighbours tell what it is."""
+    roles = {own.role for own in entries}
+    if "reference" not in roles and "noisy" in roles:  # photo.png beside photo_noisy.png
+        return [_Entry(o.path, o.role or "reference", o.folder, o.words) for o in entries]
+    if roles == {""} and not all(own.folder for own in entries):
+        msg = (
+            f"'{folder}' holds images, but nothing tells shots from references. Layouts that are "
+            f'recognised: {LAYOUTS}. Or name both: {{ reference = "...", noisy = "..." }}'
+        )
+        raise ImageError(msg)
+    return [_Entry(o.path, o.role or "noisy", o.folder, o.words) for o in entries]
+
+
+def _matched(folder: Path, entries: Sequence[_Entry]) -> list[ScenePaths]:
+    references = [own for own in entries if own.role == "reference"]
+    by_key = {(own.folder, own.words): own for own in references}
+    if len(by_key) < len(references):
+        twice = next(own for own in references if by_key[own.folder, own.words] is not own)
+        other = by_key[twice.folder, twice.words].path
+        msg = f"'{twice.path}' and '{other}' are references of one name; rename one"
+        raise ImageError(msg)
+    shots: dict[tuple[tuple[str, ...], tuple[str, ...]], list[Path]] = {}
+    for own in entries:
+        if own.role == "noisy":
+            shots.setdefault(_key_of(own, by_key), []).append(own.path)
+    for key, paths in shots.items():
+        if key not in by_key and (len(paths) < _FEWEST_SHOTS or references):
+            msg = f"'{paths[0]}' has no reference in '{folder}'. Give its reference the same name"
+            if not references:
+                msg += f", or at least {_FEWEST_SHOTS} shots per scene: their mean then serves"
+            raise ImageError(msg)
+    if lonely := [own.path for key, own in by_key.items() if key not in shots]:
+        msg = f"the reference '{lonely[0]}' has no noisy shot in '{folder}'. Give one the same name"
+        raise ImageError(msg)
+    if not shots:
+        msg = f"no measured pairs in '{folder}'. Layouts that are recognised: {LAYOUTS}"
+        raise ImageError(msg)
+    scenes = []
+    for key, paths in sorted(shots.items()):
+        reference = by_key[key].path if key in by_key else None
+        name = "_".join((*key[0], *key[1])) or folder.resolve().name
+        scenes.append(ScenePaths(name, reference, tuple(paths)))
+    return scenes
+
+
+def _key_of(
+    shot: _Entry, references: dict[tuple[tuple[str, ...], tuple[str, ...]], _Entry]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the key of a shot's reference: the same name, the longest beginning, the only one."""
+    for length in range(len(shot.words), 0, -1):
+        if (shot.folder, shot.words[:length]) in references:
+            return shot.folder, shot.words[:length]
+    beside = [key for key in references if key[0] == shot.folder]
+    if len(beside) == 1 and (shot.folder or len(references) == 1):
+        return beside[0]
+    return (shot.folder, ()) if not references else (shot.folder, shot.words)
