@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STUDY ?= center-weight
 
-.PHONY: study test torture check docs clean
+.PHONY: study test torture golden check docs clean
 
 study: .venv/installed
 	$(BIN)/n2n-ablate study $(STUDY)
@@ -18,6 +18,11 @@ torture: .venv/installed-dev
 		tests/execute/test_ray_cluster.py \
 		--deselect tests/torture/test_torture.py::test_sixty_fits_and_twenty_kills
 	$(BIN)/python benchmarks/torture.py
+
+# The pages in tests/report/golden again, after a sentence or a table has changed: read them all
+golden: .venv/installed-dev
+	UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/report/test_golden.py
+	git --no-pager diff --stat tests/report/golden
 
 # Lint, format, types, layers
 check: .venv/installed-dev

@@ -161,7 +161,7 @@ def keep_precision(out: Path) -> str:
     """Keep the precision that `--precision auto` takes on this card; return what was kept."""
     rows = json.loads((out / "ways-gpu.json").read_text())["rows"]
     report = json.loads((out / "precision-gpu.json").read_text())
-    inside = {row["precision"]: row["inside"] for row in report["rows"]}
+    inside = {row["way"]: row["inside"] for row in report["rows"]}
     precision = best_precision(rows, inside)
     return _keep(report["machine"], way=best_way(rows, precision), precision=precision)
 

@@ -25,6 +25,7 @@ from n2n_ablate import study
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.engine import Machine, fit_all
 from n2n_ablate.engine import machine as machine_of
+from n2n_ablate.engine.device import has_bf16
 from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.registry import Registry
 
@@ -131,7 +132,8 @@ def ways(device: str) -> dict[str, Machine]:
         return {"fp32": exact} | {name: machine_of(device, name) for name in ("tf32", "bf16")}
     fast = machine_of(device, "fp32")
     compiled = {"fp32 compiled": fast} if fast.compiled else {}
-    return {"fp32": exact, **compiled, "bf16": machine_of(device, "bf16")}
+    low = {"bf16": machine_of(device, "bf16")} if has_bf16() else {}  # else it would be emulated
+    return {"fp32": exact, **compiled, **low}
 
 
 def main() -> None:

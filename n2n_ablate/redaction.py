@@ -67,7 +67,8 @@ def _known_secrets(urls: Iterable[str]) -> set[str]:
     for url in urls:
         if login := re.search(r"//[^:@]*:(.*)@", url, flags=re.DOTALL):
             secrets |= {login[1], unquote(login[1])}
-        secrets |= {unquote(value) for _, value in re.findall(rf"{_KEYS}=([^&]+)", url)}
+        values = {value for _, value in re.findall(rf"{_KEYS}=([^&]+)", url)}
+        secrets |= values | {unquote(value) for value in values}
     # As texts of programs show them: in quotes, with escapes.
     secrets |= {form for one in tuple(secrets) for form in (shlex.quote(one), repr(one)[1:-1])}
     return {one for one in secrets if len(one) >= _LEAST}

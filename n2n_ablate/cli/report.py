@@ -41,6 +41,11 @@ def run(
             help="Measure leak, bias and gap of every sampler, which takes seconds for each.",
         ),
     ] = True,
+    figures: Annotated[
+        Path | None,
+        typer.Option(help="Folder to write every figure into, for a paper."),
+    ] = None,
+    figure_format: Annotated[str, typer.Option(help="pdf, svg or png.")] = "pdf",
     quiet: options.Quiet = False,
 ) -> None:
     """Write the report of a study: answer, tables, figures, images, methods; train nothing.
@@ -50,7 +55,7 @@ def run(
     Examples:
         n2n-ablate report center-weight
 
-        n2n-ablate report center-weight --format latex -o table.tex
+        n2n-ablate report center-weight --format latex -o table.tex --figures figures/
     """
     from n2n_ablate.registry import Registry
     from n2n_ablate.report.write import check_format, written
@@ -58,8 +63,20 @@ def run(
     check_format(kind)
     found = open_run(output, study, profile, key, quiet=quiet)
     registry = Registry(plugins_dir=plugins_dir, local_if_needed=True)
-    with messages().status("writing the report; measuring samplers takes longest"):
-        text, problems = written(found, kind, registry, images or [], diagnostics=diagnostics)
+    with messages().status("Writing the report; measuring the samplers takes longest."):
+        try:
+            text, problems = written(
+                found,
+                kind,
+                registry,
+                images or [],
+                diagnostics=diagnostics,
+                figures=figures,
+                figure_format=figure_format,
+            )
+        except OSError as error:
+            msg = f"the figures cannot be written to '{figures}': {error.strerror}. Use --figures DIR."
+            raise StoreError(msg) from error
     if out is None and kind == "html":
         earlier = "" if found.latest else f"-{found.journal.key}"
         out = output / "reports" / f"{study}{earlier}.html"

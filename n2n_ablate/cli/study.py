@@ -212,7 +212,7 @@ def _foretell(session: Session, view: Silent, timer: PlanTimer, *, tracked: bool
 
     def left(trial: str, confirmed: bool) -> str:
         seconds = forecast.finished(trial, confirmed=confirmed)
-        return f"about {duration(seconds)} left" if seconds >= 1 else ""
+        return f"about {duration(seconds)} left" if seconds >= 2 else ""
 
     view.time_left = left
 

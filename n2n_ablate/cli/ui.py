@@ -25,7 +25,8 @@ from n2n_ablate.errors import AblateError, BusyError, StoreError, nearest
 from n2n_ablate.redaction import redact
 from n2n_ablate.storage.database_url import sqlite_file
 from n2n_ablate.tracking.address import (
-    VIEW_TAG,
+    ORDER,
+    PLAN,
     chart_link,
     is_server,
     tracking_uri,
@@ -156,9 +157,9 @@ class _Server:
 
     def stop(self) -> None:
         """End all processes of the server; those that do not go are killed."""
-        for way in (signal.SIGTERM, signal.SIGKILL):
+        for forced in (False, True):
             with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
-                os.killpg(self._process.pid, way)
+                _end_group(self._process, forced=forced)
                 self._process.wait(timeout=10)
         self._process.wait()
 
@@ -168,6 +169,15 @@ class _Server:
         reasons = [line for line in lines if "error" in line.lower() and line[:1] != "("] or lines
         last = redact(reasons[-1].strip()[:300]) if lines else "it says nothing"
         return f"the MLflow server {what}: {last}"
+
+
+def _end_group(process: subprocess.Popen[bytes], *, forced: bool) -> None:
+    """Ask a process and those that it started to end, or end them."""
+    if hasattr(os, "killpg"):
+        os.killpg(process.pid, signal.SIGKILL if forced else signal.SIGTERM)
+        return
+    words = ["taskkill", "/T", "/PID", str(process.pid), *(["/F"] if forced else [])]
+    subprocess.run(words, capture_output=True, check=False, timeout=10)
 
 
 @contextlib.contextmanager
@@ -227,19 +237,16 @@ def _link(base_url: str, study: str | None) -> str:
     with explained(base_url):
         client = connect(base_url)
         found = experiments(client, _MOST)
-        studies = {item.name: item for item in found if item.name != "Default"}
-        if study is None:
-            numbers = [item.experiment_id for item in studies.values()]
-            latest = client.search_runs(numbers, order_by=_LATEST, max_results=1) if numbers else []
-            if not latest:
-                return shown
-            number = latest[0].info.experiment_id
-            study = next(name for name in studies if studies[name].experiment_id == number)
-    if study not in studies:
-        msg = f"no study called '{study}' was run here. {nearest(study, studies)}"
-        raise AblateError(msg)
-    arranged = VIEW_TAG in studies[study].tags
-    return chart_link(shown, studies[study].experiment_id, arranged=arranged)
+        studies = {one.name: one.experiment_id for one in found if one.name != "Default"}
+        if study is not None and study not in studies:
+            msg = f"no study called '{study}' was run here. {nearest(study, studies)}"
+            raise AblateError(msg)
+        numbers = list(studies.values()) if study is None else [studies[study]]
+        latest = client.search_runs(numbers, order_by=_LATEST, max_results=1) if numbers else []
+    if not latest:
+        return shown
+    tags = latest[0].data.tags
+    return chart_link(shown, latest[0].info.experiment_id, tags.get(ORDER, ""), tags.get(PLAN, ""))
 
 
 def _show(link: str, *, open_browser: bool) -> None:

@@ -65,16 +65,20 @@ def digits_for(values: Sequence[float], limits: Sequence[float]) -> int:
         values: The ends of an interval.
         limits: What a reader compares them with: zero, and the margin on both sides.
     """
-    known = [value for value in values if math.isfinite(value)]
-    for digits in range(2, _MOST_DIGITS + 1):
+    # What is as good as equal stays out: no digit that anybody reads would help.
+    pairs = [
+        (value, limit)
+        for value in values
+        for limit in limits
+        if math.isfinite(value) and abs(value - limit) >= 10**-_MOST_DIGITS
+    ]
+    for digits in range(2, _MOST_DIGITS):
         if all(
-            (round(value, digits) > limit) == (value > limit)
-            and (round(value, digits) < limit) == (value < limit)
-            for value in known
-            for limit in limits
+            (round(value, digits) > limit) == (value > limit) != (round(value, digits) < limit)
+            for value, limit in pairs
         ):
             return digits
-    return 2  # as good as equal: no digit that anybody reads would help
+    return _MOST_DIGITS
 
 
 def round_up(count: int) -> int:

@@ -77,6 +77,7 @@ def trials_table(analysis: StudyAnalysis, condition: ConditionAnalysis) -> Table
     metric, rows = analysis.metric, shown_rows(analysis, condition)
     verdicts = any(row.contrast and row.contrast.verdict for row in rows)
     timed = any(row.seconds_per_fit for row in rows)
+    failed = any(row.n_failed for row in rows)
     unit = f" ({metric.unit})" if metric.unit else ""
     columns = [
         Column("#"),
@@ -85,9 +86,10 @@ def trials_table(analysis: StudyAnalysis, condition: ConditionAnalysis) -> Table
         Column(f"{baseline_title(condition)}{unit}"),
         Column(_interval_title([row.contrast for row in rows])),
         *([Column("verdict", numeric=False)] if verdicts else []),
+        *([Column("failed fits")] if failed else []),
         *([Column("images")] if condition.unequal_images else []),
-        *(Column(metric_title(other)) for other in analysis.metrics[1:]),
-        *([Column("s/fit")] if timed else []),
+        *(Column(metric_title(other), optional=True) for other in analysis.metrics[1:]),
+        *([Column("s/fit", optional=True)] if timed else []),
         Column(f"{metric_title(metric).partition(' ')[0]} by step", numeric=False, optional=True),
     ]
     key = only_key(condition)
@@ -95,10 +97,11 @@ def trials_table(analysis: StudyAnalysis, condition: ConditionAnalysis) -> Table
         Row(
             [
                 row.rank or "",
-                Name(_with_failures(row, key)),
+                Name(row_name(row, key)),
                 _mean(row, analysis.metric),
                 *_difference(row),
                 *([Verdict(_verdict(row.contrast), _like(row.contrast))] if verdicts else []),
+                *([_failed(row)] if failed else []),
                 *([_images(row)] if condition.unequal_images else []),
                 *(_mean(row, other) for other in analysis.metrics[1:]),
                 *([Number(row.seconds_per_fit, 1) if row.seconds_per_fit else ""] if timed else []),
@@ -325,9 +328,8 @@ def _crossing(cross: records.Crossing | None) -> Cell:
     return f"{cross.step:.0f} ({cross.low} to {cross.high})"
 
 
-def _with_failures(row: TrialRecord, key: str) -> str:
-    name = row_name(row, key)
-    return f"{name} ({row.n_failed} of {row.n_fits} fits failed)" if row.n_failed else name
+def _failed(row: TrialRecord) -> Cell:
+    return f"{row.n_failed} of {row.n_fits}" if row.n_failed else ""
 
 
 def _mean(row: TrialRecord, metric: records.Metric) -> Cell:

@@ -35,6 +35,17 @@ def check_format(kind: str) -> None:
         raise StudyError(msg)
 
 
+def check_figure_format(kind: str) -> None:
+    """Check that there is such a format for figures.
+
+    Raises:
+        StudyError: There is not.
+    """
+    if kind not in FIGURE_FORMATS:
+        msg = f"--figure-format cannot be '{kind}'. Use {', '.join(FIGURE_FORMATS[:-1])} or {FIGURE_FORMATS[-1]}."
+        raise StudyError(msg)
+
+
 def written(
     found: Reopened,
     kind: str,
@@ -42,6 +53,8 @@ def written(
     images: Sequence[str] = (),
     *,
     diagnostics: bool = True,
+    figures: Path | None = None,
+    figure_format: str = "pdf",
 ) -> tuple[str, tuple[str, ...]]:
     """Return the report, and a sentence for everything that is missing in it.
 
@@ -51,21 +64,27 @@ def written(
         registry: Makes the noisy images again, draws and measures the samplers.
         images: Where to look for the images first, see `gallery`.
         diagnostics: Measure the samplers, which takes seconds for each.
+        figures: A folder to write the drawn figures into, too.
+        figure_format: One of `FIGURE_FORMATS`.
 
     Raises:
         StudyError: There is no such format.
+        OSError: A figure cannot be written.
     """
     check_format(kind)
+    check_figure_format(figure_format)
     if kind == "csv":
         return csv_table(fits_table(found.result)), tuple(found.problems())
     if kind == "json":
         data = export.to_json(found.result, found.header)
         return json.dumps(data, indent=2, allow_nan=False) + "\n", tuple(found.problems())
-    if kind == "latex":
+    if kind == "latex" and figures is None:
         given = sources(found)
         return latex(report_document(given)), tuple(given.problems)
     document, problems = full_document(found, registry, images, diagnostics=diagnostics)
-    return html(document) if kind == "html" else markdown(document), problems
+    if figures is not None:
+        save_figures(document, figures, figure_format)
+    return {"html": html, "md": markdown, "latex": latex}[kind](document), problems
 
 
 def full_document(
@@ -95,12 +114,8 @@ def save_figures(document: Document, folder: Path, kind: str) -> list[Path]:
         kind: One of `FIGURE_FORMATS`.
 
     Raises:
-        StudyError: There is no such format.
         OSError: A file cannot be written.
     """
-    if kind not in FIGURE_FORMATS:
-        msg = f"figures cannot be written as '{kind}'. Use {', '.join(FIGURE_FORMATS[:-1])} or {FIGURE_FORMATS[-1]}."
-        raise StudyError(msg)
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for block in (each for each in document.blocks if isinstance(each, Figure)):

@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from n2n_ablate.errors import StoreError
 from n2n_ablate.redaction import redact_url
 from n2n_ablate.storage.database_url import sqlite_url
 
 DATABASE = "mlflow.db"
+PLAN, ORDER = "n2n.plan", "n2n.order"
+"""Tags of a run: which plan it belongs to; how MLflow's pages sort the plan's runs."""
 _PATIENCE = 10  # seconds until a database server has to answer
-_VIEW = "n2n"
-VIEW_TAG = f"mlflow.sharedViewState.{_VIEW}"
-"""The tag of an experiment that keeps an arrangement of its chart page, see `chart_view`."""
 
 
 def tracking_uri(root: Path, explicit: str | None = None) -> str:
@@ -86,14 +85,20 @@ def knock(url: str) -> None:
     engine.connect().close()
 
 
-def chart_link(base_url: str, experiment_id: str, *, arranged: bool = True) -> str:
+def chart_link(base_url: str, experiment_id: str, order: str = "", plan: str = "") -> str:
     """Return the page that shows an experiment's curves. Without the queries MLflow opens another.
 
     Args:
         base_url: Where MLflow's pages are served.
         experiment_id: Of the study.
-        arranged: Ask for the arrangement of `chart_view`; the experiment must have it.
+        order: By which the runs are sorted, as MLflow has it: "metrics.`psnr` DESC".
+        plan: Key of the only plan whose runs are shown.
     """
-    page = f"/#/experiments/{experiment_id}/runs"
-    view = f"&viewStateShareKey={_VIEW}" if arranged else ""
-    return f"{base_url.rstrip('/')}{page}?workflowType=machine_learning&compareRunsMode=CHART{view}"
+    query = {"workflowType": "machine_learning", "compareRunsMode": "CHART"}
+    if order:
+        key, _, direction = order.rpartition(" ")
+        query |= {"orderByKey": key, "orderByAsc": str(direction == "ASC").lower()}
+    if plan:
+        query["searchFilter"] = f"tags.`{PLAN}` = '{plan}'"
+    page = f"{base_url.rstrip('/')}/#/experiments/{experiment_id}/runs"
+    return f"{page}?{urlencode(query, quote_via=quote)}"

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from n2n_ablate.errors import AblateError, StoreError, StoreUnavailableError
 from n2n_ablate.redaction import redact, redact_url
@@ -111,6 +111,7 @@ def explained(uri: str) -> Iterator[None]:
     """
     _load()  # before anything imports MLflow as it is
     from google.protobuf.json_format import ParseError
+    from mlflow.exceptions import MlflowException
 
     try:
         yield
@@ -126,6 +127,8 @@ def explained(uri: str) -> Iterator[None]:
                 "anew from the journals, without training."
             )
             raise StoreError(msg) from error
+        if not isinstance(error, MlflowException | ImportError | OSError | SQLAlchemyError):
+            raise  # a bug
         msg = f"MLflow's store '{redact_url(uri)}' cannot be used: {_reason(error)}"
         code = getattr(error, "error_code", "")
         away = code in _MAY_PASS if code else isinstance(error, OSError | OperationalError)

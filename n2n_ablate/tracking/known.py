@@ -9,16 +9,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from n2n_ablate.files import process_is_gone
+from n2n_ablate.tracking.address import PLAN
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
     from n2n_ablate.tracking.store import MlflowStore
 
-PLAN, TRIAL, FITS, OUTCOME = "n2n.plan", "n2n.trial", "n2n.fits", "n2n.outcome"
-"""Tags by which a run is known again: the study, the trial, its fits, and what they gave."""
+TRIAL, FITS, OUTCOME = "n2n.trial", "n2n.fits", "n2n.outcome"
+"""Tags by which a run is known again: the trial, its fits, and what they gave."""
 PICTURES = "n2n.pictures"
 """The tag of a run whose pictures are not complete, because images were not there: `3 of 8`."""
+VERDICT = "n2n.verdict"
+"""The tag that holds a hash of what a run says of its contrast, see `record.verdict_key`."""
 FILES = "n2n.files"
 """The tag that says how many files a run has."""
 HOST, PID = "n2n.host", "n2n.pid"
@@ -37,6 +40,7 @@ class Kept:
         pictures: See `PICTURES`; empty if nothing is missing.
         files: See `FILES`.
         location: Address of the folder of its files.
+        verdict: See `VERDICT`.
     """
 
     run: str
@@ -44,6 +48,7 @@ class Kept:
     pictures: str = ""
     files: int = 0
     location: str = ""
+    verdict: str = ""
 
 
 @dataclass
@@ -53,14 +58,14 @@ class Known:
     Attributes:
         trials: Those that are whole, by `FITS`.
         halves: Ids of those that are not, by `FITS`. They may go once the whole one is there.
-        summaries: By invocation.
+        summary: Of the plan.
         repaired: How many of the study's a dead process had left running; they are ended now.
         running: Machines on which, for all that is known, somebody is still writing.
     """
 
     trials: dict[str, Kept] = field(default_factory=dict)
     halves: dict[str, list[str]] = field(default_factory=dict)
-    summaries: dict[str, Kept] = field(default_factory=dict)
+    summary: Kept | None = None
     repaired: int = 0
     running: list[str] = field(default_factory=list)
 
@@ -105,12 +110,14 @@ def _sort_in(run: Run, known: Known) -> None:
     tags, run_id = run.data.tags, run.info.run_id
     if tags.get("role") == "summary":
         outcome = tags.get(OUTCOME, "") if "status" in tags else ""
-        known.summaries[tags.get("invocation", "")] = Kept(run_id, outcome, "", *_files(run))
+        known.summary = known.summary or Kept(run_id, outcome, "", *_files(run))
     elif FITS not in tags:
         return
     elif run.info.status in _WHOLE:
         pictures = tags.get(PICTURES, "")
-        known.trials[tags[FITS]] = Kept(run_id, tags.get(OUTCOME, ""), pictures, *_files(run))
+        known.trials[tags[FITS]] = Kept(
+            run_id, tags.get(OUTCOME, ""), pictures, *_files(run), tags.get(VERDICT, "")
+        )
     else:
         known.halves.setdefault(tags[FITS], []).append(run_id)
 

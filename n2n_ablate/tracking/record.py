@@ -12,11 +12,15 @@ from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.analysis.curves import image_curves
 from n2n_ablate.analysis.records import ContrastRecord
 from n2n_ablate.components.recipe import canonical
+from n2n_ablate.components.spec import Scalar
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics.concerns import flat
 from n2n_ablate.records import NoisySample, StudyResult, TrialResult
 from n2n_ablate.report.file_names import slugs
 from n2n_ablate.study import Plan, Trial
+
+_FORMAT = 2  # of what a run holds; one more, and runs are written anew
+_LONGEST_NAME, _MOST_SHAPES = 200, 8
 
 
 @dataclass(frozen=True)
@@ -36,27 +40,82 @@ class Value:
     progress: float = 1.0
 
 
+@dataclass(frozen=True)
+class Dataset:
+    """What a run was evaluated on.
+
+    Attributes:
+        name: Where the images come from.
+        digest: Of the pixels of all images.
+        source: Digest by name of the image.
+        profile: Number and shapes of the images.
+    """
+
+    name: str
+    digest: str
+    source: Mapping[str, str]
+    profile: Mapping[str, object]
+
+
 def suffixes(plan: Plan) -> dict[str, str]:
     """Return what the names of a condition's metrics end in: nothing if there is only one."""
     labels = [condition.label for condition in plan.conditions]
     return {label: "" if len(labels) == 1 else f".{slug}" for label, slug in slugs(labels).items()}
 
 
+def order(plan: Plan) -> str:
+    """Return how MLflow sorts the runs of a plan, best first: by the metric that decides."""
+    decide = plan.study.decide
+    direction = "DESC" if plan.scales[decide].higher_is_better else "ASC"
+    return f"metrics.`{decide}{next(iter(suffixes(plan).values()))}` {direction}"
+
+
 def parameters(plan: Plan, trial: Trial, images: Iterable[str]) -> dict[str, str]:
-    """Return everything that was chosen, flat: `sampler`, `sampler.center`, `noise`, `seeds`, ..."""
-    flat = {key: str(value) for key, value in trial.recipe.flat().items()}
+    """Return everything that was chosen, flat: `sampler`, `sampler.center`, `noise.sigma`, ...
+
+    With several conditions the noise has the label of each: `noise.LABEL.sigma`.
+    """
+    flat = dict(trial.recipe.flat())
     labels = slugs(condition.label for condition in plan.conditions)
     for condition in plan.conditions:
         name = "noise" if len(labels) == 1 else f"noise.{labels[condition.label]}"
-        flat[name] = condition.source
-    flat["images"] = ", ".join(images)
-    flat["seeds"] = ", ".join(map(str, plan.profile.seeds))
-    flat["crop"] = str(plan.profile.crop or "whole images")
-    return flat
+        flat |= condition.noise.flat(name) if condition.noise else {name: condition.source}
+    chosen = {key: short(value) for key, value in flat.items()}
+    chosen["images"] = ", ".join(images)
+    chosen["seeds"] = ", ".join(map(str, plan.profile.seeds))
+    chosen["crop"] = str(plan.profile.crop or "whole images")
+    return chosen
+
+
+def short(value: Scalar) -> str:
+    """Return a parameter as one reads it: 0.46, and not 0.45999999999999996."""
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
+def dataset(sources: Sequence[str], samples: Sequence[NoisySample]) -> Dataset | None:
+    """Return the clean images of a trial as one dataset, None if they are not there.
+
+    Args:
+        sources: Where the images come from, as the study names them.
+        samples: The noisy images of the trial's fits.
+    """
+    images = {sample.image.name: sample.image for sample in samples}
+    if not images:
+        return None
+    shapes = sorted({"x".join(map(str, image.pixels.shape[1:])) for image in images.values()})
+    return Dataset(
+        name=", ".join(sources)[:_LONGEST_NAME],
+        digest=_digest(sorted(image.digest for image in images.values())),
+        source={name: image.digest for name, image in images.items()},
+        profile={"images": len(images), "shapes (c x h x w)": shapes[:_MOST_SHAPES]},
+    )
 
 
 def values(plan: Plan, result: TrialResult, baseline: TrialResult | None) -> list[Value]:
     """Return every finite value of a trial: final figures, mean curves, one curve per image.
+
+    Names with a slash have a section of their own in MLflow's pages. Sections are sorted by name, so
+    these come after "Model metrics", and `psnr` opens first.
 
     Curves per image are of the metric that decides; differences from the baseline of every metric.
 
@@ -70,22 +129,27 @@ def values(plan: Plan, result: TrialResult, baseline: TrialResult | None) -> lis
     for label, suffix in suffixes(plan).items():
         for metric in dict.fromkeys([*plan.metrics, "loss"]):
             curves = image_curves(result, metric, label)
-            points += _points(f"{metric}{suffix}", curves.steps, curves.mean)
+            name = metric if metric in plan.metrics else f"training/{metric}"
+            points += _points(f"{name}{suffix}", curves.steps, curves.mean)
             if metric in plan.metrics:
                 points += _finals(metric, result, baseline, label, suffix)
             if metric == plan.study.decide:
                 names = slugs(curves.images)
                 for image, curve in curves.images.items():
-                    details += _points(f"{metric}{suffix}.{names[image]}", curves.steps, curve)
-    points += [Value("seconds", 0, result.seconds), Value("failures", 0, float(result.failures))]
+                    name = f"per-image/{metric}{suffix}.{names[image]}"
+                    details += _points(name, curves.steps, curve)
+    points += [
+        Value("training/seconds", 0, result.seconds),
+        Value("training/failures", 0, float(result.failures)),
+    ]
     points += details  # MLflow lists them in this order
     return [point for point in points if np.isfinite(point.value)]
 
 
 def diagnostics(plan: Plan, diagnoses: Mapping[str, Diagnosis]) -> list[Value]:
-    """Return what was measured of a trial's sampler, `diagnostic.leak` and so on, by condition."""
+    """Return what was measured of a trial's sampler, `sampler/leak` and so on, by condition."""
     points = [
-        Value(f"diagnostic.{name}{suffix}", 0, value)
+        Value(f"sampler/{name}{suffix}", 0, value)
         for label, suffix in suffixes(plan).items()
         if label in diagnoses
         for name, value in flat(diagnoses[label].total).items()
@@ -108,7 +172,7 @@ def outcome_key(result: TrialResult) -> str:
     """Return a hash of what the fits gave: a repetition that gave something else has another."""
     rows = sorted(result.rows, key=lambda row: row.result.key)
     return _digest(
-        canonical([r.result.key, dict(r.result.figures), r.result.failure]) for r in rows
+        canonical([_FORMAT, r.result.key, dict(r.result.figures), r.result.failure]) for r in rows
     )
 
 
@@ -131,11 +195,18 @@ def verdict(contrast: ContrastRecord, suffix: str) -> tuple[dict[str, str], list
     known = {"difference": contrast.estimate, "p_holm": contrast.p_holm}
     known["probability_equivalent"] = contrast.probability_equivalent
     if (interval := contrast.interval) is not None:
-        known |= {"difference_low": interval.low, "difference_high": interval.high}
-        known["difference_level"] = interval.level
-    return tags, [
-        Value(f"{name}{suffix}", 0, value) for name, value in known.items() if value is not None
+        known |= {"low": interval.low, "high": interval.high, "confidence": interval.level}
+    values = [
+        Value(f"verdict/{name}{suffix}", 0, value)
+        for name, value in known.items()
+        if value is not None
     ]
+    return tags, values
+
+
+def verdict_key(tags: Mapping[str, str], values: Sequence[Value]) -> str:
+    """Return a hash of what a run says of its contrast."""
+    return _digest([*sorted(tags.values()), *(f"{one.name}={one.value!r}" for one in values)])
 
 
 def _finals(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
 import re
 import shutil
 import threading
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from n2n_ablate.storage.output import Output
     from n2n_ablate.tracking.known import Kept
-    from n2n_ablate.tracking.record import Value
+    from n2n_ablate.tracking.record import Dataset, Value
 
 NOTE = "mlflow.note.content"
 """The tag that MLflow shows as a description."""
@@ -171,7 +172,8 @@ class MlflowStore:
         SqlAlchemyStore(new, home).engine.dispose()
         file.with_name(f"{file.name}.new").replace(file)
         # MLflow keeps databases open, one too that was deleted since this process used it.
-        SqlAlchemyStore(self.uri, home).engine.dispose()
+        for engine in filter(None, [getattr(SqlAlchemyStore, "_engine_map", {}).get(self.uri)]):
+            engine.dispose()
 
     def _reach(self) -> None:
         """Knock at a database server: MLflow itself goes on trying for minutes when it is down."""
@@ -274,6 +276,20 @@ class MlflowStore:
         self._send(run, "metrics", metrics, _MOST_VALUES)
         self._send(run, "params", entries, _MOST_ENTRIES)
         self._send(run, "tags", labels, _MOST_ENTRIES)
+
+    def log_dataset(self, run: str, dataset: Dataset) -> None:
+        """Say what a run was evaluated on; twice is once."""
+        from mlflow import entities
+
+        found = entities.Dataset(
+            dataset.name,
+            dataset.digest,
+            "n2n-ablate",
+            json.dumps(dataset.source, ensure_ascii=False),
+            profile=json.dumps(dataset.profile),
+        )
+        context = entities.InputTag("mlflow.data.context", "evaluation")
+        self.client.log_inputs(run, [entities.DatasetInput(found, [context])])
 
     def keep_files(self, run: str, folder: Path) -> None:
         """Keep everything in a folder with a run, at the same relative paths, and how much it was."""

@@ -102,8 +102,7 @@ def _write(
         later = _write_trials(reopened.confirmation, tracker, registry, images, (commands, last))
         problems += [f"confirmation: {text}" for text in later]
     trials = {trial_result.trial.name: trial_result for trial_result in reopened.result.trials}
-    for command in commands.values():
-        _summarise(reopened, tracker, command, trials, in_front=command is last)
+    _summarise(reopened, tracker, last, trials)
     return problems
 
 
@@ -148,8 +147,6 @@ def _summarise(
     tracker: MlflowTracker,
     command: Command,
     trials: dict[str, TrialResult],
-    *,
-    in_front: bool,
 ) -> None:
     """Write what a command showed at its end; a killed one would have shown all that is there."""
     names = trials if command.trials is None else command.trials
@@ -163,7 +160,7 @@ def _summarise(
         ]
         confirmed = replace(confirmed, trials=tuple(kept)) if kept else None
     result = replace(reopened.result, trials=shown, confirmed=confirmed)
-    tracker.summary(command, result, in_front=in_front)
+    tracker.summary(command, result)
 
 
 def _not_drawn(reopened: Reopened, registry: Registry) -> list[str]:

@@ -10,7 +10,8 @@ import time
 from n2n_ablate.records import Invocation, StudyResult
 from n2n_ablate.study import BASELINE, Plan
 from n2n_ablate.tracking import record
-from n2n_ablate.tracking.known import HOST, OUTCOME, PID, PLAN
+from n2n_ablate.tracking.address import ORDER, PLAN
+from n2n_ablate.tracking.known import HOST, OUTCOME, PID
 from n2n_ablate.tracking.store import NOTE
 
 # MLflow's colours come from the runs' numbers, and two of ten are often alike.
@@ -43,6 +44,7 @@ def run_tags(plan: Plan, about: Invocation, role: str, *, number: int) -> dict[s
         "device": about.device,
         "precision": about.precision,
         PLAN: plan.key,
+        ORDER: record.order(plan),
         HOST: socket.gethostname(),
         PID: str(os.getpid()),
         "mlflow.source.name": about.command,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from n2n_ablate.analysis.analyse import contrasts, rule_of
@@ -19,11 +19,11 @@ from n2n_ablate.storage.journal import Command
 from n2n_ablate.storage.output import Output
 from n2n_ablate.study import BASELINE, Plan
 from n2n_ablate.tracking import record
-from n2n_ablate.tracking.address import VIEW_TAG, tracking_uri
-from n2n_ablate.tracking.chart_view import chart_view
-from n2n_ablate.tracking.known import FITS, OUTCOME, PICTURES, TRIAL, Kept, Known, look
+from n2n_ablate.tracking.address import tracking_uri
+from n2n_ablate.tracking.known import FITS, OUTCOME, PICTURES, TRIAL, VERDICT, Kept, Known, look
 from n2n_ablate.tracking.run_files import RunFiles
 from n2n_ablate.tracking.store import NOTE, MlflowStore
+from n2n_ablate.tracking.system import Monitor, monitor
 from n2n_ablate.tracking.tags import now, run_tags, summary_tags
 
 _ENDS = {"finished": "FINISHED", "interrupted": "KILLED", "killed": "KILLED"}
@@ -77,8 +77,9 @@ class MlflowTracker:
         self.orphans = 0
         self._files = RunFiles(self.store, output, registry, note)
         self._baseline: TrialResult | None = None
-        self._images: tuple[str, ...] = ()
         self._summary = ""
+        self._note = note
+        self._monitor: Monitor | None = None
         self._unsure = False  # whether the store heard all that was sent
         self._last_start = 0
 
@@ -91,12 +92,9 @@ class MlflowTracker:
         """
         self.open(plan, invocation)
         with self._surely():
-            if old := self.known.summaries.get(invocation.id):  # of an attempt before this one
-                self._summary = old.run
-                self.store.client.update_run(old.run, status="RUNNING")
-            else:
-                self._summary = self._create("summary", "summary", now(), {}, invocation)
-            self._arrange(())
+            self._summary = self._begin_summary(invocation, now())
+            if self._monitor is None:
+                self._monitor = monitor(self.store.uri, self._summary, self._note)
 
     def open(self, plan: Plan, invocation: Invocation) -> None:
         """Open the store without beginning a summary: for what was not tracked when it happened.
@@ -143,7 +141,6 @@ class MlflowTracker:
         with self._surely():
             if result.trial.role == BASELINE:
                 self._baseline = result
-                self._arrange([row.image for row in result.rows])
             self._keep(given)
 
     @hookimpl(specname="confirmation_started")
@@ -159,28 +156,39 @@ class MlflowTracker:
             StoreUnavailableError: As `trial`.
         """
         with self._surely():
+            if self._monitor is not None:
+                self._monitor.finish()
+                self._monitor = None
             self._fill(self._summary, result, status, now())
             self._put_in_front(result)
 
-    def summary(self, command: Command, result: StudyResult, *, in_front: bool) -> None:
-        """Keep the summary of a command that is over, unless it is there.
+    def summary(self, command: Command, result: StudyResult) -> None:
+        """Keep the summary of the plan, as the last command that is over showed it.
 
         Args:
             command: It may have been killed, and then has no status.
             result: What it showed.
-            in_front: Show its table on the experiment's page.
         """
         status = command.status or "killed"
-        old = self.known.summaries.get(command.invocation.id)
+        old = self.known.summary
         key = record.summary_key(result, status)
         whole = {f"{key}-measured"} if self._files.diagnoses else {f"{key}-measured", key}
         if not old or old.outcome not in whole or self._lacks_files(old):
             start, about = int(1000 * command.started), command.invocation
-            run = old.run if old else self._create("summary", "summary", start, {}, about)
+            run = self._begin_summary(about, start)
             self._fill(run, result, status, max(start, int(1000 * command.ended)))
             self.written.append("summary")
-        if in_front:
-            self._put_in_front(result)
+        self._put_in_front(result)
+
+    def _begin_summary(self, invocation: Invocation, start: int) -> str:
+        """Return the run of the plan's summary, marked as being written by this process."""
+        tags = run_tags(self._plan, invocation, "summary", number=0)
+        if self.known.summary is None:
+            return self.store.create(self._experiment, "summary", start, tags)
+        run = self.known.summary.run
+        self.store.client.update_run(run, status="RUNNING")
+        self.store.log(run, tags=tags)
+        return run
 
     def knows(self, result: TrialResult) -> bool:
         """Say whether there is a whole run of these fits, whatever they gave."""
@@ -227,11 +235,6 @@ class MlflowTracker:
                     self.store.end(self._summary, "KILLED")
             raise
 
-    def _arrange(self, images: Sequence[str]) -> None:
-        self._images = tuple(dict.fromkeys([*self._images, *images]))
-        tag = chart_view(self._plan, self._images)
-        self.store.client.set_experiment_tag(self._experiment, VIEW_TAG, tag)
-
     def _put_in_front(self, result: StudyResult) -> None:
         note = study_files.summary(result, self._files.diagnoses)[:5000]
         self.store.client.set_experiment_tag(self._experiment, NOTE, note)
@@ -252,9 +255,12 @@ class MlflowTracker:
                     tags.update(more[0])
                     values.extend(more[1])
         for name, (tags, values) in found.items():
-            kept = self.known.trials.get(record.fits_key(self._plan, trials[name]))
-            if kept is not None:
-                self.store.log(kept.run, values=values, tags=tags, span=(now(), now()))
+            fits, key = record.fits_key(self._plan, trials[name]), record.verdict_key(tags, values)
+            kept = self.known.trials.get(fits)
+            if kept is not None and kept.verdict != key:
+                own = {**tags, VERDICT: key}
+                self.store.log(kept.run, values=values, tags=own, span=(now(), now()))
+                self.known.trials[fits] = replace(kept, verdict=key)
 
     def _fill(self, run: str, result: StudyResult, status: str, end: int) -> None:
         diagnoses = self._files.diagnoses
@@ -276,6 +282,7 @@ class MlflowTracker:
                 self._write_files(old.run, given)
                 measured = self._diagnosed(result)
                 self.store.log(old.run, values=measured, tags={PICTURES: pictures})
+                self._log_dataset(old.run, given)
                 self.written.append(self._name(result))
             return
         tags = {TRIAL: record.content_key(self._plan, result.trial), FITS: fits, OUTCOME: outcome}
@@ -312,9 +319,15 @@ class MlflowTracker:
             values=[*record.values(self._plan, result, self._baseline), *self._diagnosed(result)],
             span=span,
         )
+        self._log_dataset(run, given)
         self._write_files(run, given)
         failed = result.failures == len(result.rows)
         self.store.end(run, "FAILED" if failed else "FINISHED", span[1])
+
+    def _log_dataset(self, run: str, given: _Given) -> None:
+        profile = self._running.profile
+        if found := record.dataset(profile.images, given.samples):
+            self.store.log_dataset(run, found)
 
     def _write_files(self, run: str, given: _Given) -> None:
         result, name = given.result, self._name(given.result)

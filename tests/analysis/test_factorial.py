@@ -9,13 +9,14 @@ from typer.testing import CliRunner
 
 from n2n_ablate.analysis import export
 from n2n_ablate.analysis.analyse import analyse
-from n2n_ablate.analysis.records import Buy, Verdict
+from n2n_ablate.analysis.contrast import Paired, effect_sides
+from n2n_ablate.analysis.records import Buy, Reason, Verdict
 from n2n_ablate.cli import app
 from n2n_ablate.errors import StudyError
 from n2n_ablate.records import FitResult, Header, ImageRef, Row, StudyResult, TrialResult
 from n2n_ablate.report.tables import effects_table
 from n2n_ablate.report.text.contrasts import contrast_line, verdict_word
-from n2n_ablate.stats import effect, family_level, t_critical
+from n2n_ablate.stats import Levels, t_critical
 from n2n_ablate.study import plan, read, saved
 
 FACTORS = """
@@ -118,22 +119,32 @@ def test_what_belongs_to_contrasts_is_refused(tiny, text, tmp_path, more, said):
 # Numbers
 
 
+def side(**values):
+    return {image: np.array([value]) for image, value in values.items()}
+
+
+def effect(plus, minus, order=1):
+    given = list(dict.fromkeys(image for cell in (*plus, *minus) for image in cell))
+    return Paired.of(*effect_sides(plus, minus, order=order), given, {})
+
+
 def test_effects_worked_by_hand():
     # two factors, PSNR: neither 20, first 21, second 22, both 24.5
-    neither, first, second, both = ({"image": value} for value in (20.0, 21.0, 22.0, 24.5))
-    assert effect([first, both], [neither, second]).gaps == (1.75,)  # (1 + 2.5) / 2
-    assert effect([second, both], [neither, first]).gaps == (2.75,)  # (2 + 3.5) / 2
-    assert effect([both, neither], [first, second], order=2).gaps == (1.5,)  # 4.5 - 1 - 2
+    neither, first, second, both = (side(image=value) for value in (20.0, 21.0, 22.0, 24.5))
+    assert effect([first, both], [neither, second]).values == 1.75  # (1 + 2.5) / 2
+    assert effect([second, both], [neither, first]).values == 2.75  # (2 + 3.5) / 2
+    assert effect([both, neither], [first, second], order=2).values == 1.5  # 4.5 - 1 - 2
 
 
 def test_an_image_that_one_cell_lost_is_left_out_and_told():
-    cell = {"one": 1.0, "two": 2.0, "three": 4.0}
-    less = {"one": 1.0, "two": 2.0}
+    cell, less = side(one=1.0, two=2.0, three=4.0), side(one=1.0, two=2.0)
     found = effect([cell, less], [cell, cell])
-    assert (found.n, found.lost, found.other_lost) == (2, 1, 0)
+    assert (found.shared, found.lost) == (["one", "two"], (1, 0))
+    assert found.reason() is Reason.TRIAL_LOST_IMAGES
     pair = effect([cell, less], [cell, cell], order=2)
-    assert (pair.n, pair.lost, pair.other_lost) == (2, 1, 1)
-    assert effect([cell, {}], [cell, cell]) is None
+    assert (pair.shared, pair.lost) == (["one", "two"], (1, 1))
+    assert pair.reason() is Reason.BOTH_LOST_IMAGES
+    assert effect([cell, {}], [cell, cell]).reason() is Reason.TRIAL_FAILED
 
 
 def result(planned, gains, spread=0.02, images=6, seeds=1):
@@ -192,7 +203,7 @@ def test_effects_are_found_with_one_family_of_intervals(planned):
     assert words[f"{A} x {B}"] == "above the sum"
     assert words[E] == "equivalent"
     assert words[f"{B} x {E}"] in ("additive", "inconclusive")
-    level = family_level(9)
+    level = Levels(9).difference
     assert {record.difference_interval.level for record in known.values()} == {level}
     half = t_critical(level, 6) * known[A].sd / 6**0.5
     assert known[A].difference_interval.half_width == pytest.approx(half)

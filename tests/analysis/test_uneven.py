@@ -87,7 +87,7 @@ def test_images_are_counted_where_a_mean_has_those_that_the_baseline_lost(planne
     found = analysis(made(planned, [20.0, NAN, 30.0, 22.0], [19.0, NAN, 29.2, 21.1], BASE))
     # The mean of one is over 4, its difference over 3.
     assert column(tables.trials_table(found, found.condition(LOW)), "images") == [3, 3, 3]
-    assert "mean values of different rows are not comparable" in notes(found, LOW)
+    assert "compare their differences, not their means" in notes(found, LOW)
 
 
 def test_images_that_a_race_left_out_are_not_lost(planned):

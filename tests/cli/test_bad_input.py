@@ -459,7 +459,7 @@ def nothing_is_lost(stocked):
     shutil.rmtree(folder / "plugins", ignore_errors=True)
     words = ["study", "tiny.toml", "--tracking", "none", "--trials", "3", "--json"]
     again = json.loads(here(*words, "--set", "training.steps=3", folder=folder).stdout)
-    assert again["reused"] == again["fits"] == 6
+    assert again["fits"]["cached"] == again["fits"]["total"] == 6
     assert again["conditions"] == table["conditions"]
 
 
@@ -502,6 +502,6 @@ def test_a_plugin_that_does_harm_in_training_costs_its_own_fits_alone(
         assert "mine" in done.stderr
         return
     told = json.loads(done.stdout)
-    assert told["reused"] >= 4
+    assert told["fits"]["cached"] >= 4
     names = {row["name"]: row for row in told["conditions"][0]["trials"]}
-    assert names["baseline"]["failures"] == names["sampler.center=0.2"]["failures"] == 0
+    assert names["baseline"]["n_failed"] == names["sampler.center=0.2"]["n_failed"] == 0

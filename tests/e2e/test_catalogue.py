@@ -50,12 +50,12 @@ def told(folder, text):
     done = here("study", "catalogue.toml", "--tracking", "none", "--json", folder=folder)
     assert done.returncode == 0, done.stderr
     conditions = [
-        [row for row in condition["trials"] if row["role"] != "yardstick"]
+        [row for row in condition["trials"] if row["role"] != "untrained"]
         for condition in json.loads(done.stdout)["conditions"]
     ]
     for row in (row for rows in conditions for row in rows):
-        assert row["failures"] == 0, row
-        assert math.isfinite(row["psnr"]), row
+        assert row["n_failed"] == 0, row
+        assert math.isfinite(row["means"]["psnr"]), row
     return conditions
 
 

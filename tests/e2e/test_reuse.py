@@ -78,7 +78,7 @@ def study(name, *words, home):
 def figures(told):
     """Return the PSNR of every trial by its recipe, whatever the study calls it."""
     data = json.loads(told)
-    rows = {row["name"]: row["psnr"] for row in data["conditions"][0]["trials"]}
+    rows = {row["name"]: row["means"]["psnr"] for row in data["conditions"][0]["trials"]}
     return {json.dumps(recipe): rows[name] for name, recipe in data["recipes"].items()}
 
 
@@ -89,9 +89,9 @@ def test_a_recipe_that_another_study_has_trained_is_reused_and_shown_so(home):
     planned = here("plan", "pairs.toml", folder=home)
     assert "3 trials, 6 fits, 4 of them stored already;" in planned.stdout
     second = study("pairs", home=home)
-    assert "4 of 6 fits were in the store and not trained again." in second.stdout
+    assert "4 of 6 fits were cached." in second.stdout
     lines = [line for line in second.stderr.splitlines() if " dB" in line]
-    assert [line.endswith("reused") for line in lines] == ["rows" not in line for line in lines], (
+    assert ["  cached" in line for line in lines] == ["rows" not in line for line in lines], (
         second.stderr
     )
     assert len(lines) == 3
@@ -109,7 +109,7 @@ def test_a_shared_recipe_is_trained_again_when_anything_of_it_differs(home):
     study("weights", home=home)
     for words in (["--set", "training.steps=5"], ["--crop", "16"]):
         done = study("pairs", "--json", *words, home=home)
-        assert json.loads(done.stdout)["reused"] == 0, words
+        assert json.loads(done.stdout)["fits"]["cached"] == 0, words
 
 
 def test_the_shipped_studies_share_what_they_have_in_common():

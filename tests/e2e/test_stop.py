@@ -104,7 +104,7 @@ def test_a_stop_ends_the_run_in_mlflow_too(tiny, tmp_path):
         errors, took = study.end(signal.SIGTERM)
         assert study.process.returncode == 130
         assert took < 20
-        assert "This goes on:" in errors
+        assert "To resume, run:" in errors
         assert statuses(file) == {"KILLED"}
         assert not study.left()
 
@@ -218,7 +218,7 @@ def test_no_process_of_a_cluster_outlives_a_study_that_is_ended_at_once(on_ray, 
         on_ray.end(signal.SIGKILL)
     else:
         on_ray.process.send_signal(signal.SIGINT)
-        on_ray.hear("This goes on:")  # it stops the cluster now
+        on_ray.hear("To resume, run:")  # it stops the cluster now
         _, took = on_ray.end(signal.SIGINT)
         assert on_ray.process.returncode == -signal.SIGINT
         assert took < 3

@@ -51,11 +51,11 @@ def test_nothing_of_a_study_is_lost_with_its_readers(tiny, folder, unread):
     words = ("study", tiny, "--tracking", "none", "--set", "training.steps=2", "--device", "cpu")
     unheard = here(*words, "--json", folder=folder, err=unread)
     assert unheard.returncode == 0
-    assert json.loads(unheard.stdout)["fits"] == 8
+    assert json.loads(unheard.stdout)["fits"]["total"] == 8
     assert here(*words, folder=folder, out=unread).returncode == 141
     (file,) = folder.glob("mlruns/studies/tiny/*.jsonl")
     assert [command.status for command in journal.read(file).commands.values()] == ["finished"] * 2
-    assert json.loads(here(*words, "--json", folder=folder).stdout)["reused"] == 8
+    assert json.loads(here(*words, "--json", folder=folder).stdout)["fits"]["cached"] == 8
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,10 @@ def test_a_study_ends_with_a_table_an_answer_and_the_next_commands(tiny, tmp_pat
     assert done.returncode == 0, done.stderr
     for word in ("noisy", "nl-means", "diagonal", "baseline", "0.01", "0.2"):
         assert word in done.stdout
-    assert "Against the baseline (sampler.center=0.01), 0.2 is" in done.stdout
-    assert "2 images of 24x24 pixels, 30 steps, 1 seed, sigma 25" in " ".join(done.stdout.split())
+    assert "center = 0.2 vs 0.01: " in done.stdout
+    assert "2 images of 24\u00d724 pixels, 30 steps, 1 seed, sigma 25" in " ".join(
+        done.stdout.split()
+    )
     assert "n2n-ablate denoise" in done.stdout
     assert done.stderr.count("dB") == 4  # a plain line per trial
 
@@ -64,45 +66,45 @@ def test_json_is_complete_and_agrees_with_itself(tiny, tmp_path):
         "declared",
         "reference",
         "search",
-        "yardstick",
-        "yardstick",
+        "untrained",
+        "untrained",
     ]
-    contrast = rows["sampler.center=0.2"]
-    assert contrast["difference"] == pytest.approx(
-        contrast["psnr"] - rows["baseline"]["psnr"], abs=1e-5
-    )
-    assert contrast["interval"][0] < contrast["difference"] < contrast["interval"][1]
-    assert contrast["verdict"] in ("better", "worse", "equivalent", "not distinguishable")
-    assert 15 < rows["noisy"]["psnr"] < 25 < rows["nl-means"]["psnr"]
-    assert data["fits"] == 8
-    assert data["failures"] == 0
+    means = {name: row["means"]["psnr"] for name, row in rows.items()}
+    (contrast,) = condition["contrasts"]
+    difference = means["sampler.center=0.2"] - means["baseline"]
+    assert contrast["estimate"] == pytest.approx(difference, abs=1e-5)
+    ends = contrast["difference_interval"]
+    assert ends["low"] < contrast["estimate"] < ends["high"]
+    assert contrast["verdict"] in ("better", "worse", "equivalent", "inconclusive")
+    assert 15 < means["noisy"] < 25 < means["nl-means"]
+    assert (data["fits"]["total"], data["fits"]["failed"]) == (8, 0)
 
 
 def test_the_same_command_goes_on_and_more_trials_search_on(tiny, tmp_path):
     first = told(tiny, folder=tmp_path)
     again = told(tiny, folder=tmp_path)
-    assert first["reused"] == 0
-    assert again["reused"] == again["fits"] == 8
+    assert first["fits"]["cached"] == 0
+    assert again["fits"]["cached"] == again["fits"]["total"] == 8
     assert again["conditions"] == first["conditions"]
     more = told(tiny, "--trials", 6, folder=tmp_path)
-    assert more["reused"] == 8
-    assert more["fits"] == 12
+    assert more["fits"]["cached"] == 8
+    assert more["fits"]["total"] == 12
     assert set(first["recipes"]) < set(more["recipes"])
 
 
 def test_fresh_searches_anew_and_keeps_the_fits(tiny, tmp_path):
     told(tiny, folder=tmp_path)
     fresh = told(tiny, "--fresh", folder=tmp_path)
-    assert fresh["reused"] >= 6  # baseline, contrast and reference are trained only once
+    assert fresh["fits"]["cached"] >= 6  # baseline, contrast and reference are trained only once
 
 
 def test_refit_trains_again_and_finds_the_same(tiny, tmp_path):
     first = told(tiny, folder=tmp_path)
     again = told(tiny, "--refit", folder=tmp_path)
-    assert again["reused"] == 0
+    assert again["fits"]["cached"] == 0
 
     def figures(data):
-        return [(row["name"], row["psnr"]) for row in data["conditions"][0]["trials"]]
+        return [(row["name"], row["means"]["psnr"]) for row in data["conditions"][0]["trials"]]
 
     assert figures(first) == figures(again)
 
@@ -121,15 +123,15 @@ def test_a_stop_keeps_what_is_finished_and_says_how_to_go_on(tiny, tmp_path, way
         stdout=subprocess.PIPE,
         text=True,
     )
-    line = process.stderr.readline() + process.stderr.readline()
-    assert "4 trials of 2 fits" in line
+    line = "".join(process.stderr.readline() for _ in range(3))
+    assert "4 trials \u00d7 2 fits" in line
     time.sleep(0.5)
     start = time.monotonic()
     process.send_signal(way)
     _, err = process.communicate(timeout=20)
     assert time.monotonic() - start < 10
     assert process.returncode == 130
-    assert "This goes on:" in err
+    assert "To resume, run:" in err
     assert "Traceback" not in err
 
 
@@ -159,7 +161,7 @@ def test_a_sampler_of_ten_lines_is_listed_and_studied(tmp_path, tiny):
     )
     data = told(tiny, "--set", "sampler=mine", folder=tmp_path)
     rows = {row["name"]: row for row in data["conditions"][0]["trials"]}
-    assert rows["sampler=mine"]["verdict"]
+    assert rows["sampler=mine"]["contrast"]["verdict"]
     assert {"sampler=stripe", "sampler=mine"} < set(rows)
 
 
@@ -283,7 +285,7 @@ def test_denoise_uses_the_recipe_that_best_prints(tiny, tmp_path, photo):
     )
     assert done.returncode == 0, done.stderr
     best = json.loads(here("best", "tiny", "--json", folder=tmp_path).stdout)
-    assert f"by {best['trial']} of tiny (quick) (three-by-three" in done.stderr
+    assert f"by {best['name']} of tiny (quick) (three-by-three" in done.stderr
     before = images.read(tmp_path / "noisy.png").pixels
     after = images.read(tmp_path / "out" / "clean.png").pixels
     assert after.shape == before.shape

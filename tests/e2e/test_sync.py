@@ -178,11 +178,11 @@ def test_synced_runs_are_those_of_a_study_that_was_tracked_and_twice_changes_not
     for name in ("photos", "grid.toml"):
         (direct.parent / name).symlink_to(home / name)
     done = here("study", "grid.toml", "--json", folder=direct.parent)
-    assert json.loads(done.stdout)["reused"] == 10
+    assert json.loads(done.stdout)["fits"]["cached"] == 10
     tracked = told(direct)
     assert without_ids(tracked) == without_ids(synced)
     assert any(name.endswith("contact_sheet.png") for name in synced["baseline"]["files"])
-    assert len(synced["baseline"]["curves"]["psnr.one"]) > 5
+    assert len(synced["baseline"]["curves"]["per-image/psnr.one"]) > 5
     # A study that was tracked has nothing to be synced.
     assert bring(direct).written == 0
     assert told(direct) == tracked
@@ -301,7 +301,7 @@ def test_a_stored_image_that_is_damaged_costs_its_picture_and_is_said(copy):
     assert problem.startswith(f"stored images that are damaged and left out: '{path}'. Delete")
     runs = told(root)
     assert {one["status"] for one in runs.values()} == {"FINISHED"}
-    assert runs[found.result.trials[1].trial.name]["curves"]["psnr.one"]
+    assert runs[found.result.trials[1].trial.name]["curves"]["per-image/psnr.one"]
     assert path.exists()
 
 

@@ -235,6 +235,6 @@ def test_a_stop_ends_the_study_and_the_cluster_within_seconds(tiny, tmp_path, wa
     _, errors = process.communicate(timeout=60)
     assert time.monotonic() - start < 20
     assert process.returncode == 130
-    assert "This goes on:" in errors
+    assert "To resume, run:" in errors
     assert "Traceback" not in errors
     assert not Path(f"/proc/{raylets[0].split()[0]}").exists()

@@ -234,8 +234,11 @@ def test_figures_can_be_saved_for_a_paper(whole, tmp_path):
     paths = save_figures(whole[0], tmp_path / "figures", "pdf")
     assert {path.name for path in paths} >= {"differences-sigma-25.pdf", "curves-sigma-25-2.pdf"}
     assert all(path.read_bytes().startswith(b"%PDF") for path in paths)
+
+
+def test_a_wrong_format_of_figures_is_refused_before_anything_is_read(found, registry, tmp_path):
     with pytest.raises(StudyError, match="Use pdf, svg or png"):
-        save_figures(whole[0], tmp_path, "gif")
+        written(found, "html", registry, figures=tmp_path, figure_format="gif")
 
 
 def test_markdown_keeps_names_from_being_markup(found):

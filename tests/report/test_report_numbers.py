@@ -119,7 +119,7 @@ def test_a_narrow_terminal_drops_what_is_optional_and_says_so():
         text = console.file.getvalue()
         assert ("by step" in text.splitlines()[0]) is shown
         assert (
-            f"Widen the terminal to {need} columns to see: by step." in " ".join(text.split())
+            f"Widen the terminal to {need} columns to see by step." in " ".join(text.split())
         ) is not shown
 
 

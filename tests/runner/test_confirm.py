@@ -25,7 +25,7 @@ from n2n_ablate.report.sources import sources
 from n2n_ablate.report.study import study_document
 from n2n_ablate.report.tables import confirmation_table, trials_table
 from n2n_ablate.report.text.study import failures_text, unconfirmed_text
-from n2n_ablate.stats import family_level, t_critical
+from n2n_ablate.stats import Levels, t_critical
 from n2n_ablate.storage import reopen
 from n2n_ablate.study import chosen, confirmation, plan, read, shipped
 
@@ -224,7 +224,7 @@ def test_contrasts_and_best_are_compared_with_a_baseline_of_their_own(finished):
     assert later.plan.contrasts[:2] == result.plan.contrasts
     assert later.plan.contrasts[2:] == (best.trial.name,)
     found = records(finished)
-    assert found[best.trial.name].difference_interval.level == family_level(3)
+    assert found[best.trial.name].difference_interval.level == Levels(3).difference
     assert found["sampler.center=0.2"].verdict is Verdict.WORSE
     assert found["sampler.center=0.2"].n_images == 6
 
@@ -391,7 +391,7 @@ def test_a_larger_search_confirms_its_new_best_beside_the_old_one(finished):
     assert later.plan.before == (old,)
     assert goes_on.trained == (12 - 7) * 4 + 6  # the confirmation trains its new best alone
     levels = {each.difference_interval.level for each in records((goes_on, result)).values()}
-    assert levels == {family_level(4)}
+    assert levels == {Levels(4).difference}
     found = reopen.reopen(Path("mlruns"), "drawn")
     assert not found.problems()
     told = [

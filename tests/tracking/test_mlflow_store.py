@@ -134,5 +134,9 @@ def test_a_folder_may_have_any_name(tmp_path, monkeypatch, empty_store):
 
 def test_the_link_has_the_queries_without_which_mlflow_shows_another_page():
     plain = "http://there/#/experiments/7/runs?workflowType=machine_learning&compareRunsMode=CHART"
-    assert chart_link("http://there/", "7", arranged=False) == plain
-    assert chart_link("http://there", "7") == f"{plain}&viewStateShareKey=n2n"
+    assert chart_link("http://there/", "7") == plain
+    whole = chart_link("http://there", "7", "metrics.`psnr` DESC", "ab12")
+    assert whole == (
+        f"{plain}&orderByKey=metrics.%60psnr%60&orderByAsc=false"
+        "&searchFilter=tags.%60n2n.plan%60%20%3D%20%27ab12%27"
+    )

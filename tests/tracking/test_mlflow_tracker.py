@@ -1,12 +1,10 @@
 """What goes into MLflow comes out, once, in a real SQLite store."""
 
-import base64
 import csv
 import json
 import os
 import subprocess
 import sys
-import zlib
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -33,7 +31,9 @@ from n2n_ablate.records import (
 from n2n_ablate.runner.dispatcher import HookDispatcher
 from n2n_ablate.storage.database_url import sqlite_file
 from n2n_ablate.storage.output import Output
-from n2n_ablate.tracking.address import VIEW_TAG, tracking_uri
+from n2n_ablate.tracking import record
+from n2n_ablate.tracking.address import tracking_uri
+from n2n_ablate.tracking.tags import run_tags
 from n2n_ablate.tracking.tracker import MlflowTracker
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's imports warn about their own imports
@@ -168,21 +168,6 @@ def files_of(run, folder):
 
 
 @both
-def test_the_arranged_page_shows_the_plan_that_was_written_last(output, plan):
-    other = replace(plan, profile=replace(plan.profile, seeds=(1,)))
-    for planned in (plan, other):
-        tracker = track(output, planned, [result_of(planned, planned.baseline)])
-    every = list(tracker.store.runs(tracker.store.experiment_id("tiny"), ""))
-    assert sorted(run.info.run_name for run in every) == [*2 * ["baseline"], *2 * ["summary"]]
-    experiment = tracker.store.client.get_experiment_by_name("tiny")
-    packed = base64.b64decode(experiment.tags[VIEW_TAG].removeprefix("deflate;"))
-    shown = runs_of(tracker, plan, json.loads(zlib.decompress(packed))["searchFilter"])
-    assert set(shown) == {"baseline", "summary"}
-    assert shown["baseline"].data.params["seeds"] == "1"
-    assert {run.data.tags["n2n.plan"] for run in shown.values()} == {other.key}
-
-
-@both
 def test_a_trial_comes_out_as_it_went_in(output, plan, registry):
     trials = [result_of(plan, plan.baseline), result_of(plan, plan.declared[0], 31.0)]
     tracker = track(output, plan, trials, registry=registry)
@@ -193,7 +178,7 @@ def test_a_trial_comes_out_as_it_went_in(output, plan, registry):
     assert run.data.params["sampler"] == "three-by-three"
     assert run.data.params["sampler.center"] == "0.2"
     assert run.data.params["training.steps"] == "30"
-    assert run.data.params["noise"].startswith("gaussian(sigma=25.0")
+    assert (run.data.params["noise"], run.data.params["noise.sigma"]) == ("gaussian", "25")
     assert run.data.params["images"] == "boat, käse (2)"
     assert run.data.tags["role"] == "declared"
     assert len({run.data.tags["mlflow.runColor"] for run in runs.values()}) == 3
@@ -204,8 +189,8 @@ def test_a_trial_comes_out_as_it_went_in(output, plan, registry):
     assert run.data.metrics["psnr"] == pytest.approx(30)  # of 31 and 29
     assert run.data.metrics["psnr_std"] == pytest.approx(2**0.5)
     assert run.data.metrics["psnr_gain"] == pytest.approx(1)
-    assert run.data.metrics["seconds"] == pytest.approx(3)
-    assert run.data.metrics["failures"] == 0
+    assert run.data.metrics["training/seconds"] == pytest.approx(3)
+    assert run.data.metrics["training/failures"] == 0
     assert runs["baseline"].data.metrics["psnr_gain"] == 0
 
 
@@ -216,15 +201,15 @@ def test_what_was_measured_of_the_samplers_is_kept(output, two, registry):
     run = runs["sampler.center=0.2"]
     leak = 0.04 / 1.04
     for suffix in ("sigma-25", "sigma-50"):
-        error = run.data.metrics[f"diagnostic.leak_error.{suffix}"]
-        assert abs(run.data.metrics[f"diagnostic.leak.{suffix}"] - leak) < 4 * error
-        assert run.data.metrics[f"diagnostic.gap.{suffix}"] < 1e-3  # the images are flat
-        assert f"diagnostic.bias.{suffix}" in run.data.metrics
+        error = run.data.metrics[f"sampler/leak_error.{suffix}"]
+        assert abs(run.data.metrics[f"sampler/leak.{suffix}"] - leak) < 4 * error
+        assert run.data.metrics[f"sampler/gap.{suffix}"] < 1e-3  # the images are flat
+        assert f"sampler/bias.{suffix}" in run.data.metrics
     rows = list(
         csv.DictReader((files_of(run, output.root) / "diagnostics.csv").read_text().splitlines())
     )
     assert [row["image"] for row in rows] == ["all", *NAMES] * 2
-    assert float(rows[0]["leak"]) == run.data.metrics["diagnostic.leak.sigma-25"]
+    assert float(rows[0]["leak"]) == run.data.metrics["sampler/leak.sigma-25"]
     summary = files_of(runs["summary"], output.root) / "diagnostics.csv"
     rows = list(csv.DictReader(summary.read_text().splitlines()))
     assert {row["trial"] for row in rows} == {"baseline", "sampler.center=0.2"}
@@ -237,7 +222,7 @@ def test_a_trial_whose_sampler_is_gone_is_kept_without_diagnostics(output, plan,
     results = [result_of(plan, plan.baseline), result_of(plan, gone)]
     run = runs_of(track(output, plan, results, registry=registry), plan)["sampler.center=0.2"]
     assert run.info.status == "FINISHED"
-    assert not [name for name in run.data.metrics if name.startswith("diagnostic.")]
+    assert not [name for name in run.data.metrics if name.startswith("sampler/")]
 
 
 @both
@@ -245,7 +230,7 @@ def test_curves_have_every_point_and_end_in_the_final_value(output, plan):
     result = result_of(plan, plan.baseline)
     tracker = track(output, plan, [result])
     run = runs_of(tracker, plan)["baseline"]
-    for name in ("psnr", "ssim", "loss", "psnr.boat", "psnr.käse-2"):
+    for name in ("psnr", "ssim", "training/loss", "per-image/psnr.boat", "per-image/psnr.käse-2"):
         history = tracker.store.client.get_metric_history(run.info.run_id, name)
         assert len(history) == POINTS, name
         assert [point.step for point in history] == list(result.rows[0].result.steps)
@@ -264,7 +249,7 @@ def test_a_long_study_is_logged_in_batches_that_mlflow_accepts(output, plan):
     tracker.start(plan, replace(ABOUT, versions={f"plugin-{n}": "1" for n in range(120)}))
     tracker.trial(TrialResult(plan.baseline, rows), samples)
     run = runs_of(tracker, plan)["baseline"]
-    assert len([name for name in run.data.metrics if name.startswith("psnr.")]) == 60
+    assert len([name for name in run.data.metrics if name.startswith("per-image/psnr.")]) == 60
     assert run.data.tags["version.plugin-119"] == "1"
 
 
@@ -302,7 +287,7 @@ def test_fits_that_were_run_again_with_another_outcome_replace_their_run(output,
     track(output, plan, [result_of(plan, plan.baseline, failed=[0])])
     tracker = track(output, plan, [result_of(plan, plan.baseline)])
     kept = list(tracker.store.runs(tracker.store.experiment_id("tiny"), "tags.role = 'baseline'"))
-    assert [run.data.metrics["failures"] for run in kept] == [0]
+    assert [run.data.metrics["training/failures"] for run in kept] == [0]
 
 
 @both
@@ -313,9 +298,9 @@ def test_failed_fits_are_counted_but_never_averaged(output, plan):
     ]
     runs = runs_of(track(output, plan, results), plan)
     some, none = runs["baseline"], runs["sampler.center=0.2"]
-    assert (some.info.status, some.data.metrics["failures"]) == ("FINISHED", 1)
+    assert (some.info.status, some.data.metrics["training/failures"]) == ("FINISHED", 1)
     assert some.data.metrics["psnr"] == 30
-    assert (none.info.status, none.data.metrics["failures"]) == ("FAILED", 2)
+    assert (none.info.status, none.data.metrics["training/failures"]) == ("FAILED", 2)
     assert "psnr" not in none.data.metrics
 
 
@@ -325,9 +310,10 @@ def test_several_conditions_keep_their_figures_apart(output, two):
     run = runs_of(track(output, two, results), two)["sampler.center=0.2"]
     assert run.data.metrics["psnr.sigma-25"] == pytest.approx(30)
     assert run.data.metrics["psnr.sigma-50"] == pytest.approx(27)
-    assert run.data.metrics["psnr.sigma-50.boat"] == pytest.approx(28)
+    assert run.data.metrics["per-image/psnr.sigma-50.boat"] == pytest.approx(28)
     assert run.data.metrics["psnr_gain.sigma-50"] == pytest.approx(1)
-    assert run.data.params["noise.sigma-50"].startswith("gaussian(sigma=50.0")
+    assert run.data.params["noise.sigma-50"] == "gaussian"
+    assert run.data.params["noise.sigma-50.sigma"] == "50"
     files = files_of(run, output.root)
     assert (files / "images" / "boat.sigma-50.png").is_file()
     assert (files / "images" / "boat.png").is_file()
@@ -369,7 +355,9 @@ def test_runs_of_a_dead_process_are_ended_and_those_of_a_living_one_left_alone(o
     MlflowTracker(output).start(plan, replace(ABOUT, id="two"))
     assert client.get_run(made["dead"].info.run_id).info.status == "KILLED"
     assert client.get_run(made["alive"].info.run_id).info.status == "RUNNING"
-    assert client.get_run(mine.info.run_id).info.status == "KILLED"
+    (continued,) = tracker.store.runs(experiment, "tags.role = 'summary'")
+    assert continued.info.run_id == mine.info.run_id
+    assert (continued.info.status, continued.data.tags["invocation"]) == ("RUNNING", "two")
 
 
 @both
@@ -396,30 +384,20 @@ def test_no_run_of_the_study_stays_running_when_its_command_is_over(output, plan
         "stranger": (two, {"n2n.pid": "1"}),  # who knows: it is in no journal here
     }
     runs = {}
+    store = MlflowTracker(output).store
+    experiment = store.experiment("tiny", "")
     for own, (asked, tags) in places.items():
-        tracker = MlflowTracker(output)
-        tracker.start(asked, replace(ABOUT, id=own))
-        (runs[own],) = [
-            run
-            for run in tracker.store.runs(tracker.store.experiment_id("tiny"), "")
-            if run.data.tags["invocation"] == own
-        ]
-        tracker.store.log(runs[own].info.run_id, tags=tags)
-    store = tracker.store
-    for run in runs.values():  # the tracker of this process ended those of the ones before
-        store.client.update_run(run.info.run_id, status="RUNNING")
+        about = replace(ABOUT, id=own)
+        whole = run_tags(asked, about, "declared", number=1) | tags
+        runs[own] = store.create(experiment, own, 0, whole)
     with Output(output.root).lock("tiny-cc", "unused"):
         tracker = MlflowTracker(output)
         tracker.start(plan, replace(ABOUT, id="own"))
-    ended = {
-        own
-        for own, run in runs.items()
-        if store.client.get_run(run.info.run_id).info.status == "KILLED"
-    }
+    ended = {own for own, run in runs.items() if store.client.get_run(run).info.status == "KILLED"}
     assert ended == {"same-journal", "other-journal", "container"}
     assert tracker.known.repaired == 3
     MlflowTracker(output).start(plan, replace(ABOUT, id="own"))  # now nobody holds its lock
-    assert store.client.get_run(runs["alive"].info.run_id).info.status == "KILLED"
+    assert store.client.get_run(runs["alive"]).info.status == "KILLED"
 
 
 def test_a_question_is_no_markup_on_the_page_of_its_experiment(output, plan):
@@ -476,5 +454,64 @@ def test_runs_of_declared_contrasts_hold_their_verdicts(output, plan):
     expected = analyse(StudyResult(plan, tuple(trials), header=header)).conditions[0].contrasts[0]
     assert run.data.tags["verdict"] == expected.verdict == "withheld"
     assert run.data.tags["verdict_reason"] == expected.reason == "no_spread"
-    assert run.data.metrics["difference"] == pytest.approx(expected.estimate)
+    assert run.data.metrics["verdict/difference"] == pytest.approx(expected.estimate)
     assert "verdict" not in runs_of(tracker, plan)["baseline"].data.tags
+
+
+@both
+def test_a_study_has_one_summary_that_the_next_command_updates(output, plan):
+    one = result_of(plan, plan.baseline)
+    first = runs_of(track(output, plan, [one]), plan)["summary"]
+    both_trials = [one, result_of(plan, plan.declared[0], 31.0)]
+    about = replace(ABOUT, id="two", command="n2n-ablate study tiny --trials 2")
+    tracker = track(output, plan, both_trials, about=about)
+    (summary,) = tracker.store.runs(tracker.store.experiment_id("tiny"), "tags.role = 'summary'")
+    assert summary.info.run_id == first.info.run_id
+    assert (summary.info.status, summary.data.tags["trials"]) == ("FINISHED", "2")
+    assert summary.data.tags["invocation"] == "two"
+    assert summary.data.tags["mlflow.source.name"].endswith("--trials 2")
+
+
+@both
+def test_a_run_says_what_it_was_evaluated_on(output, plan):
+    runs = runs_of(track(output, plan, [result_of(plan, plan.baseline)]), plan)
+    ((used,),) = [runs["baseline"].inputs.dataset_inputs]
+    images = {sample.image.name: sample.image.digest for sample in subjects_of(plan)}
+    assert json.loads(used.dataset.source) == images
+    assert json.loads(used.dataset.profile)["images"] == 2
+    assert [(tag.key, tag.value) for tag in used.tags] == [("mlflow.data.context", "evaluation")]
+    assert not runs["summary"].inputs.dataset_inputs
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.45999999999999996, "0.46"), (25.0, "25"), (0.1 + 0.2, "0.3"), (1e-7, "1e-07"), (3, "3")],
+)
+def test_a_parameter_is_as_short_as_in_a_name(value, text):
+    assert record.short(value) == text
+
+
+def test_names_of_details_sort_behind_those_of_metrics(plan):
+    result = result_of(plan, plan.baseline)
+    names = {value.name for value in record.values(plan, result, result)}
+    sections = {name.partition("/")[0] for name in names if "/" in name}
+    assert sections == {"training", "per-image"}
+    assert min(sections | {"sampler", "verdict"}) > "model metrics"
+    assert {name for name in names if "/" not in name} >= {"psnr", "psnr_gain", "psnr_std", "ssim"}
+    assert record.order(plan) == "metrics.`psnr` DESC"
+
+
+def test_a_verdict_that_did_not_change_is_not_written_again(output, plan):
+    trials = [result_of(plan, plan.baseline), result_of(plan, plan.declared[0], 31.0)]
+    images = list(dict.fromkeys(row.image for row in trials[0].rows))
+    refs = tuple(ImageRef(name, name, (3, 8, 8)) for name in images)
+    header = Header(plan, refs, 30, "cpu", "fp32")
+    for _ in range(2):
+        tracker = MlflowTracker(output)
+        tracker.start(plan, ABOUT)
+        for each in trials:
+            tracker.trial(each, subjects_of(plan))
+        tracker.finish(StudyResult(plan, tuple(trials), header=header), "finished")
+    run = runs_of(tracker, plan)["sampler.center=0.2"]
+    history = tracker.store.client.get_metric_history(run.info.run_id, "verdict/difference")
+    assert len(history) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 
@@ -28,12 +29,13 @@ from n2n_ablate.report.document import (
     Verdict,
     cell_text,
 )
-from n2n_ablate.report.numbers import format_signed
+from n2n_ablate.report.numbers import format_signed, join_words
 
 _STYLE = {"better": "green", "worse": "red", "equivalent": "cyan", "inconclusive": "dim"}
 _ROLE = {"note": "dim", "warning": "yellow"}
 _ROW = {"baseline": "bold", "reference": "dim"}
 _NARROWEST, _WIDEST = 20, 60  # columns of the axis of a dot plot
+_NAME = 24  # columns that a name gets before optional columns are dropped
 _LONGEST = 36  # columns of a name beside that axis
 
 
@@ -71,11 +73,10 @@ def print_block(console: Console, block: Block) -> None:
 
 def rich_table(table: Table, width: int) -> RichTable:
     """Return a table as wide as its cells, without optional columns where they would not fit."""
-    kept = [
-        at
-        for at, column in enumerate(table.columns)
-        if not column.optional or natural_width(table) <= width
-    ]
+    kept = list(range(len(table.columns)))
+    for at in reversed(kept.copy()):
+        if table.columns[at].optional and _width(table, kept, _NAME) > width:
+            kept.remove(at)
     drawn = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for at in kept:
         column = table.columns[at]
@@ -93,28 +94,32 @@ def rich_table(table: Table, width: int) -> RichTable:
 
 def natural_width(table: Table) -> int:
     """Return the columns of a terminal that a table takes if nothing in it is broken."""
-    widths = [
-        max(
-            cell_len(text)
-            for text in (column.title, *(cell_text(row.cells[at]) for row in table.rows))
-        )
-        for at, column in enumerate(table.columns)
-    ]
+    return _width(table, range(len(table.columns)))
+
+
+def _width(table: Table, kept: Sequence[int], longest: int = sys.maxsize) -> int:
+    """Return the width of some columns of a table; `longest` of what may be broken into lines."""
+    widths = []
+    for at in kept:
+        texts = (table.columns[at].title, *(cell_text(row.cells[at]) for row in table.rows))
+        width = max(map(cell_len, texts))
+        widths.append(min(width, longest) if table.columns[at].wraps else width)
     return sum(widths) + 2 * (len(widths) - 1)
 
 
 def _print_table(console: Console, table: Table) -> None:
     if table.caption:
         console.print(Text(table.caption))
-    console.print(rich_table(table, console.width))
+    drawn = rich_table(table, console.width)
+    console.print(drawn)
     console.print()
     for note in table.notes:
         console.print(_wrapped(note, console.width, "dim"))
-    if (need := natural_width(table)) > console.width:
-        hidden = [column.title for column in table.columns if column.optional]
-        if hidden:
-            text = f"Widen the terminal to {need} columns to see: {', '.join(hidden)}."
-            console.print(Text(text, style="dim"))
+    shown = {str(column.header) for column in drawn.columns}
+    if hidden := [column.title for column in table.columns if column.title not in shown]:
+        need = _width(table, range(len(table.columns)), _NAME)
+        text = f"Widen the terminal to {need} columns to see {join_words(hidden)}."
+        console.print(Text(text, style="dim"))
 
 
 def _cell(cell: Cell) -> RenderableType:

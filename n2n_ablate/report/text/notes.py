@@ -121,11 +121,8 @@ def _inconclusive(known: Sequence[ContrastRecord], present: Collection[Verdict |
 def unequal_note(rows: Sequence[TrialRecord]) -> str:
     """Return how to read a table whose rows are over different numbers of images."""
     raced = any(row.contrast and row.contrast.interim for row in rows)
-    ranked = "rows are ranked by difference, " if raced else ""
-    return (
-        f"Rows are over different numbers of images: {ranked}mean values of different rows are not "
-        "comparable, differences are (paired by image)."
-    )
+    ranked = ", by which they are ranked" if raced else ""
+    return f"Rows are over different numbers of images: compare their differences{ranked}, not their means."
 
 
 def confirmed_elsewhere_note(analysis: StudyAnalysis) -> str:

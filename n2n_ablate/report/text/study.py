@@ -14,7 +14,6 @@ from n2n_ablate.analysis.records import (
     Scope,
     SearchOutcome,
     StudyAnalysis,
-    TrialRecord,
     VarianceRecord,
 )
 from n2n_ablate.report.numbers import (
@@ -22,7 +21,6 @@ from n2n_ablate.report.numbers import (
     format_number,
     format_percent,
     format_signed,
-    join_words,
     pluralize,
 )
 from n2n_ablate.report.text.contrasts import contrast_name, digits_of, interval_text, unit_of
@@ -226,13 +224,3 @@ def loss_text(guide: LossGuide) -> str:
     if guide.n_samplers > 1:
         text += " The trials use different samplers, so their losses are not on a common scale."
     return text
-
-
-def failed_row_text(row: TrialRecord) -> str:
-    """Return how many fits of a row failed; empty if none did."""
-    return f"{row.n_failed} of {row.n_fits} fits failed" if row.n_failed else ""
-
-
-def summary_counts(counts: dict[str, int]) -> str:
-    """Return `worse under 2, inconclusive under 1`."""
-    return join_words(f"{word} under {count}" for word, count in counts.items())
