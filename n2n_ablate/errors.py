@@ -10,8 +10,6 @@ from pathlib import Path
 from n2n_ablate.redaction import redact
 
 _LONGEST = 1500  # characters of a message
-PLUGIN_EXCEPTIONS = (Exception, SystemExit)
-"""What a plugin may raise: it may even call `sys.exit`. Ctrl-C is not among it."""
 
 
 class AblateError(Exception):

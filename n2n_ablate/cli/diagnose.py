@@ -227,7 +227,7 @@ def _with_settings(
 def _measured(
     registry: Registry, part: ComponentSpec, noise: Noise, probes: Sequence[Probe]
 ) -> Diagnosis:
-    from n2n_ablate.diagnostics import diagnose
+    from n2n_ablate.diagnostics.measure import diagnose
     from n2n_ablate.registry.entry import component_context
 
     sampler = registry.build("sampler", part.name, part.parameters)

@@ -31,7 +31,11 @@ class Overdue(BaseException):
     """Raised inside code that does not come back. Not an `Exception`, so that few handlers catch it."""
 
     def __str__(self) -> str:
-        return self.args[0] if self.args else late(_sections.get(threading.get_ident()))
+        return late(_sections.get(threading.get_ident()))
+
+
+class OverdueError(Exception):
+    """What `Overdue` becomes outside of the code: its traceback is that of the code."""
 
 
 @dataclass
@@ -66,7 +70,7 @@ def time_limit(seconds: float, label: str) -> Iterator[None]:
         label: What runs, to be named if it cannot be ended.
 
     Raises:
-        Overdue: The time is over.
+        OverdueError: The time is over.
     """
     outer = _sections.get(threading.get_ident())
     section = _Section(label, seconds)
@@ -76,8 +80,7 @@ def time_limit(seconds: float, label: str) -> Iterator[None]:
     try:
         yield
     except Overdue as error:
-        error.args = (late(section),)  # known here only
-        raise
+        raise OverdueError(late(section)).with_traceback(error.__traceback__) from None
     finally:
         end_if_forked(section.process)
         if outer is None:

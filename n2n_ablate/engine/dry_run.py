@@ -112,7 +112,7 @@ def _try_step(fit: Fit, entries: Mapping[str, Entry], machine: Machine) -> None:
             with _first_step(corner):
                 first_step(corner, machine)
         except AblateError as error:  # the corner may be too small for what suits the image
-            if isinstance(error.__cause__, watchdog.Overdue):
+            if isinstance(error.__cause__, watchdog.Overdue | watchdog.OverdueError):
                 raise
             with _first_step(fit):
                 first_step(replace(fit, clean=None), machine)

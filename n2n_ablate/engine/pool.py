@@ -17,13 +17,13 @@ import torch
 from n2n_ablate.components import declared, declares, pairs_of, watchdog
 from n2n_ablate.engine.curves import POINTS
 from n2n_ablate.engine.device import Machine, arithmetic, require_alive
-from n2n_ablate.engine.faults import reason, steps_of
+from n2n_ablate.engine.faults import SAMPLER, reason, steps_of
 from n2n_ablate.engine.fit import Fit
 from n2n_ablate.engine.memory import room_for
 from n2n_ablate.engine.stack_sizes import StackSizeCache
 from n2n_ablate.engine.train import Cancelled, prepared, train
 from n2n_ablate.engine.window import window_of
-from n2n_ablate.errors import PLUGIN_EXCEPTIONS, PluginError
+from n2n_ablate.errors import AblateError, PluginError
 from n2n_ablate.records import FitResult
 from n2n_ablate.records.fit import Listener
 
@@ -115,9 +115,7 @@ def _room(machine: Machine) -> Callable[[Fit], float] | None:
     def room(fit: Fit) -> float:
         try:
             return room_for(fit, machine)
-        except (
-            PLUGIN_EXCEPTIONS
-        ):  # training says what is wrong, and running out of memory is no end
+        except Exception:  # noqa: BLE001  training says what is wrong; running out of memory is no end
             require_alive(machine)
             return math.inf
 
@@ -126,10 +124,9 @@ def _room(machine: Machine) -> Callable[[Fit], float] | None:
 
 def _stack_key(fit: Fit) -> object:
     try:
-        return _form(fit)
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # noqa: BLE001  components are anybody's code: training alone says what is wrong
+        with SAMPLER:
+            return _form(fit)
+    except AblateError:  # training alone says what is wrong
         return fit.key
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from n2n_ablate.engine.fit import Fit
 from n2n_ablate.engine.window import window_of
-from n2n_ablate.errors import PLUGIN_EXCEPTIONS
+from n2n_ablate.errors import AblateError
 
 
 class StackSizeCache:
@@ -38,8 +38,6 @@ def _form(fit: Fit) -> object:
     """What memory depends on: networks, loss, estimator, sizes, and how many views are cut."""
     try:
         window = window_of(fit)
-    except (
-        PLUGIN_EXCEPTIONS
-    ):  # components are anybody's code: training says what is wrong with them
+    except AblateError:  # training says what is wrong
         return fit.key
     return fit.stack_key, tuple(fit.noisy.shape), window, type(fit.sampler)

@@ -87,7 +87,7 @@ def component_context(
             yield
     except (AblateError, KeyboardInterrupt):
         raise
-    except watchdog.Overdue as error:
+    except watchdog.OverdueError as error:
         raise entry.error(str(error), method, error) from error
     except BaseException as error:
         torch = sys.modules.get("torch")

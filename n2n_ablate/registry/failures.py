@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from n2n_ablate.components.watchdog import Overdue
+from n2n_ablate.components.watchdog import OverdueError
 from n2n_ablate.errors import PluginError, printable
 from n2n_ablate.registry.discovery import PACKAGE, Origin
 
@@ -42,7 +42,7 @@ def describe(error: BaseException) -> str:
         line = (str(error).strip().splitlines() or ["no message"])[0][:300]
     except Exception:  # noqa: BLE001  the class of the error is a plugin's too
         line = "no message"
-    ours = isinstance(error, PluginError | Overdue)
+    ours = isinstance(error, PluginError | OverdueError)
     return line if ours else f"{type(error).__name__}: {line}"
 
 

@@ -9,9 +9,9 @@ import torch
 from scipy import ndimage, signal
 
 from n2n_ablate import images
-from n2n_ablate.diagnostics import Estimate, Probe, diagnose, flat_probes
+from n2n_ablate.diagnostics import Estimate, Probe
 from n2n_ablate.diagnostics.concerns import Concern, clear_leak, concerns, to_json
-from n2n_ablate.diagnostics.measure import LARGEST
+from n2n_ablate.diagnostics.measure import LARGEST, diagnose, flat_probes
 from n2n_ablate.errors import ImageError
 from n2n_ablate.report.text.diagnostics import concern_text
 from n2n_ablate_plugins.noises import Gaussian, Poisson

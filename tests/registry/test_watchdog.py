@@ -11,7 +11,14 @@ from contextlib import suppress
 import pytest
 
 from n2n_ablate.components import watchdog
-from n2n_ablate.components.watchdog import Overdue, alive, given_up, hangs, seconds_for, time_limit
+from n2n_ablate.components.watchdog import (
+    OverdueError,
+    alive,
+    given_up,
+    hangs,
+    seconds_for,
+    time_limit,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +45,7 @@ def catches():
     ids=["loop", "sleep", "wait", "catches"],
 )
 def test_what_does_not_come_back_in_the_main_thread_is_ended(code):
-    with pytest.raises(Overdue) as seen, time_limit(0.2, "it"):
+    with pytest.raises(OverdueError) as seen, time_limit(0.2, "it"):
         code()
     lines = [frame.line for frame in traceback.extract_tb(seen.value.__traceback__)]
     assert any("code()" in line for line in lines)
@@ -46,7 +53,7 @@ def test_what_does_not_come_back_in_the_main_thread_is_ended(code):
 
 
 def test_the_line_of_a_loop_is_in_the_traceback_and_the_message_says_how_long():
-    with pytest.raises(Overdue) as seen, time_limit(0.2, "it"):
+    with pytest.raises(OverdueError) as seen, time_limit(0.2, "it"):
         loops()
     assert str(seen.value) == "did not come to an end within 0.2 s"
     names = [frame.name for frame in traceback.extract_tb(seen.value.__traceback__)]
@@ -60,7 +67,7 @@ def test_a_loop_in_another_thread_is_ended_too():
         try:
             with time_limit(0.2, "it"):
                 loops()
-        except Overdue as error:
+        except OverdueError as error:
             ended.append(error)
 
     thread = threading.Thread(target=work)
@@ -73,7 +80,7 @@ def test_what_cannot_be_ended_is_given_up_with_its_line():
     gate = threading.Event()
 
     def work():
-        with suppress(Overdue), time_limit(0.2, "the loss"):
+        with suppress(OverdueError), time_limit(0.2, "the loss"):
             gate.wait()  # another thread than the main one: nothing can wake it
 
     thread = threading.Thread(target=work)
@@ -100,11 +107,11 @@ def test_work_that_says_that_it_is_alive_is_left_alone():
 
 def test_inside_another_limit_the_inner_one_counts_and_then_the_outer_one_again():
     def nested():
-        with suppress(Overdue), time_limit(0.2, "inner"):
+        with suppress(OverdueError), time_limit(0.2, "inner"):
             time.sleep(60)
         time.sleep(60)
 
-    with pytest.raises(Overdue, match="within 1 s"), time_limit(1.0, "outer"):
+    with pytest.raises(OverdueError, match="within 1 s"), time_limit(1.0, "outer"):
         nested()
 
 

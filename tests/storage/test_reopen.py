@@ -18,7 +18,7 @@ from n2n_ablate.errors import StoreError
 from n2n_ablate.registry import Registry
 from n2n_ablate.report.live import Silent
 from n2n_ablate.report.text.study import failures_text
-from n2n_ablate.runner.session import Request, open_runner, open_session
+from n2n_ablate.runner.session import Request, RunOptions, open_runner, open_session
 from n2n_ablate.storage import journal, reopen
 from n2n_ablate.storage.journal_writer import Journal
 from n2n_ablate.storage.output import Output
@@ -54,7 +54,7 @@ def run(request):
     """Run a study in this process, without a tracker, and return its runner."""
     session = open_session(request)
     runner = open_runner(
-        session, Output(request.output), Silent(Console(stderr=True)), tracking="none"
+        session, Output(request.output), Silent(Console(stderr=True)), RunOptions(tracking="none")
     )
     runner.run()
     return runner
