@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Diagnoses = Mapping[str, Mapping[str, Diagnosis]]  # by condition, then by name
 
 _CROP = 96
+_MEASURED_CROP = 256  # the centre of a shot says enough of its noise
 
 
 def run(
@@ -59,6 +60,7 @@ def run(
             "--study as there. May be repeated.",
         ),
     ] = None,
+    pairs: options.Pairs = None,
     plugins_dir: options.PluginsDir = None,
     *,
     as_json: options.Json = False,
@@ -73,12 +75,22 @@ def run(
         n2n-ablate diagnose 'three-by-three(center=0.2)' --noise poisson
 
         n2n-ablate diagnose --study center-weight
+
+        n2n-ablate diagnose --pairs shots/
     """
     import torch
 
     torch.set_num_threads(1)  # small tensors: more threads cost more than they give
     if study:
-        found = _of_study(study, profile, samplers, noise, images, crop, settings, plugins_dir)
+        found = _of_study(
+            study, profile, samplers, noise, images, crop, settings, pairs, plugins_dir
+        )
+    elif pairs:
+        if noise or images or settings or profile:
+            msg = "measured noise brings its own images; leave --noise, --images, --set and --profile out"
+            raise StudyError(msg)
+        _of_pairs(samplers, pairs, crop, plugins_dir, as_json=as_json)
+        return
     elif profile:
         msg = "--profile needs --study: it names a budget of a study"
         raise StudyError(msg)
@@ -99,6 +111,7 @@ def _of_study(
     images: list[str] | None,
     crop: int | None,
     settings: list[str] | None,
+    pairs: list[str] | None,
     plugins_dir: Path | None,
 ) -> Diagnoses:
     if samplers or noise:
@@ -117,6 +130,7 @@ def _of_study(
             settings=settings or [],
             images=images or [],
             crop=crop,
+            pairs=pairs or [],
             device="cpu",
             precision="fp32",
             plugins_dir=plugins_dir,
@@ -132,6 +146,37 @@ def _of_study(
     }
     labels = [condition.label for condition in session.plan.conditions]
     return {label: {name: own[label] for name, own in by_trial.items()} for label in labels}
+
+
+def _of_pairs(
+    samplers: list[str] | None,
+    pairs: Sequence[str],
+    crop: int | None,
+    plugins_dir: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    from n2n_ablate.cli import diagnose_pairs
+    from n2n_ablate.registry import Registry
+    from n2n_ablate.study.settings import read_part
+
+    registry = Registry(plugins_dir=plugins_dir)
+    parts = [read_part(text) for text in samplers or registry.names("sampler")]
+    size = _MEASURED_CROP if crop is None else crop
+    found, figures = diagnose_pairs.measured(
+        pairs, parts, registry, crop=size, strict=bool(samplers)
+    )
+    if as_json:
+        stdout.write_json(
+            [
+                {**row, "noise": diagnose_pairs.plain(figures[str(row["condition"])])}
+                for row in _to_json(found)
+            ]
+        )
+        return
+    for condition, own in found.items():
+        _print(condition, own)
+        diagnose_pairs.print_figures(figures[condition])
 
 
 def _label(trial: Trial, plan: Plan) -> str:
