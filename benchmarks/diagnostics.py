@@ -18,7 +18,8 @@ import torch
 from scipy import ndimage
 
 from n2n_ablate.components.recipe import ComponentSpec
-from n2n_ablate.diagnostics import Diagnosis, Probe, diagnose, flat_probes
+from n2n_ablate.diagnostics import Diagnosis, Probe
+from n2n_ablate.diagnostics.measure import diagnose, flat_probes
 from n2n_ablate.images import read
 from n2n_ablate.registry import Registry
 from n2n_ablate.report.numbers import format_signed as signed

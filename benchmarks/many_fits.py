@@ -115,12 +115,12 @@ def start(folder: Path, trials: int | None) -> dict[str, float]:
     from n2n_ablate.report import live
     from n2n_ablate.report.render.console import print_document
     from n2n_ablate.report.study import study_document
-    from n2n_ablate.runner.session import open_runner
+    from n2n_ablate.runner.session import RunOptions, open_runner
     from n2n_ablate.storage.output import Output
 
     session = opened(folder, trials)
     view = live.Plain(Console(file=io.StringIO()))
-    runner = open_runner(session, Output(folder / "out"), view, tracking="none")
+    runner = open_runner(session, Output(folder / "out"), view, RunOptions(tracking="none"))
     clock.look("start")
     result = runner.run()
     clock.look("resume")

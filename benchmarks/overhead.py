@@ -114,7 +114,7 @@ def one(tracking: str, trials: int, steps: int, folder: Path) -> dict[str, objec
     from n2n_ablate.analysis import export
     from n2n_ablate.engine.header import header_of
     from n2n_ablate.report import live
-    from n2n_ablate.runner.session import Request, open_runner, open_session
+    from n2n_ablate.runner.session import Request, RunOptions, open_runner, open_session
     from n2n_ablate.storage.output import Output
 
     clocks = watched()
@@ -122,7 +122,7 @@ def one(tracking: str, trials: int, steps: int, folder: Path) -> dict[str, objec
     with clocks.part(START_UP):
         session = open_session(Request(STUDY, "quick", settings, trials, output=folder))
         audience = live.Plain(Console(file=io.StringIO()))
-        runner = open_runner(session, Output(folder), audience, tracking=tracking)
+        runner = open_runner(session, Output(folder), audience, RunOptions(tracking=tracking))
     ready, before = time.perf_counter(), time.process_time()
     result = runner.run()
     with clocks.part("statistics and messages"):

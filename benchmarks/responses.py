@@ -1,4 +1,4 @@
-"""Do the bands of response curves and surfaces hold as often as they promise? Drawn searches.
+"""Do the bands of response curves hold as often as they promise? Drawn searches.
 
 python benchmarks/responses.py                                        prints, takes ten minutes
 python benchmarks/responses.py --out docs/results/response-curves     writes JSON and Markdown too
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from n2n_ablate.stats import response, surface
+from n2n_ablate.stats import response
 
 TRUTHS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "flat": lambda x: 0 * x,
@@ -31,16 +31,8 @@ TRUTHS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 """In dB over the range 0 to 1. A kink is not smooth: what happens then is part of the answer."""
 
-SURFACES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "flat": lambda x: 0 * x[..., 0],
-    "peak inside": lambda x: -1.5 * ((x - [0.3, 0.6]) ** 2).sum(axis=-1),
-    "falling": lambda x: -0.5 * x[..., 0] - x[..., 1] ** 2,
-    "ridge": lambda x: -1.5 * (x[..., 0] - x[..., 1]) ** 2,
-}
-"""The same over two parameters, places in the last axis. Along the ridge all places are best."""
-
 IMAGES = (6, 12)
-PLACES, SURFACE_PLACES = (7, 12, 24), (12, 24)
+PLACES = (7, 12, 24)
 EFFECT, WAVE, FIT = 0.3, 0.05, 0.04
 """Spread over images: of the effect's size, of a smooth deviation of its own, of a single fit."""
 
@@ -67,20 +59,8 @@ def curve(name: str, images: int, places: int, rng: np.random.Generator) -> tupl
     return held(found, truth(found.grid) - truth(at[2:3]), np.ones(len(found.grid), bool))
 
 
-def sheet(name: str, images: int, places: int, rng: np.random.Generator) -> tuple[float, ...]:
-    """Draw a search over two numbers: the corners, the baseline fifth, places at random."""
-    corners = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
-    at = np.concatenate([corners, rng.random((places - 4, 2))])
-    truth = SURFACES[name]
-    trials = drawn(truth(at), at.mean(axis=1), images, rng)
-    found = surface([tuple(place) for place in at], trials, trials[4])
-    assert found is not None
-    mesh = np.stack(np.meshgrid(*found.grids, indexing="ij"), axis=-1)
-    return held(found, truth(mesh) - truth(at[4:5]), found.inside)
-
-
 def held(found: object, exact: np.ndarray, inside: np.ndarray) -> tuple[float, ...]:
-    """Return what a curve or surface held: all of it, one place, the best place; and two widths."""
+    """Return what a curve held: all of it, one place, the best place; and two widths."""
     miss = np.abs(found.mean - exact)
     best = np.where(inside, exact, -np.inf).argmax()
     return (
@@ -92,23 +72,21 @@ def held(found: object, exact: np.ndarray, inside: np.ndarray) -> tuple[float, .
     )
 
 
-def case(kind: str, name: str, images: int, places: int, draws: int) -> dict[str, object]:
+def case(name: str, images: int, places: int, draws: int) -> dict[str, object]:
     """Draw one row of the page."""
-    one, truths = (curve, TRUTHS) if kind == "curve" else (sheet, SURFACES)
-    rng = np.random.default_rng([len(kind), images, places, list(truths).index(name)])
-    shares = [one(name, images, places, rng) for _ in range(draws)]
+    rng = np.random.default_rng([len("curve"), images, places, list(TRUTHS).index(name)])
+    shares = [curve(name, images, places, rng) for _ in range(draws)]
     values = dict(zip(COLUMNS, np.mean(shares, axis=0).tolist(), strict=True))
-    return {"kind": kind, "truth": name, "images": images, "places": places} | values
+    return {"truth": name, "images": images, "places": places} | values
 
 
-def rows(rounds: int, surface_rounds: int) -> list[dict[str, object]]:
+def rows(rounds: int) -> list[dict[str, object]]:
     """Draw every case, on all cores, and print as it goes."""
-    curves = itertools.product(["curve"], TRUTHS, IMAGES, PLACES, [rounds])
-    sheets = itertools.product(["surface"], SURFACES, IMAGES, SURFACE_PLACES, [surface_rounds])
+    curves = itertools.product(TRUTHS, IMAGES, PLACES, [rounds])
     found = []
     os.environ["OMP_NUM_THREADS"] = "1"  # small matrices: threads cost more than they give
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
-        for row in pool.map(case, *zip(*itertools.chain(curves, sheets), strict=True)):
+        for row in pool.map(case, *zip(*curves, strict=True)):
             found.append(row)
             print(line(row), flush=True)
     return found
@@ -121,7 +99,7 @@ def line(row: dict[str, object]) -> str:
     return f"| {' | '.join(map(str, cells))} |"
 
 
-def page(found: list[dict[str, object]], rounds: int, surface_rounds: int, command: str) -> str:
+def page(found: list[dict[str, object]], rounds: int, command: str) -> str:
     parts = [
         "# Do response curves hold what they promise?",
         (
@@ -142,14 +120,7 @@ def page(found: list[dict[str, object]], rounds: int, surface_rounds: int, comma
             "smooth: there the band holds the whole curve too seldom, and more images do not help, because\n"
             "what it misses is no chance. The set of best places holds all the same."
         ),
-        table([row for row in found if row["kind"] == "curve"]),
-        "## Surfaces",
-        (
-            f"The same over two numbers, {surface_rounds} a row (a standard error of "
-            f"{error(surface_rounds):.3f}): the four corners and places at\nrandom, inside their hull. Along "
-            "the *ridge* all places are equally good; the first of them has to be in\nthe set."
-        ),
-        table([row for row in found if row["kind"] == "surface"]),
+        table(found),
         f"    {command}",
     ]
     return "\n\n".join(parts) + "\n"
@@ -168,16 +139,14 @@ def main() -> None:
     """Draw, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=1000)
-    parser.add_argument("--surface-rounds", type=int, default=250)
     parser.add_argument("--out", type=Path, help="without suffix: writes .json and .md")
     given = parser.parse_args()
-    found = rows(given.rounds, given.surface_rounds)
+    found = rows(given.rounds)
     command = f"python {shlex.join(sys.argv)}"
     if given.out:
-        counts = {"rounds": given.rounds, "surface_rounds": given.surface_rounds}
-        record = {"command": command, **counts, "rows": found}
+        record = {"command": command, "rounds": given.rounds, "rows": found}
         given.out.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
-        text = page(found, given.rounds, given.surface_rounds, command)
+        text = page(found, given.rounds, command)
         given.out.with_suffix(".md").write_text(text, encoding="utf-8")
 
 

@@ -12,6 +12,12 @@ from typing import TYPE_CHECKING
 from n2n_ablate.version import __version__
 
 if TYPE_CHECKING:
+    from n2n_ablate.api import StudyResult as StudyResult
+    from n2n_ablate.api import denoise as denoise
+    from n2n_ablate.api import load as load
+    from n2n_ablate.api import make_study as make_study
+    from n2n_ablate.api import plan as plan
+    from n2n_ablate.api import run as run
     from n2n_ablate.components import Backbone as Backbone
     from n2n_ablate.components import CheckpointSelector as CheckpointSelector
     from n2n_ablate.components import Estimator as Estimator
@@ -42,11 +48,11 @@ if TYPE_CHECKING:
     from n2n_ablate.records import Invocation as Invocation
     from n2n_ablate.records import NoisySample as NoisySample
     from n2n_ablate.records import Point as Point
-    from n2n_ablate.records import StudyResult as StudyResult
     from n2n_ablate.records import TrialResult as TrialResult
     from n2n_ablate.registry.hookspecs import Register as Register
     from n2n_ablate.registry.hookspecs import hookimpl as hookimpl
     from n2n_ablate.study import Plan as Plan
+    from n2n_ablate.study import Study as Study
     from n2n_ablate.study import Trial as Trial
 
 _HOME = {
@@ -75,7 +81,13 @@ _HOME = {
     "Sampler": "components",
     "LossContext": "components",
     "Split": "components",
-    "StudyResult": "records",
+    "Study": "study",
+    "StudyResult": "api",
+    "denoise": "api",
+    "load": "api",
+    "make_study": "api",
+    "plan": "api",
+    "run": "api",
     "NoisySample": "records",
     "Training": "components",
     "Trial": "study",

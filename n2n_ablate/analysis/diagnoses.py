@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from n2n_ablate.components import Noise, declares
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec
-from n2n_ablate.diagnostics import Diagnosis, Probe, diagnose
+from n2n_ablate.diagnostics import Diagnosis, Probe
 from n2n_ablate.diagnostics.concerns import clear_leak
 from n2n_ablate.diagnostics.relation import Point
 from n2n_ablate.records import NoisySample, StudyResult
@@ -50,6 +50,8 @@ class Diagnoses:
     def _of(
         self, recipe: Recipe, condition: Condition, samples: Sequence[NoisySample]
     ) -> Diagnosis:
+        from n2n_ablate.diagnostics.measure import diagnose  # torch: results are read without it
+
         part, noise = recipe.specs["sampler"], condition.noise
         sampler = self._registry.build("sampler", part.name, part.parameters)
         steps = self._steps(recipe) if declares(sampler, "at") else 1

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Diagnoses = Mapping[str, Mapping[str, Diagnosis]]  # by condition, then by name
 
 _CROP = 96
+_MEASURED_CROP = 256  # the centre of a shot says enough of its noise
 
 
 def run(
@@ -33,7 +34,7 @@ def run(
         ),
     ] = None,
     study: Annotated[
-        str, typer.Option(help="Measure the trials of this study on its own images and noise.")
+        str, typer.Option(help="Measure the trials of this study on its images and noise.")
     ] = "",
     profile: Annotated[str, typer.Option(help="With --study: whose images and crop to use.")] = "",
     noise: Annotated[
@@ -43,7 +44,7 @@ def run(
         list[str] | None,
         typer.Option(
             "--images",
-            help="A folder, a file, builtin (the default), or builtin:NAME. May be repeated.",
+            help="Folder, file, builtin (the default) or builtin:NAME. Repeatable.",
         ),
     ] = None,
     crop: Annotated[
@@ -54,18 +55,19 @@ def run(
         list[str] | None,
         typer.Option(
             "--set",
-            metavar="KIND.PARAMETER=VALUE",
-            help="sampler.P sets P of every sampler that has it, noise.P that of the noise; with "
-            "--study as there. May be repeated.",
+            metavar="KEY=VALUE",
+            help="sampler.P=VALUE: of every sampler with a parameter P; noise.P=VALUE: of the noise. "
+            "Repeatable.",
         ),
     ] = None,
+    pairs: options.Pairs = None,
     plugins_dir: options.PluginsDir = None,
     *,
     as_json: options.Json = False,
 ) -> None:
-    """Measure why samplers win or lose: leak, bias, view noise and gap.
+    """Measure leak, bias, view noise and gap of samplers.
 
-    Trains nothing.
+    Nothing is trained.
 
     Examples:
         n2n-ablate diagnose
@@ -73,12 +75,22 @@ def run(
         n2n-ablate diagnose 'three-by-three(center=0.2)' --noise poisson
 
         n2n-ablate diagnose --study center-weight
+
+        n2n-ablate diagnose --pairs shots/
     """
     import torch
 
     torch.set_num_threads(1)  # small tensors: more threads cost more than they give
     if study:
-        found = _of_study(study, profile, samplers, noise, images, crop, settings, plugins_dir)
+        found = _of_study(
+            study, profile, samplers, noise, images, crop, settings, pairs, plugins_dir
+        )
+    elif pairs:
+        if noise or images or settings or profile:
+            msg = "measured noise brings its own images; leave --noise, --images, --set and --profile out"
+            raise StudyError(msg)
+        _of_pairs(samplers, pairs, crop, plugins_dir, as_json=as_json)
+        return
     elif profile:
         msg = "--profile needs --study: it names a budget of a study"
         raise StudyError(msg)
@@ -99,6 +111,7 @@ def _of_study(
     images: list[str] | None,
     crop: int | None,
     settings: list[str] | None,
+    pairs: list[str] | None,
     plugins_dir: Path | None,
 ) -> Diagnoses:
     if samplers or noise:
@@ -117,6 +130,7 @@ def _of_study(
             settings=settings or [],
             images=images or [],
             crop=crop,
+            pairs=pairs or [],
             device="cpu",
             precision="fp32",
             plugins_dir=plugins_dir,
@@ -132,6 +146,37 @@ def _of_study(
     }
     labels = [condition.label for condition in session.plan.conditions]
     return {label: {name: own[label] for name, own in by_trial.items()} for label in labels}
+
+
+def _of_pairs(
+    samplers: list[str] | None,
+    pairs: Sequence[str],
+    crop: int | None,
+    plugins_dir: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    from n2n_ablate.cli import diagnose_pairs
+    from n2n_ablate.registry import Registry
+    from n2n_ablate.study.settings import read_part
+
+    registry = Registry(plugins_dir=plugins_dir)
+    parts = [read_part(text) for text in samplers or registry.names("sampler")]
+    size = _MEASURED_CROP if crop is None else crop
+    found, figures = diagnose_pairs.measured(
+        pairs, parts, registry, crop=size, strict=bool(samplers)
+    )
+    if as_json:
+        stdout.write_json(
+            [
+                {**row, "noise": diagnose_pairs.plain(figures[str(row["condition"])])}
+                for row in _to_json(found)
+            ]
+        )
+        return
+    for condition, own in found.items():
+        _print(condition, own)
+        diagnose_pairs.print_figures(figures[condition])
 
 
 def _label(trial: Trial, plan: Plan) -> str:
@@ -227,7 +272,7 @@ def _with_settings(
 def _measured(
     registry: Registry, part: ComponentSpec, noise: Noise, probes: Sequence[Probe]
 ) -> Diagnosis:
-    from n2n_ablate.diagnostics import diagnose
+    from n2n_ablate.diagnostics.measure import diagnose
     from n2n_ablate.registry.entry import component_context
 
     sampler = registry.build("sampler", part.name, part.parameters)

@@ -2,97 +2,45 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from n2n_ablate.cli import options, stdout
+from n2n_ablate.cli import grouping, options, stdout
 from n2n_ablate.cli.screen import results
 
 if TYPE_CHECKING:
     from n2n_ablate.engine.paired_data import PairedData
-    from n2n_ablate.runner.estimate import Estimate, PlanTimer
+    from n2n_ablate.runner.estimate import Estimate
+    from n2n_ablate.runner.planning import StudyPlan
     from n2n_ablate.runner.session import Session
     from n2n_ablate.study import Plan
 
 
+@grouping.grouped
 def show(
-    study: options.Study,
-    profile: options.Profile = "",
-    trials: options.Trials = None,
-    seeds: options.Seeds = None,
-    images: options.Images = None,
-    crop: options.Crop = None,
-    white: options.White = None,
-    channels: options.Channels = "",
-    confirm_images: options.ConfirmImages = None,
-    pairs: options.Pairs = None,
-    settings: options.Settings = None,
-    device: options.Device = "auto",
-    precision: options.Precision = "auto",
-    output: options.Output = Path("mlruns"),
-    plugins_dir: options.PluginsDir = None,
-    *,
-    as_json: options.Json = False,
+    study: options.Study, asked: options.StudyOptions, *, as_json: options.Json = False
 ) -> None:
-    """List the trials and fits of a study and how long they take.
+    """List the trials of a study, with expected time and memory.
 
-    Trains a few steps only, to measure the time.
+    Trains a few steps, to measure the time.
 
     Example:
         n2n-ablate plan center-weight --profile paper --device cpu
     """
-    from n2n_ablate.runner.estimate import PlanTimer, peak_memory
-    from n2n_ablate.runner.session import Request, open_session
-    from n2n_ablate.storage.fit_store import FitStore
-    from n2n_ablate.storage.output import Output
+    from n2n_ablate.runner.planning import plan_study
 
-    session = open_session(
-        Request(
-            study=study,
-            profile=profile,
-            settings=settings or [],
-            trials=trials,
-            seeds=seeds,
-            images=images or [],
-            crop=crop,
-            white=white,
-            channels=options.channels_of(channels),
-            confirm_images=confirm_images or [],
-            pairs=pairs or [],
-            device=device,
-            precision=precision,
-            plugins_dir=plugins_dir,
-        )
-    )
-    machine = session.paired_data.machine
-    timer = PlanTimer(FitStore(Output(output)), max(machine.stack, machine.workers))
-    cost, later = estimates(session, timer)
-    memory = peak_memory(session.paired_data)
+    planned = plan_study(asked.request(study))
     if as_json:
-        stdout.write_json(_to_json(session, cost, later, memory))
+        stdout.write_json(_to_json(planned))
     else:
-        _print(session, cost, later, memory)
+        _print(planned)
 
 
-def estimates(session: Session, timer: PlanTimer) -> tuple[Estimate, Estimate | None]:
-    """Return what the trials take, and their confirmation if there is one."""
-    cost, paired_data = timer.estimate(session.plan, session.paired_data), session.confirmation_data
-    if paired_data is None:
-        return cost, None
-    return cost, timer.estimate(paired_data.plan, paired_data, more=_still_open(session))
-
-
-def _still_open(session: Session) -> int:
-    """Return how many of the search's best will be confirmed, at most."""
-    confirm = session.plan.profile.confirm
-    return confirm.top if confirm and session.plan.space else 0
-
-
-def _print(session: Session, cost: Estimate, later: Estimate | None, memory: int) -> None:
+def _print(planned: StudyPlan) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
+    session, cost, later = planned.session, planned.cost, planned.confirmation
     plan, paired_data, out = session.plan, session.paired_data, results()
     out.print(plan.study.question, markup=False, highlight=False)
     if not plan.profile.decides:
@@ -125,7 +73,7 @@ def _print(session: Session, cost: Estimate, later: Estimate | None, memory: int
     out.print(f"images: {images}", markup=False, highlight=False)
     out.print(f"noise: {conditions}; {plan.profile.told_seeds}", markup=False, highlight=False)
     out.print(
-        f"{_fits(cost)} and {memory / 1e9:.1f} GB on {paired_data.machine.name}, "
+        f"{_fits(cost)} and {planned.memory / 1e9:.1f} GB on {paired_data.machine.name}, "
         f"{paired_data.machine.precision}",
         markup=False,
         highlight=False,
@@ -166,7 +114,7 @@ def told_demonstration(plan: Plan) -> str:
 
 def _confirmation(session: Session, paired_data: PairedData, cost: Estimate) -> list[str]:
     names = [trial.name for trial in paired_data.plan.fixed]
-    if more := _still_open(session):
+    if more := session.best_to_confirm:
         names.append("the search's best" if more == 1 else f"the search's best {more}")
     return [
         f"then confirmed: {', '.join(names)}",
@@ -180,16 +128,15 @@ def _fits(cost: Estimate) -> str:
     return f"{cost.trials} trials, {cost.fits} fits{stored}; about {duration(cost.seconds)}"
 
 
-def _to_json(
-    session: Session, cost: Estimate, later: Estimate | None, memory: int
-) -> dict[str, Any]:
+def _to_json(planned: StudyPlan) -> dict[str, Any]:
+    session, cost, later = planned.session, planned.cost, planned.confirmation
     plan, paired_data = session.plan, session.confirmation_data
     confirmation = (
         later
         and paired_data
         and {
             "contrasts": list(paired_data.plan.contrasts),
-            "best_of_search": _still_open(session),
+            "best_of_search": session.best_to_confirm,
             "images": [image.name for image in paired_data.images],
             "seeds": list(paired_data.plan.profile.seeds),
             "fits": later.fits,
@@ -216,7 +163,7 @@ def _to_json(
         "fits": cost.fits,
         "stored": cost.stored,
         "seconds": round(cost.seconds, 1),
-        "memory": memory,
+        "memory": planned.memory,
         "confirmation": confirmation,
     }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -16,14 +15,6 @@ from n2n_ablate.registry.source import source_digest
 
 ENGINE = 4
 """Raise by one with every change of the engine that can change a result."""
-
-
-_FIT_KEY = re.compile(r"[0-9a-f]{32}")
-
-
-def is_fit_key(text: object) -> bool:
-    """Say whether this can be the identity of a fit, see `Fingerprints.fit_key`."""
-    return isinstance(text, str) and _FIT_KEY.fullmatch(text) is not None
 
 
 def stream(purpose: str, image_digest: str, seed: int) -> int:

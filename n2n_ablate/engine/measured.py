@@ -10,7 +10,8 @@ from n2n_ablate.errors import AblateError, ImageError
 from n2n_ablate.images import Reading
 from n2n_ablate.images.measured import MeasuredSet, Scene, read_measured
 from n2n_ablate.images.named_sets import named_set
-from n2n_ablate.study import Condition, Plan
+from n2n_ablate.images.sources import AS_TYPED
+from n2n_ablate.study import Condition, MeasuredPairs, Plan
 
 
 def measured_sets(plan: Plan, folder: Path = Path()) -> dict[str, MeasuredSet]:
@@ -42,23 +43,41 @@ def measured_sets(plan: Plan, folder: Path = Path()) -> dict[str, MeasuredSet]:
 
 
 def _read(plan: Plan, condition: Condition, folder: Path) -> MeasuredSet:
-    pairs, profile = condition.pairs, plan.profile
-    assert pairs is not None
+    profile = plan.profile
+    assert condition.pairs is not None
     try:
-        known = named_set(pairs.source)
-        if known is not None and known.kind != "measured":
-            msg = f"the set '{known.name}' holds clean images: use it with --images {known.name}:"
-            raise ImageError(msg)
-        return read_measured(
-            known.require() if known else folder / pairs.source,
-            reference=pairs.reference,
-            noisy=pairs.noisy,
-            crop=profile.crop,
-            reading=Reading(profile.white, profile.channels),
-        )
+        reading = Reading(profile.white, profile.channels)
+        return read_pairs(condition.pairs, profile.crop, reading, folder)
     except AblateError as error:
         msg = f"condition '{condition.label}': {error}"
         raise type(error)(msg) from error
+
+
+def read_pairs(
+    pairs: MeasuredPairs, crop: int, reading: Reading = AS_TYPED, folder: Path = Path()
+) -> MeasuredSet:
+    """Read the scenes of one source of measured noise.
+
+    Args:
+        pairs: The source: a folder, or a named set.
+        crop: Side of the centre crop in pixels; 0 keeps all.
+        reading: What the files do not say themselves.
+        folder: Where a relative source starts from.
+
+    Raises:
+        ImageError: It holds no pairs, or a pair does not fit together.
+    """
+    known = named_set(pairs.source)
+    if known is not None and known.kind != "measured":
+        msg = f"the set '{known.name}' holds clean images: use it with --images {known.name}:"
+        raise ImageError(msg)
+    return read_measured(
+        known.require() if known else folder / pairs.source,
+        reference=pairs.reference,
+        noisy=pairs.noisy,
+        crop=crop,
+        reading=reading,
+    )
 
 
 def _of_condition(scene: Scene, label: str, *, alone: bool) -> Scene:

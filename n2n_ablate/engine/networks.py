@@ -17,9 +17,11 @@ from torch.func import functional_call, vmap
 
 from n2n_ablate.engine import stacking
 from n2n_ablate.engine.chain import Chain, layers_of
-from n2n_ablate.engine.compiled import CompiledChain, Layout, kernel
+from n2n_ablate.engine.compiled import CompiledChain, kernel
 from n2n_ablate.engine.faults import BACKBONE
+from n2n_ablate.engine.layout import Layout
 from n2n_ablate.engine.weights import Packing
+from n2n_ablate.engine.winograd import WinogradChain
 
 Forward: TypeAlias = Callable[[Tensor], Tensor]
 """From (n * b, c, h, w) to the same shape: n images in a row for each of b networks."""
@@ -109,16 +111,18 @@ class Networks:
 
     def _chain_of(
         self, modules: Sequence[nn.Module], *, compiled: bool
-    ) -> Chain | CompiledChain | None:
+    ) -> Chain | CompiledChain | WinogradChain | None:
         if len(modules) > 1 or self.weights.device.type != "cpu":
             return None
         residual = bool(getattr(modules[0], "residual", False))
-        layout = Layout.of(list(modules[0].net)) if compiled else None  # type: ignore[arg-type]
-        library = kernel().library if layout is not None else None
-        if layout is not None and library is not None:
-            return CompiledChain(layout, self.packing, library, residual=residual)
-        layers = layers_of(modules[0])
         low = self.precision == "bf16"
+        layout = None if low else Layout.of(list(modules[0].net))  # type: ignore[arg-type]
+        if layout is not None:
+            library = kernel().library if compiled else None
+            if library is not None:
+                return CompiledChain(layout, self.packing, library, residual=residual)
+            return WinogradChain(layout, self.packing, residual=residual)
+        layers = layers_of(modules[0])
         return None if layers is None else Chain(layers, self.packing, residual=residual, low=low)
 
     def _general(self, modules: Sequence[nn.Module], way: str, *, plain: bool) -> _Weighted:

@@ -112,7 +112,7 @@ class PairedData:
         return other
 
     def shuffled(self) -> PairedData:
-        """Return this bench with its images in an order that their pixels give, for a race.
+        """Return this data with its images in an order that their pixels give, for a race.
 
         The order of files is often one of content (easy ones first, one camera after another), and
         interim analyses look at the first images only. Images of one scene stay together.

@@ -21,12 +21,12 @@ import torch
 from torch import Tensor
 
 from n2n_ablate.engine import Fit, FitSpec, Machine, StackSizeCache, fit_all
-from n2n_ablate.engine.arrays import from_arrays, to_arrays
 from n2n_ablate.engine.device import require_kernel
 from n2n_ablate.engine.identity import ENGINE, Fingerprints, torch_version
 from n2n_ablate.errors import AblateError, DeviceError, ExecutorError
 from n2n_ablate.execute import bundle
 from n2n_ablate.records import FitResult
+from n2n_ablate.records.arrays import from_arrays, to_arrays
 from n2n_ablate.registry import Registry
 from n2n_ablate.version import __version__
 

@@ -18,6 +18,7 @@ from n2n_ablate.images.sources import images_of as images_of
 from n2n_ablate.images.sources import open_stack as open_stack
 from n2n_ablate.images.sources import pages as pages
 from n2n_ablate.images.sources import read as read
+from n2n_ablate.images.sources import stack as stack
 from n2n_ablate.images.write import SUFFIXES as SUFFIXES
 from n2n_ablate.images.write import check_writable as check_writable
 from n2n_ablate.images.write import write as write

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +53,9 @@ def builtin(names: Sequence[str] = ()) -> list[Image]:
         ImageError: A name is unknown.
     """
     try:
-        from skimage import data
+        with warnings.catch_warnings():  # of its downloader, about widgets that a notebook lacks
+            warnings.simplefilter("ignore")
+            from skimage import data
     except ModuleNotFoundError as error:
         raise ImageError(_NO_BUILTIN) from error
     known = COLOUR | GREY

@@ -6,6 +6,7 @@ import ast
 import functools
 import hashlib
 import inspect
+import linecache
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,16 +26,23 @@ def source_digest(factory: Any) -> str:
     module = sys.modules.get(getattr(factory, "__module__", ""))
     file = getattr(module, "__file__", None)
     if module is None or file is None:
-        try:
-            return _hash([inspect.getsource(factory)])
-        except (OSError, TypeError) as error:
-            msg = (
-                f"the source of {factory!r} cannot be read, so its results could not be told apart"
-            )
-            raise PluginError(msg) from error
+        return _hash([_source(factory)])
     own_package = (module.__package__ or "") not in ("", "n2n_ablate_plugins")
     files = sorted(Path(file).parent.glob("*.py")) if own_package else [Path(file)]
     return _hash([path.read_bytes() for path in files])  # each says what its encoding is
+
+
+def _source(factory: Any) -> str:
+    """Return the source of what belongs to no file: of a class in a notebook, its whole cell."""
+    for method in vars(factory).values() if inspect.isclass(factory) else ():
+        code = getattr(method, "__code__", None)
+        if code is not None and (lines := linecache.getlines(code.co_filename)):
+            return "".join(lines)
+    try:
+        return inspect.getsource(factory)
+    except (OSError, TypeError) as error:
+        msg = f"the source of {factory!r} cannot be read, so its results could not be told apart"
+        raise PluginError(msg) from error
 
 
 def _hash(sources: Sequence[str | bytes]) -> str:

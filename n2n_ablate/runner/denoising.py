@@ -105,36 +105,58 @@ def denoise(
     seed: int = 0,
     listener: Listener | None = None,
 ) -> Denoised:
-    """Train the recipe on one noisy image and return it denoised.
+    """Train the recipe on one noisy image and return it denoised; see `denoise_all`."""
+    return denoise_all([image], recipe, registry, machine, seed=seed, listener=listener)[0]
+
+
+def denoise_all(
+    images: Sequence[Image],
+    recipe: Recipe,
+    registry: Registry,
+    machine: Machine,
+    *,
+    seed: int = 0,
+    listener: Listener | None = None,
+) -> list[Denoised]:
+    """Train the recipe on each of some noisy images, those of equal shape together.
 
     Raises:
-        StudyError: The training diverged.
-        ImageError: The image is too small for the sampler, or too large for the memory.
+        StudyError: A training diverged.
+        ImageError: An image is too small for the sampler, or too large for the memory.
         PluginError: The sampler fails or hangs.
     """
     parts = recipe.build(registry)
-    fit = Fit(
-        key="denoise",
-        noisy=image.pixels,
-        clean=None,
-        noise=None,
-        metrics={},
-        # Not of the pixels: of a*x + b the result is that of x, times a and b above it.
-        init_seed=stream("weights", "denoise", seed),
-        rng=lambda: generator("sampler", "denoise", seed),
-        unclipped=True,
-        **parts,
-    )
+    fits = [
+        Fit(
+            key=f"denoise-{index}",
+            noisy=image.pixels,
+            clean=None,
+            noise=None,
+            metrics={},
+            # Not of the pixels: of a*x + b the result is that of x, times a and b above it.
+            init_seed=stream("weights", "denoise", seed),
+            rng=lambda: generator("sampler", "denoise", seed),
+            unclipped=True,
+            **parts,
+        )
+        for index, image in enumerate(images)
+    ]
     # Too small or too large an image is refused at once.
-    dry_run(fit, registry.entries(recipe), machine, step=False)
-    (result,) = fit_all([fit], machine, listener, threads=_threads(image.pixels, machine))
-    if result.denoised is None:
-        hint = "" if result.passing else "Try a smaller rate: --set training.lr=0.0003"
-        msg = f"the training {result.failure}. {hint}".rstrip()
-        raise StudyError(msg)
-    denoised = torch.from_numpy(result.denoised)[None]
-    figures, failed = _without_truth(registry, denoised, image.pixels)
-    return Denoised(denoised, {**result.figures, **figures}, failed)
+    for fit in {fit.noisy.shape: fit for fit in fits}.values():
+        dry_run(fit, registry.entries(recipe), machine, step=False)
+    threads = _threads(images[0].pixels, machine) if len(images) == 1 else 1
+    results = {one.key: one for one in fit_all(fits, machine, listener, threads=threads)}
+    found = []
+    for image, fit in zip(images, fits, strict=True):
+        result = results[fit.key]
+        if result.denoised is None:
+            hint = "" if result.passing else "Try a smaller rate: --set training.lr=0.0003"
+            msg = f"the training on '{image.name}' {result.failure}. {hint}".rstrip()
+            raise StudyError(msg)
+        denoised = torch.from_numpy(result.denoised)[None]
+        figures, failed = _without_truth(registry, denoised, image.pixels)
+        found.append(Denoised(denoised, {**result.figures, **figures}, failed))
+    return found
 
 
 def _threads(pixels: Tensor, machine: Machine) -> int:

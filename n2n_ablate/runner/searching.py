@@ -5,22 +5,43 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from n2n_ablate.analysis.curves import image_curves
 from n2n_ablate.errors import AblateError
+from n2n_ablate.records import TrialResult
 from n2n_ablate.registry import Registry
 from n2n_ablate.runner.plan_runner import PlanRunner, score_of
 from n2n_ablate.study import Trial
 
 if TYPE_CHECKING:
-    from n2n_ablate.search.search import Asked, Search
+    from n2n_ablate.search.search import Asked, Outcome, Search
 
+_POINTS = 10  # of a curve in the search's database, which takes a request for each
 _TRIES = 20  # places a search may name in vain before it is believed to have no other
+
+
+def outcome_of(result: TrialResult, metric: str) -> Outcome:
+    """Return what a search is told of a trial."""
+    from n2n_ablate.search.search import Outcome  # late: it imports Optuna
+
+    labels = dict.fromkeys(row.condition for row in result.rows)
+    curves = [image_curves(result, metric, label) for label in labels]
+    curve: dict[int, float] = {}
+    if curves and all(np.array_equal(one.steps, curves[0].steps) for one in curves):
+        steps, mean = curves[0].steps, np.mean([one.mean for one in curves], axis=0)
+        shown = np.unique(np.linspace(0, len(steps) - 1, _POINTS).round().astype(int))
+        curve = {
+            int(steps[i]): float(mean[i]) for i in shown if len(steps) and np.isfinite(mean[i])
+        }
+    return Outcome(result.trial.name, score_of(result, metric), result.seconds, curve)
 
 
 def search_on(plan_runner: PlanRunner, search: Search, registry: Registry) -> None:
     """Run the trials of a search that the plan has budget for, those of earlier commands first."""
     plan, metric = plan_runner.plan, plan_runner.plan.study.decide
     for result in plan_runner.result.trials:
-        search.know(result.trial.name, result.trial.values, score_of(result, metric))
+        search.know(result.trial.values, outcome_of(result, metric))
     wanted = plan.searched
     for asked in search.finished()[:wanted]:
         plan_runner.run([plan.search_trial(asked.values, registry)])
@@ -37,7 +58,7 @@ def search_on(plan_runner: PlanRunner, search: Search, registry: Registry) -> No
             return
         results = plan_runner.run([trial for _, trial in places])
         for (asked, _), result in zip(places, results, strict=True):
-            search.tell(asked, score_of(result, metric))
+            search.tell(asked, outcome_of(result, metric))
         wanted -= len(places)
 
 

@@ -36,19 +36,20 @@ TRACKING = ("mlflow", "none")
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for on the command line, unchecked.
+    """What the user asked for, unchecked.
 
     Attributes:
-        study: Name or path of a study.
+        study: Name or path of a study, or a study.
         profile, settings, trials, seeds, images, crop, white, channels, confirm_images,
             pairs: See `study.plan`.
         device, precision: See `engine.machine`.
         executor: What trains the fits.
         output: The output folder.
         plugins_dir: A further folder of plugin files.
+        plugins: Further plugins: modules or objects with hooks.
     """
 
-    study: str
+    study: str | study.Study
     profile: str = ""
     settings: Sequence[str] = ()
     trials: int | None = None
@@ -64,6 +65,31 @@ class Request:
     executor: Choice = field(default_factory=Choice)
     output: Path = Path("mlruns")
     plugins_dir: Path | None = None
+    plugins: Sequence[object] = ()
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a study is run, beside what is run.
+
+    Attributes:
+        tracking: `mlflow` or `none`.
+        tracking_uri: See `tracking.address.tracking_uri`.
+        storage: Of a search, see `Search`.
+        fresh: Begin a new search.
+        refit: Train again what is in the store.
+        race: Analyse the contrasts while they run; None to analyse once, at the end.
+    """
+
+    tracking: str = "mlflow"
+    tracking_uri: str = ""
+    storage: str = ""
+    fresh: bool = False
+    refit: bool = False
+    race: RaceOptions | None = None
+
+
+AS_USUAL = RunOptions()
 
 
 @dataclass(frozen=True)
@@ -88,6 +114,12 @@ class Session:
         return (*self.paired_data.notes, *later)
 
     @property
+    def best_to_confirm(self) -> int:
+        """How many of a search's best trials will be confirmed, at most."""
+        confirm = self.plan.profile.confirm
+        return confirm.top if confirm and self.plan.space else 0
+
+    @property
     def lock_name(self) -> str:
         """Name of the lock that whoever runs this study on this data has to hold."""
         return f"{self.plan.study.name}-{self.paired_data.key}"
@@ -99,8 +131,9 @@ def open_session(request: Request) -> Session:
     Raises:
         AblateError: See the message.
     """
-    asked = study.read(study.find(request.study))
-    registry = Registry(plugins_dir=request.plugins_dir)
+    asked = request.study
+    asked = study.read(study.find(asked)) if isinstance(asked, str) else asked
+    registry = Registry(*request.plugins, plugins_dir=request.plugins_dir)
     plan = study.plan(
         asked,
         registry,
@@ -167,14 +200,8 @@ def open_runner(
     session: Session,
     output: Output,
     view: object,
-    *,
-    tracking: str = "mlflow",
-    tracking_uri: str = "",
-    storage: str = "",
-    fresh: bool = False,
-    refit: bool = False,
+    options: RunOptions = AS_USUAL,
     executor: Executor | None = None,
-    race: RaceOptions | None = None,
 ) -> Runner:
     """Open the stores and return the runner. The caller holds the study's lock.
 
@@ -182,25 +209,21 @@ def open_runner(
         session: What to run.
         output: The output folder.
         view: Shows what happens: it implements life-cycle hooks, like any plugin.
-        tracking: `mlflow` or `none`.
-        tracking_uri: See `tracking.address.tracking_uri`.
-        storage: Of the search, see `Search`.
-        fresh: Begin a new search.
-        refit: Train again what is in the store.
+        options: How.
         executor: Trains the fits. Whoever gives one opens and closes it.
-        race: Look at the contrasts while they run.
 
     Raises:
         AblateError: A store cannot be opened.
     """
+    race = options.race
     dispatcher = HookDispatcher(session.registry.host)
     for plugin in session.registry.listeners:
         dispatcher.add(plugin)
-    if tracking == "mlflow":
+    if options.tracking == "mlflow":
         from n2n_ablate.tracking.tracker import MlflowTracker
 
         tell = dispatcher.note
-        tracker = MlflowTracker(output, tracking_uri or None, session.registry, tell, tell)
+        tracker = MlflowTracker(output, options.tracking_uri or None, session.registry, tell, tell)
         tracker.store.check()
         dispatcher.join(tracker, "tracking", background=True)
     dispatcher.join(view, "the live view")  # the last one is called first
@@ -229,8 +252,8 @@ def open_runner(
             session.plan,
             output,
             key=session.paired_data.key,
-            storage=storage,
-            fresh=fresh,
+            storage=options.storage,
+            fresh=options.fresh,
             note=dispatcher.note,
         )
     return Runner(
@@ -241,7 +264,7 @@ def open_runner(
         dispatcher=dispatcher,
         invocation=_invocation(session),
         search=search,
-        refit=refit,
+        refit=options.refit,
         executor=executor,
         confirmation_data=session.confirmation_data,
         race=race,

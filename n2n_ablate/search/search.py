@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import math
 import platform
+import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 
 import optuna
 from optuna.distributions import (
@@ -24,6 +26,8 @@ from n2n_ablate.search.strategies import BESIDE, strategy
 from n2n_ablate.storage.output import Output
 from n2n_ablate.study import Plan
 
+NAME = "name"
+"""Attribute of every trial: its name in the study, which is also that of its MLflow run."""
 _DECLARED, _SKIPPED = "declared", "skipped"
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -34,6 +38,23 @@ class Asked:
 
     number: int
     values: Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a trial gave, for the search and for everybody who opens its database.
+
+    Attributes:
+        name: Of the trial; its MLflow run has the same.
+        score: What the search goes by; NaN if a fit failed.
+        seconds: Of training.
+        curve: The metric by step, mean over images and conditions; a few points.
+    """
+
+    name: str
+    score: float
+    seconds: float = 0.0
+    curve: Mapping[int, float] = field(default_factory=dict)
 
 
 class Search:
@@ -105,23 +126,26 @@ class Search:
         chosen = [trial for trial in ended if not {_DECLARED, _SKIPPED} & set(trial.user_attrs)]
         return [_asked(trial) for trial in chosen]
 
-    def know(self, name: str, values: Mapping[str, Value], score: float) -> None:
+    def know(self, values: Mapping[str, Value], outcome: Outcome) -> None:
         """Tell the strategy about a declared trial, once."""
         inside = set(values) == set(self._space) and all(
             values[key] in domain for key, domain in self._plan.space.items()
         )
-        if not inside or not math.isfinite(score):
+        if not inside or not math.isfinite(outcome.score):
             return
         trial = optuna.trial.create_trial(
             params=dict(values),
             distributions=self._space,
-            value=score,
-            user_attrs={_DECLARED: name, BESIDE: "declared"},
+            value=outcome.score,
+            user_attrs={NAME: outcome.name, _DECLARED: outcome.name, BESIDE: "declared"},
+            intermediate_values=dict(outcome.curve),
         )
+        if trial.datetime_complete is not None:
+            trial.datetime_start = trial.datetime_complete - timedelta(seconds=outcome.seconds)
 
         def add() -> None:
             known = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-            if not any(one.user_attrs.get(_DECLARED) == name for one in known):
+            if not any(one.user_attrs.get(_DECLARED) == outcome.name for one in known):
                 self._study.add_trial(trial)
 
         self._database.call(add)
@@ -149,22 +173,38 @@ class Search:
         self._database.call(mark)
         self.tell(asked, None)
 
-    def tell(self, asked: Asked, score: float | None) -> None:
-        """Report the score of an asked trial, None (or NaN) if it failed."""
-        failed = score is None or not math.isfinite(score)
-        outcome = {"state": TrialState.FAIL} if failed else {"values": score}
-        # After an outage nobody knows whether the first attempt was heard.
-        self._database.call(
-            lambda: self._study.tell(asked.number, skip_if_finished=True, **outcome)
-        )
+    def tell(self, asked: Asked, outcome: Outcome | None) -> None:
+        """Report what an asked trial gave; None, or a score of NaN, if it failed."""
+        failed = outcome is None or not math.isfinite(outcome.score)
+        state = {"state": TrialState.FAIL} if failed else {"values": outcome and outcome.score}
+
+        def report() -> None:
+            if outcome is not None:
+                self._describe(asked.number, outcome)
+            # After an outage nobody knows whether the first attempt was heard.
+            self._study.tell(asked.number, skip_if_finished=True, **state)
+
+        self._database.call(report)
+
+    def _describe(self, number: int, outcome: Outcome) -> None:
+        trial = self._study.get_trials(deepcopy=False)[number]
+        if trial.state.is_finished():
+            return
+        self._storage.set_trial_user_attr(trial._trial_id, NAME, outcome.name)
+        for step, value in outcome.curve.items():
+            self._storage.set_trial_intermediate_value(trial._trial_id, step, value)
 
     def _opened(self, *, fresh: bool) -> optuna.Study:
-        return optuna.create_study(
+        study = optuna.create_study(
             study_name=self._name(fresh=fresh),
             storage=self._storage,
             direction="maximize" if self._maximise else "minimize",
             load_if_exists=True,
         )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.set_metric_names([self._plan.study.decide])
+        return study
 
     def _running(self) -> list[optuna.trial.FrozenTrial]:
         running = self._study.get_trials(states=(TrialState.RUNNING,))

@@ -25,7 +25,6 @@ from n2n_ablate.stats.planning import (
 )
 from n2n_ablate.stats.ranking import Ranking, kendall, ranking
 from n2n_ablate.stats.response import Response, response
-from n2n_ablate.stats.surface import Surface, surface
 from n2n_ablate.stats.variance import Seeds, VarianceComponents, components, components_of_effects
 from n2n_ablate.stats.verdicts import (
     BETTER,
@@ -56,7 +55,6 @@ __all__ = [
     "Response",
     "Seeds",
     "SignFlip",
-    "Surface",
     "VarianceComponents",
     "band",
     "components",
@@ -80,7 +78,6 @@ __all__ = [
     "sign_flip",
     "sizes_for",
     "spread_limit",
-    "surface",
     "t_critical",
     "t_interval",
     "t_test",

@@ -1,9 +1,9 @@
-"""How wide a band must be to hold a whole curve or surface, when its spread is taken from few images.
+"""How wide a band must be to hold a whole curve, when its spread is taken from few images.
 
 At every place there is a t statistic over images. The largest of them over a stretch exceeds c with
 a probability that depends on how much the statistic changes along the stretch: for smooth fields it
 is the expected Euler characteristic of the places above c, a sum of densities that Worsley (1994)
-gave for t fields, weighted by lengths and areas that Taylor and Worsley (2007) estimate from the
+gave for t fields, weighted by lengths that Taylor and Worsley (2007) estimate from the
 residuals. Liebl and Reimherr (2023) use the same for bands of curves.
 """
 
@@ -17,15 +17,13 @@ from scipy import optimize, special
 from n2n_ablate.stats.intervals import t_critical
 
 
-def chance(largest: float, images: int, length: float = 0.0, area: float = 0.0) -> float:
+def chance(largest: float, images: int, length: float = 0.0) -> float:
     """Return how often chance alone gives a t statistic beyond +- `largest` anywhere.
 
     Args:
         largest: Not negative.
         images: From which mean and spread are taken, at least 2.
-        length: Of the curve; of a surface half the length of its rim (see `path`). 0 gives the
-            ordinary two-sided p of one place.
-        area: Of the surface (see `patch`).
+        length: Of the curve (see `path`). 0 gives the ordinary two-sided p of one place.
 
     Returns:
         An upper bound, above 1 where it says nothing.
@@ -33,31 +31,27 @@ def chance(largest: float, images: int, length: float = 0.0, area: float = 0.0) 
     df = images - 1
     tail = (1 + largest * largest / df) ** (-(df - 1) / 2)
     found = special.stdtr(df, -largest) + length * tail / (2 * math.pi)
-    if area:
-        ratio = math.exp(special.gammaln((df + 1) / 2) - special.gammaln(df / 2))
-        found += area * ratio / math.sqrt(df / 2) * largest * tail / (2 * math.pi) ** 1.5
     return float(2 * found)
 
 
-def critical(level: float, images: int, length: float = 0.0, area: float = 0.0) -> float:
+def critical(level: float, images: int, length: float = 0.0) -> float:
     """Return the half-width in standard errors of a band that holds everywhere at once.
 
     Args:
         level: Coverage.
         images: As for `chance`; the width is infinite for fewer than 2.
         length: As for `chance`.
-        area: As for `chance`.
     """
-    if not (length or area):
+    if not length:
         return t_critical(level, images)
     if images < 3:  # the tail does not fall: no width is enough
         return math.inf
     low = high = t_critical(level, images)
-    while chance(high, images, length, area) > 1 - level:
+    while chance(high, images, length) > 1 - level:
         high *= 2
     if high == low:
         return low
-    return float(optimize.brentq(lambda c: chance(c, images, length, area) - 1 + level, low, high))
+    return float(optimize.brentq(lambda c: chance(c, images, length) - 1 + level, low, high))
 
 
 def directions(values: np.ndarray) -> np.ndarray:
@@ -84,31 +78,6 @@ def path(units: np.ndarray) -> float:
         units: Shape (places, images), neighbours side by side.
     """
     return float(_distance(units[1:], units[:-1]).sum())
-
-
-def mesh(triangles: np.ndarray, units: np.ndarray) -> tuple[float, float]:
-    """Return half the length of the rim of a surface of unit vectors, and its area.
-
-    Args:
-        triangles: Places of the corners, shape (triangles, 3).
-        units: Shape (places, images).
-    """
-    sides = np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
-    # One number per side: comparing rows would take most of the time of a surface.
-    numbers, count = np.unique(sides[:, 0] * len(units) + sides[:, 1], return_counts=True)
-    one, other = np.divmod(numbers[count == 1], max(1, len(units)))
-    return float(_distance(units[one], units[other]).sum() / 2), patch(units[triangles])
-
-
-def patch(corners: np.ndarray) -> float:
-    """Return the area of a surface of unit vectors.
-
-    Args:
-        corners: Of triangles, shape (triangles, 3, images).
-    """
-    one, two = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    square = (one**2).sum(-1) * (two**2).sum(-1) - (one * two).sum(-1) ** 2
-    return float(np.sqrt(np.maximum(0.0, square)).sum() / 2)
 
 
 def _distance(one: np.ndarray, two: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Which places of a smoothed curve or surface cannot be told from its best."""
+"""Which places of a smoothed curve cannot be told from its best."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def error(found: Smoothed) -> np.ndarray:
     return _error(found.values, np.diag(found.bias))
 
 
-def near_best(found: Smoothed, level: float, triangles: np.ndarray | None = None) -> np.ndarray:
+def near_best(found: Smoothed, level: float) -> np.ndarray:
     """Return at which places the true mean may be the highest of all.
 
     A place is left out if somewhere else the mean is higher by more than chance allows, paired by
@@ -25,7 +25,6 @@ def near_best(found: Smoothed, level: float, triangles: np.ndarray | None = None
     Args:
         found: Smoothed values, places in order along the curve.
         level: Of the set.
-        triangles: Of a surface: the mesh between its places, shape (triangles, 3).
     """
     images = found.values.shape[1]
     if images < 2:
@@ -37,14 +36,9 @@ def near_best(found: Smoothed, level: float, triangles: np.ndarray | None = None
         sure = _error(higher, bias + bias[place] - 2 * crossed)
         sure[place] = np.inf  # nothing is higher than itself
         largest = float((higher.mean(axis=1) / sure).max())
-        if (
-            triangles is None
-        ):  # from before the place to behind it the statistic turns its sign only
-            size = bands.path(bands.directions(np.delete(higher, place, axis=0))), 0.0
-        else:
-            beside = triangles[(triangles != place).all(axis=1)]
-            size = bands.mesh(beside, bands.directions(higher))
-        may_be.append(bands.chance(largest, images, *size) > 1 - level)
+        # From before the place to behind it the statistic turns its sign only.
+        length = bands.path(bands.directions(np.delete(higher, place, axis=0)))
+        may_be.append(bands.chance(largest, images, length) > 1 - level)
     return np.array(may_be)
 
 

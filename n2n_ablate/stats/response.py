@@ -95,23 +95,6 @@ class Response:
         runs = np.split(own, np.flatnonzero(np.diff(own) > 1) + 1)
         return tuple((float(self.grid[run[0]]), float(self.grid[run[-1]])) for run in runs)
 
-    @property
-    def words(self) -> str:
-        """Where the best lies, in a sentence without a full stop."""
-        if not np.isfinite(self.half_width).all():
-            return f"highest at {self.best:.3g}; without spread over images no range can be given"
-        parts = [
-            f"{low:.3g} to {high:.3g}" if low < high else f"{low:.3g}"
-            for low, high in self.stretches
-        ]
-        edge = "more may lie beyond the range tried" if self.at_edge else ""
-        if parts == [f"{self.best:.3g}"]:
-            beyond = f"; {edge}" if edge else ""
-            told = "on the smoothed curve every other place is lower beyond chance"
-            return f"highest at {self.best:.3g}; {told}{beyond}"
-        beyond = f", and {edge}" if edge else ""
-        return f"highest at {self.best:.3g}; {' and '.join(parts)} cannot be told from it{beyond}"
-
 
 def response(
     places: Sequence[float],

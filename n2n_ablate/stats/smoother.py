@@ -1,4 +1,4 @@
-"""A smooth curve or surface through a few points of every image, the same weights for all images.
+"""A smooth curve through a few points of every image, the same weights for all images.
 
 Universal kriging: a plane plus a Gaussian process (Matern, 5/2) plus noise. How smooth and how
 noisy is chosen once for all images, by restricted maximum likelihood pooled over them. The weights

@@ -14,10 +14,10 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from n2n_ablate.engine.arrays import from_arrays, to_arrays
 from n2n_ablate.errors import StoreError
 from n2n_ablate.files import make_folders, write_whole
 from n2n_ablate.records import FitResult
+from n2n_ablate.records.arrays import from_arrays, to_arrays
 from n2n_ablate.storage.output import Output
 
 _IMAGE = "denoised"  # an array, and its checksum

@@ -16,10 +16,10 @@ from typing import Any
 
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import Value
-from n2n_ablate.engine.identity import is_fit_key
 from n2n_ablate.errors import StoreError, StudyError, nearest
 from n2n_ablate.files import read_file
 from n2n_ablate.records import Header, ImageRef, Invocation, ReferenceMethods
+from n2n_ablate.records.fit import is_fit_key
 from n2n_ablate.study import BASELINE, Trial, saved
 
 FORMAT = 2

@@ -27,7 +27,7 @@ def to_toml(data: Mapping[str, Any]) -> str:
         StudyError: A key is no text, or a value is nothing that a file can hold.
     """
     lines = [
-        f"{_key(key)} = {_value(value, str(key))}"
+        f"{_key(key)} = {to_value(value, str(key))}"
         for key, value in data.items()
         if not _has_heading(key, value)
     ]
@@ -58,7 +58,7 @@ def _has_heading(key: object, value: object) -> bool:
 
 
 def _lines(table: Mapping[str, Any], where: str) -> list[str]:
-    return [f"{_key(key)} = {_value(entry, f'{where}.{key}')}" for key, entry in table.items()]
+    return [f"{_key(key)} = {to_value(entry, f'{where}.{key}')}" for key, entry in table.items()]
 
 
 def _key(key: object) -> str:
@@ -68,12 +68,17 @@ def _key(key: object) -> str:
     return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _text(key)
 
 
-def _value(value: object, where: str) -> str:
+def to_value(value: object, where: str) -> str:
+    """Return a value as TOML has it, on one line; `where` names it in messages.
+
+    Raises:
+        StudyError: A file cannot hold it.
+    """
     if isinstance(value, ComponentSpec):
         value = value.plain()
     if isinstance(value, Mapping):
         inside = ", ".join(
-            f"{_key(key)} = {_value(entry, f'{where}.{key}')}" for key, entry in value.items()
+            f"{_key(key)} = {to_value(entry, f'{where}.{key}')}" for key, entry in value.items()
         )
         return f"{{ {inside} }}" if inside else "{}"
     if isinstance(value, PathLike):
@@ -81,7 +86,7 @@ def _value(value: object, where: str) -> str:
     if hasattr(value, "tolist"):  # an array or a number of NumPy's
         value = value.tolist()
     if isinstance(value, list | tuple | range):
-        return f"[{', '.join(_value(entry, f'{where}[{n}]') for n, entry in enumerate(value))}]"
+        return f"[{', '.join(to_value(entry, f'{where}[{n}]') for n, entry in enumerate(value))}]"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int):

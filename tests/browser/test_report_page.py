@@ -12,7 +12,7 @@ from n2n_ablate.registry import Registry
 from n2n_ablate.report.live import Silent
 from n2n_ablate.report.write import written
 from n2n_ablate.runner.interim import RaceOptions
-from n2n_ablate.runner.session import Request, open_runner, open_session
+from n2n_ablate.runner.session import Request, RunOptions, open_runner, open_session
 from n2n_ablate.storage import reopen
 from n2n_ablate.storage.output import Output
 
@@ -139,7 +139,7 @@ def reported(folder, text, name):
         session = open_session(Request(study="tiny.toml", settings=["training.steps=8"]))
         place = Output(folder / "mlruns")
         view, race = Silent(Console(stderr=True)), RaceOptions() if name == "raced" else None
-        open_runner(session, place, view, tracking="none", race=race).run()
+        open_runner(session, place, view, RunOptions(tracking="none", race=race)).run()
         registry = session.registry if name == "failed" else Registry()
         text, problems = written(reopen.reopen(place.root, "tiny"), "html", registry)
     assert not problems

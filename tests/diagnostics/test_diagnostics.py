@@ -9,9 +9,9 @@ import torch
 from scipy import ndimage, signal
 
 from n2n_ablate import images
-from n2n_ablate.diagnostics import Estimate, Probe, diagnose, flat_probes
+from n2n_ablate.diagnostics import Estimate, Probe
 from n2n_ablate.diagnostics.concerns import Concern, clear_leak, concerns, to_json
-from n2n_ablate.diagnostics.measure import LARGEST
+from n2n_ablate.diagnostics.measure import LARGEST, diagnose, flat_probes
 from n2n_ablate.errors import ImageError
 from n2n_ablate.report.text.diagnostics import concern_text
 from n2n_ablate_plugins.noises import Gaussian, Poisson
@@ -352,9 +352,7 @@ def test_large_images_are_looked_at_in_their_middle():
             return super().draw(image, rng)
 
     found = diagnose(Seen(), WHITE, [Probe("large", torch.rand(1, 1, 700, 600))])
-    corner, *others = seen  # first a corner, in case it hangs
-    assert corner == (1, 1, 32, 32)
-    assert set(others) == {(1, 1, LARGEST, LARGEST)}
+    assert set(seen) == {(1, 1, LARGEST, LARGEST)}
     assert found.draws == 16
 
 

@@ -13,10 +13,12 @@ from torch.nn.functional import mse_loss
 
 from n2n_ablate import DenoisingChain, engine
 from n2n_ablate.engine import compiled
-from n2n_ablate.engine.compiled import CompiledChain, Layout, kernel
+from n2n_ablate.engine.compiled import CompiledChain, kernel
+from n2n_ablate.engine.layout import Layout
 from n2n_ablate.engine.networks import Networks
 from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.engine.weights import Packing
+from n2n_ablate.engine.winograd import WinogradChain
 from n2n_ablate.study import plan, read
 
 COMPILED = engine.Machine("cpu", "fp32", 2, 1, "test", compiled=True)
@@ -33,12 +35,21 @@ def chain(channels, width, inner, slope=0.2, *, residual=True):
     return DenoisingChain(nn.Sequential(*layers, nn.Conv2d(width, channels, 1)), residual=residual)
 
 
-def both(module, images):
-    """Return results and gradients of the weights and images, by the kernel and by torch."""
+WAYS = [pytest.param("compiled", marks=built), "torch"]
+
+
+def made(way, module):
+    layout, packing = Layout.of(list(module.net)), Packing(module)
+    if way == "torch":
+        return WinogradChain(layout, packing, residual=module.residual)
+    return CompiledChain(layout, packing, kernel().library, residual=module.residual)
+
+
+def both(way, module, images):
+    """Return results and gradients of the weights and images, in a way of ours and by the module."""
     packing = Packing(module)
     weights = packing.pack([module]).requires_grad_()
-    layout = Layout.of(list(module.net))
-    run = CompiledChain(layout, packing, kernel().library, residual=module.residual)
+    run = made(way, module)
     targets = [torch.rand(image.shape) for image in images]
 
     def loss(results):
@@ -79,7 +90,7 @@ def far(pairs):
     return max(float((a - b).norm() / b.norm().clamp(min=1e-12)) for a, b in pairs)
 
 
-@built
+@pytest.mark.parametrize("way", WAYS)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(
     channels=st.integers(1, 4),
@@ -91,25 +102,25 @@ def far(pairs):
     seed=st.integers(0, 99),
 )
 def test_results_and_gradients_are_those_of_torch(
-    channels, width, inner, residual, slope, sizes, seed
+    way, channels, width, inner, residual, slope, sizes, seed
 ):
     torch.manual_seed(seed)
     module = chain(channels, width, inner, slope, residual=residual)
     images = [torch.rand(2, channels, *size) for size in sizes]
     # Where a sum is almost zero, rounding decides on which side of the kink it lies.
     assume(slope == 1 or nearest_to_kink(module, images) > 3e-6)
-    results, gradients = both(module, images)
+    results, gradients = both(way, module, images)
     assert far(results) < 1e-4
     assert far(gradients) < 1e-4
 
 
-@built
-def test_images_may_lie_in_memory_in_any_order():
+@pytest.mark.parametrize("way", WAYS)
+def test_images_may_lie_in_memory_in_any_order(way):
     torch.manual_seed(0)
     image = torch.rand(1, 3, 24, 30)
     last = image.contiguous(memory_format=torch.channels_last)
     cut = torch.rand(1, 3, 50, 60)[..., ::2, ::2]
-    results, gradients = both(chain(3, 48, 1), [last, cut, image.mT])
+    results, gradients = both(way, chain(3, 48, 1), [last, cut, image.mT])
     assert far(results) < 1e-5
     assert far(gradients) < 1e-5
 
@@ -136,7 +147,7 @@ def test_large_images_are_shared_out_among_threads_and_no_bit_depends_on_their_n
     assert all(
         torch.equal(a, b) for other in outcomes[1:] for a, b in zip(outcomes[0], other, strict=True)
     )
-    results, gradients = both(module, [image])
+    results, gradients = both("compiled", module, [image])
     assert far(results) < 1e-5
     assert far(gradients) < 1e-4
 

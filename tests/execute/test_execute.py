@@ -11,14 +11,14 @@ import torch
 
 from n2n_ablate import engine, hookimpl
 from n2n_ablate.engine import StackSizeCache, device, pool
-from n2n_ablate.engine.arrays import from_arrays, to_arrays
 from n2n_ablate.engine.compiled import Kernel
 from n2n_ablate.engine.identity import Fingerprints
 from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.errors import AblateError, DeviceError, ExecutorError, StudyError
 from n2n_ablate.execute import Choice, Local, bundle, task
+from n2n_ablate.records.arrays import from_arrays, to_arrays
 from n2n_ablate.registry import Registry
-from n2n_ablate.runner.session import Request, open_runner, open_session
+from n2n_ablate.runner.session import Request, RunOptions, open_runner, open_session
 from n2n_ablate.storage.output import Output
 from n2n_ablate.study import plan, read
 
@@ -237,7 +237,7 @@ def test_workers_that_join_get_work_of_the_same_plan(tiny, folder):
     session = open_session(asked)
     executor = Growing(session.paired_data.machine)
     runner = open_runner(
-        session, Output(folder / "mlruns"), Ear(), tracking="none", executor=executor
+        session, Output(folder / "mlruns"), Ear(), RunOptions(tracking="none"), executor=executor
     )
     runner.run()
     assert executor.sent == [2, 4]  # the baseline alone, then two trials together

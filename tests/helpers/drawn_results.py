@@ -12,7 +12,7 @@ from rich.console import Console
 from n2n_ablate.records import FitResult
 from n2n_ablate.registry.hookspecs import hookimpl
 from n2n_ablate.report.live import Silent
-from n2n_ablate.runner.session import Request, open_runner, open_session
+from n2n_ablate.runner.session import Request, RunOptions, open_runner, open_session
 from n2n_ablate.storage.output import Output
 
 TEXT = """
@@ -195,8 +195,6 @@ def opened(*, view=None, executor=None, race=None, refit=False, **asked):
         session,
         Output(Path("mlruns")),
         view or Silent(Console(stderr=True, quiet=True)),
-        tracking="none",
-        race=race,
-        refit=refit,
+        RunOptions(tracking="none", race=race, refit=refit),
         executor=executor or Drawn(),
     )

@@ -32,7 +32,7 @@ from n2n_ablate.report.render.markdown import markdown
 from n2n_ablate.report.render.svg import inline
 from n2n_ablate.report.sources import sources
 from n2n_ablate.report.write import FORMATS, full_document, save_figures, written
-from n2n_ablate.runner.session import Request, open_runner, open_session
+from n2n_ablate.runner.session import Request, RunOptions, open_runner, open_session
 from n2n_ablate.storage import reopen
 from n2n_ablate.storage.output import Output
 from n2n_ablate.storage.recovered_images import gallery
@@ -60,7 +60,7 @@ def root(tmp_path_factory, tiny_text):
         request = Request(study="tiny.toml", trials=4, seeds=2, settings=["training.steps=5"])
         session = open_session(request)
         place = Output(request.output)
-        open_runner(session, place, Silent(Console(stderr=True)), tracking="none").run()
+        open_runner(session, place, Silent(Console(stderr=True)), RunOptions(tracking="none")).run()
     return folder / "mlruns"
 
 

@@ -12,7 +12,7 @@ from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.errors import StoreError
 from n2n_ablate.report.live import Silent
 from n2n_ablate.report.text.study import cached_text
-from n2n_ablate.runner.session import Request, open_runner, open_session
+from n2n_ablate.runner.session import Request, RunOptions, open_runner, open_session
 from n2n_ablate.storage.output import Output
 
 SIZE = 2 << 20
@@ -66,7 +66,10 @@ def runner_of(tiny, disk, trials):
         Request(study=str(tiny), trials=trials, settings=["training.steps=3", "backbone.width=4"])
     )
     return open_runner(
-        session, Output(disk.folder / "out"), Silent(Console(file=io.StringIO())), tracking="none"
+        session,
+        Output(disk.folder / "out"),
+        Silent(Console(file=io.StringIO())),
+        RunOptions(tracking="none"),
     )
 
 
@@ -101,7 +104,7 @@ def test_a_new_study_on_a_full_disk_is_one_line(tiny, disk):
     disk.use_up_names()
     told = r"cannot be (written|taken): No space left on device"
     with pytest.raises(StoreError, match=f"the journal .* {told}"):
-        open_runner(session, output, view, tracking="none")
+        open_runner(session, output, view, RunOptions(tracking="none"))
     for lock in (output.lock(session.lock_name, "busy"), output.opening(print)):
         with pytest.raises(StoreError, match=f"the lock .* {told}"), lock:
             pass

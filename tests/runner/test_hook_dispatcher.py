@@ -16,7 +16,7 @@ from n2n_ablate.records import Point
 from n2n_ablate.registry import Registry, hookspecs
 from n2n_ablate.runner import background
 from n2n_ablate.runner.dispatcher import HookDispatcher
-from n2n_ablate.runner.session import Request, open_runner, open_session
+from n2n_ablate.runner.session import Request, RunOptions, open_runner, open_session
 from n2n_ablate.storage.output import Output
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "plugins" / "hooks.md"
@@ -85,7 +85,9 @@ def run(tiny, folder, **options):
     )
     ear = Ear()
     session = open_session(request)
-    runner = open_runner(session, Output(request.output), ear, tracking="none", **options)
+    runner = open_runner(
+        session, Output(request.output), ear, RunOptions(tracking="none", **options)
+    )
     return ear, runner
 
 

@@ -2,12 +2,14 @@
 
 import uuid
 
+import optuna
 import pytest
 
 from n2n_ablate.errors import StoreError, StudyError
 from n2n_ablate.search.database import SearchDatabase
-from n2n_ablate.search.search import Search
+from n2n_ablate.search.search import Outcome, Search
 from n2n_ablate.search.strategies import BESIDE
+from n2n_ablate.storage.database_url import sqlite_url
 from n2n_ablate.storage.output import Output
 from n2n_ablate.study import plan, read
 from n2n_ablate.study.model import STRATEGIES
@@ -56,7 +58,7 @@ def run(search, count):
         asked = search.ask()
         assert all(asked.values[key] in domain for key, domain in search._plan.space.items())
         assert type(asked.values.get("training.steps", 0)) is int
-        search.tell(asked, score(asked.values))
+        search.tell(asked, Outcome("searched", score(asked.values)))
         places.append(asked.values["sampler.center"])
     return places
 
@@ -83,7 +85,7 @@ def by(tiny, registry, strategy):
 def begin(search):
     for name, centre in (("baseline", 0.01), ("declared", 0.2)):
         values = {"sampler.center": centre, "sampler.arm": 1.0, "training.steps": 30}
-        search.know(name, values, score(values))
+        search.know(values, Outcome(name, score(values)))
     return search
 
 
@@ -116,9 +118,9 @@ def test_fresh_starts_beside_the_old_search(planned, opened):
 def test_declared_trials_are_known_once_and_are_no_choice_of_the_strategy(planned, opened):
     for _ in range(2):
         search = opened(planned)
-        search.know("sampler.center=0.2", {"sampler.center": 0.2}, 26.0)
-        search.know("reference", {}, 31.0)  # lies outside the space
-        search.know("failed", {"sampler.center": 0.3}, float("nan"))
+        search.know({"sampler.center": 0.2}, Outcome("sampler.center=0.2", 26.0))
+        search.know({}, Outcome("reference", 31.0))  # lies outside the space
+        search.know({"sampler.center": 0.3}, Outcome("failed", float("nan")))
     assert len(search._study.get_trials()) == 1
     assert search.finished() == []
 
@@ -128,7 +130,7 @@ def test_a_failed_trial_is_a_trial_and_a_skipped_place_is_none(planned, opened):
     failed = [search.ask()]
     search.tell(failed[0], None)
     failed.append(search.ask())
-    search.tell(failed[1], float("nan"))
+    search.tell(failed[1], Outcome("failed", float("nan")))
     search.skip(search.ask())
     assert opened(planned).finished() == failed
 
@@ -136,8 +138,8 @@ def test_a_failed_trial_is_a_trial_and_a_skipped_place_is_none(planned, opened):
 def test_a_declared_value_outside_the_choices_is_not_told(tiny, registry, opened):
     tiny.write_text(tiny.read_text().replace("low = 0.0, high = 0.5", "choices = [0.1, 0.2]"))
     search = opened(plan(read(tiny), registry))
-    search.know("baseline", {"sampler.center": 0.01}, 20.0)
-    search.know("declared", {"sampler.center": 0.2}, 20.0)
+    search.know({"sampler.center": 0.01}, Outcome("baseline", 20.0))
+    search.know({"sampler.center": 0.2}, Outcome("declared", 20.0))
     assert len(search._study.get_trials()) == 1
 
 
@@ -154,7 +156,8 @@ def test_the_strategy_learns_where_the_scores_are(tiny, registry, strategy, open
     planned = plan(read(tiny), registry, trials=20)
     search = opened(planned)
     for value in (0.0, 0.05, 0.15, 0.3, 0.4, 0.5):
-        search.know(f"at {value}", {"sampler.center": value}, score({"sampler.center": value}))
+        values = {"sampler.center": value}
+        search.know(values, Outcome(f"at {value}", score(values)))
     count = 4 if strategy == "gp" else 12
     near = sum(abs(place - 0.1) < 0.1 for place in run(search, count))
     assert (near > count * 0.4 * 1.3) == (strategy != "random")  # 40 % of the range is near
@@ -164,10 +167,10 @@ def test_a_place_drawn_at_random_is_no_part_of_a_generation(tiny, registry, open
     tiny.write_text(tiny.read_text().replace("startup = 2", 'strategy = "cma-es"'))
     search = opened(plan(read(tiny), registry, trials=20))
     asked = search.ask(at_random=True)
-    search.tell(asked, 0.0)
+    search.tell(asked, Outcome("searched", 0.0))
     assert search.finished() == [asked]
     (known,) = search._study.get_trials()
-    assert known.user_attrs == {BESIDE: "at random"}
+    assert known.user_attrs == {BESIDE: "at random", "name": "searched"}
 
 
 def test_a_strategy_that_does_not_fit_the_space_says_what_would(tiny, registry):
@@ -187,3 +190,28 @@ def test_values_are_short_numbers(planned, opened):
 def test_a_storage_that_cannot_be_opened_is_named(planned, tmp_path):
     with pytest.raises(StoreError, match="the search storage 'nonsense' cannot be used: Could not"):
         Search(planned, Output(tmp_path), storage="nonsense")
+
+
+def test_who_opens_the_database_sees_names_curves_and_durations(planned, tmp_path):
+    output = Output(tmp_path)
+    search = Search(planned, output)
+    declared = Outcome("sampler.center=0.2", 26.0, 90.0, {10: 24.5, 20: 25.5, 30: 26.0})
+    search.know({"sampler.center": 0.2}, declared)
+    asked = search.ask()
+    search.tell(asked, Outcome("search-1", 27.0, 5.0, {10: 25.0, 30: 27.0}))
+    search.tell(asked, Outcome("again", 1.0))  # after an outage: it is there
+    url, name = sqlite_url(output.root / "optuna.db"), search.name
+    search.close()
+    study = optuna.load_study(study_name=name, storage=url)
+    first, second = study.trials
+    assert study.metric_names == ["psnr"]
+    assert [trial.user_attrs["name"] for trial in study.trials] == [
+        "sampler.center=0.2",
+        "search-1",
+    ]
+    assert first.intermediate_values == {10: 24.5, 20: 25.5, 30: 26.0}
+    assert second.intermediate_values == {10: 25.0, 30: 27.0}
+    assert first.duration.total_seconds() == pytest.approx(90, abs=0.1)
+    assert second.value == 27.0
+    rows = study.trials_dataframe()
+    assert list(rows["user_attrs_name"]) == ["sampler.center=0.2", "search-1"]

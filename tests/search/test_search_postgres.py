@@ -10,7 +10,7 @@ import pytest
 from n2n_ablate.errors import BusyError, StoreError
 from n2n_ablate.redaction import redact
 from n2n_ablate.search import database as search_database
-from n2n_ablate.search.search import Search
+from n2n_ablate.search.search import Outcome, Search
 from n2n_ablate.storage.output import Output
 from n2n_ablate.study import plan, read
 
@@ -21,7 +21,8 @@ def run(search, count):
     places = []
     for _ in range(count):
         asked = search.ask()
-        search.tell(asked, -((asked.values["sampler.center"] - 0.1) ** 2))
+        score = -((asked.values["sampler.center"] - 0.1) ** 2)
+        search.tell(asked, Outcome("searched", score))
         places.append(asked.values["sampler.center"])
     return places
 
@@ -122,7 +123,7 @@ def test_a_server_that_restarts_between_two_calls_does_not_cost_the_lock(postgre
         opened("two")
     postgres.stop()
     postgres.start()
-    search.tell(asked, 1.0)
+    search.tell(asked, Outcome("searched", 1.0))
     with pytest.raises(BusyError):
         opened("two")
     assert len(search.finished()) == 3
@@ -134,13 +135,13 @@ def test_who_lost_a_search_to_another_process_writes_nothing_more_into_it(postgr
     postgres.stop()
     postgres.start()
     other = opened("two")  # before the first has noticed
-    for late in (search.ask, lambda: search.tell(asked, 1.0), search.finished):
+    for late in (search.ask, lambda: search.tell(asked, Outcome("searched", 1.0)), search.finished):
         with pytest.raises(BusyError, match=r"with the same search storage\. Wait, or use another"):
             late()
     assert other.ask() == asked
     assert other.finished() == []
     other.close()
-    search.tell(asked, 1.0)  # the other is gone: it may be had again
+    search.tell(asked, Outcome("searched", 1.0))  # the other is gone: it may be had again
 
 
 def test_a_server_that_stays_away_ends_the_search_in_one_line(postgres, opened, monkeypatch):
@@ -152,7 +153,7 @@ def test_a_server_that_stays_away_ends_the_search_in_one_line(postgres, opened, 
     try:
         begun = time.monotonic()
         with pytest.raises(StoreError, match="Finished fits are kept; the same command") as caught:
-            search.tell(asked, 1.0)
+            search.tell(asked, Outcome("searched", 1.0))
         assert time.monotonic() - begun < 8
     finally:
         postgres.start()

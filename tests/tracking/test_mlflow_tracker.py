@@ -145,8 +145,14 @@ def track(output, plan, results, *, status="finished", registry=None, about=ABOU
     tracker.start(plan, about)
     for result in results:
         tracker.trial(result, subjects_of(plan))
-    tracker.finish(StudyResult(plan, tuple(results)), status)
+    tracker.finish(StudyResult(plan, tuple(results), header=header_of(plan, results)), status)
     return tracker
+
+
+def header_of(plan, results):
+    images = dict.fromkeys(row.image for result in results for row in result.rows)
+    refs = tuple(ImageRef(name, name, (3, 8, 8)) for name in images)
+    return Header(plan, refs, 30, "cpu", "fp32")
 
 
 def runs_of(tracker, plan, wanted=""):
@@ -430,7 +436,8 @@ def test_it_works_in_the_background_thread_that_runs_it(output, plan):
     audience = HookDispatcher()
     audience.join(notes, "notes")
     audience.join(tracker, "tracking", background=True)
-    whole = StudyResult(plan, (result_of(plan, plan.baseline),))
+    trials = (result_of(plan, plan.baseline),)
+    whole = StudyResult(plan, trials, header=header_of(plan, trials))
     audience.study_started(plan, ABOUT, 2, 30)
     audience.trial_finished(result_of(plan, plan.baseline), whole, subjects_of(plan))
     audience.study_finished(whole, "finished")

@@ -7,9 +7,9 @@ from importlib.resources import files
 import jinja2
 from markupsafe import Markup
 
-from n2n_ablate import __version__
 from n2n_ablate.report.document import Block, Cell, Column, Document, Heading, Verdict, cell_text
 from n2n_ablate.report.render.svg import inline
+from n2n_ablate.version import __version__
 
 _SHORTEST_CONTENTS = 2  # headings: a page with fewer needs no list of them
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from n2n_ablate.analysis.records import (
     Buy,
     ConditionAnalysis,
@@ -97,6 +99,8 @@ def highest_text(analysis: StudyAnalysis, condition: ConditionAnalysis) -> str:
     record = highest.contrast
     if record is None or record.estimate is None:
         return f"{text}."
+    if analysis.confirmation:  # which alone gives verdicts
+        record = replace(record, verdict=None)
     digits = digits_of(record)
     change = f"{format_signed(record.estimate, digits)}{unit_of(metric)} vs the baseline"
     interval = interval_text(record.interval, digits)
@@ -120,7 +124,7 @@ def search_text(analysis: StudyAnalysis) -> str:
     outcome = analysis.confirmation.search if analysis.confirmation else None
     if outcome is SearchOutcome.NONE_ABOVE_BASELINE:
         return (
-            "The search found no trial with a better mean than the baseline, so only the declared "
+            "No trial chosen by the search has a better mean than the baseline, so only the declared "
             "contrasts were confirmed."
         )
     if outcome is SearchOutcome.NO_COMPLETE_TRIAL:

@@ -1,0 +1,125 @@
+"""Results as pandas tables: fits, curves, and the rows of an analysis. Numbers only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from n2n_ablate.analysis.records import ContrastRecord, StudyAnalysis
+from n2n_ablate.records import StudyResult, TrialResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LOSS = "loss"
+
+
+def fits_frame(result: StudyResult, *, references: bool = False) -> pd.DataFrame:
+    """Return a row per fit: trial, condition, image, seed, every metric, loss, seconds, failure.
+
+    A value that does not exist is NaN; a fit that failed has the reason in `failure`.
+
+    Args:
+        result: The trials.
+        references: With the fits of reference trials, which lie outside the question.
+    """
+    import pandas as pd
+
+    names = [*result.plan.metrics, _LOSS]
+    rows = [
+        {
+            "trial": item.trial.name,
+            "condition": row.condition,
+            "image": row.image,
+            "seed": row.seed,
+            **{name: row.result.figures.get(name, float("nan")) for name in names},
+            "seconds": row.result.seconds,
+            "failure": row.result.failure,
+        }
+        for item in ordered(result, references=references)
+        for row in item.rows
+    ]
+    columns = ["trial", "condition", "image", "seed", *names, "seconds", "failure"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def curves_frame(result: StudyResult, *, references: bool = False) -> pd.DataFrame:
+    """Return a row per point of a curve: trial, condition, image, seed, step, metric, value.
+
+    Arguments as in `fits_frame`. Fits that failed have no curves.
+    """
+    import pandas as pd
+
+    columns: dict[str, list[Any]] = {name: [] for name in _CURVE}
+    for item in ordered(result, references=references):
+        for row in item.rows:
+            for metric, values in row.result.curves.items():
+                count = len(values)
+                about = (item.trial.name, row.condition, row.image, row.seed)
+                for name, value in zip(_CURVE, about, strict=False):
+                    columns[name] += [value] * count
+                columns["step"] += row.result.steps.tolist()
+                columns["metric"] += [metric] * count
+                columns["value"] += [float(value) for value in values]
+    return pd.DataFrame(columns)
+
+
+_CURVE = ("trial", "condition", "image", "seed", "step", "metric", "value")
+
+
+def ordered(result: StudyResult, *, references: bool) -> list[TrialResult]:
+    """Return the trials in the order of the plan, then those that a search chose, as they came."""
+    planned = {trial.name: number for number, trial in enumerate(result.plan.fixed)}
+    chosen = [item for item in result.trials if references or item.trial.role != "reference"]
+    return sorted(chosen, key=lambda item: planned.get(item.trial.name, len(planned)))
+
+
+def summary_frame(analysis: StudyAnalysis) -> pd.DataFrame:
+    """Return a row per trial and condition, best first, references and untrained methods included.
+
+    The estimate is the difference from the baseline by the metric that decides, in its unit;
+    `ci_low` to `ci_high` is the confidence interval at `ci_level`. Only declared contrasts have a
+    verdict. What does not exist is NaN or None.
+    """
+    import pandas as pd
+
+    metrics = [metric.name for metric in analysis.metrics]
+    columns = ["condition", "trial", "role", *metrics, *_ESTIMATE, "images", "fits", "failed"]
+    columns += ["seconds_per_fit"]
+    frame = pd.DataFrame(_summary_rows(analysis, metrics), columns=columns)
+    numbers = [*metrics, "estimate", "ci_low", "ci_high", "ci_level", "seconds_per_fit"]
+    return frame.astype(dict.fromkeys(numbers, float))
+
+
+_ESTIMATE = ("estimate", "ci_low", "ci_high", "ci_level", "verdict", "withheld_because")
+
+
+def _summary_rows(analysis: StudyAnalysis, metrics: list[str]) -> Iterator[dict[str, Any]]:
+    for condition in analysis.conditions:
+        for row in condition.trials:
+            yield {
+                "condition": condition.condition,
+                "trial": row.name,
+                "role": row.role,
+                **{name: row.means.get(name) for name in metrics},
+                **_estimate(row.contrast),
+                "images": row.n_images,
+                "fits": row.n_fits,
+                "failed": row.n_failed,
+                "seconds_per_fit": row.seconds_per_fit,
+            }
+
+
+def _estimate(record: ContrastRecord | None) -> dict[str, Any]:
+    if record is None:
+        return dict.fromkeys(_ESTIMATE)
+    interval = record.interval
+    values = (
+        record.estimate,
+        interval.low if interval else None,
+        interval.high if interval else None,
+        interval.level if interval else None,
+        record.verdict.value if record.verdict else None,
+        record.reason.value if record.reason else None,
+    )
+    return dict(zip(_ESTIMATE, values, strict=True))

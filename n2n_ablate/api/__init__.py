@@ -1,0 +1,10 @@
+"""The program from Python: run a study, open one, plan one, denoise an array."""
+
+from __future__ import annotations
+
+from n2n_ablate.api.calls import denoise as denoise
+from n2n_ablate.api.calls import load as load
+from n2n_ablate.api.calls import make_study as make_study
+from n2n_ablate.api.calls import plan as plan
+from n2n_ablate.api.calls import run as run
+from n2n_ablate.api.result import StudyResult as StudyResult
