@@ -352,9 +352,7 @@ def test_large_images_are_looked_at_in_their_middle():
             return super().draw(image, rng)
 
     found = diagnose(Seen(), WHITE, [Probe("large", torch.rand(1, 1, 700, 600))])
-    corner, *others = seen  # first a corner, in case it hangs
-    assert corner == (1, 1, 32, 32)
-    assert set(others) == {(1, 1, LARGEST, LARGEST)}
+    assert set(seen) == {(1, 1, LARGEST, LARGEST)}
     assert found.draws == 16
 
 

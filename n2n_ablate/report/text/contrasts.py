@@ -55,10 +55,22 @@ def contrast_name(contrast: Contrast) -> str:
         parts = [part.replace("=", " = ", 1) for part in contrast.name.split(" x ")]
         return " \u00d7 ".join(parts)
     changed = _changed(contrast.parameters, contrast.baseline_parameters)
-    if len(changed) == 1:
-        ((key, (value, other)),) = changed.items()
-        return f"{short_key(key)} = {value} vs {other}"
-    return f"{contrast.name} vs {contrast.baseline}"
+    if len(changed) != 1:
+        return f"{contrast.name} vs {contrast.baseline}"
+    ((key, (own, other)),) = changed.items()
+    value = level_text(contrast.name, key, own)
+    return f"{short_key(key)} = {value} vs {level_text(contrast.baseline, key, other)}"
+
+
+def level_text(name: str, key: str, value: str) -> str:
+    """Return the level of a factor in full.
+
+    Args:
+        name: Of the trial; where it names the level it does so with every parameter of a component.
+        key: Of the factor.
+        value: Without them.
+    """
+    return name.removeprefix(f"{key}=") if name.startswith(f"{key}=") else value
 
 
 def _changed(own: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
