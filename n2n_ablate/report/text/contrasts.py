@@ -82,8 +82,9 @@ def _changed(own: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tupl
 def digits_of(record: ContrastRecord) -> int:
     """Return how many digits keep the printed interval from contradicting the verdict."""
     interval, margin = record.interval, record.margin or 0.0
+    fewest = 2 if record.metric.unit == "dB" else 3
     if interval is None:
-        return 2
+        return fewest
     limits = {
         Verdict.BETTER: (0.0,),
         Verdict.WORSE: (0.0,),
@@ -91,7 +92,7 @@ def digits_of(record: ContrastRecord) -> int:
         Verdict.INCONCLUSIVE: (-margin, 0.0, margin),
     }
     known = limits.get(record.verdict, ()) if record.verdict else ()
-    return digits_for((interval.low, interval.high), known)
+    return digits_for((interval.low, interval.high), known, fewest)
 
 
 def unit_of(metric: Metric) -> str:
