@@ -178,7 +178,9 @@ def _condition(
     rule: Rule,
     found: tuple[ContrastRecord, ...],
 ) -> ConditionAnalysis:
-    table = rows.table(result, label, rule, {record.contrast.name: record for record in found})
+    table = rows.table(
+        result, label, rule, {x.contrast.name: x for x in found if x.contrast.kind is Kind.TRIAL}
+    )
     counts = {n for row in table if row.role != "untrained" for n in _counts(row)}
     return ConditionAnalysis(
         condition=label,

@@ -19,7 +19,7 @@ def run(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Print the recipe of a study to use: the baseline, unless a trial is better beyond doubt.
+    """Print the recommended recipe: the baseline, unless a trial is better.
 
     What is printed is the baseline of a study file. The same recipe is taken by
     denoise --from-study.

@@ -25,14 +25,15 @@ def run(
     ],
     plugins_dir: options.PluginsDir = None,
     limit: Annotated[
-        float, typer.Option(min=0.1, help="Seconds that one promise may take at one setting.")
+        float, typer.Option(min=0.1, help="Seconds that one check may take at one setting.")
     ] = checking.LIMIT,
     *,
     as_json: options.Json = False,
 ) -> None:
-    """Try the promises of a component, one by one, at its defaults and both ends of every range.
+    """Check a component against the contract of its kind.
 
-    Exits with 1 if one is broken, and says what was seen, in which file and line. Needs no pytest.
+    Tries its defaults and both ends of every range. Exits with 1 if a check fails, and names file and
+    line. Needs no pytest.
 
     Examples:
         n2n-ablate check my-pair

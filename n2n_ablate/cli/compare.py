@@ -25,7 +25,7 @@ def run(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Compare two trials of a study that was run: every number of one contrast.
+    """Compare two trials of a study in full, image by image.
 
     Trains nothing.
 

@@ -34,7 +34,7 @@ def run(
         ),
     ] = None,
     study: Annotated[
-        str, typer.Option(help="Measure the trials of this study on its own images and noise.")
+        str, typer.Option(help="Measure the trials of this study on its images and noise.")
     ] = "",
     profile: Annotated[str, typer.Option(help="With --study: whose images and crop to use.")] = "",
     noise: Annotated[
@@ -44,7 +44,7 @@ def run(
         list[str] | None,
         typer.Option(
             "--images",
-            help="A folder, a file, builtin (the default), or builtin:NAME. May be repeated.",
+            help="Folder, file, builtin (the default) or builtin:NAME. Repeatable.",
         ),
     ] = None,
     crop: Annotated[
@@ -55,9 +55,9 @@ def run(
         list[str] | None,
         typer.Option(
             "--set",
-            metavar="KIND.PARAMETER=VALUE",
-            help="sampler.P sets P of every sampler that has it, noise.P that of the noise; with "
-            "--study as there. May be repeated.",
+            metavar="KEY=VALUE",
+            help="sampler.P=VALUE: of every sampler with a parameter P; noise.P=VALUE: of the noise. "
+            "Repeatable.",
         ),
     ] = None,
     pairs: options.Pairs = None,
@@ -65,9 +65,9 @@ def run(
     *,
     as_json: options.Json = False,
 ) -> None:
-    """Measure why samplers win or lose: leak, bias, view noise and gap.
+    """Measure leak, bias, view noise and gap of samplers.
 
-    Trains nothing.
+    Nothing is trained.
 
     Examples:
         n2n-ablate diagnose

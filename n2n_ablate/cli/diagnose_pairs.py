@@ -34,7 +34,8 @@ def measured(
         strict: A sampler that cannot be measured is an error, and not left out.
     """
     from n2n_ablate.components.recipe import resolved
-    from n2n_ablate.diagnostics import Probe, diagnose
+    from n2n_ablate.diagnostics import Probe
+    from n2n_ablate.diagnostics.measure import diagnose
     from n2n_ablate.diagnostics.measured_noise import noise_figures
     from n2n_ablate.engine.measured import read_pairs
     from n2n_ablate.registry.entry import component_context

@@ -27,9 +27,9 @@ def run(
         bool, typer.Option("--package", help="Write a package that pip can install, with a test.")
     ] = False,
 ) -> None:
-    """Write a new component: a complete plugin of its kind that works, with three lines to edit.
+    """Write a working plugin of a kind, with three lines to edit.
 
-    Nothing that is there is written over.
+    Existing files are never overwritten.
 
     Examples:
         n2n-ablate new sampler my-pair

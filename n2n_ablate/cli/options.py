@@ -85,7 +85,7 @@ Pairs = Annotated[
     typer.Option(
         "--pairs",
         metavar="FOLDER",
-        help="Measured noise: shots with references, or a set such as cc:. Repeatable.",
+        help="Measured noise: folder of shots, or a set. Repeatable.",
     ),
 ]
 ConfirmImages = Annotated[
@@ -159,14 +159,26 @@ Channels = Annotated[
         rich_help_panel=_RARE,
     ),
 ]
-Precision = Annotated[
-    str,
-    typer.Option(metavar="NAME", help="auto, fp32 (exact), tf32 or bf16.", rich_help_panel=_RARE),
-]
+Precision = Annotated[str, typer.Option(metavar="NAME", help="auto, fp32 (exact), tf32 or bf16.")]
 PluginsDir = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="An additional folder of plugin files.")
+]
+RarePrecision = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        metavar="NAME",
+        help="auto, fp32 (exact), tf32 or bf16.",
+        rich_help_panel=_RARE,
+    ),
+]
+RarePluginsDir = Annotated[
     Path | None,
     typer.Option(
-        metavar="DIR", help="An additional folder of plugin files.", rich_help_panel=_RARE
+        "--plugins-dir",
+        metavar="DIR",
+        help="An additional folder of plugin files.",
+        rich_help_panel=_RARE,
     ),
 ]
 Fresh = Annotated[
@@ -217,8 +229,8 @@ class StudyOptions:
     crop: Crop = None
     white: White = None
     channels: Channels = ""
-    precision: Precision = "auto"
-    plugins_dir: PluginsDir = None
+    precision: RarePrecision = "auto"
+    plugins_dir: RarePluginsDir = None
 
     def request(self, study: str, executor: Choice | None = None) -> Request:
         """Return what is asked for.

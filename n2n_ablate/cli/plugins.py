@@ -21,10 +21,10 @@ def show(
     *,
     as_json: options.Json = False,
 ) -> None:
-    """List every component: what it does, its parameters, and which plugin it comes from.
+    """List all components, with parameters and plugins.
 
-    With a name: one component in full, a sampler also drawn. A plugin that cannot be loaded is
-    named with file and line; it stops only a study that needs it.
+    With a name: one component in full, and a drawing of a sampler. A plugin that cannot be loaded is
+    named with file and line; it stops only studies that need it.
 
     Examples:
         n2n-ablate plugins --kind sampler

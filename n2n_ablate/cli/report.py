@@ -48,9 +48,9 @@ def run(
     figure_format: Annotated[str, typer.Option(help="pdf, svg or png.")] = "pdf",
     quiet: options.Quiet = False,
 ) -> None:
-    """Write the report of a study: answer, tables, figures, images, methods; train nothing.
+    """Write the report of a study: answer, tables, figures, images, methods.
 
-    The page is one file that needs no network: send it to whoever asked.
+    The HTML page is one file that works offline.
 
     Examples:
         n2n-ablate report center-weight

@@ -29,25 +29,23 @@ def run(
         list[str] | None,
         typer.Option(
             "--images",
-            help="Where the images are now: a folder or a file. They are known by their pixels. "
+            help="Where the images are now: a folder or a file. They are recognized by their pixels. "
             "May be repeated.",
         ),
     ] = None,
     output: options.Output = Path("mlruns"),
     tracking_uri: Annotated[
         str,
-        typer.Option(
-            help="MLflow store or server, instead of the output folder's.", rich_help_panel="Where"
-        ),
+        typer.Option(help="MLflow server or database instead of the output folder's."),
     ] = "",
     plugins_dir: options.PluginsDir = None,
     *,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Write finished studies into MLflow, from their journals and fits; train nothing.
+    """Write finished studies to MLflow, from their stored results.
 
-    What is there already is left alone, so it can be given at any time.
+    Runs that MLflow already has are left as they are.
 
     Examples:
         n2n-ablate sync

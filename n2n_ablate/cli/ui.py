@@ -41,7 +41,7 @@ _PATIENCE = 120.0  # seconds; a busy machine needs 26 where a quiet one needs 5
 def ui(
     study: Annotated[
         str | None,
-        typer.Argument(help="Name of a study; by default the one that ran last."),
+        typer.Argument(help="Name of a study; by default the latest."),
     ] = None,
     output: options.Output = Path("mlruns"),
     port: Annotated[
@@ -50,7 +50,7 @@ def ui(
     *,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the link.")] = False,
 ) -> None:
-    """Browse studies: curves, pictures, tables.
+    """Browse the curves, images and tables of studies in MLflow.
 
     Stop it with Ctrl-C.
 

@@ -14,10 +14,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
+
+from n2n_ablate.errors import PluginError
 
 LIMIT = float(os.environ.get("N2N_ABLATE_TIME_LIMIT", "") or 60.0)
 """Seconds that one call into a plugin may take for an image of `SIDE` x `SIDE` pixels."""
@@ -115,6 +117,16 @@ def seconds_for(height: int, width: int, images: int = 1) -> float:
 def given_up(thread: int) -> str:
     """Say what code in this thread could not be ended, and where it is; empty if none."""
     return _given_up.get(thread, "")
+
+
+def require_ends(threads: Iterable[int]) -> None:
+    """Check that no code in these threads is known never to come back.
+
+    Raises:
+        PluginError: Some is, and cannot be ended.
+    """
+    for message in filter(None, map(given_up, list(threads))):
+        raise PluginError(message)
 
 
 def hangs() -> bool:

@@ -23,7 +23,7 @@ from n2n_ablate.engine.memory import room_for
 from n2n_ablate.engine.stack_sizes import StackSizeCache
 from n2n_ablate.engine.train import Cancelled, prepared, train
 from n2n_ablate.engine.window import window_of
-from n2n_ablate.errors import AblateError, PluginError
+from n2n_ablate.errors import AblateError
 from n2n_ablate.records import FitResult
 from n2n_ablate.records.fit import Listener
 
@@ -73,7 +73,7 @@ def fit_all(
         waiting = {pool.submit(trainer.train, stack) for stack in stacks}
         while waiting:
             done, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
-            trainer.require_ends()
+            watchdog.require_ends(trainer.workers)
             for future in done:
                 yield from future.result()
     finally:
@@ -159,15 +159,6 @@ class _Trainer:
     note: Callable[[str], None]
     sizes: StackSizeCache
     workers: set[int] = field(default_factory=set)  # threads that train
-
-    def require_ends(self) -> None:
-        """Check that no worker is in code that never comes back.
-
-        Raises:
-            PluginError: One is, and cannot be ended.
-        """
-        for message in filter(None, map(watchdog.given_up, self.workers)):
-            raise PluginError(message)
 
     def train(self, stack: Sequence[Fit]) -> list[FitResult]:
         """Train one stack, in parts if it has to be.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import statistics
+import threading
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -64,8 +65,21 @@ def cost_of(fits: Sequence[Fit], machine: Machine) -> Cost:
         Exception: Whatever a component raises while it is trained.
     """
     stacks = [list(fits)] if machine.type == "cuda" else [[fit] for fit in fits]
-    with arithmetic(machine), ThreadPoolExecutor(len(stacks)) as pool:
-        costs = list(pool.map(lambda stack: _timed(stack, machine), stacks))
+    workers: set[int] = set()
+    pool = ThreadPoolExecutor(len(stacks))
+
+    def timed(stack: list[Fit]) -> Cost:
+        workers.add(threading.get_ident())
+        return _timed(stack, machine)
+
+    with arithmetic(machine):
+        try:
+            futures = [pool.submit(timed, stack) for stack in stacks]
+            while wait(futures, timeout=1.0).not_done:
+                watchdog.require_ends(workers)
+            costs = [future.result() for future in futures]
+        finally:
+            pool.shutdown(wait=not watchdog.hangs(), cancel_futures=True)
     share = max(map(len, stacks))
     return Cost(
         *(

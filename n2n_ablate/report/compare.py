@@ -9,6 +9,7 @@ from n2n_ablate.report.document import (
     Block,
     Cell,
     Column,
+    Definitions,
     Document,
     Heading,
     Lines,
@@ -16,6 +17,7 @@ from n2n_ablate.report.document import (
     Paragraph,
     Row,
     Table,
+    cell_text,
 )
 from n2n_ablate.report.study import dot_plot
 from n2n_ablate.report.tables import supporting_of
@@ -26,6 +28,7 @@ from n2n_ablate.report.text.contrasts import (
     contrast_name,
     planning_lines,
 )
+from n2n_ablate.report.text.notes import SUPPORTING_CAPTION
 from n2n_ablate.report.text.study import metric_title, variance_text
 
 
@@ -75,7 +78,10 @@ def _said(comparison: Comparison) -> Iterator[Block]:
     if notes := caveat_lines([record]):
         yield Lines(notes, "note")
     if supporting := supporting_of([record]):
-        yield supporting
+        names = [column.title for column in supporting.columns[1:]]
+        values = map(cell_text, supporting.rows[0].cells[1:])
+        yield Heading(SUPPORTING_CAPTION, 3)
+        yield Definitions(list(zip(names, values, strict=True)))
     lines = [text.secondary_line(each) for each in comparison.secondary.values()]
     sides = text.sides(record.contrast)
     lines += [

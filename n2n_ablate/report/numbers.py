@@ -56,7 +56,7 @@ def format_duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def digits_for(values: Sequence[float], limits: Sequence[float]) -> int:
+def digits_for(values: Sequence[float], limits: Sequence[float], fewest: int = 2) -> int:
     """Return how many digits to print so that no rounded value is on another side of a limit.
 
     An interval of -0.052 to 0.051 does not lie within +-0.05, and must not be printed as if it did.
@@ -64,6 +64,7 @@ def digits_for(values: Sequence[float], limits: Sequence[float]) -> int:
     Args:
         values: The ends of an interval.
         limits: What a reader compares them with: zero, and the margin on both sides.
+        fewest: Digits to print in any case.
     """
     # What is as good as equal stays out: no digit that anybody reads would help.
     pairs = [
@@ -72,7 +73,7 @@ def digits_for(values: Sequence[float], limits: Sequence[float]) -> int:
         for limit in limits
         if math.isfinite(value) and abs(value - limit) >= 10**-_MOST_DIGITS
     ]
-    for digits in range(2, _MOST_DIGITS):
+    for digits in range(fewest, _MOST_DIGITS):
         if all(
             (round(value, digits) > limit) == (value > limit) != (round(value, digits) < limit)
             for value, limit in pairs

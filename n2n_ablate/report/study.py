@@ -56,6 +56,7 @@ def trial_blocks(analysis: StudyAnalysis, condition: ConditionAnalysis) -> Itera
     """Yield the tables of a condition: trials, effects, confirmation."""
     yield tables.trials_table(analysis, condition)
     if effects := tables.effects_table(analysis, condition):
+        yield Heading("Effects of the factors", 3)
         yield effects
     if confirmed := tables.confirmation_table(analysis, condition.condition):
         unit = f" (differences in {analysis.metric.unit})" if analysis.metric.unit else ""

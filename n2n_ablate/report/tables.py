@@ -35,6 +35,7 @@ from n2n_ablate.report.text.contrasts import (
     contrast_name,
     digits_of,
     images_needed_text,
+    level_text,
     short_key,
     value_text,
     verdict_word,
@@ -54,8 +55,10 @@ def only_key(condition: ConditionAnalysis) -> str:
 
 
 def row_name(row: TrialRecord, key: str) -> str:
-    """Return what a table calls a trial: its value where a study has one factor, else its name."""
-    return value_text(row.parameters[key]) if key in row.parameters else row.name
+    """Return what a table calls a trial: its level where a study has one factor, else its name."""
+    if key not in row.parameters:
+        return row.name
+    return level_text(row.name, key, value_text(row.parameters[key]))
 
 
 def row_names(condition: ConditionAnalysis) -> dict[str, str]:

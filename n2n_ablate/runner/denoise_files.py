@@ -11,12 +11,14 @@ import torch
 
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec
-from n2n_ablate.diagnostics import Probe, diagnose
-from n2n_ablate.errors import PLUGIN_EXCEPTIONS, ImageError
+from n2n_ablate.diagnostics import Probe
+from n2n_ablate.diagnostics.measure import diagnose
+from n2n_ablate.errors import AblateError, ImageError
 from n2n_ablate.images import Image, check_writable, files_of, open_stack, stack
 from n2n_ablate.images.decode import from_bytes
 from n2n_ablate.images.noise_level import flat_correlation, noise_level
 from n2n_ablate.registry import Registry
+from n2n_ablate.registry.entry import component_context
 from n2n_ablate.study.settings import read_part
 
 STDIN = "-"
@@ -166,12 +168,12 @@ def correlation_warning(image: Image, recipe: Recipe, registry: Registry) -> str
 
 
 def _leak(spec: ComponentSpec, registry: Registry, noise: _Shared) -> float | None:
+    flat = Probe("flat", torch.full((1, 1, 96, 96), 0.5))
     try:
-        made = registry.build("sampler", spec.name, spec.parameters)
-        total = diagnose(
-            made, noise, [Probe("flat", torch.full((1, 1, 96, 96), 0.5))], pairs=4
-        ).total
-    except PLUGIN_EXCEPTIONS:  # a sampler that needs more than one image, or knows no such noise
+        sampler = registry.build("sampler", spec.name, spec.parameters)
+        with component_context(registry.get("sampler", spec.name), "cannot be measured", "draw"):
+            total = diagnose(sampler, noise, [flat], pairs=4).total
+    except AblateError:  # it needs more than one image, or noise of another kind
         return None
     return max(abs(total.leak.value), abs(total.back.value))
 

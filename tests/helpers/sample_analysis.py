@@ -67,7 +67,7 @@ def contrast(center, verdict, mean, sd, *, images=IMAGES, condition=LABEL, famil
     wins = int((differences > 0).sum())
     given = {
         "contrast": Contrast(
-            f"sampler.center={center}",
+            f"sampler.center={center:g}",
             "baseline",
             Kind.TRIAL,
             {"sampler.center": center},

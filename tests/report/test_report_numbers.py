@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from n2n_ablate.analysis.records import Contrast, Kind
 from n2n_ablate.report.document import (
     Column,
     Curve,
@@ -37,6 +38,7 @@ from n2n_ablate.report.numbers import (
 from n2n_ablate.report.render.console import dot_plot_lines, natural_width, print_block
 from n2n_ablate.report.render.csv import csv_table
 from n2n_ablate.report.render.markdown import markdown_table
+from n2n_ablate.report.text.contrasts import contrast_name
 
 
 @pytest.mark.parametrize(
@@ -145,3 +147,29 @@ def test_a_dot_plot_has_a_dot_per_image_and_stays_within_the_terminal():
         assert lines[2].strip().startswith("\u22121.00")
         assert lines[2].endswith("+2.00 dB")
     assert list(dot_plot_lines(DotPlot([], 0.05, "dB"), 80)) == []
+
+
+def test_a_contrast_is_named_with_every_parameter_of_its_component():
+    sampler = Contrast(
+        "sampler=edge-weighted(weight=-0.1)",
+        parameters={"sampler": "edge-weighted"},
+        baseline_parameters={"sampler": "diagonal"},
+    )
+    assert contrast_name(sampler) == "sampler = edge-weighted(weight=-0.1) vs diagonal"
+    center = Contrast(
+        "sampler.center=0.2",
+        parameters={"sampler.center": 0.2},
+        baseline_parameters={"sampler.center": 0.01},
+    )
+    assert contrast_name(center) == "center = 0.2 vs 0.01"
+    turned = Contrast(
+        "baseline",
+        "sampler.center=0.2",
+        Kind.PAIR,
+        {"sampler.center": 0.01},
+        {"sampler.center": 0.2},
+    )
+    assert contrast_name(turned) == "center = 0.01 vs 0.2"
+    assert contrast_name(Contrast("a, b")) == "a, b vs baseline"
+    pair = Contrast("sampler=diagonal x estimator=flips", kind=Kind.INTERACTION)
+    assert contrast_name(pair) == "sampler = diagonal \u00d7 estimator = flips"

@@ -19,18 +19,18 @@ def run(
     plugins_dir: options.PluginsDir = None,
     tracking_uri: Annotated[
         str,
-        typer.Option(help="MLflow store or server that has to answer.", rich_help_panel="Where"),
+        typer.Option(help="MLflow server or database to check."),
     ] = "",
     storage: Annotated[
         str,
-        typer.Option(help="Optuna storage that has to answer.", rich_help_panel="Where"),
+        typer.Option(help="Database of searches to check."),
     ] = "",
     *,
     as_json: options.Json = False,
 ) -> None:
-    """Check this machine, the plugins and the stores, and say what to do about what is wrong.
+    """Check this machine, plugins and stores, and suggest repairs.
 
-    Changes nothing. Exits with 1 if something is broken that a study needs.
+    Changes nothing. Exits with 1 if something that a study needs is broken.
 
     Examples:
         n2n-ablate doctor

@@ -183,7 +183,7 @@ class _BreakingName:
 class _InsideWords(textwrap.TextWrapper):
     """Breaks words, but no numbers."""
 
-    wordsep_re = re.compile(r"(\s+)|(?<=[._-])(?=[^\W\d])|(?<==)")
+    wordsep_re = re.compile(r"(\s+)|(?<=[._(-])(?=[^\W\d])|(?<==)")
 
 
 def dot_plot_lines(plot: DotPlot, width: int) -> Iterator[Text]:

@@ -13,8 +13,8 @@ def best_title(best: Best, *, confirmed: bool) -> str:
     """Return the name of the trial with its mean."""
     if best.mean is None:
         return best.name
-    where = " on held-out images" if confirmed else ""
-    return f"{best.name}: mean PSNR {format_number(best.mean)} dB over {pluralize(best.n_images, 'image')}{where}"
+    images = pluralize(best.n_images, "held-out image" if confirmed else "image")
+    return f"{best.name}: mean PSNR {format_number(best.mean)} dB over {images}"
 
 
 def best_reasons(analysis: StudyAnalysis) -> Iterator[str]:

@@ -55,10 +55,22 @@ def contrast_name(contrast: Contrast) -> str:
         parts = [part.replace("=", " = ", 1) for part in contrast.name.split(" x ")]
         return " \u00d7 ".join(parts)
     changed = _changed(contrast.parameters, contrast.baseline_parameters)
-    if len(changed) == 1:
-        ((key, (value, other)),) = changed.items()
-        return f"{short_key(key)} = {value} vs {other}"
-    return f"{contrast.name} vs {contrast.baseline}"
+    if len(changed) != 1:
+        return f"{contrast.name} vs {contrast.baseline}"
+    ((key, (own, other)),) = changed.items()
+    value = level_text(contrast.name, key, own)
+    return f"{short_key(key)} = {value} vs {level_text(contrast.baseline, key, other)}"
+
+
+def level_text(name: str, key: str, value: str) -> str:
+    """Return the level of a factor in full.
+
+    Args:
+        name: Of the trial; where it names the level it does so with every parameter of a component.
+        key: Of the factor.
+        value: Without them.
+    """
+    return name.removeprefix(f"{key}=") if name.startswith(f"{key}=") else value
 
 
 def _changed(own: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
@@ -70,8 +82,9 @@ def _changed(own: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tupl
 def digits_of(record: ContrastRecord) -> int:
     """Return how many digits keep the printed interval from contradicting the verdict."""
     interval, margin = record.interval, record.margin or 0.0
+    fewest = 2 if record.metric.unit == "dB" else 3
     if interval is None:
-        return 2
+        return fewest
     limits = {
         Verdict.BETTER: (0.0,),
         Verdict.WORSE: (0.0,),
@@ -79,7 +92,7 @@ def digits_of(record: ContrastRecord) -> int:
         Verdict.INCONCLUSIVE: (-margin, 0.0, margin),
     }
     known = limits.get(record.verdict, ()) if record.verdict else ()
-    return digits_for((interval.low, interval.high), known)
+    return digits_for((interval.low, interval.high), known, fewest)
 
 
 def unit_of(metric: Metric) -> str:
