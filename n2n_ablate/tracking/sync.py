@@ -162,7 +162,7 @@ def _summarise(
     result = replace(reopened.result, trials=shown, confirmed=confirmed)
     later = reopened.confirmation
     lost = bool(reopened.lost or (later and later.lost))
-    tracker.summary(command, result, whole=not lost)
+    tracker.summary(command, result, complete=not lost)
 
 
 def _not_drawn(reopened: Reopened, registry: Registry) -> list[str]:
