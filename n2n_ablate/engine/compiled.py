@@ -30,6 +30,7 @@ SWITCH = "N2N_ABLATE_KERNEL"
 
 _INSTRUCTION_SETS = {"AVX512": ("avx512", "AVX-512"), "AVX2": ("avx2", "AVX2")}
 _POINTER, _LONG = ctypes.c_void_p, ctypes.c_long
+_LARGE = 2**13  # pixels from which filling buffers anew costs nothing beside a step
 _ROUNDING = 1e-4  # relative, of the self-check
 
 
@@ -141,6 +142,10 @@ class CompiledChain:
         for buffer in buffers:
             self._free[buffer.numel()].append(buffer)
 
+    def let_go(self) -> None:
+        """Free the buffers that lie ready for the next step."""
+        self._free.clear()
+
     def pack(self, weights: Tensor, *, backward: bool) -> Tensor:
         """Return the weights (1, n) as the kernel wants them."""
         packed = self.take(self._packed)
@@ -247,6 +252,10 @@ class _Pass(torch.autograd.Function):
         ctx: Any, weights: Tensor, chain: CompiledChain, *images: Tensor
     ) -> tuple[Tensor, ...]:
         trained = any(ctx.needs_input_grad)
+        # Tiles of an image have sizes of their own, and metrics need memory too: nothing lies about then.
+        large = not trained and any(image[0, 0].numel() >= _LARGE for image in images)
+        if large:
+            chain.let_go()
         packed = chain.pack(weights, backward=trained)
         results, saved = [], []
         for batch in images:
@@ -256,7 +265,7 @@ class _Pass(torch.autograd.Function):
         if trained:
             ctx.chain, ctx.packed, ctx.saved = chain, packed, saved
             ctx.save_for_backward(weights)
-        else:
+        elif not large:
             chain.give(packed, *(each for batch in saved for each in batch))
         return tuple(results)
 

@@ -84,7 +84,7 @@ class _Pass(torch.autograd.Function):
         depth = chain.layout.inner + 1
         total = torch.zeros_like(weights)
         parts, into = chain.packing.views(weights.detach()[0]), chain.packing.views(total[0])
-        of_images = []
+        of_images: list[Tensor | None] = []
         for index, gradient in enumerate(gradients):
             image = rest[index]
             activations = rest[ctx.images + depth * index : ctx.images + depth * (index + 1)]

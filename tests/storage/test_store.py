@@ -260,7 +260,7 @@ BASE = Recipe(
 
 def key(registry, **changes):
     usual = {
-        "image_digest": "1",
+        "images": ("1", "2"),
         "noise": ComponentSpec("gaussian", {"sigma": 25.0}),
         "recipe": BASE,
         "seed": 0,
@@ -273,7 +273,9 @@ def key(registry, **changes):
 def test_everything_that_can_change_a_fit_changes_its_key(registry):
     keys = {
         key(registry),
-        key(registry, image_digest="2"),
+        key(registry, images=("2", "2")),
+        key(registry, images=("1", "1")),  # another noisy image
+        key(registry, images=("1", "2", "3")),  # another shot that the sampler sees
         key(registry, noise=ComponentSpec("gaussian", {"sigma": 50.0})),
         key(registry, noise=None),
         key(registry, recipe=BASE.replace("sampler.center", 0.02)),
@@ -281,7 +283,7 @@ def test_everything_that_can_change_a_fit_changes_its_key(registry):
         key(registry, computation="cuda fp32"),
         key(registry, computation="cpu fp32 compiled"),
     }
-    assert len(keys) == 8
+    assert len(keys) == 10
     assert key(registry) == key(registry)
 
 

@@ -99,10 +99,11 @@ def highest_text(analysis: StudyAnalysis, condition: ConditionAnalysis) -> str:
     record = highest.contrast
     if record is None or record.estimate is None:
         return f"{text}."
+    estimate = record.estimate
     if analysis.confirmation:  # which alone gives verdicts
         record = replace(record, verdict=None)
     digits = digits_of(record)
-    change = f"{format_signed(record.estimate, digits)}{unit_of(metric)} vs the baseline"
+    change = f"{format_signed(estimate, digits)}{unit_of(metric)} vs the baseline"
     interval = interval_text(record.interval, digits)
     text += f" ({', '.join(filter(None, (change, interval)))})"
     if highest.role == "search":
