@@ -85,7 +85,8 @@ def _said(comparison: Comparison) -> Iterator[Block]:
     lines = [text.secondary_line(each) for each in comparison.secondary.values()]
     sides = text.sides(record.contrast)
     lines += [
-        text.peak_text(name, peak) for name, peak in zip(sides, comparison.peaks, strict=True)
+        text.peak_text(name, peak, comparison.contrast.metric)
+        for name, peak in zip(sides, comparison.peaks, strict=True)
     ]
     lines += [text.crossing_text(comparison.crossing), variance_text(comparison.variance)]
     if known := [line for line in lines if line]:
