@@ -20,7 +20,7 @@ from n2n_ablate.report.document import (
     cell_text,
 )
 from n2n_ablate.report.study import dot_plot
-from n2n_ablate.report.tables import supporting_of
+from n2n_ablate.report.supporting import supporting_of
 from n2n_ablate.report.text import comparison as text
 from n2n_ablate.report.text.contrasts import (
     caveat_lines,
