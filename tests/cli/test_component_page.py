@@ -166,7 +166,7 @@ def test_a_narrow_list_breaks_no_name_and_a_wide_one_has_parameters(folder, regi
     assert all(len(line) <= 80 for line in lines)
     assert all(any(line.startswith(f"  {own.name} ") for line in lines) for own in registry)
     assert "[plugins/my_pair.py]" in narrow.stdout
-    assert "Parameters: n2n-ablate plugins NAME" in narrow.stderr
+    assert "For parameters: n2n-ablate plugins NAME" in narrow.stderr
     wide = here("plugins", folder=folder, COLUMNS="160")
     assert "center = 0.01 (0 to 0.5)" in wide.stdout
     assert "poisson-gaussian" in wide.stdout

@@ -36,7 +36,7 @@ def sampler_picture(
             found = anatomy(sampler, noise)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001  # a plugin may raise anything; a picture is worth no trial
+    except BaseException as error:  # noqa: BLE001  a plugin may raise anything; a picture is worth no trial
         reason = f"cannot be drawn: {str(error) or type(error).__name__}"
         reason = fitting(reason, picture.width - 2 * _GAP, _TEXT)
         draw.text((_GAP, head + 2), reason, INK, font(_TEXT))
