@@ -7,16 +7,24 @@ import hashlib
 import logging
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from n2n_ablate.errors import printable
 from n2n_ablate.registry.discovery import LOCAL, LOCAL_SWITCH, Candidate
 
 
-def announce(candidates: Iterable[Candidate]) -> None:
-    """Say which files of `./plugins` are about to run for the first time as they are."""
-    files = {Path(each.origin.file): each.marks for each in candidates if _is_local(each)}
+def announce(candidates: Sequence[Candidate]) -> None:
+    """Say which files of `./plugins` are about to run for the first time as they are.
+
+    A file that is an installed plugin too, as in a checkout of this project, is not said.
+    """
+    installed = {mark for each in candidates if not _is_local(each) for mark in each.marks}
+    files = {
+        Path(each.origin.file): each.marks
+        for each in candidates
+        if _is_local(each) and not each.marks & installed
+    }
     if not files:
         return
     folder = next(iter(files)).parent

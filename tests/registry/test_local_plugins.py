@@ -72,6 +72,14 @@ def test_new_files_are_said_once_per_folder(work, caplog, monkeypatch):
     assert "(new or changed: mine.py, other.py)" in said()[0]
 
 
+def test_in_a_checkout_of_this_project_its_own_plugins_are_not_said(work, caplog, monkeypatch):
+    checkout = Path(__file__).parents[2]
+    assert (checkout / "plugins" / "zs_n2n.py").exists()
+    monkeypatch.chdir(checkout)
+    Registry()
+    assert [record.getMessage() for record in caplog.records] == []
+
+
 @pytest.mark.parametrize("state", ["a file", "no json", "a list", "a folder"])
 def test_where_it_cannot_be_remembered_it_is_said_again_and_nothing_fails(state, work, caplog):
     place = work / "state" / "n2n-ablate" / "plugin-files.json"
