@@ -58,7 +58,7 @@ def run(
         stdout.write_json(data, allow_nan=False)
         return
     out, confirmed = results(), analysis.confirmation is not None
-    for text in (best_title(best, confirmed=confirmed), *best_reasons(analysis)):
+    for text in (best_title(best, analysis.metric, confirmed=confirmed), *best_reasons(analysis)):
         out.print(f"# {text}", markup=False, highlight=False, soft_wrap=True)
     out.print(toml(recipe), markup=False, highlight=False, soft_wrap=True)
     for line in () if quiet else filter(None, (command, override_line(best, study))):

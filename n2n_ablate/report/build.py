@@ -9,7 +9,7 @@ from n2n_ablate.analysis.diagnoses import points
 from n2n_ablate.analysis.records import ConditionAnalysis, StudyAnalysis
 from n2n_ablate.diagnostics.relation import relations
 from n2n_ablate.registry import Registry
-from n2n_ablate.report import drawings, samplers, study, tables
+from n2n_ablate.report import drawings, samplers, study, supporting, tables
 from n2n_ablate.report.document import (
     Block,
     Definitions,
@@ -78,9 +78,9 @@ def _condition(given: Sources, condition: ConditionAnalysis, key: str) -> Iterat
         yield from drawings.responses(given, condition, key)
         yield from drawings.curves(given, condition, key, _CURVES)
         yield from drawings.times(given, condition, key)
-    if supporting := tables.supporting_table(decided):
-        yield _keyed(supporting, f"{analysis.study}-{key}-supporting")
-    if training := tables.training_table(decided):
+    if statistics := supporting.supporting_table(decided):
+        yield _keyed(statistics, f"{analysis.study}-{key}-supporting")
+    if training := supporting.training_table(decided):
         yield _keyed(training, f"{analysis.study}-{key}-training")
     if variance := text.variance_text(decided.variance):
         yield Paragraph(variance)

@@ -20,7 +20,7 @@ from n2n_ablate.report.document import (
     cell_text,
 )
 from n2n_ablate.report.study import dot_plot
-from n2n_ablate.report.tables import supporting_of
+from n2n_ablate.report.supporting import supporting_of
 from n2n_ablate.report.text import comparison as text
 from n2n_ablate.report.text.contrasts import (
     caveat_lines,
@@ -85,7 +85,8 @@ def _said(comparison: Comparison) -> Iterator[Block]:
     lines = [text.secondary_line(each) for each in comparison.secondary.values()]
     sides = text.sides(record.contrast)
     lines += [
-        text.peak_text(name, peak) for name, peak in zip(sides, comparison.peaks, strict=True)
+        text.peak_text(name, peak, comparison.contrast.metric)
+        for name, peak in zip(sides, comparison.peaks, strict=True)
     ]
     lines += [text.crossing_text(comparison.crossing), variance_text(comparison.variance)]
     if known := [line for line in lines if line]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeAlias
 
 from n2n_ablate.analysis import records
 from n2n_ablate.analysis.records import (
@@ -28,13 +27,12 @@ from n2n_ablate.report.document import (
     Table,
     Verdict,
 )
-from n2n_ablate.report.numbers import format_interval, format_number, format_p, format_signed
+from n2n_ablate.report.numbers import format_signed
 from n2n_ablate.report.text import notes
 from n2n_ablate.report.text.contrasts import (
     caveat_lines,
     contrast_name,
     digits_of,
-    images_needed_text,
     level_text,
     short_key,
     value_text,
@@ -44,8 +42,6 @@ from n2n_ablate.report.text.study import metric_title
 
 _LONGEST_TITLE = 12
 _ORIGINS = {Origin.SEARCH: " (best of the search)", Origin.EARLIER: " (confirmed earlier)"}
-
-_Filled: TypeAlias = tuple[Column, Callable[[ContrastRecord], Cell]]
 
 
 def only_key(condition: ConditionAnalysis) -> str:
@@ -252,85 +248,6 @@ def _in_short(record: ContrastRecord | None) -> Cell:
     return Verdict(text, _like(record))
 
 
-def supporting_table(condition: ConditionAnalysis) -> Table | None:
-    """Return statistics beside the verdicts of a condition; columns without a value are left out."""
-    return supporting_of(condition.contrasts)
-
-
-def supporting_of(records: Sequence[ContrastRecord]) -> Table | None:
-    """Return the same of any contrasts; None without a value."""
-    known = [record for record in records if record.estimate is not None]
-    filled: list[_Filled] = [
-        (Column("d_z"), lambda r: _signed(r.effect_size)),
-        (Column("better on"), _wins),
-        (
-            Column("Holm p"),
-            lambda r: format_p(r.p_holm).removeprefix("p = ") if r.p_holm is not None else "",
-        ),
-        (Column("sign-flip p"), _sign_flip),
-        (Column("P(equivalent)"), lambda r: _number(r.probability_equivalent)),
-        (Column("one image out"), _without_one),
-        (
-            Column("detectable"),
-            lambda r: _number(r.planning.detectable_difference if r.planning else None),
-        ),
-        (Column("images needed"), images_needed_text),
-    ]
-    kept = [
-        (column, fill) for column, fill in filled if any(fill(record) != "" for record in known)
-    ]
-    if not known or not kept:
-        return None
-    rows = [
-        Row([Name(contrast_name(record.contrast)), *(fill(record) for _, fill in kept)])
-        for record in known
-    ]
-    texts = [notes.SUPPORTING_NOTES[column.title] for column, _ in kept]
-    if any(record.interim for record in known):
-        texts.append(notes.RACED_P_NOTE)
-    columns = [Column("contrast", numeric=False, wraps=True), *(column for column, _ in kept)]
-    return Table(columns, rows, caption=notes.SUPPORTING_CAPTION, notes=texts, detail=True)
-
-
-def training_table(condition: ConditionAnalysis) -> Table | None:
-    """Return peaks and crossings of the curves; None where every curve rises to its end."""
-    names = row_names(condition)
-    rows, metric = [], ""
-    for trial in condition.trials:
-        peak, cross = trial.peak, trial.crossing
-        early = peak is not None and peak.step < max(trial.curve[0], default=0)
-        if not early and not (cross and cross.certain):
-            continue
-        rows.append(
-            Row([Name(names[trial.name]), *_peak(peak if early else None), _crossing(cross)])
-        )
-        metric = trial.contrast.metric.unit if trial.contrast else metric
-    if not rows:
-        return None
-    columns = [
-        Column("trial", numeric=False, wraps=True),
-        Column("peak at step"),
-        Column(f"gain at peak{f' ({metric})' if metric else ''}"),
-        Column("95 % CI"),
-        Column("crosses baseline at step"),
-    ]
-    return Table(columns, rows, notes.TRAINING_CAPTION, notes.TRAINING_NOTES, detail=True)
-
-
-def _peak(peak: records.Peak | None) -> list[Cell]:
-    if peak is None:
-        return ["", "", ""]
-    ends = peak.interval
-    interval: Cell = Interval(ends.low, ends.high) if ends else ""
-    return [peak.step, _signed(peak.gain), interval]
-
-
-def _crossing(cross: records.Crossing | None) -> Cell:
-    if cross is None or cross.step is None or not cross.certain:
-        return ""
-    return f"{cross.step:.0f} ({cross.low} to {cross.high})"
-
-
 def _failed(row: TrialRecord) -> Cell:
     return f"{row.n_failed} of {row.n_fits}" if row.n_failed else ""
 
@@ -394,32 +311,3 @@ def _shrinkage(pair: ConfirmedContrast) -> Cell:
         if ends
         else Number(pair.shrinkage, signed=True)
     )
-
-
-def _signed(value: float | None) -> Cell:
-    return "" if value is None else Number(value, signed=True)
-
-
-def _number(value: float | None) -> Cell:
-    return "" if value is None else Number(value)
-
-
-def _wins(record: ContrastRecord) -> Cell:
-    wins = record.wins
-    if wins is None:
-        return ""
-    ties = f", {wins.ties} equal" if wins.ties else ""
-    return f"{wins.wins} of {wins.n}{ties}"
-
-
-def _sign_flip(record: ContrastRecord) -> Cell:
-    if record.p_sign_flip is None:
-        return ""
-    smallest = record.p_sign_flip_smallest
-    limit = f" ({format_number(smallest, 3)})" if smallest is not None else ""
-    return f"{format_number(record.p_sign_flip, 3)}{limit}"
-
-
-def _without_one(record: ContrastRecord) -> Cell:
-    without = record.leave_one_out
-    return format_interval(without.low, without.high) if without else ""

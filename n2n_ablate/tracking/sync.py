@@ -160,7 +160,9 @@ def _summarise(
         ]
         confirmed = replace(confirmed, trials=tuple(kept)) if kept else None
     result = replace(reopened.result, trials=shown, confirmed=confirmed)
-    tracker.summary(command, result)
+    later = reopened.confirmation
+    lost = bool(reopened.lost or (later and later.lost))
+    tracker.summary(command, result, complete=not lost)
 
 
 def _not_drawn(reopened: Reopened, registry: Registry) -> list[str]:

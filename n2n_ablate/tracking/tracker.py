@@ -162,12 +162,13 @@ class MlflowTracker:
             self._fill(self._summary, result, status, now())
             self._put_in_front(result)
 
-    def summary(self, command: Command, result: StudyResult) -> None:
+    def summary(self, command: Command, result: StudyResult, *, complete: bool = True) -> None:
         """Keep the summary of the plan, as the last command that is over showed it.
 
         Args:
             command: It may have been killed, and then has no status.
             result: What it showed.
+            complete: Every stored fit could be read: otherwise verdicts that are there are better.
         """
         status = command.status or "killed"
         old = self.known.summary
@@ -178,7 +179,7 @@ class MlflowTracker:
             run = self._begin_summary(about, start)
             self._fill(run, result, status, max(start, int(1000 * command.ended)))
             self.written.append("summary")
-        self._put_in_front(result)
+        self._put_in_front(result, complete=complete)
 
     def _begin_summary(self, invocation: Invocation, start: int) -> str:
         """Return the run of the plan's summary, marked as being written by this process."""
@@ -235,14 +236,14 @@ class MlflowTracker:
                     self.store.end(self._summary, "KILLED")
             raise
 
-    def _put_in_front(self, result: StudyResult) -> None:
+    def _put_in_front(self, result: StudyResult, *, complete: bool = True) -> None:
         note = study_files.summary(result, self._files.diagnoses)[:5000]
         self.store.client.set_experiment_tag(self._experiment, NOTE, note)
         for stage in (result, result.confirmed):
             if stage is not None and stage.header is not None:
-                self._put_verdicts(stage, stage.header)
+                self._put_verdicts(stage, stage.header, complete=complete)
 
-    def _put_verdicts(self, stage: StudyResult, header: Header) -> None:
+    def _put_verdicts(self, stage: StudyResult, header: Header, *, complete: bool) -> None:
         """Tell every run of a declared contrast its verdict, now that all of the family is known."""
         rule, ends = rule_of(stage, header), record.suffixes(stage.plan)
         trials = {item.trial.name: item for item in stage.trials}
@@ -257,7 +258,7 @@ class MlflowTracker:
         for name, (tags, values) in found.items():
             fits, key = record.fits_key(self._plan, trials[name]), record.verdict_key(tags, values)
             kept = self.known.trials.get(fits)
-            if kept is not None and kept.verdict != key:
+            if kept is not None and kept.verdict != key and (complete or not kept.verdict):
                 own = {**tags, VERDICT: key}
                 self.store.log(kept.run, values=values, tags=own, span=(now(), now()))
                 self.known.trials[fits] = replace(kept, verdict=key)

@@ -105,8 +105,9 @@ def check_link(base, link):
     queries = urllib.parse.parse_qs(queries)
     assert queries["workflowType"] == ["machine_learning"]
     assert queries["compareRunsMode"] == ["CHART"]
-    tags = {tag["key"] for tag in found["experiment"]["tags"]}
-    assert f"mlflow.sharedViewState.{queries['viewStateShareKey'][0]}" in tags
+    assert (queries["orderByKey"], queries["orderByAsc"]) == (["metrics.`psnr`"], ["false"])
+    assert queries["searchFilter"][0].startswith("tags.`n2n.plan` = '")
+    assert not [tag for tag in found["experiment"]["tags"] if "ViewState" in tag["key"]]
 
 
 def check_runs(base):

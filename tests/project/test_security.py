@@ -234,7 +234,7 @@ def test_a_figure_shows_a_name_as_it_is(text):
 
 
 def test_markdown_shows_a_name_as_it_is():
-    assert for_markdown("a|b <b> [x](y) `c`") == r"a\|b \<b\> \[x\](y) \`c\`"
+    assert for_markdown("a|b <b> [x](y) `c`") == r"a\|b &lt;b&gt; \[x\](y) \`c\`"
 
 
 def test_a_password_is_never_shown(tiny, tiny_text, folder, registry):

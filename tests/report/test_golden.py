@@ -11,7 +11,7 @@ from helpers import sample_analysis as samples
 from rich.console import Console
 
 from n2n_ablate.analysis.records import to_plain
-from n2n_ablate.report import study, tables
+from n2n_ablate.report import study, supporting, tables
 from n2n_ablate.report.document import Document, Heading
 from n2n_ablate.report.render.console import print_document
 from n2n_ablate.report.render.csv import csv_table
@@ -27,7 +27,7 @@ def page(analysis):
     """Answer, tables and supporting statistics, as a report begins."""
     (condition,) = analysis.conditions
     decided = analysis.deciding.conditions[0]
-    known = (tables.supporting_table(decided), tables.training_table(condition))
+    known = (supporting.supporting_table(decided), supporting.training_table(condition))
     return Document(
         analysis.question,
         f"Study {analysis.study}",

@@ -13,7 +13,7 @@ from helpers import drawn_results as drawn
 from n2n_ablate import stats
 from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.registry import Registry
-from n2n_ablate.report import tables
+from n2n_ablate.report import supporting, tables
 from n2n_ablate.report.build import report_document
 from n2n_ablate.report.document import cell_text
 from n2n_ablate.report.render.html import html
@@ -153,7 +153,7 @@ def test_supporting_statistics_are_those_of_the_confirmation(studies):
     for study in ("confirmed", "raced"):
         found = analysis(studies[study])
         later = found.confirmation.analysis.condition(LABEL)
-        table = tables.supporting_table(later)
+        table = supporting.supporting_table(later)
         assert [cell.text for cell in (row.cells[0] for row in table.rows)] == [
             f"center = {record.contrast.parameters['sampler.center']:g} vs 0.01"
             for record in later.contrasts

@@ -219,7 +219,7 @@ def test_what_was_measured_of_the_samplers_is_kept(output, two, registry):
     summary = files_of(runs["summary"], output.root) / "diagnostics.csv"
     rows = list(csv.DictReader(summary.read_text().splitlines()))
     assert {row["trial"] for row in rows} == {"baseline", "sampler.center=0.2"}
-    assert "| leak | gap |" in runs["summary"].data.tags["mlflow.note.content"]
+    assert "| leak | back |" in runs["summary"].data.tags["mlflow.note.content"]
 
 
 @both
@@ -411,7 +411,7 @@ def test_a_question_is_no_markup_on_the_page_of_its_experiment(output, plan):
     tracker = MlflowTracker(output)
     tracker.start(asked, ABOUT)
     page = tracker.store.client.get_experiment(tracker.store.experiment_id("tiny"))
-    assert page.tags["mlflow.note.content"] == r"**\<b\>Is !\[x\](http://x) it?\</b\>**"
+    assert page.tags["mlflow.note.content"] == r"**&lt;b&gt;Is !\[x\](http://x) it?&lt;/b&gt;**"
 
 
 @both

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from n2n_ablate.analysis.records import Best, ContrastRecord, StudyAnalysis, Support
+from n2n_ablate.analysis.records import Best, ContrastRecord, Metric, StudyAnalysis, Support
 from n2n_ablate.report.numbers import format_number, pluralize
 from n2n_ablate.report.text.contrasts import contrast_line, finding
+from n2n_ablate.report.text.study import metric_name
 
 
-def best_title(best: Best, *, confirmed: bool) -> str:
+def best_title(best: Best, metric: Metric, *, confirmed: bool) -> str:
     """Return the name of the trial with its mean."""
     if best.mean is None:
         return best.name
     images = pluralize(best.n_images, "held-out image" if confirmed else "image")
-    return f"{best.name}: mean PSNR {format_number(best.mean)} dB over {images}"
+    mean = format_number(best.mean, 2 if metric.unit == "dB" else 4)
+    return (
+        f"{best.name}: mean {metric_name(metric)} {mean} {metric.unit}".rstrip() + f" over {images}"
+    )
 
 
 def best_reasons(analysis: StudyAnalysis) -> Iterator[str]:

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from n2n_ablate.analysis.records import Caveat, Contrast, ContrastRecord, Crossing, Peak, Role
+from n2n_ablate.analysis.records import (
+    Caveat,
+    Contrast,
+    ContrastRecord,
+    Crossing,
+    Metric,
+    Peak,
+    Role,
+)
 from n2n_ablate.report.numbers import format_interval, format_number, format_signed
 from n2n_ablate.report.text.contrasts import contrast_name, finding
+from n2n_ablate.report.text.study import metric_name
 
 CONFIRMED = "On held-out images"
 
@@ -35,22 +44,30 @@ def secondary_line(record: ContrastRecord) -> str:
     return f"{record.metric.name.upper()}: {finding(record)}"
 
 
-def peak_text(name: str, peak: Peak | None) -> str:
+def peak_text(name: str, peak: Peak | None, metric: Metric) -> str:
     """Return what stopping at the peak would have gained; empty without curves."""
     if peak is None:
         return ""
+    what, unit = metric_name(metric), f" {metric.unit}" if metric.unit else ""
+    digits = 2 if metric.unit == "dB" else 4
+    extreme, peaks, beyond = (
+        ("highest", "peaks", "above")
+        if metric.higher_is_better
+        else ("lowest", "is lowest", "below")
+    )
     if peak.oracle_gain == 0:
-        return f"{name}: PSNR is highest at the last step on every image."
+        return f"{name}: {what} is {extreme} at the last step on every image."
     if peak.gain is None:
         return (
-            f"{name}: PSNR peaks at step {peak.step}, {format_number(peak.oracle_gain)} dB above its final value "
+            f"{name}: {what} {peaks} at step {peak.step}, {format_number(peak.oracle_gain, digits)}{unit} {beyond} its "
+            "final value "
             "(one image, so the peak could not be chosen on others)."
         )
     interval = peak.interval
-    ends = f" (95 % CI {format_interval(interval.low, interval.high)})" if interval else ""
+    ends = f" (95 % CI {format_interval(interval.low, interval.high, digits)})" if interval else ""
     return (
-        f"{name}: mean PSNR peaks at step {peak.step}; stopping each image at the peak of the others would have "
-        f"gained {format_signed(peak.gain)} dB{ends}."
+        f"{name}: mean {what} {peaks} at step {peak.step}; stopping each image at the peak of the others would have "
+        f"gained {format_signed(peak.gain, digits)}{unit}{ends}."
     )
 
 
