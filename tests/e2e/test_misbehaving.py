@@ -253,4 +253,4 @@ def test_a_process_that_forks_goes_on_once(place, tmp_path):
     plugin(tmp_path, **{place: "os.fork()"})
     done = study(tmp_path, start=run)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count(" #  lr ") == 1
+    assert done.stdout.count("#  lr ") == 1
