@@ -114,8 +114,8 @@ def dataset(sources: Sequence[str], samples: Sequence[NoisySample]) -> Dataset |
 def values(plan: Plan, result: TrialResult, baseline: TrialResult | None) -> list[Value]:
     """Return every finite value of a trial: final figures, mean curves, one curve per image.
 
-    Names with a slash have a section of their own in MLflow's pages. Sections are sorted by name, so
-    these come after "Model metrics", and `psnr` opens first.
+    Names with a slash have a section of their own in MLflow's pages. MLflow sorts these by name and
+    shows the section of names without one, "Model metrics", below them.
 
     Curves per image are of the metric that decides; differences from the baseline of every metric.
 

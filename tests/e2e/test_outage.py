@@ -108,7 +108,7 @@ def test_a_server_that_is_not_there_costs_a_line_and_seconds(home):
     hidden = "http://***@127.0.0.1:9"
     assert spoken(done) == [
         f"tracking waits, the study goes on: MLflow's store '{hidden}' cannot be used: connection refused",
-        f"{LEFT}: the same command, or n2n-ablate sync outage --tracking-uri {hidden}, writes the rest",
+        f"{LEFT}: the same command, or n2n-ablate sync outage --tracking-uri '{hidden}', writes the rest",
     ]
 
 
