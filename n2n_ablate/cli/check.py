@@ -9,10 +9,13 @@ import typer
 
 from n2n_ablate.cli import options, stdout
 from n2n_ablate.cli.screen import messages, results
-from n2n_ablate.testing import checking
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from n2n_ablate.testing.checking import Checked
+
+_SECONDS = 10.0
 
 
 def run(
@@ -26,7 +29,7 @@ def run(
     plugins_dir: options.PluginsDir = None,
     limit: Annotated[
         float, typer.Option(min=0.1, help="Seconds that one check may take at one setting.")
-    ] = checking.LIMIT,
+    ] = _SECONDS,
     *,
     as_json: options.Json = False,
 ) -> None:
@@ -40,13 +43,15 @@ def run(
 
         n2n-ablate check plugins/my_pair.py
     """
+    from n2n_ablate.testing.checking import check
+
     found = []
     out = results()
     waiting = messages().status(f"checking {target} ...") if not as_json else None
     if waiting:
         waiting.start()
     try:
-        for component in checking.check(target, plugins_dir, limit):
+        for component in check(target, plugins_dir, limit):
             found.append(component)
             if not as_json:
                 _print(component, out)
@@ -65,7 +70,7 @@ def run(
     raise typer.Exit(0 if kept else 1)
 
 
-def _print(component: checking.Checked, out: Console) -> None:
+def _print(component: Checked, out: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from torch import Tensor
 
 from n2n_ablate.components import Sampler, Split, Views, declared, pairs_of
@@ -44,8 +46,7 @@ class StackLossContext:
 
     def views(self, image: Tensor) -> Views:
         """See `n2n_ablate.LossContext.views`."""
-        with SAMPLER:
-            return self._draws.views(image)
+        return _cut(self._draws.views, image)
 
     def resample(self) -> Split:
         """See `n2n_ablate.LossContext.resample`."""
@@ -53,11 +54,22 @@ class StackLossContext:
         with SAMPLER:
             split = self._draws.resample()
 
-        def cut(image: Tensor) -> Views:
-            with SAMPLER:
-                return split(image)
+        return functools.partial(_cut, split)
 
-        return cut
+
+def _cut(split: Split, image: Tensor) -> Views:
+    """Return the views of images (n, c, h, w).
+
+    Raises:
+        ComponentError: The sampler fails, or gives the image that it is handed another shape.
+    """
+    shape = image.shape
+    with SAMPLER:
+        views = split(image)
+    if image.shape != shape:  # else the loss, which goes on with the image, would be blamed
+        problem = f"turns the image that it is given, {tuple(shape)}, into one of the shape {tuple(image.shape)}; it must copy"
+        raise SAMPLER.fault(problem)
+    return views
 
 
 def same_shape(denoised: Tensor, image: Tensor) -> Tensor:

@@ -93,7 +93,11 @@ def run_study(
         output.lock(session.lock_name, busy),
         request.executor.executor(session.paired_data.machine, session.registry) as executor,
     ):
-        runner = open_runner(session, output, view, options, executor)
+        try:
+            runner = open_runner(session, output, view, options, executor)
+        except KeyboardInterrupt as stop:  # it may wait for a tracking server
+            view.close()
+            raise StudyInterrupted(0, 0) from stop
         try:
             if ready is not None:
                 ready(session, output, executor)

@@ -14,9 +14,6 @@ from typing import IO, Any
 
 from n2n_ablate.errors import PluginError
 
-LIMIT = 10.0
-"""Seconds that one promise at one setting may take."""
-
 # Modules come from where this process has them, so that `check` imports what every other command
 # does; `-P` keeps out the working folder, which `-c` would add.
 _CHILD = (
@@ -74,7 +71,7 @@ class Checked:
         return all(promise.kept or promise.untried for promise in self.promises)
 
 
-def check(target: str, plugins_dir: Path | None = None, limit: float = LIMIT) -> Iterator[Checked]:
+def check(target: str, plugins_dir: Path | None, limit: float) -> Iterator[Checked]:
     """Check a component, a file or a package; yield each component when all of it has been tried.
 
     Raises:

@@ -123,6 +123,9 @@ def test_a_stop_does_not_wait_for_a_server_that_hangs(tiny, tmp_path):
     with silent() as (server, url), started(tiny, tmp_path, "--tracking-uri", url) as study:
         asked, _ = server.accept()
         with asked:
+            wait_for(
+                lambda: "reference_methods" in journal(tmp_path)
+            )  # it trains without an answer
             errors, took = study.end(signal.SIGINT)
         assert study.process.returncode == 130
         assert took < 20
@@ -130,10 +133,22 @@ def test_a_stop_does_not_wait_for_a_server_that_hangs(tiny, tmp_path):
         assert not study.left()
 
 
+def test_a_stop_before_anything_is_trained_waits_for_no_server_either(tiny, tmp_path):
+    with silent() as (server, url), started(tiny, tmp_path, "--tracking-uri", url) as study:
+        asked, _ = server.accept()
+        with asked:
+            errors, took = study.end(signal.SIGINT)
+        assert study.process.returncode == 130
+        assert took < 20
+        assert "To resume, run:" in errors
+        assert not study.left()
+
+
 def test_a_second_signal_ends_it_at_once(tiny, tmp_path):
     with silent() as (server, url), started(tiny, tmp_path, "--tracking-uri", url) as study:
         asked, _ = server.accept()
         with asked:
+            wait_for(lambda: "reference_methods" in journal(tmp_path))
             study.process.send_signal(signal.SIGINT)
             wait_for(lambda: "interrupted" in journal(tmp_path))  # MLflow is what it waits for now
             _, took = study.end(signal.SIGTERM)
