@@ -117,7 +117,7 @@ def torture(
     except BaseException:
         calm.kill()
         raise
-    outcome.failures = hurt["failures"]
+    outcome.failures = hurt["fits"]["failed"]
     outcome.same_table = _table(hurt) == _table(_told(calm, folder / "calm.err"))
     outcome.doubled = _doubled(folder)
     if tracking == "mlflow":
@@ -246,7 +246,8 @@ def _table(told: dict[str, object]) -> object:
 
     def plain(value: object) -> object:
         if isinstance(value, dict):
-            return {key: plain(item) for key, item in value.items() if "seconds" not in key}
+            timed = {key for key in value if "seconds" in key or key == "pareto"}
+            return {key: plain(item) for key, item in value.items() if key not in timed}
         return [plain(item) for item in value] if isinstance(value, list) else value
 
     return plain(told["conditions"])

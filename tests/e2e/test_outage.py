@@ -254,7 +254,8 @@ def table_of(done):
 
     def plain(value):
         if isinstance(value, dict):
-            return {key: plain(item) for key, item in value.items() if "seconds" not in key}
+            timed = {key for key in value if "seconds" in key or key == "pareto"}
+            return {key: plain(item) for key, item in value.items() if key not in timed}
         return [plain(item) for item in value] if isinstance(value, list) else value
 
     return plain(json.loads(done.stdout)["conditions"])

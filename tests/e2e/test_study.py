@@ -194,16 +194,31 @@ def test_a_sampler_that_cannot_draw_is_named_before_anything_is_trained(tmp_path
     assert "[1/" not in done.stderr
 
 
-def test_a_sampler_that_breaks_in_training_costs_its_own_fits_only(tmp_path, tiny):
+def test_a_sampler_that_breaks_in_the_first_step_is_named_before_anything_is_trained(
+    tmp_path, tiny
+):
     broken = "return lambda image: image.requires_grad and 1 / 0 or"
     with_mine(tmp_path, tiny, "return lambda image:", broken)
+    done = study(tiny, "--trials", 3, folder=tmp_path)
+    assert done.returncode == 1
+    assert "sampler 'mine' raises ZeroDivisionError" in done.stderr
+    assert "[1/" not in done.stderr
+    assert not list((tmp_path / "mlruns").glob("fits/*/*"))
+
+
+def test_a_sampler_that_breaks_in_training_costs_its_own_fits_only(tmp_path, tiny):
+    # Past the step that is tried beforehand.
+    broken = "return lambda image: image.requires_grad and next(CALLS) > 6 and 1 / 0 or"
+    with_mine(tmp_path, tiny, "return lambda image:", broken)
+    with (tmp_path / "plugins" / "mine.py").open("a") as file:
+        file.write("\n\nimport itertools\n\nCALLS = itertools.count()\n")
     done = study(tiny, "--trials", 3, folder=tmp_path)
     assert done.returncode == 3
     assert "2 of 6 fits failed" in done.stdout
     assert "ZeroDivisionError" in done.stdout
     again = study(tiny, "--trials", 3, folder=tmp_path)
     assert "2 of 6 fits failed" in again.stdout  # an error is not stored: it was tried again
-    assert again.stderr.count("reused") == 2
+    assert again.stderr.count("cached") == 2
 
 
 def test_failed_fits_are_counted_and_change_the_exit_status(tmp_path, tiny):
