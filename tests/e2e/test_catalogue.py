@@ -64,7 +64,7 @@ def told(folder, text):
 
 def names_of(rows, kind):
     """The levels of a factor that were trained, the baseline's included."""
-    return {row["values"][kind] for row in rows}
+    return {row["parameters"][kind] for row in rows}
 
 
 @pytest.mark.parametrize("kind", [*RECIPE_KINDS])
@@ -114,4 +114,4 @@ def test_every_noise_and_every_metric_stands_in_a_table(registry, tmp_path):
     for rows in found:
         assert names_of(rows, "sampler") == {"diagonal", "stripe"}
         for row in rows:
-            assert all(math.isfinite(row[name]) for name in metrics), row
+            assert all(math.isfinite(row["means"][name]) for name in metrics), row
