@@ -747,7 +747,7 @@ class StudyAnalysis:
 
     Attributes:
         study, question, profile: As in the study file.
-        run: Key of the plan.
+        plan: Key of the plan, as in `studies --json`.
         settings: What the user changed, as typed.
         images: Names, in the order of the fits.
         clusters: Name of the scene by image.
@@ -768,7 +768,7 @@ class StudyAnalysis:
     study: str
     question: str
     profile: str
-    run: str
+    plan: str
     settings: tuple[str, ...]
     images: tuple[str, ...]
     clusters: Mapping[str, str]

@@ -89,14 +89,6 @@ def run(
     from n2n_ablate.runner.denoise_files import against, jobs
     from n2n_ablate.runner.denoising import choose_recipe
 
-    work = jobs(
-        sources,
-        out=out,
-        out_dir=out_dir,
-        channels=options.channels_of(channels),
-        overwrite=overwrite,
-    )
-    clean = iter(against(reference, work) if reference else ())
     registry = Registry(plugins_dir=plugins_dir, local_if_needed=True)
     name, recipe = choose_recipe(
         registry,
@@ -106,6 +98,14 @@ def run(
         trial=trial,
         settings=settings or [],
     )
+    work = jobs(
+        sources,
+        out=out,
+        out_dir=out_dir,
+        channels=options.channels_of(channels),
+        overwrite=overwrite,
+    )
+    clean = iter(against(reference, work) if reference else ())
     machine = engine.machine(device, precision)
     warned: set[str] = set()
     for number, job in enumerate(work, 1):

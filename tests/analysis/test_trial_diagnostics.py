@@ -123,11 +123,13 @@ def test_all_samplers_fit_into_80_columns(folder, monkeypatch, capsys):
     code, out, err = told(monkeypatch, capsys, *QUICK)
     assert code == 0
     rows = {line.split()[0]: line for line in out.splitlines() if line.strip()}
-    left_out = {"poisson-thinning"}  # it parts photons, and the noise here is Gaussian
+    # One parts photons, the other needs a second shot, and the noise here is Gaussian.
+    left_out = {"poisson-thinning", "two-shots"}
     assert rows.keys() >= set(Registry().names("sampler")) - left_out
-    assert "left out: sampler 'poisson-thinning' needs unclipped Poisson noise" in " ".join(
-        err.split()
-    )
+    errors = " ".join(err.split())
+    assert errors.count("left out: ") == len(left_out)
+    assert "left out: sampler 'poisson-thinning' needs unclipped Poisson noise" in errors
+    assert "sampler 'two-shots' needs measured noise with at least two shots per scene" in errors
     assert all(len(line.rstrip()) <= 80 for line in out.splitlines())
     assert all(number.startswith("+0.3") for number in rows["edge-weighted"].split()[1:3])
     assert rows["max-avg-pool"].rstrip().endswith("leak bias")

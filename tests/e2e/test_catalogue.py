@@ -4,9 +4,11 @@ import json
 import math
 
 import pytest
+import torch
 from helpers.program import here
 
 from n2n_ablate.components.recipe import RECIPE_KINDS
+from n2n_ablate.images import builtin, write
 from n2n_ablate.storage.fit_store import FitStore
 from n2n_ablate.storage.output import Output
 
@@ -19,6 +21,7 @@ BASE = {
 NOISE = '{ name = "gaussian", sigma = 25.0, clip = false }'
 PHOTONS = '{ name = "poisson", lam = 60.0, clip = false }'
 PHOTONS_ONLY = ("poisson-thinning",)
+SHOTS_ONLY = ("two-shots",)
 
 
 STEPS = {
@@ -61,12 +64,12 @@ def told(folder, text):
 
 def names_of(rows, kind):
     """The levels of a factor that were trained, the baseline's included."""
-    return {row["values"][kind] for row in rows}
+    return {row["parameters"][kind] for row in rows}
 
 
 @pytest.mark.parametrize("kind", [*RECIPE_KINDS])
 def test_every_part_of_a_recipe_trains(registry, tmp_path, kind):
-    names = [name for name in registry.names(kind) if name not in PHOTONS_ONLY]
+    names = [name for name in registry.names(kind) if name not in PHOTONS_ONLY + SHOTS_ONLY]
     levels = [f'"{name}"' for name in names]
     (rows,) = told(tmp_path, study(kind, levels, [NOISE], steps=STEPS.get(kind, 3)))
     assert names_of(rows, kind) >= set(names)
@@ -88,6 +91,20 @@ def test_a_sampler_of_photons_trains_on_photons(tmp_path):
     assert names_of(rows, "sampler") == {"diagonal", *PHOTONS_ONLY}
 
 
+def test_a_sampler_of_shots_trains_on_shots(tmp_path):
+    (coffee,) = builtin(["coffee"])
+    clean = coffee.pixels[..., 100:132, 100:132]
+    (tmp_path / "pairs").mkdir()
+    write(tmp_path / "pairs" / "1_mean.png", clean)
+    for shot in (1, 2):
+        noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(shot))
+        write(tmp_path / "pairs" / f"1_real_{shot}.png", (clean + 0.1 * noise).clamp(0, 1))
+    text = study("sampler", [f'"{SHOTS_ONLY[0]}"'], [NOISE])
+    text = text.replace(f"noise = {NOISE}", 'pairs = "pairs"')
+    (rows,) = told(tmp_path, text.replace('images = ["builtin:coffee"]\n', ""))
+    assert names_of(rows, "sampler") == {"diagonal", *SHOTS_ONLY}
+
+
 def test_every_noise_and_every_metric_stands_in_a_table(registry, tmp_path):
     names = registry.names("noise")
     noises = [f'"{name}"' for name in names]
@@ -97,4 +114,4 @@ def test_every_noise_and_every_metric_stands_in_a_table(registry, tmp_path):
     for rows in found:
         assert names_of(rows, "sampler") == {"diagonal", "stripe"}
         for row in rows:
-            assert all(math.isfinite(row[name]) for name in metrics), row
+            assert all(math.isfinite(row["means"][name]) for name in metrics), row

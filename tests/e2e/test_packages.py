@@ -6,7 +6,6 @@ from the environment of the tests.
 
 import json
 import shutil
-import site
 import subprocess
 import sys
 from pathlib import Path
@@ -44,7 +43,9 @@ class Environment:
         shell(sys.executable, "-m", "venv", "--without-pip", base / "venv", folder=base)
         others = base / "others"
         others.mkdir()
-        for path in map(Path, reversed(site.getsitepackages())):
+        # Those that `.pth` files add, too: an environment may lie on top of another.
+        folders = [Path(path) for path in sys.path if path.endswith("-packages")]
+        for path in reversed(folders):
             for item in path.iterdir() if path.is_dir() else ():
                 if not item.name.startswith(OURS) and item.suffix != ".pth":
                     (others / item.name).unlink(missing_ok=True)

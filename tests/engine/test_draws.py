@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from n2n_ablate.components import at_step, prepare_sampler
+from n2n_ablate.components import MeasuredNoise, at_step, declared, prepare_sampler
 from n2n_ablate.components.splits import KernelSplit, PixelSplit
 from n2n_ablate.engine.draws import together
 from n2n_ablate.registry import Registry
+from n2n_ablate.testing.drawing import other_shot
 from n2n_ablate_plugins.pooling import PoolSplit
 
 REGISTRY = Registry()
@@ -28,7 +29,10 @@ def drawn(sampler, images):
     splits = []
     for index in range(len(images)):
         one = images[index : index + 1]
-        ready = at_step(prepare_sampler(sampler, one, None), 0, 10)
+        noise = None
+        if declared(sampler, "needs_shots", False):
+            noise = MeasuredNoise(tuple(other_shot(one, 10 * index + seed) for seed in range(3)))
+        ready = at_step(prepare_sampler(sampler, one, noise), 0, 10)
         splits.append(ready.draw(one, torch.Generator().manual_seed(index)))
     return splits
 
@@ -43,6 +47,9 @@ def test_a_stack_is_cut_as_its_images_are(name):
     alone = [split(other[index : index + 1]) for index, split in enumerate(splits)]
     for view, parts in zip(joint, zip(*alone, strict=True), strict=True):
         assert torch.allclose(view, torch.cat(parts), atol=1e-6)
+    if declared(sampler, "needs_shots", False):  # the second view is another shot: no gradients
+        assert not joint[1].requires_grad
+        assert len({split(other)[1].sum().item() for split in splits}) == len(splits)
     total = sum(view.square().sum() for view in joint)
     expected = sum(view.square().sum() for parts in alone for view in parts)
     (one,) = torch.autograd.grad(total, other)

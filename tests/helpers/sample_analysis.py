@@ -167,7 +167,7 @@ def study(conditions, *, family=None, **more):
         "study": "center-weight",
         "question": "How much weight may the centre pixel of the 3x3 sampler carry?",
         "profile": "quick",
-        "run": "8f0eab29fc",
+        "plan": "8f0eab29fc",
         "settings": (),
         "images": IMAGES,
         "clusters": {name: name for name in IMAGES},

@@ -252,7 +252,11 @@ def test_noisy_pictures_given_as_clean_ones_are_named(tmp_path):
     samples = np.rint(noisy.clip(0, 1) * 255).astype(np.uint8)[0].transpose(1, 2, 0)
     Pillow.fromarray(samples).save(tmp_path / "noisy.png")
     write(tmp_path / "clean.png", builtin(["chelsea"])[0].pixels)
-    lines = gather([str(tmp_path)]).notes
+    with pytest.raises(
+        ImageError, match="noisy shots with references, not clean images: use --pairs"
+    ):
+        gather([str(tmp_path)])  # by their names they are a pair
+    lines = gather([str(tmp_path / name) for name in ("noisy.png", "clean.png")]).notes
     assert len(lines) == 1
     assert lines[0].startswith("1 of 2 images look noisy ('noisy': standard deviation 8")
     assert "--pairs" in lines[0]

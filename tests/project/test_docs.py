@@ -131,7 +131,9 @@ def test_an_unknown_part_is_named(generate):
         generate.refreshed("<!-- generated: error -->\n<!-- /generated -->\n")
 
 
-@pytest.mark.parametrize("change", [("", ""), ("--plugins-dir", "--plugin-dir"), ("Seeds", "Sees")])
+@pytest.mark.parametrize(
+    "change", [("", ""), ("--plugins-dir", "--plugin-dir"), ("of seeds", "of sees")]
+)
 def test_another_typer_may_draw_help_differently_but_not_say_something_else(
     generate, monkeypatch, change
 ):

@@ -119,7 +119,7 @@ def experiments(root: Path) -> Iterator[Finding]:
     file, home = root / DATABASE, root.resolve()
     found: list[tuple[str, str]] = []
     with contextlib.suppress(OSError, sqlite3.Error):  # see `databases`
-        one = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, timeout=1)
+        one = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=1)
         with contextlib.closing(one):
             found = one.execute("select name, artifact_location from experiments").fetchall()
     for name, location in found:
@@ -156,7 +156,7 @@ def databases(root: Path) -> Iterator[Finding]:
                 yield Finding("databases", BROKEN, f"{name} {why}", advice)
             continue
         try:
-            one = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, timeout=1)
+            one = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=1)
             told = str(one.execute("pragma quick_check(1)").fetchone()[0])
             one.close()
         except sqlite3.Error as error:

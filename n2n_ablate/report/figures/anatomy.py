@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from n2n_ablate.components import (
+    MeasuredNoise,
     Noise,
     Sampler,
     at_step,
+    declared,
     declares,
     is_fixed,
     pairs_of,
@@ -68,7 +70,10 @@ def _anatomy(sampler: Sampler, side: int, noise: Noise | None) -> Anatomy:
     rng = torch.Generator().manual_seed(0)
     image = torch.rand(1, 1, side, side, generator=rng)
     scheduled = declares(sampler, "at")
-    sampler = prepare_sampler(at_step(sampler, 0, _STEPS), image, noise)
+    known: Noise | MeasuredNoise | None = noise
+    if noise is None and declared(sampler, "needs_shots", False):
+        known = MeasuredNoise((torch.rand(image.shape, generator=rng),))
+    sampler = prepare_sampler(at_step(sampler, 0, _STEPS), image, known)
     split, other = (sampler.draw(image, rng) for _ in range(2))
     again = other(image)
     with torch.enable_grad():
