@@ -101,8 +101,10 @@ class Output:
             StoreError: As `lock`.
         """
         folder, lock = self.root, FileLock(self.root / "locks" / "stores.lock")
-        if file is not None and not file.resolve().is_relative_to(self.root):
-            beside = file.resolve().parent
+        # Unlike `Path.resolve` it leaves a link that leads in a circle for the check of the database.
+        whole = None if file is None else Path(os.path.realpath(file))
+        if whole is not None and not whole.is_relative_to(self.root):
+            beside = whole.parent
             if os.access(beside, os.W_OK):
                 folder, lock = beside, FileLock(beside / f".{file.name}.lock")
         what = f"another process is opening the stores in '{folder}'"

@@ -160,10 +160,16 @@ class MlflowStore:
             self._reach()
         else:
             check_file(file, _ANEW)
-        if file is None or (file.exists() and file.stat().st_size):
+        if file is None:
             return
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
+        # MLflow keeps databases open, one too that was deleted since this process used it, and made
+        # again by this process or another: SQLite then refuses to write.
+        for engine in filter(None, [getattr(SqlAlchemyStore, "_engine_map", {}).get(self.uri)]):
+            engine.dispose()
+        if file.exists() and file.stat().st_size:
+            return
         for left in file.parent.glob(f"{file.name}.new*"):
             left.unlink()
         make_folders(file.parent)
@@ -171,9 +177,6 @@ class MlflowStore:
         new = sqlite_url(file.with_name(f"{file.name}.new"))
         SqlAlchemyStore(new, home).engine.dispose()
         file.with_name(f"{file.name}.new").replace(file)
-        # MLflow keeps databases open, one too that was deleted since this process used it.
-        for engine in filter(None, [getattr(SqlAlchemyStore, "_engine_map", {}).get(self.uri)]):
-            engine.dispose()
 
     def _reach(self) -> None:
         """Knock at a database server: MLflow itself goes on trying for minutes when it is down."""

@@ -11,7 +11,7 @@ import time
 
 import pytest
 import torch
-from helpers.program import here
+from helpers.program import here, run
 
 from n2n_ablate.errors import AblateError, StoreError
 from n2n_ablate.images import write
@@ -156,6 +156,15 @@ def test_a_database_that_was_deleted_is_made_again_and_leaves_no_orphans(folder,
     assert not old & {path.name for path in (folder / "mlruns/artifacts/pair").iterdir()}
     if done is not None:
         assert done.orphans == len(old)
+
+
+def test_a_database_that_another_process_made_again_is_written_to(folder):
+    before = files_of(folder)
+    (folder / "mlruns" / "mlflow.db").unlink()
+    assert run("sync", folder=folder).returncode == 0
+    shutil.rmtree(folder / "mlruns" / "artifacts")
+    assert bring(folder).written >= 1  # here the deleted database is still open
+    assert files_of(folder) == before
 
 
 def test_what_is_no_folder_of_a_run_and_what_another_store_keeps_stays(folder, tmp_path):

@@ -165,7 +165,9 @@ def journal(folder):
 def test_a_terminal_that_is_closed_ends_it_in_order(tiny, tmp_path):
     ours, its = os.openpty()
     # The leader of a session that opens a terminal is told of its end.
-    own = f"import os; os.open(os.ttyname({its}), os.O_RDWR); "
+    # `nohup` around the tests would have it ignored.
+    heed = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL); "
+    own = f"{heed}import os; os.open(os.ttyname({its}), os.O_RDWR); "
     with subprocess.Popen(
         [sys.executable, "-c", f"{own}{MAIN}", "study", str(tiny), *LONG, "--tracking", "none"],
         cwd=tmp_path,

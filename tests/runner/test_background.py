@@ -1,6 +1,7 @@
 """Work in a thread of its own: in order, over outages, and never waited for without an end."""
 
 import _thread
+import signal
 import threading
 import time
 
@@ -200,6 +201,15 @@ def test_in_a_hurry_one_job_that_hangs_is_not_waited_for(work, store, said, monk
     assert store.kept == []
 
 
+@pytest.fixture
+def heeded():
+    """Ctrl-C as a terminal has it: a shell starts its background jobs with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded")
 def test_ctrl_c_ends_the_waiting_and_not_the_study(work, said):
     hung = threading.Event()
     work.put(lambda: hung.wait(60))
