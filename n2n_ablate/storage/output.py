@@ -106,7 +106,7 @@ class Output:
         if whole is not None and not whole.is_relative_to(self.root):
             beside = whole.parent
             if os.access(beside, os.W_OK):
-                folder, lock = beside, FileLock(beside / f".{file.name}.lock")
+                folder, lock = beside, FileLock(beside / f".{whole.name}.lock")
         what = f"another process is opening the stores in '{folder}'"
         with _explained(lock):
             _wait(lock, what, note)
