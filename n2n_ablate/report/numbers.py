@@ -56,6 +56,13 @@ def format_duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
+def format_size(count: float) -> str:
+    """Return bytes as `7 kB`, `1.2 MB` or `3.4 GB`."""
+    if count < 1e6:
+        return f"{count / 1e3:.0f} kB"
+    return f"{count / 1e6:.1f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"
+
+
 def digits_for(values: Sequence[float], limits: Sequence[float], fewest: int = 2) -> int:
     """Return how many digits to print so that no rounded value is on another side of a limit.
 
