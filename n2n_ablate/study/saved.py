@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec, Value, plain, read_value
@@ -13,6 +15,51 @@ from n2n_ablate.study.designs import Effect
 from n2n_ablate.study.model import Condition, Confirm, MeasuredPairs, Profile, Scale, Trial
 from n2n_ablate.study.plan import Plan
 from n2n_ablate.study.read import parse
+
+_SavedTrial = tuple[str, str, dict[str, Any], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class _SavedProfile:
+    name: str
+    images: tuple[str, ...]
+    crop: int
+    seeds: tuple[int, ...]
+    white: float
+    channels: tuple[int, ...]
+    trials: int
+    decides: bool
+    set: dict[str, Any]
+    confirm: Confirm | None
+
+
+@dataclass(frozen=True)
+class _SavedCondition:
+    label: str
+    noise: Any
+    pairs: MeasuredPairs | None
+
+
+@dataclass(frozen=True)
+class _Saved:
+    file: str
+    path: str
+    settings: tuple[str, ...]
+    profile: _SavedProfile
+    baseline: _SavedTrial
+    declared: tuple[_SavedTrial, ...]
+    references: tuple[_SavedTrial, ...]
+    conditions: tuple[_SavedCondition, ...]
+    contrasts: tuple[str, ...]
+    metrics: dict[str, Any]
+    scales: dict[str, Scale]
+    whole: frozenset[str]
+    confirming: bool
+    before: tuple[str, ...]
+    effects: tuple[tuple[str, int, tuple[str, ...], tuple[str, ...]], ...]
+
+
+_SAVED = TypeAdapter(_Saved)
 
 
 def to_json(plan: Plan) -> dict[str, Any]:
@@ -57,63 +104,52 @@ def from_json(data: Mapping[str, Any]) -> Plan:
         StudyError: The study file in it can no longer be read.
         KeyError, TypeError, ValueError: It was written by something else.
     """
-    study = parse(data["file"], Path(data["path"]))
-    profile = data["profile"]
-    searched = study.factors if study.design == "search" and not data["confirming"] else ()
+    saved = _SAVED.validate_python(data)
+    study = parse(saved.file, Path(saved.path))
+    profile = saved.profile
+    searched = study.factors if study.design == "search" and not saved.confirming else ()
     return Plan(
         study=study,
         profile=Profile(
-            name=profile["name"],
-            images=tuple(profile["images"]),
-            crop=profile["crop"],
-            seeds=tuple(profile["seeds"]),
-            trials=profile["trials"],
-            decides=profile["decides"],
-            white=profile["white"],
-            channels=tuple(profile["channels"]),
-            changes=_values(profile["set"]),
-            confirm=_confirm(profile["confirm"]),
+            name=profile.name,
+            images=profile.images,
+            crop=profile.crop,
+            seeds=profile.seeds,
+            trials=profile.trials,
+            decides=profile.decides,
+            white=profile.white,
+            channels=profile.channels,
+            changes=_values(profile.set),
+            confirm=profile.confirm,
         ),
-        baseline=_trial(data["baseline"]),
-        declared=tuple(map(_trial, data["declared"])),
-        references=tuple(map(_trial, data["references"])),
+        baseline=_trial(saved.baseline),
+        declared=tuple(map(_trial, saved.declared)),
+        references=tuple(map(_trial, saved.references)),
         space={factor.key: factor.domain for factor in searched if factor.domain is not None},
-        whole=frozenset(data["whole"]),
-        conditions=tuple(map(_condition, data["conditions"])),
-        contrasts=tuple(data["contrasts"]),
-        metrics={name: ComponentSpec.read(spec, name) for name, spec in data["metrics"].items()},
-        scales={name: Scale(**scale) for name, scale in data["scales"].items()},
-        settings=tuple(data["settings"]),
-        confirming=data["confirming"],
-        before=tuple(data.get("before", ())),
-        effects=tuple(
-            Effect(name, order, tuple(plus), tuple(minus))
-            for name, order, plus, minus in data["effects"]
-        ),
+        whole=saved.whole,
+        conditions=tuple(map(_condition, saved.conditions)),
+        contrasts=saved.contrasts,
+        metrics={name: ComponentSpec.read(spec, name) for name, spec in saved.metrics.items()},
+        scales=saved.scales,
+        settings=saved.settings,
+        confirming=saved.confirming,
+        before=saved.before,
+        effects=tuple(Effect(*effect) for effect in saved.effects),
     )
 
 
-def _condition(data: Mapping[str, Any]) -> Condition:
-    noise, pairs = data["noise"], data["pairs"]
-    return Condition(
-        None if noise is None else ComponentSpec.read(noise, data["label"]),
-        data["label"],
-        None if pairs is None else MeasuredPairs(**pairs),
-    )
-
-
-def _confirm(data: Mapping[str, Any] | None) -> Confirm | None:
-    if data is None:
-        return None
-    return Confirm(tuple(data["images"]), data["crop"], tuple(data["seeds"]), data["top"])
+def _condition(saved: _SavedCondition) -> Condition:
+    noise, label = saved.noise, saved.label
+    spec = None if noise is None else ComponentSpec.read(noise, label)
+    return Condition(spec, label, saved.pairs)
 
 
 def _trial_json(trial: Trial) -> list[Any]:
     return [trial.name, trial.role, trial.recipe.to_json(), _plain(trial.values)]
 
 
-def _trial(data: list[Any]) -> Trial:
-    name, role, recipe, values = data
+def _trial(saved: _SavedTrial) -> Trial:
+    name, role, recipe, values = saved
     return Trial(name, role, Recipe.from_json(recipe), _values(values))
 
 
