@@ -120,7 +120,6 @@ def _study(table: StudyTable, path: Path) -> Study:
         decide=table.decide,
         margin=_MARGIN if table.margin is None else table.margin,
         strategy=search.strategy,
-        startup=search.startup,
         profiles={name: _profile(name, profile, table) for name, profile in table.profiles.items()},
         path=path,
     )

@@ -243,5 +243,5 @@ def test_a_password_is_never_shown(tiny, tiny_text, folder, registry):
     asked = plan(parse(tiny_text, tiny), registry)
     url = "nonsense://me:secret@127.0.0.1/x"
     with pytest.raises(StoreError, match=r"//\*\*\*@127.0.0.1") as caught:
-        Search(asked, Output(folder), storage=url)
+        Search(asked, Output(folder), registry, storage=url)
     assert "secret" not in str(caught.value)
