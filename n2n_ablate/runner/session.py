@@ -40,7 +40,7 @@ class Request:
 
     Attributes:
         study: Name or path of a study, or a study.
-        profile, settings, trials, seeds, images, crop, white, channels, confirm_images,
+        profile, settings, trials, seeds, images, crop, white, channels, confirm_images, confirm_scenes,
             pairs: See `study.plan`.
         device, precision: See `engine.machine`.
         executor: What trains the fits.
@@ -59,6 +59,7 @@ class Request:
     white: float | None = None
     channels: Sequence[int] = ()
     confirm_images: Sequence[str] = ()
+    confirm_scenes: int | None = None
     pairs: Sequence[str] = ()
     device: str = "auto"
     precision: str = "auto"
@@ -111,7 +112,7 @@ class Session:
     def notes(self) -> tuple[str, ...]:
         """What the user has to know of the images before anything is trained."""
         later = self.confirmation_data.notes if self.confirmation_data else ()
-        return (*self.paired_data.notes, *later)
+        return tuple(dict.fromkeys((*self.paired_data.notes, *later)))
 
     @property
     def best_to_confirm(self) -> int:
@@ -146,6 +147,7 @@ def open_session(request: Request) -> Session:
         white=request.white,
         channels=request.channels,
         confirm_images=request.confirm_images,
+        confirm_scenes=request.confirm_scenes,
         pairs=request.pairs,
     )
     machine = request.executor.machine(request.device, request.precision)
@@ -239,7 +241,8 @@ def open_runner(
         msg = (
             f"--until-settled looks at declared contrasts while they run, and study "
             f"'{session.plan.study.name}' is a search without a confirmation. Name images that it "
-            "does not see with --confirm-images, or add [confirm] to the study file."
+            "does not see with --confirm-images (of measured pairs: --confirm-scenes), or add [confirm] "
+            "to the study file."
         )
         raise StudyError(msg)
     if session.plan.space and session.plan.searched:

@@ -257,4 +257,9 @@ def _confirm(
         {**(shared or {}), **(profile_table.confirm or {})},
         ("profiles", name, "confirm"),
     )
-    return Confirm(tuple(table.images), table.crop, tuple(table.seeds or ()), table.top)
+    if not table.images and not table.scenes:
+        msg = f"'profiles.{name}.confirm' needs 'images', or 'scenes' where the noise is measured"
+        raise StudyError(msg)
+    return Confirm(
+        tuple(table.images or ()), table.crop, tuple(table.seeds or ()), table.top, table.scenes
+    )

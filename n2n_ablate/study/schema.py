@@ -242,7 +242,14 @@ class SearchTable(Table):
 class ConfirmTable(Table):
     """The confirmation on held-out images."""
 
-    images: Images = Field(description="as in a profile; none may show a picture of the trials")
+    images: Images | None = Field(
+        None, description="as in a profile; none may show a picture of the trials"
+    )
+    scenes: Count = Field(
+        0,
+        description="of [measured pairs](../how-to/measured-pairs.md): how many scenes of each condition "
+        "the trials do not see. A condition with a noise model needs `images`, a measured one `scenes`",
+    )
     crop: Count | None = Field(
         None, description="side of the centre crop in pixels; by default the profile's"
     )
