@@ -61,6 +61,13 @@ def digits_of_scale(scale: float) -> int:
     return max(0, math.ceil(-math.log10(scale) - 1e-9))
 
 
+def format_size(count: float) -> str:
+    """Return bytes as `7 kB`, `1.2 MB` or `3.4 GB`."""
+    if count < 1e6:
+        return f"{count / 1e3:.0f} kB"
+    return f"{count / 1e6:.1f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"
+
+
 def digits_for(values: Sequence[float], limits: Sequence[float], fewest: int = 2) -> int:
     """Return how many digits to print so that an interval shows its width, and on which side of limits it is.
 
