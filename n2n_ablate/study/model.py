@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -169,6 +170,25 @@ class Profile:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """How far paired differences are expected to differ: standard deviations in units of the metric.
+
+    Attributes:
+        images: Over images, beyond what seeds add.
+        seeds: Over seeds on one image.
+        source: Where the figures come from.
+    """
+
+    images: float
+    seeds: float
+    source: str
+
+    def over_images(self, seeds: int) -> float:
+        """Return the standard deviation over images where so many seeds are averaged."""
+        return math.sqrt(self.images**2 + self.seeds**2 / seeds)
+
+
+@dataclass(frozen=True)
 class Study:
     """A question, a baseline, and what is varied to answer it.
 
@@ -185,6 +205,7 @@ class Study:
         metrics: What is measured, by what tables call it; `psnr` is the first.
         decide: The metric that verdicts and searches go by.
         margin: Differences within +- so much of it count as equivalent, in its units.
+        spread: Expected of the contrasts, for the power that `plan` prints; None if not known.
         strategy: Search strategy, one of `STRATEGIES`.
         startup: Random trials before the search strategy takes over.
         profiles: By name; the first is the default.
@@ -208,6 +229,7 @@ class Study:
     profiles: Mapping[str, Profile]
     path: Path
     text: str = field(default="", repr=False)
+    spread: Spread | None = None
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,12 @@ class Plan:
         return max(0, self.profile.trials - len(self.fixed)) if self.space else 0
 
     @property
+    def best_to_confirm(self) -> int:
+        """How many of a search's best trials will be confirmed, at most."""
+        confirm = self.profile.confirm
+        return confirm.top if confirm and self.space else 0
+
+    @property
     def key(self) -> str:
         """Identity of the search: equal plans go on with each other's trials.
 

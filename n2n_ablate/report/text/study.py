@@ -25,7 +25,13 @@ from n2n_ablate.report.numbers import (
     format_signed,
     pluralize,
 )
-from n2n_ablate.report.text.contrasts import contrast_name, digits_of, interval_text, unit_of
+from n2n_ablate.report.text.contrasts import (
+    contrast_name,
+    digits_of,
+    interval_text,
+    metric_digits,
+    unit_of,
+)
 
 NEXT_STEPS = "Next steps"
 NO_CONTRAST = "No contrast has a result yet."
@@ -117,7 +123,7 @@ def _trial_name(highest: Highest) -> str:
 
 
 def _value(value: float, metric: Metric) -> str:
-    return f"{format_number(value, 2 if metric.unit == 'dB' else 4)}{unit_of(metric)}"
+    return f"{format_number(value, metric_digits(metric, [value]))}{unit_of(metric)}"
 
 
 def search_text(analysis: StudyAnalysis) -> str:
