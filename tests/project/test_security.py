@@ -177,6 +177,7 @@ assert is_telemetry_disabled()
     assert {"curves.png", "table.csv", "contact_sheet.png"} <= {path.name for path in out}
 
 
+@pytest.mark.slow  # Ray starts
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="pip install 'n2n-ablate[ray]'")
 def test_ray_reports_to_nobody(folder):
     code = """
