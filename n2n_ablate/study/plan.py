@@ -13,7 +13,7 @@ from n2n_ablate.components.spec import ComponentSpec, Value
 from n2n_ablate.errors import AblateError, StudyError, nearest
 from n2n_ablate.study import limits
 from n2n_ablate.study.designs import Effect, changed, declare, factor_values, repeated
-from n2n_ablate.study.held_out import check_confirm, to_confirm
+from n2n_ablate.study.held_out import check_confirm, holding_out, to_confirm
 from n2n_ablate.study.model import (
     BASELINE,
     Condition,
@@ -105,6 +105,12 @@ class Plan:
         return max(0, self.profile.trials - len(self.fixed)) if self.space else 0
 
     @property
+    def best_to_confirm(self) -> int:
+        """How many of a search's best trials will be confirmed, at most."""
+        confirm = self.profile.confirm
+        return confirm.top if confirm and self.space else 0
+
+    @property
     def key(self) -> str:
         """Identity of the search: equal plans go on with each other's trials.
 
@@ -149,6 +155,7 @@ def plan(
     white: float | None = None,
     channels: Sequence[int] = (),
     confirm_images: Sequence[str] = (),
+    confirm_scenes: int | None = None,
     pairs: Sequence[str] = (),
 ) -> Plan:
     """Decide everything that can be decided before the first image is read.
@@ -166,6 +173,7 @@ def plan(
         white: The sample of the image files that is white, instead of the profile's.
         channels: Channels of the image files that are no colours, instead of the profile's.
         confirm_images: Sources of the images to confirm on, instead of the profile's.
+        confirm_scenes: How many scenes of each measured condition are held out, instead of the profile's.
         pairs: Sources of measured noise, see `MeasuredPairs`: each is a condition, in place of the study's.
 
     Raises:
@@ -193,20 +201,31 @@ def plan(
         white=chosen.white if white is None else white,
         channels=tuple(channels) or chosen.channels,
         confirm=to_confirm(
-            chosen, seeds=seeds, crop=crop, images=bool(images), sources=tuple(confirm_images)
+            chosen,
+            seeds=seeds,
+            crop=crop,
+            images=bool(images),
+            sources=tuple(confirm_images),
+            scenes=confirm_scenes,
         ),
     )
     if pairs:
         study = _measured(study, pairs)
     if all(condition.pairs for condition in study.conditions):
         if images or confirm_images:
-            msg = "measured noise brings its own images; leave --images and --confirm-images out"
+            msg = (
+                "measured noise brings its own images; leave --images and --confirm-images out "
+                "(--confirm-scenes N holds out scenes)"
+            )
             raise StudyError(msg)
-        chosen = replace(chosen, images=(), confirm=None)
+        confirm = chosen.confirm
+        confirm = replace(confirm, images=()) if confirm and confirm.scenes else None
+        chosen = replace(chosen, images=(), confirm=confirm)
     elif not chosen.images:
         msg = f"{study.path}: 'profiles.{chosen.name}.images' is missing"
         raise StudyError(msg)
     check_confirm(study, chosen)
+    study = holding_out(study, chosen.confirm.scenes) if chosen.confirm else study
     as_written = _plan_from(study, registry, chosen, [], str(study.path))
     if not settings:
         return as_written

@@ -105,7 +105,8 @@ def _condition(data: Mapping[str, Any]) -> Condition:
 def _confirm(data: Mapping[str, Any] | None) -> Confirm | None:
     if data is None:
         return None
-    return Confirm(tuple(data["images"]), data["crop"], tuple(data["seeds"]), data["top"])
+    seeds = tuple(data["seeds"])
+    return Confirm(tuple(data["images"]), data["crop"], seeds, data["top"], data["scenes"])
 
 
 def _trial_json(trial: Trial) -> list[Any]:

@@ -239,10 +239,29 @@ class SearchTable(Table):
     )
 
 
+class SpreadTable(Table):
+    """How far paired differences are expected to differ, as standard deviations."""
+
+    images: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
+        description="over images, in units of the deciding metric"
+    )
+    seeds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        0.0, description="over seeds on one image"
+    )
+    source: str = Field(description="where the figures come from; `plan` prints it")
+
+
 class ConfirmTable(Table):
     """The confirmation on held-out images."""
 
-    images: Images = Field(description="as in a profile; none may show a picture of the trials")
+    images: Images | None = Field(
+        None, description="as in a profile; none may show a picture of the trials"
+    )
+    scenes: Count = Field(
+        0,
+        description="of [measured pairs](../how-to/measured-pairs.md): how many scenes of each condition "
+        "the trials do not see. A condition with a noise model needs `images`, a measured one `scenes`",
+    )
     crop: Count | None = Field(
         None, description="side of the centre crop in pixels; by default the profile's"
     )
@@ -324,6 +343,9 @@ class StudyTable(Table):
         None,
         description="differences within ± this much of the deciding metric count as equivalent; "
         "0.05 dB for `psnr`, required for another",
+    )
+    spread: SpreadTable | None = Field(
+        None, description="the spread that `plan` assumes for power, until a run has shown it"
     )
     contrasts: list[dict[str, Annotated[Level, PlainValidator(_level), WithJsonSchema({})]]] = (
         Field(

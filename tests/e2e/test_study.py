@@ -285,8 +285,15 @@ def test_plan_lists_trials_and_time_and_trains_nothing(tiny, tmp_path):
     assert "1 more, chosen by tpe: sampler.center in 0 to 0.5" in done.stdout
     assert "noise: sigma 25; seed 0\n" in done.stdout
     assert not list((tmp_path / "mlruns" / "fits").glob("*/*"))
+    assert "Power for 1 contrast on 2 images with 1 seed" in done.stdout
     data = json.loads(here("plan", tiny, "--json", folder=tmp_path).stdout)
     assert data["fits"] == 8
+    assert (data["power"]["n_images"], data["power"]["equivalence"], data["longer"]) == (
+        2,
+        None,
+        None,
+    )
+    assert data["power"]["spread_limit"] > 0
     assert data["seconds"] > 0
 
 
