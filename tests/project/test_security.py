@@ -213,6 +213,7 @@ def test_a_study_calls_nobody_and_writes_only_where_it_should(
     assert {"curves.png", "table.csv", "contact_sheet.png"} <= {path.name for path in out}
 
 
+@pytest.mark.slow  # Ray starts
 @pytest.mark.skipif(not find_spec("ray"), reason="pip install 'n2n-ablate[ray]'")
 def test_ray_reports_to_nobody(folder, watched):
     code = """
