@@ -54,6 +54,7 @@ class _Saved:
     metrics: dict[str, Any]
     scales: dict[str, Scale]
     whole: frozenset[str]
+    strategy: dict[str, Any] | str | None
     confirming: bool
     before: tuple[str, ...]
     effects: tuple[tuple[str, int, tuple[str, ...], tuple[str, ...]], ...]
@@ -89,6 +90,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
         "metrics": {name: spec.plain() for name, spec in plan.metrics.items()},
         "scales": {name: asdict(scale) for name, scale in plan.scales.items()},
         "whole": sorted(plan.whole),
+        "strategy": plan.strategy and plan.strategy.plain(),
         "confirming": plan.confirming,
         "before": list(plan.before),
         "effects": [
@@ -127,6 +129,7 @@ def from_json(data: Mapping[str, Any]) -> Plan:
         references=tuple(map(_trial, saved.references)),
         space={factor.key: factor.domain for factor in searched if factor.domain is not None},
         whole=saved.whole,
+        strategy=saved.strategy and ComponentSpec.read(saved.strategy, "strategy"),
         conditions=tuple(map(_condition, saved.conditions)),
         contrasts=saved.contrasts,
         metrics={name: ComponentSpec.read(spec, name) for name, spec in saved.metrics.items()},
