@@ -54,7 +54,7 @@ class _Saved:
     metrics: dict[str, Any]
     scales: dict[str, Scale]
     whole: frozenset[str]
-    strategy: dict[str, Any] | str | None
+    strategy: Any
     confirming: bool
     before: tuple[str, ...]
     effects: tuple[tuple[str, int, tuple[str, ...], tuple[str, ...]], ...]
@@ -129,7 +129,7 @@ def from_json(data: Mapping[str, Any]) -> Plan:
         references=tuple(map(_trial, saved.references)),
         space={factor.key: factor.domain for factor in searched if factor.domain is not None},
         whole=saved.whole,
-        strategy=saved.strategy and ComponentSpec.read(saved.strategy, "strategy"),
+        strategy=_strategy(saved.strategy),
         conditions=tuple(map(_condition, saved.conditions)),
         contrasts=saved.contrasts,
         metrics={name: ComponentSpec.read(spec, name) for name, spec in saved.metrics.items()},
@@ -139,6 +139,10 @@ def from_json(data: Mapping[str, Any]) -> Plan:
         before=saved.before,
         effects=tuple(Effect(*effect) for effect in saved.effects),
     )
+
+
+def _strategy(saved: object) -> ComponentSpec | None:
+    return None if saved is None else ComponentSpec.read(saved, "strategy")
 
 
 def _condition(saved: _SavedCondition) -> Condition:

@@ -67,7 +67,7 @@ SCENARIOS = {
     "a sync into a new database": ([(*RUN, *UNTRACKED)], ("sync", "--quiet")),
     "the writing of artifacts": ([RUN, "artifacts"], ("sync", "--quiet")),
     "a report": ([RUN], ("report", "killed", "-o", "page.html", "--figures", "figures")),
-    "PostgreSQL": ([], (*SEARCHING, "--storage", "DATABASE", "--tracking-uri", "DATABASE")),
+    "PostgreSQL": ([], (*SEARCHING, "--storage", "SEARCHES", "--tracking-uri", "RUNS")),
     "Ray": ([], (*RUN, "--executor", "ray")),
 }
 MARKS = {"PostgreSQL": pytest.mark.postgres, "Ray": pytest.mark.ray}
@@ -158,7 +158,9 @@ def test_the_same_command_makes_whole_what_kills_left(
     told, seconds = [], 0.0
     for name, kills in (("calm", 0), ("hurt", KILLS)):
         uri = server.create(uuid.uuid4().hex) if server else None
-        given = [uri if word == "DATABASE" else word for word in words]
+        # Optuna and MLflow each want a database of their own.
+        own = {"SEARCHES": server and server.create(uuid.uuid4().hex), "RUNS": uri}
+        given = [own.get(word, word) for word in words]
         folder = tmp_path / name
         prepared(folder, program, steps)
         killed = [
