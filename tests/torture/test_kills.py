@@ -54,7 +54,7 @@ SEARCH = (
     STUDY.replace('"one-at-a-time"', '"search"')
     .replace("[0.0, 0.2]", "{ low = 0.0, high = 0.5 }")
     .replace("crop = 16", "crop = 16\ntrials = 4")
-    + "[search]\nstartup = 1\n"
+    + '[search]\nstrategy = { name = "tpe", startup = 1 }\n'
 )
 RUN = ("study", "killed.toml", "--quiet", "--device", "cpu", "--precision", "fp32")
 SEARCHING = ("study", "search.toml", *RUN[2:])
