@@ -9,12 +9,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pluggy
+
 from n2n_ablate.errors import AblateError
 from n2n_ablate.records import FitResult, Invocation, NoisySample, Point, StudyResult, TrialResult
-from n2n_ablate.registry import Plugin, PluginHost, hookspecs
+from n2n_ablate.registry import Plugin, hookspecs
 from n2n_ablate.registry.discovery import Origin
 from n2n_ablate.registry.failures import broken
-from n2n_ablate.registry.host import silent
+from n2n_ablate.registry.host import new_manager, silent
 from n2n_ablate.runner.background import Background, Outside
 from n2n_ablate.study import Plan, Trial
 
@@ -32,13 +34,13 @@ class HookDispatcher:
         host: Holds the plugins that listen.
     """
 
-    def __init__(self, host: PluginHost | None = None) -> None:
-        self._host = PluginHost() if host is None else host
+    def __init__(self, host: pluggy.PluginManager | None = None) -> None:
+        self._host = new_manager() if host is None else host
         self._members: list[_Member] = []
-        for plugin in self._host.plugins:  # of an earlier study
+        for plugin in self._host.get_plugins():  # of an earlier study
             plugin.call = silent
             if plugin.origin.source == _OWN:
-                self._host.remove(plugin)
+                self._host.unregister(plugin)
 
     def add(self, plugin: Plugin) -> None:
         """Add a plugin of the host; one with `background = True` is called in another thread."""
@@ -55,8 +57,8 @@ class HookDispatcher:
                 trials without their images. Whoever calls `study_finished` waits until it has done
                 everything, see `Background`.
         """
-        plugin = Plugin(Origin(name, _OWN), listener, silent)
-        self._host.add(plugin)
+        plugin = Plugin(Origin(name, _OWN), listener)
+        self._host.register(plugin)
         self._members.append((_Apart if background else _Member)(plugin, self.note))
 
     @property
@@ -128,7 +130,7 @@ class _Member:
     @property
     def wants_images(self) -> bool:
         """Say whether it is somebody's plugin, and hears of finished trials as they end."""
-        return self.plugin.origin.source != _OWN and "trial_finished" in self.plugin.hooks
+        return self.plugin.origin.source != _OWN and "trial_finished" in self.plugin.functions
 
     def call(self, hook: str, function: Callable[..., object], given: dict[str, Any]) -> None:
         """Call a hook; what it raises is said and costs no more than the plugin's other hooks."""
@@ -190,7 +192,7 @@ class _Apart(_Member):
 
     def finish(self, status: str) -> None:
         """Wait until the queue is empty, but not for long after a study that was stopped."""
-        last = self._last if hookspecs.STUDY_FINISHED in self.plugin.hooks else None
+        last = self._last if hookspecs.STUDY_FINISHED in self.plugin.functions else None
         self._jobs.finish(last, hurry=status == "interrupted")
 
     def _hear(self, hook: str, function: Callable[..., object], given: dict[str, Any]) -> None:
