@@ -7,11 +7,11 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from n2n_ablate.cli.screen import table
 from n2n_ablate.components import BOTH_WAYS, declared
 from n2n_ablate.components.parameters import Choice, Component, Parameter, Range
 from n2n_ablate.components.spec import plain, written
@@ -215,17 +215,16 @@ def _key(found: Anatomy) -> str:
 
 
 def _parameters(entry: Entry, registry: Registry) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for title in ("parameter", "type", "default", "range", "meaning"):
-        table.add_column(title, overflow="fold")
+    rows = table("parameter", "type", "default", "range", "meaning")
     meaning = _meanings(entry)
-    for item in entry.parameters:
-        value = _default(item, registry)
-        default = str(value).lower() if item.type is bool else written(value)
-        domain = "" if item.domain is None else str(item.domain)
-        about = meaning.get(item.name, "")
-        table.add_row(item.name, item.type_name, Text(default), Text(domain), Text(about))
-    return table
+    for parameter in entry.parameters:
+        value = _default(parameter, registry)
+        default = str(value).lower() if parameter.type is bool else written(value)
+        domain = "" if parameter.domain is None else str(parameter.domain)
+        about = meaning.get(parameter.name, "")
+        cells = (Text(default), Text(domain), Text(about))
+        rows.add_row(parameter.name, parameter.type_name, *cells)
+    return rows
 
 
 def _meanings(entry: Entry) -> dict[str, str]:

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from n2n_ablate.cli.doctor.finding import BROKEN, NOTE, OK, WARNING, Finding
+from n2n_ablate.cli.doctor import BROKEN, NOTE, OK, WARNING, Finding
 from n2n_ablate.errors import ABSENT, AblateError, no_file
 from n2n_ablate.files import is_temporary
 from n2n_ablate.storage.output import FOLDERS, try_to_write
