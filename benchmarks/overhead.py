@@ -114,7 +114,8 @@ def one(tracking: str, trials: int, steps: int, folder: Path) -> dict[str, objec
     from n2n_ablate.analysis import export
     from n2n_ablate.engine.header import header_of
     from n2n_ablate.report import live
-    from n2n_ablate.runner.session import Request, RunOptions, open_runner, open_session
+    from n2n_ablate.runner.run import open_runner
+    from n2n_ablate.runner.session import Request, RunOptions, open_session
     from n2n_ablate.storage.output import Output
 
     clocks = watched()

@@ -200,7 +200,7 @@ def denoise(
     Raises:
         AblateError: The image, the recipe or the device cannot be used, or training diverged.
     """
-    from n2n_ablate.runner.arrays import denoise_array
+    from n2n_ablate.runner.denoising import denoise_array
 
     changes = _settings(dict(recipe or {}) | ({} if steps is None else {"training.steps": steps}))
     return denoise_array(

@@ -61,11 +61,7 @@ def declarations(entry: Entry, component: Any) -> dict[str, Any]:
 
 
 def _made(entry: Entry, registry: Registry) -> tuple[Any, dict[str, Any]]:
-    """Return a component with its defaults, and what it declares.
-
-    Raises:
-        AblateError: It cannot be made, or not be written into a study file, or read.
-    """
+    """Return a component with its defaults, and what it declares."""
     component = registry.build(entry.kind, entry.name, {})
     require_readable(entry, component)
     for item in entry.parameters:

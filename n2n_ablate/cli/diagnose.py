@@ -103,11 +103,7 @@ def _check(
     settings: options.Many,
     pairs: options.Many,
 ) -> None:
-    """Check that what was given goes together.
-
-    Raises:
-        StudyError: It does not.
-    """
+    """Check that what was given goes together."""
     msg = ""
     if study and (samplers or noise):
         what = f"sampler '{samplers[0]}'" if samplers else f"--noise {noise}"

@@ -30,8 +30,9 @@ def _print(condition: str, rows: Mapping[str, Diagnosis]) -> None:
     from n2n_ablate.report.samplers import diagnostics_table
     from n2n_ablate.report.text.diagnostics import warning_lines
 
-    blocks = [Heading(condition), diagnostics_table(rows), Lines(warning_lines(rows))]
-    print_document(results(), Document(condition, "", blocks))
+    heading, warnings = Heading(condition), Lines(warning_lines(rows))
+    page = Document(condition, "", [heading, diagnostics_table(rows), warnings])
+    print_document(results(), page)
 
 
 _COLUMNS: dict[str, Callable[[NoiseFigures], str]] = {

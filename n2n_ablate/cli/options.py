@@ -112,11 +112,7 @@ class StudyOptions:
     plugins_dir: _RarePluginsDir = None
 
     def request(self, study: str, executor: Choice | None = None) -> Request:
-        """Return what is asked for.
-
-        Raises:
-            StudyError: `--channels` is no list of numbers.
-        """
+        """Return what is asked for."""
         from n2n_ablate.execute import Choice
         from n2n_ablate.runner.session import Request
 
@@ -162,11 +158,7 @@ class PrintOptions:
 
 
 def channels_of(text: str) -> tuple[int, ...]:
-    """Return the channels that `--channels` names.
-
-    Raises:
-        StudyError: It is no list of whole numbers from 1.
-    """
+    """Return the channels that `--channels` names."""
     if not text:
         return ()
     if not re.fullmatch(r"[1-9]\d{0,4}(,[1-9]\d{0,4})*", text):

@@ -44,8 +44,12 @@ def table(*titles: str, right: tuple[str, ...] = (), whole: str = "") -> Table:
 
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for title in titles:
-        side = "right" if title in right else "left"
-        made.add_column(title, justify=side, overflow="fold", no_wrap=title == whole)
+        made.add_column(
+            title,
+            justify="right" if title in right else "left",
+            overflow="fold",
+            no_wrap=title == whole,
+        )
     return made
 
 

@@ -80,11 +80,7 @@ def run(
 
 
 def _journals(output: Path, study: str, profile: str) -> list[Contents]:
-    """Return the journals that are asked for.
-
-    Raises:
-        StoreError: There is none.
-    """
+    """Return the journals that are asked for."""
     from n2n_ablate.storage import reopen
 
     found = list(reopen.every(output, study, profile))

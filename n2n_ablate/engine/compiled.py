@@ -107,10 +107,8 @@ class CompiledChain:
     bits of a result do not depend on their number.
 
     Args:
-        layout: Of the layers.
         packing: Where the weights lie in their row.
         residual: Whether the network's output is subtracted from its input.
-        library: The kernel.
     """
 
     def __init__(

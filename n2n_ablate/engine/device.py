@@ -95,11 +95,7 @@ def machine(device: str = "auto", precision: str = "auto") -> Machine:
 
 
 def require_kernel(machine: Machine) -> None:
-    """Check that this process can compute as a machine elsewhere decided.
-
-    Raises:
-        DeviceError: The fits are for the compiled kernel, and there is none here.
-    """
+    """Check that this process can compute as a machine elsewhere decided."""
     if machine.compiled and not kernel().instructions:
         msg = (
             f"the study computes with the compiled kernel, which is not here ({kernel().reason}). "

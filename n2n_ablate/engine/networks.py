@@ -53,8 +53,6 @@ class Networks:
     `torch.func.vmap`.
 
     Args:
-        modules: The networks.
-        channels: Of the images.
         precision: Of training: `fp32`, `tf32` or `bf16`.
         compiled: Whether the compiled kernel computes the chains that it can run.
         backbone: What built them, if a verdict about one may be used again for the next.

@@ -32,11 +32,7 @@ from n2n_ablate.study import Condition, Plan
 
 
 class PairedData:
-    """Everything that trials share, so that their differences are paired.
-
-    Raises:
-        AblateError: An image cannot be used, or a component fails on it.
-    """
+    """Everything that trials share, so that their differences are paired."""
 
     def __init__(self, plan: Plan, registry: Registry, machine: Machine) -> None:
         self.plan = plan
@@ -183,11 +179,7 @@ class PairedData:
                 self.measure(self.samples[0].noisy, self.samples[0])
 
     def measure(self, denoised: Tensor, sample: NoisySample) -> dict[str, float]:
-        """Return every metric of a denoised image, (1, c, h, w).
-
-        Raises:
-            PluginError: A metric fails, or gives no finite number.
-        """
+        """Return every metric of a denoised image, (1, c, h, w)."""
         clean, noisy = sample.image.pixels, sample.noisy
         entries = {
             f"metric:{name}": self._registry.get("metric", part.name)

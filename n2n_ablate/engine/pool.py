@@ -161,11 +161,7 @@ class _Trainer:
     workers: set[int] = field(default_factory=set)  # threads that train
 
     def train(self, stack: Sequence[Fit]) -> list[FitResult]:
-        """Train one stack, in parts if it has to be.
-
-        Raises:
-            DeviceError: The GPU has stopped.
-        """
+        """Train one stack, in parts if it has to be."""
         if len(stack) > self.sizes.limit(stack[0]):
             return self._in_parts(stack)
         if self.machine.type == "cpu":

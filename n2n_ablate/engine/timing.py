@@ -60,9 +60,6 @@ def cost_of(fits: Sequence[Fit], machine: Machine) -> Cost:
     Args:
         fits: At most as many as are trained at once; all of one form.
         machine: Where.
-
-    Raises:
-        Exception: Whatever a component raises while it is trained.
     """
     stacks = [list(fits)] if machine.type == "cuda" else [[fit] for fit in fits]
     workers: set[int] = set()

@@ -56,9 +56,6 @@ def train(
 
     A fit that diverges is reported with the step; the others are not touched by it. On a GPU `note`
     hears why steps are called one by one, if they are.
-
-    Raises:
-        Cancelled: `stopped` returned True.
     """
     start = time.perf_counter()
     stack = _Stack(fits, machine)
@@ -81,11 +78,7 @@ def train(
 
 
 def first_step(fit: Fit, machine: Machine) -> None:
-    """Do one step of a fit, look once and denoise, so that a component at fault is known before.
-
-    Raises:
-        ComponentError: A component fails, or returns what training cannot go on with.
-    """
+    """Do one step of a fit, look once and denoise, so that a component at fault is known before."""
     stack = _Stack([fit], machine)
     try:
         stack.step(0)
@@ -291,11 +284,7 @@ def _build(fit: Fit, device: torch.device) -> nn.Module:
 
 
 def prepared(fit: Fit, noisy: Tensor) -> Sampler:
-    """Return the fit's sampler, ready for its noisy image, (1, c, h, w) on any device.
-
-    Raises:
-        PluginError: The sampler needs the whole image, and the training wants crops.
-    """
+    """Return the fit's sampler, ready for its noisy image, (1, c, h, w) on any device."""
     if declares(fit.sampler, "prepare") and window_of(fit) != tuple(noisy.shape[-2:]):
         msg = "this sampler prepares itself for one whole image and cannot train on crops; use training.crop=0"
         raise PluginError(msg)

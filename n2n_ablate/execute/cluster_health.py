@@ -24,11 +24,7 @@ class ClusterHealth:
         self._since = 0.0  # since when the first node has not answered, 0 if it does
 
     def beats(self) -> bool:
-        """Say whether the cluster answers; if not, it may again soon. Takes a millisecond if it does.
-
-        Raises:
-            ExecutorError: It is gone.
-        """
+        """Say whether the cluster answers; if not, it may again soon. Takes a millisecond if it does."""
         if _refused(self._local):
             raise ExecutorError(_gone("Ray on this machine was ended"))
         why, now = unanswered(self._head), time.monotonic()

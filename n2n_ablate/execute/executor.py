@@ -35,18 +35,11 @@ class Executor(Protocol):
             listener: Called at points of the curves, from any thread; the last point of a curve at
                 the latest when its fit is done.
             note: Told what a user should know, from any thread.
-
-        Raises:
-            ExecutorError: The workers cannot be used.
         """
         ...
 
     def __enter__(self) -> Self:
-        """Start or reach the workers.
-
-        Raises:
-            ExecutorError: There are none.
-        """
+        """Start or reach the workers."""
         ...
 
     def __exit__(

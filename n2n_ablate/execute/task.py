@@ -42,11 +42,7 @@ def digest(image: Tensor) -> str:
 
 
 def written(stack: Sequence[Fit], machine: Machine, prints: Fingerprints) -> bytes:
-    """Return a stack as JSON; its images are named by `digest`.
-
-    Raises:
-        ExecutorError: A fit does not say what it was made from.
-    """
+    """Return a stack as JSON; its images are named by `digest`."""
     fits = []
     for fit in stack:
         if fit.spec is None or fit.clean is None:

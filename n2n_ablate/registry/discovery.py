@@ -68,9 +68,6 @@ def find(plugins_dir: Path | None, local: Path | None, file: Path | None) -> lis
     """Return plugins: ours, packages, `./plugins` (or `local`), `--plugins-dir`, a single file.
 
     Of several with a mark in common the first counts: one is the other, or a copy of it.
-
-    Raises:
-        PluginError: `plugins_dir` is not a folder.
     """
     if plugins_dir is not None and not _is_folder(plugins_dir):
         msg = f"--plugins-dir: '{plugins_dir}' is not a folder. Give a folder with plugin files."

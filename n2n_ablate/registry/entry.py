@@ -95,11 +95,7 @@ def component_context(
 
 
 def require_readable(entry: Entry, component: object) -> None:
-    """Read everything that a component may have beside what its kind has to have.
-
-    Raises:
-        PluginError: The code of something that it has fails.
-    """
+    """Read everything that a component may have beside what its kind has to have."""
     for name in OPTIONAL[entry.kind]:
         with component_context(entry, f"has '{name}', but reading it fails", name):
             declared(component, name)

@@ -117,7 +117,6 @@ class Registry:
         """Make a component with checked parameters.
 
         Raises:
-            UnknownComponentError: See `get`.
             ParameterError: An unknown parameter or a wrong value.
             PluginError: The component's own code fails, or lacks what its kind has to have.
         """
@@ -129,11 +128,7 @@ class Registry:
         return made
 
     def entries(self, recipe: Recipe) -> dict[str, Entry]:
-        """Return how the components of a recipe are registered, by kind.
-
-        Raises:
-            AblateError: See `get`.
-        """
+        """Return how the components of a recipe are registered, by kind."""
         return {kind: self.get(kind, spec.name) for kind, spec in recipe.specs.items()}
 
     def part(self, kind: str, component: object) -> ComponentSpec:
@@ -142,9 +137,6 @@ class Registry:
         Args:
             kind: Its kind.
             component: The component, or what names it: a `ComponentSpec` or a name.
-
-        Raises:
-            PluginError: Nobody registers the component's class.
         """
         if isinstance(component, ComponentSpec | str):
             return component if isinstance(component, ComponentSpec) else ComponentSpec(component)
@@ -163,11 +155,7 @@ class Registry:
         raise PluginError(msg)
 
     def data(self, parameter: Parameter, value: Any) -> Any:
-        """Return a parameter's value with components as parts.
-
-        Raises:
-            PluginError: See `part`.
-        """
+        """Return a parameter's value with components as parts."""
         if not isinstance(parameter.domain, Component):
             return value
         inner = parameter.domain.kind

@@ -39,7 +39,6 @@ class Background:
 
     Args:
         name: What the work is called in messages.
-        complain: Takes messages.
         outside: The store that is written to, if it is one that may be away.
 
     Attributes:

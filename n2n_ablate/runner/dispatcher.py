@@ -29,9 +29,6 @@ class HookDispatcher:
     Hooks are called in pluggy's order: `tryfirst` before the others before `trylast`, and among
     equals the last one added first. No listener is called twice at the same time. One that raises
     is named once and hears no more of this study; only Ctrl-C gets through.
-
-    Args:
-        host: Holds the plugins that listen.
     """
 
     def __init__(self, host: pluggy.PluginManager | None = None) -> None:

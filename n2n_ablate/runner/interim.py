@@ -29,11 +29,7 @@ class RaceOptions:
 
 
 def sizes_for(paired_data: PairedData) -> tuple[int, ...]:
-    """Return the images at each interim analysis of a race, whole scenes at a time.
-
-    Raises:
-        StudyError: They are too few.
-    """
+    """Return the images at each interim analysis of a race, whole scenes at a time."""
     if paired_data.measured and len(paired_data.plan.conditions) > 1:
         msg = (
             "--until-settled adds images to all conditions alike, and measured conditions have images "

@@ -46,11 +46,7 @@ class Trainer:
         return {key: result for key, result in results.items() if result is not None}
 
     def train(self, fits: Sequence[Fit]) -> Iterator[FitResult]:
-        """Train fits and yield each result once it is safe on disk, in no fixed order.
-
-        Raises:
-            StoreError: A result cannot be written.
-        """
+        """Train fits and yield each result once it is safe on disk, in no fixed order."""
         began = time.monotonic()
         for result in self.executor.run(fits, self.dispatcher.point, self.dispatcher.note):
             if not result.passing:

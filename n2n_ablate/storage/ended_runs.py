@@ -18,8 +18,6 @@ class EndedRuns:
     when somebody asks for the first time.
 
     Args:
-        output: The output folder.
-        study: Name of the study.
         command: Id of a command in the journal whose lock this process holds.
     """
 

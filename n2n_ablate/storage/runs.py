@@ -17,9 +17,6 @@ def pick(runs: Sequence[Contents], key: str = "") -> Contents:
     Args:
         runs: Runs of one study, the most recently used first; at least one.
         key: See `Contents.key`.
-
-    Raises:
-        StoreError: No run has such a key, or several have.
     """
     matching = [contents for contents in runs if contents.key.startswith(key)]
     if not key or len(matching) == 1:

@@ -53,11 +53,7 @@ def read(path: Path) -> Study:
 
 
 def parse(text: str, path: Path) -> Study:
-    """Read the text of a study file; `path` says where it stood and begins every message.
-
-    Raises:
-        StudyError: It says something that makes no sense.
-    """
+    """Read the text of a study file; `path` says where it stood and begins every message."""
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # a number of 5000 digits is a ValueError

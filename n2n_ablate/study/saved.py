@@ -51,12 +51,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
 
 
 def from_json(data: Mapping[str, Any]) -> Plan:
-    """Read what `to_json` wrote.
-
-    Raises:
-        StudyError: The study file in it can no longer be read.
-        KeyError, TypeError, ValueError: It was written by something else.
-    """
+    """Read what `to_json` wrote."""
     study = parse(data["file"], Path(data["path"]))
     profile = data["profile"]
     searched = study.factors if study.design == "search" and not data["confirming"] else ()

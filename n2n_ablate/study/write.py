@@ -22,9 +22,6 @@ def to_toml(data: Mapping[str, Any]) -> str:
     Args:
         data: Keys and values as in a study file. Tuples are lists, paths are text, and NumPy's
             numbers are numbers.
-
-    Raises:
-        StudyError: A key is no text, or a value is nothing that a file can hold.
     """
     lines = [
         f"{_key(key)} = {to_value(value, str(key))}"
@@ -69,11 +66,7 @@ def _key(key: object) -> str:
 
 
 def to_value(value: object, where: str) -> str:
-    """Return a value as TOML has it, on one line; `where` names it in messages.
-
-    Raises:
-        StudyError: A file cannot hold it.
-    """
+    """Return a value as TOML has it, on one line; `where` names it in messages."""
     if isinstance(value, ComponentSpec):
         value = value.plain()
     if isinstance(value, Mapping):

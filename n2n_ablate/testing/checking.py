@@ -72,11 +72,7 @@ class Checked:
 
 
 def check(target: str, plugins_dir: Path | None, limit: float) -> Iterator[Checked]:
-    """Check a component, a file or a package; yield each component when all of it has been tried.
-
-    Raises:
-        PluginError: There is nothing to check, or it cannot be loaded.
-    """
+    """Check a component, a file or a package; yield each component when all of it has been tried."""
     skip = 0
     count = 1
     while skip < count:
