@@ -17,7 +17,6 @@ from n2n_ablate.errors import ParameterError, StudyError, nearest
 from n2n_ablate.study import limits
 from n2n_ablate.study.model import Condition, Confirm, Factor, Profile, Study, named
 from n2n_ablate.study.schema import (
-    NAME,
     ConditionTable,
     ConfirmTable,
     FactorTable,
@@ -25,8 +24,8 @@ from n2n_ablate.study.schema import (
     SearchTable,
     StudyTable,
     checked,
-    joined,
 )
+from n2n_ablate.study.schema_values import NAME, joined
 from n2n_ablate.study.write import to_toml
 
 _MARGIN = 0.05  # dB
