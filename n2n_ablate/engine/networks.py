@@ -48,8 +48,8 @@ class Networks:
 
     The fastest way that gives what the modules give is chosen. A chain of plain convolutions (an
     attribute `net`, with or without a `residual` connection around it) becomes one convolution per
-    layer for all networks, or, alone on a CPU, what the compiled kernel or else `chain` does; after a
-    trial that it computes the same. One module of another form is called as it is, several go through
+    layer for all networks, or, alone on a CPU, what the compiled kernel, `winograd` or (in bf16) `chain`
+    does; after a trial that it computes the same. One module of another form is called as it is, several go through
     `torch.func.vmap`.
 
     Args:
@@ -113,15 +113,16 @@ class Networks:
         if len(modules) > 1 or self.weights.device.type != "cpu":
             return None
         residual = bool(getattr(modules[0], "residual", False))
-        low = self.precision == "bf16"
-        layout = None if low else Layout.of(list(modules[0].net))  # type: ignore[arg-type]
-        if layout is not None:
-            library = kernel().library if compiled else None
-            if library is not None:
-                return CompiledChain(layout, self.packing, library, residual=residual)
-            return WinogradChain(layout, self.packing, residual=residual)
-        layers = layers_of(modules[0])
-        return None if layers is None else Chain(layers, self.packing, residual=residual, low=low)
+        if self.precision == "bf16":
+            layers = layers_of(modules[0])
+            return None if layers is None else Chain(layers, self.packing, residual=residual)
+        layout = Layout.of(list(modules[0].net))  # type: ignore[arg-type]
+        if layout is None:
+            return None
+        library = kernel().library if compiled else None
+        if library is not None:
+            return CompiledChain(layout, self.packing, library, residual=residual)
+        return WinogradChain(layout, self.packing, residual=residual)
 
     def _general(self, modules: Sequence[nn.Module], way: str, *, plain: bool) -> _Weighted:
         if len(modules) == 1:
