@@ -19,8 +19,7 @@ from n2n_ablate.engine.curves import POINTS
 from n2n_ablate.engine.device import Machine, arithmetic, require_alive
 from n2n_ablate.engine.faults import SAMPLER, reason, steps_of
 from n2n_ablate.engine.fit import Fit
-from n2n_ablate.engine.memory import room_for
-from n2n_ablate.engine.stack_sizes import StackSizeCache
+from n2n_ablate.engine.memory import StackSizeCache, room_for
 from n2n_ablate.engine.train import Cancelled, prepared, train
 from n2n_ablate.engine.window import window_of
 from n2n_ablate.errors import AblateError

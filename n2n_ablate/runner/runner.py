@@ -8,7 +8,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from n2n_ablate.engine.header import header_of
 from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.errors import StoreError
 from n2n_ablate.execute import Executor, Local
@@ -137,7 +136,7 @@ class Runner:
             plan_runner.run_all()
 
     def _confirm(self, paired_data: PairedData) -> None:
-        before = self._journal.confirmed_on(header_of(paired_data).images)
+        before = self._journal.confirmed_on(paired_data.header().images)
         plan = confirmation(self.plan, chosen(self.plan, self._ranked()), before)
         if not plan.contrasts:
             self.dispatcher.note("nothing to confirm: no contrast, and no trial above the baseline")
@@ -145,9 +144,9 @@ class Runner:
         paired_data = paired_data.with_plan(plan)
         sizes = sizes_for(paired_data) if self.race is not None else ()
         earlier = earlier_confirmations(
-            self.output.root, header_of(paired_data, sizes), self._journal.confirmed
+            self.output.root, paired_data.header(sizes), self._journal.confirmed
         )
-        section = self._journal.confirmation(header_of(paired_data, sizes, earlier))
+        section = self._journal.confirmation(paired_data.header(sizes, earlier))
         plan_runner = PlanRunner(
             paired_data, self._trainer, section, self.dispatcher, sizes, earlier
         )
