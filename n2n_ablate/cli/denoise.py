@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from n2n_ablate.runner.denoise_files import Job
     from n2n_ablate.runner.denoising import Denoised
 
-_IMAGES = "Images"
-
 
 def run(
     sources: Annotated[

@@ -26,7 +26,7 @@ from n2n_ablate.engine.identity import ENGINE, Fingerprints, torch_version
 from n2n_ablate.errors import AblateError, DeviceError, ExecutorError
 from n2n_ablate.execute import bundle
 from n2n_ablate.records import FitResult
-from n2n_ablate.records.arrays import from_arrays, to_arrays
+from n2n_ablate.records.fit import from_arrays, to_arrays
 from n2n_ablate.registry import Registry
 from n2n_ablate.version import __version__
 

@@ -19,9 +19,9 @@ from n2n_ablate.runner.plan_runner import PlanRunner, score_of
 from n2n_ablate.runner.searching import search_on
 from n2n_ablate.runner.trainer import Trainer
 from n2n_ablate.storage.fit_store import FitStore
-from n2n_ablate.storage.held_out_uses import earlier_confirmations
 from n2n_ablate.storage.journal_writer import Journal
 from n2n_ablate.storage.output import Output
+from n2n_ablate.storage.runs import earlier_confirmations
 from n2n_ablate.study import Plan, Trial, chosen, confirmation
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from safetensors.numpy import save
 from n2n_ablate.errors import StoreError
 from n2n_ablate.files import make_folders, write_whole
 from n2n_ablate.records import FitResult
-from n2n_ablate.records.arrays import from_arrays, to_arrays
+from n2n_ablate.records.fit import from_arrays, to_arrays
 from n2n_ablate.storage.output import Output
 
 _IMAGE = "denoised"  # an array, and its checksum
