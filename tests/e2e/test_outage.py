@@ -13,10 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import torch
 from helpers.program import command, here, run
+from helpers.small_study import small_study, write_photos
 
-from n2n_ablate.images import write
 from n2n_ablate.report.live import Silent
 from n2n_ablate.runner import background
 from n2n_ablate.runner.trainer import Trainer
@@ -27,29 +26,7 @@ from n2n_ablate.tracking.tracker import MlflowTracker
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's imports warn about their own imports
 
-STUDY = """
-name = "outage"
-question = "Which centre?"
-design = "one-at-a-time"
-
-[baseline]
-sampler = { name = "three-by-three", center = 0.01 }
-backbone = { name = "zs-n2n", width = 8 }
-loss = "residual-consistency"
-training = "adam"
-
-[[conditions]]
-noise = { name = "gaussian", sigma = 25.0 }
-label = "sigma 25"
-
-[factors]
-"sampler.center" = [0.0, 0.2]
-
-[profiles.quick]
-images = ["photos"]
-crop = 20
-set = { "training.steps" = 4 }
-"""
+STUDY = small_study("outage", '"sampler.center" = [0.0, 0.2]')
 SEARCH = (
     STUDY.replace('"one-at-a-time"', '"search"')
     .replace("[0.0, 0.2]", "{ low = 0.0, high = 0.5 }")
@@ -61,9 +38,7 @@ SEARCH = (
 @pytest.fixture
 def home(tmp_path):
     """A folder with a study and its image."""
-    (tmp_path / "photos").mkdir()
-    pixels = torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(1))
-    write(tmp_path / "photos" / "one.png", pixels)
+    write_photos(tmp_path)
     (tmp_path / "outage.toml").write_text(STUDY)
     (tmp_path / "search.toml").write_text(SEARCH)
     return tmp_path
