@@ -55,7 +55,7 @@ def run(
         typer.Option(
             "--set",
             metavar="KIND.PARAMETER=VALUE",
-            help="Changes the recipe, e.g. training.steps=1000. May be repeated.",
+            help="Changes the recipe, e.g. training.steps=1000. Repeatable.",
         ),
     ] = None,
     channels: options.Channels = "",

@@ -25,14 +25,7 @@ def run(
         str, typer.Argument(help="Name of a study that was run; by default all.", metavar="STUDY")
     ] = "",
     profile: Annotated[str, typer.Option(help="Only what ran with this profile.")] = "",
-    images: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--images",
-            help="Where the images are now: a folder or a file. They are recognized by their pixels. "
-            "May be repeated.",
-        ),
-    ] = None,
+    images: options.FoundImages = None,
     output: options.Output = Path("mlruns"),
     tracking_uri: Annotated[
         str,

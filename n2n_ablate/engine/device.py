@@ -143,7 +143,7 @@ def require_alive(machine: Machine) -> None:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         msg = (
             f"{machine.name} has stopped and trains nothing more in this process: {reason} "
-            "Finished fits are kept; give the same command again."
+            "Finished fits are saved; to resume, run the same command."
         )
         raise DeviceError(msg) from error
 

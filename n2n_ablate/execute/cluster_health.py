@@ -35,7 +35,9 @@ class ClusterHealth:
 
 
 def _gone(why: str) -> str:
-    return f"the Ray cluster is gone: {why}. Finished fits are kept; the same command goes on."
+    return (
+        f"the Ray cluster is gone: {why}. Finished fits are saved; to resume, run the same command."
+    )
 
 
 def unanswered(address: str, patience: float = _ANSWER) -> str:

@@ -151,7 +151,7 @@ class _Member:
         origin = self.plugin.origin
         if origin.source == _OWN:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            return f"{origin.plugin} stopped, the results are kept: {reason}"
+            return f"{origin.plugin} stopped, the results are saved: {reason}"
         failure = broken(origin, error)
         where = failure.where
         if not origin.file and (frames := traceback.extract_tb(error.__traceback__)):
@@ -159,7 +159,7 @@ class _Member:
         why = str(error).splitlines()[0] if isinstance(error, AblateError) else failure.why
         return (
             f"plugin '{origin.plugin}' ({where}): hook {hook} failed and its hooks are not called "
-            f"again in this study, the results are kept: {why}"
+            f"again in this study, the results are saved: {why}"
         )
 
 

@@ -93,8 +93,8 @@ def _affordable(
     if fits and (left <= 0 or needed > left):
         plan_runner.dispatcher.note(
             f"the budget ends before an interim analysis at {size} images: {fits} fits would take about "
-            f"{needed:.0f} s and {max(0, left):.0f} s are left. The same command with a larger "
-            "--budget goes on."
+            f"{needed:.0f} s, and {max(0, left):.0f} s are left. To resume, run the same command with a "
+            "larger --budget."
         )
         return False
     return True

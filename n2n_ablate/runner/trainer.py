@@ -41,7 +41,7 @@ class Trainer:
         images = self.dispatcher.wants_images
         results = {key: self.store.load(key, with_image=images) for key in keys}
         for path in self.store.damaged:
-            self.dispatcher.note(f"'{path}' is damaged; it was set aside and its fit is run again")
+            self.dispatcher.note(f"'{path}' is damaged; it was set aside and its fit is retrained")
         self.store.damaged.clear()
         return {key: result for key, result in results.items() if result is not None}
 

@@ -216,8 +216,8 @@ def test_a_listener_of_ours_that_fails_is_told_by_its_name():
     audience.point(POINT)
     audience.study_finished(SimpleNamespace(trials=()), "finished")
     assert ear.notes() == [
-        "tracking stopped, the study goes on: the server is gone",
-        "tracking is not complete, the results are kept",
+        "tracking stopped, the study continues: the server is gone",
+        "tracking is incomplete, the results are saved",
     ]
 
 
