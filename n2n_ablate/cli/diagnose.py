@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from n2n_ablate.cli import diagnose_output, options, stdout
+from n2n_ablate.cli import diagnose_output, grouping, options, stdout
 from n2n_ablate.cli.screen import say
 from n2n_ablate.errors import AblateError, StudyError, nearest
 
 if TYPE_CHECKING:
-    from n2n_ablate.cli.diagnose_output import Diagnoses
+    from n2n_ablate.cli.diagnose_output import Diagnoses, Scenes
     from n2n_ablate.components import Noise
     from n2n_ablate.components.spec import ComponentSpec
     from n2n_ablate.diagnostics import Diagnosis, Probe
-    from n2n_ablate.diagnostics.measured_noise import NoiseFigures
     from n2n_ablate.registry import Registry
     from n2n_ablate.study import Plan, Trial
 
@@ -25,31 +24,27 @@ _CROP = 96
 _MEASURED_CROP = 256  # the centre of a shot says enough of its noise
 
 
-def run(
-    samplers: Annotated[
-        options.Many,
-        typer.Argument(
-            help="Names, or 'name(parameter=value)' in quotes; all samplers if none is given.",
-            metavar="SAMPLER",
-        ),
-    ] = None,
+@dataclass(frozen=True)
+class Asked:
+    """What is measured, on what."""
+
     study: Annotated[
         str, typer.Option(help="Measure the trials of this study on its images and noise.")
-    ] = "",
-    profile: Annotated[str, typer.Option(help="With --study: whose images and crop to use.")] = "",
+    ] = ""
+    profile: Annotated[str, typer.Option(help="With --study: whose images and crop to use.")] = ""
     noise: Annotated[
         str, typer.Option(help="A noise model, e.g. gaussian or 'poisson(lam=10)'.")
-    ] = "",
+    ] = ""
     images: Annotated[
         options.Many,
         typer.Option(
             "--images", help="Folder, file, builtin (the default) or builtin:NAME. Repeatable."
         ),
-    ] = None,
+    ] = None
     crop: Annotated[
         int | None,
         typer.Option(help=f"Side of the centre crop in pixels, else {_CROP}; 0 for whole images."),
-    ] = None,
+    ] = None
     settings: Annotated[
         options.Many,
         typer.Option(
@@ -58,9 +53,40 @@ def run(
             help="sampler.P=VALUE: of every sampler with a parameter P; noise.P=VALUE: of the noise. "
             "Repeatable.",
         ),
+    ] = None
+    pairs: options.Pairs = None
+    plugins_dir: options.PluginsDir = None
+
+    def check(self, samplers: options.Many) -> None:
+        """Check that what was given goes together."""
+        msg = ""
+        if self.study and (samplers or self.noise):
+            what = f"sampler '{samplers[0]}'" if samplers else f"--noise {self.noise}"
+            msg = f"--study brings its own samplers and noise, got {what} too. Use --set to change them."
+        elif (
+            self.pairs
+            and not self.study
+            and (self.noise or self.images or self.settings or self.profile)
+        ):
+            msg = "measured noise brings its own images; leave --noise, --images, --set and --profile out"
+        elif self.profile and not self.study:
+            msg = "--profile needs --study: it names a budget of a study"
+        elif self.crop is not None and self.crop < 0:
+            msg = f"--crop must not be negative, got {self.crop}"
+        if msg:
+            raise StudyError(msg)
+
+
+@grouping.grouped
+def run(
+    asked: Asked,
+    samplers: Annotated[
+        options.Many,
+        typer.Argument(
+            help="Names, or 'name(parameter=value)' in quotes; all samplers if none is given.",
+            metavar="SAMPLER",
+        ),
     ] = None,
-    pairs: options.Pairs = None,
-    plugins_dir: options.PluginsDir = None,
     *,
     as_json: options.Json = False,
 ) -> None:
@@ -80,69 +106,35 @@ def run(
     import torch
 
     torch.set_num_threads(1)  # small tensors: more threads cost more than they give
-    _check(study, profile, samplers, noise, images, settings, pairs)
-    figures: dict[str, dict[str, NoiseFigures]] = {}
-    if study:
-        diagnoses = _of_study(study, profile, images, crop, settings, pairs, plugins_dir)
-    elif pairs:
-        diagnoses, figures = _of_pairs(samplers, pairs, crop, plugins_dir)
+    asked.check(samplers)
+    figures: diagnose_output.Scenes = {}
+    if asked.study:
+        diagnoses = _of_study(asked)
+    elif asked.pairs:
+        diagnoses, figures = _of_pairs(asked, samplers)
     else:
-        diagnoses = _of_samplers(samplers, noise, images, crop, settings, plugins_dir)
+        diagnoses = _of_samplers(asked, samplers)
     if as_json:
         stdout.write_json(diagnose_output.to_json(diagnoses, figures))
     else:
         diagnose_output.show(diagnoses, figures)
 
 
-def _check(
-    study: str,
-    profile: str,
-    samplers: options.Many,
-    noise: str,
-    images: options.Many,
-    settings: options.Many,
-    pairs: options.Many,
-) -> None:
-    """Check that what was given goes together."""
-    msg = ""
-    if study and (samplers or noise):
-        what = f"sampler '{samplers[0]}'" if samplers else f"--noise {noise}"
-        msg = (
-            f"--study brings its own samplers and noise, got {what} too. Use --set to change them."
-        )
-    elif pairs and not study and (noise or images or settings or profile):
-        msg = (
-            "measured noise brings its own images; leave --noise, --images, --set and --profile out"
-        )
-    elif profile and not study:
-        msg = "--profile needs --study: it names a budget of a study"
-    if msg:
-        raise StudyError(msg)
-
-
-def _of_study(
-    study: str,
-    profile: str,
-    images: options.Many,
-    crop: int | None,
-    settings: options.Many,
-    pairs: options.Many,
-    plugins_dir: Path | None,
-) -> Diagnoses:
+def _of_study(asked: Asked) -> Diagnoses:
     from n2n_ablate.analysis.diagnoses import Diagnoses
     from n2n_ablate.runner.session import Request, open_session
 
     session = open_session(
         Request(
-            study=study,
-            profile=profile,
-            settings=settings or [],
-            images=images or [],
-            crop=crop,
-            pairs=pairs or [],
+            study=asked.study,
+            profile=asked.profile,
+            settings=asked.settings or [],
+            images=asked.images or [],
+            crop=asked.crop,
+            pairs=asked.pairs or [],
             device="cpu",
             precision="fp32",
-            plugins_dir=plugins_dir,
+            plugins_dir=asked.plugins_dir,
         )
     )
     plan = session.plan
@@ -168,9 +160,7 @@ def _label(trial: Trial, plan: Plan) -> str:
     return f"{', '.join(values)} (baseline)" if values else trial.name
 
 
-def _of_pairs(
-    samplers: options.Many, sources: Sequence[str], crop: int | None, plugins_dir: Path | None
-) -> tuple[Diagnoses, dict[str, dict[str, NoiseFigures]]]:
+def _of_pairs(asked: Asked, samplers: options.Many) -> tuple[Diagnoses, Scenes]:
     """Return the diagnoses of samplers and the figures of the noise by scene, for every source."""
     from n2n_ablate.diagnostics import Probe
     from n2n_ablate.diagnostics.measured_noise import noise_figures
@@ -179,11 +169,13 @@ def _of_pairs(
     from n2n_ablate.study import MeasuredPairs
     from n2n_ablate.study.read import pairs_label
 
-    registry = Registry(plugins_dir=plugins_dir)
+    registry = Registry(plugins_dir=asked.plugins_dir)
     parts = _parts(samplers, registry)
     diagnoses, figures = {}, {}
-    for source in sources:
-        measured = read_pairs(MeasuredPairs(source), _MEASURED_CROP if crop is None else crop)
+    for source in asked.pairs or []:
+        measured = read_pairs(
+            MeasuredPairs(source), _MEASURED_CROP if asked.crop is None else asked.crop
+        )
         for line in measured.notes:
             say(f"{source}: {line}")
         scenes = [(scene.image.name, scene.image.pixels, scene.shots) for scene in measured.scenes]
@@ -195,30 +187,23 @@ def _of_pairs(
     return diagnoses, figures
 
 
-def _of_samplers(
-    samplers: options.Many,
-    noise: str,
-    images: options.Many,
-    crop: int | None,
-    settings: options.Many,
-    plugins_dir: Path | None,
-) -> Diagnoses:
+def _of_samplers(asked: Asked, samplers: options.Many) -> Diagnoses:
     from n2n_ablate.components.recipe import resolved
     from n2n_ablate.diagnostics import Probe
     from n2n_ablate.images import collect
     from n2n_ablate.registry import Registry
     from n2n_ablate.study.settings import read_part
 
-    if crop is not None and crop < 0:
-        msg = f"--crop must not be negative, got {crop}"
-        raise StudyError(msg)
-    registry = Registry(plugins_dir=plugins_dir)
+    registry = Registry(plugins_dir=asked.plugins_dir)
     parts, model = _with_settings(
-        registry, _parts(samplers, registry), read_part(noise or "gaussian"), settings or []
+        registry,
+        _parts(samplers, registry),
+        read_part(asked.noise or "gaussian"),
+        asked.settings or [],
     )
     model = resolved(registry, "noise", model)
-    size = _CROP if crop is None else crop
-    pictures = [image.cropped(size) for image in collect(images or ["builtin"])]
+    size = _CROP if asked.crop is None else asked.crop
+    pictures = [image.cropped(size) for image in collect(asked.images or ["builtin"])]
     probes = [Probe(image.name, image.pixels) for image in pictures]
     made: Noise = registry.build("noise", model.name, model.parameters)
     names = f"{len(probes)} images" if len(probes) > 1 else probes[0].name
