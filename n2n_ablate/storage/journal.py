@@ -263,16 +263,12 @@ def _take_confirm(line: Mapping[str, Any], contents: Contents) -> None:
 
 def _same_data(one: Header, other: Header) -> bool:
     """Say whether trials of one header are trials of the other: same images, seeds and conditions."""
-    first, second = (
-        (
-            header.images,
-            header.plan.profile.seeds,
-            header.plan.conditions,
-            header.plan.baseline.recipe,
-        )
-        for header in (one, other)
-    )
-    return first == second
+
+    def data(header: Header) -> object:
+        plan = header.plan
+        return header.images, plan.profile.seeds, plan.conditions, plan.baseline.recipe
+
+    return data(one) == data(other)
 
 
 def _take_header(line: Mapping[str, Any], contents: Contents) -> None:

@@ -27,6 +27,8 @@ from n2n_ablate.study.model import (
 from n2n_ablate.study.ranges import searched
 from n2n_ablate.study.settings import check_settings, setting, sort_settings
 
+_DATA = ("images", "crop", "seeds", "white", "channels")  # of a profile: what trials are run on
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -119,19 +121,14 @@ class Plan:
             "conditions": [condition.plain() for condition in self.conditions],
             "decide": self.study.decide,
             "strategy": [self.study.strategy, self.study.startup],
-            "images": [
-                *(self.profile.images, self.profile.crop, self.profile.seeds),
-                *(self.profile.white, self.profile.channels),
-            ],
+            "images": [getattr(self.profile, name) for name in _DATA],
         }
         return hashlib.sha256(canonical(content).encode()).hexdigest()[:10]
 
     def search_trial(self, values: Mapping[str, Value], registry: Catalogue) -> Trial:
         """Return the trial at a point that the search strategy chose."""
-        recipe = self.baseline.recipe
-        for key, value in values.items():
-            recipe = recipe.replace(key, value)
-        return Trial(named(values), "search", recipe.resolved(registry), dict(values))
+        recipe = changed(self.baseline.recipe, values, registry)
+        return Trial(named(values), "search", recipe, dict(values))
 
 
 def plan(
@@ -169,7 +166,7 @@ def plan(
     Raises:
         AblateError: Something in the file or the settings makes no sense; see the message.
     """
-    _check_numbers(trials=trials, seeds=seeds, crop=crop, white=white)
+    limits.check_numbers(trials=trials, seeds=seeds, crop=crop, white=white)
     chosen = _profile(study, profile)
     confirm = to_confirm(
         chosen, seeds=seeds, crop=crop, images=bool(images), sources=tuple(confirm_images)
@@ -193,24 +190,8 @@ def plan(
         return as_written
     read = [setting(text) for text in settings]
     check_settings(study, read)
-    changed = _plan_from(study, registry, chosen, read, f"--set {' '.join(settings)}")
-    return replace(changed, settings=tuple(settings))
-
-
-def _check_numbers(
-    *, trials: int | None, seeds: int | None, crop: int | None, white: float | None
-) -> None:
-    wrong = ""
-    if trials is not None and trials < 1:
-        wrong = f"--trials must be at least 1, got {trials}"
-    elif crop is not None and crop < 0:
-        wrong = f"--crop must not be negative, got {crop}"
-    elif white is not None and not 0 < white < float("inf"):
-        wrong = f"--white must be above 0, got {white:g}"
-    elif seeds is not None and not 1 <= seeds <= limits.MOST_SEEDS:
-        wrong = f"--seeds must be from 1 to {limits.MOST_SEEDS}, got {seeds}"
-    if wrong:
-        raise StudyError(wrong)
+    adapted = _plan_from(study, registry, chosen, read, f"--set {' '.join(settings)}")
+    return replace(adapted, settings=tuple(settings))
 
 
 def _with_images(study: Study, profile: Profile, *, given: bool) -> Profile:
