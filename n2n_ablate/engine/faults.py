@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 import math
-import sys
 from collections.abc import Sequence
 from numbers import Real
 from types import TracebackType
@@ -15,8 +13,7 @@ from torch import Tensor
 from n2n_ablate.components import Metric, Training, declared, watchdog
 from n2n_ablate.engine.fit import Fit
 from n2n_ablate.errors import AblateError, PluginError
-from n2n_ablate.registry import Entry
-from n2n_ablate.registry.discovery import FILE, Origin
+from n2n_ablate.registry.entry import place_of
 from n2n_ablate.registry.failures import describe
 
 
@@ -90,15 +87,8 @@ def reason(fit: Fit, error: BaseException) -> str:
         component = getattr(fit, blame.kind)
         spec = made_from and made_from.recipe.specs[blame.kind]
     name = f" '{spec.name}'" if spec else ""
-    return f"stopped: {blame.kind}{name} {error.problem} ({_place(component, error)})"
-
-
-def _place(component: object, error: ComponentError) -> str:
-    """Return where in the file of a component an error arose, or else where its method begins."""
-    owner = component if inspect.isfunction(component) else type(component)
-    file = getattr(sys.modules.get(owner.__module__), "__file__", None) or ""
-    entry = Entry(error.blame.kind, "", owner, Origin(owner.__module__, FILE, file))
-    return entry.place(error.blame.method, error.__cause__)
+    place = place_of(component, blame.kind, blame.method, error.__cause__)
+    return f"stopped: {blame.kind}{name} {error.problem} ({place})"
 
 
 def steps_of(training: Training) -> int:

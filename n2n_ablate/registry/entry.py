@@ -16,7 +16,7 @@ from n2n_ablate.components.parameters import Parameter
 from n2n_ablate.components.parameters import parameters as parameters_of
 from n2n_ablate.components.torch_state import changes, preserve_torch_state
 from n2n_ablate.errors import AblateError, PluginError
-from n2n_ablate.registry.discovery import Origin
+from n2n_ablate.registry.discovery import FILE, Origin
 from n2n_ablate.registry.failures import describe, source_line, where_raised
 
 
@@ -58,6 +58,15 @@ class Entry:
     ) -> PluginError:
         """Return the error that names this component and says what it did, with a line as in `place`."""
         return PluginError(f"{self} {problem} ({self.place(method, error)})")
+
+
+def place_of(
+    component: object, kind: str, method: str = "", error: BaseException | None = None
+) -> str:
+    """Return where a component that is made went wrong, as in `Entry.place`."""
+    factory: Any = component if inspect.isfunction(component) else type(component)
+    file = getattr(sys.modules.get(factory.__module__), "__file__", None) or ""
+    return Entry(kind, "", factory, Origin(factory.__module__, FILE, file)).place(method, error)
 
 
 @contextmanager

@@ -141,19 +141,9 @@ def open_runner(
     options = options or RunOptions()
     _check_race(session, options)
     dispatcher = _dispatcher(session, output, view, options)
-    return Runner(
-        plan=session.plan,
-        registry=session.registry,
-        paired_data=session.paired_data,
-        output=output,
-        dispatcher=dispatcher,
-        invocation=_invocation(session),
-        search=_search(session, output, options, dispatcher.note),
-        refit=options.refit,
-        executor=executor,
-        confirmation_data=session.confirmation_data,
-        race=options.race,
-    )
+    search = _search(session, output, options, dispatcher.note)
+    invocation = _invocation(session)
+    return Runner(session, options, output, dispatcher, invocation, search, executor)
 
 
 def _check_race(session: Session, options: RunOptions) -> None:
