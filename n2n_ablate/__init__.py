@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from n2n_ablate.components import Pairs as Pairs
     from n2n_ablate.components import Sampler as Sampler
     from n2n_ablate.components import Split as Split
+    from n2n_ablate.components import Strategy as Strategy
     from n2n_ablate.components import Training as Training
     from n2n_ablate.components import Views as Views
     from n2n_ablate.components.chain import DenoisingChain as DenoisingChain
@@ -59,7 +60,7 @@ _NAMES = {
     "api": "StudyResult denoise load make_study plan run",
     "components": (
         "Backbone CheckpointSelector Estimator Loss LossContext MeasuredNoise Metric "
-        "Noise Pairs Sampler Split Training Views"
+        "Noise Pairs Sampler Split Strategy Training Views"
     ),
     "components.chain": "DenoisingChain",
     "components.differences": "mse",

@@ -97,7 +97,7 @@ def no_file(path: Path) -> str:
 
 
 _SAME_NAME = (
-    "torch numpy scipy pluggy typer rich filelock safetensors pydantic optuna cmaes mlflow pandas "
+    "torch numpy scipy pluggy typer rich filelock safetensors pydantic optuna mlflow pandas "
     "matplotlib tifffile jinja2"
 )
 _PACKAGES = {

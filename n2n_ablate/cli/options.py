@@ -68,6 +68,8 @@ _TRIALS = "Maximum number of trials, including the baseline."
 _Trials = Annotated[int | None, _option(_TRIALS, metavar="N")]
 _CONFIRM = "Held-out images for the confirmation. Repeatable."
 _ConfirmImages = Annotated[Many, _confirming(_CONFIRM, "--confirm-images", metavar="SOURCE")]
+_SCENES = "With measured pairs: hold out N scenes of each condition for the confirmation."
+_ConfirmScenes = Annotated[int | None, _confirming(_SCENES, "--confirm-scenes", metavar="N")]
 _CROP = "Side of the centre crop; 0 for whole images."
 _Crop = Annotated[int | None, _rare(_CROP, metavar="PIXELS")]
 _WHITE = "Value of white in the files, e.g. 4095 for 12 bits in 16."
@@ -105,6 +107,7 @@ class StudyOptions:
     device: Device = "auto"
     output: Output = Path("mlruns")
     confirm_images: _ConfirmImages = None
+    confirm_scenes: _ConfirmScenes = None
     crop: _Crop = None
     white: _White = None
     channels: Channels = ""

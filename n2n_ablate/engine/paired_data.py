@@ -6,6 +6,7 @@ import contextlib
 import copy
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -44,6 +45,9 @@ class PairedData:
             reading = Reading(profile.white, profile.channels)
             self.gathered = gather(profile.images, profile.crop, reading)
         scenes = [scene for measured in self.measured.values() for scene in measured.scenes]
+        if scenes:
+            known = [each for measured in self.measured.values() for each in measured.known]
+            self.gathered = replace(self.gathered, known=(*self.gathered.prints, *known))
         self.images = [*self.gathered.images, *(scene.image for scene in scenes)]
         self._shots = {scene.image.name: scene.shots for scene in scenes}
         self._metrics = {

@@ -227,7 +227,6 @@ class DotRow:
     mean: float
     interval: tuple[float, float] | None = None
     verdict: str = ""
-    digits: int = 2
 
 
 @dataclass(frozen=True)
@@ -238,6 +237,7 @@ class DotPlot:
     margin: float
     unit: str
     caption: str = ""
+    digits: int = 2
 
 
 @dataclass(frozen=True, eq=False)

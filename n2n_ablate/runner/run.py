@@ -156,7 +156,8 @@ def _check_race(session: Session, options: RunOptions) -> None:
         msg = (
             f"--until-settled analyses declared contrasts while they run, and study "
             f"'{plan.study.name}' is a search without a confirmation. Name held-out images "
-            "with --confirm-images, or add [confirm] to the study file."
+            "with --confirm-images (of measured pairs: --confirm-scenes), or add [confirm] to the study "
+            "file."
         )
     if msg:
         raise StudyError(msg)
@@ -187,20 +188,25 @@ def _search(
     plan = session.plan
     if not (plan.space and plan.searched):
         return None
-    for package in ("optuna", *(["cmaes"] if plan.study.strategy == "cma-es" else [])):
-        if importlib.util.find_spec(package) is None:
-            raise StudyError(_no_search(plan, package))
+    if importlib.util.find_spec("optuna") is None:
+        raise StudyError(_no_search(plan))
     from n2n_ablate.search.search import Search
 
-    key = session.paired_data.key
-    return Search(plan, output, key=key, storage=options.storage, fresh=options.fresh, note=note)
+    return Search(
+        plan,
+        output,
+        session.registry,
+        key=session.paired_data.key,
+        storage=options.storage,
+        fresh=options.fresh,
+        note=note,
+    )
 
 
-def _no_search(plan: study.Plan, package: str) -> str:
+def _no_search(plan: study.Plan) -> str:
     fixed = len(plan.fixed)
-    needed = f"{package.replace('optuna', 'Optuna')}: pip install {package}"
     return (
-        f"study '{plan.study.name}' is a search, which needs {needed}. Without it, "
+        f"study '{plan.study.name}' is a search, which needs Optuna: pip install optuna. Without it, "
         f"--trials {fixed} runs the {fixed} trials that are declared, and studies of the designs "
         f"{', '.join(design for design in study.DESIGNS if design != 'search')} run whole."
     )

@@ -17,7 +17,12 @@ from n2n_ablate.execute import Choice
 from n2n_ablate.images.gather import require_apart
 from n2n_ablate.registry import Registry
 from n2n_ablate.runner.interim import RaceOptions
-from n2n_ablate.study import Plan
+from n2n_ablate.study import Plan, Study
+
+_OF_PLAN = (
+    *("settings", "trials", "seeds", "images", "crop", "white", "channels"),
+    *("confirm_images", "confirm_scenes", "pairs"),
+)
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,7 @@ class Request:
 
     Attributes:
         study: Name or path of a study, or a study.
-        profile, settings, trials, seeds, images, crop, white, channels, confirm_images,
+        profile, settings, trials, seeds, images, crop, white, channels, confirm_images, confirm_scenes,
             pairs: See `study.plan`.
         device, precision: See `engine.machine`.
         executor: What trains the fits.
@@ -35,7 +40,7 @@ class Request:
         plugins: Further plugins: modules or objects with hooks.
     """
 
-    study: str | study.Study
+    study: str | Study
     profile: str = ""
     settings: Sequence[str] = ()
     trials: int | None = None
@@ -45,6 +50,7 @@ class Request:
     white: float | None = None
     channels: Sequence[int] = ()
     confirm_images: Sequence[str] = ()
+    confirm_scenes: int | None = None
     pairs: Sequence[str] = ()
     device: str = "auto"
     precision: str = "auto"
@@ -52,6 +58,11 @@ class Request:
     output: Path = Path("mlruns")
     plugins_dir: Path | None = None
     plugins: Sequence[object] = ()
+
+    def plan(self, asked: Study, registry: Registry, profile: str) -> Plan:
+        """Return the plan of a study under a profile, with what the user asked for beside."""
+        given = {name: getattr(self, name) for name in _OF_PLAN}
+        return study.plan(asked, registry, profile=profile, **given)
 
 
 @dataclass(frozen=True)
@@ -94,13 +105,7 @@ class Session:
     def notes(self) -> tuple[str, ...]:
         """What the user has to know of the images before anything is trained."""
         later = self.confirmation_data.notes if self.confirmation_data else ()
-        return (*self.paired_data.notes, *later)
-
-    @property
-    def best_to_confirm(self) -> int:
-        """How many of a search's best trials will be confirmed, at most."""
-        confirm = self.plan.profile.confirm
-        return confirm.top if confirm and self.plan.space else 0
+        return tuple(dict.fromkeys((*self.paired_data.notes, *later)))
 
     @property
     def lock_name(self) -> str:
@@ -114,9 +119,7 @@ def open_session(request: Request) -> Session:
     asked = study.read(study.find(asked)) if isinstance(asked, str) else asked
     registry = Registry(*request.plugins, plugins_dir=request.plugins_dir)
     profile = request.profile or default_profile(asked, request.device)
-    same = ("settings", "trials", "seeds", "images", "crop", "white", "channels", "confirm_images")
-    given = {name: getattr(request, name) for name in (*same, "pairs")}
-    plan = study.plan(asked, registry, profile=profile, **given)
+    plan = request.plan(asked, registry, profile)
     machine = request.executor.machine(request.device, request.precision)
     paired_data = _checked_data(plan, registry, machine)
     if plan.profile.confirm is None:

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from n2n_ablate.components.parameters import Domain
-from n2n_ablate.components.recipe import Catalogue, canonical
+from n2n_ablate.components.recipe import Catalogue, canonical, resolved
 from n2n_ablate.components.spec import ComponentSpec, Value
 from n2n_ablate.errors import AblateError, StudyError, nearest
 from n2n_ablate.study import limits
 from n2n_ablate.study.conditions import conditions_of, measured, metrics_of, scale_of
 from n2n_ablate.study.designs import Effect, changed, declare, factor_values, repeated
-from n2n_ablate.study.held_out import check_confirm, to_confirm
+from n2n_ablate.study.held_out import check_confirm, holding_out, to_confirm
 from n2n_ablate.study.model import (
     BASELINE,
     Condition,
@@ -51,6 +51,7 @@ class Plan:
         before: Of a confirmation: names of the contrasts that only an earlier command asked for.
         effects: Of a factorial design, instead of contrasts.
         repeated: Levels that equal the baseline, as `key=level`; they are not run again.
+        strategy: What chooses the trials of a search, None for other designs.
     """
 
     study: Study
@@ -69,6 +70,7 @@ class Plan:
     effects: tuple[Effect, ...] = ()
     repeated: tuple[str, ...] = ()
     scales: Mapping[str, Scale] = field(default_factory=dict)
+    strategy: ComponentSpec | None = None
 
     @property
     def fixed(self) -> tuple[Trial, ...]:
@@ -105,6 +107,12 @@ class Plan:
         return max(0, self.profile.trials - len(self.fixed)) if self.space else 0
 
     @property
+    def best_to_confirm(self) -> int:
+        """How many of a search's best trials will be confirmed, at most."""
+        confirm = self.profile.confirm
+        return confirm.top if confirm and self.space else 0
+
+    @property
     def key(self) -> str:
         """Identity of the search: equal plans go on with each other's trials.
 
@@ -120,7 +128,7 @@ class Plan:
             "space": {key: str(domain) for key, domain in self.space.items()},
             "conditions": [condition.plain() for condition in self.conditions],
             "decide": self.study.decide,
-            "strategy": [self.study.strategy, self.study.startup],
+            "strategy": self.strategy and self.strategy.plain(),
             "images": [getattr(self.profile, name) for name in _DATA],
         }
         return hashlib.sha256(canonical(content).encode()).hexdigest()[:10]
@@ -144,6 +152,7 @@ def plan(
     white: float | None = None,
     channels: Sequence[int] = (),
     confirm_images: Sequence[str] = (),
+    confirm_scenes: int | None = None,
     pairs: Sequence[str] = (),
 ) -> Plan:
     """Decide everything that can be decided before the first image is read.
@@ -161,6 +170,7 @@ def plan(
         white: The sample of the image files that is white, instead of the profile's.
         channels: Channels of the image files that are no colours, instead of the profile's.
         confirm_images: Sources of the images to confirm on, instead of the profile's.
+        confirm_scenes: How many scenes of each measured condition are held out, instead of the profile's.
         pairs: Sources of measured noise, see `MeasuredPairs`: each is a condition, in place of the study's.
 
     Raises:
@@ -169,7 +179,12 @@ def plan(
     limits.check_numbers(trials=trials, seeds=seeds, crop=crop, white=white)
     chosen = _profile(study, profile)
     confirm = to_confirm(
-        chosen, seeds=seeds, crop=crop, images=bool(images), sources=tuple(confirm_images)
+        chosen,
+        seeds=seeds,
+        crop=crop,
+        images=bool(images),
+        sources=tuple(confirm_images),
+        scenes=confirm_scenes,
     )
     given = {
         "trials": trials,
@@ -185,6 +200,7 @@ def plan(
         study = measured(study, pairs)
     chosen = _with_images(study, chosen, given=bool(images or confirm_images))
     check_confirm(study, chosen)
+    study = holding_out(study, chosen.confirm.scenes) if chosen.confirm else study
     as_written = _plan_from(study, registry, chosen, [], str(study.path))
     if not settings:
         return as_written
@@ -198,9 +214,14 @@ def _with_images(study: Study, profile: Profile, *, given: bool) -> Profile:
     """Return a profile whose images suit the conditions: measured noise has images of its own."""
     if all(condition.pairs for condition in study.conditions):
         if given:
-            msg = "measured noise brings its own images; leave --images and --confirm-images out"
+            msg = (
+                "measured noise brings its own images; leave --images and --confirm-images out "
+                "(--confirm-scenes N holds out scenes)"
+            )
             raise StudyError(msg)
-        return replace(profile, images=(), confirm=None)
+        confirm = profile.confirm
+        confirm = replace(confirm, images=()) if confirm and confirm.scenes else None
+        return replace(profile, images=(), confirm=confirm)
     if not profile.images:
         msg = f"{study.path}: 'profiles.{profile.name}.images' is missing"
         raise StudyError(msg)
@@ -268,6 +289,7 @@ def _plan(
         scales={name: scale_of(registry, spec) for name, spec in metrics.items()},
         effects=effects,
         repeated=repeated(study, factors, recipe, registry),
+        strategy=resolved(registry, "strategy", study.strategy) if space else None,
     )
 
 

@@ -22,7 +22,7 @@ from pydantic_core import CoreSchema, PydanticCustomError
 
 from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.errors import StudyError, nearest
-from n2n_ablate.study.model import DESIGNS, STRATEGIES
+from n2n_ablate.study.model import DESIGNS
 from n2n_ablate.study.schema_values import (
     Changes,
     Choices,
@@ -104,18 +104,36 @@ class FactorTable(Table):
 class SearchTable(Table):
     """How a search chooses its trials."""
 
-    strategy: one_of(STRATEGIES) = Field("tpe", description="what chooses the next trial")  # type: ignore[valid-type]
-    startup: Count = Field(
-        4,
-        description="how many trials, declared ones included, `tpe` and `gp` must know before they "
-        "stop choosing at random",
+    strategy: Component = component_of(
+        "strategy",
+        "what chooses the next trial, a [search strategy](components.md#strategy)",
+        default=ComponentSpec("tpe"),
     )
+
+
+class SpreadTable(Table):
+    """How far paired differences are expected to differ, as standard deviations."""
+
+    images: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
+        description="over images, in units of the deciding metric"
+    )
+    seeds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        0.0, description="over seeds on one image"
+    )
+    source: str = Field(description="where the figures come from; `plan` prints it")
 
 
 class ConfirmTable(Table):
     """The confirmation on held-out images."""
 
-    images: Images = Field(description="as in a profile; none may show a picture of the trials")
+    images: Images | None = Field(
+        None, description="as in a profile; none may show a picture of the trials"
+    )
+    scenes: Count = Field(
+        0,
+        description="of [measured pairs](../how-to/measured-pairs.md): how many scenes of each condition "
+        "the trials do not see. A condition with a noise model needs `images`, a measured one `scenes`",
+    )
     crop: Count | None = Field(
         None, description="side of the centre crop in pixels; by default the profile's"
     )
@@ -197,6 +215,9 @@ class StudyTable(Table):
         None,
         description="differences within ± this much of the deciding metric count as equivalent; "
         "0.05 dB for `psnr`, required for another",
+    )
+    spread: SpreadTable | None = Field(
+        None, description="the spread that `plan` assumes for power, until a run has shown it"
     )
     contrasts: list[dict[str, OneLevel]] = Field(
         [],

@@ -23,4 +23,5 @@ from n2n_ablate.testing.promise import promises_of as promises_of
 from n2n_ablate.testing.promise import require as require
 from n2n_ablate.testing.promise import rng as rng
 from n2n_ablate.testing.samplers import SamplerContract as SamplerContract
+from n2n_ablate.testing.strategies import StrategyContract as StrategyContract
 from n2n_ablate.testing.trainings import TrainingContract as TrainingContract

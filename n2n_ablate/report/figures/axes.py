@@ -8,6 +8,7 @@ from n2n_ablate.analysis.records import ContrastRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 # Of middle brightness, so that they can be read on white and on black.
@@ -29,12 +30,39 @@ def panel(*, width: float, height: float) -> tuple[Figure, Axes]:
 
     figure = Figure(figsize=(width, height), dpi=100)
     axes = figure.add_subplot()
+    for axis in (axes.xaxis, axes.yaxis):
+        set_scale(axis, log=False)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     axes.tick_params(labelsize=SIZE)
     axes.xaxis.label.set_fontsize(SIZE)
     axes.yaxis.label.set_fontsize(SIZE)
     return figure, axes
+
+
+def set_scale(axis: Axis, *, log: bool) -> None:
+    """Make an axis linear or logarithmic, with two to six or so numbers that never lie on each other.
+
+    Set the scale after everything is drawn: a logarithmic axis is numbered for the range that it shows.
+    """
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
+
+    axes = axis.axes
+    rescale = axes.set_xscale if axis is axes.xaxis else axes.set_yscale
+    rescale("log" if log else "linear")
+    few = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10])
+    axis.set_major_locator(few)
+    if not log:
+        return
+    low, high = axis.get_view_interval()
+    # Matplotlib's own choice puts up to ten numbers on less than a decade, more than there is room for.
+    if (ratio := high / low) > 5:
+        subs = (1.0, 2.0, 5.0) if ratio < 30 else (1.0, 3.0) if ratio < 300 else (1.0,)
+        axis.set_major_locator(LogLocator(subs=subs, numticks=6))
+        axis.set_major_formatter("{x:g}")
+    else:
+        axis.set_major_formatter(ScalarFormatter())
+    axis.set_minor_formatter(NullFormatter())
 
 
 def verdict_colour(record: ContrastRecord) -> str:

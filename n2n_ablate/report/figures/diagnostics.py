@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from n2n_ablate.diagnostics.relation import Point, loss_alone, relations
-from n2n_ablate.report.figures.axes import plain
+from n2n_ablate.report.figures.axes import plain, set_scale
 from n2n_ablate.report.numbers import format_signed
 
 if TYPE_CHECKING:
@@ -72,8 +72,6 @@ def psnr_by_loss(
         title: Above everything.
         width: Of the panel, in inches.
     """
-    from matplotlib.ticker import MaxNLocator
-
     figure, (axes,) = _panels(1, title, width)
     dots = [
         (trial, image, loss, psnr)
@@ -81,7 +79,6 @@ def psnr_by_loss(
         for image, (loss, psnr) in own.items()
     ]
     _scatter(axes, dots, colours)
-    axes.xaxis.set_major_locator(MaxNLocator(4))  # losses are long numbers
     axes.set_xlabel("final training loss")
     axes.set_ylabel("PSNR in dB")
     if known := format_signed(loss_alone(finals).tau.value):
@@ -102,6 +99,8 @@ def _panels(count: int, title: str, each: float) -> tuple[Figure, list[Axes]]:
     figure.suptitle(plain(title), fontsize=11)
     axes = [figure.add_subplot(1, count, 1)]
     axes += [figure.add_subplot(1, count, place, sharey=axes[0]) for place in range(2, count + 1)]
+    for one in axes:
+        set_scale(one.xaxis, log=False)
     return figure, axes
 
 

@@ -12,6 +12,7 @@ from n2n_ablate.report.figures.axes import (
     ends_of,
     panel,
     plain,
+    set_scale,
     short,
     verdict_colour,
 )
@@ -125,19 +126,10 @@ def time_against_metric(
             front.append((seconds, value))
     xs, ys = zip(*sorted(front), strict=True) if front else ((), ())
     axes.plot(xs, ys, color=GREY, lw=1.0, drawstyle="steps-post", zorder=0)
-    axes.set_xscale("log")
-    _plain_ticks(axes)
     axes.margins(x=0.08, y=0.08)
+    set_scale(axes.xaxis, log=True)
     axes.set_xlabel("training time in s/fit")
     axes.set_ylabel(f"mean {metric.name.upper()}{f' in {metric.unit}' if metric.unit else ''}")
     axes.grid(alpha=0.25)
     axes.legend(fontsize=SIZE - 0.5, frameon=False, loc="upper left", bbox_to_anchor=(1.02, 1.0))
     return figure
-
-
-def _plain_ticks(axes: Axes) -> None:
-    from matplotlib.ticker import LogLocator, ScalarFormatter
-
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.xaxis.set_minor_formatter("")

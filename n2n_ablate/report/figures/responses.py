@@ -11,7 +11,15 @@ from n2n_ablate import stats
 from n2n_ablate.analysis.records import TrialRecord
 from n2n_ablate.components.parameters import Range
 from n2n_ablate.records import StudyResult
-from n2n_ablate.report.figures.axes import GREY, SIZE, ends_of, panel, plain, verdict_colour
+from n2n_ablate.report.figures.axes import (
+    GREY,
+    SIZE,
+    ends_of,
+    panel,
+    plain,
+    set_scale,
+    verdict_colour,
+)
 from n2n_ablate.report.figures.colours import PALETTE
 from n2n_ablate.stats.response import Response
 from n2n_ablate.study import BASELINE, Plan
@@ -85,7 +93,6 @@ def response(
             ends = (fitted.low[inside], fitted.high[inside])
             axes.fill_between(fitted.grid[inside], *ends, color=PALETTE[0], alpha=0.2, lw=0)
         axes.plot(fitted.grid, fitted.mean, color=PALETTE[0], lw=1.6)
-        axes.set_xscale("log" if fitted.log else "linear")
     for row in rows:
         record, at = row.contrast, number(row.parameters[key])
         if record is None or at is None:
@@ -96,6 +103,7 @@ def response(
         axes.plot([at], [record.estimate or 0.0], marker="o", ms=6, mec=colour, mfc=face, ls="")
     if baseline is not None:
         axes.plot([baseline], [0], marker="D", ms=7, mfc="none", mec="black", ls="")
+    set_scale(axes.xaxis, log=fitted is not None and fitted.log)
     axes.set_xlabel(plain(key))
     axes.set_ylabel("difference from the baseline in dB")
     axes.grid(alpha=0.25)
@@ -134,11 +142,11 @@ def two_parameters(
     )
     if baseline is not None:
         axes.plot([baseline[0]], [baseline[1]], marker="D", ms=10, mfc="none", mec="black")
-    for setter, log in zip((axes.set_xscale, axes.set_yscale), logs, strict=True):
-        setter("log" if log else "linear")
+    axes.margins(0.08)
+    for axis, log in zip((axes.xaxis, axes.yaxis), logs, strict=True):
+        set_scale(axis, log=log)
     axes.set_xlabel(plain(keys[0]))
     axes.set_ylabel(plain(keys[1]))
-    axes.margins(0.08)
     bar = figure.colorbar(dots, ax=axes)
     bar.set_label("difference from the baseline in dB", fontsize=SIZE)
     bar.ax.tick_params(labelsize=SIZE)
