@@ -132,7 +132,7 @@ def test_an_end_where_nothing_moves_is_said_and_bounded(work, said, monkeypatch)
     work.finish()
     hung.set()
     assert said[0] == "tracking is still being written; Ctrl-C skips the rest"
-    assert said[1].startswith("tracking is not complete")
+    assert said[1].startswith("tracking is incomplete")
 
 
 def test_an_end_that_moves_is_never_given_up(work, store, said, monkeypatch):
