@@ -249,14 +249,14 @@ def open_runner(
         )
         raise StudyError(msg)
     if session.plan.space and session.plan.searched:
-        for package in ("optuna", *(["cmaes"] if session.plan.study.strategy == "cma-es" else [])):
-            if importlib.util.find_spec(package) is None:
-                raise StudyError(_no_search(session.plan, package))
+        if importlib.util.find_spec("optuna") is None:
+            raise StudyError(_no_search(session.plan))
         from n2n_ablate.search.search import Search
 
         search = Search(
             session.plan,
             output,
+            session.registry,
             key=session.paired_data.key,
             storage=options.storage,
             fresh=options.fresh,
@@ -277,11 +277,10 @@ def open_runner(
     )
 
 
-def _no_search(plan: Plan, package: str) -> str:
+def _no_search(plan: Plan) -> str:
     fixed = len(plan.fixed)
-    needed = f"{package.replace('optuna', 'Optuna')}: pip install {package}"
     return (
-        f"study '{plan.study.name}' is a search, which needs {needed}. Without it, "
+        f"study '{plan.study.name}' is a search, which needs Optuna: pip install optuna. Without it, "
         f"--trials {fixed} runs the {fixed} trials that are declared, and studies of the designs "
         f"{', '.join(design for design in study.DESIGNS if design != 'search')} run whole."
     )

@@ -13,7 +13,6 @@ from n2n_ablate.components.spec import ComponentSpec, Value, written
 
 BASELINE = "baseline"
 DESIGNS = ("search", "factorial", "grid", "one-at-a-time", "leave-one-out")
-STRATEGIES = ("tpe", "gp", "cma-es", "random")
 
 
 @dataclass(frozen=True)
@@ -206,8 +205,7 @@ class Study:
         decide: The metric that verdicts and searches go by.
         margin: Differences within +- so much of it count as equivalent, in its units.
         spread: Expected of the contrasts, for the power that `plan` prints; None if not known.
-        strategy: Search strategy, one of `STRATEGIES`.
-        startup: Random trials before the search strategy takes over.
+        strategy: What chooses the trials of a search.
         profiles: By name; the first is the default.
         path: The file it was read from.
         text: What stood in it, so that a study outlives its file.
@@ -224,8 +222,7 @@ class Study:
     metrics: Mapping[str, ComponentSpec]
     decide: str
     margin: float
-    strategy: str
-    startup: int
+    strategy: ComponentSpec
     profiles: Mapping[str, Profile]
     path: Path
     text: str = field(default="", repr=False)

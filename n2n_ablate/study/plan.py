@@ -51,6 +51,7 @@ class Plan:
         before: Of a confirmation: names of the contrasts that only an earlier command asked for.
         effects: Of a factorial design, instead of contrasts.
         repeated: Levels that equal the baseline, as `key=level`; they are not run again.
+        strategy: What chooses the trials of a search, None for other designs.
     """
 
     study: Study
@@ -69,6 +70,7 @@ class Plan:
     effects: tuple[Effect, ...] = ()
     repeated: tuple[str, ...] = ()
     scales: Mapping[str, Scale] = field(default_factory=dict)
+    strategy: ComponentSpec | None = None
 
     @property
     def fixed(self) -> tuple[Trial, ...]:
@@ -126,7 +128,7 @@ class Plan:
             "space": {key: str(domain) for key, domain in self.space.items()},
             "conditions": [item.plain() for item in self.conditions],
             "decide": self.study.decide,
-            "strategy": [self.study.strategy, self.study.startup],
+            "strategy": self.strategy and self.strategy.plain(),
             "images": [
                 *(self.profile.images, self.profile.crop, self.profile.seeds),
                 *(self.profile.white, self.profile.channels),
@@ -323,6 +325,7 @@ def _plan(
         scales={name: _scale(registry, spec) for name, spec in metrics.items()},
         effects=effects,
         repeated=repeated(study, factors, baseline.recipe, registry),
+        strategy=resolved(registry, "strategy", study.strategy) if space else None,
     )
 
 

@@ -121,7 +121,6 @@ def _study(table: StudyTable, path: Path) -> Study:
         margin=_MARGIN if table.margin is None else table.margin,
         spread=Spread(**table.spread.model_dump()) if table.spread else None,
         strategy=search.strategy,
-        startup=search.startup,
         profiles={name: _profile(name, profile, table) for name, profile in table.profiles.items()},
         path=path,
     )

@@ -42,6 +42,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
         "metrics": {name: spec.plain() for name, spec in plan.metrics.items()},
         "scales": {name: asdict(scale) for name, scale in plan.scales.items()},
         "whole": sorted(plan.whole),
+        "strategy": plan.strategy and plan.strategy.plain(),
         "confirming": plan.confirming,
         "before": list(plan.before),
         "effects": [
@@ -79,6 +80,7 @@ def from_json(data: Mapping[str, Any]) -> Plan:
         references=tuple(map(_trial, data["references"])),
         space={factor.key: factor.domain for factor in searched if factor.domain is not None},
         whole=frozenset(data["whole"]),
+        strategy=data["strategy"] and ComponentSpec.read(data["strategy"], "strategy"),
         conditions=tuple(map(_condition, data["conditions"])),
         contrasts=tuple(data["contrasts"]),
         metrics={name: ComponentSpec.read(spec, name) for name, spec in data["metrics"].items()},
