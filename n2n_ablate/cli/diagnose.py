@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +14,7 @@ from n2n_ablate.cli.screen import say
 from n2n_ablate.errors import AblateError, StudyError, nearest
 
 if TYPE_CHECKING:
-    from n2n_ablate.cli.diagnose_output import Diagnoses, Scenes
+    from n2n_ablate.cli.diagnose_output import Diagnoses
     from n2n_ablate.components import Noise
     from n2n_ablate.components.spec import ComponentSpec
     from n2n_ablate.diagnostics import Diagnosis, Probe
@@ -55,12 +56,18 @@ class Asked:
         ),
     ] = None
     pairs: options.Pairs = None
+    figures: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="With --pairs: write figures of the noise here."),
+    ] = None
     plugins_dir: options.PluginsDir = None
 
     def check(self, samplers: options.Many) -> None:
         """Check that what was given goes together."""
         msg = ""
-        if self.study and (samplers or self.noise):
+        if self.figures and (self.study or not self.pairs):
+            msg = "--figures shows measured noise; use it with --pairs. Figures of a study: report --figures"
+        elif self.study and (samplers or self.noise):
             what = f"sampler '{samplers[0]}'" if samplers else f"--noise {self.noise}"
             msg = f"--study brings its own samplers and noise, got {what} too. Use --set to change them."
         elif (
@@ -101,23 +108,21 @@ def run(
 
         n2n-ablate diagnose --study center-weight
 
-        n2n-ablate diagnose --pairs shots/
+        n2n-ablate diagnose --pairs shots/ --figures noise/
     """
+    asked.check(samplers)
     import torch
 
     torch.set_num_threads(1)  # small tensors: more threads cost more than they give
-    asked.check(samplers)
-    figures: diagnose_output.Scenes = {}
-    if asked.study:
-        diagnoses = _of_study(asked)
-    elif asked.pairs:
-        diagnoses, figures = _of_pairs(asked, samplers)
-    else:
-        diagnoses = _of_samplers(asked, samplers)
+    if asked.pairs and not asked.study:
+        _of_pairs(asked, samplers, as_json=as_json)
+        return
+    diagnoses = _of_study(asked) if asked.study else _of_samplers(asked, samplers)
     if as_json:
-        stdout.write_json(diagnose_output.to_json(diagnoses, figures))
-    else:
-        diagnose_output.show(diagnoses, figures)
+        stdout.write_json(diagnose_output.to_json(diagnoses))
+        return
+    for condition, rows in diagnoses.items():
+        diagnose_output.show(condition, rows)
 
 
 def _of_study(asked: Asked) -> Diagnoses:
@@ -160,31 +165,46 @@ def _label(trial: Trial, plan: Plan) -> str:
     return f"{', '.join(values)} (baseline)" if values else trial.name
 
 
-def _of_pairs(asked: Asked, samplers: options.Many) -> tuple[Diagnoses, Scenes]:
-    """Return the diagnoses of samplers and the figures of the noise by scene, for every source."""
-    from n2n_ablate.diagnostics import Probe
+def _of_pairs(asked: Asked, samplers: options.Many, *, as_json: bool) -> None:
+    """Say of every source what its noise is like, and how samplers cope with it."""
     from n2n_ablate.diagnostics.measured_noise import noise_figures
-    from n2n_ablate.engine.measured import read_pairs
     from n2n_ablate.registry import Registry
-    from n2n_ablate.study import MeasuredPairs
-    from n2n_ablate.study.read import pairs_label
 
     registry = Registry(plugins_dir=asked.plugins_dir)
     parts = _parts(samplers, registry)
-    diagnoses, figures = {}, {}
-    for source in asked.pairs or []:
-        measured = read_pairs(
-            MeasuredPairs(source), _MEASURED_CROP if asked.crop is None else asked.crop
+    sources = []
+    for source in asked.pairs or ():
+        title, probes = _scenes(source, _MEASURED_CROP if asked.crop is None else asked.crop)
+        noise = {probe.name: noise_figures(probe.clean, probe.noisy) for probe in probes}
+        if not as_json:
+            diagnose_output.show_noise(title, noise)
+        rows = _measured(registry, parts, None, probes, strict=bool(samplers))
+        if not as_json:
+            diagnose_output.show("Samplers", rows)
+        sources.append((title, noise, rows))
+    if asked.figures:
+        diagnose_output.draw([(noise, rows) for _, noise, rows in sources], asked.figures)
+    if as_json:
+        stdout.write_json(
+            [
+                {**diagnose_output.to_json({title: rows})[0], "noise": diagnose_output.plain(noise)}
+                for title, noise, rows in sources
+            ]
         )
-        for line in measured.notes:
-            say(f"{source}: {line}")
-        scenes = [(scene.image.name, scene.image.pixels, scene.shots) for scene in measured.scenes]
-        shots = sum(len(each) for _, _, each in scenes)
-        title = f"{pairs_label(source)}: measured noise, {len(scenes)} scenes, {shots} shots"
-        figures[title] = {name: noise_figures(pixels, each) for name, pixels, each in scenes}
-        probes = [Probe(*scene) for scene in scenes]
-        diagnoses[title] = _measured(registry, parts, None, probes, strict=bool(samplers))
-    return diagnoses, figures
+
+
+def _scenes(source: str, crop: int) -> tuple[str, list[Probe]]:
+    from n2n_ablate.diagnostics import Probe
+    from n2n_ablate.engine.measured import read_pairs
+    from n2n_ablate.study import MeasuredPairs
+    from n2n_ablate.study.read import pairs_label
+
+    measured = read_pairs(MeasuredPairs(source), crop)
+    for line in measured.notes:
+        say(f"{source}: {line}")
+    probes = [Probe(each.image.name, each.image.pixels, each.shots) for each in measured.scenes]
+    shots = sum(len(scene.shots) for scene in measured.scenes)
+    return f"{pairs_label(source)}: measured noise, {len(probes)} scenes, {shots} shots", probes
 
 
 def _of_samplers(asked: Asked, samplers: options.Many) -> Diagnoses:
