@@ -67,6 +67,7 @@ def plain(noise: Mapping[str, NoiseFigures]) -> dict[str, object]:
     return {
         name: {**asdict(each), "down": each.down, "across": each.across, "bright": each.bright}
         for name, each in noise.items()
+        if each.sigma > 0  # nothing is known of no noise
     }
 
 

@@ -1,9 +1,9 @@
-"""One chain of convolutions in bf16 on a CPU by torch, with as little as possible around the convolutions.
+"""One chain of convolutions in bf16 on a CPU by torch, with as little as possible around them.
 
 Channels last, with the arithmetic of the module under autocast. What is saved are passes over the
 activations (the activation is applied in-place, and its backward pass needs only its result), autograd
-nodes (all images of a step share one) and conversions (weights are rounded once a step): on small images
-those cost a quarter of a step. In float32 nothing is gained. See docs/explanation/engine.md for the measurement.
+nodes (all images of a step share one) and conversions (weights are rounded once a step): on small
+images those cost a quarter of a step. See docs/explanation/engine.md for the measurement.
 """
 
 from __future__ import annotations
@@ -83,11 +83,11 @@ class _Pass(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, weights: Tensor, chain: Chain, *images: Tensor) -> tuple[Tensor, ...]:
-        low = chain.packing.views(weights[0].bfloat16())
+        low = chain.packing.views(weights[0].to(torch.bfloat16))
         inputs: list[Tensor] = []
         results = []
         for image in images:
-            out = image.bfloat16()
+            out = image.to(torch.bfloat16)
             for index, layer in enumerate(chain.layers):
                 inputs.append(out)
                 out = conv2d(out, low[2 * index], low[2 * index + 1], padding=layer.padding)
@@ -108,13 +108,15 @@ class _Pass(torch.autograd.Function):
         of_images = []
         for index, gradient in enumerate(gradients):
             inputs = ctx.saved_tensors[depth * index : depth * (index + 1)]
-            back = (gradient.neg() if chain.residual else gradient).bfloat16()
             wanted = ctx.needs_input_grad[2 + index]
+            back = (gradient.neg() if chain.residual else gradient).to(weights[0].dtype)
             through = _down(back, inputs, weights, chain.layers, into, wanted=wanted)
-            if through is not None:
-                through = gradient + through if chain.residual else through.float()
-            of_images.append(through)
+            of_images.append(_whole(through, gradient, chain) if through is not None else None)
         return (total, None, *of_images)
+
+
+def _whole(through: Tensor, gradient: Tensor, chain: Chain) -> Tensor:
+    return gradient + through if chain.residual else through.float()
 
 
 def _down(

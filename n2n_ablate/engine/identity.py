@@ -13,7 +13,7 @@ from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.source import source_digest
 
-ENGINE = 5
+ENGINE = 4
 """Raise by one with every change of the engine that can change a result."""
 
 

@@ -48,15 +48,16 @@ class Networks:
 
     The fastest way that gives what the modules give is chosen. A chain of plain convolutions (an
     attribute `net`, with or without a `residual` connection around it) becomes one convolution per
-    layer for all networks, or, alone on a CPU, what the compiled kernel, `winograd` or (in bf16) `chain`
-    does; after a trial that it computes the same. One module of another form is called as it is, several go through
+    layer for all networks, or, alone on a CPU, what the compiled kernel or else `chain` does; after a
+    trial that it computes the same. One module of another form is called as it is, several go through
     `torch.func.vmap`.
 
     Args:
+        modules: The networks.
+        channels: Of the images.
         precision: Of training: `fp32`, `tf32` or `bf16`.
-        compiled: Whether the compiled kernel computes the chains that it can run.
         backbone: What built them, if a verdict about one may be used again for the next.
-        way: Of convolving a stack, one of `stacking.WAYS`.
+        way: See `Machine.way`.
 
     Attributes:
         packing: Where the weights lie.
@@ -69,15 +70,13 @@ class Networks:
         channels: int,
         precision: str,
         backbone: object | None = None,
-        *,
-        compiled: bool = False,
         way: str = stacking.DEFAULT,
     ) -> None:
         self.packing = Packing(modules[0])
         self.weights = nn.Parameter(self.packing.pack(modules))
         self.precision = precision
         plain = all(map(_is_chain, modules)) and _agree(modules, channels, backbone)
-        self._chain = self._chain_of(modules, compiled=compiled) if plain else None
+        self._chain = self._chain_of(modules, way) if plain else None
         self._forward = self._general(modules, way, plain=plain)
 
     def __call__(self, *images: Tensor) -> tuple[Tensor, ...]:
@@ -108,7 +107,7 @@ class Networks:
         return run
 
     def _chain_of(
-        self, modules: Sequence[nn.Module], *, compiled: bool
+        self, modules: Sequence[nn.Module], way: str
     ) -> Chain | CompiledChain | WinogradChain | None:
         if len(modules) > 1 or self.weights.device.type != "cpu":
             return None
@@ -116,10 +115,10 @@ class Networks:
         if self.precision == "bf16":
             layers = layers_of(modules[0])
             return None if layers is None else Chain(layers, self.packing, residual=residual)
-        layout = Layout.of(list(modules[0].net))  # type: ignore[arg-type]
+        layout = Layout.of(list(modules[0].net)) if way in ("kernel", "winograd") else None  # type: ignore[arg-type]
         if layout is None:
             return None
-        library = kernel().library if compiled else None
+        library = kernel().library if way == "kernel" else None
         if library is not None:
             return CompiledChain(layout, self.packing, library, residual=residual)
         return WinogradChain(layout, self.packing, residual=residual)
@@ -127,7 +126,7 @@ class Networks:
     def _general(self, modules: Sequence[nn.Module], way: str, *, plain: bool) -> _Weighted:
         if len(modules) == 1:
             return single(modules[0], self.packing)
-        convolve, _ = stacking.WAYS[way]
+        convolve, _ = stacking.WAYS.get(way, stacking.WAYS[stacking.DEFAULT])
         if plain:
             return stacked(modules[0], self.packing, convolve)
         return vmapped(modules, self.packing)

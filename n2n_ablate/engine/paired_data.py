@@ -27,7 +27,7 @@ from n2n_ablate.images.image import digest_of
 from n2n_ablate.records import Header, ImageRef, NoisySample
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.entry import component_context, require_readable
-from n2n_ablate.study import Condition, Plan
+from n2n_ablate.study import Condition, Plan, levels_of_samples
 
 
 class PairedData:
@@ -91,7 +91,9 @@ class PairedData:
             for label, source in self.measured.items()
             for line in source.notes
         )
-        return (*self.gathered.notes, *measured)
+        whites = (image.range.offset + image.range.scale for image in self.gathered.images)
+        levels = levels_of_samples(self.plan.conditions, whites)
+        return (*self.gathered.notes, *([levels] if levels else []), *measured)
 
     @cached_property
     def key(self) -> str:
@@ -230,7 +232,8 @@ class PairedData:
 
 def _reference(image: Image) -> ImageRef:
     c, h, w = image.pixels.shape[1:]
-    return ImageRef(image.name, image.digest, (c, h, w), image.cluster, image.condition)
+    white = image.range.offset + image.range.scale
+    return ImageRef(image.name, image.digest, (c, h, w), image.cluster, image.condition, white)
 
 
 def other_shots(sample: NoisySample) -> tuple[Tensor, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import pluggy
@@ -18,7 +18,7 @@ from n2n_ablate.registry import hookspecs
 from n2n_ablate.registry.discovery import Origin
 from n2n_ablate.registry.entry import never_runs
 
-HOOKS = (*hookspecs.HOOK_OF.values(), *hookspecs.LIFE_CYCLE)
+HOOKS = (*hookspecs.REGISTRATION, *hookspecs.LIFE_CYCLE)
 _READER = pluggy.PluginManager(hookspecs.PROJECT)
 
 Call: TypeAlias = Callable[[str, Callable[..., object], dict[str, Any]], None]
@@ -71,11 +71,11 @@ class Plugin:
         """The life-cycle hooks that it implements."""
         return tuple(name for name in hookspecs.LIFE_CYCLE if name in self.functions)
 
-    def register(self, register: Callable[[str, str, Callable[..., Any]], None]) -> None:
-        """Call its registration hooks; `register` gets the kind, too."""
-        for kind, hook in hookspecs.HOOK_OF.items():
+    def register(self, registers: Mapping[str, Callable[..., object]]) -> None:
+        """Call its registration hooks, each with what registers for it."""
+        for hook, register in registers.items():
             if function := self.functions.get(hook):
-                function(**dict.fromkeys(_given(function), functools.partial(register, kind)))
+                function(**dict.fromkeys(_given(function), register))
 
 
 def _implemented(implementation: object) -> Iterator[tuple[str, Callable[..., object]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.components.torch_state import changes, preserve_torch_state
 from n2n_ablate.errors import AblateError, PluginError, UnknownComponentError, nearest
-from n2n_ablate.registry import discovery, notice
+from n2n_ablate.images.named_sets import add_file
+from n2n_ablate.registry import discovery, hookspecs, notice
 from n2n_ablate.registry.discovery import PACKAGE, Candidate, Origin
 from n2n_ablate.registry.entry import Entry, component_context, require_methods
 from n2n_ablate.registry.failures import Broken, broken
@@ -203,6 +205,10 @@ class Registry:
         def register(kind: str, name: object, factory: Callable[..., Any]) -> None:
             entries.append(_checked(kind, name, factory, origin))
 
+        registers: dict[str, Callable[..., object]] = {
+            hook: partial(register, kind) for kind, hook in hookspecs.HOOK_OF.items()
+        }
+        registers[hookspecs.IMAGE_SETS] = add_file
         seconds = 0.0 if candidate.ours else 2 * watchdog.LIMIT  # ours may wait for a slow disk
         try:
             with (
@@ -211,7 +217,7 @@ class Registry:
             ):
                 self._loading(origin)
                 plugin = Plugin(origin, candidate.load())
-                plugin.register(register)
+                plugin.register(registers)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  a plugin may even call sys.exit
