@@ -72,6 +72,15 @@ Seeds = Annotated[
     int | None,
     typer.Option(metavar="N", help="Number of seeds per image (2 means seeds 0 and 1)."),
 ]
+FirstSeed = Annotated[
+    int | None,
+    typer.Option(
+        "--first-seed",
+        metavar="N",
+        help="Repeat the whole study with other random numbers: its seeds start at N.",
+        rich_help_panel=_RARE,
+    ),
+]
 Trials = Annotated[
     int | None,
     typer.Option(metavar="N", help="Maximum number of trials, including the baseline."),
@@ -226,6 +235,7 @@ class StudyOptions:
     device: Device = "auto"
     output: Output = Path("mlruns")
     confirm_images: ConfirmImages = None
+    first_seed: FirstSeed = None
     crop: Crop = None
     white: White = None
     channels: Channels = ""
@@ -247,6 +257,7 @@ class StudyOptions:
             settings=self.settings or [],
             trials=self.trials,
             seeds=self.seeds,
+            first_seed=self.first_seed,
             images=self.images or [],
             crop=self.crop,
             white=self.white,

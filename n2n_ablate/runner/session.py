@@ -40,8 +40,8 @@ class Request:
 
     Attributes:
         study: Name or path of a study, or a study.
-        profile, settings, trials, seeds, images, crop, white, channels, confirm_images,
-            pairs: See `study.plan`.
+        profile, settings, trials, seeds, first_seed, images, crop, white, channels,
+            confirm_images, pairs: See `study.plan`.
         device, precision: See `engine.machine`.
         executor: What trains the fits.
         output: The output folder.
@@ -54,6 +54,7 @@ class Request:
     settings: Sequence[str] = ()
     trials: int | None = None
     seeds: int | None = None
+    first_seed: int | None = None
     images: Sequence[str] = ()
     crop: int | None = None
     white: float | None = None
@@ -80,6 +81,7 @@ class Request:
             settings=self.settings,
             trials=self.trials,
             seeds=self.seeds,
+            first_seed=self.first_seed,
             images=self.images,
             crop=self.crop,
             white=self.white,

@@ -10,6 +10,7 @@ from n2n_ablate.errors import StudyError, printable
 MOST_BYTES = 1_000_000
 MOST_TRIALS = 100_000
 MOST_SEEDS = 10_000
+LARGEST_SEED = 2**31 - 1
 _DEEPEST = 20
 _LONGEST = 1000  # characters of a name or a sentence
 _LARGEST = 2**63 - 1  # whole numbers that files and databases hold

@@ -150,6 +150,7 @@ def plan(
     settings: Sequence[str] = (),
     trials: int | None = None,
     seeds: int | None = None,
+    first_seed: int | None = None,
     images: Sequence[str] = (),
     crop: int | None = None,
     white: float | None = None,
@@ -167,6 +168,8 @@ def plan(
             changes the baseline (or, for `noise`, the conditions).
         trials: Most trials, instead of the profile's.
         seeds: Number of seeds, instead of the profile's.
+        first_seed: The first of the seeds; all others, the confirmation's too, follow it as they do in
+            the study.
         images: Sources of images, instead of the profile's.
         crop: Side of the centre crop in pixels, 0 for whole images, instead of the profile's.
         white: The sample of the image files that is white, instead of the profile's.
@@ -190,6 +193,9 @@ def plan(
     if seeds is not None and not 1 <= seeds <= limits.MOST_SEEDS:
         msg = f"--seeds must be from 1 to {limits.MOST_SEEDS}, got {seeds}"
         raise StudyError(msg)
+    if first_seed is not None and not 0 <= first_seed <= limits.LARGEST_SEED:
+        msg = f"--first-seed must be from 0 to {limits.LARGEST_SEED}, got {first_seed}"
+        raise StudyError(msg)
     chosen = replace(
         chosen,
         trials=chosen.trials if trials is None else trials,
@@ -212,6 +218,8 @@ def plan(
     elif not chosen.images:
         msg = f"{study.path}: 'profiles.{chosen.name}.images' is missing"
         raise StudyError(msg)
+    if first_seed is not None:
+        chosen = _from_seed(chosen, first_seed)
     check_confirm(study, chosen)
     as_written = _plan_from(study, registry, chosen, [], str(study.path))
     if not settings:
@@ -220,6 +228,16 @@ def plan(
     check_settings(study, read)
     changed = _plan_from(study, registry, chosen, read, f"--set {' '.join(settings)}")
     return replace(changed, settings=tuple(settings))
+
+
+def _from_seed(profile: Profile, first: int) -> Profile:
+    """Return a profile whose seeds begin elsewhere: other noise, initial weights and search."""
+    moved = first - min(profile.seeds)
+    confirm = profile.confirm
+    if confirm:
+        confirm = replace(confirm, seeds=tuple(seed + moved for seed in confirm.seeds))
+    seeds = tuple(seed + moved for seed in profile.seeds)
+    return replace(profile, seeds=seeds, confirm=confirm)
 
 
 def _measured(study: Study, sources: Sequence[str]) -> Study:
