@@ -106,6 +106,15 @@ ConfirmImages = Annotated[
         rich_help_panel=_CONFIRM,
     ),
 ]
+ConfirmScenes = Annotated[
+    int | None,
+    typer.Option(
+        "--confirm-scenes",
+        metavar="N",
+        help="With measured pairs: hold out N scenes of each condition for the confirmation.",
+        rich_help_panel=_CONFIRM,
+    ),
+]
 UntilSettled = Annotated[
     bool,
     typer.Option(
@@ -235,7 +244,11 @@ class StudyOptions:
     device: Device = "auto"
     output: Output = Path("mlruns")
     confirm_images: ConfirmImages = None
+<<<<<<< HEAD
     first_seed: FirstSeed = None
+=======
+    confirm_scenes: ConfirmScenes = None
+>>>>>>> main
     crop: Crop = None
     white: White = None
     channels: Channels = ""
@@ -263,6 +276,7 @@ class StudyOptions:
             white=self.white,
             channels=channels_of(self.channels),
             confirm_images=self.confirm_images or [],
+            confirm_scenes=self.confirm_scenes,
             pairs=self.pairs or [],
             device=self.device,
             precision=self.precision,

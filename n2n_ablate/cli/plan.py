@@ -58,7 +58,7 @@ def _print(planned: StudyPlan) -> None:
         table.add_row(str(number), Text(trial.name), role)
     if plan.searched:
         where = ", ".join(f"{key} in {domain}" for key, domain in plan.space.items())
-        rest = f"{plan.searched} more, chosen by {plan.study.strategy}: {where}"
+        rest = f"{plan.searched} more, chosen by {plan.strategy}: {where}"
         table.add_row(f"+{plan.searched}", Text(rest), "search")
     out.print(table)
     if plan.dropped:

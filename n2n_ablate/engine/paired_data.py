@@ -7,6 +7,7 @@ import copy
 import hashlib
 import importlib.util
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -50,6 +51,9 @@ class PairedData:
             reading = Reading(profile.white, profile.channels)
             self.gathered = gather(profile.images, profile.crop, reading)
         scenes = [scene for own in self.measured.values() for scene in own.scenes]
+        if scenes:
+            known = [each for own in self.measured.values() for each in own.known]
+            self.gathered = replace(self.gathered, known=(*self.gathered.prints, *known))
         self.images = [*self.gathered.images, *(scene.image for scene in scenes)]
         self._shots = {scene.image.name: scene.shots for scene in scenes}
         self._metrics = {

@@ -119,6 +119,18 @@ def register_metrics(register: Register) -> None:
     """
 
 
+@hookspec
+def register_strategies(register: Register) -> None:
+    """Register search strategies: ways to choose the next trial of a search.
+
+    Args:
+        register: Call as `register("my-strategy", MyStrategy)`; `MyStrategy(**parameters)` must
+            return a `n2n_ablate.Strategy`, whose `sampler(seed)` is a sampler of Optuna's.
+
+    Since 0.1.
+    """
+
+
 HOOK_OF = {
     "noise": "register_noises",
     "sampler": "register_samplers",
@@ -127,6 +139,7 @@ HOOK_OF = {
     "training": "register_trainings",
     "estimator": "register_estimators",
     "metric": "register_metrics",
+    "strategy": "register_strategies",
 }
 """The hook that collects each kind."""
 

@@ -41,7 +41,7 @@ class Request:
     Attributes:
         study: Name or path of a study, or a study.
         profile, settings, trials, seeds, first_seed, images, crop, white, channels,
-            confirm_images, pairs: See `study.plan`.
+            confirm_images, confirm_scenes, pairs: See `study.plan`.
         device, precision: See `engine.machine`.
         executor: What trains the fits.
         output: The output folder.
@@ -60,6 +60,7 @@ class Request:
     white: float | None = None
     channels: Sequence[int] = ()
     confirm_images: Sequence[str] = ()
+    confirm_scenes: int | None = None
     pairs: Sequence[str] = ()
     device: str = "auto"
     precision: str = "auto"
@@ -87,6 +88,7 @@ class Request:
             white=self.white,
             channels=self.channels,
             confirm_images=self.confirm_images,
+            confirm_scenes=self.confirm_scenes,
             pairs=self.pairs,
         )
 
@@ -134,7 +136,7 @@ class Session:
     def notes(self) -> tuple[str, ...]:
         """What the user has to know of the images before anything is trained."""
         later = self.confirmation_data.notes if self.confirmation_data else ()
-        return (*self.paired_data.notes, *later)
+        return tuple(dict.fromkeys((*self.paired_data.notes, *later)))
 
     @property
     def lock_name(self) -> str:
@@ -244,18 +246,19 @@ def open_runner(
         msg = (
             f"--until-settled looks at declared contrasts while they run, and study "
             f"'{session.plan.study.name}' is a search without a confirmation. Name images that it "
-            "does not see with --confirm-images, or add [confirm] to the study file."
+            "does not see with --confirm-images (of measured pairs: --confirm-scenes), or add [confirm] "
+            "to the study file."
         )
         raise StudyError(msg)
     if session.plan.space and session.plan.searched:
-        for package in ("optuna", *(["cmaes"] if session.plan.study.strategy == "cma-es" else [])):
-            if importlib.util.find_spec(package) is None:
-                raise StudyError(_no_search(session.plan, package))
+        if importlib.util.find_spec("optuna") is None:
+            raise StudyError(_no_search(session.plan))
         from n2n_ablate.search.search import Search
 
         search = Search(
             session.plan,
             output,
+            session.registry,
             key=session.paired_data.key,
             storage=options.storage,
             fresh=options.fresh,
@@ -276,11 +279,10 @@ def open_runner(
     )
 
 
-def _no_search(plan: Plan, package: str) -> str:
+def _no_search(plan: Plan) -> str:
     fixed = len(plan.fixed)
-    needed = f"{package.replace('optuna', 'Optuna')}: pip install {package}"
     return (
-        f"study '{plan.study.name}' is a search, which needs {needed}. Without it, "
+        f"study '{plan.study.name}' is a search, which needs Optuna: pip install optuna. Without it, "
         f"--trials {fixed} runs the {fixed} trials that are declared, and studies of the designs "
         f"{', '.join(design for design in study.DESIGNS if design != 'search')} run whole."
     )

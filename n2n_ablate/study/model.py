@@ -13,7 +13,6 @@ from n2n_ablate.components.spec import ComponentSpec, Value, written
 
 BASELINE = "baseline"
 DESIGNS = ("search", "factorial", "grid", "one-at-a-time", "leave-one-out")
-STRATEGIES = ("tpe", "gp", "cma-es", "random")
 
 
 @dataclass(frozen=True)
@@ -69,15 +68,21 @@ class MeasuredPairs:
     Attributes:
         source: A folder whose layout is recognised, or a named set such as `cc:`.
         reference, noisy: Folders or patterns with `*` inside `source`, where it is not.
+        held_out: How many scenes only the confirmation sees; 0 without one.
+        confirming: Whether the held-out scenes are meant, and not the others.
     """
 
     source: str
     reference: str = ""
     noisy: str = ""
+    held_out: int = 0
+    confirming: bool = False
 
     def __str__(self) -> str:
         names = f" (reference {self.reference}, noisy {self.noisy})" if self.reference else ""
-        return f"measured: pairs in {self.source}{names}"
+        which = "the" if self.confirming else "without the"
+        part = f", {which} {self.held_out} held-out scenes" if self.held_out else ""
+        return f"measured: pairs in {self.source}{names}{part}"
 
 
 @dataclass(frozen=True)
@@ -115,16 +120,18 @@ class Confirm:
     """A second, smaller study of the same contrasts, on what the first one never saw.
 
     Attributes:
-        images: Other pictures than the profile's, see `Profile.images`.
+        images: Other pictures than the profile's, see `Profile.images`; none where all noise is measured.
         crop: Side of the centre crop in pixels, 0 for whole images; None for the profile's.
         seeds: Other seeds than the profile's. Empty: as many as the profile has, and next to them.
         top: After a search: how many of its best trials are confirmed beside the contrasts.
+        scenes: How many scenes of each measured condition are held out of the trials for it.
     """
 
     images: tuple[str, ...]
     crop: int | None = None
     seeds: tuple[int, ...] = ()
     top: int = 1
+    scenes: int = 0
 
 
 @dataclass(frozen=True)
@@ -198,8 +205,7 @@ class Study:
         decide: The metric that verdicts and searches go by.
         margin: Differences within +- so much of it count as equivalent, in its units.
         spread: Expected of the contrasts, for the power that `plan` prints; None if not known.
-        strategy: Search strategy, one of `STRATEGIES`.
-        startup: Random trials before the search strategy takes over.
+        strategy: What chooses the trials of a search.
         profiles: By name; the first is the default.
         path: The file it was read from.
         text: What stood in it, so that a study outlives its file.
@@ -216,8 +222,7 @@ class Study:
     metrics: Mapping[str, ComponentSpec]
     decide: str
     margin: float
-    strategy: str
-    startup: int
+    strategy: ComponentSpec
     profiles: Mapping[str, Profile]
     path: Path
     text: str = field(default="", repr=False)

@@ -121,7 +121,6 @@ def _study(table: StudyTable, path: Path) -> Study:
         margin=_MARGIN if table.margin is None else table.margin,
         spread=Spread(**table.spread.model_dump()) if table.spread else None,
         strategy=search.strategy,
-        startup=search.startup,
         profiles={name: _profile(name, profile, table) for name, profile in table.profiles.items()},
         path=path,
     )
@@ -258,4 +257,9 @@ def _confirm(
         {**(shared or {}), **(profile_table.confirm or {})},
         ("profiles", name, "confirm"),
     )
-    return Confirm(tuple(table.images), table.crop, tuple(table.seeds or ()), table.top)
+    if not table.images and not table.scenes:
+        msg = f"'profiles.{name}.confirm' needs 'images', or 'scenes' where the noise is measured"
+        raise StudyError(msg)
+    return Confirm(
+        tuple(table.images or ()), table.crop, tuple(table.seeds or ()), table.top, table.scenes
+    )

@@ -27,7 +27,7 @@ from pydantic_core import CoreSchema, PydanticCustomError
 from n2n_ablate.components import RECIPE_KINDS
 from n2n_ablate.components.spec import ComponentSpec, Scalar, Value, read_value
 from n2n_ablate.errors import StudyError, nearest, printable
-from n2n_ablate.study.model import DESIGNS, STRATEGIES, Level, MeasuredPairs
+from n2n_ablate.study.model import DESIGNS, Level, MeasuredPairs
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
@@ -231,11 +231,10 @@ class FactorTable(Table):
 class SearchTable(Table):
     """How a search chooses its trials."""
 
-    strategy: _one_of(STRATEGIES) = Field("tpe", description="what chooses the next trial")  # type: ignore[valid-type]
-    startup: Count = Field(
-        4,
-        description="how many trials, declared ones included, `tpe` and `gp` must know before they "
-        "stop choosing at random",
+    strategy: Component = _spec(
+        "strategy",
+        "what chooses the next trial, a [search strategy](components.md#strategy)",
+        default=ComponentSpec("tpe"),
     )
 
 
@@ -254,7 +253,14 @@ class SpreadTable(Table):
 class ConfirmTable(Table):
     """The confirmation on held-out images."""
 
-    images: Images = Field(description="as in a profile; none may show a picture of the trials")
+    images: Images | None = Field(
+        None, description="as in a profile; none may show a picture of the trials"
+    )
+    scenes: Count = Field(
+        0,
+        description="of [measured pairs](../how-to/measured-pairs.md): how many scenes of each condition "
+        "the trials do not see. A condition with a noise model needs `images`, a measured one `scenes`",
+    )
     crop: Count | None = Field(
         None, description="side of the centre crop in pixels; by default the profile's"
     )

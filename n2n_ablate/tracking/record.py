@@ -216,8 +216,8 @@ def secondary(differences: Mapping[str, ContrastRecord], suffix: str) -> list[Va
         for metric, each in differences.items()
         for name, value in (
             ("difference", each.estimate),
-            ("low", each.interval and each.interval.low),
-            ("high", each.interval and each.interval.high),
+            ("low", each.interval.low if each.interval else None),
+            ("high", each.interval.high if each.interval else None),
         )
     }
     return [

@@ -153,7 +153,7 @@ def test_a_sampler_of_ten_lines_is_listed_and_studied(tmp_path, tiny):
     tiny.write_text(
         tiny.read_text()
         .replace('design = "search"', 'design = "one-at-a-time"')
-        .replace("[search]\nstartup = 2\n", "")
+        .replace('[search]\nstrategy = { name = "tpe", startup = 2 }\n', "")
         .replace('contrasts = [{ "sampler.center" = 0.2 }]', "")
         .replace(
             '"sampler.center" = { low = 0.0, high = 0.5, levels = [0.2] }', 'sampler = ["stripe"]'

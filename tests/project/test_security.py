@@ -213,6 +213,7 @@ def test_a_study_calls_nobody_and_writes_only_where_it_should(
     assert {"curves.png", "table.csv", "contact_sheet.png"} <= {path.name for path in out}
 
 
+@pytest.mark.slow  # Ray starts
 @pytest.mark.skipif(not find_spec("ray"), reason="pip install 'n2n-ablate[ray]'")
 def test_ray_reports_to_nobody(folder, watched):
     code = """
@@ -279,5 +280,5 @@ def test_a_password_is_never_shown(tiny, tiny_text, folder, registry):
     asked = plan(parse(tiny_text, tiny), registry)
     url = "nonsense://me:secret@127.0.0.1/x"
     with pytest.raises(StoreError, match=r"//\*\*\*@127.0.0.1") as caught:
-        Search(asked, Output(folder), storage=url)
+        Search(asked, Output(folder), registry, storage=url)
     assert "secret" not in str(caught.value)

@@ -213,7 +213,7 @@ def _design(plan: Plan) -> str:
     pattern = _DESIGN.get(plan.study.design, f"{plan.study.design} over {{factors}}")
     text = pattern.replace("{factors}", factors)
     if plan.space:
-        text += f" by {plan.study.strategy} after {plan.study.startup} random trials"
+        text += f" by {plan.strategy}"
     return text
 
 

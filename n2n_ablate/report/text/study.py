@@ -145,7 +145,10 @@ def unconfirmed_text(analysis: StudyAnalysis) -> str:
     """Return how a study gets a confirmation, for a terminal; empty if it has one or plans one."""
     if analysis.confirmation or analysis.confirmation_planned or _is_factorial(analysis):
         return ""
-    return "Not confirmed on held-out images. Use --confirm-images, or [confirm] in the study file."
+    return (
+        "Not confirmed on held-out images. Use --confirm-images, or [confirm] in the study file; with "
+        "measured pairs --confirm-scenes."
+    )
 
 
 def failures_text(analysis: StudyAnalysis) -> str:
