@@ -244,11 +244,8 @@ class StudyOptions:
     device: Device = "auto"
     output: Output = Path("mlruns")
     confirm_images: ConfirmImages = None
-<<<<<<< HEAD
     first_seed: FirstSeed = None
-=======
     confirm_scenes: ConfirmScenes = None
->>>>>>> main
     crop: Crop = None
     white: White = None
     channels: Channels = ""
