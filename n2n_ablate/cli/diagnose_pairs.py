@@ -116,4 +116,5 @@ def plain(found: Mapping[str, NoiseFigures]) -> dict[str, object]:
     return {
         name: {**asdict(each), "down": each.down, "across": each.across, "bright": each.bright}
         for name, each in found.items()
+        if each.sigma > 0  # nothing is known of no noise
     }

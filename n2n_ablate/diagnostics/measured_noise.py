@@ -28,7 +28,7 @@ class NoiseFigures:
         sigma: Standard deviation, of 255.
         correlations: Correlation with the pixel that lies i rows below and j columns beside, i and j
             from -REACH to REACH; NaN without noise.
-        colours: Mean correlation between colours; None for one channel.
+        colours: Mean correlation between colours; None for one channel, and without noise.
         levels: Mean of the reference and standard deviation of the noise, both of 255, in eight parts
             of the scene from dark to bright.
     """
@@ -113,7 +113,7 @@ def _levels(clean: np.ndarray, errors: np.ndarray) -> tuple[tuple[float, float],
 
 def _between_colours(errors: np.ndarray) -> float | None:
     channels = errors.shape[1]
-    if channels < 2:
+    if channels < 2 or not errors.any():
         return None
     table = np.corrcoef(errors.swapaxes(0, 1).reshape(channels, -1))
     return float((table.sum() - np.trace(table)) / (channels * (channels - 1)))

@@ -34,7 +34,7 @@ class _Uncounted:
 
 
 _UNCOUNTED = {
-    "compiled": _Uncounted(2e6, 1.05),  # its buffers are torch's
+    "kernel": _Uncounted(2e6, 1.05),  # its buffers are torch's
     "fp32": _Uncounted(15e6, 1.3),  # torch's kernels rearrange images into further buffers
     "bf16": _Uncounted(20e6, 1.0),
     "cuda": _Uncounted(60e6, 1.0),
@@ -154,7 +154,7 @@ def _peak(fit: Fit, machine: Machine) -> float:
 def _uncounted(machine: Machine) -> _Uncounted:
     if machine.type == "cuda":
         return _UNCOUNTED["cuda"]
-    return _UNCOUNTED["compiled" if machine.compiled else machine.precision]
+    return _UNCOUNTED["kernel" if machine.way == "kernel" else machine.precision]
 
 
 def _highest(profile: torch.profiler.profile) -> float:

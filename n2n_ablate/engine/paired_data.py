@@ -29,7 +29,7 @@ from n2n_ablate.images.noise_level import noise_level
 from n2n_ablate.records import NoisySample
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.entry import component_context, require_readable
-from n2n_ablate.study import Condition, Plan
+from n2n_ablate.study import Condition, Plan, levels_of_samples
 
 
 class PairedData:
@@ -97,7 +97,9 @@ class PairedData:
             for label, own in self.measured.items()
             for line in own.notes
         )
-        return (*self.gathered.notes, *measured)
+        whites = (image.range.offset + image.range.scale for image in self.gathered.images)
+        levels = levels_of_samples(self.plan.conditions, whites)
+        return (*self.gathered.notes, *([levels] if levels else []), *measured)
 
     @cached_property
     def key(self) -> str:

@@ -112,8 +112,7 @@ class _Stack:
             channels,
             machine.precision,
             first.backbone,
-            compiled=machine.compiled,
-            way=machine.way,
+            machine.way,
         )
         self._kept = self._networks.weights.detach().clone() if _averages(fits) else None
         self._watching = KeptCheckpoints.of(first.estimator, self.steps, self._networks.weights)

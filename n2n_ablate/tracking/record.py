@@ -19,7 +19,8 @@ from n2n_ablate.records import NoisySample, StudyResult, TrialResult
 from n2n_ablate.report.file_names import slugs
 from n2n_ablate.study import Plan, Trial
 
-_FORMAT = 2  # of what a run holds; one more, and runs are written anew
+_FORMAT = 3  # of what a run holds; one more, and runs are written anew
+_EVAL = "eval/"
 _LONGEST_NAME, _MOST_SHAPES = 200, 8
 
 
@@ -67,7 +68,7 @@ def order(plan: Plan) -> str:
     """Return how MLflow sorts the runs of a plan, best first: by the metric that decides."""
     decide = plan.study.decide
     direction = "DESC" if plan.scales[decide].higher_is_better else "ASC"
-    return f"metrics.`{decide}{next(iter(suffixes(plan).values()))}` {direction}"
+    return f"metrics.`{_EVAL}{decide}{next(iter(suffixes(plan).values()))}` {direction}"
 
 
 def parameters(plan: Plan, trial: Trial, images: Iterable[str]) -> dict[str, str]:
@@ -114,8 +115,8 @@ def dataset(sources: Sequence[str], samples: Sequence[NoisySample]) -> Dataset |
 def values(plan: Plan, result: TrialResult, baseline: TrialResult | None) -> list[Value]:
     """Return every finite value of a trial: final figures, mean curves, one curve per image.
 
-    Names with a slash have a section of their own in MLflow's pages. MLflow sorts these by name and
-    shows the section of names without one, "Model metrics", below them.
+    The pages of MLflow have a section for what stands before a slash, sorted by name, and names
+    without a slash come last. So the metrics themselves are in the section that sorts first.
 
     Curves per image are of the metric that decides; differences from the baseline of every metric.
 
@@ -129,7 +130,7 @@ def values(plan: Plan, result: TrialResult, baseline: TrialResult | None) -> lis
     for label, suffix in suffixes(plan).items():
         for metric in dict.fromkeys([*plan.metrics, "loss"]):
             curves = image_curves(result, metric, label)
-            name = metric if metric in plan.metrics else f"training/{metric}"
+            name = f"{_EVAL if metric in plan.metrics else 'training/'}{metric}"
             points += _points(f"{name}{suffix}", curves.steps, curves.mean)
             if metric in plan.metrics:
                 points += _finals(metric, result, baseline, label, suffix)
@@ -237,11 +238,11 @@ def _finals(
 ) -> Iterator[Value]:
     values = result.by_image(metric, label)
     if len(values) > 1:
-        yield Value(f"{metric}_std{suffix}", 0, float(np.std(list(values.values()), ddof=1)))
+        yield Value(f"{_EVAL}{metric}_std{suffix}", 0, float(np.std(list(values.values()), ddof=1)))
     other = baseline.by_image(metric, label) if baseline else {}
     gains = [value - other[image] for image, value in values.items() if image in other]
     if gains:
-        yield Value(f"{metric}_gain{suffix}", 0, float(np.mean(gains)))
+        yield Value(f"{_EVAL}{metric}_gain{suffix}", 0, float(np.mean(gains)))
 
 
 def _points(name: str, steps: np.ndarray, curve: np.ndarray) -> Iterator[Value]:

@@ -82,7 +82,7 @@ class MlflowTracker:
         self._note = note
         self._monitor: Monitor | None = None
         self._unsure = False  # whether the store heard all that was sent
-        self._last_start = 0
+        self._last_start = self._number = 0
 
     @hookimpl(specname="study_started")
     def start(self, plan: Plan, invocation: Invocation) -> None:
@@ -277,6 +277,7 @@ class MlflowTracker:
 
     def _keep(self, given: _Given) -> None:
         result = given.result
+        self._number += 1
         fits, outcome = record.fits_key(self._plan, result), record.outcome_key(result)
         pictures = record.pictures(given.result, given.samples)
         old = self.known.trials.get(fits)
@@ -349,5 +350,5 @@ class MlflowTracker:
     def _create(
         self, name: str, role: str, start: int, tags: Mapping[str, str], about: Invocation
     ) -> str:
-        tags_of_run = run_tags(self._plan, about, role, number=len(self.known.trials))
+        tags_of_run = run_tags(self._plan, about, role, number=self._number)
         return self.store.create(self._experiment, name, start, {**tags, **tags_of_run})
