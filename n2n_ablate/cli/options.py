@@ -68,6 +68,8 @@ _TRIALS = "Maximum number of trials, including the baseline."
 _Trials = Annotated[int | None, _option(_TRIALS, metavar="N")]
 _CONFIRM = "Held-out images for the confirmation. Repeatable."
 _ConfirmImages = Annotated[Many, _confirming(_CONFIRM, "--confirm-images", metavar="SOURCE")]
+_FIRST_SEED = "Repeat the whole study with other random numbers: its seeds start at N."
+_FirstSeed = Annotated[int | None, _rare(_FIRST_SEED, "--first-seed", metavar="N")]
 _SCENES = "With measured pairs: hold out N scenes of each condition for the confirmation."
 _ConfirmScenes = Annotated[int | None, _confirming(_SCENES, "--confirm-scenes", metavar="N")]
 _CROP = "Side of the centre crop; 0 for whole images."
@@ -107,6 +109,7 @@ class StudyOptions:
     device: Device = "auto"
     output: Output = Path("mlruns")
     confirm_images: _ConfirmImages = None
+    first_seed: _FirstSeed = None
     confirm_scenes: _ConfirmScenes = None
     crop: _Crop = None
     white: _White = None

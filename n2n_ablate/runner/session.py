@@ -20,7 +20,7 @@ from n2n_ablate.runner.interim import RaceOptions
 from n2n_ablate.study import Plan, Study
 
 _OF_PLAN = (
-    *("settings", "trials", "seeds", "images", "crop", "white", "channels"),
+    *("settings", "trials", "seeds", "first_seed", "images", "crop", "white", "channels"),
     *("confirm_images", "confirm_scenes", "pairs"),
 )
 
@@ -31,8 +31,8 @@ class Request:
 
     Attributes:
         study: Name or path of a study, or a study.
-        profile, settings, trials, seeds, images, crop, white, channels, confirm_images, confirm_scenes,
-            pairs: See `study.plan`.
+        profile, settings, trials, seeds, first_seed, images, crop, white, channels,
+            confirm_images, confirm_scenes, pairs: See `study.plan`.
         device, precision: See `engine.machine`.
         executor: What trains the fits.
         output: The output folder.
@@ -45,6 +45,7 @@ class Request:
     settings: Sequence[str] = ()
     trials: int | None = None
     seeds: int | None = None
+    first_seed: int | None = None
     images: Sequence[str] = ()
     crop: int | None = None
     white: float | None = None

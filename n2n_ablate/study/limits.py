@@ -10,6 +10,7 @@ from n2n_ablate.errors import StudyError, printable
 MOST_BYTES = 1_000_000
 MOST_TRIALS = 100_000
 MOST_SEEDS = 10_000
+LARGEST_SEED = 2**31 - 1
 _DEEPEST = 20
 _LONGEST = 1000  # characters of a name or a sentence
 _LARGEST = 2**63 - 1  # whole numbers that files and databases hold
@@ -36,7 +37,12 @@ def check(data: object, where: str = "") -> None:
 
 
 def check_numbers(
-    *, trials: int | None, seeds: int | None, crop: int | None, white: float | None
+    *,
+    trials: int | None,
+    seeds: int | None,
+    first_seed: int | None,
+    crop: int | None,
+    white: float | None,
 ) -> None:
     """Check numbers that are given on the command line; None is not given."""
     wrong = ""
@@ -48,6 +54,8 @@ def check_numbers(
         wrong = f"--white must be above 0, got {white:g}"
     elif seeds is not None and not 1 <= seeds <= MOST_SEEDS:
         wrong = f"--seeds must be from 1 to {MOST_SEEDS}, got {seeds}"
+    elif first_seed is not None and not 0 <= first_seed <= LARGEST_SEED:
+        wrong = f"--first-seed must be from 0 to {LARGEST_SEED}, got {first_seed}"
     if wrong:
         raise StudyError(wrong)
 

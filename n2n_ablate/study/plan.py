@@ -147,6 +147,7 @@ def plan(
     settings: Sequence[str] = (),
     trials: int | None = None,
     seeds: int | None = None,
+    first_seed: int | None = None,
     images: Sequence[str] = (),
     crop: int | None = None,
     white: float | None = None,
@@ -165,6 +166,8 @@ def plan(
             changes the baseline (or, for `noise`, the conditions).
         trials: Most trials, instead of the profile's.
         seeds: Number of seeds, instead of the profile's.
+        first_seed: The first of the seeds; all others, the confirmation's too, follow it as they do in
+            the study.
         images: Sources of images, instead of the profile's.
         crop: Side of the centre crop in pixels, 0 for whole images, instead of the profile's.
         white: The sample of the image files that is white, instead of the profile's.
@@ -176,7 +179,7 @@ def plan(
     Raises:
         AblateError: Something in the file or the settings makes no sense; see the message.
     """
-    limits.check_numbers(trials=trials, seeds=seeds, crop=crop, white=white)
+    limits.check_numbers(trials=trials, seeds=seeds, first_seed=first_seed, crop=crop, white=white)
     chosen = _profile(study, profile)
     confirm = to_confirm(
         chosen,
@@ -199,6 +202,8 @@ def plan(
     if pairs:
         study = measured(study, pairs)
     chosen = _with_images(study, chosen, given=bool(images or confirm_images))
+    if first_seed is not None:
+        chosen = _from_seed(chosen, first_seed)
     check_confirm(study, chosen)
     study = holding_out(study, chosen.confirm.scenes) if chosen.confirm else study
     as_written = _plan_from(study, registry, chosen, [], str(study.path))
@@ -208,6 +213,16 @@ def plan(
     check_settings(study, read)
     adapted = _plan_from(study, registry, chosen, read, f"--set {' '.join(settings)}")
     return replace(adapted, settings=tuple(settings))
+
+
+def _from_seed(profile: Profile, first: int) -> Profile:
+    """Return a profile whose seeds begin elsewhere: other noise, initial weights and search."""
+    moved = first - min(profile.seeds)
+    confirm = profile.confirm
+    if confirm:
+        confirm = replace(confirm, seeds=tuple(seed + moved for seed in confirm.seeds))
+    seeds = tuple(seed + moved for seed in profile.seeds)
+    return replace(profile, seeds=seeds, confirm=confirm)
 
 
 def _with_images(study: Study, profile: Profile, *, given: bool) -> Profile:

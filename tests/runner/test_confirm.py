@@ -128,9 +128,9 @@ def test_studies_that_ship_see_no_picture_twice(name, registry):
         if held:
             require_apart(seen, gather(held))
         if profile.name == "quick" and held:
-            assert len(held) == (13 if name == "center-weight" else 8)
-            if name == "center-weight":  # a search on three pictures, verdicts from all others
-                assert len(seen.images) + len(held) == len(collect(["builtin", "builtin:grey"]))
+            # A first table, or a search, on three pictures; verdicts from all others.
+            assert len(held) == 13
+            assert len(seen.images) + len(held) == len(collect(["builtin", "builtin:grey"]))
 
 
 # Pictures: see test_held_out.py.
