@@ -12,6 +12,7 @@ may do what it likes; what it does wrong never costs a study its results. A plug
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pluggy
@@ -131,6 +132,18 @@ def register_strategies(register: Register) -> None:
     """
 
 
+@hookspec
+def register_image_sets(register: Callable[[str | PathLike[str]], None]) -> None:
+    """Register files of named sets of images, of the form of `image-sets.toml`.
+
+    Args:
+        register: Call as `register(file)` with the path of a TOML file, e.g. one beside your module:
+            `Path(__file__).with_name("sets.toml")`.
+
+    Since 0.1.
+    """
+
+
 HOOK_OF = {
     "noise": "register_noises",
     "sampler": "register_samplers",
@@ -142,6 +155,9 @@ HOOK_OF = {
     "strategy": "register_strategies",
 }
 """The hook that collects each kind."""
+IMAGE_SETS = "register_image_sets"
+REGISTRATION = (*HOOK_OF.values(), IMAGE_SETS)
+"""Hooks that are called once, when a plugin is loaded."""
 
 
 @hookspec

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec, Value, written
 
 BASELINE = "baseline"
+WHITE = 255.0
+"""White on the scale that noise levels are given on, whatever it is in the files."""
 DESIGNS = ("search", "factorial", "grid", "one-at-a-time", "leave-one-out")
 
 
@@ -261,3 +263,29 @@ def named(values: Mapping[str, Level | Value]) -> str:
         (key, level if isinstance(level, Level) else Level(level)) for key, level in values.items()
     )
     return ", ".join(f"{key}={level}" for key, level in pairs)
+
+
+def levels_of_samples(conditions: Iterable[Condition], whites: Iterable[float]) -> str:
+    """Return what noise levels are in the samples of the images; empty where white is 255.
+
+    Args:
+        conditions: Of a study.
+        whites: The sample that is white, of each image with a noise model.
+    """
+    others = sorted({white for white in whites if white != WHITE})
+    levels = dict.fromkeys(
+        value
+        for condition in conditions
+        if condition.noise
+        and isinstance(value := condition.noise.parameters.get("sigma"), int | float)
+    )
+    if not others or not levels:
+        return ""
+    each = [
+        f"sigma = {level:g} is {level * white / WHITE:.4g} where white is {white:g}"
+        for level in levels
+        for white in others
+    ]
+    return (
+        f"noise levels are on the scale of 0 to 255; in the samples of the images {', '.join(each)}"
+    )

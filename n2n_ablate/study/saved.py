@@ -16,6 +16,7 @@ from n2n_ablate.study.model import Condition, Confirm, MeasuredPairs, Profile, S
 from n2n_ablate.study.plan import Plan
 from n2n_ablate.study.read import parse
 
+_PROFILE = ("name", "images", "crop", "seeds", "white", "channels", "trials", "decides")
 _SavedTrial = tuple[str, str, dict[str, Any], dict[str, Any]]
 
 
@@ -65,27 +66,19 @@ _SAVED = TypeAdapter(_Saved)
 
 def to_json(plan: Plan) -> dict[str, Any]:
     """Return a plan as plain data: the study file as it was read, and all that was decided."""
-    profile = plan.profile
     return {
         "file": plan.study.text,
         "path": str(plan.study.path),
         "settings": list(plan.settings),
         "profile": {
-            "name": profile.name,
-            "images": list(profile.images),
-            "crop": profile.crop,
-            "seeds": list(profile.seeds),
-            "white": profile.white,
-            "channels": list(profile.channels),
-            "trials": profile.trials,
-            "decides": profile.decides,
-            "set": _plain(profile.changes),
-            "confirm": profile.confirm and asdict(profile.confirm),
+            **{name: getattr(plan.profile, name) for name in _PROFILE},
+            "set": _plain(plan.profile.changes),
+            "confirm": plan.profile.confirm and asdict(plan.profile.confirm),
         },
         "baseline": _trial_json(plan.baseline),
         "declared": [_trial_json(trial) for trial in plan.declared],
         "references": [_trial_json(trial) for trial in plan.references],
-        "conditions": [item.plain() for item in plan.conditions],
+        "conditions": [condition.plain() for condition in plan.conditions],
         "contrasts": list(plan.contrasts),
         "metrics": {name: spec.plain() for name, spec in plan.metrics.items()},
         "scales": {name: asdict(scale) for name, scale in plan.scales.items()},
@@ -100,29 +93,16 @@ def to_json(plan: Plan) -> dict[str, Any]:
 
 
 def from_json(data: Mapping[str, Any]) -> Plan:
-    """Read what `to_json` wrote.
-
-    Raises:
-        StudyError: The study file in it can no longer be read.
-        KeyError, TypeError, ValueError: It was written by something else.
-    """
+    """Read what `to_json` wrote. Types are checked: something else may have written it."""
     saved = _SAVED.validate_python(data)
     study = parse(saved.file, Path(saved.path))
-    profile = saved.profile
     searched = study.factors if study.design == "search" and not saved.confirming else ()
     return Plan(
         study=study,
         profile=Profile(
-            name=profile.name,
-            images=profile.images,
-            crop=profile.crop,
-            seeds=profile.seeds,
-            trials=profile.trials,
-            decides=profile.decides,
-            white=profile.white,
-            channels=profile.channels,
-            changes=_values(profile.set),
-            confirm=profile.confirm,
+            **{name: getattr(saved.profile, name) for name in _PROFILE},
+            changes=_values(saved.profile.set),
+            confirm=saved.profile.confirm,
         ),
         baseline=_trial(saved.baseline),
         declared=tuple(map(_trial, saved.declared)),

@@ -278,6 +278,7 @@ def test_a_study_on_measured_noise_is_reopened_reported_and_compared(folder, ran
     run("report", "measured", "--format", "html", "-o", "page.html")
     text = (folder / "page.html").read_text(encoding="utf-8")
     assert "measured: pairs in my 集" in text
+    assert "The measured noise, from shots that differ" in text
     run("compare", "measured", "stripe(axis=rows)", "baseline")
     run("best", "measured")
     save(folder / "my 集" / "2_mean.png", scene(7))

@@ -12,7 +12,7 @@ from n2n_ablate.report.numbers import (
 )
 from n2n_ablate.report.text.contrasts import unit_of
 from n2n_ablate.storage.reopen import Reopened
-from n2n_ablate.study import BASELINE, Plan
+from n2n_ablate.study import BASELINE, Plan, levels_of_samples
 
 _DESIGN = {
     "search": "a search over {factors}",
@@ -36,15 +36,18 @@ def paragraph(study: Reopened, analysis: StudyAnalysis) -> str:
             f"{pluralize(len(result.trials), 'trial')}. {_trained(header, result)} The baseline was "
             f"trained for {pluralize(header.steps, 'step')}."
         ),
-        _noise(plan),
+        noise(header),
     ]
     if header.confirmed is not None and result.confirmed is not None:
         parts.append(_confirmation(plan, header.confirmed, result.confirmed))
     metrics = join_words(
         each.upper() if each in ("psnr", "ssim") else each for each in plan.metrics
     )
+    kinds = ["clean image"] * any(each.noise for each in plan.conditions)
+    kinds += ["reference"] * any(each.pairs for each in plan.conditions)
+    against = " or the ".join(kinds)
     parts.append(
-        f"{metrics} {'was' if len(plan.metrics) == 1 else 'were'} computed against the clean image."
+        f"{metrics} {'was' if len(plan.metrics) == 1 else 'were'} computed against the {against}."
     )
     return " ".join([*parts, statistics(analysis)])
 
@@ -66,7 +69,12 @@ def statistics(analysis: StudyAnalysis) -> str:
             " On each side the interval's limit is the outer one of the t interval and of Hall's "
             "skewness-corrected interval (Hall, 1992)."
         )
-    return f"{text} Images on which a fit failed were excluded from the comparison."
+    if {record.n_seeds for record in records} == {1}:
+        text += " With one seed per image, the spread between images includes noise and training."
+    return (
+        f"{text} Images on which a fit failed were excluded from the comparison. The intervals assume that the "
+        "images were drawn at random from the kind of interest, which was not checked."
+    )
 
 
 def _intervals(stage: StudyAnalysis, *, factorial: bool) -> str:
@@ -98,7 +106,8 @@ def _rule(family: Family, metric: Metric, whose: str, *, factorial: bool) -> str
     if metric.margin:
         equal = (
             f", equivalent if the {format_percent(family.equivalence_level)} interval (two one-sided tests) "
-            f"lies within \u00b1{metric.margin:g}{unit_of(metric)}"
+            f"lies within \u00b1{metric.margin:g}{unit_of(metric)}, the margin below which the study counts differences "
+            "as too small to matter"
         )
     rest = (
         "For interactions these verdicts read above the sum, below the sum and additive."
@@ -178,12 +187,24 @@ def _trained(header: Header, result: StudyResult) -> str:
     )
 
 
-def _noise(plan: Plan) -> str:
-    noises = "; ".join(f"{each.label}: {each.source}" for each in plan.conditions)
-    return (
-        f"Noise ({noises}) was drawn once per image and seed; noisy images, initial weights and random "
-        "numbers were the same for all trials."
-    )
+def noise(header: Header) -> str:
+    """Return where the noise came from, and its level in the samples of the images."""
+    conditions, seeds = header.plan.conditions, header.plan.profile.seeds
+    drawn = "; ".join(f"{each.label}: {each.source}" for each in conditions if each.noise)
+    taken = "; ".join(f"{each.label}: {each.source}" for each in conditions if each.pairs)
+    parts = [f"Noise ({drawn}) was drawn once per image and seed."] if drawn else []
+    whites = [image.white for image in header.images if not image.condition]
+    if levels := levels_of_samples(conditions, whites):
+        parts.append(f"{levels[0].upper()}{levels[1:]}.")
+    if taken:
+        shots = (
+            "each seed took a shot of the scene in turn"
+            if len(seeds) > 1
+            else "one shot of each scene"
+        )
+        parts.append(f"Noise was measured ({taken}): {shots}.")
+    parts.append("Noisy images, initial weights and random numbers were the same for all trials.")
+    return " ".join(parts)
 
 
 def _material(header: Header, prefix: str) -> list[tuple[str, str]]:
