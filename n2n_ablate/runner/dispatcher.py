@@ -105,6 +105,11 @@ class HookDispatcher:
         for member in self._members:
             member.finish(status)
 
+    @property
+    def failed(self) -> bool:
+        """Whether a listener has raised; it hears nothing more."""
+        return any(member.failed for member in self._members)
+
     def note(self, message: str) -> None:
         """See `hookspecs.note`. May be called from any thread."""
         self._tell("note", message=message)
@@ -117,6 +122,11 @@ class _Member:
     """One listener, with a lock: never called twice at the same time."""
 
     incomplete = False
+
+    @property
+    def failed(self) -> bool:
+        """Whether it has raised."""
+        return self._broken
 
     def __init__(self, plugin: Plugin, complain: Callable[[str], None]) -> None:
         self.plugin = plugin
