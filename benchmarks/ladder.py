@@ -1,6 +1,6 @@
 """What did each step of the engine buy? The plain loop, one change at a time, up to the engine.
 
-    python benchmarks/ladder.py --out docs/results/ladder-cpu
+    python benchmarks/ladder.py --out docs/results/ladder-avx2
 
 Every rung trains the same four fits; rungs take turns, the median of the rounds counts. The ladder
 stays in fp32; on a CPU that has instructions for bf16, `--precision bf16` climbs that one. To measure

@@ -42,19 +42,14 @@ class Trainer:
         images = self.dispatcher.wants_images
         results = {key: self.store.load(key, with_image=images) for key in keys}
         for path in self.store.damaged:
-            self.dispatcher.note(f"'{path}' is damaged; it was set aside and its fit is run again")
+            self.dispatcher.note(f"'{path}' is damaged; it was set aside and its fit is retrained")
         self.store.damaged.clear()
         return {key: result for key, result in results.items() if result is not None}
 
     def train(self, fits: Sequence[Fit], listener: Listener) -> Iterator[FitResult]:
         """Train fits and yield each result once it is safe on disk, in no fixed order.
 
-        Args:
-            fits: What to train.
-            listener: Hears of every point, from any thread.
-
-        Raises:
-            StoreError: A result cannot be written.
+        `listener` hears of every point, from any thread.
         """
         began = time.monotonic()
         for result in self.executor.run(fits, listener, self.dispatcher.note):

@@ -200,6 +200,29 @@ def verdict(contrast: ContrastRecord, suffix: str) -> tuple[dict[str, str], list
     return tags, values
 
 
+def secondary(differences: Mapping[str, ContrastRecord], suffix: str) -> list[Value]:
+    """Return the paired differences of a run by the metrics that do not decide, with their intervals.
+
+    Args:
+        differences: By name of the metric.
+        suffix: Of the condition's metrics, see `suffixes`.
+    """
+    known = {
+        f"{metric}_{name}": value
+        for metric, each in differences.items()
+        for name, value in (
+            ("difference", each.estimate),
+            ("low", each.interval.low if each.interval else None),
+            ("high", each.interval.high if each.interval else None),
+        )
+    }
+    return [
+        Value(f"secondary/{name}{suffix}", 0, value)
+        for name, value in known.items()
+        if value is not None
+    ]
+
+
 def verdict_key(tags: Mapping[str, str], values: Sequence[Value]) -> str:
     """Return a hash of what a run says of its contrast."""
     return _digest([*sorted(tags.values()), *(f"{one.name}={one.value!r}" for one in values)])

@@ -8,15 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from n2n_ablate.analysis.analyse import contrasts, rule_of
+from n2n_ablate.analysis.rows import secondary
 from n2n_ablate.errors import StoreUnavailableError
 from n2n_ablate.records import Header, Invocation, NoisySample, StudyResult, TrialResult
 from n2n_ablate.redaction import redact_command
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.hookspecs import hookimpl
 from n2n_ablate.report import study_files
-from n2n_ablate.storage.ended_runs import EndedRuns
 from n2n_ablate.storage.journal import Command
 from n2n_ablate.storage.output import Output
+from n2n_ablate.storage.runs import EndedRuns
 from n2n_ablate.study import BASELINE, Plan
 from n2n_ablate.tracking import record
 from n2n_ablate.tracking.address import tracking_uri
@@ -255,6 +256,10 @@ class MlflowTracker:
                     more = record.verdict(contrast, suffix)
                     tags.update(more[0])
                     values.extend(more[1])
+                    if stage.baseline is not None:
+                        item = trials[contrast.contrast.name]
+                        beside = secondary(item, stage.baseline, stage, label, rule)
+                        values.extend(record.secondary(beside, suffix))
         for name, (tags, values) in found.items():
             fits, key = record.fits_key(self._plan, trials[name]), record.verdict_key(tags, values)
             kept = self.known.trials.get(fits)

@@ -468,6 +468,9 @@ def test_runs_of_declared_contrasts_hold_their_verdicts(output, plan):
     assert run.data.tags["verdict"] == expected.verdict == "withheld"
     assert run.data.tags["verdict_reason"] == expected.reason == "no_spread"
     assert run.data.metrics["verdict/difference"] == pytest.approx(expected.estimate)
+    beside = analyse(StudyResult(plan, tuple(trials), header=header)).conditions[0].trials
+    ssim = next(row for row in beside if row.name == run.info.run_name).secondary["ssim"]
+    assert run.data.metrics["secondary/ssim_difference"] == pytest.approx(ssim.estimate)
     assert "verdict" not in runs_of(tracker, plan)["baseline"].data.tags
 
 
