@@ -342,7 +342,7 @@ def _with_intervals(
         record,
         difference_interval=_interval(_ends(values, critical[0]), levels.difference, n, raced),
         equivalence_interval=_interval(_ends(values, critical[1]), levels.equivalence, n, raced)
-        if rule.metric.margin
+        if (rule.metric.margin or 0.0) > 0
         else None,
         sd=sd,
         effect_size=float(values.mean()) / sd,

@@ -8,15 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from n2n_ablate.analysis.analyse import contrasts, rule_of
+from n2n_ablate.analysis.rows import secondary
 from n2n_ablate.errors import StoreUnavailableError
 from n2n_ablate.records import Header, Invocation, NoisySample, StudyResult, TrialResult
 from n2n_ablate.redaction import redact_command
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.hookspecs import hookimpl
 from n2n_ablate.report import study_files
-from n2n_ablate.storage.ended_runs import EndedRuns
 from n2n_ablate.storage.journal import Command
 from n2n_ablate.storage.output import Output
+from n2n_ablate.storage.runs import EndedRuns
 from n2n_ablate.study import BASELINE, Plan
 from n2n_ablate.tracking import record
 from n2n_ablate.tracking.address import tracking_uri
@@ -81,7 +82,7 @@ class MlflowTracker:
         self._note = note
         self._monitor: Monitor | None = None
         self._unsure = False  # whether the store heard all that was sent
-        self._last_start = 0
+        self._last_start = self._number = 0
 
     @hookimpl(specname="study_started")
     def start(self, plan: Plan, invocation: Invocation) -> None:
@@ -255,6 +256,10 @@ class MlflowTracker:
                     more = record.verdict(contrast, suffix)
                     tags.update(more[0])
                     values.extend(more[1])
+                    if stage.baseline is not None:
+                        item = trials[contrast.contrast.name]
+                        beside = secondary(item, stage.baseline, stage, label, rule)
+                        values.extend(record.secondary(beside, suffix))
         for name, (tags, values) in found.items():
             fits, key = record.fits_key(self._plan, trials[name]), record.verdict_key(tags, values)
             kept = self.known.trials.get(fits)
@@ -272,6 +277,7 @@ class MlflowTracker:
 
     def _keep(self, given: _Given) -> None:
         result = given.result
+        self._number += 1
         fits, outcome = record.fits_key(self._plan, result), record.outcome_key(result)
         pictures = record.pictures(given.result, given.samples)
         old = self.known.trials.get(fits)
@@ -344,5 +350,5 @@ class MlflowTracker:
     def _create(
         self, name: str, role: str, start: int, tags: Mapping[str, str], about: Invocation
     ) -> str:
-        tags_of_run = run_tags(self._plan, about, role, number=len(self.known.trials))
+        tags_of_run = run_tags(self._plan, about, role, number=self._number)
         return self.store.create(self._experiment, name, start, {**tags, **tags_of_run})
