@@ -25,14 +25,7 @@ def run(
         str, typer.Argument(help="Name of a study that was run; by default all.", metavar="STUDY")
     ] = "",
     profile: Annotated[str, typer.Option(help="Only what ran with this profile.")] = "",
-    images: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--images",
-            help="Where the images are now: a folder or a file. They are recognized by their pixels. "
-            "May be repeated.",
-        ),
-    ] = None,
+    images: options.FoundImages = None,
     output: options.Output = Path("mlruns"),
     tracking_uri: Annotated[
         str,
@@ -80,11 +73,7 @@ def run(
 
 
 def _journals(output: Path, study: str, profile: str) -> list[Contents]:
-    """Return the journals that are asked for.
-
-    Raises:
-        StoreError: There is none.
-    """
+    """Return the journals that are asked for."""
     from n2n_ablate.storage import reopen
 
     found = list(reopen.every(output, study, profile))

@@ -10,8 +10,8 @@ from functools import cached_property
 import numpy as np
 
 from n2n_ablate.engine import Fit
-from n2n_ablate.engine.header import header_of
 from n2n_ablate.engine.paired_data import PairedData
+from n2n_ablate.engine.reference_methods import reference_methods
 from n2n_ablate.records import (
     FitResult,
     Header,
@@ -67,7 +67,7 @@ class PlanRunner:
     @cached_property
     def header(self) -> Header:
         """What the trials share."""
-        return header_of(self.paired_data, self.sizes, self.earlier)
+        return self.paired_data.header(self.sizes, self.earlier)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -76,7 +76,7 @@ class PlanRunner:
 
     def begin(self) -> None:
         """Measure what needs no training."""
-        self.reference_methods = self.paired_data.reference_methods()
+        self.reference_methods = reference_methods(self.paired_data)
         self.journal.reference_methods(self.reference_methods)
 
     def run_all(self) -> None:

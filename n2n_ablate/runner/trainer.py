@@ -41,16 +41,12 @@ class Trainer:
         images = self.dispatcher.wants_images
         results = {key: self.store.load(key, with_image=images) for key in keys}
         for path in self.store.damaged:
-            self.dispatcher.note(f"'{path}' is damaged; it was set aside and its fit is run again")
+            self.dispatcher.note(f"'{path}' is damaged; it was set aside and its fit is retrained")
         self.store.damaged.clear()
         return {key: result for key, result in results.items() if result is not None}
 
     def train(self, fits: Sequence[Fit]) -> Iterator[FitResult]:
-        """Train fits and yield each result once it is safe on disk, in no fixed order.
-
-        Raises:
-            StoreError: A result cannot be written.
-        """
+        """Train fits and yield each result once it is safe on disk, in no fixed order."""
         began = time.monotonic()
         for result in self.executor.run(fits, self.dispatcher.point, self.dispatcher.note):
             if not result.passing:

@@ -17,7 +17,7 @@ from safetensors.numpy import save
 from n2n_ablate.errors import StoreError
 from n2n_ablate.files import make_folders, write_whole
 from n2n_ablate.records import FitResult
-from n2n_ablate.records.arrays import from_arrays, to_arrays
+from n2n_ablate.records.fit import from_arrays, to_arrays
 from n2n_ablate.storage.output import Output
 
 _IMAGE = "denoised"  # an array, and its checksum
@@ -29,7 +29,6 @@ class FitStore:
     """Results of fits by key.
 
     Args:
-        output: The output folder.
         reading: Only look at it: no file is renamed, and a fit whose image alone is damaged is
             still good for its figures.
 
@@ -49,11 +48,7 @@ class FitStore:
         return self._root / key[:2] / f"{key}.safetensors"
 
     def __contains__(self, key: str) -> bool:
-        """Say whether there is a file of a fit.
-
-        Raises:
-            StoreError: Whether it is there cannot be known.
-        """
+        """Say whether there is a file of a fit."""
         try:
             return stat.S_ISREG(self.path(key).stat().st_mode)
         except FileNotFoundError:

@@ -110,16 +110,14 @@ class Reopened:
         if self.unfinished:
             problems.append(
                 f"planned trials that are not finished: {', '.join(self.unfinished)}. "
-                "Running the study again goes on with them."
+                "Run the study again to finish them."
             )
         if not self.plan.confirming:
             problems += self.store.imageless_told()
         if self.confirmation:
             problems += [f"confirmation: {text}" for text in self.confirmation.problems()]
         elif self.plan.profile.confirm and not self.plan.confirming:
-            problems.append(
-                "its confirmation has not begun. Running the study again goes on with it."
-            )
+            problems.append("its confirmation has not begun. Run the study again to start it.")
         if count := self.journal.unreadable:
             problems.append(
                 f"{count} line{'s' * (count > 1)} of '{self.journal.path}' cannot be read. "

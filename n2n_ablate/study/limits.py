@@ -36,6 +36,30 @@ def check(data: object, where: str = "") -> None:
             raise StudyError(msg)
 
 
+def check_numbers(
+    *,
+    trials: int | None,
+    seeds: int | None,
+    first_seed: int | None,
+    crop: int | None,
+    white: float | None,
+) -> None:
+    """Check numbers that are given on the command line; None is not given."""
+    wrong = ""
+    if trials is not None and trials < 1:
+        wrong = f"--trials must be at least 1, got {trials}"
+    elif crop is not None and crop < 0:
+        wrong = f"--crop must not be negative, got {crop}"
+    elif white is not None and not 0 < white < float("inf"):
+        wrong = f"--white must be above 0, got {white:g}"
+    elif seeds is not None and not 1 <= seeds <= MOST_SEEDS:
+        wrong = f"--seeds must be from 1 to {MOST_SEEDS}, got {seeds}"
+    elif first_seed is not None and not 0 <= first_seed <= LARGEST_SEED:
+        wrong = f"--first-seed must be from 0 to {LARGEST_SEED}, got {first_seed}"
+    if wrong:
+        raise StudyError(wrong)
+
+
 def _walk(value: object, path: str, depth: int) -> Iterator[tuple[str, object]]:
     if depth > _DEEPEST:
         msg = f"'{path[:80]}...' is nested more than {_DEEPEST} levels deep"

@@ -15,9 +15,9 @@ from n2n_ablate.redaction import redact_command
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.hookspecs import hookimpl
 from n2n_ablate.report import study_files
-from n2n_ablate.storage.ended_runs import EndedRuns
 from n2n_ablate.storage.journal import Command
 from n2n_ablate.storage.output import Output
+from n2n_ablate.storage.runs import EndedRuns
 from n2n_ablate.study import BASELINE, Plan
 from n2n_ablate.tracking import record
 from n2n_ablate.tracking.address import tracking_uri

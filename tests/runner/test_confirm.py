@@ -15,7 +15,6 @@ from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.analysis.confirmation import _shrinkage
 from n2n_ablate.analysis.contrast import Rule, plain
 from n2n_ablate.analysis.records import Contrast, Metric, Origin, Role, Verdict
-from n2n_ablate.engine.header import header_of
 from n2n_ablate.errors import ImageError, StudyError
 from n2n_ablate.images import collect
 from n2n_ablate.images.gather import gather, require_apart
@@ -334,9 +333,8 @@ def test_a_confirmation_is_opened_again_from_disk(run_once, monkeypatch):
     assert not found.problems()
     assert found.header == runner.header
     assert found.confirmation.plan == result.confirmed.plan
-    assert found.confirmation.header == header_of(
-        runner.confirmation_data.with_plan(result.confirmed.plan)
-    )
+    paired_data = runner.confirmation_data.with_plan(result.confirmed.plan)
+    assert found.confirmation.header == paired_data.header()
     assert found.commands[-1].confirmed == tuple(x.trial.name for x in result.confirmed.trials)
     assert export.to_json(found.result, found.header)["conditions"] == [
         *export.to_json(result, runner.header)["conditions"]
