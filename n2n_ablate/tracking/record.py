@@ -160,15 +160,10 @@ def diagnostics(plan: Plan, diagnoses: Mapping[str, Diagnosis]) -> list[Value]:
     return [point for point in points if np.isfinite(point.value)]
 
 
-def content_key(plan: Plan, trial: Trial) -> str:
-    """Return the identity of a trial in its study."""
-    return _digest([plan.key, canonical(trial.recipe.to_json())])
-
-
 def fits_key(plan: Plan, result: TrialResult) -> str:
     """Return the identity of a trial with its fits: another device or changed code gives another."""
     fits = _digest(sorted(row.result.key for row in result.rows))
-    return f"{content_key(plan, result.trial)}-{fits}"
+    return f"{plan.trial_key(result.trial)}-{fits}"
 
 
 def outcome_key(result: TrialResult) -> str:
