@@ -332,8 +332,9 @@ class MlflowTracker:
         self.store.end(run, "FAILED" if failed else "FINISHED", span[1])
 
     def _log_dataset(self, run: str, given: _Given) -> None:
-        profile = self._running.profile
-        if found := record.dataset(profile.images, given.samples):
+        plan = self._running
+        measured = [each.pairs.source for each in plan.conditions if each.pairs]
+        if found := record.dataset([*plan.profile.images, *measured], given.samples):
             self.store.log_dataset(run, found)
 
     def _write_files(self, run: str, given: _Given) -> None:

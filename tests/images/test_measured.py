@@ -381,3 +381,16 @@ def test_the_measured_noise_of_shots_is_diagnosed(folder):
     }
     assert leaks["diagonal"] == pytest.approx(1, abs=0.2)
     assert abs(leaks["stripe"]) < 0.3
+
+
+def test_mlflow_knows_measured_images_by_their_source_and_shots(folder):
+    from n2n_ablate.tracking.record import dataset
+
+    pairs(folder / "set", noisy="{n}_real_{k}.png", shots=2)
+    path = study(folder, '{ pairs = "set" }')
+    before = dataset(["set"], open_session(Request(path)).paired_data.samples)
+    assert before.name == "set"
+    assert set(before.source) == {"1", "2", "3"}
+    save(folder / "set" / "2_real_2.png", shot(2, 9))
+    after = dataset(["set"], open_session(Request(path)).paired_data.samples)
+    assert after.digest != before.digest
