@@ -6,13 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 
 from n2n_ablate import stats
-from n2n_ablate.analysis.leaders import shared_means
-from n2n_ablate.analysis.records import (
+from n2n_ablate.analysis.best_recipe import shared_means
+from n2n_ablate.analysis.records import ContrastRecord, Interval
+from n2n_ablate.analysis.study_records import (
     ConditionAnalysis,
     ConfirmationRecord,
     ConfirmedContrast,
-    ContrastRecord,
-    Interval,
     Origin,
     SearchOutcome,
     StudyAnalysis,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from n2n_ablate.analysis.records import ContrastRecord, StudyAnalysis
+from n2n_ablate.analysis.records import ContrastRecord
+from n2n_ablate.analysis.study_records import StudyAnalysis
 from n2n_ablate.records import StudyResult, TrialResult
 
 if TYPE_CHECKING:

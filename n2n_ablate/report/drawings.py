@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from n2n_ablate.analysis.diagnoses import finals, points
-from n2n_ablate.analysis.records import ConditionAnalysis, StudyAnalysis
+from n2n_ablate.analysis.study_records import ConditionAnalysis, StudyAnalysis
 from n2n_ablate.records import StudyResult, TrialResult
 from n2n_ablate.report import tables
 from n2n_ablate.report.document import Block, Figure

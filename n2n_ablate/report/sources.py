@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.analysis.diagnoses import Diagnoses
-from n2n_ablate.analysis.records import StudyAnalysis
+from n2n_ablate.analysis.study_records import StudyAnalysis
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.errors import AblateError
 from n2n_ablate.records import StudyResult

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.analysis.diagnoses import ByCondition
-from n2n_ablate.analysis.records import ConditionAnalysis, StudyAnalysis
+from n2n_ablate.analysis.study_records import ConditionAnalysis, StudyAnalysis
 from n2n_ablate.diagnostics.concerns import flat
 from n2n_ablate.records import StudyResult, TrialResult
 from n2n_ablate.report import samplers, study, tables

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from n2n_ablate.analysis import records
-from n2n_ablate.analysis.records import ConditionAnalysis, ContrastRecord
+from n2n_ablate.analysis.records import ContrastRecord
+from n2n_ablate.analysis.study_records import ConditionAnalysis, Peak
 from n2n_ablate.report.document import Cell, Column, Interval, Name, Number, Row, Table
 from n2n_ablate.report.numbers import format_interval, format_number, format_p
 from n2n_ablate.report.tables import row_names
 from n2n_ablate.report.text import notes
 from n2n_ablate.report.text.contrasts import contrast_name, images_needed_text
+from n2n_ablate.stats import Crossing
 
 _Filled: TypeAlias = tuple[Column, Callable[[ContrastRecord], Cell]]
 
@@ -81,7 +82,7 @@ def training_table(condition: ConditionAnalysis) -> Table | None:
     return Table(columns, rows, notes.TRAINING_CAPTION, notes.TRAINING_NOTES, detail=True)
 
 
-def _peak(peak: records.Peak | None) -> list[Cell]:
+def _peak(peak: Peak | None) -> list[Cell]:
     if peak is None:
         return ["", "", ""]
     ends = peak.interval
@@ -89,7 +90,7 @@ def _peak(peak: records.Peak | None) -> list[Cell]:
     return [peak.step, _signed(peak.gain), interval]
 
 
-def _crossing(cross: records.Crossing | None) -> Cell:
+def _crossing(cross: Crossing | None) -> Cell:
     if cross is None or cross.step is None or not cross.certain:
         return ""
     return f"{cross.step:.0f} ({cross.low} to {cross.high})"

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from n2n_ablate.analysis import records
-from n2n_ablate.analysis.records import (
+from n2n_ablate.analysis.records import ContrastRecord, Kind
+from n2n_ablate.analysis.study_records import (
     ConditionAnalysis,
     ConfirmedContrast,
-    ContrastRecord,
-    Kind,
     Origin,
     StudyAnalysis,
     TrialRecord,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from n2n_ablate.analysis import export
+from n2n_ablate.analysis.analyse import to_json
 from n2n_ablate.errors import StudyError
 from n2n_ablate.registry import Registry
 from n2n_ablate.report.build import report_document
@@ -76,7 +76,7 @@ def written(
     if kind == "csv":
         return csv_table(fits_table(found.result)), tuple(found.problems())
     if kind == "json":
-        data = export.to_json(found.result, found.header)
+        data = to_json(found.result, found.header)
         return json.dumps(data, indent=2, allow_nan=False) + "\n", tuple(found.problems())
     if kind == "latex" and figures is None:
         given = sources(found)

@@ -52,15 +52,15 @@ def limits(values: np.ndarray, critical: float | np.ndarray) -> tuple[np.ndarray
 
     Args:
         values: Finite, shape (..., n).
-        critical: Half-width in standard errors, of t; broadcast to (...).
+        critical: Half-widths in standard errors, of t; of a shape that broadcasts with (...).
 
     Returns:
-        Lower and upper limits, shape (...); infinite where values show no spread.
+        Lower and upper limits of that shape; infinite where values show no spread.
     """
     n, mean = values.shape[-1], values.mean(axis=-1)
     spread = has_spread(values)
     if not spread.any() or n < 2:
-        wide = np.full(mean.shape, np.inf)
+        wide = np.full(np.broadcast(mean, critical).shape, np.inf)
         return -wide, wide
     rest = values - mean[..., None]
     square = np.where(spread, (rest * rest).mean(axis=-1), 1.0)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from n2n_ablate.analysis import export
-from n2n_ablate.analysis.analyse import analyse
-from n2n_ablate.analysis.contrast import Paired, effect_sides
-from n2n_ablate.analysis.records import Buy, Reason, Verdict
+from n2n_ablate.analysis.analyse import analyse, to_json
+from n2n_ablate.analysis.paired import Paired, effect_sides
+from n2n_ablate.analysis.records import Reason, Verdict
+from n2n_ablate.analysis.study_records import Buy
 from n2n_ablate.cli import app
 from n2n_ablate.errors import StudyError
 from n2n_ablate.records import FitResult, Header, ImageRef, Row, StudyResult, TrialResult
@@ -246,7 +246,7 @@ def test_lines_table_and_json_say_the_effects(planned):
     notes = " ".join(table.notes)
     assert "Bonferroni-corrected for 9 effects" in notes
     assert "Interaction (a \u00d7 b)" in notes
-    data = export.to_json(found, Header(plan=planned, **HEADER))["conditions"][0]["contrasts"]
+    data = to_json(found, Header(plan=planned, **HEADER))["conditions"][0]["contrasts"]
     told = {record["contrast"]["name"]: record for record in data}
     assert told[A]["verdict"] == "worse"
     assert told[A]["contrast"]["kind"] == "main_effect"

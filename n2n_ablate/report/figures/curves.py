@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from n2n_ablate import stats
-from n2n_ablate.analysis.curves import image_curves
 from n2n_ablate.analysis.rows import curve_differences
 from n2n_ablate.records import TrialResult
 from n2n_ablate.report.figures.axes import SIZE, panel, plain, short
@@ -30,7 +29,7 @@ def curves(
         condition: Label of the noise.
         colours: By the same names.
     """
-    known = {name: image_curves(trial, "psnr", condition) for name, trial in chosen.items()}
+    known = {name: trial.curves("psnr", condition) for name, trial in chosen.items()}
     drawn = [each for each in known.values() if each.images]
     shared = (
         [image for image in drawn[0].images if all(image in x.images for x in drawn)]
