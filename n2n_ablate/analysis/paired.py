@@ -72,7 +72,7 @@ class Paired:
                 scenes.setdefault(scene, []).append(difference)
             images.append(ImageDifference(name, scene, one, two, difference))
         units = {scene: math.fsum(values) / len(values) for scene, values in scenes.items()}
-        shared = [each.image for each in images if each.difference is not None]
+        shared = [name for name in given if name in trial and name in baseline]
         seeds = np.array([trial[name] for name in shared])
         seeds = seeds - np.array([baseline[name] for name in shared])
         return cls(tuple(images), units, np.array(list(units.values())), seeds)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 LEVEL = 0.95
 
@@ -24,7 +24,7 @@ _ROUNDING = 1e-12  # relative; a spread below it comes from the arithmetic, not 
 @lru_cache(maxsize=4096)
 def t_critical(level: float, n: int) -> float:
     """Return the half-width of a t interval over n values in standard errors; infinite for n = 1."""
-    return float(stats.t.isf((1 - level) / 2, n - 1)) if n > 1 else math.inf
+    return -float(special.stdtrit(n - 1, (1 - level) / 2)) if n > 1 else math.inf
 
 
 def has_spread(values: np.ndarray) -> np.ndarray:

@@ -139,10 +139,10 @@ def test_effects_worked_by_hand():
 def test_an_image_that_one_cell_lost_is_left_out_and_told():
     cell, less = side(one=1.0, two=2.0, three=4.0), side(one=1.0, two=2.0)
     found = effect([cell, less], [cell, cell])
-    assert (found.shared, found.lost) == (["one", "two"], (1, 0))
+    assert (list(found.units), found.lost) == (["one", "two"], (1, 0))
     assert found.reason() is Reason.TRIAL_LOST_IMAGES
     pair = effect([cell, less], [cell, cell], order=2)
-    assert (pair.shared, pair.lost) == (["one", "two"], (1, 1))
+    assert (list(pair.units), pair.lost) == (["one", "two"], (1, 1))
     assert pair.reason() is Reason.BOTH_LOST_IMAGES
     assert effect([cell, {}], [cell, cell]).reason() is Reason.TRIAL_FAILED
 
