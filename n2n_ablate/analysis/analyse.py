@@ -126,13 +126,7 @@ def decided(result: StudyResult, header: Header) -> set[str]:
 
 
 def contrasts(result: StudyResult, condition: str, rule: Rule) -> tuple[ContrastRecord, ...]:
-    """Return the primary contrasts under a condition, in the order of the plan, run or not.
-
-    Args:
-        result: Of the stage.
-        condition: Label of the noise.
-        rule: Of the stage.
-    """
+    """Return the primary contrasts under a condition, in the order of the plan, run or not."""
     if result.plan.effects:
         return tuple(_effect(result, effect, condition, rule) for effect in result.plan.effects)
     known = {item.trial.name: item for item in result.trials if item.trial.role == "declared"}

@@ -26,14 +26,7 @@ def confirmation_record(
     conditions: Sequence[ConditionAnalysis],
     header: Header | None,
 ) -> ConfirmationRecord:
-    """Return the confirmation of a study.
-
-    Args:
-        result: With the confirmation.
-        analysis: Of the confirmation.
-        conditions: Of the study's own trials.
-        header: Of the confirmation.
-    """
+    """Return the confirmation of a study."""
     before = {
         each.condition: {row.name: row.contrast for row in each.trials} for each in conditions
     }

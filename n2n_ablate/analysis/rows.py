@@ -35,12 +35,6 @@ def table(
 
     A mean over the images that a trial survived says nothing beside a mean over all of them. Where
     trials were given different images, in a race, the differences are ranked instead.
-
-    Args:
-        result: Of the stage.
-        condition: Label of the noise.
-        rule: Of the stage.
-        contrasts: Primary ones, by name of the trial.
     """
     rows = [_row(item, result, condition, rule, contrasts) for item in result.trials]
     rows += _untrained(result, condition, rule)

@@ -16,13 +16,7 @@ _HALF = 0.5  # of the variance of the mean: what seeds have to make for seeds to
 
 
 def variance(result: StudyResult, condition: str, rule: Rule) -> VarianceRecord:
-    """Return where the uncertainty of all declared contrasts, or effects, comes from.
-
-    Args:
-        result: Of the stage.
-        condition: Label of the noise.
-        rule: Of the stage.
-    """
+    """Return where the uncertainty of all declared contrasts, or effects, comes from."""
     metric = rule.metric.name
     if result.plan.effects:
         return _record(stats.components_of_effects(_halves(result, condition, metric)), rule)

@@ -134,7 +134,7 @@ class LossGuide:
 
     n_trials: int  # compared
     n_images: int
-    tau: float | None  # kendall's tau-b within images, mean over images
+    tau: float | None  # Kendall's tau-b within images, mean over images
     tau_interval: Interval | None
     tau_of_means: float | None  # of the means over images
     cost: float | None  # lost by choosing on each image the trial of the lowest loss

@@ -29,12 +29,7 @@ _MOST_DOTS = 12  # rows of a dot plot: more do not fit beside the answer
 
 
 def study_document(analysis: StudyAnalysis, settings: Sequence[str] = ()) -> Document:
-    """Return what a terminal shows of a finished study.
-
-    Args:
-        analysis: Of the study.
-        settings: What the user changed, for the headings.
-    """
+    """Return what a terminal shows of a finished study."""
     changed = f" (with {', '.join(settings)})" if settings else ""
     blocks: list[Block] = []
     for condition in analysis.conditions:
@@ -68,13 +63,7 @@ def trial_blocks(analysis: StudyAnalysis, condition: ConditionAnalysis) -> Itera
 def answer_blocks(
     analysis: StudyAnalysis, condition: ConditionAnalysis, *, dots: bool = True
 ) -> Iterator[Block]:
-    """Yield the answer under a condition: a line per contrast of the stage that decides.
-
-    Args:
-        analysis: Of the study.
-        condition: Under which.
-        dots: Add a plot of the differences by image, for a terminal.
-    """
+    """Yield the answer under a condition: a line per contrast of the stage that decides."""
     decided = analysis.deciding.condition(condition.condition)
     known = [record for record in decided.contrasts if record.estimate is not None]
     if decided.baseline_reason is not None:

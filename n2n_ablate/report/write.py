@@ -11,12 +11,11 @@ from n2n_ablate.errors import StudyError
 from n2n_ablate.registry import Registry
 from n2n_ablate.report.build import report_document
 from n2n_ablate.report.document import Document, Figure
-from n2n_ablate.report.render.csv import csv_table
 from n2n_ablate.report.render.html import html
 from n2n_ablate.report.render.latex import latex
 from n2n_ablate.report.render.markdown import markdown
 from n2n_ablate.report.sources import sources
-from n2n_ablate.report.study_files import fits_table
+from n2n_ablate.report.study_files import fits_csv
 from n2n_ablate.storage.recovered_images import gallery
 from n2n_ablate.storage.reopen import Reopened
 
@@ -74,7 +73,7 @@ def written(
     check_format(kind)
     check_figure_format(figure_format)
     if kind == "csv":
-        return csv_table(fits_table(found.result)), tuple(found.problems())
+        return fits_csv(found.result), tuple(found.problems())
     if kind == "json":
         data = to_json(found.result, found.header)
         return json.dumps(data, indent=2, allow_nan=False) + "\n", tuple(found.problems())

@@ -26,15 +26,10 @@ INCONCLUSIVE, BETTER, WORSE, EQUIVALENT = 0, 1, -1, 2
 
 @dataclass(frozen=True)
 class Levels:
-    """Levels of both intervals of one member of a family.
+    """Levels of both intervals of one member of a family."""
 
-    Attributes:
-        size: Of the family: contrasts times conditions, finished or not.
-        alpha: Allowed chance of any false verdict.
-    """
-
-    size: int = 1
-    alpha: float = 1 - LEVEL
+    size: int = 1  # of the family: contrasts times conditions, finished or not
+    alpha: float = 1 - LEVEL  # allowed chance of any false verdict
 
     @property
     def difference(self) -> float:

@@ -37,7 +37,6 @@ from n2n_ablate.report.numbers import (
 )
 from n2n_ablate.report.render.console import dot_plot_lines, print_block
 from n2n_ablate.report.render.console_table import needed_width
-from n2n_ablate.report.render.csv import csv_table
 from n2n_ablate.report.render.markdown import markdown_table
 from n2n_ablate.report.text.contrasts import contrast_name
 
@@ -109,9 +108,8 @@ def test_a_cell_has_one_text_in_every_format():
     assert cell_text(Estimate(1.0, 0.5, 1.5)) == "+1.00 ± 0.50"
 
 
-def test_curves_have_no_place_on_paper_and_csv_has_numbers_whole():
+def test_curves_have_no_place_on_paper():
     assert "by step" not in markdown_table(TABLE)
-    assert csv_table(TABLE).splitlines()[1].startswith("sampler.center=0.2,26.555,")
 
 
 def test_a_narrow_terminal_drops_what_is_optional_and_says_so():

@@ -98,12 +98,7 @@ def _wrapped(text: str, width: int, style: str, indent: str = "") -> Text:
 
 
 def dot_plot_lines(plot: DotPlot, width: int) -> Iterator[Text]:
-    """Yield a dot plot: a line per contrast with a dot per image, then the axis.
-
-    Args:
-        plot: What to show.
-        width: Columns of the terminal.
-    """
+    """Yield a dot plot: a line per contrast with a dot per image, then the axis."""
     if not plot.rows:
         return
     most = max(1, min(_LONGEST, width - _NARROWEST - len(plot.unit) - 4))

@@ -20,12 +20,7 @@ _NAME = 24  # columns that a name gets before optional columns are dropped
 
 
 def layout(table: Table, width: int) -> tuple[Text, list[str]]:
-    """Return a table as wide as its cells, and the titles of optional columns that do not fit.
-
-    Args:
-        table: What to show.
-        width: Columns of the terminal. What cannot be broken may be wider.
-    """
+    """Return a table as wide as its cells, and the titles of optional columns that do not fit."""
     kept = list(range(len(table.columns)))
     for at in reversed(kept.copy()):
         if table.columns[at].optional and _total(table, kept) > width:

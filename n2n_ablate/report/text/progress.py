@@ -29,17 +29,7 @@ def trial_finished(
     cached: int,
     seconds: float,
 ) -> str:
-    """Return a finished trial in one line.
-
-    Args:
-        name: Of the trial.
-        means: PSNR under each condition.
-        gains: Mean difference from the baseline under each condition, NaN for none.
-        fits: Of the trial.
-        failed: Fits without a result.
-        cached: Fits that were not retrained.
-        seconds: Of all fits together.
-    """
+    """Return a finished trial in one line."""
     parts = [name]
     for mean, gain in zip(means, gains, strict=True):
         text = f"{format_number(mean)} dB" if format_number(mean) else "no result"
