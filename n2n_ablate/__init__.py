@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from n2n_ablate.components import Pairs as Pairs
     from n2n_ablate.components import Sampler as Sampler
     from n2n_ablate.components import Split as Split
+    from n2n_ablate.components import Strategy as Strategy
     from n2n_ablate.components import Training as Training
     from n2n_ablate.components import Views as Views
     from n2n_ablate.components.chain import DenoisingChain as DenoisingChain
@@ -81,6 +82,7 @@ _HOME = {
     "Sampler": "components",
     "LossContext": "components",
     "Split": "components",
+    "Strategy": "components",
     "Study": "study",
     "StudyResult": "api",
     "denoise": "api",

@@ -111,7 +111,7 @@ _PACKAGES = {
                 "safetensors",
                 "pydantic",
             ),
-            *("optuna", "cmaes", "mlflow", "pandas", "matplotlib", "tifffile", "jinja2"),
+            *("optuna", "mlflow", "pandas", "matplotlib", "tifffile", "jinja2"),
         )
     },
     "PIL": "pillow",

@@ -41,7 +41,7 @@ label = "sigma 25"
 diagonal = { sampler = { name = "diagonal" } }
 
 [search]
-startup = 2
+strategy = { name = "tpe", startup = 2 }
 
 [profiles.quick]
 images = ["builtin:astronaut", "builtin:coffee"]

@@ -43,6 +43,7 @@ def run(
     settings: Settings = (),
     images: Sources = (),
     confirm_images: Sources = (),
+    confirm_scenes: int | None = None,
     pairs: Sources = (),
     crop: int | None = None,
     seeds: int | None = None,
@@ -62,6 +63,7 @@ def run(
         settings: Changes of the baseline, further levels, or changes of the noise.
         images: Folders, files, `builtin` or `builtin:NAME` instead of the profile's images.
         confirm_images: Held-out images to confirm on, instead of the profile's.
+        confirm_scenes: Of measured pairs: how many scenes of each condition are held out to confirm on.
         pairs: Measured noise instead of the study's noise and images: folders of noisy shots with
             references, or named sets.
         crop: Side of the centre crop in pixels, 0 for whole images.
@@ -87,6 +89,7 @@ def run(
         settings=_settings(settings),
         images=_sources(images),
         confirm_images=_sources(confirm_images),
+        confirm_scenes=confirm_scenes,
         pairs=_sources(pairs),
         crop=crop,
         seeds=seeds,
@@ -131,6 +134,7 @@ def plan(
     settings: Settings = (),
     images: Sources = (),
     confirm_images: Sources = (),
+    confirm_scenes: int | None = None,
     pairs: Sources = (),
     crop: int | None = None,
     seeds: int | None = None,
@@ -154,6 +158,7 @@ def plan(
             settings=_settings(settings),
             images=_sources(images),
             confirm_images=_sources(confirm_images),
+            confirm_scenes=confirm_scenes,
             pairs=_sources(pairs),
             crop=crop,
             seeds=seeds,

@@ -152,7 +152,7 @@ class StudyResult:
 
 
 def _html(frame: pd.DataFrame) -> str:
-    """Return a summary as a table: the columns that say something, three digits."""
+    """Return a summary as a table: the columns that say something, four significant digits."""
     shown = frame.dropna(axis="columns", how="all").drop(columns=["fits"])
     shown = shown.drop(columns=["failed"]) if not shown["failed"].any() else shown
-    return str(shown.to_html(index=False, na_rep="", float_format="{:.3f}".format, border=0))
+    return str(shown.to_html(index=False, na_rep="", float_format="{:.4g}".format, border=0))

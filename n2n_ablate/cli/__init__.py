@@ -58,6 +58,7 @@ def _options(
 def _register() -> None:
     from n2n_ablate.cli import (
         best,
+        cache,
         check,
         compare,
         denoise,
@@ -82,6 +83,7 @@ def _register() -> None:
             "studies": studies.show,
             "diagnose": diagnose.run,
             "sync": sync.run,
+            "cache": cache.run,
             "ui": ui.ui,
         },
         "Results": {"report": report.run, "compare": compare.run, "best": best.run},

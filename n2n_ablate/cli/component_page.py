@@ -37,6 +37,7 @@ ASSUMED: Mapping[str, Mapping[str, Any]] = {
     "training": {"elementwise": False, "crop": 0},
     "estimator": {},
     "metric": {"higher_is_better": True, "unit": "", "full_reference": True},
+    "strategy": {"stores_pickles": False},
 }
 """What a component of a kind may declare, and what is assumed if it does not."""
 

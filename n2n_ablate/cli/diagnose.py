@@ -61,6 +61,10 @@ def run(
         ),
     ] = None,
     pairs: options.Pairs = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="With --pairs: write figures of the noise here."),
+    ] = None,
     plugins_dir: options.PluginsDir = None,
     *,
     as_json: options.Json = False,
@@ -76,8 +80,11 @@ def run(
 
         n2n-ablate diagnose --study center-weight
 
-        n2n-ablate diagnose --pairs shots/
+        n2n-ablate diagnose --pairs shots/ --figures noise/
     """
+    if figures and (study or not pairs):
+        msg = "--figures shows measured noise; use it with --pairs. Figures of a study: report --figures"
+        raise StudyError(msg)
     import torch
 
     torch.set_num_threads(1)  # small tensors: more threads cost more than they give
@@ -89,7 +96,7 @@ def run(
         if noise or images or settings or profile:
             msg = "measured noise brings its own images; leave --noise, --images, --set and --profile out"
             raise StudyError(msg)
-        _of_pairs(samplers, pairs, crop, plugins_dir, as_json=as_json)
+        _of_pairs(samplers, pairs, crop, plugins_dir, figures, as_json=as_json)
         return
     elif profile:
         msg = "--profile needs --study: it names a budget of a study"
@@ -153,6 +160,7 @@ def _of_pairs(
     pairs: Sequence[str],
     crop: int | None,
     plugins_dir: Path | None,
+    figures: Path | None,
     *,
     as_json: bool,
 ) -> None:
@@ -162,21 +170,24 @@ def _of_pairs(
 
     registry = Registry(plugins_dir=plugins_dir)
     parts = [read_part(text) for text in samplers or registry.names("sampler")]
-    size = _MEASURED_CROP if crop is None else crop
-    found, figures = diagnose_pairs.measured(
-        pairs, parts, registry, crop=size, strict=bool(samplers)
-    )
+    found = []
+    for title, probes in diagnose_pairs.scenes(pairs, _MEASURED_CROP if crop is None else crop):
+        noise = diagnose_pairs.noise_of(probes)
+        if not as_json:
+            diagnose_pairs.print_noise(title, noise)
+        rows = diagnose_pairs.diagnoses(parts, registry, probes, strict=bool(samplers))
+        if not as_json:
+            _print("Samplers", rows)
+        found.append((title, noise, rows))
+    if figures:
+        diagnose_pairs.draw([(noise, rows) for _, noise, rows in found], figures)
     if as_json:
         stdout.write_json(
             [
-                {**row, "noise": diagnose_pairs.plain(figures[str(row["condition"])])}
-                for row in _to_json(found)
+                {**_to_json({title: rows})[0], "noise": diagnose_pairs.plain(noise)}
+                for title, noise, rows in found
             ]
         )
-        return
-    for condition, own in found.items():
-        _print(condition, own)
-        diagnose_pairs.print_figures(figures[condition])
 
 
 def _label(trial: Trial, plan: Plan) -> str:

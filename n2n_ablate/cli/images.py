@@ -34,10 +34,12 @@ def run(
     """
     from n2n_ablate.errors import ImageError, nearest
     from n2n_ablate.images.named_sets import fetch, named_sets
+    from n2n_ablate.registry import Registry
 
     if action not in _ACTIONS:
         msg = f"images can {', '.join(_ACTIONS)}, not '{action}'. {nearest(action, _ACTIONS)}"
         raise ImageError(msg)
+    Registry()  # plugins may bring sets
     every = named_sets()
     if action == "list":
         _list(every, as_json=as_json)

@@ -97,6 +97,15 @@ ConfirmImages = Annotated[
         rich_help_panel=_CONFIRM,
     ),
 ]
+ConfirmScenes = Annotated[
+    int | None,
+    typer.Option(
+        "--confirm-scenes",
+        metavar="N",
+        help="With measured pairs: hold out N scenes of each condition for the confirmation.",
+        rich_help_panel=_CONFIRM,
+    ),
+]
 UntilSettled = Annotated[
     bool,
     typer.Option(
@@ -226,6 +235,7 @@ class StudyOptions:
     device: Device = "auto"
     output: Output = Path("mlruns")
     confirm_images: ConfirmImages = None
+    confirm_scenes: ConfirmScenes = None
     crop: Crop = None
     white: White = None
     channels: Channels = ""
@@ -252,6 +262,7 @@ class StudyOptions:
             white=self.white,
             channels=channels_of(self.channels),
             confirm_images=self.confirm_images or [],
+            confirm_scenes=self.confirm_scenes,
             pairs=self.pairs or [],
             device=self.device,
             precision=self.precision,

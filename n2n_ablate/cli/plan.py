@@ -8,6 +8,7 @@ from n2n_ablate.cli import grouping, options, stdout
 from n2n_ablate.cli.screen import results
 
 if TYPE_CHECKING:
+    from n2n_ablate.analysis.power import Power
     from n2n_ablate.engine.paired_data import PairedData
     from n2n_ablate.runner.estimate import Estimate
     from n2n_ablate.runner.planning import StudyPlan
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
 def show(
     study: options.Study, asked: options.StudyOptions, *, as_json: options.Json = False
 ) -> None:
-    """List the trials of a study, with expected time and memory.
+    """List the trials of a study, with expected time, memory and power.
 
-    Trains a few steps, to measure the time.
+    Trains a few steps, to measure the time. Power: how often a study of this size would decide a
+    contrast.
 
     Example:
         n2n-ablate plan center-weight --profile paper --device cpu
@@ -37,8 +39,11 @@ def show(
 
 def _print(planned: StudyPlan) -> None:
     from rich import box
+    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
+
+    from n2n_ablate.report.text.power import power_lines
 
     session, cost, later = planned.session, planned.cost, planned.confirmation
     plan, paired_data, out = session.plan, session.paired_data, results()
@@ -53,7 +58,7 @@ def _print(planned: StudyPlan) -> None:
         table.add_row(str(number), Text(trial.name), role)
     if plan.searched:
         where = ", ".join(f"{key} in {domain}" for key, domain in plan.space.items())
-        rest = f"{plan.searched} more, chosen by {plan.study.strategy}: {where}"
+        rest = f"{plan.searched} more, chosen by {plan.strategy}: {where}"
         table.add_row(f"+{plan.searched}", Text(rest), "search")
     out.print(table)
     if plan.dropped:
@@ -83,6 +88,11 @@ def _print(planned: StudyPlan) -> None:
             out.print(line, markup=False, highlight=False)
         total = duration(cost.seconds + later.seconds)
         out.print(f"in all about {total}", markup=False, highlight=False)
+    if planned.power:
+        heading, *sentences = power_lines(planned.power, planned.longer)
+        out.print(heading, markup=False, highlight=False)
+        for sentence in sentences:
+            out.print(Padding(Text(sentence), (0, 0, 0, 2)))
 
 
 def repeated_levels(plan: Plan) -> str:
@@ -114,7 +124,7 @@ def told_demonstration(plan: Plan) -> str:
 
 def _confirmation(session: Session, paired_data: PairedData, cost: Estimate) -> list[str]:
     names = [trial.name for trial in paired_data.plan.fixed]
-    if more := session.best_to_confirm:
+    if more := session.plan.best_to_confirm:
         names.append("the search's best" if more == 1 else f"the search's best {more}")
     return [
         f"then confirmed: {', '.join(names)}",
@@ -136,7 +146,7 @@ def _to_json(planned: StudyPlan) -> dict[str, Any]:
         and paired_data
         and {
             "contrasts": list(paired_data.plan.contrasts),
-            "best_of_search": session.best_to_confirm,
+            "best_of_search": session.plan.best_to_confirm,
             "images": [image.name for image in paired_data.images],
             "seeds": list(paired_data.plan.profile.seeds),
             "fits": later.fits,
@@ -165,7 +175,19 @@ def _to_json(planned: StudyPlan) -> dict[str, Any]:
         "seconds": round(cost.seconds, 1),
         "memory": planned.memory,
         "confirmation": confirmation,
+        "power": _power(planned.power),
+        "longer": _power(planned.longer),
     }
+
+
+def _power(power: Power | None) -> dict[str, Any] | None:
+    """Return power as plain data, with the least of all contrasts beside each."""
+    from n2n_ablate.analysis.records import to_plain
+
+    if power is None:
+        return None
+    more = {"equivalence": power.equivalence, "images_needed": power.images_needed}
+    return {**to_plain(power), **more}
 
 
 def duration(seconds: float) -> str:

@@ -26,5 +26,6 @@ from n2n_ablate.components.protocols import Noise as Noise
 from n2n_ablate.components.protocols import Pairs as Pairs
 from n2n_ablate.components.protocols import Sampler as Sampler
 from n2n_ablate.components.protocols import Split as Split
+from n2n_ablate.components.protocols import Strategy as Strategy
 from n2n_ablate.components.protocols import Training as Training
 from n2n_ablate.components.protocols import Views as Views

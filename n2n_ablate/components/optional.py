@@ -24,6 +24,7 @@ OPTIONAL: Mapping[str, tuple[str, ...]] = {
     "training": ("elementwise", "crop"),
     "estimator": ("checkpoint_selector",),
     "metric": ("higher_is_better", "unit", "full_reference"),
+    "strategy": ("stores_pickles",),
 }
 """What a component of a kind may have beside what it has to have, see the protocols above."""
 

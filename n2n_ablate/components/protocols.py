@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:  # so that listing kinds and names does not wait for torch
+    import optuna
     import torch
     from torch import Tensor, nn
 
@@ -19,7 +20,7 @@ Views: TypeAlias = "tuple[Tensor, ...]"
 Split: TypeAlias = "Callable[[Tensor], Views]"
 Pairs: TypeAlias = tuple[tuple[int, int], ...]
 
-KINDS = ("noise", "sampler", "backbone", "loss", "training", "estimator", "metric")
+KINDS = ("noise", "sampler", "backbone", "loss", "training", "estimator", "metric", "strategy")
 """The slots that a component can fill, in the order of the data flow."""
 
 RECIPE_KINDS = ("sampler", "backbone", "loss", "training", "estimator")
@@ -227,6 +228,24 @@ class Metric(Protocol):
         ...
 
 
+@runtime_checkable
+class Strategy(Protocol):
+    """Chooses the next trial of a search. Optuna's word for it is sampler.
+
+    Optional attribute: `stores_pickles = False`, True if what `sampler` returns keeps pickles in the
+    search's database. To read a pickle is to run code, so such a strategy is refused in a database
+    that others can write to.
+    """
+
+    def sampler(self, seed: int) -> optuna.samplers.BaseSampler:
+        """Return a sampler of Optuna's.
+
+        It is made once per command, always with the seed of the search. A command that goes on with
+        a search lets it choose again, in memory, what it chose before, and tells it the same scores.
+        """
+        ...
+
+
 PROTOCOLS: dict[str, type] = {
     "noise": Noise,
     "sampler": Sampler,
@@ -235,4 +254,5 @@ PROTOCOLS: dict[str, type] = {
     "training": Training,
     "estimator": Estimator,
     "metric": Metric,
+    "strategy": Strategy,
 }

@@ -28,4 +28,5 @@ def header_of(
 def _reference(image: Image) -> ImageRef:
     """Return what identifies an image."""
     c, h, w = image.pixels.shape[1:]
-    return ImageRef(image.name, image.digest, (c, h, w), image.cluster, image.condition)
+    white = image.range.offset + image.range.scale
+    return ImageRef(image.name, image.digest, (c, h, w), image.cluster, image.condition, white)

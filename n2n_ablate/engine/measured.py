@@ -37,6 +37,7 @@ def measured_sets(plan: Plan, folder: Path = Path()) -> dict[str, MeasuredSet]:
                 for scene in own.scenes
             ),
             own.notes,
+            own.known,
         )
         for label, own in found.items()
     }
@@ -75,6 +76,8 @@ def read_pairs(
         known.require() if known else folder / pairs.source,
         reference=pairs.reference,
         noisy=pairs.noisy,
+        held_out=pairs.held_out,
+        confirming=pairs.confirming,
         crop=crop,
         reading=reading,
     )

@@ -22,12 +22,23 @@ from n2n_ablate.errors import ImageError
 
 _PROBES = (96, 192)  # sides in pixels
 _SURE = 1_000_000  # pixels that fit into any memory
-_FIXED = 60_000_000  # bytes that kernels keep for themselves, measured
 _USABLE = 0.9  # of what is free
-_HIDDEN = {"fp32": 1.25}
-"""On a CPU: what a process takes for each byte that torch counts, by precision, measured. Torch's fp32
-kernels rearrange images into further buffers; those for bf16 were not observed to."""
-_COMPILED = 1.05  # the same with the compiled kernel, whose buffers torch counts
+
+
+@dataclass(frozen=True)
+class _Uncounted:
+    """What training takes beside the bytes that torch counts: measured with `VmHWM`, 96 to 768 px."""
+
+    fixed: float
+    factor: float
+
+
+_UNCOUNTED = {
+    "compiled": _Uncounted(2e6, 1.05),  # its buffers are torch's
+    "fp32": _Uncounted(15e6, 1.3),  # torch's kernels rearrange images into further buffers
+    "bf16": _Uncounted(20e6, 1.0),
+    "cuda": _Uncounted(60e6, 1.0),
+}
 
 
 @dataclass(frozen=True)
@@ -48,7 +59,7 @@ def memory_of(fit: Fit, machine: Machine) -> Memory:
     _peak(_tiled(fit, small), machine)  # the first run allocates what later ones find
     low, high = (_peak(_tiled(fit, side), machine) for side in _PROBES)
     slope = (high - low) / (large**2 - small**2)
-    return Memory(max(0.0, low - slope * small**2) + _FIXED, slope)
+    return Memory(max(0.0, low - slope * small**2) + _uncounted(machine).fixed, slope)
 
 
 def require_room(fit: Fit, machine: Machine) -> None:
@@ -79,8 +90,9 @@ def room_for(fit: Fit, machine: Machine) -> float:
     """Return how many fits like this one the free memory of a GPU holds at once, measured on small ones."""
     height, width = window_of(fit)
     memory = memory_of(fit, machine)
-    each = max(1, memory.of(height * width) - _FIXED)
-    return (_USABLE * free_memory(machine) - _FIXED) / each
+    fixed = _uncounted(machine).fixed  # shared by the fits of a stack
+    each = max(1, memory.of(height * width) - fixed)
+    return (_USABLE * free_memory(machine) - fixed) / each
 
 
 def free_memory(machine: Machine) -> int:
@@ -136,8 +148,13 @@ def _peak(fit: Fit, machine: Machine) -> float:
         activities = [torch.profiler.ProfilerActivity.CPU]
         with torch.profiler.profile(activities=activities, profile_memory=True) as profile:
             train([fit], machine, points=1)
-    hidden = _COMPILED if machine.compiled else _HIDDEN.get(machine.precision, 1.0)
-    return hidden * _highest(profile)
+    return _uncounted(machine).factor * _highest(profile)
+
+
+def _uncounted(machine: Machine) -> _Uncounted:
+    if machine.type == "cuda":
+        return _UNCOUNTED["cuda"]
+    return _UNCOUNTED["compiled" if machine.compiled else machine.precision]
 
 
 def _highest(profile: torch.profiler.profile) -> float:

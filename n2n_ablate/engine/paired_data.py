@@ -7,6 +7,7 @@ import copy
 import hashlib
 import importlib.util
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -28,7 +29,7 @@ from n2n_ablate.images.noise_level import noise_level
 from n2n_ablate.records import NoisySample
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.entry import component_context, require_readable
-from n2n_ablate.study import Condition, Plan
+from n2n_ablate.study import Condition, Plan, levels_of_samples
 
 
 class PairedData:
@@ -50,6 +51,9 @@ class PairedData:
             reading = Reading(profile.white, profile.channels)
             self.gathered = gather(profile.images, profile.crop, reading)
         scenes = [scene for own in self.measured.values() for scene in own.scenes]
+        if scenes:
+            known = [each for own in self.measured.values() for each in own.known]
+            self.gathered = replace(self.gathered, known=(*self.gathered.prints, *known))
         self.images = [*self.gathered.images, *(scene.image for scene in scenes)]
         self._shots = {scene.image.name: scene.shots for scene in scenes}
         self._metrics = {
@@ -93,7 +97,9 @@ class PairedData:
             for label, own in self.measured.items()
             for line in own.notes
         )
-        return (*self.gathered.notes, *measured)
+        whites = (image.range.offset + image.range.scale for image in self.gathered.images)
+        levels = levels_of_samples(self.plan.conditions, whites)
+        return (*self.gathered.notes, *([levels] if levels else []), *measured)
 
     @cached_property
     def key(self) -> str:

@@ -234,9 +234,12 @@ def _start(cpus: int) -> None:
 
     Ray takes the machine's outward address even where it is given the loopback, unless clusters of
     several machines are switched off. Its environment variable for that is read at import only.
+    Ray's web server is left out: without the dashboard it only gathers usage statistics, and even where
+    these are off, it asks at the addresses of three clouds whether it runs there.
     """
-    constants = ray._private.ray_constants
+    constants, services = ray._private.ray_constants, ray._private.services
     before, constants.ENABLE_RAY_CLUSTER = constants.ENABLE_RAY_CLUSTER, False
+    server, services.start_api_server = services.start_api_server, lambda *_, **__: ("", None)
     try:
         ray.init(
             address="local",  # otherwise Ray joins whatever cluster ran here last
@@ -248,6 +251,7 @@ def _start(cpus: int) -> None:
         )
     finally:
         constants.ENABLE_RAY_CLUSTER = before
+        services.start_api_server = server
 
 
 def _resources() -> Counter[str]:

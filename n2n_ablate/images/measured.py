@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,8 +12,8 @@ import torch
 from torch import Tensor
 
 from n2n_ablate.errors import ImageError
-from n2n_ablate.images.clusters import clustered, fingerprint
-from n2n_ablate.images.image import Image, centre_crop, digest_of
+from n2n_ablate.images.clusters import Fingerprint, clustered, fingerprint
+from n2n_ablate.images.image import Image, centre_crop
 from n2n_ablate.images.pairs import ScenePaths, find_scenes
 from n2n_ablate.images.sources import AS_TYPED, Reading, checked_name, pages
 
@@ -40,10 +41,12 @@ class MeasuredSet:
     Attributes:
         scenes: Cropped, with clusters.
         notes: Lines for the user: what limits the comparison, what cannot be estimated.
+        known: What the whole references are known by.
     """
 
     scenes: tuple[Scene, ...]
     notes: tuple[str, ...]
+    known: tuple[Fingerprint, ...]
 
 
 def read_measured(
@@ -51,6 +54,8 @@ def read_measured(
     *,
     reference: str = "",
     noisy: str = "",
+    held_out: int = 0,
+    confirming: bool = False,
     crop: int = 0,
     reading: Reading = AS_TYPED,
 ) -> MeasuredSet:
@@ -60,31 +65,49 @@ def read_measured(
         folder: Where they are.
         reference: See `find_scenes`.
         noisy: See `find_scenes`.
+        held_out: How many scenes are held out; crops of one scene stay together.
+        confirming: Return the held-out scenes, and not the others.
         crop: Side of the centre crop in pixels, the same of reference and shots; 0 keeps all.
         reading: What the files do not say themselves.
 
     Raises:
         ImageError: The folder holds no pairs, or a pair does not fit together.
     """
-    scenes, notes = [], []
-    for paths in find_scenes(folder, reference, noisy):
-        scene, own = _read(paths, reading)
-        scenes.append(scene)
-        notes += own
-    prints = [fingerprint(scene.image) for scene in scenes]
-    firsts = clustered(prints)
-    cropped = []
-    for scene, first in zip(scenes, firsts, strict=True):
-        cluster = scenes[first].image.name if firsts.count(first) > 1 else ""
+    read = [_read(paths, reading) for paths in find_scenes(folder, reference, noisy)]
+    whole = [scene for scene, _ in read]
+    prints = [fingerprint(scene.image) for scene in whole]
+    clusters = [whole[first].image.name for first in clustered(prints)]
+    last = _held_out(clusters, held_out, folder)
+    rows = [at for at, name in enumerate(clusters) if (name in last) == confirming]
+    scenes, notes = [], [line for at in rows for line in read[at][1]]
+    for at in rows:
+        scene, cluster = whole[at], clusters[at] if clusters.count(clusters[at]) > 1 else ""
         image = replace(scene.image, cluster=cluster).cropped(crop)
-        cropped.append(Scene(image, tuple(centre_crop(shot, crop) for shot in scene.shots)))
-    for first in dict.fromkeys(firsts):
-        together = [s.image.name for s, at in zip(scenes, firsts, strict=True) if at == first]
-        if len(together) > 1:
-            notes.append(
-                f"{', '.join(together)} show parts of one scene and count as one image in the intervals"
-            )
-    return MeasuredSet(tuple(cropped), (*_brightness(scenes), *notes, *_shots(scenes)))
+        scenes.append(Scene(image, tuple(centre_crop(shot, crop) for shot in scene.shots)))
+    for cluster in dict.fromkeys(scene.image.cluster for scene in scenes if scene.image.cluster):
+        together = ", ".join(s.image.name for s in scenes if s.image.cluster == cluster)
+        notes.append(f"{together} show parts of one scene and count as one image in the intervals")
+    kept = [whole[at] for at in rows]
+    return MeasuredSet(
+        tuple(scenes),
+        (*_brightness(kept), *notes, *_shots(kept)),
+        tuple(prints[at] for at in rows),
+    )
+
+
+def _held_out(clusters: Sequence[str], count: int, folder: Path) -> set[str]:
+    """Return the clusters that only the confirmation sees.
+
+    Their names choose, as good as at random: conditions that show the same scenes hold out the same.
+    """
+    names = sorted(set(clusters), key=lambda name: hashlib.sha256(name.encode()).digest())
+    if count >= len(names):
+        msg = (
+            f"{count} scenes are to be held out for the confirmation, and '{folder}' has {len(names)}. "
+            "Hold out fewer: the trials need some, too"
+        )
+        raise ImageError(msg)
+    return set(names[:count])
 
 
 def _read(paths: ScenePaths, reading: Reading) -> tuple[Scene, list[str]]:
@@ -188,8 +211,3 @@ def _shots(scenes: Sequence[Scene]) -> list[str]:
         "cannot be estimated"
     )
     return [line] if counts == {1} else []
-
-
-def shot_digests(scene: Scene) -> tuple[str, ...]:
-    """Return the hashes of the shots' pixels, in order."""
-    return tuple(map(digest_of, scene.shots))

@@ -1,7 +1,7 @@
 """Named sets of images: what they are, where their files lie, and how to get them.
 
 A set's files are in a folder of its name: in `N2N_ABLATE_DATA`, if that is set, else in the user's
-cache. `./image-sets.toml` and TOML files in `N2N_ABLATE_DATA` add sets of the same form.
+cache. Plugins, TOML files in `N2N_ABLATE_DATA` and `./image-sets.toml` add sets of the same form.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ DATA = "N2N_ABLATE_DATA"
 LOCAL_FILE = Path("image-sets.toml")
 KINDS = ("clean", "measured")
 _KEYS = ("kind", "title", "count", "layout", "licence", "citation", "page", "address", "files")
+
+
+_OF_PLUGINS: dict[str, NamedSet] = {}
 
 
 @dataclass(frozen=True)
@@ -91,23 +94,28 @@ def data_folder() -> Path:
 
 
 def named_sets() -> dict[str, NamedSet]:
-    """Return all sets by name: those that ship, then those of the user's own files.
+    """Return all sets by name: those that ship, then those of plugins and of the user's own files.
 
     Raises:
         ImageError: A file of sets cannot be read.
     """
     shipped = resources.files("n2n_ablate.images") / "sets" / "sets.toml"
-    found = _read(shipped.read_text(encoding="utf-8"), "sets.toml")
+    found = _read(shipped.read_text(encoding="utf-8"), "sets.toml") | _OF_PLUGINS
     given = os.environ.get(DATA, "")
     more = sorted(Path(given).glob("*.toml")) if given else []
     for path in (*more, LOCAL_FILE):
         if path.is_file():
-            try:
-                found |= _read(path.read_text(encoding="utf-8-sig"), str(path))
-            except (OSError, UnicodeDecodeError) as error:
-                msg = f"'{path}' cannot be read: {error}"
-                raise ImageError(msg) from error
+            found |= _of_file(path)
     return found
+
+
+def add_file(file: str | os.PathLike[str]) -> None:
+    """Add the sets of a plugin's file to those that can be named in this process.
+
+    Raises:
+        ImageError: The file cannot be read.
+    """
+    _OF_PLUGINS.update(_of_file(Path(file)))
 
 
 def named_set(source: str) -> NamedSet | None:
@@ -159,6 +167,14 @@ def fetch(wanted: NamedSet, note: Callable[[str], None] = lambda _: None) -> Pat
             )
             raise ImageError(msg) from error
     return wanted.folder
+
+
+def _of_file(path: Path) -> dict[str, NamedSet]:
+    try:
+        return _read(path.read_text(encoding="utf-8-sig"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"'{path}' cannot be read: {error}"
+        raise ImageError(msg) from error
 
 
 def _read(text: str, where: str) -> dict[str, NamedSet]:

@@ -19,6 +19,7 @@ class ImageRef:
             independent unit. Empty for a scene by itself.
         condition: Label of the condition whose measured noise it is the reference of; empty for every
             condition with a noise model.
+        white: The sample of its file that is white.
     """
 
     name: str
@@ -26,6 +27,7 @@ class ImageRef:
     shape: tuple[int, int, int]
     cluster: str = ""
     condition: str = ""
+    white: float = 255.0
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ may do what it likes; what it does wrong never costs a study its results. A plug
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pluggy
@@ -119,6 +120,30 @@ def register_metrics(register: Register) -> None:
     """
 
 
+@hookspec
+def register_strategies(register: Register) -> None:
+    """Register search strategies: ways to choose the next trial of a search.
+
+    Args:
+        register: Call as `register("my-strategy", MyStrategy)`; `MyStrategy(**parameters)` must
+            return a `n2n_ablate.Strategy`, whose `sampler(seed)` is a sampler of Optuna's.
+
+    Since 0.1.
+    """
+
+
+@hookspec
+def register_image_sets(register: Callable[[str | PathLike[str]], None]) -> None:
+    """Register files of named sets of images, of the form of `image-sets.toml`.
+
+    Args:
+        register: Call as `register(file)` with the path of a TOML file, e.g. one beside your module:
+            `Path(__file__).with_name("sets.toml")`.
+
+    Since 0.1.
+    """
+
+
 HOOK_OF = {
     "noise": "register_noises",
     "sampler": "register_samplers",
@@ -127,8 +152,12 @@ HOOK_OF = {
     "training": "register_trainings",
     "estimator": "register_estimators",
     "metric": "register_metrics",
+    "strategy": "register_strategies",
 }
 """The hook that collects each kind."""
+IMAGE_SETS = "register_image_sets"
+REGISTRATION = (*HOOK_OF.values(), IMAGE_SETS)
+"""Hooks that are called once, when a plugin is loaded."""
 
 
 @hookspec

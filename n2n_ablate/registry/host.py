@@ -19,7 +19,7 @@ from n2n_ablate.registry import hookspecs
 from n2n_ablate.registry.discovery import Origin
 from n2n_ablate.registry.entry import never_runs
 
-HOOKS = (*hookspecs.HOOK_OF.values(), *hookspecs.LIFE_CYCLE)
+HOOKS = (*hookspecs.REGISTRATION, *hookspecs.LIFE_CYCLE)
 
 Call: TypeAlias = Callable[[str, Callable[..., object], dict[str, Any]], None]
 """Given a hook, what implements it and its arguments, calls it; must let nothing out but Ctrl-C."""

@@ -16,6 +16,7 @@ from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.components.torch_state import changes, preserve_torch_state
 from n2n_ablate.errors import AblateError, PluginError, UnknownComponentError, nearest
+from n2n_ablate.images.named_sets import add_file
 from n2n_ablate.registry import discovery, hookspecs, notice
 from n2n_ablate.registry.discovery import PACKAGE, Candidate, Origin
 from n2n_ablate.registry.entry import Entry, component_context, require_methods
@@ -205,7 +206,7 @@ class Registry:
             fine = self._runs(candidate, partial(self._add, candidate, collected))
             if not fine and len(collected) > before:
                 self.host.remove(collected.popitem()[0])
-        for hook in hookspecs.HOOK_OF.values():
+        for hook in hookspecs.REGISTRATION:
             self.host.only(hook, list(collected))(register=None)
         for plugin, entries in collected.items():
             plugin.call = silent
@@ -220,7 +221,7 @@ class Registry:
                 def register(name: object, factory: Callable[..., Any]) -> None:
                     collected[plugin].append(_checked(_KIND[hook], name, factory, plugin.origin))
 
-                own = dict.fromkeys(given, register)
+                own = dict.fromkeys(given, add_file if hook == hookspecs.IMAGE_SETS else register)
                 if not self._runs(candidate, partial(function, **own)):
                     del collected[plugin]
                     self.host.remove(plugin)

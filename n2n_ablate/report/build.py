@@ -152,6 +152,7 @@ def _diagnostics(
     if warnings := diagnostics_text.warning_lines(warned):
         yield Lines(warnings)
     if given.figures:
+        yield from drawings.measured_noise(given, condition, measured, key)
         yield from drawings.diagnostics(given, condition, key)
     known = relations(points(given.study.result, given.diagnoses, condition.condition))
     yield from (Paragraph(each) for each in map(diagnostics_text.relation_text, known) if each)

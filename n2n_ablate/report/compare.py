@@ -27,6 +27,7 @@ from n2n_ablate.report.text.contrasts import (
     caveat_lines,
     contrast_line,
     contrast_name,
+    digits_of,
     planning_lines,
 )
 from n2n_ablate.report.text.notes import SUPPORTING_CAPTION
@@ -46,7 +47,7 @@ def comparison_document(study: str, comparison: Comparison) -> Document:
 
 def _images(record: ContrastRecord) -> Table:
     one, two = text.sides(record.contrast)
-    digits = 2 if record.metric.unit == "dB" else 4
+    digits = digits_of(record)
     rows = [
         Row([each.image, *(_number(value, digits) for value in (each.trial, each.baseline)),
              _number(each.difference, digits, signed=True)])

@@ -191,7 +191,6 @@ class DotRow:
     mean: float
     interval: tuple[float, float] | None = None
     verdict: str = ""
-    digits: int = 2
 
 
 @dataclass(frozen=True)
@@ -202,6 +201,7 @@ class DotPlot:
     margin: float
     unit: str
     caption: str = ""
+    digits: int = 2
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from n2n_ablate.analysis.diagnoses import finals, points
 from n2n_ablate.analysis.study_records import ConditionAnalysis, StudyAnalysis
+from n2n_ablate.diagnostics import Diagnosis
+from n2n_ablate.diagnostics.measured_noise import noise_figures
 from n2n_ablate.records import StudyResult, TrialResult
 from n2n_ablate.report import tables
 from n2n_ablate.report.document import Block, Figure
 from n2n_ablate.report.figures import curves as curve_figures
 from n2n_ablate.report.figures import diagnostics as diagnostic_figures
 from n2n_ablate.report.figures import differences as difference_figures
+from n2n_ablate.report.figures import measured_noise as noise_figure
 from n2n_ablate.report.figures import responses as response_figures
 from n2n_ablate.report.figures.colours import of_trials
 from n2n_ablate.report.sources import Sources
@@ -129,6 +132,23 @@ def diagnostics(given: Sources, condition: ConditionAnalysis, key: str) -> Itera
     dots = [replace(dot, trial=names.get(dot.trial, dot.trial)) for dot in dots]
     figure = diagnostic_figures.psnr_by_diagnostics(dots, colours(given), width=_WIDTH)
     yield Figure([figure], captions.diagnostics(confirmed=given.confirmed), f"diagnostics-{key}")
+
+
+def measured_noise(
+    given: Sources, condition: ConditionAnalysis, measured: Mapping[str, Diagnosis], key: str
+) -> Iterator[Block]:
+    """Yield what the noise of a condition is like where it was measured and its images are there."""
+    samples = given.images.samples if given.images else ()
+    shots = {
+        each.image.name: (each.image.pixels, each.shots)
+        for each in samples
+        if each.condition.label == condition.condition and each.condition.pairs
+    }
+    if not shots:
+        return
+    scenes = {name: noise_figures(*each) for name, each in shots.items()}
+    caption = captions.measured_noise(len(scenes), min(each.shots for each in scenes.values()))
+    yield Figure(noise_figure.measured_noise(scenes, measured), caption, f"noise-{key}")
 
 
 def loss(given: Sources, condition: ConditionAnalysis, key: str) -> Iterator[Block]:

@@ -17,6 +17,7 @@ from rich.progress import (
 
 from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.analysis.records import ContrastRecord
+from n2n_ablate.analysis.rows import metrics_of
 from n2n_ablate.records import Invocation, Point, StudyResult, TrialResult
 from n2n_ablate.registry.hookspecs import hookimpl
 from n2n_ablate.report.text import progress
@@ -176,10 +177,12 @@ def audience(console: Console, *, quiet: bool) -> Silent:
 def summary(result: TrialResult, so_far: StudyResult) -> str:
     """Return a finished trial in one line."""
     labels = [condition.label for condition in so_far.plan.conditions]
+    metric = metrics_of(so_far.plan)[0]
     return progress.trial_finished(
         result.trial.name,
-        [result.mean("psnr", label) for label in labels],
-        [_gain(result, so_far.baseline, label) for label in labels],
+        metric,
+        [result.mean(metric.name, label) for label in labels],
+        [_gain(result, so_far.baseline, metric.name, label) for label in labels],
         fits=len(result.rows),
         failed=result.failures,
         cached=result.reused,
@@ -187,11 +190,11 @@ def summary(result: TrialResult, so_far: StudyResult) -> str:
     )
 
 
-def _gain(result: TrialResult, baseline: TrialResult | None, condition: str) -> float:
+def _gain(result: TrialResult, baseline: TrialResult | None, metric: str, condition: str) -> float:
     """Return the mean difference from the baseline on the images that both have; NaN without any."""
     if baseline is None or baseline.trial.name == result.trial.name:
         return math.nan
-    first, second = (each.by_image("psnr", condition) for each in (result, baseline))
+    first, second = (each.by_image(metric, condition) for each in (result, baseline))
     shared = [first[image] - second[image] for image in first if image in second]
     return math.fsum(shared) / len(shared) if shared else math.nan
 

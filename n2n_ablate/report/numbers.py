@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 MINUS = "\u2212"
-_MOST_DIGITS = 4
+_MORE_DIGITS = 2  # at most so many beyond what the scale of a number asks for
 _BARS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
 
 
@@ -56,8 +56,20 @@ def format_duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
+def digits_of_scale(scale: float) -> int:
+    """Return how many decimals it takes to show the first digit of a positive number: 3 for 0.002."""
+    return max(0, math.ceil(-math.log10(scale) - 1e-9))
+
+
+def format_size(count: float) -> str:
+    """Return bytes as `7 kB`, `1.2 MB` or `3.4 GB`."""
+    if count < 1e6:
+        return f"{count / 1e3:.0f} kB"
+    return f"{count / 1e6:.1f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"
+
+
 def digits_for(values: Sequence[float], limits: Sequence[float], fewest: int = 2) -> int:
-    """Return how many digits to print so that no rounded value is on another side of a limit.
+    """Return how many digits to print so that an interval shows its width, and on which side of limits it is.
 
     An interval of -0.052 to 0.051 does not lie within +-0.05, and must not be printed as if it did.
 
@@ -66,20 +78,23 @@ def digits_for(values: Sequence[float], limits: Sequence[float], fewest: int = 2
         limits: What a reader compares them with: zero, and the margin on both sides.
         fewest: Digits to print in any case.
     """
+    most, width = fewest + _MORE_DIGITS, (max(values) - min(values)) / 2
+    if 0 < width < math.inf:
+        fewest = min(most, max(fewest, digits_of_scale(width)))
     # What is as good as equal stays out: no digit that anybody reads would help.
     pairs = [
         (value, limit)
         for value in values
         for limit in limits
-        if math.isfinite(value) and abs(value - limit) >= 10**-_MOST_DIGITS
+        if math.isfinite(value) and abs(value - limit) >= 10**-most
     ]
-    for digits in range(fewest, _MOST_DIGITS):
+    for digits in range(fewest, most):
         if all(
             (round(value, digits) > limit) == (value > limit) != (round(value, digits) < limit)
             for value, limit in pairs
         ):
             return digits
-    return _MOST_DIGITS
+    return most
 
 
 def round_up(count: int) -> int:

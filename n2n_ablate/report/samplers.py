@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from math import nan
 
 from n2n_ablate.components import Noise
 from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics.concerns import Concern, concerns, warnings, wrong_gain
+from n2n_ablate.diagnostics.measured_noise import NoiseFigures
 from n2n_ablate.errors import AblateError
 from n2n_ablate.records import TrialResult
 from n2n_ablate.registry import Registry
@@ -64,6 +66,28 @@ def _figures(name: str, diagnosis: Diagnosis, *, gains: bool) -> list[Cell]:
 def _warnings(diagnosis: Diagnosis) -> Cell:
     words = " ".join(warnings(diagnosis))
     return Verdict(words, "worse") if words else ""
+
+
+def noise_table(scenes: Mapping[str, NoiseFigures]) -> Table:
+    """Return a table with a row per scene of measured noise."""
+    colours = any(each.colours is not None for each in scenes.values())
+    titles = ("shots", "PSNR (dB)", "sd", "down", "across", *(["colours"] if colours else []))
+    columns = [
+        Column("scene", numeric=False, wraps=True),
+        *map(Column, (*titles, "bright/dark")),
+    ]
+    rows = [
+        Row(
+            [
+                *(Name(name), each.shots, Number(each.psnr), Number(each.sigma, 1)),
+                *(Number(each.down), Number(each.across)),
+                *([] if not colours else [Number(nan if each.colours is None else each.colours)]),
+                Number(each.bright),
+            ]
+        )
+        for name, each in scenes.items()
+    ]
+    return Table(columns, rows, notes=text.noise_notes(scenes), key="noise", detail=True)
 
 
 def sampler_pictures(

@@ -89,15 +89,14 @@ def dot_plot(records: Sequence[ContrastRecord]) -> DotPlot | None:
             mean=record.estimate,
             interval=(record.interval.low, record.interval.high) if record.interval else None,
             verdict=record.verdict.value if record.verdict else "",
-            digits=digits_of(record),
         )
         for record in records
         if record.estimate is not None
     ]
     if not rows or len(rows) > _MOST_DOTS or not all(row.values for row in rows):
         return None
-    unit = records[0].metric.unit
-    return DotPlot(rows, records[0].margin or 0.0, unit, DOT_PLOT_NOTE)
+    digits = max(map(digits_of, records))
+    return DotPlot(rows, records[0].margin or 0.0, records[0].metric.unit, DOT_PLOT_NOTE, digits)
 
 
 def next_steps(commands: Sequence[tuple[str, str]]) -> Document:

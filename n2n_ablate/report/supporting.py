@@ -11,7 +11,12 @@ from n2n_ablate.report.document import Cell, Column, Interval, Name, Number, Row
 from n2n_ablate.report.numbers import format_interval, format_number, format_p
 from n2n_ablate.report.tables import row_names
 from n2n_ablate.report.text import notes
-from n2n_ablate.report.text.contrasts import contrast_name, images_needed_text
+from n2n_ablate.report.text.contrasts import (
+    contrast_name,
+    digits_of,
+    images_needed_text,
+    metric_digits,
+)
 from n2n_ablate.stats import Crossing
 
 _Filled: TypeAlias = tuple[Column, Callable[[ContrastRecord], Cell]]
@@ -37,7 +42,7 @@ def supporting_of(records: Sequence[ContrastRecord]) -> Table | None:
         (Column("one image out"), _without_one),
         (
             Column("detectable"),
-            lambda r: _number(r.planning.detectable_difference if r.planning else None),
+            lambda r: Number(r.planning.detectable_difference, digits_of(r)) if r.planning else "",
         ),
         (Column("images needed"), images_needed_text),
     ]
@@ -60,34 +65,38 @@ def supporting_of(records: Sequence[ContrastRecord]) -> Table | None:
 def training_table(condition: ConditionAnalysis) -> Table | None:
     """Return peaks and crossings of the curves; None where every curve rises to its end."""
     names = row_names(condition)
-    rows, metric = [], ""
+    known = [trial.contrast.metric for trial in condition.trials if trial.contrast]
+    unit = known[0].unit if known else ""
+    digits = metric_digits(known[0]) if known else 2
+    rows = []
     for trial in condition.trials:
         peak, cross = trial.peak, trial.crossing
         early = peak is not None and peak.step < max(trial.curve[0], default=0)
         if not early and not (cross and cross.certain):
             continue
         rows.append(
-            Row([Name(names[trial.name]), *_peak(peak if early else None), _crossing(cross)])
+            Row(
+                [Name(names[trial.name]), *_peak(peak if early else None, digits), _crossing(cross)]
+            )
         )
-        metric = trial.contrast.metric.unit if trial.contrast else metric
     if not rows:
         return None
     columns = [
         Column("trial", numeric=False, wraps=True),
         Column("peak at step"),
-        Column(f"gain at peak{f' ({metric})' if metric else ''}"),
+        Column(f"gain at peak{f' ({unit})' if unit else ''}"),
         Column("95 % CI"),
         Column("crosses baseline at step"),
     ]
     return Table(columns, rows, notes.TRAINING_CAPTION, notes.TRAINING_NOTES, detail=True)
 
 
-def _peak(peak: Peak | None) -> list[Cell]:
+def _peak(peak: Peak | None, digits: int) -> list[Cell]:
     if peak is None:
         return ["", "", ""]
     ends = peak.interval
-    interval: Cell = Interval(ends.low, ends.high) if ends else ""
-    return [peak.step, _signed(peak.gain), interval]
+    interval: Cell = Interval(ends.low, ends.high, digits) if ends else ""
+    return [peak.step, _signed(peak.gain, digits), interval]
 
 
 def _crossing(cross: Crossing | None) -> Cell:
@@ -96,8 +105,8 @@ def _crossing(cross: Crossing | None) -> Cell:
     return f"{cross.step:.0f} ({cross.low} to {cross.high})"
 
 
-def _signed(value: float | None) -> Cell:
-    return "" if value is None else Number(value, signed=True)
+def _signed(value: float | None, digits: int = 2) -> Cell:
+    return "" if value is None else Number(value, digits, signed=True)
 
 
 def _number(value: float | None) -> Cell:
@@ -122,4 +131,4 @@ def _sign_flip(record: ContrastRecord) -> Cell:
 
 def _without_one(record: ContrastRecord) -> Cell:
     without = record.leave_one_out
-    return format_interval(without.low, without.high) if without else ""
+    return format_interval(without.low, without.high, digits_of(record)) if without else ""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from n2n_ablate.analysis import records
 from n2n_ablate.analysis.records import ContrastRecord, Kind
 from n2n_ablate.analysis.study_records import (
     ConditionAnalysis,
@@ -33,6 +32,7 @@ from n2n_ablate.report.text.contrasts import (
     contrast_name,
     digits_of,
     level_text,
+    metric_digits,
     short_key,
     value_text,
     verdict_word,
@@ -91,17 +91,21 @@ def trials_table(analysis: StudyAnalysis, condition: ConditionAnalysis) -> Table
         Column(f"{metric_title(metric).partition(' ')[0]} by step", numeric=False, optional=True),
     ]
     key = only_key(condition)
+    digits = {
+        each.name: metric_digits(each, [row.means.get(each.name) for row in rows])
+        for each in analysis.metrics
+    }
     filled = [
         Row(
             [
                 row.rank or "",
                 Name(row_name(row, key)),
-                _mean(row, analysis.metric),
+                _mean(row, metric.name, digits),
                 *_difference(row),
                 *([Verdict(_verdict(row.contrast), _like(row.contrast))] if verdicts else []),
                 *([_failed(row)] if failed else []),
                 *([_images(row)] if condition.unequal_images else []),
-                *(_mean(row, other) for other in analysis.metrics[1:]),
+                *(_mean(row, other.name, digits) for other in analysis.metrics[1:]),
                 *([Number(row.seconds_per_fit, 1) if row.seconds_per_fit else ""] if timed else []),
                 Curve(row.curve[1]),
             ],
@@ -251,11 +255,11 @@ def _failed(row: TrialRecord) -> Cell:
     return f"{row.n_failed} of {row.n_fits}" if row.n_failed else ""
 
 
-def _mean(row: TrialRecord, metric: records.Metric) -> Cell:
-    value = row.means.get(metric.name)
+def _mean(row: TrialRecord, metric: str, digits: Mapping[str, int]) -> Cell:
+    value = row.means.get(metric)
     if value is None:
         return "failed" if row.n_failed else ""
-    return Number(value, 2 if metric.unit == "dB" else 3)
+    return Number(value, digits[metric])
 
 
 def _difference(row: TrialRecord) -> list[Cell]:
@@ -304,9 +308,9 @@ def _kind(row: TrialRecord) -> str:
 def _shrinkage(pair: ConfirmedContrast) -> Cell:
     if pair.shrinkage is None:
         return ""
-    ends = pair.shrinkage_interval
+    ends, digits = pair.shrinkage_interval, digits_of(pair.after)
     return (
-        Estimate(pair.shrinkage, ends.low, ends.high)
+        Estimate(pair.shrinkage, ends.low, ends.high, digits)
         if ends
-        else Number(pair.shrinkage, signed=True)
+        else Number(pair.shrinkage, digits, signed=True)
     )

@@ -15,6 +15,7 @@ from n2n_ablate.components import Noise, Sampler
 from n2n_ablate.records import NoisySample, Row, TrialResult
 from n2n_ablate.report.figures import figures
 from n2n_ablate.report.figures.figures import Sight
+from n2n_ablate.report.figures.fonts import save
 from n2n_ablate.report.figures.sampler import sampler_picture
 from n2n_ablate.report.file_names import slugs
 from n2n_ablate.report.study_files import write_diagnostics, write_fits
@@ -58,7 +59,7 @@ def write_trial(
         if own.images:
             panels[condition.label] = figures.Curves(own.steps, own.mean, own.images, mean)
     if panels:
-        figures.curves(panels, title=result.trial.name).savefig(folder / "curves.png")
+        save(figures.curves(panels, title=result.trial.name), folder / "curves.png")
     if sampler is not None:
         title = str(result.trial.recipe.specs["sampler"])
         sampler_picture(sampler, title=title, noise=noise).save(folder / "sampler.png")

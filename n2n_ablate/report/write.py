@@ -11,6 +11,7 @@ from n2n_ablate.errors import StudyError
 from n2n_ablate.registry import Registry
 from n2n_ablate.report.build import report_document
 from n2n_ablate.report.document import Document, Figure
+from n2n_ablate.report.figures.fonts import save
 from n2n_ablate.report.render.html import html
 from n2n_ablate.report.render.latex import latex
 from n2n_ablate.report.render.markdown import markdown
@@ -121,6 +122,6 @@ def save_figures(document: Document, folder: Path, kind: str) -> list[Path]:
         for number, figure in enumerate(block.parts):
             suffix = f"-{number + 1}" if number else ""
             path = folder / f"{block.key}{suffix}.{kind}"
-            figure.savefig(path, bbox_inches="tight", pad_inches=0.04)
+            save(figure, path, bbox_inches="tight", pad_inches=0.04)
             paths.append(path)
     return paths

@@ -21,7 +21,7 @@ from n2n_ablate.registry.failures import describe
 from n2n_ablate.storage.fit_store import FitStore
 from n2n_ablate.study import Plan
 
-_REST = 1.05  # an allowance for what is not training: stores, classical denoisers, the tracker
+_REST = 1.15  # what is not training: stores, classical denoisers, figures, the tracker; measured
 _CORNER = 64
 """Side in pixels of what kinds of recipe are compared on, a fit at a time on a CPU. How they differ
 depends little on the size, and a step of a large image would take seconds for each of them."""

@@ -1,14 +1,24 @@
-"""What a study would do and cost: its trials and images, measured time and memory. Trains a few steps."""
+"""What a study would do, cost and decide: trials, images, time, memory, power. Trains a few steps."""
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
+from pathlib import Path
 
+from n2n_ablate import stats
+from n2n_ablate.analysis.analyse import analyse
+from n2n_ablate.analysis.power import MeasuredSpread, Power, measured_spread, power_of
+from n2n_ablate.analysis.rows import metrics_of
+from n2n_ablate.analysis.study_records import Family
+from n2n_ablate.engine.paired_data import PairedData
+from n2n_ablate.errors import AblateError, StoreError
 from n2n_ablate.runner.estimate import Estimate, PlanTimer, peak_memory
 from n2n_ablate.runner.session import Request, Session, open_session
+from n2n_ablate.storage import reopen
 from n2n_ablate.storage.fit_store import FitStore
 from n2n_ablate.storage.output import Output
-from n2n_ablate.study import Plan
+from n2n_ablate.study import Plan, Spread, confirmation
 
 
 @dataclass(frozen=True)
@@ -20,12 +30,16 @@ class StudyPlan:
         cost: Of the trials.
         confirmation: Of the confirmation; None without one.
         memory: Peak of the training in bytes, of all fits that run side by side.
+        power: To decide its contrasts; None for a demonstration, or without contrasts.
+        longer: The same of the profile that has a power of 0.8, or else the highest, where this one has less.
     """
 
     session: Session
     cost: Estimate
     confirmation: Estimate | None
     memory: int
+    power: Power | None = None
+    longer: Power | None = None
 
     @property
     def plan(self) -> Plan:
@@ -63,7 +77,72 @@ def plan_study(request: Request) -> StudyPlan:
     session = open_session(request)
     machine = session.paired_data.machine
     timer = PlanTimer(FitStore(Output(request.output)), max(machine.stack, machine.workers))
-    return StudyPlan(session, *estimates(session, timer), peak_memory(session.paired_data))
+    costs, memory = estimates(session, timer), peak_memory(session.paired_data)
+    spread = _spread(session.plan, request.output)
+    power = _power(session.plan, session.confirmation_data or session.paired_data, spread)
+    longer = None
+    if power and (power.equivalence or 0.0) < stats.POWER and power.contrasts:
+        longer = _longer(session, request, power, spread)
+    return StudyPlan(session, *costs, memory, power, longer)
+
+
+def _spread(plan: Plan, output: Path) -> Spread | MeasuredSpread | None:
+    """Return what the last run of a study in an output folder shows, or else what its file says."""
+    with contextlib.suppress(StoreError):
+        for contents in reversed(list(reopen.every(output, plan.study.name))):
+            found = reopen.opened(contents, output)
+            same = found.plan.study.decide == plan.study.decide and found.plan.profile.decides
+            if same and (measured := measured_spread(analyse(found.result, found.header))):
+                return measured
+    return plan.study.spread
+
+
+def _power(
+    plan: Plan, deciding: PairedData, spread: Spread | MeasuredSpread | None
+) -> Power | None:
+    """Return the power of a plan on the data of the stage that decides."""
+    stage = deciding.plan
+    names = tuple(effect.name for effect in stage.effects) or stage.contrasts
+    if not names or not plan.profile.decides:
+        return None
+    return power_of(
+        plan.profile.name,
+        names,
+        Family(len(names) + plan.best_to_confirm, len(plan.conditions)),
+        metrics_of(plan)[0],
+        min(len(scenes) for scenes in _scenes(deciding).values()),
+        len(stage.profile.seeds),
+        spread,
+        held_out=stage.confirming,
+    )
+
+
+def _scenes(paired_data: PairedData) -> dict[str, set[str]]:
+    """Return the scenes under each condition: pictures of one scene count once."""
+    scenes: dict[str, set[str]] = {}
+    for sample in paired_data.samples:
+        scenes.setdefault(sample.condition.label, set()).add(sample.image.scene)
+    return scenes
+
+
+def _longer(
+    session: Session, request: Request, power: Power, spread: Spread | MeasuredSpread | None
+) -> Power | None:
+    """Return the first other profile with a power of 0.8, or that with the most if it is more than here."""
+    best = power
+    for name, profile in session.plan.study.profiles.items():
+        if name == power.profile or not profile.decides:
+            continue
+        with contextlib.suppress(AblateError):  # its images may not be here
+            plan = request.plan(session.plan.study, session.registry, name)
+            stage = confirmation(plan) if plan.profile.confirm else plan
+            data = PairedData(stage, session.registry, session.paired_data.machine)
+            other = _power(plan, data, spread)
+            if other and (other.equivalence or 0.0) > (best.equivalence or 0.0):
+                best = other
+            if (best.equivalence or 0.0) >= stats.POWER:
+                break
+    return None if best is power else best
 
 
 def estimates(session: Session, timer: PlanTimer) -> tuple[Estimate, Estimate | None]:
@@ -71,4 +150,4 @@ def estimates(session: Session, timer: PlanTimer) -> tuple[Estimate, Estimate | 
     cost, paired_data = timer.estimate(session.plan, session.paired_data), session.confirmation_data
     if paired_data is None:
         return cost, None
-    return cost, timer.estimate(paired_data.plan, paired_data, more=session.best_to_confirm)
+    return cost, timer.estimate(paired_data.plan, paired_data, more=session.plan.best_to_confirm)

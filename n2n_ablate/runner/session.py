@@ -28,7 +28,7 @@ from n2n_ablate.runner.dispatcher import HookDispatcher
 from n2n_ablate.runner.interim import RaceOptions
 from n2n_ablate.runner.runner import Runner
 from n2n_ablate.storage.output import Output
-from n2n_ablate.study import Plan
+from n2n_ablate.study import Plan, Study
 from n2n_ablate.version import __version__
 
 TRACKING = ("mlflow", "none")
@@ -40,7 +40,7 @@ class Request:
 
     Attributes:
         study: Name or path of a study, or a study.
-        profile, settings, trials, seeds, images, crop, white, channels, confirm_images,
+        profile, settings, trials, seeds, images, crop, white, channels, confirm_images, confirm_scenes,
             pairs: See `study.plan`.
         device, precision: See `engine.machine`.
         executor: What trains the fits.
@@ -49,7 +49,7 @@ class Request:
         plugins: Further plugins: modules or objects with hooks.
     """
 
-    study: str | study.Study
+    study: str | Study
     profile: str = ""
     settings: Sequence[str] = ()
     trials: int | None = None
@@ -59,6 +59,7 @@ class Request:
     white: float | None = None
     channels: Sequence[int] = ()
     confirm_images: Sequence[str] = ()
+    confirm_scenes: int | None = None
     pairs: Sequence[str] = ()
     device: str = "auto"
     precision: str = "auto"
@@ -66,6 +67,28 @@ class Request:
     output: Path = Path("mlruns")
     plugins_dir: Path | None = None
     plugins: Sequence[object] = ()
+
+    def plan(self, asked: Study, registry: Registry, profile: str) -> Plan:
+        """Return the plan of a study under a profile, with what the user asked for beside.
+
+        Raises:
+            AblateError: See the message.
+        """
+        return study.plan(
+            asked,
+            registry,
+            profile=profile,
+            settings=self.settings,
+            trials=self.trials,
+            seeds=self.seeds,
+            images=self.images,
+            crop=self.crop,
+            white=self.white,
+            channels=self.channels,
+            confirm_images=self.confirm_images,
+            confirm_scenes=self.confirm_scenes,
+            pairs=self.pairs,
+        )
 
 
 @dataclass(frozen=True)
@@ -111,13 +134,7 @@ class Session:
     def notes(self) -> tuple[str, ...]:
         """What the user has to know of the images before anything is trained."""
         later = self.confirmation_data.notes if self.confirmation_data else ()
-        return (*self.paired_data.notes, *later)
-
-    @property
-    def best_to_confirm(self) -> int:
-        """How many of a search's best trials will be confirmed, at most."""
-        confirm = self.plan.profile.confirm
-        return confirm.top if confirm and self.plan.space else 0
+        return tuple(dict.fromkeys((*self.paired_data.notes, *later)))
 
     @property
     def lock_name(self) -> str:
@@ -134,20 +151,8 @@ def open_session(request: Request) -> Session:
     asked = request.study
     asked = study.read(study.find(asked)) if isinstance(asked, str) else asked
     registry = Registry(*request.plugins, plugins_dir=request.plugins_dir)
-    plan = study.plan(
-        asked,
-        registry,
-        profile=request.profile or default_profile(asked, request.device),
-        settings=request.settings,
-        trials=request.trials,
-        seeds=request.seeds,
-        images=request.images,
-        crop=request.crop,
-        white=request.white,
-        channels=request.channels,
-        confirm_images=request.confirm_images,
-        pairs=request.pairs,
-    )
+    profile = request.profile or default_profile(asked, request.device)
+    plan = request.plan(asked, registry, profile)
     machine = request.executor.machine(request.device, request.precision)
     paired_data = PairedData(plan, registry, machine)
     for trial in plan.fixed:
@@ -239,18 +244,19 @@ def open_runner(
         msg = (
             f"--until-settled looks at declared contrasts while they run, and study "
             f"'{session.plan.study.name}' is a search without a confirmation. Name images that it "
-            "does not see with --confirm-images, or add [confirm] to the study file."
+            "does not see with --confirm-images (of measured pairs: --confirm-scenes), or add [confirm] "
+            "to the study file."
         )
         raise StudyError(msg)
     if session.plan.space and session.plan.searched:
-        for package in ("optuna", *(["cmaes"] if session.plan.study.strategy == "cma-es" else [])):
-            if importlib.util.find_spec(package) is None:
-                raise StudyError(_no_search(session.plan, package))
+        if importlib.util.find_spec("optuna") is None:
+            raise StudyError(_no_search(session.plan))
         from n2n_ablate.search.search import Search
 
         search = Search(
             session.plan,
             output,
+            session.registry,
             key=session.paired_data.key,
             storage=options.storage,
             fresh=options.fresh,
@@ -271,11 +277,10 @@ def open_runner(
     )
 
 
-def _no_search(plan: Plan, package: str) -> str:
+def _no_search(plan: Plan) -> str:
     fixed = len(plan.fixed)
-    needed = f"{package.replace('optuna', 'Optuna')}: pip install {package}"
     return (
-        f"study '{plan.study.name}' is a search, which needs {needed}. Without it, "
+        f"study '{plan.study.name}' is a search, which needs Optuna: pip install optuna. Without it, "
         f"--trials {fixed} runs the {fixed} trials that are declared, and studies of the designs "
         f"{', '.join(design for design in study.DESIGNS if design != 'search')} run whole."
     )

@@ -19,17 +19,24 @@ from optuna.distributions import (
 )
 from optuna.trial import TrialState
 
+from n2n_ablate.components import Strategy, declared
 from n2n_ablate.components.parameters import Choice, Domain
 from n2n_ablate.components.spec import Value
+from n2n_ablate.components.strategy import ask, has_pickle, quiet, replay
+from n2n_ablate.errors import StudyError
+from n2n_ablate.registry import Registry
+from n2n_ablate.registry.entry import component_context
 from n2n_ablate.search.database import SearchDatabase
-from n2n_ablate.search.strategies import BESIDE, strategy
 from n2n_ablate.storage.output import Output
 from n2n_ablate.study import Plan
 
 NAME = "name"
 """Attribute of every trial: its name in the study, which is also that of its MLflow run."""
+BESIDE = "beside"
+"""Attribute of trials that the strategy did not choose: declared ones, and points drawn at random."""
 _DECLARED, _SKIPPED = "declared", "skipped"
-optuna.logging.set_verbosity(optuna.logging.WARNING)
+_LONGEST = 600.0  # seconds that a strategy may take for a point, waiting for the database included
+quiet()
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,7 @@ class Search:
     Args:
         plan: Gives the space, the strategy and the identity of the search.
         output: Where the default storage is.
+        registry: Makes the strategy.
         key: Identity of the search; the plan's if empty.
         storage: An SQLAlchemy URL; `optuna.db` in the output folder if empty.
         fresh: Start a new search beside the old one.
@@ -74,12 +82,15 @@ class Search:
     Raises:
         StoreError: The storage cannot be opened.
         BusyError: Another process owns the search.
+        StudyError: Others can write to the storage, and the strategy keeps pickles there.
+        PluginError: The strategy cannot be made.
     """
 
     def __init__(
         self,
         plan: Plan,
         output: Output,
+        registry: Registry,
         *,
         key: str = "",
         storage: str = "",
@@ -99,11 +110,17 @@ class Search:
             for key, domain in plan.space.items()
         }
         busy = f"study '{plan.study.name}' is being run by {{owner}}, with the same search storage."
+        assert plan.strategy is not None, "only a search has one"
+        self._strategy = registry.get("strategy", plan.strategy.name)
+        strategy = registry.build("strategy", plan.strategy.name, plan.strategy.parameters)
         try:
+            if declared(strategy, "stores_pickles", False):
+                self._refuse_pickles(known=True)
             self._database.hold(self._stem, f"{busy} Wait, or use another --storage.")
             self._study = self._database.call(lambda: self._opened(fresh=fresh))
             # Nobody else may hold this search, so whoever was running these trials is gone.
             running = self._database.call(self._running)
+            self._take_up(strategy)
         except BaseException:
             self._database.close()
             raise
@@ -153,12 +170,15 @@ class Search:
     def ask(self, *, at_random: bool = False) -> Asked:
         """Return the next point to try, or any point if the strategy keeps to what it knows.
 
-        The strategy is seeded by the search and the number of trials in it: a search that was
-        interrupted goes on as if it had not been.
+        Raises:
+            PluginError: The strategy fails.
+            StudyError: As the constructor.
+            StoreError: The storage stays away.
         """
         if self._interrupted:
             return self._interrupted.pop(0)
-        asked = self._database.call(lambda: self._ask(at_random=at_random))
+        with component_context(self._strategy, "cannot choose a point", "sampler", _LONGEST):
+            asked = self._database.call(lambda: self._ask(at_random=at_random))
         self._handed.add(asked.number)
         return asked
 
@@ -215,15 +235,50 @@ class Search:
             lost = [trial for trial in self._running() if trial.number not in self._handed]
             if lost:
                 return _asked(lost[0])
-        seed = hashlib.sha256(f"{self.name}/{len(self._study.get_trials(deepcopy=False))}".encode())
-        number = int.from_bytes(seed.digest()[:4], "big")
-        chosen = "random" if at_random else self._plan.study.strategy
-        startup = self._plan.study.startup
-        self._study.sampler = strategy(chosen, number, self._space, startup=startup)
-        trial = self._study.ask(fixed_distributions=self._space)
+        sampler = self._sampler
+        if at_random:  # other points than those it has named before
+            count = len(self._study.get_trials(deepcopy=False))
+            sampler = optuna.samplers.RandomSampler(seed=self._seed + count)
+        self._study.sampler = sampler
+        self._refuse_pickles()
+        trial = ask(self._study, self._space)
+        self._refuse_pickles()
         if at_random:
             trial.set_user_attr(BESIDE, "at random")
         return Asked(trial.number, dict(trial.params))
+
+    def _take_up(self, strategy: Strategy) -> None:
+        """Make the strategy's sampler and bring it to where it stood when an earlier command ended."""
+        seed = hashlib.sha256(self.name.encode()).digest()
+        self._seed = int.from_bytes(seed[:4], "big") >> 1
+        with component_context(self._strategy, "cannot be made", "sampler", _LONGEST):
+            self._sampler = strategy.sampler(self._seed)
+            if not isinstance(self._sampler, optuna.samplers.BaseSampler):
+                problem = f"must return a sampler of Optuna's, got {self._sampler!r}"
+                raise self._strategy.error(problem, "sampler")
+            self._database.call(self._refuse_pickles)
+            self._database.call(
+                lambda: replay(
+                    self._sampler,
+                    self._study,
+                    self._space,
+                    lambda trial: BESIDE not in trial.user_attrs,
+                )
+            )
+
+    def _refuse_pickles(self, *, known: bool = False) -> None:
+        if self._database.shared and (known or self._has_pickle()):
+            msg = (
+                f"{self._strategy} keeps pickles in the search storage, and this one is shared: "
+                "whoever can write to it could run code here. Leave --storage out, or use another "
+                "strategy."
+            )
+            raise StudyError(msg)
+
+    def _has_pickle(self) -> bool:
+        stored = self._storage.get_study_system_attrs(self._study._study_id)
+        trials = self._study.get_trials(deepcopy=False)
+        return has_pickle([stored, *(trial.system_attrs for trial in trials)])
 
     @property
     def _stem(self) -> str:

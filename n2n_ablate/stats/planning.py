@@ -13,7 +13,7 @@ import numpy as np
 from scipy import optimize, stats
 
 from n2n_ablate.stats.intervals import HALL_FROM, limits, t_critical
-from n2n_ablate.stats.verdicts import EQUIVALENT, Levels, decide
+from n2n_ablate.stats.verdicts import Levels
 
 POWER = 0.8
 SPREAD_LEVEL = 0.8
@@ -60,7 +60,6 @@ def detectable_effect(n: int, critical: float, chance: float = POWER) -> float:
     return float(optimize.brentq(lambda effect: power(effect, n, critical) - chance, 0, high))
 
 
-@functools.cache
 def equivalence_power(n: int, size: int, margin: float) -> float:
     """Return how often a contrast without any true difference is called equivalent.
 
@@ -69,8 +68,41 @@ def equivalence_power(n: int, size: int, margin: float) -> float:
         size: Of the family.
         margin: In standard deviations over images.
     """
-    verdicts = decide(_draws(n), Levels(size).critical(n), margin)
-    return float(np.mean(verdicts == EQUIVALENT))
+    if n > _MOST_DRAWN:
+        reach = margin * math.sqrt(n) - Levels(size).critical(n)[1]
+        return max(0.0, 1 - 2 * float(stats.t.sf(reach, n - 1)))
+    return float(np.mean(_farther_ends(n, size) <= margin))
+
+
+def equivalence_margin(n: int, size: int, chance: float = POWER) -> float:
+    """Return the margin, in standard deviations, with which `equivalence_power` is `chance`.
+
+    Args:
+        n: Images, from 2 to 200.
+        size: Of the family.
+        chance: How often.
+    """
+    return float(np.quantile(_farther_ends(n, size), chance))
+
+
+def images_to_show_equivalence(size: int, margin: float) -> int:
+    """Return with how many images a true zero is called equivalent with a power of 0.8.
+
+    Args:
+        size: Of the family.
+        margin: In standard deviations over images, above zero.
+
+    Returns:
+        At most `MANY`.
+    """
+    low, high = 1, 2
+    while high < MANY and equivalence_power(high, size, margin) < POWER:
+        low, high = high, min(MANY, 2 * high)
+    while high - low > 1:
+        middle = (low + high) // 2
+        enough = equivalence_power(middle, size, margin) >= POWER
+        low, high = (low, middle) if enough else (middle, high)
+    return high
 
 
 def spread_limit(sd: float, n: int) -> float:
@@ -130,6 +162,13 @@ def narrowing(n: int, level: float) -> float | None:
     if n < 2:
         return None
     return 1 - t_critical(level, 2 * n) / t_critical(level, n) / math.sqrt(2)
+
+
+@functools.cache
+def _farther_ends(n: int, size: int) -> np.ndarray:
+    """Return of drawn studies the end of the interval of two one-sided tests that lies farther from zero."""
+    low, high = limits(_draws(n), Levels(size).critical(n)[1])
+    return np.maximum(-low, high)
 
 
 @functools.cache

@@ -74,7 +74,7 @@ class Output:
         # Apart: whoever asks for a lock empties its file.
         owner = self.root / "locks" / f"{name}.owner"
         try:
-            with _explained(lock):
+            with self._gate(), _explained(lock):
                 lock.acquire(timeout=0)
         except Timeout:
             raise BusyError(busy.replace("{owner}", _named(owner))) from None
@@ -85,6 +85,36 @@ class Output:
         finally:
             with contextlib.suppress(OSError):
                 owner.unlink(missing_ok=True)
+            lock.release()
+
+    @contextlib.contextmanager
+    def idle(self) -> Iterator[None]:
+        """Keep every study from being started, once none is running.
+
+        Raises:
+            BusyError: A study is being run or synced in this folder.
+            StoreError: As `lock`.
+        """
+        with self._gate():
+            for path in sorted((self.root / "locks").glob("*-*.lock")):
+                with contextlib.suppress(Timeout), FileLock(path).acquire(timeout=0):
+                    continue
+                owner = _named(path.with_suffix(".owner"))
+                msg = (
+                    f"study '{path.stem.rpartition('-')[0]}' is being run by {owner}. Wait for it."
+                )
+                raise BusyError(msg)
+            yield
+
+    @contextlib.contextmanager
+    def _gate(self) -> Iterator[None]:
+        """Hold what everybody holds while taking the lock of a study, and `idle` all the time."""
+        lock = FileLock(self.root / "locks" / "gate.lock")
+        with _explained(lock):
+            _wait(lock, f"another process removes fits from '{self.root}'", lambda _: None)
+        try:
+            yield
+        finally:
             lock.release()
 
     @contextlib.contextmanager

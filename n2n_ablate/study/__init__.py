@@ -17,8 +17,10 @@ from n2n_ablate.study.model import Level as Level
 from n2n_ablate.study.model import MeasuredPairs as MeasuredPairs
 from n2n_ablate.study.model import Profile as Profile
 from n2n_ablate.study.model import Scale as Scale
+from n2n_ablate.study.model import Spread as Spread
 from n2n_ablate.study.model import Study as Study
 from n2n_ablate.study.model import Trial as Trial
+from n2n_ablate.study.model import levels_of_samples as levels_of_samples
 from n2n_ablate.study.plan import Plan as Plan
 from n2n_ablate.study.plan import plan as plan
 from n2n_ablate.study.read import build as build

@@ -49,6 +49,10 @@ def confirmation(plan: Plan, best: Sequence[Trial] = (), before: Sequence[Trial]
     return replace(
         plan,
         profile=profile,
+        conditions=tuple(
+            replace(c, pairs=replace(c.pairs, confirming=True)) if c.pairs else c
+            for c in plan.conditions
+        ),
         declared=declared,
         references=(),
         space={},

@@ -9,7 +9,13 @@ from n2n_ablate.study.model import Confirm, Profile, Study
 
 
 def to_confirm(
-    profile: Profile, *, seeds: int | None, crop: int | None, images: bool, sources: tuple[str, ...]
+    profile: Profile,
+    *,
+    seeds: int | None,
+    crop: int | None,
+    images: bool,
+    sources: tuple[str, ...],
+    scenes: int | None,
 ) -> Confirm | None:
     """Return what follows a profile's trials.
 
@@ -20,13 +26,23 @@ def to_confirm(
         images: Images were given on the command line. Those of the file may be of another kind, so
             a confirmation needs other images then.
         sources: The sources of these.
+        scenes: How many scenes of each measured condition are held out, instead of the profile's.
+
+    Raises:
+        StudyError: The number of scenes is negative.
     """
-    confirm = Confirm(sources) if sources and not profile.confirm else profile.confirm
-    if confirm is None or (images and not sources):
-        return None
+    if scenes is not None and scenes < 0:
+        msg = f"--confirm-scenes must not be negative, got {scenes}"
+        raise StudyError(msg)
+    confirm = profile.confirm or Confirm(())
     confirm = replace(
-        confirm, images=sources or confirm.images, crop=confirm.crop if crop is None else crop
+        confirm,
+        images=sources or (() if images else confirm.images),
+        scenes=confirm.scenes if scenes is None else scenes,
+        crop=confirm.crop if crop is None else crop,
     )
+    if not confirm.images and not confirm.scenes:
+        return None
     searched = profile.seeds if seeds is None else tuple(range(seeds))
     if seeds is not None or not confirm.seeds:
         start = max(searched) + 1
@@ -34,15 +50,37 @@ def to_confirm(
     return replace(confirm, crop=profile.crop if confirm.crop is None else confirm.crop)
 
 
+def holding_out(study: Study, scenes: int) -> Study:
+    """Return the study without so many scenes of each condition whose noise is measured."""
+    conditions = (
+        replace(c, pairs=replace(c.pairs, held_out=scenes)) if c.pairs else c
+        for c in study.conditions
+    )
+    return replace(study, conditions=tuple(conditions))
+
+
 def check_confirm(study: Study, profile: Profile) -> None:
-    """Check that a confirmation shares no seed with what it confirms.
+    """Check that a confirmation has images for every condition, and no seed of what it confirms.
 
     Raises:
-        StudyError: It does, or asks for the best of a search where there is none.
+        StudyError: It has not, or asks for the best of a search where there is none.
     """
     if profile.confirm is None:
         return
     where = f"{study.path}: the confirmation of profile '{profile.name}'"
+    measured = [condition.label for condition in study.conditions if condition.pairs]
+    if measured and not profile.confirm.scenes:
+        msg = (
+            f"{where} needs 'scenes' (or --confirm-scenes N): how many scenes of '{measured[0]}', whose "
+            "noise is measured, are held out"
+        )
+        raise StudyError(msg)
+    if profile.confirm.scenes and not measured:
+        msg = f"{where}: 'scenes' and --confirm-scenes are for measured noise; give held-out images"
+        raise StudyError(msg)
+    if not profile.confirm.images and len(measured) < len(study.conditions):
+        msg = f"{where} needs held-out images (--confirm-images) for its noise models"
+        raise StudyError(msg)
     if shared := sorted(set(profile.seeds) & set(profile.confirm.seeds)):
         free = max(profile.seeds) + 1
         msg = (

@@ -36,7 +36,6 @@ def json_schema(entries: Iterable[Entry]) -> dict[str, Any]:
     schema = _with_components(StudyTable.model_json_schema(), kinds)
     tables = schema["$defs"]
     confirm = ConfirmTable.model_json_schema()
-    del confirm["required"]  # [confirm] and [profiles.NAME.confirm] complete each other
     tables["ConfirmTable"] = confirm
     for table in (schema, tables["ProfileTable"]):
         about = table["properties"]["confirm"].get("description", "")

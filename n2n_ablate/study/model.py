@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec, Value, written
 
 BASELINE = "baseline"
+WHITE = 255.0
+"""White on the scale that noise levels are given on, whatever it is in the files."""
 DESIGNS = ("search", "factorial", "grid", "one-at-a-time", "leave-one-out")
-STRATEGIES = ("tpe", "gp", "cma-es", "random")
 
 
 @dataclass(frozen=True)
@@ -68,15 +70,21 @@ class MeasuredPairs:
     Attributes:
         source: A folder whose layout is recognised, or a named set such as `cc:`.
         reference, noisy: Folders or patterns with `*` inside `source`, where it is not.
+        held_out: How many scenes only the confirmation sees; 0 without one.
+        confirming: Whether the held-out scenes are meant, and not the others.
     """
 
     source: str
     reference: str = ""
     noisy: str = ""
+    held_out: int = 0
+    confirming: bool = False
 
     def __str__(self) -> str:
         names = f" (reference {self.reference}, noisy {self.noisy})" if self.reference else ""
-        return f"measured: pairs in {self.source}{names}"
+        which = "the" if self.confirming else "without the"
+        part = f", {which} {self.held_out} held-out scenes" if self.held_out else ""
+        return f"measured: pairs in {self.source}{names}{part}"
 
 
 @dataclass(frozen=True)
@@ -114,16 +122,18 @@ class Confirm:
     """A second, smaller study of the same contrasts, on what the first one never saw.
 
     Attributes:
-        images: Other pictures than the profile's, see `Profile.images`.
+        images: Other pictures than the profile's, see `Profile.images`; none where all noise is measured.
         crop: Side of the centre crop in pixels, 0 for whole images; None for the profile's.
         seeds: Other seeds than the profile's. Empty: as many as the profile has, and next to them.
         top: After a search: how many of its best trials are confirmed beside the contrasts.
+        scenes: How many scenes of each measured condition are held out of the trials for it.
     """
 
     images: tuple[str, ...]
     crop: int | None = None
     seeds: tuple[int, ...] = ()
     top: int = 1
+    scenes: int = 0
 
 
 @dataclass(frozen=True)
@@ -161,6 +171,25 @@ class Profile:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """How far paired differences are expected to differ: standard deviations in units of the metric.
+
+    Attributes:
+        images: Over images, beyond what seeds add.
+        seeds: Over seeds on one image.
+        source: Where the figures come from.
+    """
+
+    images: float
+    seeds: float
+    source: str
+
+    def over_images(self, seeds: int) -> float:
+        """Return the standard deviation over images where so many seeds are averaged."""
+        return math.sqrt(self.images**2 + self.seeds**2 / seeds)
+
+
+@dataclass(frozen=True)
 class Study:
     """A question, a baseline, and what is varied to answer it.
 
@@ -177,8 +206,8 @@ class Study:
         metrics: What is measured, by what tables call it; `psnr` is the first.
         decide: The metric that verdicts and searches go by.
         margin: Differences within +- so much of it count as equivalent, in its units.
-        strategy: Search strategy, one of `STRATEGIES`.
-        startup: Random trials before the search strategy takes over.
+        spread: Expected of the contrasts, for the power that `plan` prints; None if not known.
+        strategy: What chooses the trials of a search.
         profiles: By name; the first is the default.
         path: The file it was read from.
         text: What stood in it, so that a study outlives its file.
@@ -195,11 +224,11 @@ class Study:
     metrics: Mapping[str, ComponentSpec]
     decide: str
     margin: float
-    strategy: str
-    startup: int
+    strategy: ComponentSpec
     profiles: Mapping[str, Profile]
     path: Path
     text: str = field(default="", repr=False)
+    spread: Spread | None = None
 
 
 @dataclass(frozen=True)
@@ -234,3 +263,29 @@ def named(values: Mapping[str, Level | Value]) -> str:
         (key, level if isinstance(level, Level) else Level(level)) for key, level in values.items()
     )
     return ", ".join(f"{key}={level}" for key, level in pairs)
+
+
+def levels_of_samples(conditions: Iterable[Condition], whites: Iterable[float]) -> str:
+    """Return what noise levels are in the samples of the images; empty where white is 255.
+
+    Args:
+        conditions: Of a study.
+        whites: The sample that is white, of each image with a noise model.
+    """
+    others = sorted({white for white in whites if white != WHITE})
+    levels = dict.fromkeys(
+        value
+        for condition in conditions
+        if condition.noise
+        and isinstance(value := condition.noise.parameters.get("sigma"), int | float)
+    )
+    if not others or not levels:
+        return ""
+    each = [
+        f"sigma = {level:g} is {level * white / WHITE:.4g} where white is {white:g}"
+        for level in levels
+        for white in others
+    ]
+    return (
+        f"noise levels are on the scale of 0 to 255; in the samples of the images {', '.join(each)}"
+    )

@@ -13,7 +13,7 @@ from n2n_ablate.components.spec import ComponentSpec, Value
 from n2n_ablate.errors import AblateError, StudyError, nearest
 from n2n_ablate.study import limits
 from n2n_ablate.study.designs import Effect, changed, declare, factor_values, repeated
-from n2n_ablate.study.held_out import check_confirm, to_confirm
+from n2n_ablate.study.held_out import check_confirm, holding_out, to_confirm
 from n2n_ablate.study.model import (
     BASELINE,
     Condition,
@@ -51,6 +51,7 @@ class Plan:
         before: Of a confirmation: names of the contrasts that only an earlier command asked for.
         effects: Of a factorial design, instead of contrasts.
         repeated: Levels that equal the baseline, as `key=level`; they are not run again.
+        strategy: What chooses the trials of a search, None for other designs.
     """
 
     study: Study
@@ -69,6 +70,7 @@ class Plan:
     effects: tuple[Effect, ...] = ()
     repeated: tuple[str, ...] = ()
     scales: Mapping[str, Scale] = field(default_factory=dict)
+    strategy: ComponentSpec | None = None
 
     @property
     def fixed(self) -> tuple[Trial, ...]:
@@ -105,6 +107,12 @@ class Plan:
         return max(0, self.profile.trials - len(self.fixed)) if self.space else 0
 
     @property
+    def best_to_confirm(self) -> int:
+        """How many of a search's best trials will be confirmed, at most."""
+        confirm = self.profile.confirm
+        return confirm.top if confirm and self.space else 0
+
+    @property
     def key(self) -> str:
         """Identity of the search: equal plans go on with each other's trials.
 
@@ -120,7 +128,7 @@ class Plan:
             "space": {key: str(domain) for key, domain in self.space.items()},
             "conditions": [item.plain() for item in self.conditions],
             "decide": self.study.decide,
-            "strategy": [self.study.strategy, self.study.startup],
+            "strategy": self.strategy and self.strategy.plain(),
             "images": [
                 *(self.profile.images, self.profile.crop, self.profile.seeds),
                 *(self.profile.white, self.profile.channels),
@@ -149,6 +157,7 @@ def plan(
     white: float | None = None,
     channels: Sequence[int] = (),
     confirm_images: Sequence[str] = (),
+    confirm_scenes: int | None = None,
     pairs: Sequence[str] = (),
 ) -> Plan:
     """Decide everything that can be decided before the first image is read.
@@ -166,6 +175,7 @@ def plan(
         white: The sample of the image files that is white, instead of the profile's.
         channels: Channels of the image files that are no colours, instead of the profile's.
         confirm_images: Sources of the images to confirm on, instead of the profile's.
+        confirm_scenes: How many scenes of each measured condition are held out, instead of the profile's.
         pairs: Sources of measured noise, see `MeasuredPairs`: each is a condition, in place of the study's.
 
     Raises:
@@ -193,20 +203,31 @@ def plan(
         white=chosen.white if white is None else white,
         channels=tuple(channels) or chosen.channels,
         confirm=to_confirm(
-            chosen, seeds=seeds, crop=crop, images=bool(images), sources=tuple(confirm_images)
+            chosen,
+            seeds=seeds,
+            crop=crop,
+            images=bool(images),
+            sources=tuple(confirm_images),
+            scenes=confirm_scenes,
         ),
     )
     if pairs:
         study = _measured(study, pairs)
     if all(condition.pairs for condition in study.conditions):
         if images or confirm_images:
-            msg = "measured noise brings its own images; leave --images and --confirm-images out"
+            msg = (
+                "measured noise brings its own images; leave --images and --confirm-images out "
+                "(--confirm-scenes N holds out scenes)"
+            )
             raise StudyError(msg)
-        chosen = replace(chosen, images=(), confirm=None)
+        confirm = chosen.confirm
+        confirm = replace(confirm, images=()) if confirm and confirm.scenes else None
+        chosen = replace(chosen, images=(), confirm=confirm)
     elif not chosen.images:
         msg = f"{study.path}: 'profiles.{chosen.name}.images' is missing"
         raise StudyError(msg)
     check_confirm(study, chosen)
+    study = holding_out(study, chosen.confirm.scenes) if chosen.confirm else study
     as_written = _plan_from(study, registry, chosen, [], str(study.path))
     if not settings:
         return as_written
@@ -304,6 +325,7 @@ def _plan(
         scales={name: _scale(registry, spec) for name, spec in metrics.items()},
         effects=effects,
         repeated=repeated(study, factors, baseline.recipe, registry),
+        strategy=resolved(registry, "strategy", study.strategy) if space else None,
     )
 
 

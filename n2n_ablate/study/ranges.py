@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from n2n_ablate.components.parameters import Component, Domain, Parameter, Range
 from n2n_ablate.components.recipe import Catalogue
@@ -36,19 +36,7 @@ def searched(
             parameter.checked(_as(parameter, end), f"factor '{key}'")
         if parameter.type is int:
             whole.add(key)
-    if study.strategy == "cma-es":
-        _numbers_only(space)
     return space, frozenset(whole)
-
-
-def _numbers_only(space: Mapping[str, Domain]) -> None:
-    for key, domain in space.items():
-        if not isinstance(domain, Range):
-            msg = (
-                f"strategy 'cma-es' varies numbers only, and factor '{key}' is a choice of {domain}. "
-                f"'tpe', 'gp' or 'random' would work."
-            )
-            raise StudyError(msg)
 
 
 def _parameter(

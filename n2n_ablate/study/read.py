@@ -15,7 +15,7 @@ from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec, toml
 from n2n_ablate.errors import ParameterError, StudyError, nearest
 from n2n_ablate.study import limits
-from n2n_ablate.study.model import Condition, Confirm, Factor, Profile, Study, named
+from n2n_ablate.study.model import Condition, Confirm, Factor, Profile, Spread, Study, named
 from n2n_ablate.study.schema import (
     NAME,
     ConditionTable,
@@ -119,8 +119,8 @@ def _study(table: StudyTable, path: Path) -> Study:
         metrics=metrics,
         decide=table.decide,
         margin=_MARGIN if table.margin is None else table.margin,
+        spread=Spread(**table.spread.model_dump()) if table.spread else None,
         strategy=search.strategy,
-        startup=search.startup,
         profiles={name: _profile(name, profile, table) for name, profile in table.profiles.items()},
         path=path,
     )
@@ -257,4 +257,9 @@ def _confirm(
         {**(shared or {}), **(profile_table.confirm or {})},
         ("profiles", name, "confirm"),
     )
-    return Confirm(tuple(table.images), table.crop, tuple(table.seeds or ()), table.top)
+    if not table.images and not table.scenes:
+        msg = f"'profiles.{name}.confirm' needs 'images', or 'scenes' where the noise is measured"
+        raise StudyError(msg)
+    return Confirm(
+        tuple(table.images or ()), table.crop, tuple(table.seeds or ()), table.top, table.scenes
+    )

@@ -42,6 +42,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
         "metrics": {name: spec.plain() for name, spec in plan.metrics.items()},
         "scales": {name: asdict(scale) for name, scale in plan.scales.items()},
         "whole": sorted(plan.whole),
+        "strategy": plan.strategy and plan.strategy.plain(),
         "confirming": plan.confirming,
         "before": list(plan.before),
         "effects": [
@@ -79,6 +80,7 @@ def from_json(data: Mapping[str, Any]) -> Plan:
         references=tuple(map(_trial, data["references"])),
         space={factor.key: factor.domain for factor in searched if factor.domain is not None},
         whole=frozenset(data["whole"]),
+        strategy=data["strategy"] and ComponentSpec.read(data["strategy"], "strategy"),
         conditions=tuple(map(_condition, data["conditions"])),
         contrasts=tuple(data["contrasts"]),
         metrics={name: ComponentSpec.read(spec, name) for name, spec in data["metrics"].items()},
@@ -105,7 +107,8 @@ def _condition(data: Mapping[str, Any]) -> Condition:
 def _confirm(data: Mapping[str, Any] | None) -> Confirm | None:
     if data is None:
         return None
-    return Confirm(tuple(data["images"]), data["crop"], tuple(data["seeds"]), data["top"])
+    seeds = tuple(data["seeds"])
+    return Confirm(tuple(data["images"]), data["crop"], seeds, data["top"], data["scenes"])
 
 
 def _trial_json(trial: Trial) -> list[Any]:

@@ -27,7 +27,7 @@ from pydantic_core import CoreSchema, PydanticCustomError
 from n2n_ablate.components import RECIPE_KINDS
 from n2n_ablate.components.spec import ComponentSpec, Scalar, Value, read_value
 from n2n_ablate.errors import StudyError, nearest, printable
-from n2n_ablate.study.model import DESIGNS, STRATEGIES, Level, MeasuredPairs
+from n2n_ablate.study.model import DESIGNS, Level, MeasuredPairs
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
@@ -231,18 +231,36 @@ class FactorTable(Table):
 class SearchTable(Table):
     """How a search chooses its trials."""
 
-    strategy: _one_of(STRATEGIES) = Field("tpe", description="what chooses the next trial")  # type: ignore[valid-type]
-    startup: Count = Field(
-        4,
-        description="how many trials, declared ones included, `tpe` and `gp` must know before they "
-        "stop choosing at random",
+    strategy: Component = _spec(
+        "strategy",
+        "what chooses the next trial, a [search strategy](components.md#strategy)",
+        default=ComponentSpec("tpe"),
     )
+
+
+class SpreadTable(Table):
+    """How far paired differences are expected to differ, as standard deviations."""
+
+    images: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
+        description="over images, in units of the deciding metric"
+    )
+    seeds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        0.0, description="over seeds on one image"
+    )
+    source: str = Field(description="where the figures come from; `plan` prints it")
 
 
 class ConfirmTable(Table):
     """The confirmation on held-out images."""
 
-    images: Images = Field(description="as in a profile; none may show a picture of the trials")
+    images: Images | None = Field(
+        None, description="as in a profile; none may show a picture of the trials"
+    )
+    scenes: Count = Field(
+        0,
+        description="of [measured pairs](../how-to/measured-pairs.md): how many scenes of each condition "
+        "the trials do not see. A condition with a noise model needs `images`, a measured one `scenes`",
+    )
     crop: Count | None = Field(
         None, description="side of the centre crop in pixels; by default the profile's"
     )
@@ -324,6 +342,9 @@ class StudyTable(Table):
         None,
         description="differences within ± this much of the deciding metric count as equivalent; "
         "0.05 dB for `psnr`, required for another",
+    )
+    spread: SpreadTable | None = Field(
+        None, description="the spread that `plan` assumes for power, until a run has shown it"
     )
     contrasts: list[dict[str, Annotated[Level, PlainValidator(_level), WithJsonSchema({})]]] = (
         Field(

@@ -21,6 +21,7 @@ from n2n_ablate.testing.promise import (
 )
 from n2n_ablate.testing.samplers import SamplerContract
 from n2n_ablate.testing.settings import name_of, settings_of
+from n2n_ablate.testing.strategies import StrategyContract
 from n2n_ablate.testing.trainings import TrainingContract
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "NotTried",
     "Promise",
     "SamplerContract",
+    "StrategyContract",
     "ToyLossContext",
     "TrainingContract",
     "broken_promises",

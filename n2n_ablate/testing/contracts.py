@@ -19,6 +19,7 @@ from n2n_ablate.testing.metrics import MetricContract
 from n2n_ablate.testing.noises import NoiseContract
 from n2n_ablate.testing.promise import BrokenPromiseError, NotTried, Promise, promises_of
 from n2n_ablate.testing.samplers import SamplerContract
+from n2n_ablate.testing.strategies import StrategyContract
 from n2n_ablate.testing.trainings import TrainingContract
 
 CONTRACTS: dict[str, type[Contract]] = {
@@ -29,6 +30,7 @@ CONTRACTS: dict[str, type[Contract]] = {
     "training": TrainingContract,
     "estimator": EstimatorContract,
     "metric": MetricContract,
+    "strategy": StrategyContract,
 }
 """By kind."""
 
@@ -40,6 +42,7 @@ _MAIN = {
     "training": "optimizer",
     "estimator": "estimate",
     "metric": "measure",
+    "strategy": "sampler",
 }
 """The method to point at when a promise is broken without an error in the component's code."""
 

@@ -189,6 +189,34 @@ def register_metrics(register):
     register("NAME", CLASS)
 '''
 
+STRATEGY = '''\
+"""The search strategy NAME. Three marked lines make it yours."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from n2n_ablate import Range, hookimpl
+
+
+@dataclass(frozen=True)
+class CLASS:
+    """TPE that weighs more candidates for each point."""  # 1: how it chooses, in a line
+
+    startup: Annotated[int, Range(0, 1000)] = 6  # 2: parameters
+
+    def sampler(self, seed):
+        import optuna  # here, so that commands that search nothing do not wait for it
+
+        return optuna.samplers.TPESampler(  # 3: any sampler of Optuna's; all randomness from `seed`
+            seed=seed, n_startup_trials=self.startup, n_ei_candidates=48
+        )
+
+
+@hookimpl
+def register_strategies(register):
+    register("NAME", CLASS)
+'''
+
 COMPONENTS = {
     "noise": NOISE,
     "sampler": SAMPLER,
@@ -197,6 +225,7 @@ COMPONENTS = {
     "training": TRAINING,
     "estimator": ESTIMATOR,
     "metric": METRIC,
+    "strategy": STRATEGY,
 }
 """The plugin file by kind."""
 
@@ -208,8 +237,9 @@ USE = {
     "training": "n2n-ablate study samplers --set training=NAME",
     "estimator": "n2n-ablate study estimator --set estimator=NAME",
     "metric": "",
+    "strategy": "",
 }
-"""How a component gets into a study, by kind. A metric is named in a study file: `metrics`."""
+"""How a component gets into a study, by kind; empty where only a study file can name it."""
 
 PYPROJECT = """\
 [build-system]

@@ -37,7 +37,7 @@ def text(tiny):
     text = (
         tiny.read_text()
         .replace('design = "search"', 'design = "factorial"')
-        .replace("[search]\nstartup = 2\n", "")
+        .replace('[search]\nstrategy = { name = "tpe", startup = 2 }\n', "")
     )
     text = text.replace('contrasts = [{ "sampler.center" = 0.2 }]', "")
     return text.replace('"sampler.center" = { low = 0.0, high = 0.5, levels = [0.2] }', FACTORS)

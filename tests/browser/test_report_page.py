@@ -95,7 +95,7 @@ def texts(tiny):
     apart = changed(
         search,
         ('design = "search"', 'design = "one-at-a-time"'),
-        ("[search]\nstartup = 2\n", ""),
+        ('[search]\nstrategy = { name = "tpe", startup = 2 }\n', ""),
         ("trials = 4\n", ""),
         ("= { low = 0.0, high = 0.5, levels = [0.2] }", "= [0.2]\n#MORE"),
     )

@@ -220,7 +220,7 @@ def test_a_grid_that_nobody_could_run_is_refused_before_it_is_made(tiny, tiny_te
     levels = [round(0.0005 * place, 4) for place in range(1000)]
     factors = f'"sampler.{{}}" = {levels}'
     grid = tiny_text.replace('design = "search"', 'design = "grid"').replace(
-        "[search]\nstartup = 2\n", ""
+        '[search]\nstrategy = { name = "tpe", startup = 2 }\n', ""
     )
     start, end = grid.index('"sampler.center" = {'), grid.index("[references]")
     three = "\n".join(factors.format(name) for name in ("center", "arm", "corner"))

@@ -177,7 +177,7 @@ def test_a_study_file_and_the_command_line_say_the_same(tiny, registry):
     )
     tiny.write_text(
         text.replace('design = "search"', 'design = "one-at-a-time"').replace(
-            "[search]\nstartup = 2\n", ""
+            '[search]\nstrategy = { name = "tpe", startup = 2 }\n', ""
         )
     )
     planned = plan(read(tiny), registry)

@@ -5,12 +5,15 @@ import pytest
 from n2n_ablate.registry import Registry
 from n2n_ablate.testing import CONTRACTS
 
+SLOW = ("gp",)  # a second per point
 KINDS = [kind for kind in CONTRACTS if kind != "sampler"]
 
 for entry in Registry():
     if entry.kind in KINDS:
         name = f"Test_{entry.kind}_{entry.name}"
         body = {entry.kind: entry.factory(), "__test__": True}
+        if entry.name in SLOW:
+            body["pytestmark"] = pytest.mark.slow
         globals()[name] = type(name, (CONTRACTS[entry.kind],), body)
 
 

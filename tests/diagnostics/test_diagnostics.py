@@ -288,6 +288,7 @@ def test_the_same_twice_and_no_global_randomness(sampler):
     assert diagnose(sampler, WHITE, PHOTO, seed=1).total != first.total
 
 
+@pytest.mark.slow  # 80 measurements
 @pytest.mark.parametrize("noise", [WHITE, Rows()], ids=["white", "rows"])
 def test_the_standard_error_is_the_spread_over_seeds(noise):
     probes = flat_probes(side=16, channels=1)[1:]

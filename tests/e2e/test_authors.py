@@ -50,6 +50,7 @@ def test_from_an_empty_folder_to_a_row_in_the_table(folder):
     assert any(word in row for word in ("better", "worse", "equivalent", "inconclusive"))
 
 
+@pytest.mark.slow  # it waits for the limit
 def test_what_hangs_is_stopped_and_what_is_broken_is_a_cross_with_file_and_line(folder):
     here("new", "sampler", "zz-bright", folder=folder)
     file = folder / "plugins" / "zz_bright.py"

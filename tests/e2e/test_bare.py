@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from helpers import program
+from helpers.thinning import thinned
 
 from n2n_ablate.runner.session import Request, open_session
 
@@ -97,7 +98,9 @@ def test_a_bare_machine_plans_and_runs_studies_and_its_fits_are_those_of_an_inst
     assert stored == wanted
 
 
-@pytest.mark.parametrize("inside", [True, False], ids=["in the checkout", "elsewhere"])
+@pytest.mark.parametrize(
+    "inside", thinned(False, rare=[True]), ids=["elsewhere", "in the checkout"]
+)
 def test_plugins_and_studies_of_a_checkout_are_found_from_any_folder_and_once(
     machine, tmp_path, inside
 ):
@@ -111,6 +114,7 @@ def test_plugins_and_studies_of_a_checkout_are_found_from_any_folder_and_once(
     assert "center-weight" in machine("studies", folder=folder).stdout
 
 
+@pytest.mark.slow  # two studies in processes of their own
 def test_own_images_need_no_scikit_image_and_the_missing_row_is_said(machine, photo, tmp_path):
     photo(tmp_path / "own.png")
     few = (*MINIMUM, *FILES)

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 from helpers.program import run
+from helpers.thinning import thinned
 
 HANGS = '''\
 from n2n_ablate import hookimpl
@@ -31,7 +32,7 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", thinned("study", rare=COMMANDS))
 def test_a_draw_that_hangs_is_named_with_file_and_line(command, folder, photo):
     (folder / "plugins").mkdir()
     (folder / "plugins" / "hangs.py").write_text(HANGS)
@@ -52,6 +53,7 @@ def test_a_draw_that_hangs_is_named_with_file_and_line(command, folder, photo):
         assert "sampler 'hangs' " in done.stderr
 
 
+@pytest.mark.slow  # it waits for the limit
 def test_asked_for_all_samplers_the_others_are_measured(folder):
     (folder / "plugins").mkdir()
     (folder / "plugins" / "hangs.py").write_text(HANGS)

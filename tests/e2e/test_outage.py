@@ -54,7 +54,7 @@ SEARCH = (
     STUDY.replace('"one-at-a-time"', '"search"')
     .replace("[0.0, 0.2]", "{ low = 0.0, high = 0.5 }")
     .replace("crop = 20", "crop = 20\ntrials = 5")
-    + "[search]\nstartup = 1\n"
+    + '[search]\nstrategy = { name = "tpe", startup = 1 }\n'
 )
 
 

@@ -153,7 +153,7 @@ def test_a_sampler_of_ten_lines_is_listed_and_studied(tmp_path, tiny):
     tiny.write_text(
         tiny.read_text()
         .replace('design = "search"', 'design = "one-at-a-time"')
-        .replace("[search]\nstartup = 2\n", "")
+        .replace('[search]\nstrategy = { name = "tpe", startup = 2 }\n', "")
         .replace('contrasts = [{ "sampler.center" = 0.2 }]', "")
         .replace(
             '"sampler.center" = { low = 0.0, high = 0.5, levels = [0.2] }', 'sampler = ["stripe"]'
@@ -285,8 +285,15 @@ def test_plan_lists_trials_and_time_and_trains_nothing(tiny, tmp_path):
     assert "1 more, chosen by tpe: sampler.center in 0 to 0.5" in done.stdout
     assert "noise: sigma 25; seed 0\n" in done.stdout
     assert not list((tmp_path / "mlruns" / "fits").glob("*/*"))
+    assert "Power for 1 contrast on 2 images with 1 seed" in done.stdout
     data = json.loads(here("plan", tiny, "--json", folder=tmp_path).stdout)
     assert data["fits"] == 8
+    assert (data["power"]["n_images"], data["power"]["equivalence"], data["longer"]) == (
+        2,
+        None,
+        None,
+    )
+    assert data["power"]["spread_limit"] > 0
     assert data["seconds"] > 0
 
 

@@ -35,5 +35,5 @@ def test_the_promise_of_the_gpu_is_kept_on_one(case, name):
     getattr(case(), name)()
 
 
-def test_only_noise_stays_on_the_cpu():
-    assert set(KINDS) - set(ON_A_GPU) == {"noise"}
+def test_noise_and_strategies_stay_on_the_cpu():
+    assert set(KINDS) - set(ON_A_GPU) == {"noise", "strategy"}

@@ -6,38 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image as Pillow
+from helpers.measured_pairs import pairs, save, scene
 from typer.testing import CliRunner
 
 from n2n_ablate.cli import app
 
 PAGES = Path(__file__).parents[2] / "docs" / "how-to"
-SIDE = 40
 
 
 def commands(page):
     """Return the commands of the first block of shell, without comments."""
     block = (PAGES / page).read_text(encoding="utf-8").split("```sh\n")[1].split("```")[0]
     return [line.split("#")[0].strip() for line in block.splitlines()]
-
-
-def scene(number):
-    rng = np.random.default_rng(number)
-    return np.kron(rng.uniform(60, 200, (5, 5)), np.ones((8, 8))) + rng.uniform(-4, 4, (SIDE, SIDE))
-
-
-def save(path, array):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Pillow.fromarray(array.clip(0, 255).astype(np.uint8)).save(path)
-
-
-def pairs(folder, scenes=(1, 2)):
-    for n in scenes:
-        save(folder / f"{n}_mean.png", scene(n))
-        save(
-            folder / f"{n}_real.png",
-            scene(n) + np.random.default_rng(n).normal(0, 12, (SIDE, SIDE)),
-        )
 
 
 def run(line, *more):
@@ -52,7 +32,7 @@ def run(line, *more):
 
 def test_measured_pairs(folder):
     for name in ("shots", "canon", "nikon"):
-        pairs(folder / name)
+        pairs(folder / name, scenes=(1, 2))
     lines = commands("measured-pairs.md")
     assert len(lines) == 3
     assert "measured noise, 2 scenes, 2 shots" in run(lines[0], "--crop", "0")
@@ -64,7 +44,7 @@ def test_microscopy_stacks(folder):
     stack = np.stack([scene(n) * 16 for n in range(3)]).astype(np.uint16)
     tifffile.imwrite(folder / "cells.tif", stack, imagej=True, metadata={"axes": "ZYX"})
     tifffile.imwrite(folder / "cells.ome.tif", stack, ome=True, metadata={"axes": "CYX"})
-    pairs(folder / "microscope")
+    pairs(folder / "microscope", scenes=(1, 2))
     lines = commands("microscopy-stacks.md")
     assert len(lines) == 4
     for line in lines:
@@ -82,7 +62,7 @@ def test_named_sets(folder, monkeypatch):
     )
     save(folder / "data" / "kodak24" / "kodim09.png", scene(8))
     save(folder / "data" / "kodak24" / "kodim10.png", scene(9))
-    pairs(folder / "data" / "cc")
+    pairs(folder / "data" / "cc", scenes=(1, 2))
     lines = commands("named-sets.md")
     assert len(lines) == 5
     for line in lines:

@@ -6,51 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image as Pillow
-from typer.testing import CliRunner
+from helpers.measured_pairs import SIDE, pairs, run, save, scene, shot, study
 
-from n2n_ablate.cli import app
 from n2n_ablate.errors import AblateError, ImageError, ParameterError, StudyError
 from n2n_ablate.images import collect
 from n2n_ablate.images.measured import read_measured
 from n2n_ablate.images.pairs import find_scenes
 from n2n_ablate.runner.session import Request, open_session
-
-SIDE = 40
-STUDY = """
-name = "measured"
-question = "Which sampler survives?"
-design = "one-at-a-time"
-baseline = { sampler = "diagonal", backbone = "zs-n2n", loss = "residual-consistency", training = "adam" }
-conditions = [CONDITIONS]
-factors = { sampler = [{ name = "stripe", axis = "rows" }] }
-profiles = { quick = { PROFILE set = { "training.steps" = 3 } } }
-"""
-
-
-def scene(number):
-    """A clean picture with structure, unlike those of other numbers."""
-    rng = np.random.default_rng(number)
-    coarse = rng.uniform(60, 200, (6, 6))
-    return np.kron(coarse, np.ones((7, 7)))[:SIDE, :SIDE] + rng.uniform(-4, 4, (SIDE, SIDE))
-
-
-def save(path, array, dtype=np.uint8):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Pillow.fromarray(np.rint(array).clip(0, np.iinfo(dtype).max).astype(dtype)).save(path)
-
-
-def shot(number, seed):
-    return scene(number) + np.random.default_rng(100 * number + seed).normal(0, 12, (SIDE, SIDE))
-
-
-def pairs(folder, form="{n}_mean.png", noisy="{n}_real.png", scenes=(1, 2, 3), shots=1):
-    for n in scenes:
-        save(folder / form.format(n=n), scene(n))
-        for k in range(1, shots + 1):
-            save(folder / noisy.format(n=n, k=k), shot(n, k))
-    return folder
-
 
 LAYOUTS = {
     "suffix": ("{n}_mean.png", "{n}_real.png"),
@@ -212,14 +174,6 @@ def test_pairs_given_as_clean_images_are_refused(tmp_path):
 # In a study.
 
 
-def study(folder, conditions, profile=""):
-    path = folder / "measured.toml"
-    path.write_text(
-        STUDY.replace("CONDITIONS", conditions).replace("PROFILE", profile), encoding="utf-8"
-    )
-    return str(path)
-
-
 def test_seeds_choose_shots(folder):
     pairs(folder / "set", noisy="{n}_real_{k}.png", shots=2)
     path = study(folder, '{ pairs = "set" }', "seeds = [0, 1, 2],")
@@ -290,12 +244,6 @@ def test_the_shipped_study_says_how_to_get_pairs(folder, monkeypatch):
         open_session(Request("real-noise"))
 
 
-def run(*words):
-    found = CliRunner().invoke(app, list(words))
-    assert found.exit_code == 0, found.output
-    return found.output
-
-
 @pytest.fixture
 def ran(folder):
     """A study of two shots per scene that was run, and the words that run it."""
@@ -330,6 +278,7 @@ def test_a_study_on_measured_noise_is_reopened_reported_and_compared(folder, ran
     run("report", "measured", "--format", "html", "-o", "page.html")
     text = (folder / "page.html").read_text(encoding="utf-8")
     assert "measured: pairs in my 集" in text
+    assert "The measured noise, from shots that differ" in text
     run("compare", "measured", "stripe(axis=rows)", "baseline")
     run("best", "measured")
     save(folder / "my 集" / "2_mean.png", scene(7))

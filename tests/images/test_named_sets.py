@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from n2n_ablate.cli import app
 from n2n_ablate.errors import ImageError
 from n2n_ablate.images import collect
+from n2n_ablate.images import named_sets as named_sets_module
 from n2n_ablate.images.named_sets import fetch, named_set, named_sets
 
 
@@ -161,6 +162,26 @@ def test_a_file_of_sets_that_makes_no_sense_is_one_line(data, folder, text, mess
     (folder / "image-sets.toml").write_text(text)
     with pytest.raises(ImageError, match=message):
         named_sets()
+
+
+def test_plugins_bring_sets(data, folder, monkeypatch):
+    from n2n_ablate.registry import Registry
+
+    monkeypatch.setattr(named_sets_module, "_OF_PLUGINS", {})
+    (folder / "plugins").mkdir()
+    for name, path in (("brings", "their.toml"), ("broken", "nowhere.toml")):
+        (folder / "plugins" / f"{name}.py").write_text(
+            "from pathlib import Path\nfrom n2n_ablate import hookimpl\n"
+            "@hookimpl\ndef register_image_sets(register):\n"
+            f"    register(Path(__file__).with_name('{path}'))\n"
+        )
+    (folder / "plugins" / "their.toml").write_text(
+        '[theirs]\nkind = "clean"\ntitle = "Their set"\ncount = 2\nlayout = "a.png"\n'
+    )
+    found = CliRunner().invoke(app, ["images"])
+    assert "theirs:" in found.output
+    (broken,) = Registry().broken
+    assert "nowhere.toml' cannot be read" in str(broken)
 
 
 def test_a_path_is_no_set(folder, photo):

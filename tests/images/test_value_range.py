@@ -8,8 +8,11 @@ import tifffile
 import torch
 from PIL import Image as Pillow
 
+from n2n_ablate.engine.header import header_of
 from n2n_ablate.errors import ImageError
 from n2n_ablate.images import Reading, open_stack, pages, write_images
+from n2n_ablate.report.text import methods
+from n2n_ablate.runner.session import Request, open_session
 
 rng = np.random.default_rng(0)
 RAMP = np.linspace(40, 200, 48)[:, None] + rng.normal(0, 20, (48, 48))
@@ -163,3 +166,20 @@ def test_metadata_come_back(tmp_path):
         with Pillow.open(tmp_path / name) as file:
             assert file.info["icc_profile"] == icc
             assert file.info["dpi"][0] == pytest.approx(72, abs=0.1)
+
+
+def test_noise_levels_are_told_in_samples_of_the_data(folder, tiny):
+    """Sigma is on the scale of 0 to 255 whatever the files hold: 25 is 401 of 12 bits."""
+    saved(folder, (GREY.astype(np.uint16) * 16), "deep.tif")
+    saved(folder, GREY, "plain.tif")
+    told = {}
+    for name, white in (("deep", 4095), ("plain", None)):
+        request = Request(
+            str(tiny), images=[f"{name}.tif"], white=white, settings=["noise.sigma=25"]
+        )
+        data = open_session(request).paired_data
+        told[name] = (" ".join(data.notes), methods.noise(header_of(data)))
+    for text in told["deep"]:
+        assert "sigma = 25 is 401.5 where white is 4095" in text
+    for text in told["plain"]:
+        assert "white is" not in text

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from helpers.program import here
+from helpers.thinning import thinned
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -120,7 +121,9 @@ set = { "training.steps" = 2 }
 """
 
 
-@pytest.mark.parametrize("password", ["S3cret-one", "two 'S3cret' words", 'a"S3cret"b@c'])
+@pytest.mark.parametrize(
+    "password", thinned('a"S3cret"b@c', rare=["S3cret-one", "two 'S3cret' words"])
+)
 def test_a_study_leaves_no_password_anywhere(tmp_path, monkeypatch, password):
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "T0ken-S3cret")
     (tmp_path / "tiny.toml").write_text(STUDY)

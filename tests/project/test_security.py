@@ -1,11 +1,11 @@
 """What the program never does: run code from files, report to anybody, write where it was not asked to."""
 
 import ast
-import importlib.util
 import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -82,48 +82,60 @@ def test_the_search_for_such_code_finds_it(source):
 
 # Telemetry
 
+# Every Python process reads it when it starts, the children of a study too.
 GUARD = """
-import json, sys
-asked = []
+import os, sys
+from urllib.parse import quote
+
+LOOPBACK = ("", "None", "localhost", "::1", "0.0.0.0")
+ASKED = {"socket.connect": 1, "socket.sendto": 1, "socket.sendmsg": 1,
+         "socket.getaddrinfo": 0, "socket.gethostbyname": 0}
 
 def watch(event, arguments):
-    if event == "socket.connect":
-        address = arguments[1]
-        if isinstance(address, tuple) and not str(address[0]).startswith(("127.", "::1", "localhost")):
-            asked.append(str(address))
-    elif event == "socket.getaddrinfo":
-        if arguments[0] not in (None, "", "localhost", "127.0.0.1", "::1"):
-            asked.append(str(arguments[0]))
+    if event not in ASKED:
+        return
+    whom = arguments[ASKED[event]]
+    if event[7] in "cs" and not isinstance(whom, tuple):  # a socket of Unix, or connected already
+        return
+    host = whom[0] if isinstance(whom, tuple) else whom
+    host = host.decode() if isinstance(host, bytes) else str(host)
+    if host not in LOOPBACK and not host.startswith("127."):
+        with open(os.environ["WATCHED"], "a") as file:
+            file.write(f"{event[7:]} {quote(host)}\\n")
 
 sys.addaudithook(watch)
-"""
-REPORT = """
-import threading, time
-time.sleep(0.2)
-print(json.dumps(asked))
 """
 REPORTING = ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK", "RAY_USAGE_STATS_ENABLED", "CI")
 
 
-def watched(code, folder):
-    """Run code in a process of its own, as a user who has set nothing; return whom it talked to."""
-    clean = {name: value for name, value in os.environ.items() if name not in REPORTING}
-    clean.pop("PYTEST_CURRENT_TEST", None)
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", GUARD + code + REPORT],
-        cwd=folder,
-        env=clean | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=170,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+@pytest.fixture
+def watched(tmp_path_factory):
+    """Runs code in a process of its own, as a user who has set nothing; returns whom it talked to."""
+    guard = tmp_path_factory.mktemp("guard")
+    (guard / "sitecustomize.py").write_text(GUARD)
+    (guard / "asked").touch()
+
+    def watch(code, folder):
+        clean = {name: value for name, value in os.environ.items() if name not in REPORTING}
+        clean.pop("PYTEST_CURRENT_TEST", None)
+        own = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(guard), "WATCHED": str(guard / "asked")}
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", f"{code}\nimport time; time.sleep(0.2)"],
+            cwd=folder,
+            env=clean | own,
+            capture_output=True,
+            text=True,
+            timeout=170,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return sorted(set((guard / "asked").read_text().splitlines()))
+
+    return watch
 
 
-def test_the_guard_sees_who_is_called(folder):
-    code = """
+def test_the_guard_sees_whom_a_process_and_its_children_call(watched, folder):
+    calls = """
 import socket
 for where in (("192.0.2.1", 9), ("127.0.0.1", 9)):
     with socket.socket() as one:
@@ -132,8 +144,14 @@ for where in (("192.0.2.1", 9), ("127.0.0.1", 9)):
             one.connect(where)
         except OSError:
             pass
+try:
+    socket.getaddrinfo("report.invalid", 443)
+except OSError:
+    pass
 """
-    assert watched(code, folder) == ["('192.0.2.1', 9)"]
+    child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {calls!r}], check=True)"
+    for code in (calls, child):
+        assert watched(code, folder) == ["connect 192.0.2.1", "getaddrinfo report.invalid"]
 
 
 HOSTILE = [
@@ -147,7 +165,30 @@ HOSTILE = [
 ]
 
 
-def test_a_study_calls_nobody_and_writes_only_where_it_should(folder, tiny, tiny_text, photo):
+EVERY = """
+import contextlib, io, sys
+from n2n_ablate.cli import main
+for words in {commands!r}:
+    sys.argv = ["n2n-ablate", *words]
+    with contextlib.redirect_stdout(io.StringIO()):
+        try:
+            main()
+        except SystemExit as end:
+            assert not end.code, (words, end.code)
+from mlflow.telemetry.utils import is_telemetry_disabled
+assert is_telemetry_disabled()
+"""
+ON_RAY = [
+    pytest.mark.slow,
+    pytest.mark.ray,
+    pytest.mark.skipif(not find_spec("ray"), reason="pip install 'n2n-ablate[ray]'"),
+]
+
+
+@pytest.mark.parametrize("executor", ["local", pytest.param("ray", marks=ON_RAY)])
+def test_a_study_calls_nobody_and_writes_only_where_it_should(
+    executor, folder, tiny, tiny_text, photo, watched
+):
     """With MLflow, a search, names that want to get out, and pictures of all of it."""
     label = json.dumps(" ".join(HOSTILE))
     text = tiny_text.replace('label = "sigma 25"', f"label = {label}")
@@ -156,19 +197,14 @@ def test_a_study_calls_nobody_and_writes_only_where_it_should(folder, tiny, tiny
     work = folder / "in" / "work"
     work.mkdir()
     photo(work / "-..- $x$ <b>.png")
-    code = f"""
-sys.argv = ["n2n-ablate", "study", {str(tiny)!r}, "--images", {str(work)!r}, "--trials", "2",
-            "--set", "training.steps=2", "--output", "out", "--quiet", "--device", "cpu"]
-from n2n_ablate.cli import main
-import io, contextlib
-with contextlib.redirect_stdout(io.StringIO()):
-    try:
-        main()
-    except SystemExit as end:
-        assert not end.code, end.code
-from mlflow.telemetry.utils import is_telemetry_disabled
-assert is_telemetry_disabled()
-"""
+    images = ["--images", str(work), "--output", "out"]
+    few = ["--trials", "2", "--set", "training.steps=2", "--device", "cpu", "--executor", executor]
+    commands = [
+        ["study", str(tiny), *images, *few, "--quiet"],
+        ["sync", *images],
+        ["report", "tiny", *images, "--no-diagnostics"],
+    ]
+    code = EVERY.format(commands=commands)
     before = {path for path in folder.rglob("*") if work not in path.parents}
     assert watched(code, work) == []
     after = {path for path in folder.rglob("*") if path.is_file()} - before
@@ -177,8 +213,9 @@ assert is_telemetry_disabled()
     assert {"curves.png", "table.csv", "contact_sheet.png"} <= {path.name for path in out}
 
 
-@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="pip install 'n2n-ablate[ray]'")
-def test_ray_reports_to_nobody(folder):
+@pytest.mark.slow  # Ray starts
+@pytest.mark.skipif(not find_spec("ray"), reason="pip install 'n2n-ablate[ray]'")
+def test_ray_reports_to_nobody(folder, watched):
     code = """
 from n2n_ablate.execute.ray import Ray
 from n2n_ablate.engine import Machine
@@ -243,5 +280,5 @@ def test_a_password_is_never_shown(tiny, tiny_text, folder, registry):
     asked = plan(parse(tiny_text, tiny), registry)
     url = "nonsense://me:secret@127.0.0.1/x"
     with pytest.raises(StoreError, match=r"//\*\*\*@127.0.0.1") as caught:
-        Search(asked, Output(folder), storage=url)
+        Search(asked, Output(folder), registry, storage=url)
     assert "secret" not in str(caught.value)

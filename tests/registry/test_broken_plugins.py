@@ -187,6 +187,7 @@ def test_what_a_plugin_prints_is_no_part_of_the_result(tmp_path):
     assert run("plugins", "--help", folder=tmp_path).stdout.count("Usage") == 1
 
 
+@pytest.mark.slow  # processes that end
 def test_another_plugin_that_ends_the_process_is_named_with_its_line(tmp_path):
     put(tmp_path, "import os\n\nos.abort()\n", "other")
     done = here("check", "diagonal", folder=tmp_path)

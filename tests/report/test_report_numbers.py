@@ -2,13 +2,16 @@
 
 import io
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from n2n_ablate.analysis.records import Contrast, Kind
+from n2n_ablate.analysis.contrast import Rule, primary
+from n2n_ablate.analysis.records import Contrast, Kind, Metric
 from n2n_ablate.report.document import (
     Column,
     Curve,
@@ -25,6 +28,7 @@ from n2n_ablate.report.document import (
 )
 from n2n_ablate.report.numbers import (
     digits_for,
+    digits_of_scale,
     format_half_width,
     format_interval,
     format_number,
@@ -38,7 +42,8 @@ from n2n_ablate.report.numbers import (
 from n2n_ablate.report.render.console import dot_plot_lines, print_block
 from n2n_ablate.report.render.console_table import needed_width
 from n2n_ablate.report.render.markdown import markdown_table
-from n2n_ablate.report.text.contrasts import contrast_name
+from n2n_ablate.report.supporting import supporting_of
+from n2n_ablate.report.text.contrasts import contrast_line, contrast_name, metric_digits
 
 
 @pytest.mark.parametrize(
@@ -89,6 +94,56 @@ def test_a_printed_interval_is_on_the_side_of_its_limits_or_as_good_as_on_them(l
     digits = digits_for(ends, (0.0,))
     for value in ends:
         assert (round(value, digits) > 0) == (value > 0) or abs(value) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("scale", "digits"), [(0.05, 2), (0.02, 2), (0.01, 2), (0.002, 3), (1.0, 0), (25.0, 0)]
+)
+def test_the_first_digit_of_a_scale_is_shown(scale, digits):
+    assert digits_of_scale(scale) == digits
+
+
+def test_digits_follow_the_width_of_an_interval():
+    assert digits_for((0.011, 0.013), ()) == 3
+    assert digits_for((0.0002, 0.0004), ()) == 4
+    assert digits_for((1e-9, 2e-9), ()) == 4  # no more than two beyond those of the scale
+    assert digits_for((-math.inf, math.inf), (0.0,)) == 2
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "digits"),
+    [
+        (Metric("psnr", "dB", margin=0.05), [29.5], 2),
+        (Metric("psnr", "dB"), [29.5, None], 2),
+        (Metric("psnr", "dB", margin=0.005), [29.5], 3),
+        (Metric("ssim"), [0.73], 3),
+        (Metric("ssim", margin=0.0005), [0.73], 4),
+        (Metric("mse"), [0.0012, 0.0031], 5),
+        (Metric("mse"), [math.nan, 0.0], 3),
+    ],
+)
+def test_a_metric_of_small_values_has_more_digits(metric, values, digits):
+    assert metric_digits(metric, values) == digits
+
+
+def test_a_small_difference_of_a_small_metric_is_no_row_of_zeros():
+    metric = Metric("mse", margin=2e-4, decides=True, higher_is_better=False)
+    names = [f"image {i}" for i in range(6)]
+    base = {name: np.array([0.0031 + 1e-4 * i]) for i, name in enumerate(names)}
+    trial = {name: value - 1.2e-3 - 1e-5 * i for i, (name, value) in enumerate(base.items())}
+    contrast = Contrast(
+        "center=0.2", parameters={"center": 0.2}, baseline_parameters={"center": 0.01}
+    )
+    record = primary(contrast, "sigma 25", trial, base, names, Rule(metric, 1, tuple(names)))
+    assert contrast_line(record) == (
+        "center = 0.2 vs 0.01: better by 0.00122 (95 % CI \u22120.00124 to \u22120.00121)"
+    )
+    table = supporting_of([record])
+    cells = dict(zip([column.title for column in table.columns], table.rows[0].cells, strict=True))
+    assert cell_text(cells["one image out"]) == "\u22120.00123 to \u22120.00122"
+    assert float(cell_text(cells["detectable"])) > 0
+    secondary = replace(record, verdict=None, metric=replace(metric, margin=None, decides=False))
+    assert "\u22120.00122" in contrast_line(secondary)
 
 
 TABLE = Table(

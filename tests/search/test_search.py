@@ -5,14 +5,13 @@ import uuid
 import optuna
 import pytest
 
-from n2n_ablate.errors import StoreError, StudyError
+from n2n_ablate.errors import AblateError, PluginError, StoreError, StudyError
+from n2n_ablate.registry import Registry
 from n2n_ablate.search.database import SearchDatabase
-from n2n_ablate.search.search import Outcome, Search
-from n2n_ablate.search.strategies import BESIDE
+from n2n_ablate.search.search import BESIDE, Outcome, Search
 from n2n_ablate.storage.database_url import sqlite_url
 from n2n_ablate.storage.output import Output
 from n2n_ablate.study import plan, read
-from n2n_ablate.study.model import STRATEGIES
 
 
 @pytest.fixture
@@ -30,17 +29,18 @@ def tables(request, tmp_path_factory):
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def opened(request, tmp_path):
+def opened(request, tmp_path, registry):
     """Open a search in a database of this name, as the next process does."""
     shared, urls, made = request.param == "postgresql", {}, []
 
-    def make(planned, name="one", **more):
+    def make(planned, name="one", registry=registry, **more):
         if shared and name not in urls:
             postgres, tables = (request.getfixturevalue(one) for one in ("postgres", "tables"))
             urls[name] = postgres.create(uuid.uuid4().hex, like=tables)
         if shared and made:
             made[-1].close()  # as its process ends, or its lock would keep the next one off
-        made.append(Search(planned, Output(tmp_path / name), storage=urls.get(name, ""), **more))
+        output, url = Output(tmp_path / name), urls.get(name, "")
+        made.append(Search(planned, output, registry, storage=url, **more))
         return made[-1]
 
     yield make
@@ -63,13 +63,21 @@ def run(search, count):
     return places
 
 
+CHOSEN = '{ name = "tpe", startup = 2 }'
+
+
+def named(strategy):
+    startup = ", startup = 3" if strategy in ("tpe", "gp") else ""
+    return f'{{ name = "{strategy}"{startup} }}'
+
+
 TWO = """
 "sampler.arm" = { low = 0.05, high = 1.0, log = true }
 "training.steps" = { low = 10, high = 40 }
 """
 
 
-@pytest.fixture(params=STRATEGIES)
+@pytest.fixture(params=["tpe", "gp", "qmc", "random"])
 def strategy(request):
     return request.param
 
@@ -78,7 +86,7 @@ def strategy(request):
 def by(tiny, registry, strategy):
     """A plan of a search by each strategy, over three factors; one is log, one a whole number."""
     text = tiny.read_text().replace("[references]", f"{TWO}\n[references]")
-    tiny.write_text(text.replace("startup = 2", f'startup = 3\nstrategy = "{strategy}"'))
+    tiny.write_text(text.replace(CHOSEN, named(strategy)))
     return plan(read(tiny), registry, trials=20)
 
 
@@ -90,7 +98,7 @@ def begin(search):
 
 
 def test_a_search_that_is_interrupted_or_killed_goes_on_as_if_it_had_not_been(by, opened):
-    count = 4 if by.study.strategy == "gp" else 10  # CMA-ES: more than a generation of 7
+    count = 4 if by.strategy.name == "gp" else 8
     whole = run(begin(opened(by)), count)
     assert len(set(whole)) > count / 2
     places = run(begin(opened(by, "two")), count // 2)
@@ -150,22 +158,19 @@ def test_other_pixels_or_code_make_another_search(planned, opened):
 
 
 def test_the_strategy_learns_where_the_scores_are(tiny, registry, strategy, opened):
-    tiny.write_text(
-        tiny.read_text().replace("startup = 2", f'startup = 2\nstrategy = "{strategy}"')
-    )
+    tiny.write_text(tiny.read_text().replace(CHOSEN, named(strategy)))
     planned = plan(read(tiny), registry, trials=20)
     search = opened(planned)
     for value in (0.0, 0.05, 0.15, 0.3, 0.4, 0.5):
         values = {"sampler.center": value}
         search.know(values, Outcome(f"at {value}", score(values)))
-    count = 4 if strategy == "gp" else 12
+    count = 4 if strategy == "gp" else 20
     near = sum(abs(place - 0.1) < 0.1 for place in run(search, count))
-    assert (near > count * 0.4 * 1.3) == (strategy != "random")  # 40 % of the range is near
+    assert (near > count * 0.4 * 1.4) == (strategy in ("tpe", "gp"))  # 40 % of the range is near
 
 
-def test_a_place_drawn_at_random_is_no_part_of_a_generation(tiny, registry, opened):
-    tiny.write_text(tiny.read_text().replace("startup = 2", 'strategy = "cma-es"'))
-    search = opened(plan(read(tiny), registry, trials=20))
+def test_a_place_drawn_at_random_is_no_choice_of_the_strategy(planned, opened):
+    search = opened(planned)
     asked = search.ask(at_random=True)
     search.tell(asked, Outcome("searched", 0.0))
     assert search.finished() == [asked]
@@ -173,12 +178,101 @@ def test_a_place_drawn_at_random_is_no_part_of_a_generation(tiny, registry, open
     assert known.user_attrs == {BESIDE: "at random", "name": "searched"}
 
 
-def test_a_strategy_that_does_not_fit_the_space_says_what_would(tiny, registry):
-    text = tiny.read_text().replace("startup = 2", 'strategy = "cma-es"')
-    tiny.write_text(text.replace("low = 0.0, high = 0.5", "choices = [0.1, 0.2]"))
-    with pytest.raises(StudyError, match="numbers only, and factor") as error:
+PICKLES = '''
+import optuna
+from n2n_ablate import hookimpl
+
+
+class Hidden(optuna.samplers.RandomSampler):
+    def after_trial(self, study, trial, state, values):
+        import pickle
+
+        text = pickle.dumps({"state": 1}).hex()
+        study._storage.set_trial_system_attr(trial._trial_id, "state", text)
+
+
+class Careless:
+    """Keeps its state as a pickle."""
+
+    def sampler(self, seed):
+        return Hidden(seed=seed)
+
+
+class Honest(Careless):
+    """Says so."""
+
+    stores_pickles = True
+
+
+class Wrong:
+    """Returns something else."""
+
+    def sampler(self, seed):
+        return seed
+
+
+@hookimpl
+def register_strategies(register):
+    register("careless", Careless)
+    register("honest", Honest)
+    register("wrong", Wrong)
+'''
+
+
+@pytest.fixture
+def careless(tiny, tmp_path):
+    (tmp_path / "careless.py").write_text(PICKLES)
+    registry = Registry(file=tmp_path / "careless.py")
+
+    def planned(name):
+        tiny.write_text(tiny.read_text().replace(CHOSEN, f'"{name}"'))
+        return plan(read(tiny), registry, trials=12)
+
+    return planned, registry
+
+
+def test_who_keeps_pickles_is_refused_where_others_can_write(careless, opened, request):
+    planned, registry = careless
+    if request.node.callspec.params["opened"] == "sqlite":
+        assert len(run(opened(planned("honest"), registry=registry), 2)) == 2
+        return
+    with pytest.raises(StudyError, match="strategy 'honest' keeps pickles in the search storage"):
+        opened(planned("honest"), registry=registry)
+
+
+def test_a_pickle_that_nobody_declared_stops_a_shared_search(careless, opened, request):
+    planned, registry = careless
+    search = opened(planned("careless"), registry=registry)
+    run(search, 1)
+    if request.node.callspec.params["opened"] == "sqlite":
+        run(search, 1)
+        return
+    with pytest.raises(StudyError, match="strategy 'careless' keeps pickles"):
+        search.ask()
+    with pytest.raises(StudyError, match="could run code here"):  # before it is read
+        opened(planned("careless"), registry=registry)
+
+
+def test_what_is_no_sampler_of_optunas_is_named(careless, tmp_path):
+    planned, registry = careless
+    with pytest.raises(
+        PluginError, match=r"strategy 'wrong' must return a sampler of Optuna's, got"
+    ):
+        Search(planned("wrong"), Output(tmp_path / "out"), registry)
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ('"cma-es"', "no strategy is called 'cma-es'"),
+        ('{ name = "tpe", startup = -1 }', "startup"),
+        ('{ name = "tpe", start = 1 }', "Did you mean 'startup'"),
+    ],
+)
+def test_a_strategy_that_cannot_be_is_one_line(tiny, registry, given, problem):
+    tiny.write_text(tiny.read_text().replace(CHOSEN, given))
+    with pytest.raises(AblateError, match=problem):
         plan(read(tiny), registry)
-    assert "'tpe', 'gp' or 'random' would work" in str(error.value)
 
 
 def test_values_are_short_numbers(planned, opened):
@@ -187,14 +281,14 @@ def test_values_are_short_numbers(planned, opened):
         assert 0 <= place <= 0.5
 
 
-def test_a_storage_that_cannot_be_opened_is_named(planned, tmp_path):
+def test_a_storage_that_cannot_be_opened_is_named(planned, registry, tmp_path):
     with pytest.raises(StoreError, match="the search storage 'nonsense' cannot be used: Could not"):
-        Search(planned, Output(tmp_path), storage="nonsense")
+        Search(planned, Output(tmp_path), registry, storage="nonsense")
 
 
-def test_who_opens_the_database_sees_names_curves_and_durations(planned, tmp_path):
+def test_who_opens_the_database_sees_names_curves_and_durations(planned, registry, tmp_path):
     output = Output(tmp_path)
-    search = Search(planned, output)
+    search = Search(planned, output, registry)
     declared = Outcome("sampler.center=0.2", 26.0, 90.0, {10: 24.5, 20: 25.5, 30: 26.0})
     search.know({"sampler.center": 0.2}, declared)
     asked = search.ask()

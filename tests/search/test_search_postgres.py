@@ -38,12 +38,12 @@ def url(postgres):
 
 
 @pytest.fixture
-def opened(planned, tmp_path, url):
+def opened(planned, registry, tmp_path, url):
     """Open the search, of an output folder of this name; all are closed at the end."""
     made = []
 
     def make(name="one", **more):
-        made.append(Search(planned, Output(tmp_path / name), storage=url, **more))
+        made.append(Search(planned, Output(tmp_path / name), registry, storage=url, **more))
         return made[-1]
 
     yield make
@@ -52,9 +52,9 @@ def opened(planned, tmp_path, url):
 
 
 def test_a_search_goes_on_in_another_output_folder_as_if_it_had_not_been_interrupted(
-    planned, tmp_path, opened
+    planned, registry, tmp_path, opened
 ):
-    local = Search(planned, Output(tmp_path / "local"))
+    local = Search(planned, Output(tmp_path / "local"), registry)
     whole = run(local, 5)
     local.close()
     first = opened()
@@ -90,9 +90,9 @@ def test_several_first_openings_at_once_make_one_database(planned, tmp_path, url
 
 
 def test_a_server_that_is_stopped_and_started_again_costs_a_search_a_pause(
-    postgres, opened, planned, tmp_path
+    postgres, opened, planned, registry, tmp_path
 ):
-    local = Search(planned, Output(tmp_path / "local"))
+    local = Search(planned, Output(tmp_path / "local"), registry)
     whole = run(local, 4)
     local.close()
     said = []
@@ -167,7 +167,7 @@ def test_a_server_that_stays_away_ends_the_search_in_one_line(postgres, opened, 
 
 @pytest.mark.parametrize("what", ["port", "password", "database", "driver"])
 def test_a_storage_that_cannot_be_opened_is_one_line_without_the_password(
-    postgres, planned, tmp_path, monkeypatch, what
+    postgres, planned, registry, tmp_path, monkeypatch, what
 ):
     url = {
         "port": "postgresql+psycopg://me:secret@127.0.0.1:1/none",
@@ -184,7 +184,7 @@ def test_a_storage_that_cannot_be_opened_is_one_line_without_the_password(
         "driver": r"needs psycopg: pip install 'n2n-ablate\[postgres\]'",
     }[what]
     with pytest.raises(StoreError, match=expected) as caught:
-        Search(planned, Output(tmp_path), storage=url)
+        Search(planned, Output(tmp_path), registry, storage=url)
     assert str(caught.value).startswith("the search storage 'postgresql+psycopg://***@127.0.0.1:")
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)

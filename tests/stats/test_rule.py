@@ -174,6 +174,24 @@ def test_the_power_to_call_a_true_zero_equivalent(n, size, share):
     assert stats.equivalence_power(n, size, margin) == pytest.approx(expected, abs=0.03)
 
 
+@pytest.mark.parametrize(("n", "size"), [(6, 1), (13, 3), (24, 8)])
+def test_with_this_margin_a_true_zero_is_called_equivalent_in_four_of_five_studies(n, size):
+    margin = stats.equivalence_margin(n, size)
+    values = np.random.default_rng(5).normal(0, 1, (20_000, n))
+    share = (decide(values, Levels(size).critical(n), margin) == EQUIVALENT).mean()
+    assert share == pytest.approx(0.8, abs=0.02)
+
+
+@pytest.mark.parametrize(("size", "margin"), [(1, 0.3), (3, 0.5), (2, 0.1)])
+def test_so_many_images_show_equivalence_and_fewer_do_not(size, margin):
+    needed = stats.images_to_show_equivalence(size, margin)
+    assert stats.equivalence_power(needed, size, margin) >= 0.8
+    assert stats.equivalence_power(needed - 1, size, margin) < 0.8
+    # With many images the power is 2 Phi(margin sqrt(n) - z) - 1.
+    reach = scipy_stats.norm.isf(0.1) + scipy_stats.norm.isf(0.05 / size)
+    assert needed == pytest.approx((reach / margin) ** 2, rel=0.25)
+
+
 def test_the_spread_that_plans_rest_on_is_rarely_too_small():
     for n in (4, 8, 24):
         sds = np.random.default_rng(n).normal(size=(20_000, n)).std(axis=1, ddof=1)

@@ -60,7 +60,7 @@ def test_a_grid_has_every_combination_once(tiny, registry):
     text = (
         tiny.read_text()
         .replace('design = "search"', 'design = "grid"')
-        .replace("[search]\nstartup = 2\n", "")
+        .replace('[search]\nstrategy = { name = "tpe", startup = 2 }\n', "")
     )
     text = text.replace('contrasts = [{ "sampler.center" = 0.2 }]', "")
     text = text.replace(
@@ -79,7 +79,7 @@ def crossed(tiny, *factors):
     text = (
         tiny.read_text()
         .replace('design = "search"', 'design = "grid"')
-        .replace("[search]\nstartup = 2\n", "")
+        .replace('[search]\nstrategy = { name = "tpe", startup = 2 }\n', "")
     )
     text = text.replace('contrasts = [{ "sampler.center" = 0.2 }]', "")
     old = '"sampler.center" = { low = 0.0, high = 0.5, levels = [0.2] }'
@@ -251,7 +251,7 @@ def test_close_values_have_names_of_their_own(tiny, registry):
     text = (
         tiny.read_text()
         .replace('design = "search"', 'design = "one-at-a-time"')
-        .replace("[search]\nstartup = 2\n", "")
+        .replace('[search]\nstrategy = { name = "tpe", startup = 2 }\n', "")
     )
     text = text.replace('contrasts = [{ "sampler.center" = 0.2 }]', "")
     old = '"sampler.center" = { low = 0.0, high = 0.5, levels = [0.2] }'

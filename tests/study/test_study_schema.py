@@ -16,7 +16,7 @@ from n2n_ablate.study.write import to_toml
 
 SHIPPED = sorted(study.shipped().items())
 FACTOR = '"sampler.center" = { low = 0.0, high = 0.5, levels = [0.2] }'
-SEARCH = "[search]\nstartup = 2\n"
+SEARCH = '[search]\nstrategy = { name = "tpe", startup = 2 }\n'
 ONE_AT_A_TIME = (
     ('"search"', '"one-at-a-time"'),
     (SEARCH, ""),
@@ -63,7 +63,7 @@ def changed(text, *changes):
             ),
             "metrics 'whiteness' and 'whiteness-lags-3' are the same",
         ),
-        ((("startup = 2", "startup = 2.5"),), "'search.startup' must be a whole number, got 2.5"),
+        ((('{ name = "tpe", startup = 2 }', "2.5"),), "'search.strategy' must be a name or"),
         ((("crop = 24", "crop = true"),), "'profiles.quick.crop' must be a whole number, got True"),
         ((('images = ["builtin:astronaut", "builtin:coffee"]', "images = []"),), "images' is empty"),
         ((("[references]", "[references.x]"),), "references"),
@@ -160,7 +160,7 @@ def test_the_schema_for_editors_accepts_what_ships_and_refuses_what_is_refused(t
         assert list(editor.iter_errors(tomllib.loads(text))) == []
     for old, new in (
         ('design = "search"', 'design = "serch"'),
-        ("startup = 2", "start = 2"),
+        ("strategy = {", "strateg = {"),
         ("crop = 24", "crop = -1"),
         ('training = "adam"', "training = 3"),
         ('question = "Does the centre matter?"', ""),

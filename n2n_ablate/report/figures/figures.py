@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from n2n_ablate.report.figures.axes import plain
+from n2n_ablate.report.figures.fonts import file_for
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -77,7 +77,7 @@ def strip(sight: Sight, *, side: int = 768) -> Image.Image:
     draw = ImageDraw.Draw(row)
     for place, (label, picture, missing) in enumerate(panels):
         x = place * (width + _GAP)
-        draw.text((x + 1, 2), fitting(label, width), INK, font(12))
+        draw.text((x + 1, 2), fitting(label, width), INK, font(12, label))
         if picture is None:
             draw.rectangle((x, _LABEL, x + width - 1, _LABEL + height - 1), (236, 236, 236))
             draw.text(
@@ -120,10 +120,10 @@ def contact_sheet(strips: Mapping[str, Image.Image], *, title: str = "") -> Imag
     height = head + sum(row.height + _LABEL + 2 * _GAP for row in strips.values())
     sheet = Image.new("RGB", (width + 2 * _GAP, max(height, 1)), PAPER)
     draw = ImageDraw.Draw(sheet)
-    draw.text((_GAP, 6), fitting(title, width, 15), INK, font(15))
+    draw.text((_GAP, 6), fitting(title, width, 15), INK, font(15, title))
     y = head
     for name, row in strips.items():
-        draw.text((_GAP, y + 2), fitting(name, width, 13), INK, font(13, bold=True))
+        draw.text((_GAP, y + 2), fitting(name, width, 13), INK, font(13, name, bold=True))
         sheet.paste(row, (_GAP, y + _LABEL + 2))
         y += row.height + _LABEL + 2 * _GAP
     return sheet
@@ -159,19 +159,17 @@ def curves(panels: Mapping[str, Curves], *, title: str = "") -> Figure:
 
 
 @functools.cache
-def font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """Return the font of all labels: matplotlib's own, which has Greek, Cyrillic and signs."""
-    import matplotlib as mpl
-
-    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(str(Path(mpl.get_data_path()) / "fonts" / "ttf" / name), size)
+def font(size: int, text: str = "", *, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """Return the font of a label: matplotlib's own, or one of this machine that has its letters."""
+    return ImageFont.truetype(file_for(text, bold=bold), size)
 
 
 def fitting(text: str, width: int, size: int = 12) -> str:
     """Shorten a text to a width in pixels."""
-    if font(size).getlength(text) <= width:
+    letters = font(size, text)
+    if letters.getlength(text) <= width:
         return text
-    while text and font(size).getlength(f"{text}…") > width:
+    while text and letters.getlength(f"{text}…") > width:
         text = text[:-1]
     return f"{text}…"
 

@@ -111,7 +111,7 @@ def dot_plot_lines(plot: DotPlot, width: int) -> Iterator[Text]:
         name = row.name if cell_len(row.name) <= label else f"{row.name[: label - 1]}\u2026"
         line = Text(f"{name:<{label}}  ")
         yield line.append_text(_dots(row, low, scale, axis))
-    marks = {0: format_signed(low), axis - 1: format_signed(high)}
+    marks = {0: format_signed(low, plot.digits), axis - 1: format_signed(high, plot.digits)}
     scale_line = marks[0].ljust(axis - len(marks[axis - 1])) + marks[axis - 1]
     zero = round(-low * scale)
     if len(marks[0]) < zero < axis - len(marks[axis - 1]) - 1:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import io
 import re
-import warnings
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
+
+from n2n_ablate.report.figures.fonts import save
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,13 +36,9 @@ def inline(figure: Figure, name: str, description: str) -> Markup:
 
     buffer = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    with (
-        mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}),
-        warnings.catch_warnings(),
-    ):
-        # A browser has more letters than the font that is measured with.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        save(
+            figure,
             buffer,
             format="svg",
             transparent=True,

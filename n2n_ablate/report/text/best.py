@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from n2n_ablate.analysis.records import ContrastRecord, Metric
 from n2n_ablate.analysis.study_records import Best, StudyAnalysis, Support
 from n2n_ablate.report.numbers import format_number, pluralize
-from n2n_ablate.report.text.contrasts import contrast_line, finding
+from n2n_ablate.report.text.contrasts import contrast_line, finding, metric_digits
 from n2n_ablate.report.text.study import metric_name
 
 
@@ -16,7 +16,7 @@ def best_title(best: Best, metric: Metric, *, confirmed: bool) -> str:
     if best.mean is None:
         return best.name
     images = pluralize(best.n_images, "held-out image" if confirmed else "image")
-    mean = format_number(best.mean, 2 if metric.unit == "dB" else 4)
+    mean = format_number(best.mean, metric_digits(metric, [best.mean]))
     return (
         f"{best.name}: mean {metric_name(metric)} {mean} {metric.unit}".rstrip() + f" over {images}"
     )

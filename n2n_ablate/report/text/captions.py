@@ -123,6 +123,16 @@ def diagnostics(*, confirmed: bool) -> str:
     )
 
 
+def measured_noise(scenes: int, shots: int) -> str:
+    """Return the caption of what measured noise is like."""
+    source = "shots that differ" if shots > 1 else "shot minus reference"
+    return (
+        f"The measured noise, from {source}: its correlation with pixels beside and below (mean of "
+        f"{pluralize(scenes, 'scene')}), its standard deviation by brightness of the reference, and the share of it "
+        "that each sampler leaks from one view to the other (diamonds: all scenes, dots: one)."
+    )
+
+
 def loss(*, confirmed: bool) -> str:
     """Return the caption of PSNR against the training loss."""
     return (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from n2n_ablate.analysis.records import Caveat, Contrast, ContrastRecord, Metric, Role
 from n2n_ablate.analysis.study_records import Peak
 from n2n_ablate.report.numbers import format_interval, format_number, format_signed
-from n2n_ablate.report.text.contrasts import contrast_name, finding
+from n2n_ablate.report.text.contrasts import contrast_name, finding, metric_digits
 from n2n_ablate.report.text.study import metric_name
 from n2n_ablate.stats import Crossing
 
@@ -43,7 +43,7 @@ def peak_text(name: str, peak: Peak | None, metric: Metric) -> str:
     if peak is None:
         return ""
     what, unit = metric_name(metric), f" {metric.unit}" if metric.unit else ""
-    digits = 2 if metric.unit == "dB" else 4
+    digits = metric_digits(metric)
     extreme, peaks, beyond = (
         ("highest", "peaks", "above")
         if metric.higher_is_better

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from n2n_ablate.analysis.records import (
@@ -18,6 +19,7 @@ from n2n_ablate.analysis.records import (
 )
 from n2n_ablate.report.numbers import (
     digits_for,
+    digits_of_scale,
     format_interval,
     format_number,
     format_percent,
@@ -79,10 +81,23 @@ def _changed(own: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tupl
     return {key: both for key, both in pairs.items() if both[0] != both[1]}
 
 
+def metric_digits(metric: Metric, values: Iterable[float | None] = ()) -> int:
+    """Return how many digits of a metric are printed: two of decibels, three of others, more of small ones.
+
+    Args:
+        metric: Of which.
+        values: Those to print; of the largest at least three digits are shown.
+    """
+    largest = max((abs(value) for value in values if value and math.isfinite(value)), default=0.0)
+    scales = [scale for scale in (metric.margin, largest / 100) if scale]
+    return max([2 if metric.unit == "dB" else 3, *map(digits_of_scale, scales)])
+
+
 def digits_of(record: ContrastRecord) -> int:
-    """Return how many digits keep the printed interval from contradicting the verdict."""
+    """Return how many digits show the interval, and keep it from contradicting the verdict."""
     interval, margin = record.interval, record.margin or 0.0
-    fewest = 2 if record.metric.unit == "dB" else 3
+    values = [value for each in record.images for value in (each.trial, each.baseline)]
+    fewest = metric_digits(record.metric, values)
     if interval is None:
         return fewest
     limits = {
@@ -187,7 +202,8 @@ def planning_lines(records: Sequence[ContrastRecord]) -> list[str]:
     sizes = sorted(plan.detectable_difference for plan in plans)
     counts = sorted(plan.images_needed for plan in plans if plan.images_needed)
     unit = unit_of(open_[0].metric)
-    size = _range(format_number(sizes[0]), format_number(sizes[-1]))
+    digits = max(map(digits_of, open_))
+    size = _range(*(format_number(size, digits) for size in (sizes[0], sizes[-1])))
     lines = [f"A true difference of {size}{unit} would be detected in about 4 of 5 such studies."]
     if counts:
         which = "an inconclusive contrast" if len(open_) > 1 else contrast_name(open_[0].contrast)

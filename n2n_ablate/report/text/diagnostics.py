@@ -13,6 +13,7 @@ from n2n_ablate.diagnostics.concerns import (
     concerns,
     wrong_gain,
 )
+from n2n_ablate.diagnostics.measured_noise import NoiseFigures
 from n2n_ablate.diagnostics.relation import Relation
 from n2n_ablate.report.numbers import format_interval, format_number, format_signed, pluralize
 
@@ -30,11 +31,17 @@ MEANING = {
 """What a warning implies."""
 
 
+_UNDECLARED = (
+    "No leak is declared: noise that is clipped, correlated across pixels or of varying strength can "
+    "cause it, or the sampler does share noise between views."
+)
+
+
 def concern_text(concern: Concern, diagnosis: Diagnosis) -> str:
     """Return a warning or remark about a sampler in full, without the sampler's name."""
     total = diagnosis.total
     if concern is Concern.LEAK:
-        return _leak(diagnosis)
+        return _leak(diagnosis) + ("" if diagnosis.declared else f" {_UNDECLARED}")
     if concern is Concern.DECLARED_LEAK_NOT_SEEN:
         return f"declares a leak, but {_unseen(diagnosis)}."
     if concern is Concern.BIAS:
@@ -57,13 +64,35 @@ def concern_text(concern: Concern, diagnosis: Diagnosis) -> str:
 def warning_lines(diagnoses: Mapping[str, Diagnosis]) -> list[str]:
     """Return a line per warning or remark, and what each kind of warning implies."""
     by_text: dict[str, list[str]] = {}
-    kinds = set()
+    kinds, undeclared = set(), []
     for name, diagnosis in diagnoses.items():
         for concern in concerns(diagnosis):
-            by_text.setdefault(concern_text(concern, diagnosis), []).append(name)
+            leak = concern is Concern.LEAK
+            text = _leak(diagnosis) if leak else concern_text(concern, diagnosis)
+            by_text.setdefault(text, []).append(name)
             kinds.add(concern)
+            undeclared += [name] if leak and not diagnosis.declared else []
     lines = [f"{', '.join(names)}: {text}" for text, names in by_text.items()]
+    lines += [f"{', '.join(undeclared)}: {_UNDECLARED}"] if undeclared else []
     return lines + [text for concern, text in MEANING.items() if concern in kinds]
+
+
+def noise_notes(scenes: Mapping[str, NoiseFigures]) -> list[str]:
+    """Return how to read the table of measured noise."""
+    single = any(each.shots == 1 for each in scenes.values())
+    what = (
+        "Noise is shot minus reference, so a shift or a gain between them counts as noise."
+        if single
+        else "Noise is what the shots of a scene differ by."
+    )
+    return [
+        f"{what} sd: its standard deviation in grey levels (0 to 255).",
+        (
+            "down, across: correlation of the noise with the pixel below and beside, 0 for white noise; "
+            "colours: between channels. Pair samplers whose views lie that close together leak as much."
+        ),
+        "bright/dark: sd in the brightest quarter of the scene over that in the darkest.",
+    ]
 
 
 def table_notes(diagnoses: Mapping[str, Diagnosis], *, gains: bool) -> list[str]:
@@ -116,13 +145,7 @@ def relation_text(relation: Relation) -> str:
 def _leak(diagnosis: Diagnosis) -> str:
     worst = clear_leak(diagnosis.total, both_ways=diagnosis.both_ways)
     share = f"keeps {worst:.2f} of" if worst > 0 else f"inverts {-worst:.2f} of"
-    text = f"leak {_ways(diagnosis)}: the best prediction of one view from the other {share} its noise."
-    if not diagnosis.declared:
-        text += (
-            " No leak is declared: noise that is clipped, correlated across pixels or of varying strength "
-            "can cause it, or the sampler does share noise between views."
-        )
-    return text
+    return f"leak {_ways(diagnosis)}: the best prediction of one view from the other {share} its noise."
 
 
 def _unseen(diagnosis: Diagnosis) -> str:

@@ -13,7 +13,7 @@ from n2n_ablate.report.numbers import (
 )
 from n2n_ablate.report.text.contrasts import unit_of
 from n2n_ablate.storage.reopen import Reopened
-from n2n_ablate.study import BASELINE, Plan
+from n2n_ablate.study import BASELINE, Plan, levels_of_samples
 
 _DESIGN = {
     "search": "a search over {factors}",
@@ -37,15 +37,18 @@ def paragraph(study: Reopened, analysis: StudyAnalysis) -> str:
             f"{pluralize(len(result.trials), 'trial')}. {_trained(header, result)} The baseline was "
             f"trained for {pluralize(header.steps, 'step')}."
         ),
-        _noise(plan),
+        noise(header),
     ]
     if header.confirmed is not None and result.confirmed is not None:
         parts.append(_confirmation(plan, header.confirmed, result.confirmed))
     metrics = join_words(
         each.upper() if each in ("psnr", "ssim") else each for each in plan.metrics
     )
+    kinds = ["clean image"] * any(each.noise for each in plan.conditions)
+    kinds += ["reference"] * any(each.pairs for each in plan.conditions)
+    against = " or the ".join(kinds)
     parts.append(
-        f"{metrics} {'was' if len(plan.metrics) == 1 else 'were'} computed against the clean image."
+        f"{metrics} {'was' if len(plan.metrics) == 1 else 'were'} computed against the {against}."
     )
     return " ".join([*parts, statistics(analysis)])
 
@@ -179,12 +182,24 @@ def _trained(header: Header, result: StudyResult) -> str:
     )
 
 
-def _noise(plan: Plan) -> str:
-    noises = "; ".join(f"{each.label}: {each.source}" for each in plan.conditions)
-    return (
-        f"Noise ({noises}) was drawn once per image and seed; noisy images, initial weights and random "
-        "numbers were the same for all trials."
-    )
+def noise(header: Header) -> str:
+    """Return where the noise came from, and its level in the samples of the images."""
+    conditions, seeds = header.plan.conditions, header.plan.profile.seeds
+    drawn = "; ".join(f"{each.label}: {each.source}" for each in conditions if each.noise)
+    taken = "; ".join(f"{each.label}: {each.source}" for each in conditions if each.pairs)
+    parts = [f"Noise ({drawn}) was drawn once per image and seed."] if drawn else []
+    whites = [image.white for image in header.images if not image.condition]
+    if levels := levels_of_samples(conditions, whites):
+        parts.append(f"{levels[0].upper()}{levels[1:]}.")
+    if taken:
+        shots = (
+            "each seed took a shot of the scene in turn"
+            if len(seeds) > 1
+            else "one shot of each scene"
+        )
+        parts.append(f"Noise was measured ({taken}): {shots}.")
+    parts.append("Noisy images, initial weights and random numbers were the same for all trials.")
+    return " ".join(parts)
 
 
 def _material(header: Header, prefix: str) -> list[tuple[str, str]]:
@@ -208,7 +223,7 @@ def _design(plan: Plan) -> str:
     pattern = _DESIGN.get(plan.study.design, f"{plan.study.design} over {{factors}}")
     text = pattern.replace("{factors}", factors)
     if plan.space:
-        text += f" by {plan.study.strategy} after {plan.study.startup} random trials"
+        text += f" by {plan.strategy}"
     return text
 
 

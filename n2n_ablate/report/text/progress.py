@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from n2n_ablate.analysis.records import ContrastRecord
+from n2n_ablate.analysis.records import ContrastRecord, Metric
 from n2n_ablate.report.numbers import format_number, format_signed, pluralize
-from n2n_ablate.report.text.contrasts import contrast_line
+from n2n_ablate.report.text.contrasts import contrast_line, metric_digits, unit_of
 
 
 def started(trials: int, fits: int, where: str) -> str:
@@ -21,6 +21,7 @@ def confirmation_started(trials: int, fits: int) -> str:
 
 def trial_finished(
     name: str,
+    metric: Metric,
     means: Sequence[float],
     gains: Sequence[float],
     *,
@@ -32,9 +33,11 @@ def trial_finished(
     """Return a finished trial in one line."""
     parts = [name]
     for mean, gain in zip(means, gains, strict=True):
-        text = f"{format_number(mean)} dB" if format_number(mean) else "no result"
-        if format_signed(gain):
-            text += f" ({format_signed(gain)})"
+        digits = metric_digits(metric, [mean])
+        value = format_number(mean, digits)
+        text = f"{value}{unit_of(metric)}" if value else "no result"
+        if difference := format_signed(gain, digits):
+            text += f" ({difference})"
         parts.append(text)
     if failed:
         parts.append(f"{failed} of {pluralize(fits, 'fit')} failed")

@@ -23,7 +23,13 @@ from n2n_ablate.report.numbers import (
     format_signed,
     pluralize,
 )
-from n2n_ablate.report.text.contrasts import contrast_name, digits_of, interval_text, unit_of
+from n2n_ablate.report.text.contrasts import (
+    contrast_name,
+    digits_of,
+    interval_text,
+    metric_digits,
+    unit_of,
+)
 
 NEXT_STEPS = "Next steps"
 NO_CONTRAST = "No contrast has a result yet."
@@ -115,7 +121,7 @@ def _trial_name(highest: Highest) -> str:
 
 
 def _value(value: float, metric: Metric) -> str:
-    return f"{format_number(value, 2 if metric.unit == 'dB' else 4)}{unit_of(metric)}"
+    return f"{format_number(value, metric_digits(metric, [value]))}{unit_of(metric)}"
 
 
 def search_text(analysis: StudyAnalysis) -> str:
@@ -137,7 +143,10 @@ def unconfirmed_text(analysis: StudyAnalysis) -> str:
     """Return how a study gets a confirmation, for a terminal; empty if it has one or plans one."""
     if analysis.confirmation or analysis.confirmation_planned or _is_factorial(analysis):
         return ""
-    return "Not confirmed on held-out images. Use --confirm-images, or [confirm] in the study file."
+    return (
+        "Not confirmed on held-out images. Use --confirm-images, or [confirm] in the study file; with "
+        "measured pairs --confirm-scenes."
+    )
 
 
 def failures_text(analysis: StudyAnalysis) -> str:
