@@ -16,6 +16,7 @@ STYLES = {"better": "green", "worse": "red", "equivalent": "cyan", "inconclusive
 
 _ROW = {"baseline": "bold", "reference": "dim"}
 _GAP = "  "
+_LEAST = 4  # columns of what may be broken
 _NAME = 24  # columns that a name gets before optional columns are dropped
 
 
@@ -52,26 +53,25 @@ def _total(table: Table, kept: Sequence[int]) -> int:
     return sum(widths) + len(_GAP) * (len(widths) - 1)
 
 
-def _width(table: Table, at: int) -> int:
-    texts = (table.columns[at].title, *(cell_text(row.cells[at]) for row in table.rows))
+def _width(table: Table, at: int, *, narrow: bool = False) -> int:
+    """Return the width of a column; `narrow` with its title broken at spaces."""
+    title = table.columns[at].title
+    texts = (*title.split(), "") if narrow else (title,)
+    texts += tuple(cell_text(row.cells[at]) for row in table.rows)
     return max(cell_len(line) for text in texts for line in text.split("\n"))
 
 
 def _fitted(table: Table, kept: Sequence[int], width: int) -> list[int]:
     """Return the width of each column; those that may be broken share what the others leave."""
-    widths = [_width(table, at) for at in kept]
+    narrow = _total(table, kept) > width
+    widths = [_width(table, at, narrow=narrow) for at in kept]
     free = [place for place, at in enumerate(kept) if table.columns[at].wraps]
     left = width - len(_GAP) * (len(kept) - 1)
     left -= sum(wide for place, wide in enumerate(widths) if place not in free)
     for done, place in enumerate(sorted(free, key=lambda place: widths[place])):
-        share = max(left // (len(free) - done), _longest_word(table.columns[kept[place]].title))
-        widths[place] = min(widths[place], max(1, share))
+        widths[place] = min(widths[place], max(_LEAST, left // (len(free) - done)))
         left -= widths[place]
     return widths
-
-
-def _longest_word(text: str) -> int:
-    return max(map(cell_len, text.split()), default=0)
 
 
 def _joined(
