@@ -11,7 +11,7 @@ from n2n_ablate import stats
 from n2n_ablate.analysis import best_recipe, rows
 from n2n_ablate.analysis.confirmation import confirmation_record
 from n2n_ablate.analysis.contrast import primary
-from n2n_ablate.analysis.diagnoses import loss_guide
+from n2n_ablate.analysis.guide import loss_guide
 from n2n_ablate.analysis.paired import Rule, effect_sides
 from n2n_ablate.analysis.records import Contrast, ContrastRecord, Kind, Reason, Verdict, to_plain
 from n2n_ablate.analysis.sources import variance
