@@ -32,7 +32,7 @@ import plain
 
 from n2n_ablate import engine, study
 from n2n_ablate.engine import Fit, Machine, fit_all
-from n2n_ablate.engine.device import arithmetic, has_bf16
+from n2n_ablate.engine.device import arithmetic, cpu_way, has_bf16
 from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.engine.stacking import WAYS
 from n2n_ablate.registry import Registry
@@ -84,18 +84,19 @@ def ways(device: str, precision: str) -> list[Machine]:
         return [first]
     if first.type == "cuda":
         return [engine.machine(device, each) for each in ("tf32", "bf16", "fp32")]
-    found = [dataclasses.replace(first, compiled=False)]
-    if precision == "auto":
-        found = [dataclasses.replace(found[0], precision="fp32")]
-        found += [dataclasses.replace(found[0], precision="bf16")] if has_bf16() else []
-    return [first, *found] if first.compiled else found
+    alone = {"auto": ["fp32", *(["bf16"] if has_bf16() else [])]}.get(precision, [precision])
+    found = [
+        dataclasses.replace(first, precision=each, way=cpu_way(each, compiled=False))
+        for each in alone
+    ]
+    return [first, *found] if first.way == "kernel" else found
 
 
 def way_of(machine: Machine) -> str:
     """Return how a machine computes, and on a CPU with which instructions."""
     if machine.type == "cuda":
         return machine.way
-    return f"{'kernel' if machine.compiled else 'torch'}, {torch.backends.cpu.get_cpu_capability()}"
+    return f"{machine.way}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def bench_of(size: int, steps: int, machine: Machine) -> PairedData:

@@ -18,13 +18,13 @@ SPREAD = 0.15
 
 MORE_IMAGES = f"""## More images for what is open
 
-Share of studies with a false *better* or *worse* if what is inconclusive is run again with more \
+Share of studies with a false *better* or *worse* if inconclusive contrasts are run again with more \
 images, each time by the rule of a single study; sd {SPREAD} dB."""
 
-IN_TURN = f"""## Several bests confirmed in turn
+IN_TURN = f"""## Several bests confirmed one after another
 
-The same of the last confirmation on {HELD_OUT} images, of one declared contrast and the bests of a \
-search that goes on: for a number that was fixed beforehand, or until there is a verdict."""
+Share of false verdicts in the last confirmation on {HELD_OUT} images, of one declared contrast and the bests of a \
+search that is continued: a number of times that was fixed beforehand, or until there is a verdict."""
 
 
 def more_images(rounds: int, seed: int = 6) -> list[dict[str, object]]:

@@ -1,6 +1,6 @@
 """What did each step of the engine buy? The plain loop, one change at a time, up to the engine.
 
-    python benchmarks/ladder.py --out docs/results/ladder-cpu
+    python benchmarks/ladder.py --out docs/results/ladder-avx2
 
 Every rung trains the same four fits; rungs take turns, the median of the rounds counts. The ladder
 stays in fp32; on a CPU that has instructions for bf16, `--precision bf16` climbs that one. To measure
@@ -28,7 +28,7 @@ import plain
 
 from n2n_ablate.engine import Machine, fit_all
 from n2n_ablate.engine import machine as machine_of
-from n2n_ablate.engine.device import has_bf16
+from n2n_ablate.engine.device import cpu_way, has_bf16
 
 FITS = 4
 
@@ -112,8 +112,8 @@ def measure(size: int, steps: int, rounds: int, machine: Machine) -> list[dict[s
         for rung in rungs(machine.precision)
     ]
     for name, compiled in zip(LAST_TWO, (False, True), strict=True):
-        if machine.compiled or not compiled:
-            way = replace(machine, compiled=compiled)
+        if machine.way == "kernel" or not compiled:
+            way = replace(machine, way=cpu_way(machine.precision, compiled=compiled))
             work.append((name, lambda way=way: list(fit_all(fits, way, points=1))))
     times: dict[str, list[float]] = {name: [] for name, _ in work}
     for turn in range(rounds + 1):

@@ -115,7 +115,8 @@ def start(folder: Path, trials: int | None) -> dict[str, float]:
     from n2n_ablate.report import live
     from n2n_ablate.report.render.console import print_document
     from n2n_ablate.report.study import study_document
-    from n2n_ablate.runner.session import RunOptions, open_runner
+    from n2n_ablate.runner.run import open_runner
+    from n2n_ablate.runner.session import RunOptions
     from n2n_ablate.storage.output import Output
 
     session = opened(folder, trials)

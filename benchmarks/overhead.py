@@ -112,9 +112,9 @@ def one(tracking: str, trials: int, steps: int, folder: Path) -> dict[str, objec
     from rich.console import Console
 
     from n2n_ablate.analysis.analyse import to_json
-    from n2n_ablate.engine.header import header_of
     from n2n_ablate.report import live
-    from n2n_ablate.runner.session import Request, RunOptions, open_runner, open_session
+    from n2n_ablate.runner.run import open_runner
+    from n2n_ablate.runner.session import Request, RunOptions, open_session
     from n2n_ablate.storage.output import Output
 
     clocks = watched()
@@ -126,7 +126,7 @@ def one(tracking: str, trials: int, steps: int, folder: Path) -> dict[str, objec
     ready, before = time.perf_counter(), time.process_time()
     result = runner.run()
     with clocks.part("statistics and messages"):
-        to_json(result, header_of(runner.paired_data))
+        to_json(result, runner.paired_data.header())
     ended, after = time.perf_counter(), time.process_time()
     fits = sum(len(item.rows) for item in result.trials)
     clocks.wall[START_UP] = ready - begun

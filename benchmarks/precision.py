@@ -25,11 +25,11 @@ from n2n_ablate import study
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.engine import Machine, fit_all
 from n2n_ablate.engine import machine as machine_of
-from n2n_ablate.engine.device import has_bf16
+from n2n_ablate.engine.device import cpu_way, has_bf16
 from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.registry import Registry
 
-BOUNDS = {"fp32 compiled": 0.02, "bf16": 0.05, "tf32": 0.05}  # dB
+BOUNDS = {"fp32 kernel": 0.02, "bf16": 0.05, "tf32": 0.05}  # dB
 CENTRES = (0.0, 0.01)
 
 
@@ -127,11 +127,11 @@ def markdown(report: dict) -> str:
 
 def ways(device: str) -> dict[str, Machine]:
     """Return the ways that this device has; the first is what the others are compared with."""
-    exact = dataclasses.replace(machine_of(device, "fp32"), compiled=False)
-    if exact.type == "cuda":
-        return {"fp32": exact} | {name: machine_of(device, name) for name in ("tf32", "bf16")}
     fast = machine_of(device, "fp32")
-    compiled = {"fp32 compiled": fast} if fast.compiled else {}
+    if fast.type == "cuda":
+        return {"fp32": fast} | {name: machine_of(device, name) for name in ("tf32", "bf16")}
+    exact = dataclasses.replace(fast, way=cpu_way("fp32", compiled=False))
+    compiled = {"fp32 kernel": fast} if fast.way == "kernel" else {}
     low = {"bf16": machine_of(device, "bf16")} if has_bf16() else {}  # else it would be emulated
     return {"fp32": exact, **compiled, **low}
 

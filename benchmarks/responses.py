@@ -101,24 +101,30 @@ def line(row: dict[str, object]) -> str:
 
 def page(found: list[dict[str, object]], rounds: int, command: str) -> str:
     parts = [
-        "# Do response curves hold what they promise?",
+        "# Are response curves as sure as they say?",
         (
-            f"Drawn searches, {rounds} a row, of one number between 0 and 1: both ends and places at\n"
-            f"random, the baseline among them. Images differ by {EFFECT:.0%} of the effect, by a smooth "
-            f"wave of\n{WAVE} dB and by {FIT} dB a fit. [What is computed]"
-            "(../explanation/fairness-and-statistics.md#response-curves)."
+            "One smoother for all images (a plane and a Gaussian process, by restricted likelihood) makes a curve per\n"
+            "image; mean and spread over images give the confidence band (Worsley, 1994; Taylor and Worsley, 2007), and\n"
+            "`near_best` is the set of values that are not significantly below the best. Beyond the outermost values the\n"
+            "curve is extrapolated and marked; a search chooses its values by their results, so for a curve free of\n"
+            'selection bias use `strategy = "random"`.'
         ),
         (
-            "*Whole*, *one place*: share of studies, of places in which the band and the pointwise\n"
-            "interval hold the true curve; 0.95 is promised for smooth curves. *Best place*: share of studies\n"
-            "whose `near_best` holds it. Then the median half-width of the band in dB, and the share of the\n"
-            f"range that could not be told from the best. A share of 0.95 of {rounds} draws has a standard\n"
+            f"Simulated searches, {rounds} a row, over one number between 0 and 1: both ends and values at\n"
+            f"random, the baseline among them. Images differ by {EFFECT:.0%} of the effect, by a smooth "
+            f"wave of\n{WAVE} dB and by {FIT} dB a fit."
+        ),
+        (
+            "*Whole*: share of studies whose band covers the whole true curve; *one place*: share of values at which the\n"
+            "pointwise interval covers it; the nominal coverage is 0.95, for smooth curves. *Best place*: share of studies\n"
+            "whose `near_best` contains the true best. Then the median half-width of the band in dB, and the share of the\n"
+            f"range that is in `near_best`. A share of 0.95 of {rounds} simulations has a standard\n"
             f"error of {error(rounds):.3f}."
         ),
         (
-            "Two truths are warnings. *Bump* with 7 places has gaps as wide as itself, and a *kink* is not\n"
-            "smooth: there the band holds the whole curve too seldom, and more images do not help, because\n"
-            "what it misses is no chance. The set of best places holds all the same."
+            "Two curves show the limits. A *bump* is as narrow as the gaps between 7 values, and a *kink* is not\n"
+            "smooth: there the coverage of the band is too low, and more images do not help, because\n"
+            "the error is bias, not chance. `near_best` contains the best all the same."
         ),
         table(found),
         f"    {command}",

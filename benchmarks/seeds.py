@@ -104,16 +104,16 @@ def told(part: Part) -> str:
 def page(found: dict[str, Crossed], base: np.ndarray, about: dict[str, object]) -> str:
     images, noises, trainings = base.shape
     lines = [
-        "# Is it the noise or the training that makes seeds differ?",
+        "# Do seeds differ because of the noise or the training?",
         "",
         f"{images} images of 96x96 pixels, Gaussian noise of sigma 25, clipped, {about['steps']} steps;",
         f"each with {noises} draws of the noise, and {trainings} trainings on each noisy image, with other",
-        "initial weights and other numbers for the sampler. In a study one seed stands for both.",
+        "initial weights and other random numbers of the sampler. In a study one seed means both.",
         "",
-        "Standard deviations in dB with 95 % intervals: *shared* by a trial and the baseline, so that",
-        "pairing removes it, and what is left in their *difference*. There *image* is how far images",
-        "disagree about the trial. The last column is for the mean difference of this design. [What the",
-        "account is](../explanation/fairness-and-statistics.md#images-or-seeds).",
+        "Standard deviations in dB with 95 % confidence intervals: of what a trial and the baseline *share*, which",
+        "pairing removes, and of their *difference*, where *image* is the variation between images of the effect of the",
+        "trial. The last column is the share of the variance of the mean difference in this design. [The variance",
+        "account](../explanation/fairness-and-statistics.md#images-or-seeds).",
     ]
     for name, account in found.items():
         gap = about["differences"][name]

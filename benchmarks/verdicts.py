@@ -289,7 +289,7 @@ def page(found: dict[str, object], machine: str, command: str) -> str:
     parts = [
         "# Are the verdicts right as often as they promise?",
         (
-            "Drawn studies with known answers, decided by the program's own code. "
+            "Simulated studies with known effects, decided by the program's own code. "
             "[How verdicts are decided](../explanation/fairness-and-statistics.md)."
         ),
         "## Any false verdict in a study",
@@ -297,14 +297,14 @@ def page(found: dict[str, object], machine: str, command: str) -> str:
             f"Share of studies with any false verdict, the worst of the cells of each family: {', '.join(map(str, SIZES))} "
             f"images; {', '.join(KINDS)}; all differences zero, at the margin of {MARGIN} dB, beyond it, mixed; sd "
             f"{' and '.join(map(str, SPREADS))} dB; {count} cells in all. *Best leaves*: share of studies without any "
-            "difference in which `best` leaves the baseline. *Old rule*: a family for each condition, and the interval of "
-            f"better and worse for equivalent too. With {3} Monte Carlo standard errors 5 % reads {found['limit']:.4f}."
+            "difference in which `best` replaces the baseline. *Old rule*: a family for each condition, and the interval of "
+            f"better and worse for equivalent too. 5 % plus three Monte Carlo standard errors is {found['limit']:.4f}."
         ),
         table(found["worst"]),
         "## Skewed differences",
         (
-            "Exponential differences, a family of eight, none real; and what Hall's limit costs where the differences are "
-            "normal and t alone has a power of 0.8. It is used from 14 images on."
+            "Exponentially distributed differences, a family of eight, all true means zero; and the power that Hall's limit costs "
+            "where differences are normal and t alone has a power of 0.8. It is used from 14 images on."
         ),
         table(found["skewed"]),
         "## Without one image",
@@ -315,8 +315,8 @@ def page(found: dict[str, object], machine: str, command: str) -> str:
         table(found["power"]),
         "## Planning figures",
         (
-            "The difference that is printed as detectable uses the upper end of the 80 % interval of the spread. How often "
-            "does a study that prints it really have a power of 0.8 against it?"
+            "The difference that is printed as detectable uses the upper end of the 80 % interval of the spread. In how many "
+            "studies is the true power for it at least 0.8?"
         ),
         table(found["planning"]),
         f"## Races: interim analyses after {', '.join(map(str, stats.sizes_for(24)))} of 24 images",
@@ -339,7 +339,7 @@ def main() -> None:
     found = measure(given.rounds)
     seconds = time.perf_counter() - start
     machine = (
-        f"{given.rounds} drawn studies per cell, {seconds:.0f} s; numpy {np.__version__}, "
+        f"{given.rounds} simulated studies per cell, {seconds:.0f} s; numpy {np.__version__}, "
         f"scipy {scipy.__version__}, Python {platform.python_version()}"
     )
     command = f"python {shlex.join(sys.argv)}"

@@ -22,6 +22,9 @@ from typing import Any
 from unittest.mock import patch
 
 from n2n_ablate import api, errors, study
+from n2n_ablate.analysis.metrics import metrics_of
+from n2n_ablate.analysis.power import power_of
+from n2n_ablate.analysis.records import Family
 from n2n_ablate.components import BOTH_WAYS, KINDS, PROTOCOLS, CheckpointSelector
 from n2n_ablate.components.spec import written
 from n2n_ablate.registry import Entry, Registry, hookspecs
@@ -228,6 +231,41 @@ def studies() -> str:
     return "\n".join(rows)
 
 
+def quick_profiles() -> str:
+    """Return what the first profile of every study that ships can decide."""
+    registry, _ = _first_party()
+    rows = [
+        "| study | pictures | steps | fits | verdicts | detects, in sd | zero is equivalent up to an sd of | assumed sd | power |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, path in sorted(study.shipped().items()):
+        plan = study.plan(study.read(path), registry)
+        stage = study.confirmation(plan) if plan.profile.confirm else plan
+        names = tuple(effect.name for effect in stage.effects) or stage.contrasts
+        count, conditions = len(stage.profile.images), len(plan.conditions)
+        if not count:
+            continue
+        family = Family(len(names) + plan.best_to_confirm, conditions)
+        power = power_of(
+            *(plan.profile.name, names, family, metrics_of(plan)[0], count),
+            *(len(stage.profile.seeds), plan.study.spread),
+            held_out=stage.confirming,
+        )
+        fits = (len(plan.fixed) + plan.searched) * len(plan.profile.images) * conditions
+        if stage.confirming:
+            each = count * conditions * len(stage.profile.seeds)
+            fits += (len(stage.fixed) + plan.best_to_confirm) * each
+        sd, chance = "", ""
+        if power.contrasts:
+            sd, chance = f"{power.contrasts[0].spread:.2g}", f"{power.equivalence or 0:.2f}"
+        steps = plan.profile.changes.get("training.steps")
+        rows.append(
+            f"| `{name}` | {count}{' held out' if stage.confirming else ''} | {steps} | {fits} | {family.size} | "
+            f"{power.detectable_per_spread:.2g} | {power.spread_limit:.2g} | {sd} | {chance} |"
+        )
+    return "\n".join(rows)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "cli": cli,
     "components": components,
@@ -235,6 +273,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "python": python_api,
     "errors": error_classes,
     "studies": studies,
+    "quick-profiles": quick_profiles,
     **{f"protocol-{kind}": partial(protocol, PROTOCOLS[kind]) for kind in KINDS},
     "protocol-checkpoint-selector": partial(protocol, CheckpointSelector),
     **{f"promises-{kind}": partial(promises, kind) for kind in KINDS},

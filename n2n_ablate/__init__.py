@@ -56,51 +56,25 @@ if TYPE_CHECKING:
     from n2n_ablate.study import Study as Study
     from n2n_ablate.study import Trial as Trial
 
-_HOME = {
-    "AblateError": "errors",
-    "SamplerWrapper": "components.wrappers",
-    "Backbone": "components",
-    "Choice": "components.parameters",
-    "Component": "components.parameters",
-    "DenoisingChain": "components.chain",
-    "Estimator": "components",
-    "FitResult": "records",
-    "ImageError": "errors",
-    "Invocation": "records",
-    "KernelSplit": "components.splits",
-    "Loss": "components",
-    "MeasuredNoise": "components",
-    "Metric": "components",
-    "Noise": "components",
-    "Pairs": "components",
-    "ParameterError": "errors",
-    "PixelSplit": "components.splits",
-    "Plan": "study",
-    "Point": "records",
-    "Range": "components.parameters",
-    "Register": "registry.hookspecs",
-    "Sampler": "components",
-    "LossContext": "components",
-    "Split": "components",
-    "Strategy": "components",
-    "Study": "study",
-    "StudyResult": "api",
-    "denoise": "api",
-    "load": "api",
-    "make_study": "api",
-    "plan": "api",
-    "run": "api",
-    "NoisySample": "records",
-    "Training": "components",
-    "Trial": "study",
-    "TrialResult": "records",
-    "Views": "components",
-    "CheckpointSelector": "components",
-    "hookimpl": "registry.hookspecs",
-    "mse": "components.differences",
-    "pixel_numbers": "components.splits",
-    "require_cell": "components.splits",
+_NAMES = {
+    "api": "StudyResult denoise load make_study plan run",
+    "components": (
+        "Backbone CheckpointSelector Estimator Loss LossContext MeasuredNoise Metric "
+        "Noise Pairs Sampler Split Strategy Training Views"
+    ),
+    "components.chain": "DenoisingChain",
+    "components.differences": "mse",
+    "components.parameters": "Choice Component Range",
+    "components.splits": "KernelSplit PixelSplit pixel_numbers require_cell",
+    "components.wrappers": "SamplerWrapper",
+    "errors": "AblateError ImageError ParameterError",
+    "records": "FitResult Invocation NoisySample Point TrialResult",
+    "registry.hookspecs": "Register hookimpl",
+    "study": "Plan Study Trial",
 }
+"""The public names by the module that has them."""
+
+_HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604
 

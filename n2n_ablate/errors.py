@@ -96,24 +96,12 @@ def no_file(path: Path) -> str:
     return "is a pipe, not a file" if stat.S_ISFIFO(mode) else "is a device, not a file"
 
 
+_SAME_NAME = (
+    "torch numpy scipy pluggy typer rich filelock safetensors pydantic optuna mlflow pandas "
+    "matplotlib tifffile jinja2"
+)
 _PACKAGES = {
-    **{
-        name: name
-        for name in (
-            *(
-                "torch",
-                "numpy",
-                "scipy",
-                "pluggy",
-                "typer",
-                "rich",
-                "filelock",
-                "safetensors",
-                "pydantic",
-            ),
-            *("optuna", "mlflow", "pandas", "matplotlib", "tifffile", "jinja2"),
-        )
-    },
+    **{name: name for name in _SAME_NAME.split()},
     "PIL": "pillow",
     "skimage": "scikit-image",
     "png": "pypng",

@@ -190,7 +190,7 @@ def _with_intervals(
     return replace(
         record,
         difference_interval=_interval(low, high, levels.difference, n, rule.raced),
-        equivalence_interval=inner if rule.margin else None,
+        equivalence_interval=inner if rule.margin > 0 else None,
         sd=sd,
         effect_size=float(values.mean()) / sd,
         p=stats.t_test(values),

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from n2n_ablate.api.result import StudyResult
+from n2n_ablate.components.spec import toml
 from n2n_ablate.storage import reopen
 from n2n_ablate.study import Study, build, find, read
-from n2n_ablate.study.write import to_value
 
 if TYPE_CHECKING:  # so that a finished study opens without torch
     import numpy as np
@@ -205,7 +205,7 @@ def denoise(
     Raises:
         AblateError: The image, the recipe or the device cannot be used, or training diverged.
     """
-    from n2n_ablate.runner.arrays import denoise_array
+    from n2n_ablate.runner.denoising import denoise_array
 
     changes = _settings(dict(recipe or {}) | ({} if steps is None else {"training.steps": steps}))
     return denoise_array(
@@ -242,7 +242,7 @@ def _settings(given: Settings) -> list[str]:
     """Return settings as the command line has them."""
     if isinstance(given, Mapping):
         return [
-            f"{key}={value if isinstance(value, str) else to_value(value, str(key))}"
+            f"{key}={value if isinstance(value, str) else toml(value, str(key))}"
             for key, value in given.items()
         ]
     return [given] if isinstance(given, str) else list(given)

@@ -1,8 +1,9 @@
-"""`n2n-ablate check`: does a component keep the promises of its kind?"""
+"""`n2n-ablate check`: does a component meet the contract of its kind?"""
 
 from __future__ import annotations
 
 import dataclasses
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -45,28 +46,20 @@ def run(
     """
     from n2n_ablate.testing.checking import check
 
-    found = []
+    components = []
     out = results()
-    waiting = messages().status(f"checking {target} ...") if not as_json else None
-    if waiting:
-        waiting.start()
-    try:
+    with messages().status(f"checking {target} ...") if not as_json else nullcontext():
         for component in check(target, plugins_dir, limit):
-            found.append(component)
+            components.append(component)
             if not as_json:
                 _print(component, out)
-    finally:
-        if waiting:
-            waiting.stop()
-    kept = all(component.kept for component in found)
+    kept = all(component.kept for component in components)
     if as_json:
-        told = {
-            "kept": kept,
-            "components": [
-                {**dataclasses.asdict(item), "kept": item.kept, "file": item.file} for item in found
-            ],
-        }
-        stdout.write_json(told)
+        rows = [
+            {**dataclasses.asdict(each), "kept": each.kept, "file": each.file}
+            for each in components
+        ]
+        stdout.write_json({"kept": kept, "components": rows})
     raise typer.Exit(0 if kept else 1)
 
 
@@ -90,19 +83,17 @@ def _print(component: Checked, out: Console) -> None:
             continue
         lines.add_row(marks[promise.kept], Text(promise.sentence))
         if promise.untried:
-            lines.add_row("", Text(f"not tried here: {promise.untried}", "yellow"))
+            lines.add_row("", Text(f"not run here: {promise.untried}", "yellow"))
         for broken in promise.broken:
-            place = f" ({broken.where})" if broken.where else ""
+            line = f" ({broken.where})" if broken.where else ""
             setting = f"{broken.setting}: " if len(component.settings) > 1 else ""
-            lines.add_row("", Text(f"{setting}{broken.problem}{place}", "red"))
+            lines.add_row("", Text(f"{setting}{broken.problem}{line}", "red"))
     out.print(lines)
-    count = len(component.promises)
-    broken_ones = sum(item.kept is False for item in component.promises)
-    left = sum(item.kept is None for item in component.promises)
-    if component.kept and not left:
-        out.print(Text(f"All {count} promises are kept.\n", "green"))
-    elif component.kept:
-        out.print(Text(f"{count - left} promises are kept, {left} not tried here.\n", "yellow"))
+    count, kept = len(component.promises), [promise.kept for promise in component.promises]
+    failed, left = kept.count(False), kept.count(None)
+    rest = f", {left} not run here" if left else ""
+    if failed:
+        out.print(Text(f"{failed} of {count} checks failed{rest}.\n", "bold red"))
     else:
-        untried = f", {left} not tried" if left else ""
-        out.print(Text(f"{broken_ones} of {count} promises broken{untried}.\n", "bold red"))
+        colour = "yellow" if left else "green"
+        out.print(Text(f"{count - left} of {count} checks passed{rest}.\n", colour))

@@ -7,11 +7,11 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from n2n_ablate.cli.screen import table
 from n2n_ablate.components import BOTH_WAYS, declared
 from n2n_ablate.components.parameters import Choice, Component, Parameter, Range
 from n2n_ablate.components.spec import plain, written
@@ -62,11 +62,7 @@ def declarations(entry: Entry, component: Any) -> dict[str, Any]:
 
 
 def _made(entry: Entry, registry: Registry) -> tuple[Any, dict[str, Any]]:
-    """Return a component with its defaults, and what it declares.
-
-    Raises:
-        AblateError: It cannot be made, or not be written into a study file, or read.
-    """
+    """Return a component with its defaults, and what it declares."""
     component = registry.build(entry.kind, entry.name, {})
     require_readable(entry, component)
     for item in entry.parameters:
@@ -100,9 +96,9 @@ def to_json(entry: Entry, registry: Registry) -> dict[str, Any]:
     """Return everything that is known of a component as plain data."""
     meaning = _meanings(entry)
     try:
-        _, told = _made(entry, registry)
+        _, declares = _made(entry, registry)
     except AblateError as error:
-        told = {"error": str(error)}
+        declares = {"error": str(error)}
     return {
         "kind": entry.kind,
         "name": entry.name,
@@ -116,7 +112,7 @@ def to_json(entry: Entry, registry: Registry) -> dict[str, Any]:
         "version": entry.origin.version,
         "file": entry.origin.file,
         "source": source_line(entry.factory, entry.origin),
-        "declares": told,
+        "declares": declares,
         "parameters": [
             {
                 "name": item.name,
@@ -139,12 +135,14 @@ def page(entry: Entry, registry: Registry) -> RenderableType:
         parts.append(_parameters(entry, registry))
     facts = Table.grid(padding=(0, 2))
     try:
-        component, told = _made(entry, registry)
+        component, declares = _made(entry, registry)
     except AblateError as error:
-        component, told = None, {}
+        component, declares = None, {}
         facts.add_row("cannot be used", Text(str(error), "red"))
-    if told:
-        facts.add_row("declares", Text(", ".join(f"{k} = {_short(v)}" for k, v in told.items())))
+    if declares:
+        facts.add_row(
+            "declares", Text(", ".join(f"{k} = {_short(v)}" for k, v in declares.items()))
+        )
     facts.add_row("reference", Text(", ".join(references(entry)) or "none is given"))
     origin = entry.origin
     package = f"{origin.distribution} {origin.version}, " if origin.distribution else ""
@@ -161,32 +159,32 @@ def _drawn(entry: Entry, sampler: Any) -> RenderableType:
 
     try:
         with component_context(entry, "cannot be drawn", "draw"):
-            found = anatomy(sampler, declared(sampler, "required_noise"))
+            drawn = anatomy(sampler, declared(sampler, "required_noise"))
     except AblateError as error:  # its page is still wanted
         return Text(str(error), "red")
     side = Table.grid(padding=(0, 3))
-    side.add_row(_map(found), _kernels(found))
-    return Group(side, Text(_key(found), "dim"))
+    side.add_row(_map(drawn), _kernels(drawn))
+    return Group(side, Text(_key(drawn), "dim"))
 
 
-def _map(found: Anatomy) -> Text:
+def _map(drawn: Anatomy) -> Text:
     styles = {"1 ": "white on blue", "2 ": "black on yellow", "12": "white on magenta", ". ": "dim"}
     text = Text()
-    for row in range(found.side):
-        for column in range(found.side):
-            first, second = (bool(weight) for weight in found.total[:, row, column])
+    for row in range(drawn.side):
+        for column in range(drawn.side):
+            first, second = (bool(weight) for weight in drawn.total[:, row, column])
             cell = {(1, 0): "1 ", (0, 1): "2 ", (1, 1): "12", (0, 0): ". "}[first, second]
             text.append(cell, styles[cell])
         text.append("\n")
     return text
 
 
-def _kernels(found: Anatomy) -> RenderableType:
+def _kernels(drawn: Anatomy) -> RenderableType:
     from n2n_ablate.report.figures.anatomy import box_of
 
-    top, left, bottom, right = box_of(found.cell)
+    top, left, bottom, right = box_of(drawn.cell)
     parts: list[RenderableType] = []
-    for name, weights, style in zip(found.names, found.cell, ("blue", "yellow"), strict=True):
+    for name, weights, style in zip(drawn.names, drawn.cell, ("blue", "yellow"), strict=True):
         parts.append(Text(f"behind one pixel of {name}", style))
         area = weights[top:bottom, left:right]
         if len(area) > 6:
@@ -199,34 +197,33 @@ def _kernels(found: Anatomy) -> RenderableType:
     return Group(*parts)
 
 
-def _key(found: Anatomy) -> str:
-    both = int(((found.total[0] != 0) & (found.total[1] != 0)).sum())
-    told = f"1: feeds {found.names[0]}. 2: feeds {found.names[1]}."
+def _key(drawn: Anatomy) -> str:
+    both = int(((drawn.total[0] != 0) & (drawn.total[1] != 0)).sum())
+    text = f"1: feeds {drawn.names[0]}. 2: feeds {drawn.names[1]}."
     if both:
-        told += f" 12: feeds both, {both} of {found.side**2} pixels."
-    if found.scheduled:
-        told += " At step 0: it changes over the training."
-    if not found.total.any():
-        told += " Its views do not follow from single pixels."
-    elif not found.alike:
-        told += " One draw of many."
-    elif not (found.declared or found.scheduled):
-        told += " Two draws were alike: if all are, `fixed = True` says so, and trains faster."
-    return told
+        text += f" 12: feeds both, {both} of {drawn.side**2} pixels."
+    if drawn.scheduled:
+        text += " At step 0: it changes over the training."
+    if not drawn.total.any():
+        text += " Its views do not follow from single pixels."
+    elif not drawn.alike:
+        text += " One draw of many."
+    elif not (drawn.declared or drawn.scheduled):
+        text += " Two draws were alike: if all are, `fixed = True` says so, and trains faster."
+    return text
 
 
 def _parameters(entry: Entry, registry: Registry) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for title in ("parameter", "type", "default", "range", "meaning"):
-        table.add_column(title, overflow="fold")
+    rows = table("parameter", "type", "default", "range", "meaning")
     meaning = _meanings(entry)
-    for item in entry.parameters:
-        value = _default(item, registry)
-        default = str(value).lower() if item.type is bool else written(value)
-        domain = "" if item.domain is None else str(item.domain)
-        about = meaning.get(item.name, "")
-        table.add_row(item.name, item.type_name, Text(default), Text(domain), Text(about))
-    return table
+    for parameter in entry.parameters:
+        value = _default(parameter, registry)
+        default = str(value).lower() if parameter.type is bool else written(value)
+        domain = "" if parameter.domain is None else str(parameter.domain)
+        about = meaning.get(parameter.name, "")
+        cells = (Text(default), Text(domain), Text(about))
+        rows.add_row(parameter.name, parameter.type_name, *cells)
+    return rows
 
 
 def _meanings(entry: Entry) -> dict[str, str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from n2n_ablate.cli import options
+from n2n_ablate.cli import grouping, options
 from n2n_ablate.cli.screen import messages, say
 
 if TYPE_CHECKING:
@@ -19,9 +19,50 @@ if TYPE_CHECKING:
     from n2n_ablate.runner.denoise_files import Job
     from n2n_ablate.runner.denoising import Denoised
 
-_IMAGES = "Images"
+
+@dataclass(frozen=True)
+class Asked:
+    """Which recipe, where results go, and what they are compared with."""
+
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File for the result of one source.")
+    ] = None
+    out_dir: Annotated[
+        Path | None, typer.Option(help="Folder for results, under the names of their sources.")
+    ] = None
+    reference: Annotated[
+        Path | None,
+        typer.Option(help="A clean image to compare with: prints PSNR and SSIM before and after."),
+    ] = None
+    from_study: Annotated[
+        str,
+        typer.Option(
+            help="Denoise with the recipe of this study chosen by the command best.",
+            metavar="STUDY",
+        ),
+    ] = ""
+    key: options.Run = ""
+    trial: Annotated[str, typer.Option(help="With --from-study: use this trial's recipe.")] = ""
+    settings: Annotated[
+        options.Many,
+        typer.Option(
+            "--set",
+            metavar="KIND.PARAMETER=VALUE",
+            help="Changes the recipe, e.g. training.steps=1000. Repeatable.",
+        ),
+    ] = None
+    channels: options.Channels = ""
+    seed: Annotated[int, typer.Option(help="Seed of the weights and of the sampler.")] = 0
+    device: options.Device = "auto"
+    precision: options.Precision = "auto"
+    output: options.Output = Path("mlruns")
+    plugins_dir: options.PluginsDir = None
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that exist, the input included.")
+    ] = False
 
 
+@grouping.grouped
 def run(
     sources: Annotated[
         list[str],
@@ -31,45 +72,8 @@ def run(
             metavar="IMAGE...",
         ),
     ],
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="File for the result of one source."),
-    ] = None,
-    out_dir: Annotated[
-        Path | None,
-        typer.Option(help="Folder for results, under the names of their sources."),
-    ] = None,
-    reference: Annotated[
-        Path | None,
-        typer.Option(help="A clean image to compare with: prints PSNR and SSIM before and after."),
-    ] = None,
-    from_study: Annotated[
-        str,
-        typer.Option(
-            help="Denoise with the recipe of this study chosen by the command best.",
-            metavar="STUDY",
-        ),
-    ] = "",
-    key: options.Run = "",
-    trial: Annotated[str, typer.Option(help="With --from-study: use this trial's recipe.")] = "",
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KIND.PARAMETER=VALUE",
-            help="Changes the recipe, e.g. training.steps=1000. May be repeated.",
-        ),
-    ] = None,
-    channels: options.Channels = "",
-    seed: Annotated[int, typer.Option(help="Seed of the weights and of the sampler.")] = 0,
-    device: options.Device = "auto",
-    precision: options.Precision = "auto",
-    output: options.Output = Path("mlruns"),
-    plugins_dir: options.PluginsDir = None,
+    asked: Asked,
     *,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files that exist, the input included.")
-    ] = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Denoise images without any clean one.
@@ -89,34 +93,30 @@ def run(
     from n2n_ablate.runner.denoise_files import against, jobs
     from n2n_ablate.runner.denoising import choose_recipe
 
-    registry = Registry(plugins_dir=plugins_dir, local_if_needed=True)
+    registry = Registry(plugins_dir=asked.plugins_dir, local_if_needed=True)
     name, recipe = choose_recipe(
         registry,
-        output=output,
-        from_study=from_study,
-        run=key,
-        trial=trial,
-        settings=settings or [],
+        output=asked.output,
+        from_study=asked.from_study,
+        run=asked.key,
+        trial=asked.trial,
+        settings=asked.settings or [],
     )
-    work = jobs(
-        sources,
-        out=out,
-        out_dir=out_dir,
-        channels=options.channels_of(channels),
-        overwrite=overwrite,
-    )
-    clean = iter(against(reference, work) if reference else ())
-    machine = engine.machine(device, precision)
+    channels = options.channels_of(asked.channels)
+    where = {"out": asked.out, "out_dir": asked.out_dir}
+    work = jobs(sources, **where, channels=channels, overwrite=asked.overwrite)
+    clean = iter(against(asked.reference, work) if asked.reference else ())
+    machine = engine.machine(asked.device, asked.precision)
     warned: set[str] = set()
     for number, job in enumerate(work, 1):
         if not quiet:
             _warn(job, recipe, registry, warned)
         prefix = f"{number} of {len(work)}: " if len(work) > 1 else ""
-        found = _denoised(job, recipe, registry, machine, seed, prefix, quiet=quiet)
-        _write(job, found, overwrite=overwrite)
+        denoised = _denoised(job, recipe, registry, machine, asked.seed, prefix, quiet=quiet)
+        _write(job, denoised, overwrite=asked.overwrite)
         if not quiet:
-            _tell(job, found, f"{name} ({_short(recipe)})")
-        for image, result in zip(job.images, found, strict=True) if reference else ():
+            _tell(job, denoised, f"{name} ({_short(recipe)})")
+        for image, result in zip(job.images, denoised, strict=True) if asked.reference else ():
             say(_compared(image, result, next(clean)))
 
 
@@ -167,16 +167,16 @@ def _warn(job: Job, recipe: Recipe, registry: Registry, warned: set[str]) -> Non
         say(f"{job.source}: {line}")
 
 
-def _write(job: Job, found: list[Denoised], *, overwrite: bool) -> None:
+def _write(job: Job, denoised: list[Denoised], *, overwrite: bool) -> None:
     from n2n_ablate.images import write_images
 
     results = [
-        replace(image, pixels=one.image) for image, one in zip(job.images, found, strict=True)
+        replace(image, pixels=one.image) for image, one in zip(job.images, denoised, strict=True)
     ]
     write_images(job.target, results, overwrite=overwrite)
 
 
-def _tell(job: Job, found: list[Denoised], recipe: str) -> None:
+def _tell(job: Job, denoised: list[Denoised], recipe: str) -> None:
     from n2n_ablate.runner.denoise_files import noise_of
 
     first = job.images[0]
@@ -184,9 +184,9 @@ def _tell(job: Job, found: list[Denoised], recipe: str) -> None:
     count = f"{len(job.images)} images of " if len(job.images) > 1 else ""
     say(f"{job.target}: {count}{h}x{w}, {first.range.dtype}, by {recipe}")
     say(f"estimated noise: standard deviation {noise_of(first):.3g} in the units of the file")
-    figures = ", ".join(f"{name} {value:.4g}" for name, value in found[0].figures.items())
+    figures = ", ".join(f"{name} {value:.4g}" for name, value in denoised[0].figures.items())
     say(f"without a clean image: {figures}")
-    for name, why in found[0].failed.items():
+    for name, why in denoised[0].failed.items():
         say(f"metric '{name}' failed: {why}")
 
 

@@ -2,70 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from n2n_ablate.cli import options, stdout
-from n2n_ablate.cli.screen import messages, results
+from n2n_ablate.cli import diagnose_output, grouping, options, stdout
+from n2n_ablate.cli.screen import say
 from n2n_ablate.errors import AblateError, StudyError, nearest
 
 if TYPE_CHECKING:
+    from n2n_ablate.cli.diagnose_output import Diagnoses
     from n2n_ablate.components import Noise
     from n2n_ablate.components.spec import ComponentSpec
     from n2n_ablate.diagnostics import Diagnosis, Probe
     from n2n_ablate.registry import Registry
     from n2n_ablate.study import Plan, Trial
 
-    Diagnoses = Mapping[str, Mapping[str, Diagnosis]]  # by condition, then by name
-
 _CROP = 96
 _MEASURED_CROP = 256  # the centre of a shot says enough of its noise
 
 
-def run(
-    samplers: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="Names, or 'name(parameter=value)' in quotes; all samplers if none is given.",
-            metavar="SAMPLER",
-        ),
-    ] = None,
+@dataclass(frozen=True)
+class Asked:
+    """What is measured, on what."""
+
     study: Annotated[
         str, typer.Option(help="Measure the trials of this study on its images and noise.")
-    ] = "",
-    profile: Annotated[str, typer.Option(help="With --study: whose images and crop to use.")] = "",
+    ] = ""
+    profile: Annotated[str, typer.Option(help="With --study: whose images and crop to use.")] = ""
     noise: Annotated[
         str, typer.Option(help="A noise model, e.g. gaussian or 'poisson(lam=10)'.")
-    ] = "",
+    ] = ""
     images: Annotated[
-        list[str] | None,
+        options.Many,
         typer.Option(
-            "--images",
-            help="Folder, file, builtin (the default) or builtin:NAME. Repeatable.",
+            "--images", help="Folder, file, builtin (the default) or builtin:NAME. Repeatable."
         ),
-    ] = None,
+    ] = None
     crop: Annotated[
         int | None,
         typer.Option(help=f"Side of the centre crop in pixels, else {_CROP}; 0 for whole images."),
-    ] = None,
+    ] = None
     settings: Annotated[
-        list[str] | None,
+        options.Many,
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
             help="sampler.P=VALUE: of every sampler with a parameter P; noise.P=VALUE: of the noise. "
             "Repeatable.",
         ),
-    ] = None,
-    pairs: options.Pairs = None,
+    ] = None
+    pairs: options.Pairs = None
     figures: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="With --pairs: write figures of the noise here."),
+    ] = None
+    plugins_dir: options.PluginsDir = None
+
+    def check(self, samplers: options.Many) -> None:
+        """Check that what was given goes together."""
+        msg = ""
+        if self.figures and (self.study or not self.pairs):
+            msg = "--figures shows measured noise; use it with --pairs. Figures of a study: report --figures"
+        elif self.study and (samplers or self.noise):
+            what = f"sampler '{samplers[0]}'" if samplers else f"--noise {self.noise}"
+            msg = f"--study brings its own samplers and noise, got {what} too. Use --set to change them."
+        elif (
+            self.pairs
+            and not self.study
+            and (self.noise or self.images or self.settings or self.profile)
+        ):
+            msg = "measured noise brings its own images; leave --noise, --images, --set and --profile out"
+        elif self.profile and not self.study:
+            msg = "--profile needs --study: it names a budget of a study"
+        elif self.crop is not None and self.crop < 0:
+            msg = f"--crop must not be negative, got {self.crop}"
+        if msg:
+            raise StudyError(msg)
+
+
+@grouping.grouped
+def run(
+    asked: Asked,
+    samplers: Annotated[
+        options.Many,
+        typer.Argument(
+            help="Names, or 'name(parameter=value)' in quotes; all samplers if none is given.",
+            metavar="SAMPLER",
+        ),
     ] = None,
-    plugins_dir: options.PluginsDir = None,
     *,
     as_json: options.Json = False,
 ) -> None:
@@ -82,112 +110,48 @@ def run(
 
         n2n-ablate diagnose --pairs shots/ --figures noise/
     """
-    if figures and (study or not pairs):
-        msg = "--figures shows measured noise; use it with --pairs. Figures of a study: report --figures"
-        raise StudyError(msg)
+    asked.check(samplers)
     import torch
 
     torch.set_num_threads(1)  # small tensors: more threads cost more than they give
-    if study:
-        found = _of_study(
-            study, profile, samplers, noise, images, crop, settings, pairs, plugins_dir
-        )
-    elif pairs:
-        if noise or images or settings or profile:
-            msg = "measured noise brings its own images; leave --noise, --images, --set and --profile out"
-            raise StudyError(msg)
-        _of_pairs(samplers, pairs, crop, plugins_dir, figures, as_json=as_json)
+    if asked.pairs and not asked.study:
+        _of_pairs(asked, samplers, as_json=as_json)
         return
-    elif profile:
-        msg = "--profile needs --study: it names a budget of a study"
-        raise StudyError(msg)
-    else:
-        found = _of_samplers(samplers, noise, images, crop, settings, plugins_dir)
+    diagnoses = _of_study(asked) if asked.study else _of_samplers(asked, samplers)
     if as_json:
-        stdout.write_json(_to_json(found))
+        stdout.write_json(diagnose_output.to_json(diagnoses))
         return
-    for condition, own in found.items():
-        _print(condition, own)
+    for condition, rows in diagnoses.items():
+        diagnose_output.show(condition, rows)
 
 
-def _of_study(
-    study: str,
-    profile: str,
-    samplers: list[str] | None,
-    noise: str,
-    images: list[str] | None,
-    crop: int | None,
-    settings: list[str] | None,
-    pairs: list[str] | None,
-    plugins_dir: Path | None,
-) -> Diagnoses:
-    if samplers or noise:
-        what = f"sampler '{samplers[0]}'" if samplers else f"--noise {noise}"
-        msg = (
-            f"--study brings its own samplers and noise, got {what} too. Use --set to change them."
-        )
-        raise StudyError(msg)
+def _of_study(asked: Asked) -> Diagnoses:
     from n2n_ablate.analysis.diagnoses import Diagnoses
     from n2n_ablate.runner.session import Request, open_session
 
     session = open_session(
         Request(
-            study=study,
-            profile=profile,
-            settings=settings or [],
-            images=images or [],
-            crop=crop,
-            pairs=pairs or [],
+            study=asked.study,
+            profile=asked.profile,
+            settings=asked.settings or [],
+            images=asked.images or [],
+            crop=asked.crop,
+            pairs=asked.pairs or [],
             device="cpu",
             precision="fp32",
-            plugins_dir=plugins_dir,
+            plugins_dir=asked.plugins_dir,
         )
     )
-    if session.plan.searched:
-        told = f"{session.plan.searched} more trials would be chosen by the search; not measured."
-        messages().print(told, markup=False, highlight=False)
+    plan = session.plan
+    if plan.searched:
+        say(f"{plan.searched} more trials would be chosen by the search; not measured.")
     measured = Diagnoses(session.registry)
     by_trial = {
-        _label(trial, session.plan): measured.of(trial.recipe, session.paired_data.samples)
-        for trial in session.plan.fixed
+        _label(trial, plan): measured.of(trial.recipe, session.paired_data.samples)
+        for trial in plan.fixed
     }
-    labels = [condition.label for condition in session.plan.conditions]
-    return {label: {name: own[label] for name, own in by_trial.items()} for label in labels}
-
-
-def _of_pairs(
-    samplers: list[str] | None,
-    pairs: Sequence[str],
-    crop: int | None,
-    plugins_dir: Path | None,
-    figures: Path | None,
-    *,
-    as_json: bool,
-) -> None:
-    from n2n_ablate.cli import diagnose_pairs
-    from n2n_ablate.registry import Registry
-    from n2n_ablate.study.settings import read_part
-
-    registry = Registry(plugins_dir=plugins_dir)
-    parts = [read_part(text) for text in samplers or registry.names("sampler")]
-    found = []
-    for title, probes in diagnose_pairs.scenes(pairs, _MEASURED_CROP if crop is None else crop):
-        noise = diagnose_pairs.noise_of(probes)
-        if not as_json:
-            diagnose_pairs.print_noise(title, noise)
-        rows = diagnose_pairs.diagnoses(parts, registry, probes, strict=bool(samplers))
-        if not as_json:
-            _print("Samplers", rows)
-        found.append((title, noise, rows))
-    if figures:
-        diagnose_pairs.draw([(noise, rows) for _, noise, rows in found], figures)
-    if as_json:
-        stdout.write_json(
-            [
-                {**_to_json({title: rows})[0], "noise": diagnose_pairs.plain(noise)}
-                for title, noise, rows in found
-            ]
-        )
+    labels = [condition.label for condition in plan.conditions]
+    return {label: {name: each[label] for name, each in by_trial.items()} for label in labels}
 
 
 def _label(trial: Trial, plan: Plan) -> str:
@@ -201,45 +165,75 @@ def _label(trial: Trial, plan: Plan) -> str:
     return f"{', '.join(values)} (baseline)" if values else trial.name
 
 
-def _of_samplers(
-    samplers: list[str] | None,
-    noise: str,
-    images: list[str] | None,
-    crop: int | None,
-    settings: list[str] | None,
-    plugins_dir: Path | None,
-) -> Diagnoses:
+def _of_pairs(asked: Asked, samplers: options.Many, *, as_json: bool) -> None:
+    """Say of every source what its noise is like, and how samplers cope with it."""
+    from n2n_ablate.diagnostics.measured_noise import noise_figures
+    from n2n_ablate.registry import Registry
+
+    registry = Registry(plugins_dir=asked.plugins_dir)
+    parts = _parts(samplers, registry)
+    sources = []
+    for source in asked.pairs or ():
+        title, probes = _scenes(source, _MEASURED_CROP if asked.crop is None else asked.crop)
+        noise = {probe.name: noise_figures(probe.clean, probe.noisy) for probe in probes}
+        if not as_json:
+            diagnose_output.show_noise(title, noise)
+        rows = _measured(registry, parts, None, probes, strict=bool(samplers))
+        if not as_json:
+            diagnose_output.show("Samplers", rows)
+        sources.append((title, noise, rows))
+    if asked.figures:
+        diagnose_output.draw([(noise, rows) for _, noise, rows in sources], asked.figures)
+    if as_json:
+        stdout.write_json(
+            [
+                {**diagnose_output.to_json({title: rows})[0], "noise": diagnose_output.plain(noise)}
+                for title, noise, rows in sources
+            ]
+        )
+
+
+def _scenes(source: str, crop: int) -> tuple[str, list[Probe]]:
+    from n2n_ablate.diagnostics import Probe
+    from n2n_ablate.engine.measured import read_pairs
+    from n2n_ablate.study import MeasuredPairs
+    from n2n_ablate.study.read import pairs_label
+
+    measured = read_pairs(MeasuredPairs(source), crop)
+    for line in measured.notes:
+        say(f"{source}: {line}")
+    probes = [Probe(each.image.name, each.image.pixels, each.shots) for each in measured.scenes]
+    shots = sum(len(scene.shots) for scene in measured.scenes)
+    return f"{pairs_label(source)}: measured noise, {len(probes)} scenes, {shots} shots", probes
+
+
+def _of_samplers(asked: Asked, samplers: options.Many) -> Diagnoses:
     from n2n_ablate.components.recipe import resolved
-    from n2n_ablate.components.spec import ComponentSpec
     from n2n_ablate.diagnostics import Probe
     from n2n_ablate.images import collect
     from n2n_ablate.registry import Registry
     from n2n_ablate.study.settings import read_part
 
-    if crop is not None and crop < 0:
-        msg = f"--crop must not be negative, got {crop}"
-        raise StudyError(msg)
-    registry = Registry(plugins_dir=plugins_dir)
-    parts = [read_part(text) for text in samplers or registry.names("sampler")]
-    model = read_part(noise or "gaussian")
-    parts, model = _with_settings(registry, parts, model, settings or [])
+    registry = Registry(plugins_dir=asked.plugins_dir)
+    parts, model = _with_settings(
+        registry,
+        _parts(samplers, registry),
+        read_part(asked.noise or "gaussian"),
+        asked.settings or [],
+    )
     model = resolved(registry, "noise", model)
-    size = _CROP if crop is None else crop
-    pictures = [image.cropped(size) for image in collect(images or ["builtin"])]
+    size = _CROP if asked.crop is None else asked.crop
+    pictures = [image.cropped(size) for image in collect(asked.images or ["builtin"])]
     probes = [Probe(image.name, image.pixels) for image in pictures]
     made: Noise = registry.build("noise", model.name, model.parameters)
-    found = {}
-    for part in parts:
-        try:
-            resolved(registry, "sampler", part)
-            found[str(part)] = _measured(registry, part, made, probes)
-        except AblateError as error:
-            if samplers:
-                raise
-            # Asked for all of them: one that this noise does not suit leaves the others their line.
-            messages().print(f"left out: {error}", markup=False, highlight=False)
     names = f"{len(probes)} images" if len(probes) > 1 else probes[0].name
-    return {f"{ComponentSpec(model.name, model.parameters)}, {names}": found}
+    return {f"{model}, {names}": _measured(registry, parts, made, probes, strict=bool(samplers))}
+
+
+def _parts(samplers: options.Many, registry: Registry) -> list[ComponentSpec]:
+    from n2n_ablate.study.settings import read_part
+
+    return [read_part(text) for text in samplers or registry.names("sampler")]
 
 
 def _with_settings(
@@ -248,7 +242,6 @@ def _with_settings(
     model: ComponentSpec,
     settings: Sequence[str],
 ) -> tuple[list[ComponentSpec], ComponentSpec]:
-    from n2n_ablate.components.spec import ComponentSpec
     from n2n_ablate.study.settings import setting
 
     kept = list(parts)
@@ -259,52 +252,43 @@ def _with_settings(
             msg = f"--set '{text}': only sampler.PARAMETER and noise.PARAMETER count here"
             raise StudyError(msg)
         if kind == "noise":
-            model = ComponentSpec(model.name, {**model.parameters, name: value})
+            model = model.replace(name, value)
             continue
         known = {
-            part.name: {item.name for item in registry.get("sampler", part.name).parameters}
+            part.name: {each.name for each in registry.get("sampler", part.name).parameters}
             for part in kept
         }
-        if not any(name in own for own in known.values()):
-            every = set().union(*known.values())
-            msg = (
-                f"--set '{text}': no sampler here has a parameter '{name}'. {nearest(name, every)}"
-            )
+        if not any(name in names for names in known.values()):
+            hint = nearest(name, set().union(*known.values()))
+            msg = f"--set '{text}': no sampler here has a parameter '{name}'. {hint}"
             raise StudyError(msg)
-        kept = [
-            ComponentSpec(part.name, {**part.parameters, name: value})
-            if name in known[part.name]
-            else part
-            for part in kept
-        ]
+        kept = [part.replace(name, value) if name in known[part.name] else part for part in kept]
     return kept, model
 
 
 def _measured(
-    registry: Registry, part: ComponentSpec, noise: Noise, probes: Sequence[Probe]
-) -> Diagnosis:
+    registry: Registry,
+    parts: Sequence[ComponentSpec],
+    noise: Noise | None,
+    probes: Sequence[Probe],
+    *,
+    strict: bool,
+) -> dict[str, Diagnosis]:
+    """Measure samplers; one that does not suit the noise is left out, or `strict` an error."""
+    from n2n_ablate.components.recipe import resolved
     from n2n_ablate.diagnostics.measure import diagnose
     from n2n_ablate.registry.entry import component_context
 
-    sampler = registry.build("sampler", part.name, part.parameters)
-    with component_context(registry.get("sampler", part.name), "cannot be measured", "draw"):
-        return diagnose(sampler, noise, probes)
-
-
-def _print(condition: str, found: Mapping[str, Diagnosis]) -> None:
-    from n2n_ablate.report.document import Document, Heading, Lines
-    from n2n_ablate.report.render.console import print_document
-    from n2n_ablate.report.samplers import diagnostics_table
-    from n2n_ablate.report.text.diagnostics import warning_lines
-
-    table, lines = diagnostics_table(found), Lines(warning_lines(found))
-    print_document(results(), Document(condition, "", [Heading(condition), table, lines]))
-
-
-def _to_json(found: Diagnoses) -> list[dict[str, object]]:
-    from n2n_ablate.diagnostics.concerns import to_json
-
-    return [
-        {"condition": condition, "samplers": {name: to_json(own) for name, own in each.items()}}
-        for condition, each in found.items()
-    ]
+    rows = {}
+    for part in parts:
+        try:
+            spec = resolved(registry, "sampler", part)
+            sampler = registry.build("sampler", spec.name, spec.parameters)
+            entry = registry.get("sampler", part.name)
+            with component_context(entry, "cannot be measured", "draw"):
+                rows[str(part)] = diagnose(sampler, noise, probes)
+        except AblateError as error:
+            if strict:
+                raise
+            say(f"left out: {error}")
+    return rows

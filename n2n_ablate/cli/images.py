@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from n2n_ablate.cli import options, stdout
-from n2n_ablate.cli.screen import results, say
+from n2n_ablate.cli.screen import results, say, table
 
 if TYPE_CHECKING:
     from n2n_ablate.images.named_sets import NamedSet
@@ -57,55 +57,47 @@ def run(
 
 def _list(every: dict[str, NamedSet], *, as_json: bool) -> None:
     if as_json:
-        stdout.write_json([_plain(own) for own in every.values()])
+        stdout.write_json([_plain(each) for each in every.values()])
         return
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for title in ("set", "kind", "images", "here", "what it is"):
-        table.add_column(title, overflow="fold", no_wrap=title == "set")
-    for own in every.values():
-        here = "no" if own.missing else "yes"
-        table.add_row(f"{own.name}:", own.kind, str(own.count), here, Text(own.title))
-    results().print(table)
+    rows = table("set", "kind", "images", "here", "what it is", whole="set")
+    for each in every.values():
+        here = "no" if each.missing else "yes"
+        rows.add_row(f"{each.name}:", each.kind, str(each.count), here, Text(each.title))
+    results().print(rows)
 
 
-def _show(own: NamedSet, *, as_json: bool) -> None:
+def _show(named_set: NamedSet, *, as_json: bool) -> None:
     if as_json:
-        stdout.write_json(_plain(own))
+        stdout.write_json(_plain(named_set))
         return
     out = results()
-    use = f"--pairs {own.name}:" if own.kind == "measured" else f"--images {own.name}:"
+    use = (
+        f"--pairs {named_set.name}:"
+        if named_set.kind == "measured"
+        else f"--images {named_set.name}:"
+    )
     lines = [
-        own.title,
+        named_set.title,
         f"use: {use}",
-        f"{'scenes' if own.kind == 'measured' else 'images'}: {own.count}",
-        f"files: {own.layout}",
-        f"licence: {own.licence or 'not known'}",
-        f"cite: {own.citation or 'not known'}",
-        f"described at: {own.page or 'not known'}",
-        f"folder: {own.folder} ({'files are missing' if own.missing else 'files are there'})",
+        f"{'scenes' if named_set.kind == 'measured' else 'images'}: {named_set.count}",
+        f"files: {named_set.layout}",
+        f"licence: {named_set.licence or 'not known'}",
+        f"cite: {named_set.citation or 'not known'}",
+        f"described at: {named_set.page or 'not known'}",
+        f"folder: {named_set.folder} ({'files are missing' if named_set.missing else 'files are there'})",
     ]
-    if own.missing:
-        fetch = f"n2n-ablate images fetch {own.name}"
-        lines.append(f"to get it: {fetch if own.address else 'put the files into that folder'}")
+    if named_set.missing:
+        fetch = f"n2n-ablate images fetch {named_set.name}"
+        lines.append(
+            f"to get it: {fetch if named_set.address else 'put the files into that folder'}"
+        )
     for line in lines:
         out.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _plain(own: NamedSet) -> dict[str, object]:
-    return {
-        "name": own.name,
-        "kind": own.kind,
-        "title": own.title,
-        "count": own.count,
-        "layout": own.layout,
-        "licence": own.licence,
-        "citation": own.citation,
-        "page": own.page,
-        "address": own.address,
-        "folder": str(own.folder),
-        "missing": own.missing,
-    }
+def _plain(named_set: NamedSet) -> dict[str, object]:
+    names = ("name", "kind", "title", "count", "layout", "licence", "citation", "page", "address")
+    more = {"folder": str(named_set.folder), "missing": named_set.missing}
+    return {name: getattr(named_set, name) for name in names} | more

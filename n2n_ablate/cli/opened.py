@@ -16,9 +16,6 @@ def open_run(output: Path, study: str, profile: str, key: str, *, quiet: bool) -
     """Open the run of this key, else the latest of this profile, else the latest of all.
 
     Where there was a choice and nobody made it, one line on stderr says what was taken.
-
-    Raises:
-        StoreError: See `reopen`.
     """
     from n2n_ablate.storage import runs
     from n2n_ablate.storage.reopen import reopen

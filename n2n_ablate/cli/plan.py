@@ -43,6 +43,7 @@ def _print(planned: StudyPlan) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from n2n_ablate.report.numbers import format_size
     from n2n_ablate.report.text.power import power_lines
 
     session, cost, later = planned.session, planned.cost, planned.confirmation
@@ -78,7 +79,7 @@ def _print(planned: StudyPlan) -> None:
     out.print(f"images: {images}", markup=False, highlight=False)
     out.print(f"noise: {conditions}; {plan.profile.told_seeds}", markup=False, highlight=False)
     out.print(
-        f"{_fits(cost)} and {planned.memory / 1e9:.1f} GB on {paired_data.machine.name}, "
+        f"{_fits(cost)} and {format_size(planned.memory)} on {paired_data.machine.name}, "
         f"{paired_data.machine.precision}",
         markup=False,
         highlight=False,

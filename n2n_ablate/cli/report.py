@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from n2n_ablate.cli import options, stdout
+from n2n_ablate.cli import grouping, options, stdout
 from n2n_ablate.cli.opened import open_run
 from n2n_ablate.cli.screen import messages, say
 from n2n_ablate.errors import StoreError
 from n2n_ablate.files import make_folders, remove_leftovers, write_whole
 
 
-def run(
-    study: options.Finished,
+@dataclass(frozen=True)
+class Asked:
+    """Which run, in which form, where to."""
+
     kind: Annotated[
         str, typer.Option("--format", "-f", help="html, md, latex, csv (a row per fit) or json.")
-    ] = "html",
+    ] = "html"
     out: Annotated[
         Path | None,
         typer.Option(
@@ -27,27 +30,27 @@ def run(
             help="File to write. Without it, html goes to reports/ in the output folder and the "
             "other formats are printed.",
         ),
-    ] = None,
-    profile: options.Ran = "",
-    key: options.Run = "",
-    images: options.FoundImages = None,
-    output: options.Output = Path("mlruns"),
-    plugins_dir: options.PluginsDir = None,
-    *,
+    ] = None
+    profile: options.Ran = ""
+    key: options.Run = ""
+    images: options.FoundImages = None
+    output: options.Output = Path("mlruns")
+    plugins_dir: options.PluginsDir = None
     diagnostics: Annotated[
         bool,
         typer.Option(
             "--diagnostics/--no-diagnostics",
             help="Measure leak, bias and gap of every sampler, which takes seconds for each.",
         ),
-    ] = True,
+    ] = True
     figures: Annotated[
-        Path | None,
-        typer.Option(help="Folder to write every figure into, for a paper."),
-    ] = None,
-    figure_format: Annotated[str, typer.Option(help="pdf, svg or png.")] = "pdf",
-    quiet: options.Quiet = False,
-) -> None:
+        Path | None, typer.Option(help="Folder to write every figure into, for a paper.")
+    ] = None
+    figure_format: Annotated[str, typer.Option(help="pdf, svg or png.")] = "pdf"
+
+
+@grouping.grouped
+def run(study: options.Finished, asked: Asked, *, quiet: options.Quiet = False) -> None:
     """Write the report of a study: answer, tables, figures, images, methods.
 
     The HTML page is one file that works offline.
@@ -60,26 +63,27 @@ def run(
     from n2n_ablate.registry import Registry
     from n2n_ablate.report.write import check_format, written
 
-    check_format(kind)
-    found = open_run(output, study, profile, key, quiet=quiet)
-    registry = Registry(plugins_dir=plugins_dir, local_if_needed=True)
+    check_format(asked.kind)
+    opened = open_run(asked.output, study, asked.profile, asked.key, quiet=quiet)
+    registry = Registry(plugins_dir=asked.plugins_dir, local_if_needed=True)
     with messages().status("Writing the report; measuring the samplers takes longest."):
         try:
             text, problems = written(
-                found,
-                kind,
+                opened,
+                asked.kind,
                 registry,
-                images or [],
-                diagnostics=diagnostics,
-                figures=figures,
-                figure_format=figure_format,
+                asked.images or [],
+                diagnostics=asked.diagnostics,
+                figures=asked.figures,
+                figure_format=asked.figure_format,
             )
         except OSError as error:
-            msg = f"the figures cannot be written to '{figures}': {error.strerror}. Use --figures DIR."
+            msg = f"the figures cannot be written to '{asked.figures}': {error.strerror}. Use --figures DIR."
             raise StoreError(msg) from error
-    if out is None and kind == "html":
-        earlier = "" if found.latest else f"-{found.journal.key}"
-        out = output / "reports" / f"{study}{earlier}.html"
+    out = asked.out
+    if out is None and asked.kind == "html":
+        earlier = "" if opened.latest else f"-{opened.journal.key}"
+        out = asked.output / "reports" / f"{study}{earlier}.html"
     if out is None:
         print(text, end="", file=stdout.stream())
     else:

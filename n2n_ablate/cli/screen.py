@@ -6,11 +6,14 @@ import contextlib
 import io
 import os
 import sys
-from typing import IO, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from rich.console import Console
 
 from n2n_ablate.cli import stdout
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 class _Results(Console):
@@ -32,6 +35,22 @@ def messages() -> Console:
 def say(text: str) -> None:
     """Say something beside the result, as it is: not wrapped, and nothing in it is markup."""
     messages().print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def table(*titles: str, right: tuple[str, ...] = (), whole: str = "") -> Table:
+    """Return an empty table; columns of `right` are aligned there, the one called `whole` never wraps."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for title in titles:
+        made.add_column(
+            title,
+            justify="right" if title in right else "left",
+            overflow="fold",
+            no_wrap=title == whole,
+        )
+    return made
 
 
 def never_strict() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from n2n_ablate.cli import options, stdout
-from n2n_ablate.cli.screen import results
+from n2n_ablate.cli.screen import results, table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -50,18 +50,18 @@ def show(
     elif study:
         from n2n_ablate.storage import journal
 
-        found = journal.find(output, study)
-        _print([_run(one) for one in found] if as_json else _runs_table(found))
+        runs = journal.find(output, study)
+        _print([_run(one) for one in runs] if as_json else _runs_table(runs))
     else:
         known = _known()
-        _print([_question(*item) for item in known.items()] if as_json else _studies_table(known))
+        _print([_question(*each) for each in known.items()] if as_json else _studies_table(known))
 
 
-def _print(found: Table | list[dict[str, Any]]) -> None:
-    if isinstance(found, list):
-        stdout.write_json(found)
+def _print(rows: Table | list[dict[str, Any]]) -> None:
+    if isinstance(rows, list):
+        stdout.write_json(rows)
     else:
-        results().print(found)
+        results().print(rows)
 
 
 def _known() -> dict[str, Study | str]:
@@ -69,13 +69,13 @@ def _known() -> dict[str, Study | str]:
     from n2n_ablate import study
     from n2n_ablate.errors import StudyError
 
-    found: dict[str, Study | str] = {}
+    studies: dict[str, Study | str] = {}
     for name, path in sorted(study.known().items()):
         try:
-            found[name] = study.read(path)
+            studies[name] = study.read(path)
         except StudyError as error:
-            found[name] = f"cannot be read: {error}"
-    return found
+            studies[name] = f"cannot be read: {error}"
+    return studies
 
 
 def _question(name: str, asked: Study | str) -> dict[str, Any]:
@@ -116,26 +116,27 @@ def _run(one: Contents) -> dict[str, Any]:
 def _studies_table(known: dict[str, Study | str]) -> Table:
     from rich.text import Text
 
-    table = _table("study", "question", "design", "profiles")
+    rows = table("study", "question", "design", "profiles")
     for name, asked in known.items():
         if isinstance(asked, str):
-            table.add_row(name, Text(asked))
+            rows.add_row(name, Text(asked))
         else:
-            table.add_row(name, Text(asked.question), asked.design, " ".join(asked.profiles))
-    return table
+            rows.add_row(name, Text(asked.question), asked.design, " ".join(asked.profiles))
+    return rows
 
 
-def _runs_table(found: list[Contents]) -> Table:
+def _runs_table(runs_of_study: list[Contents]) -> Table:
     from rich.text import Text
 
     from n2n_ablate.storage import runs
 
-    table = _table("run", "last used", "profile", "images", "seeds", "trials", "settings", "device")
-    for one in found:
+    titles = ("last used", "profile", "images", "seeds", "trials", "settings", "device")
+    rows = table("run", *titles, whole="run")  # it is to be copied
+    for one in runs_of_study:
         about = (one.key, runs.when(one), one.profile)
         header = one.header
         if header is None:
-            table.add_row(*about, Text(one.problem))
+            rows.add_row(*about, Text(one.problem))
             continue
         profile = header.plan.profile
         crop = f" of {profile.crop}x{profile.crop}" if profile.crop else ""
@@ -146,15 +147,5 @@ def _runs_table(found: list[Contents]) -> Table:
             " ".join(header.plan.settings),
             f"{header.device}, {header.precision}",
         )
-        table.add_row(*about, *map(Text, cells))
-    return table
-
-
-def _table(*titles: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for title in titles:
-        table.add_column(title, overflow="fold", no_wrap=title == "run")  # it is to be copied
-    return table
+        rows.add_row(*about, *map(Text, cells))
+    return rows

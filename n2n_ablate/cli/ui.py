@@ -129,20 +129,12 @@ class _Server:
         self._log = log
 
     def wait(self) -> None:
-        """Wait for the end of the server.
-
-        Raises:
-            StoreError: Always: it is not meant to end by itself.
-        """
+        """Wait for the end of the server."""
         self._process.wait()
         raise StoreError(self._complaint("stopped"))
 
     def await_health(self, url: str) -> None:
-        """Wait until the server answers.
-
-        Raises:
-            StoreError: It ends, or does not answer in time.
-        """
+        """Wait until the server answers."""
         import urllib.request  # late: it alone takes a tenth of the time of --help
 
         deadline = time.monotonic() + _PATIENCE

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from n2n_ablate.components import RECIPE_KINDS
 from n2n_ablate.components.parameters import Component, Parameter
 from n2n_ablate.components.spec import ComponentSpec, Scalar, read_value
 from n2n_ablate.components.spec import toml as spec_toml
@@ -106,11 +105,6 @@ def toml(recipe: Recipe) -> str:
     """Return a recipe as the `[baseline]` of a study file."""
     lines = [f"{kind} = {spec_toml(spec)}" for kind, spec in recipe.specs.items()]
     return "\n".join(["[baseline]", *lines])
-
-
-def missing_kinds(specs: Mapping[str, ComponentSpec]) -> list[str]:
-    """Return the slots of a recipe that are still empty."""
-    return [kind for kind in RECIPE_KINDS if kind not in specs]
 
 
 def resolved(registry: Catalogue, kind: str, spec: ComponentSpec) -> ComponentSpec:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from os import PathLike, fspath
 from typing import Any, TypeAlias, Union
 
 from n2n_ablate.errors import StudyError
@@ -104,17 +106,40 @@ def written(value: Value) -> str:
     return str(value)
 
 
-def toml(value: Value) -> str:
-    """Return a value as a study file has it; `read_value` reads it back."""
+def toml(value: object, where: str = "") -> str:
+    """Return a value as a study file has it, on one line; `read_value` reads it back.
+
+    Raises:
+        StudyError: A file cannot hold it; the message begins with `where`.
+    """
     if isinstance(value, ComponentSpec):
-        inside = [f"name = {toml(value.name)}"]
-        inside += [f"{key} = {toml(parameter)}" for key, parameter in value.parameters.items()]
-        return f"{{ {', '.join(inside)} }}"
-    if isinstance(value, tuple):
-        return f"[{', '.join(map(toml, value))}]"
+        value = value.plain()
+    if isinstance(value, Mapping):
+        inside = ", ".join(
+            f"{toml_key(key)} = {toml(entry, f'{where}.{key}')}" for key, entry in value.items()
+        )
+        return f"{{ {inside} }}" if inside else "{}"
+    if isinstance(value, PathLike):
+        value = fspath(value)
+    if hasattr(value, "tolist"):  # an array or a number of NumPy's
+        value = value.tolist()
+    if isinstance(value, list | tuple | range):
+        return f"[{', '.join(toml(entry, f'{where}[{n}]') for n, entry in enumerate(value))}]"
     if isinstance(value, float):
         return repr(value)  # TOML writes inf and nan as Python does
-    return json.dumps(value, ensure_ascii=False)  # basic strings of TOML escape as JSON does
+    if isinstance(value, bool | int | str):
+        # Basic strings of TOML escape as JSON does, but for the delete character.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    msg = f"'{where}' must be text, a number, true or false, a list or a table, got {value!r}"
+    raise StudyError(msg)
+
+
+def toml_key(key: object) -> str:
+    """Return a key as a study file has it, in quotes where it needs them."""
+    if not isinstance(key, str):
+        msg = f"a key must be text, got {key!r}"
+        raise StudyError(msg)
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else toml(key)
 
 
 def _scalar_or_spec(value: object, where: str) -> Scalar | ComponentSpec:

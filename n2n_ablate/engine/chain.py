@@ -1,10 +1,9 @@
-"""One chain of convolutions on a CPU by torch, with as little as possible around the convolutions.
+"""One chain of convolutions in bf16 on a CPU by torch, with as little as possible around them.
 
-In bf16 channels last, with the arithmetic of the module under autocast; in float32 channels first,
-where torch's gradient of the weights is several times as fast on processors without AVX-512. What is saved are passes over the activations (the
-activation is applied in-place, and its backward pass needs only its result), autograd nodes (all
-images of a step share one) and conversions (weights are rounded once a step): on small images
-those cost a quarter of a step. See docs/explanation/engine.md for the measurement.
+Channels last, with the arithmetic of the module under autocast. What is saved are passes over the
+activations (the activation is applied in-place, and its backward pass needs only its result), autograd
+nodes (all images of a step share one) and conversions (weights are rounded once a step): on small
+images those cost a quarter of a step. See docs/explanation/engine.md for the measurement.
 """
 
 from __future__ import annotations
@@ -68,13 +67,11 @@ class Chain:
         layers: See `layers_of`.
         packing: Where their weights lie.
         residual: Whether the network's output is subtracted from its input.
-        low: Whether to compute in bf16 instead of float32.
     """
 
     layers: tuple[Layer, ...]
     packing: Packing
     residual: bool
-    low: bool
 
     def __call__(self, weights: Tensor, images: Sequence[Tensor]) -> list[Tensor]:
         """Denoise float32 images (n, c, h, w) of any shapes with the weights (1, n)."""
@@ -86,16 +83,14 @@ class _Pass(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, weights: Tensor, chain: Chain, *images: Tensor) -> tuple[Tensor, ...]:
-        kind = torch.bfloat16 if chain.low else torch.float32
-        weight_views = chain.packing.views(weights[0].to(kind))
-        low = weight_views if chain.low else [weight.contiguous() for weight in weight_views]
+        low = chain.packing.views(weights[0].to(torch.bfloat16))
         inputs: list[Tensor] = []
         results = []
         for image in images:
-            out = image.to(kind)
+            out = image.to(torch.bfloat16)
             for index, layer in enumerate(chain.layers):
                 inputs.append(out)
-                out = _convolution(out, low[2 * index], low[2 * index + 1], layer.padding)
+                out = conv2d(out, low[2 * index], low[2 * index + 1], padding=layer.padding)
                 if layer.slope is not None:
                     leaky_relu_(out, layer.slope)
             results.append(image - out if chain.residual else out.float())
@@ -149,28 +144,9 @@ def _down(
     return back
 
 
-def _convolution(x: Tensor, weight: Tensor, bias: Tensor, padding: int) -> Tensor:
-    if not _is_product(weight, padding):
-        return conv2d(x, weight, bias, padding=padding)
-    product = torch.matmul(weight.flatten(1), x.flatten(2)) + bias[:, None]
-    return product.unflatten(2, x.shape[2:])
-
-
-def _is_product(weight: Tensor, padding: int) -> bool:
-    """Say whether a convolution is a product of matrices: 1x1, and channels first as in float32."""
-    return weight.shape[-2:] == (1, 1) and not padding and weight.dtype == torch.float32
-
-
 def _convolution_backward(
     back: Tensor, x: Tensor, weight: Tensor, padding: int, into: Tensor, *, wanted: bool
 ) -> Tensor | None:
-    if _is_product(weight, padding):
-        for one, of_out in zip(
-            x.flatten(2), back.flatten(2), strict=True
-        ):  # batches would be copied
-            into.view(weight.shape[:2]).addmm_(of_out, one.T)
-        flat = weight.flatten(1).T @ back.flatten(2)
-        return flat.unflatten(2, x.shape[2:]) if wanted else None
     large = padding and x.shape[-2] * x.shape[-1] >= _LARGE
     point = weight.shape[-2:] == (1, 1) and not padding
     mask = [wanted, not (large or point), False]

@@ -47,11 +47,7 @@ class KeptCheckpoints:
         return step % max(1, self._selector.interval) == 0 or step == steps
 
     def look(self, step: int, denoised: Callable[[], Tensor], weights: Tensor) -> None:
-        """Show the selector the denoised images (b, c, h, w) after `step`; keep what it wants kept.
-
-        Raises:
-            ComponentError: The selector did not answer for each fit.
-        """
+        """Show the selector the denoised images (b, c, h, w) after `step`; keep what it wants kept."""
         images = denoised()
         with SELECTOR:
             keep: object = self._selector.update(step, images)

@@ -20,7 +20,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu
+from torch.func import functional_call
+from torch.nn.functional import conv_transpose2d
 
 from n2n_ablate.engine.layout import Layout
 from n2n_ablate.engine.weights import Packing
@@ -37,23 +38,13 @@ _ROUNDING = 1e-4  # relative, of the self-check
 class _Shape(ctypes.Structure):
     """The struct `Chain` of chain.c."""
 
-    _fields_ = (
-        ("channels", _LONG),
-        ("width", _LONG),
-        ("inner", _LONG),
-        ("residual", _LONG),
-        ("slope", ctypes.c_float),
-    )
+    _sizes = ("channels", "width", "inner", "residual")
+    _fields_ = (*((name, _LONG) for name in _sizes), ("slope", ctypes.c_float))
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """The kernel of this machine, or why there is none.
-
-    Attributes:
-        instructions: What it was built for, such as `AVX2`; empty without a kernel.
-        reason: Why there is none; empty with a kernel.
-    """
+    """The kernel of this machine: what it was built for, such as `AVX2`; or the reason why there is none."""
 
     instructions: str
     reason: str
@@ -107,10 +98,8 @@ class CompiledChain:
     bits of a result do not depend on their number.
 
     Args:
-        layout: Of the layers.
         packing: Where the weights lie in their row.
         residual: Whether the network's output is subtracted from its input.
-        library: The kernel.
     """
 
     def __init__(
@@ -124,7 +113,7 @@ class CompiledChain:
         self.at = ctypes.addressof(self._shape)
         self._free: defaultdict[int, list[Tensor]] = defaultdict(list)
         self._packed = library.chain_packed(self.at)
-        self._sums = library.chain_sums(self.at)
+        self.sums = library.chain_sums(self.at)
         self._scratch = library.chain_scratch(self.at)
         self._stages = library.chain_forward_stages(self.at), library.chain_backward_stages(self.at)
 
@@ -134,8 +123,7 @@ class CompiledChain:
 
     def take(self, size: int) -> Tensor:
         """Return a buffer; the kernel leaves zeros where it needs them."""
-        free = self._free[size]
-        return free.pop() if free else torch.zeros(size)
+        return self._free[size].pop() if self._free[size] else torch.zeros(size)
 
     def give(self, *buffers: Tensor) -> None:
         """Take buffers back."""
@@ -184,8 +172,7 @@ class CompiledChain:
 
     def bands(self, height: int, width: int) -> int:
         """Return into how many bands the passes share an image out."""
-        bands: int = self.library.chain_bands(self.at, height, width)
-        return bands
+        return int(self.library.chain_bands(self.at, height, width))
 
     def _run(self, stages: int, bands: int, work: Callable[[int, int, Tensor], None]) -> None:
         threads = min(bands, torch.get_num_threads())
@@ -201,10 +188,6 @@ class CompiledChain:
             for other in others:
                 other.result()
         self.give(*buffers)
-
-    def new_sums(self, bands: int) -> Tensor:
-        """Return a buffer for the sums of gradients, a row per band, all zero."""
-        return self.take(bands * self._sums).zero_().view(bands, self._sums)
 
     def gradient(self, sums: Tensor) -> Tensor:
         """Return the sums as the gradient of the weights (1, n), and take the buffer back."""
@@ -223,7 +206,8 @@ class CompiledChain:
         layout = self.layout
         rows, columns = (4 * -(-side // 4) + 2 for side in (h, w))
         wide = self.library.chain_wide(self.at)
-        layers = saved[-(layout.inner + 1) * _up(rows * columns * wide, 16) :]
+        room = -(-rows * columns * wide // 16) * 16
+        layers = saved[-(layout.inner + 1) * room :]
         inner = layers[: rows * columns * wide].view(rows, columns, wide)
         before = inner[1 : h + 1, 1 : w + 1, : layout.width].permute(2, 0, 1)[None]
         first = self.packing.views(weights.detach()[0])[0]
@@ -238,10 +222,6 @@ def _helpers() -> ThreadPoolExecutor:
 
 if hasattr(os, "register_at_fork"):  # threads do not live on in the child
     os.register_at_fork(after_in_child=_helpers.cache_clear)
-
-
-def _up(size: int, to: int) -> int:
-    return -(-size // to) * to
 
 
 class _Pass(torch.autograd.Function):
@@ -276,7 +256,8 @@ class _Pass(torch.autograd.Function):
             msg = "the compiled chain keeps its activations for one backward pass only"
             raise RuntimeError(msg)
         (weights,) = ctx.saved_tensors
-        sums = chain.new_sums(max(chain.bands(*each.shape[-2:]) for each in gradients))
+        bands = max(chain.bands(*each.shape[-2:]) for each in gradients)
+        sums = chain.take(bands * chain.sums).zero_().view(bands, -1)
         of_images: list[Tensor | None] = []
         for index, (batch, saved) in enumerate(zip(gradients, ctx.saved, strict=True)):
             through = []
@@ -298,31 +279,21 @@ def _self_check(library: ctypes.CDLL) -> float:
         nn.Conv2d(3, 16, 3, padding=1), nn.LeakyReLU(0.2),
         nn.Conv2d(16, 16, 3, padding=1), nn.LeakyReLU(0.2), nn.Conv2d(16, 3, 1),
     )  # fmt: skip
-    layout = Layout.of(list(net))
+    layout, packing = Layout.of(list(net)), Packing(net)
     assert layout is not None
-    packing = Packing(net)
+    chain = CompiledChain(layout, packing, library, residual=True)
+
+    def plainly(weights: Tensor, images: Sequence[Tensor]) -> list[Tensor]:
+        state = {name: each[0] for name, each in packing.unpack(weights).items()}
+        return [image - functional_call(net, state, (image,)) for image in images]
+
     row = torch.randn(1, sum(packing.sizes), generator=rng) / 8
     image = torch.rand(1, 3, 10, 7, generator=rng)
     results = []
-    for compute in (CompiledChain(layout, packing, library, residual=True), _by_torch(packing)):
+    for compute in (chain, plainly):
         weights = row.clone().requires_grad_()
         (out,) = compute(weights, [image])
         out.square().mean().backward()
         assert weights.grad is not None
         results.append(torch.cat([out.detach().flatten(), weights.grad.flatten()]))
     return float((results[0] - results[1]).norm() / results[1].norm())
-
-
-def _by_torch(packing: Packing) -> Callable[[Tensor, Sequence[Tensor]], list[Tensor]]:
-    """Return what a residual chain of one hidden layer computes, by torch's functions."""
-
-    def compute(weights: Tensor, images: Sequence[Tensor]) -> list[Tensor]:
-        first, first_bias, inner, inner_bias, last, last_bias = packing.views(weights[0])
-        results = []
-        for image in images:
-            hidden = leaky_relu(conv2d(image, first, first_bias, padding=1), 0.2)
-            hidden = leaky_relu(conv2d(hidden, inner, inner_bias, padding=1), 0.2)
-            results.append(image - conv2d(hidden, last, last_bias))
-        return results
-
-    return compute

@@ -29,8 +29,6 @@ class Curves:
     """Loss and metrics of every fit at a fixed number of steps.
 
     Args:
-        fits: Of the stack.
-        points: Points of every curve.
         clean: The clean images (b, c, h, w), None if they are not known.
         noisy: The noisy images (b, c, h, w).
         listener: Told every point; on a GPU that costs a wait.

@@ -27,8 +27,8 @@ class Machine:
         workers: Fits trained side by side, one thread each. On a GPU 1: the stack fills the card.
         stack: Most fits trained as one stacked network.
         name: What to call the device in a table.
-        compiled: Whether chains of convolutions are computed by the compiled kernel.
-        way: On a GPU: how a stack is convolved, one of `stacking.WAYS`.
+        way: How chains of convolutions are computed: by the compiled `kernel`, by the same algorithm
+            with torch's operations (`winograd`), or by torch's convolutions, one of `stacking.WAYS`.
     """
 
     device: str
@@ -36,21 +36,17 @@ class Machine:
     workers: int
     stack: int
     name: str
-    compiled: bool = False
     way: str = stacking.DEFAULT
 
     @property
     def computation(self) -> str:
         """How results are computed, as far as they depend on it: part of the identity of a fit."""
-        how = f" {self.way}" if self.type == "cuda" else " compiled" if self.compiled else ""
-        return f"{self.type} {self.precision}{how}"
+        return f"{self.type} {self.precision} {self.way}"
 
     @property
     def layout(self) -> torch.memory_format:
         """The order of pixels and channels in memory that the convolutions want."""
-        if self.type == "cuda":
-            return stacking.WAYS[self.way][1]
-        return torch.contiguous_format if self.precision == "fp32" else torch.channels_last
+        return stacking.WAYS.get(self.way, stacking.WAYS[stacking.DEFAULT])[1]
 
     @property
     def type(self) -> str:
@@ -64,7 +60,8 @@ def machine(device: str = "auto", precision: str = "auto") -> Machine:
     Args:
         device: `auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N`.
         precision: `auto`, `fp32` (exact), `tf32` or `bf16`. On `auto` a GPU uses tf32, or what
-            `benchmarks/gpu.py` has chosen on it, a CPU fp32 with the compiled kernel. Without the kernel a CPU that has bf16 instructions uses them.
+            `benchmarks/gpu.py` has chosen on it, a CPU fp32 with the compiled kernel. Without the
+            kernel a CPU that has bf16 instructions uses them.
 
     Raises:
         DeviceError: The machine does not have it; the message says what it has.
@@ -91,7 +88,17 @@ def machine(device: str = "auto", precision: str = "auto") -> Machine:
     if precision == "auto":
         precision = "bf16" if has_bf16() and not compiled else "fp32"
     name = f"CPU ({_cpu_name()}, {cores()} cores)"
-    return Machine("cpu", precision, cores(), 1, name, compiled)
+    return Machine("cpu", precision, cores(), 1, name, cpu_way(precision, compiled=compiled))
+
+
+def cpu_way(precision: str, *, compiled: bool) -> str:
+    """Return the fastest way on this CPU, with or without the kernel, see docs/results/engine-cpu.md."""
+    if precision == "bf16":
+        return "channels-last"
+    if compiled:
+        return "kernel"
+    # With AVX-512, torch's own convolutions are faster than Winograd's by its matrix products.
+    return stacking.DEFAULT if "AVX512" in torch.backends.cpu.get_cpu_capability() else "winograd"
 
 
 def require_kernel(machine: Machine) -> None:
@@ -100,7 +107,7 @@ def require_kernel(machine: Machine) -> None:
     Raises:
         DeviceError: The fits are for the compiled kernel, and there is none here.
     """
-    if machine.compiled and not kernel().instructions:
+    if machine.way == "kernel" and not kernel().instructions:
         msg = (
             f"the study computes with the compiled kernel, which is not here ({kernel().reason}). "
             f"Install n2n-ablate with a C compiler here, or start the study with {SWITCH}=off"

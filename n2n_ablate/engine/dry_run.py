@@ -87,9 +87,6 @@ def validate_split(fit: Fit) -> str:
     """Draw splits for the noisy image of a fit and cut it; say what is wrong, empty if nothing is.
 
     One split, or for a schedule those of a few steps from its first to its last.
-
-    Raises:
-        Exception: Whatever the sampler raises.
     """
     noisy = fit.noisy.clone()
     sampler = prepared(fit, noisy)

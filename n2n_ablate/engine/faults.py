@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 import math
-import sys
 from collections.abc import Sequence
 from numbers import Real
 from types import TracebackType
@@ -15,8 +13,7 @@ from torch import Tensor
 from n2n_ablate.components import Metric, Training, declared, watchdog
 from n2n_ablate.engine.fit import Fit
 from n2n_ablate.errors import AblateError, PluginError
-from n2n_ablate.registry import Entry
-from n2n_ablate.registry.discovery import FILE, Origin
+from n2n_ablate.registry.entry import place_of
 from n2n_ablate.registry.failures import describe
 
 
@@ -39,8 +36,6 @@ class ComponentContext:
     Errors that say what a user can do, and a lack of memory, are nobody's fault.
 
     Args:
-        kind: Of the component.
-        method: Which of its methods runs inside.
         column: Of a metric: the name under which a study has it.
     """
 
@@ -92,23 +87,12 @@ def reason(fit: Fit, error: BaseException) -> str:
         component = getattr(fit, blame.kind)
         spec = made_from and made_from.recipe.specs[blame.kind]
     name = f" '{spec.name}'" if spec else ""
-    return f"stopped: {blame.kind}{name} {error.problem} ({_place(component, error)})"
-
-
-def _place(component: object, error: ComponentError) -> str:
-    """Return where in the file of a component an error arose, or else where its method begins."""
-    owner = component if inspect.isfunction(component) else type(component)
-    file = getattr(sys.modules.get(owner.__module__), "__file__", None) or ""
-    entry = Entry(error.blame.kind, "", owner, Origin(owner.__module__, FILE, file))
-    return entry.place(error.blame.method, error.__cause__)
+    place = place_of(component, blame.kind, blame.method, error.__cause__)
+    return f"stopped: {blame.kind}{name} {error.problem} ({place})"
 
 
 def steps_of(training: Training) -> int:
-    """Return how many steps a training has.
-
-    Raises:
-        ComponentError: It is no whole number above 0.
-    """
+    """Return how many steps a training has."""
     with STEPS:
         steps: object = training.steps
     if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
@@ -118,11 +102,7 @@ def steps_of(training: Training) -> int:
 
 
 def crop_of(training: Training) -> int:
-    """Return the side in pixels of what a step trains on, 0 for the whole image.
-
-    Raises:
-        ComponentError: It is no whole number from 0.
-    """
+    """Return the side in pixels of what a step trains on, 0 for the whole image."""
     with CROP:
         crop: object = declared(training, "crop", 0)
     if not isinstance(crop, int) or isinstance(crop, bool) or crop < 0:
@@ -132,11 +112,7 @@ def crop_of(training: Training) -> int:
 
 
 def rate_of(training: Training, step: int) -> float:
-    """Return the learning rate of a step, counted from 0.
-
-    Raises:
-        ComponentError: It is no finite number.
-    """
+    """Return the learning rate of a step, counted from 0."""
     with RATE:
         rate = training.learning_rate(step)
     if not _is_number(rate):
@@ -146,11 +122,7 @@ def rate_of(training: Training, step: int) -> float:
 
 
 def require_shares(shares: Sequence[float]) -> None:
-    """Check what `averaging_weight` returned.
-
-    Raises:
-        ComponentError: It is no number from 0 to 1.
-    """
+    """Check what `averaging_weight` returned."""
     for share in shares:
         if not _is_number(share) or not 0 <= share <= 1:
             problem = f"must return a share from 0 to 1 from averaging_weight, got {share!r:.80}"
@@ -165,9 +137,6 @@ def require_images(images: object, like: Tensor, blame: ComponentContext, what: 
         like: What they were made from, (n, c, h, w).
         blame: Who made them.
         what: What it did, as a sentence that goes on with what came out.
-
-    Raises:
-        ComponentError: They are no images, or of another shape.
     """
     if isinstance(images, Tensor) and images.shape == like.shape:
         return images
@@ -176,11 +145,7 @@ def require_images(images: object, like: Tensor, blame: ComponentContext, what: 
 
 
 def measured(metric: Metric, column: str, denoised: Tensor, clean: Tensor, noisy: Tensor) -> Tensor:
-    """Return the values of a metric, shape (b,), for images (b, c, h, w).
-
-    Raises:
-        ComponentError: The metric fails, or returns something else.
-    """
+    """Return the values of a metric, shape (b,), for images (b, c, h, w)."""
     blame = ComponentContext("metric", "measure", column)
     with blame:
         values: object = metric.measure(denoised, clean, noisy)
@@ -192,11 +157,7 @@ def measured(metric: Metric, column: str, denoised: Tensor, clean: Tensor, noisy
 
 
 def finite(metric: Metric, column: str, denoised: Tensor, clean: Tensor, noisy: Tensor) -> float:
-    """Return the value of a metric for one image (1, c, h, w).
-
-    Raises:
-        ComponentError: The metric fails, or gives no finite number.
-    """
+    """Return the value of a metric for one image (1, c, h, w)."""
     value = float(measured(metric, column, denoised, clean, noisy))
     if not math.isfinite(value):
         problem = f"must give a finite number for images of finite values, got {value}"

@@ -58,11 +58,7 @@ class StackLossContext:
 
 
 def _cut(split: Split, image: Tensor) -> Views:
-    """Return the views of images (n, c, h, w).
-
-    Raises:
-        ComponentError: The sampler fails, or gives the image that it is handed another shape.
-    """
+    """Return the views of images (n, c, h, w)."""
     shape = image.shape
     with SAMPLER:
         views = split(image)
@@ -73,10 +69,6 @@ def _cut(split: Split, image: Tensor) -> Views:
 
 
 def same_shape(denoised: Tensor, image: Tensor) -> Tensor:
-    """Return what a network made of images (n, c, h, w), if it has kept their shape.
-
-    Raises:
-        ComponentError: It has not.
-    """
+    """Return what a network made of images (n, c, h, w), if it has kept their shape."""
     what = f"builds a network that turns images of the shape {tuple(image.shape)} into"
     return require_images(denoised, image, BACKBONE, what)

@@ -17,10 +17,6 @@ from n2n_ablate.study import Condition, MeasuredPairs, Plan
 def measured_sets(plan: Plan, folder: Path = Path()) -> dict[str, MeasuredSet]:
     """Read the scenes of every condition with measured noise, by its label.
 
-    Args:
-        plan: What was asked.
-        folder: Where relative sources start from.
-
     Raises:
         ImageError: A source holds no pairs, or a pair does not fit together.
     """
@@ -64,9 +60,6 @@ def read_pairs(
         crop: Side of the centre crop in pixels; 0 keeps all.
         reading: What the files do not say themselves.
         folder: Where a relative source starts from.
-
-    Raises:
-        ImageError: It holds no pairs, or a pair does not fit together.
     """
     known = named_set(pairs.source)
     if known is not None and known.kind != "measured":

@@ -1,12 +1,14 @@
-"""How much memory a fit takes: measured on two small crops, extended in a straight line."""
+"""How much memory a fit takes, measured on two small crops; and how many fits a GPU holds at once."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import re
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from n2n_ablate.engine.device import Machine, arithmetic
 from n2n_ablate.engine.fit import Fit
 from n2n_ablate.engine.train import train
 from n2n_ablate.engine.window import window_of
-from n2n_ablate.errors import ImageError
+from n2n_ablate.errors import AblateError, ImageError
 
 _PROBES = (96, 192)  # sides in pixels
 _SURE = 1_000_000  # pixels that fit into any memory
@@ -34,7 +36,7 @@ class _Uncounted:
 
 
 _UNCOUNTED = {
-    "compiled": _Uncounted(2e6, 1.05),  # its buffers are torch's
+    "kernel": _Uncounted(2e6, 1.05),  # its buffers are torch's
     "fp32": _Uncounted(15e6, 1.3),  # torch's kernels rearrange images into further buffers
     "bf16": _Uncounted(20e6, 1.0),
     "cuda": _Uncounted(60e6, 1.0),
@@ -93,6 +95,39 @@ def room_for(fit: Fit, machine: Machine) -> float:
     fixed = _uncounted(machine).fixed  # shared by the fits of a stack
     each = max(1, memory.of(height * width) - fixed)
     return (_USABLE * free_memory(machine) - fixed) / each
+
+
+class StackSizeCache:
+    """The largest stacks that fit into memory, by the form of their fits; empty at first.
+
+    It outlives a call of `fit_all`, so that what one batch of fits has learned spares the next the
+    same error, or the same measurement. May be used from any thread.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[object, float] = {}
+
+    def limit(self, fit: Fit) -> float:
+        """Return how many fits like this one may be trained at once; infinity if nothing is known."""
+        return self._known.get(_form(fit), math.inf)
+
+    def learn(self, fit: Fit, size: float) -> None:
+        """Remember that not more than `size` fits like this one, at least one, fit into memory."""
+        self._known[_form(fit)] = max(1, min(size, self.limit(fit)) // 1)
+
+    def foretell(self, fit: Fit, size_of: Callable[[Fit], float]) -> None:
+        """Ask `size_of` how many such fits there is room for, unless something is known already."""
+        if _form(fit) not in self._known:
+            self.learn(fit, size_of(fit))
+
+
+def _form(fit: Fit) -> object:
+    """What memory depends on: networks, loss, estimator, sizes, and how many views are cut."""
+    try:
+        window = window_of(fit)
+    except AblateError:  # training says what is wrong
+        return fit.key
+    return fit.stack_key, tuple(fit.noisy.shape), window, type(fit.sampler)
 
 
 def free_memory(machine: Machine) -> int:
@@ -154,7 +189,7 @@ def _peak(fit: Fit, machine: Machine) -> float:
 def _uncounted(machine: Machine) -> _Uncounted:
     if machine.type == "cuda":
         return _UNCOUNTED["cuda"]
-    return _UNCOUNTED["compiled" if machine.compiled else machine.precision]
+    return _UNCOUNTED["kernel" if machine.way == "kernel" else machine.precision]
 
 
 def _highest(profile: torch.profiler.profile) -> float:

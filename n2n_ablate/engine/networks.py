@@ -56,9 +56,8 @@ class Networks:
         modules: The networks.
         channels: Of the images.
         precision: Of training: `fp32`, `tf32` or `bf16`.
-        compiled: Whether the compiled kernel computes the chains that it can run.
         backbone: What built them, if a verdict about one may be used again for the next.
-        way: Of convolving a stack, one of `stacking.WAYS`.
+        way: See `Machine.way`.
 
     Attributes:
         packing: Where the weights lie.
@@ -71,15 +70,13 @@ class Networks:
         channels: int,
         precision: str,
         backbone: object | None = None,
-        *,
-        compiled: bool = False,
         way: str = stacking.DEFAULT,
     ) -> None:
         self.packing = Packing(modules[0])
         self.weights = nn.Parameter(self.packing.pack(modules))
         self.precision = precision
         plain = all(map(_is_chain, modules)) and _agree(modules, channels, backbone)
-        self._chain = self._chain_of(modules, compiled=compiled) if plain else None
+        self._chain = self._chain_of(modules, way) if plain else None
         self._forward = self._general(modules, way, plain=plain)
 
     def __call__(self, *images: Tensor) -> tuple[Tensor, ...]:
@@ -110,25 +107,26 @@ class Networks:
         return run
 
     def _chain_of(
-        self, modules: Sequence[nn.Module], *, compiled: bool
+        self, modules: Sequence[nn.Module], way: str
     ) -> Chain | CompiledChain | WinogradChain | None:
         if len(modules) > 1 or self.weights.device.type != "cpu":
             return None
         residual = bool(getattr(modules[0], "residual", False))
-        low = self.precision == "bf16"
-        layout = None if low else Layout.of(list(modules[0].net))  # type: ignore[arg-type]
-        if layout is not None:
-            library = kernel().library if compiled else None
-            if library is not None:
-                return CompiledChain(layout, self.packing, library, residual=residual)
-            return WinogradChain(layout, self.packing, residual=residual)
-        layers = layers_of(modules[0])
-        return None if layers is None else Chain(layers, self.packing, residual=residual, low=low)
+        if self.precision == "bf16":
+            layers = layers_of(modules[0])
+            return None if layers is None else Chain(layers, self.packing, residual=residual)
+        layout = Layout.of(list(modules[0].net)) if way in ("kernel", "winograd") else None  # type: ignore[arg-type]
+        if layout is None:
+            return None
+        library = kernel().library if way == "kernel" else None
+        if library is not None:
+            return CompiledChain(layout, self.packing, library, residual=residual)
+        return WinogradChain(layout, self.packing, residual=residual)
 
     def _general(self, modules: Sequence[nn.Module], way: str, *, plain: bool) -> _Weighted:
         if len(modules) == 1:
             return single(modules[0], self.packing)
-        convolve, _ = stacking.WAYS[way]
+        convolve, _ = stacking.WAYS.get(way, stacking.WAYS[stacking.DEFAULT])
         if plain:
             return stacked(modules[0], self.packing, convolve)
         return vmapped(modules, self.packing)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import copy
 import hashlib
-import importlib.util
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,19 +24,14 @@ from n2n_ablate.engine.measured import measured_sets
 from n2n_ablate.errors import ImageError
 from n2n_ablate.images import Gathered, Image, Reading, gather
 from n2n_ablate.images.image import digest_of
-from n2n_ablate.images.noise_level import noise_level
-from n2n_ablate.records import NoisySample
+from n2n_ablate.records import Header, ImageRef, NoisySample
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.entry import component_context, require_readable
 from n2n_ablate.study import Condition, Plan, levels_of_samples
 
 
 class PairedData:
-    """Everything that trials share, so that their differences are paired.
-
-    Raises:
-        AblateError: An image cannot be used, or a component fails on it.
-    """
+    """Everything that trials share, so that their differences are paired."""
 
     def __init__(self, plan: Plan, registry: Registry, machine: Machine) -> None:
         self.plan = plan
@@ -50,9 +44,9 @@ class PairedData:
         if modelled:
             reading = Reading(profile.white, profile.channels)
             self.gathered = gather(profile.images, profile.crop, reading)
-        scenes = [scene for own in self.measured.values() for scene in own.scenes]
+        scenes = [scene for measured in self.measured.values() for scene in measured.scenes]
         if scenes:
-            known = [each for own in self.measured.values() for each in own.known]
+            known = [each for measured in self.measured.values() for each in measured.known]
             self.gathered = replace(self.gathered, known=(*self.gathered.prints, *known))
         self.images = [*self.gathered.images, *(scene.image for scene in scenes)]
         self._shots = {scene.image.name: scene.shots for scene in scenes}
@@ -60,7 +54,7 @@ class PairedData:
             name: registry.build("metric", part.name, part.parameters)
             for name, part in plan.metrics.items()
         }
-        noises = {item.label: item.noise for item in plan.conditions if item.noise}
+        noises = {each.label: each.noise for each in modelled if each.noise}
         self._noises = {
             label: registry.build("noise", noise.name, noise.parameters)
             for label, noise in noises.items()
@@ -94,8 +88,8 @@ class PairedData:
         several = len(self.plan.conditions) > 1
         measured = (
             f"{label}: {line}" if several else line
-            for label, own in self.measured.items()
-            for line in own.notes
+            for label, source in self.measured.items()
+            for line in source.notes
         )
         whites = (image.range.offset + image.range.scale for image in self.gathered.images)
         levels = levels_of_samples(self.plan.conditions, whites)
@@ -150,6 +144,19 @@ class PairedData:
         wanted = self.samples if samples is None else samples
         return [self._fit(recipe, parts, sample) for sample in wanted]
 
+    def header(self, interim_sizes: tuple[int, ...] = (), earlier: tuple[str, ...] = ()) -> Header:
+        """Return what the trials share, as a record; arguments as in `Header`."""
+        return Header(
+            plan=self.plan,
+            images=tuple(map(_reference, self.images)),
+            steps=self.steps(self.plan.baseline.recipe),
+            device=self.machine.type,
+            precision=self.machine.precision,
+            folder=str(Path.cwd()),
+            interim_sizes=interim_sizes,
+            earlier=earlier,
+        )
+
     def steps(self, recipe: Recipe) -> int:
         """Return how many steps a recipe trains."""
         spec = recipe.specs["training"]
@@ -174,7 +181,7 @@ class PairedData:
         for shape, fit in zip(by_shape, fits, strict=True):
             try:
                 new = set(recipe.specs.items()) - self._stepped
-                with named(entries), _one_thread():
+                with named(entries), one_thread():
                     cut = (recipe.specs["sampler"], shape, window_of(fit))
                     split = cut not in self._cut
                     dry_run(fit, entries, self.machine, split=split, step=bool(new))
@@ -185,15 +192,11 @@ class PairedData:
                 msg = f"image '{name}': {error}"
                 raise ImageError(msg) from error
         if recipe == self.plan.baseline.recipe:
-            with _one_thread():
+            with one_thread():
                 self.measure(self.samples[0].noisy, self.samples[0])
 
     def measure(self, denoised: Tensor, sample: NoisySample) -> dict[str, float]:
-        """Return every metric of a denoised image, (1, c, h, w).
-
-        Raises:
-            PluginError: A metric fails, or gives no finite number.
-        """
+        """Return every metric of a denoised image, (1, c, h, w)."""
         clean, noisy = sample.image.pixels, sample.noisy
         entries = {
             f"metric:{name}": self._registry.get("metric", part.name)
@@ -205,27 +208,6 @@ class PairedData:
                 name: finite(metric, name, denoised, clean, noisy)
                 for name, metric in self._metrics.items()
             }
-
-    def reference_methods(self) -> dict[str, dict[tuple[str, str], dict[str, float]]]:
-        """Return what doing nothing and a classical denoiser give: the scale of the table.
-
-        Without scikit-image there is no classical denoiser.
-        """
-        denoisers: dict[str, Callable[[Tensor], Tensor]] = {"noisy": lambda noisy: noisy}
-        if importlib.util.find_spec("skimage") is not None:
-            denoisers["nl-means"] = non_local_means
-        measured: dict[str, dict[tuple[str, str], list[dict[str, float]]]] = {}
-        with _one_thread():
-            for name, denoiser in denoisers.items():
-                places = measured.setdefault(name, {})
-                for sample in self.samples:
-                    key = (sample.condition.label, sample.image.name)
-                    figures = self.measure(denoiser(sample.noisy), sample)
-                    places.setdefault(key, []).append(figures)
-        return {
-            name: {key: _mean(values) for key, values in places.items()}
-            for name, places in measured.items()
-        }
 
     def _fit(self, recipe: Recipe, parts: Mapping[str, object], sample: NoisySample) -> Fit:
         others = other_shots(sample) if declares(parts["sampler"], "prepare") else ()
@@ -248,13 +230,19 @@ class PairedData:
         )
 
 
+def _reference(image: Image) -> ImageRef:
+    c, h, w = image.pixels.shape[1:]
+    white = image.range.offset + image.range.scale
+    return ImageRef(image.name, image.digest, (c, h, w), image.cluster, image.condition, white)
+
+
 def other_shots(sample: NoisySample) -> tuple[Tensor, ...]:
     """Return the shots of a sample's scene without its own."""
     return tuple(shot for shot in sample.shots if shot is not sample.noisy)
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Compute on one thread: many short steps wait for their threads as soon as a core is busy."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -290,26 +278,3 @@ def noisy_image(registry: Registry, condition: Condition, image: Image, seed: in
         problem = f"returns an image with {lost} of {noisy.numel()} values NaN or infinite"
         raise entry.error(problem, "apply")
     return noisy.detach().float()
-
-
-def non_local_means(noisy: Tensor) -> Tensor:
-    """Denoise with non-local means (Buades et al., 2005), the noise level estimated from the image."""
-    from skimage.restoration import denoise_nl_means
-
-    array = np.ascontiguousarray(noisy[0].permute(1, 2, 0).double().numpy())
-    sigma = noise_level(array)
-    out = denoise_nl_means(
-        array,
-        patch_size=5,
-        patch_distance=6,
-        h=0.8 * sigma or 1e-6,
-        sigma=sigma,
-        fast_mode=True,
-        channel_axis=-1,
-    )
-    out = out.reshape(array.shape)  # a single channel comes back without its axis
-    return torch.from_numpy(np.ascontiguousarray(out.transpose(2, 0, 1))).float()[None]
-
-
-def _mean(values: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    return {name: float(np.mean([figures[name] for figures in values])) for name in values[0]}

@@ -19,8 +19,7 @@ from n2n_ablate.engine.curves import POINTS
 from n2n_ablate.engine.device import Machine, arithmetic, require_alive
 from n2n_ablate.engine.faults import SAMPLER, reason, steps_of
 from n2n_ablate.engine.fit import Fit
-from n2n_ablate.engine.memory import room_for
-from n2n_ablate.engine.stack_sizes import StackSizeCache
+from n2n_ablate.engine.memory import StackSizeCache, room_for
 from n2n_ablate.engine.train import Cancelled, prepared, train
 from n2n_ablate.engine.window import window_of
 from n2n_ablate.errors import AblateError
@@ -161,11 +160,7 @@ class _Trainer:
     workers: set[int] = field(default_factory=set)  # threads that train
 
     def train(self, stack: Sequence[Fit]) -> list[FitResult]:
-        """Train one stack, in parts if it has to be.
-
-        Raises:
-            DeviceError: The GPU has stopped.
-        """
+        """Train one stack, in parts if it has to be."""
         if len(stack) > self.sizes.limit(stack[0]):
             return self._in_parts(stack)
         if self.machine.type == "cpu":

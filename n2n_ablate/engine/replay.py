@@ -52,7 +52,6 @@ class Replay:
     Args:
         work: One step; reads and writes the same tensors each time, returns the losses (b,).
         state: Returns the tensors that a step goes on with: all that it changes or is steered by.
-        recorder: Of the device.
         outside: Returns what a step may change where no recording reaches, see `python_state`.
 
     Attributes:
@@ -143,11 +142,7 @@ class Replay:
 
 
 class CudaRecorder:
-    """Records CUDA graphs.
-
-    Args:
-        device: A CUDA device, the current one.
-    """
+    """Records CUDA graphs."""
 
     def __init__(self, device: torch.device) -> None:
         self._stream = torch.cuda.Stream(device)

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 
 import torch
 from torch import nn
@@ -45,13 +45,8 @@ class Cost:
 
     def scaled(self, small: Cost, large: Cost) -> Cost:
         """Return this cost times what `large` takes instead of `small`, part by part."""
-        parts = ("start", "step", "point", "end")
-        return Cost(
-            *(
-                getattr(self, part) * getattr(large, part) / max(getattr(small, part), 1e-9)
-                for part in parts
-            )
-        )
+        parts = zip(astuple(self), astuple(small), astuple(large), strict=True)
+        return Cost(*(own * after / max(before, 1e-9) for own, before, after in parts))
 
 
 def cost_of(fits: Sequence[Fit], machine: Machine) -> Cost:
@@ -60,9 +55,6 @@ def cost_of(fits: Sequence[Fit], machine: Machine) -> Cost:
     Args:
         fits: At most as many as are trained at once; all of one form.
         machine: Where.
-
-    Raises:
-        Exception: Whatever a component raises while it is trained.
     """
     stacks = [list(fits)] if machine.type == "cuda" else [[fit] for fit in fits]
     workers: set[int] = set()
@@ -81,12 +73,8 @@ def cost_of(fits: Sequence[Fit], machine: Machine) -> Cost:
         finally:
             pool.shutdown(wait=not watchdog.hangs(), cancel_futures=True)
     share = max(map(len, stacks))
-    return Cost(
-        *(
-            statistics.fmean(getattr(cost, part) for cost in costs) / share
-            for part in ("start", "step", "point", "end")
-        )
-    )
+    parts = zip(*map(astuple, costs), strict=True)
+    return Cost(*(statistics.fmean(part) / share for part in parts))
 
 
 def _length(fit: Fit, machine: Machine) -> tuple[int, int]:

@@ -56,9 +56,6 @@ def train(
 
     A fit that diverges is reported with the step; the others are not touched by it. On a GPU `note`
     hears why steps are called one by one, if they are.
-
-    Raises:
-        Cancelled: `stopped` returned True.
     """
     start = time.perf_counter()
     stack = _Stack(fits, machine)
@@ -81,15 +78,11 @@ def train(
 
 
 def first_step(fit: Fit, machine: Machine) -> None:
-    """Do one step of a fit, look once and denoise, so that a component at fault is known before.
-
-    Raises:
-        ComponentError: A component fails, or returns what training cannot go on with.
-    """
+    """Do one step of a fit, look once and denoise, so that a component at fault is known before."""
     stack = _Stack([fit], machine)
     try:
         stack.step(0)
-        stack.first_look()
+        stack.look(1, first=True)
         stack.estimate(exact=True)
     finally:
         stack.close()
@@ -112,8 +105,7 @@ class _Stack:
             channels,
             machine.precision,
             first.backbone,
-            compiled=machine.compiled,
-            way=machine.way,
+            machine.way,
         )
         self._kept = self._networks.weights.detach().clone() if _averages(fits) else None
         self._watching = KeptCheckpoints.of(first.estimator, self.steps, self._networks.weights)
@@ -171,34 +163,28 @@ class _Stack:
             self._draws.advance(step)
         self._context.done = step / self.steps
         if self._replay is not None and self._context.varies:
-            self._replay, self._changing = (
-                None,
-                "the loss changes with the progress of the training",
-            )
+            self._replay = None
+            self._changing = "the loss changes with the progress of the training"
         loss = self._replay() if self._replay is not None else self._update()
         self._blend(step)
         return loss
 
     @torch.no_grad()
-    def look(self, step: int) -> None:
-        """Let the estimator's checkpoint selector look at the images after `step`, counted from 1, if it is due."""
-        if self._watching is not None and self._watching.due(step, self.steps):
-            weights = self._present()
-            self._watching.look(step, lambda: self._denoised(weights, exact=False), weights)
-
-    @torch.no_grad()
-    def first_look(self) -> None:
-        """Let the selector look as if it were due for the first time.
+    def look(self, step: int, *, first: bool = False) -> None:
+        """Let the estimator's checkpoint selector look at the images after `step`, counted from 1, if due.
 
         Raises:
-            ComponentError: It does not keep the weights, so that those before the first step would stay.
+            ComponentError: `first`, and it does not keep the weights: those before training would stay.
         """
-        if self._watching is not None:
-            weights = self._present()
-            self._watching.look(1, lambda: self._denoised(weights, exact=False), weights)
-            if not bool(self._watching.steps.all()):
-                problem = "has a checkpoint selector whose first look does not keep the weights of all fits"
-                raise SELECTOR.fault(problem)
+        if self._watching is None or not (first or self._watching.due(step, self.steps)):
+            return
+        weights = self._present()
+        self._watching.look(step, lambda: self._denoised(weights, exact=False), weights)
+        if first and not bool(self._watching.steps.all()):
+            problem = (
+                "has a checkpoint selector whose first look does not keep the weights of all fits"
+            )
+            raise SELECTOR.fault(problem)
 
     @property
     def chosen(self) -> dict[str, Tensor]:
@@ -291,11 +277,7 @@ def _build(fit: Fit, device: torch.device) -> nn.Module:
 
 
 def prepared(fit: Fit, noisy: Tensor) -> Sampler:
-    """Return the fit's sampler, ready for its noisy image, (1, c, h, w) on any device.
-
-    Raises:
-        PluginError: The sampler needs the whole image, and the training wants crops.
-    """
+    """Return the fit's sampler, ready for its noisy image, (1, c, h, w) on any device."""
     if declares(fit.sampler, "prepare") and window_of(fit) != tuple(noisy.shape[-2:]):
         msg = "this sampler prepares itself for one whole image and cannot train on crops; use training.crop=0"
         raise PluginError(msg)

@@ -81,9 +81,7 @@ class Optimizers:
     many fits at once. Any other gets the weights of one fit in their shapes.
 
     Args:
-        trainings: One per fit.
         weights: The stack's weights (b, n), a leaf that requires a gradient.
-        packing: Of the architecture.
         on_device: Keep the learning rate on the device, where a recorded step can read it.
     """
 

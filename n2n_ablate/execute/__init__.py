@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from n2n_ablate.execute.choice import Choice as Choice
 from n2n_ablate.execute.executor import Executor as Executor
-from n2n_ablate.execute.local import Local as Local
+from n2n_ablate.execute.executor import Local as Local

@@ -20,9 +20,6 @@ def packed(registry: Registry) -> bytes:
     """Return the source of every plugin file in use, and whether installed packages are.
 
     Packages do not travel: they are installed on every machine, and compared.
-
-    Raises:
-        ExecutorError: A plugin file is gone.
     """
     files: dict[str, dict[str, str]] = {source: {} for source in _FOLDERS}
     try:

@@ -9,8 +9,7 @@ from n2n_ablate.engine import Machine, machine
 from n2n_ablate.engine.device import PRECISIONS
 from n2n_ablate.errors import DeviceError, ExecutorError, StudyError
 from n2n_ablate.execute.cluster_health import unanswered
-from n2n_ablate.execute.executor import Executor
-from n2n_ablate.execute.local import Local
+from n2n_ablate.execute.executor import Executor, Local
 from n2n_ablate.registry import Registry
 
 EXECUTORS = ("local", "ray")

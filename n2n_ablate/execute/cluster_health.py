@@ -24,11 +24,7 @@ class ClusterHealth:
         self._since = 0.0  # since when the first node has not answered, 0 if it does
 
     def beats(self) -> bool:
-        """Say whether the cluster answers; if not, it may again soon. Takes a millisecond if it does.
-
-        Raises:
-            ExecutorError: It is gone.
-        """
+        """Say whether the cluster answers; if not, it may again soon. Takes a millisecond if it does."""
         if _refused(self._local):
             raise ExecutorError(_gone("Ray on this machine was ended"))
         why, now = unanswered(self._head), time.monotonic()
@@ -39,7 +35,9 @@ class ClusterHealth:
 
 
 def _gone(why: str) -> str:
-    return f"the Ray cluster is gone: {why}. Finished fits are kept; the same command goes on."
+    return (
+        f"the Ray cluster is gone: {why}. Finished fits are saved; to resume, run the same command."
+    )
 
 
 def unanswered(address: str, patience: float = _ANSWER) -> str:

@@ -1,4 +1,4 @@
-"""What trains the fits of a study, as the runner sees it."""
+"""What trains the fits of a study, as the runner sees it; and the executor that is this process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
-from n2n_ablate.engine import Fit
+from n2n_ablate.engine import Fit, Machine, StackSizeCache, fit_all
 from n2n_ablate.records import FitResult
 from n2n_ablate.records.fit import Listener
 
@@ -35,18 +35,11 @@ class Executor(Protocol):
             listener: Called at points of the curves, from any thread; the last point of a curve at
                 the latest when its fit is done.
             note: Told what a user should know, from any thread.
-
-        Raises:
-            ExecutorError: The workers cannot be used.
         """
         ...
 
     def __enter__(self) -> Self:
-        """Start or reach the workers.
-
-        Raises:
-            ExecutorError: There are none.
-        """
+        """Start or reach the workers."""
         ...
 
     def __exit__(
@@ -57,3 +50,35 @@ class Executor(Protocol):
     ) -> None:
         """Stop what was started."""
         ...
+
+
+class Local:
+    """Trains side by side on a CPU, as one stacked network on a GPU; its workers are threads."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._sizes = StackSizeCache()
+        self._noted: set[str] = set()
+
+    @property
+    def width(self) -> int:
+        """See `Executor.width`."""
+        return max(self._machine.stack, self._machine.workers)
+
+    def run(
+        self, fits: Sequence[Fit], listener: Listener, note: Callable[[str], None]
+    ) -> Iterator[FitResult]:
+        """See `Executor.run`."""
+
+        def once(line: str) -> None:
+            if line not in self._noted:  # every batch of fits learns it anew
+                self._noted.add(line)
+                note(line)
+
+        return fit_all(fits, self._machine, listener, note=once, sizes=self._sizes)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass

@@ -259,9 +259,6 @@ def _resources() -> Counter[str]:
 
     `ray.cluster_resources` has no limit of time: where the first node is gone, it waits for a minute,
     then Ray ends this process.
-
-    Raises:
-        RpcError: The first node does not answer.
     """
     total: Counter[str] = Counter()
     nodes = ray._private.worker.global_worker.gcs_client.get_all_node_info(timeout=_ANSWER)

@@ -26,7 +26,7 @@ from n2n_ablate.engine.identity import ENGINE, Fingerprints, torch_version
 from n2n_ablate.errors import AblateError, DeviceError, ExecutorError
 from n2n_ablate.execute import bundle
 from n2n_ablate.records import FitResult
-from n2n_ablate.records.arrays import from_arrays, to_arrays
+from n2n_ablate.records.fit import from_arrays, to_arrays
 from n2n_ablate.registry import Registry
 from n2n_ablate.version import __version__
 
@@ -42,11 +42,7 @@ def digest(image: Tensor) -> str:
 
 
 def written(stack: Sequence[Fit], machine: Machine, prints: Fingerprints) -> bytes:
-    """Return a stack as JSON; its images are named by `digest`.
-
-    Raises:
-        ExecutorError: A fit does not say what it was made from.
-    """
+    """Return a stack as JSON; its images are named by `digest`."""
     fits = []
     for fit in stack:
         if fit.spec is None or fit.clean is None:

@@ -1,10 +1,11 @@
-"""What comes out of training: points while it goes on, and the result. Plain records."""
+"""What comes out of training: points, and the result; as plain data and arrays for files and processes."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -18,12 +19,27 @@ def is_fit_key(text: object) -> bool:
 
 @dataclass(frozen=True)
 class Point:
-    """One point of a fit's curves, handed over while it is being trained."""
+    """One point of a fit's curves, handed over while it is being trained.
+
+    Attributes:
+        key: The identity of the fit.
+        step: Counted from 1.
+        steps: How many there are.
+        values: `loss` and every metric, by name.
+        trial: Name of the first trial that has the fit.
+        condition: Label of its noise.
+        image: Name of its image.
+        seed: Its seed.
+    """
 
     key: str
     step: int
     steps: int
     values: Mapping[str, float]
+    trial: str = ""
+    condition: str = ""
+    image: str = ""
+    seed: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,3 +71,43 @@ class FitResult:
 
 Listener = Callable[[Point], None]
 """Called at every point of every curve, from any thread."""
+
+
+_CURVE = "curve."
+
+
+def to_arrays(result: FitResult) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return what JSON can hold of a result, and its arrays by name, in C order."""
+    about = {
+        "key": result.key,
+        "figures": dict(result.figures),
+        "seconds": result.seconds,
+        "failure": result.failure,
+    }
+    if result.passing:
+        about["passing"] = True
+    arrays = {f"{_CURVE}{name}": values for name, values in result.curves.items()}
+    arrays["steps"] = result.steps
+    if result.denoised is not None:
+        arrays["denoised"] = result.denoised
+    # safetensors writes an array's memory as it lies, so it has to lie in C order.
+    return about, {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+
+
+def from_arrays(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> FitResult:
+    """Return the result that `to_arrays` was given; an image that is not among the arrays is None."""
+    curves = {
+        name.removeprefix(_CURVE): values
+        for name, values in arrays.items()
+        if name.startswith(_CURVE)
+    }
+    return FitResult(
+        key=about["key"],
+        figures=about["figures"],
+        steps=arrays["steps"],
+        curves=curves,
+        denoised=arrays.get("denoised"),
+        seconds=about["seconds"],
+        failure=about["failure"],
+        passing=about.get("passing", False),
+    )

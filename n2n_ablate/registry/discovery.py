@@ -20,10 +20,8 @@ from n2n_ablate.errors import PluginError, no_file, printable
 from n2n_ablate.registry import hookspecs
 
 LOCAL_FOLDER = "plugins"
-PACKAGE, CHECKOUT, LOCAL, GIVEN, FILE = (
-    *("package", "checkout", f"./{LOCAL_FOLDER}", "--plugins-dir", "file"),
-)
-"""Where a plugin can come from."""
+PACKAGE, CHECKOUT, FILE, GIVEN = "package", "checkout", "file", "--plugins-dir"
+LOCAL = f"./{LOCAL_FOLDER}"
 PACKAGES_SWITCH, LOCAL_SWITCH = "N2N_ABLATE_PLUGINS", "N2N_ABLATE_LOCAL_PLUGINS"
 _OURS = "n2n_ablate_plugins"
 
@@ -36,8 +34,7 @@ class Origin:
         plugin: Its name: that of the entry point, or of the file without `.py`.
         source: `package`, `checkout`, `./plugins`, `--plugins-dir` or `file`.
         file: Its source file, if it has one.
-        version: Version of the distribution, empty for a single file.
-        distribution: Name of the distribution, likewise.
+        version, distribution: Of the package; empty for a single file.
     """
 
     plugin: str
@@ -67,22 +64,10 @@ class Candidate:
     marks: frozenset[str] = frozenset()
 
 
-def find(
-    plugins_dir: Path | None = None,
-    local: Path | None = Path(LOCAL_FOLDER),
-    file: Path | None = None,
-) -> list[Candidate]:
-    """Return plugins: ours, packages, `./plugins`, `--plugins-dir`, a single file.
+def find(plugins_dir: Path | None, local: Path | None, file: Path | None) -> list[Candidate]:
+    """Return plugins: ours, packages, `./plugins` (or `local`), `--plugins-dir`, a single file.
 
     Of several with a mark in common the first counts: one is the other, or a copy of it.
-
-    Args:
-        plugins_dir: A further folder of plugin files.
-        local: What stands for `./plugins`; None to leave it out.
-        file: A single plugin file.
-
-    Raises:
-        PluginError: `plugins_dir` is not a folder.
     """
     if plugins_dir is not None and not _is_folder(plugins_dir):
         msg = f"--plugins-dir: '{plugins_dir}' is not a folder. Give a folder with plugin files."
@@ -92,13 +77,9 @@ def find(
         candidates = [each for each in candidates if each.ours]
     if not any(each.ours for each in candidates):
         candidates[:0] = in_folder(Path(__file__).resolve().parents[2] / LOCAL_FOLDER, CHECKOUT)
-    if local is not None:
-        candidates += in_folder(local, LOCAL)
-    if plugins_dir is not None:
-        candidates += in_folder(plugins_dir, GIVEN)
-    if file is not None:
-        candidates.append(_of_file(file, FILE))
-    return candidates
+    for folder, source in ((local, LOCAL), (plugins_dir, GIVEN)):
+        candidates += in_folder(folder, source) if folder is not None else ()
+    return [*candidates, *([_of_file(file, FILE)] if file is not None else [])]
 
 
 def given(plugin: object) -> Candidate:
@@ -113,22 +94,17 @@ def local_folder() -> Path | None:
     return Path(LOCAL_FOLDER) if allowed else None
 
 
-def load_file(file: Path) -> ModuleType:
-    """Import one plugin file under a name of its own, so that two files never collide."""
-    path = file.resolve()
-    name = f"n2n_ablate_local_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}_{file.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        msg = "it is not a Python file"
-        raise PluginError(msg)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up while it is being executed
+def in_folder(folder: Path, source: str) -> Iterator[Candidate]:
+    """Yield the plugin files of a folder: not the hidden ones that some disks keep beside every file."""
     try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
+        files = sorted(folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        reason = f"the folder cannot be read: {error.strerror}"
+        yield _refused(Origin(folder.name, source, str(folder)), reason)
+        return
+    for file in files:
+        if file.suffix == ".py" and not file.name.startswith((".", "_")):
+            yield _of_file(file, source)
 
 
 def _installed() -> Iterator[Candidate]:
@@ -146,47 +122,57 @@ def _installed() -> Iterator[Candidate]:
         except Exception as error:  # noqa: BLE001  metadata is text that anybody wrote
             name = _name(package)
             reason = f"its entry points cannot be read: {type(error).__name__}: {error}"
-            yield Candidate(Origin(name, PACKAGE, "", "", name), partial(_refuse, reason))
+            yield _refused(Origin(name, PACKAGE, distribution=name), reason)
 
 
 def _of_entry_point(point: EntryPoint, package: Distribution) -> Candidate:
-    name, version = _name(package), _told(package, "Version")
+    name, version = _name(package), _metadata(package, "Version")
     if EntryPoint.pattern.match(point.value) is None:
         module = re.sub(r"\W", "_", point.value.partition(":")[0].strip()) or "my_module"
         reason = (
             f"its entry point '{point.name} = {point.value}' must name a module: dotted Python "
             f"names, such as {module}"
         )
-        origin = Origin(point.name, PACKAGE, "", version, name)
-        return Candidate(origin, partial(_refuse, reason), marks=frozenset({point.value}))
+        return _refused(Origin(point.name, PACKAGE, "", version, name), reason, point.value)
     file = _file_of(point.module)
-    ours = point.module.partition(".")[0] == _OURS
     marks = {f"{point.module}:{point.attr}"}
     if file and not point.attr:
         marks |= _marks(Path(file))
     origin = Origin(point.name, PACKAGE, file, version, name)
+    ours = point.module.partition(".")[0] == _OURS
     return Candidate(origin, point.load, ours, frozenset(marks))
-
-
-def in_folder(folder: Path, source: str) -> Iterator[Candidate]:
-    """Yield the plugin files of a folder: not the hidden ones that some disks keep beside every file."""
-    try:
-        files = sorted(folder.iterdir()) if folder.is_dir() else []
-    except OSError as error:
-        reason = f"the folder cannot be read: {error.strerror}"
-        yield Candidate(Origin(folder.name, source, str(folder)), partial(_refuse, reason))
-        return
-    for file in files:
-        if file.suffix == ".py" and not file.name.startswith((".", "_")):
-            yield _of_file(file, source)
 
 
 def _of_file(file: Path, source: str) -> Candidate:
     origin = Origin(file.stem, source, str(file))
     if not file.is_file():  # a pipe would be waited for
-        return Candidate(origin, partial(_refuse, f"the file {no_file(file)}"))
-    load = _load_of_ours if source == CHECKOUT else load_file
+        return _refused(origin, f"the file {no_file(file)}")
+    load = _load_of_ours if source == CHECKOUT else _load_file
     return Candidate(origin, partial(load, file), source == CHECKOUT, frozenset(_marks(file)))
+
+
+def _refused(origin: Origin, reason: str, *marks: str) -> Candidate:
+    def load() -> None:
+        raise PluginError(reason)
+
+    return Candidate(origin, load, marks=frozenset(marks))
+
+
+def _load_file(file: Path) -> ModuleType:
+    """Import one plugin file under a name that no other file has."""
+    path = file.resolve()
+    name = f"n2n_ablate_local_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None, "it ends in .py"
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up while it is being executed
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
 
 
 def _load_of_ours(file: Path) -> ModuleType:
@@ -197,18 +183,13 @@ def _load_of_ours(file: Path) -> ModuleType:
     return importlib.import_module(f"{_OURS}.{file.stem}")
 
 
-def _refuse(reason: str) -> None:
-    raise PluginError(reason)
-
-
 def _marks(file: Path) -> set[str]:
-    """Return what identifies a file: its path, and its content unless that depends on its place."""
+    """Return what identifies a file: its path, and its content unless that depends on its folder."""
     try:
         path, content = str(file.resolve()), file.read_bytes()
     except (OSError, RuntimeError):
         return set()
-    own = {path}
-    return own if file.name == "__init__.py" else own | {hashlib.sha256(content).hexdigest()}
+    return {path} if file.name == "__init__.py" else {path, hashlib.sha256(content).hexdigest()}
 
 
 def _file_of(module: str) -> str:
@@ -226,8 +207,7 @@ def _file_of(module: str) -> str:
     return ""
 
 
-def _told(package: Distribution, key: str) -> str:
-    """Return what metadata say, empty where they do not."""
+def _metadata(package: Distribution, key: str) -> str:
     with suppress(Exception):  # they are text that anybody wrote
         return printable(package.metadata[key] or "")
     return ""
@@ -238,7 +218,7 @@ def _folder_of(package: Distribution) -> str:
 
 
 def _name(package: Distribution) -> str:
-    return _told(package, "Name") or _folder_of(package).partition("-")[0] or "a package"
+    return _metadata(package, "Name") or _folder_of(package).partition("-")[0] or "a package"
 
 
 def _is_folder(path: Path) -> bool:

@@ -16,7 +16,7 @@ from n2n_ablate.components.parameters import Parameter
 from n2n_ablate.components.parameters import parameters as parameters_of
 from n2n_ablate.components.torch_state import changes, preserve_torch_state
 from n2n_ablate.errors import AblateError, PluginError
-from n2n_ablate.registry.discovery import Origin
+from n2n_ablate.registry.discovery import FILE, Origin
 from n2n_ablate.registry.failures import describe, source_line, where_raised
 
 
@@ -53,27 +53,32 @@ class Entry:
         known = getattr(self.factory, method, None) if method else None
         return source_line(known if callable(known) else self.factory, self.origin)
 
-    def error(self, seen: str, method: str = "", error: BaseException | None = None) -> PluginError:
-        """Return the error that names this component.
+    def error(
+        self, problem: str, method: str = "", error: BaseException | None = None
+    ) -> PluginError:
+        """Return the error that names this component and says what it did, with a line as in `place`."""
+        return PluginError(f"{self} {problem} ({self.place(method, error)})")
 
-        Args:
-            seen: What it did, as the rest of a sentence.
-            method: What to point at where no line is known; without it the class.
-            error: What its code raised.
-        """
-        return PluginError(f"{self} {seen} ({self.place(method, error)})")
+
+def place_of(
+    component: object, kind: str, method: str = "", error: BaseException | None = None
+) -> str:
+    """Return where a component that is made went wrong, as in `Entry.place`."""
+    factory: Any = component if inspect.isfunction(component) else type(component)
+    file = getattr(sys.modules.get(factory.__module__), "__file__", None) or ""
+    return Entry(kind, "", factory, Origin(factory.__module__, FILE, file)).place(method, error)
 
 
 @contextmanager
 def component_context(
-    entry: Entry, seen: str, method: str = "", seconds: float = 0.0
+    entry: Entry, problem: str, method: str = "", seconds: float = 0.0
 ) -> Iterator[None]:
     """Run code of a component; what it raises names it.
 
     Args:
         entry: The component.
-        seen: What it cannot do, e.g. `cannot be drawn`.
-        method: What runs, see `Entry.error`.
+        problem: What it cannot do, e.g. `cannot be drawn`.
+        method: What runs, see `Entry.place`.
         seconds: How long it may take; 0 for the limit of a small image.
 
     Raises:
@@ -87,24 +92,19 @@ def component_context(
             yield
     except (AblateError, KeyboardInterrupt):
         raise
-    except watchdog.OverdueError as error:
-        raise entry.error(str(error), method, error) from error
     except BaseException as error:
         torch = sys.modules.get("torch")
         if torch is not None and isinstance(error, torch.OutOfMemoryError):
             raise
-        seen = f"{seen}: {describe(error)}"
-        raise entry.error(seen, method, error) from error
+        late = isinstance(error, watchdog.OverdueError)
+        text = describe(error) if late else f"{problem}: {describe(error)}"
+        raise entry.error(text, method, error) from error
     if changed:
         raise entry.error(changes(changed), method)
 
 
 def require_readable(entry: Entry, component: object) -> None:
-    """Read everything that a component may have beside what its kind has to have.
-
-    Raises:
-        PluginError: The code of something that it has fails.
-    """
+    """Read everything that a component may have beside what its kind has to have."""
     for name in OPTIONAL[entry.kind]:
         with component_context(entry, f"has '{name}', but reading it fails", name):
             declared(component, name)
@@ -130,23 +130,24 @@ def require_methods(entry: Entry, component: Any) -> None:
         if not wrong and not _takes(method, len(arguments)):
             wrong = f"{inspect.signature(method)} is called as {wanted}"
         if wrong:
-            place = source_line(getattr(type(component), name, type(component)), entry.origin)
-            msg = f"{entry}: {name}{'' if wrong.startswith('(') else ' '}{wrong} ({place})"
+            line = source_line(getattr(type(component), name, type(component)), entry.origin)
+            msg = f"{entry}: {name}{'' if wrong.startswith('(') else ' '}{wrong} ({line})"
             raise PluginError(msg)
 
 
 @functools.cache
 def _needed(kind: str) -> tuple[tuple[str, tuple[str, ...] | None], ...]:
     """Return what every component of a kind has: methods with their arguments, properties without."""
-    found: list[tuple[str, tuple[str, ...] | None]] = []
-    for name, item in vars(PROTOCOLS[kind]).items():
-        if name.startswith("_") and name != "__call__":
-            continue
-        if isinstance(item, property):
-            found.append((name, None))
-        elif callable(item):
-            found.append((name, tuple(inspect.signature(item).parameters)[1:]))
-    return tuple(found)
+    members = [
+        (name, member)
+        for name, member in vars(PROTOCOLS[kind]).items()
+        if name == "__call__" or not name.startswith("_")
+    ]
+    return tuple(
+        (name, tuple(inspect.signature(member).parameters)[1:] if callable(member) else None)
+        for name, member in members
+        if callable(member) or isinstance(member, property)
+    )
 
 
 def never_runs(function: Callable[..., Any]) -> str:
@@ -161,19 +162,16 @@ def never_runs(function: Callable[..., Any]) -> str:
 def _takes(method: Callable[..., Any], count: int) -> bool:
     function = getattr(method, "__func__", None)
     if inspect.ismethod(method) and inspect.isfunction(function):
-        return _binds_once(function, count + 1)
-    return _binds(method, count)  # it may be another each time
+        return _binds(function, count + 1)
+    return _binds.__wrapped__(method, count)  # it may be another each time
 
 
-def _binds(method: Callable[..., Any], count: int) -> bool:
+@functools.lru_cache(maxsize=1024)  # not again for every trial that makes a component of the class
+def _binds(function: Callable[..., Any], count: int) -> bool:
     try:
-        inspect.signature(method).bind(*range(count))
+        inspect.signature(function).bind(*range(count))
     except TypeError:
         return False
     except ValueError:  # written in C: nothing is known
         return True
     return True
-
-
-# A function of a class is looked at once, not again for every trial that makes its component.
-_binds_once = functools.lru_cache(maxsize=1024)(_binds)

@@ -21,7 +21,7 @@ from n2n_ablate.registry import discovery, hookspecs, notice
 from n2n_ablate.registry.discovery import PACKAGE, Candidate, Origin
 from n2n_ablate.registry.entry import Entry, component_context, require_methods
 from n2n_ablate.registry.failures import Broken, broken
-from n2n_ablate.registry.host import Plugin, PluginHost, silent
+from n2n_ablate.registry.host import Plugin, new_manager
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -41,7 +41,7 @@ class Registry:
     Attributes:
         broken: Plugins that could not be loaded, with the reason.
         plugins: The others.
-        host: Calls their hooks.
+        host: Calls their hooks: `host.hook.point(point=...)`.
     """
 
     def __init__(
@@ -60,13 +60,13 @@ class Registry:
         self._marks: set[str] = set()
         self.broken: list[Broken] = []
         self.plugins: list[Plugin] = []
-        self.host = PluginHost()
+        self.host = new_manager()
         self._announces = local is None  # else they were announced where they come from
         local = local or (discovery.local_folder() if installed else None)
         self._later = local if local_if_needed else None
         at_once = None if local_if_needed else local
-        found = discovery.find(plugins_dir, at_once, file) if installed else []
-        self._load([*found, *map(discovery.given, plugins)])
+        candidates = discovery.find(plugins_dir, at_once, file) if installed else []
+        self._load([*candidates, *map(discovery.given, plugins)])
 
     def __iter__(self) -> Iterator[Entry]:
         order = {kind: index for index, kind in enumerate(KINDS)}
@@ -119,7 +119,6 @@ class Registry:
         """Make a component with checked parameters.
 
         Raises:
-            UnknownComponentError: See `get`.
             ParameterError: An unknown parameter or a wrong value.
             PluginError: The component's own code fails, or lacks what its kind has to have.
         """
@@ -131,45 +130,39 @@ class Registry:
         return made
 
     def entries(self, recipe: Recipe) -> dict[str, Entry]:
-        """Return how the components of a recipe are registered, by kind.
-
-        Raises:
-            AblateError: See `get`.
-        """
+        """Return how the components of a recipe are registered, by kind."""
         return {kind: self.get(kind, spec.name) for kind, spec in recipe.specs.items()}
 
-    def part(self, kind: str, item: object) -> ComponentSpec:
+    def part(self, kind: str, component: object) -> ComponentSpec:
         """Return a component as data: by name and parameters.
 
         Args:
             kind: Its kind.
-            item: The component, or what names it: a `ComponentSpec` or a name.
-
-        Raises:
-            PluginError: Nobody registers the component's class.
+            component: The component, or what names it: a `ComponentSpec` or a name.
         """
-        if isinstance(item, ComponentSpec | str):
-            return item if isinstance(item, ComponentSpec) else ComponentSpec(item)
+        if isinstance(component, ComponentSpec | str):
+            return component if isinstance(component, ComponentSpec) else ComponentSpec(component)
         for entry in self:
-            if entry.kind == kind and entry.factory is type(item):
+            if entry.kind == kind and entry.factory is type(component):
                 return ComponentSpec(
                     entry.name,
-                    {own.name: self.data(own, getattr(item, own.name)) for own in entry.parameters},
+                    {
+                        parameter.name: self.data(parameter, getattr(component, parameter.name))
+                        for parameter in entry.parameters
+                    },
                 )
-        msg = f"{item!r} is a parameter's default, but no plugin registers its class as a {kind}"
+        msg = (
+            f"{component!r} is a parameter's default, but no plugin registers its class as a {kind}"
+        )
         raise PluginError(msg)
 
     def data(self, parameter: Parameter, value: Any) -> Any:
-        """Return a parameter's value with components as parts.
-
-        Raises:
-            PluginError: See `part`.
-        """
+        """Return a parameter's value with components as parts."""
         if not isinstance(parameter.domain, Component):
             return value
         inner = parameter.domain.kind
         if parameter.many:
-            return tuple(self.part(inner, item) for item in value)
+            return tuple(self.part(inner, each) for each in value)
         return self.part(inner, value)
 
     def _made(self, entry: Entry, given: Mapping[str, object]) -> dict[str, object]:
@@ -177,16 +170,19 @@ class Registry:
         values = dict(given)
         for parameter in entry.parameters:
             if parameter.name in values and isinstance(parameter.domain, Component):
+                kind = parameter.domain.kind
                 value = parameter.checked(values[parameter.name], str(entry))
-                items = value if parameter.many else (value,)
-                made = tuple(self._component(parameter.domain.kind, item, entry) for item in items)
+                made = tuple(
+                    self._component(kind, each, entry)
+                    for each in (value if parameter.many else (value,))
+                )
                 values[parameter.name] = made if parameter.many else made[0]
         return values
 
-    def _component(self, kind: str, item: object, owner: Entry) -> object:
-        if not isinstance(item, ComponentSpec | str):
-            return item
-        part = self.part(kind, item)
+    def _component(self, kind: str, component: object, owner: Entry) -> object:
+        if not isinstance(component, ComponentSpec | str):
+            return component
+        part = self.part(kind, component)
         try:
             return self.build(kind, part.name, part.parameters)
         except AblateError as error:
@@ -197,42 +193,22 @@ class Registry:
         """Load plugins, and take the components of those in which nothing fails."""
         if self._announces:
             notice.announce(candidates)
-        collected: dict[Plugin, list[Entry]] = {}
         for candidate in candidates:
-            if candidate.marks & self._marks:
-                continue
-            self._marks |= candidate.marks
-            before = len(collected)
-            fine = self._runs(candidate, partial(self._add, candidate, collected))
-            if not fine and len(collected) > before:
-                self.host.remove(collected.popitem()[0])
-        for hook in hookspecs.REGISTRATION:
-            self.host.only(hook, list(collected))(register=None)
-        for plugin, entries in collected.items():
-            plugin.call = silent
-            self.plugins.append(plugin)
-            for entry in entries:
-                self.add(entry)
+            if not candidate.marks & self._marks:
+                self._marks |= candidate.marks
+                self._load_one(candidate)
 
-    def _add(self, candidate: Candidate, collected: dict[Plugin, list[Entry]]) -> None:
-        def call(hook: str, function: Callable[..., object], given: dict[str, Any]) -> None:
-            if plugin in collected:  # else it has failed in another hook
+    def _load_one(self, candidate: Candidate) -> None:
+        """Load a plugin; if it fails, or changes what all share, it is broken."""
+        origin, entries = candidate.origin, list[Entry]()
 
-                def register(name: object, factory: Callable[..., Any]) -> None:
-                    collected[plugin].append(_checked(_KIND[hook], name, factory, plugin.origin))
+        def register(kind: str, name: object, factory: Callable[..., Any]) -> None:
+            entries.append(_checked(kind, name, factory, origin))
 
-                own = dict.fromkeys(given, add_file if hook == hookspecs.IMAGE_SETS else register)
-                if not self._runs(candidate, partial(function, **own)):
-                    del collected[plugin]
-                    self.host.remove(plugin)
-
-        plugin = Plugin(candidate.origin, candidate.load(), call)
-        self.host.add(plugin)
-        collected[plugin] = []
-
-    def _runs(self, candidate: Candidate, code: Callable[[], object]) -> bool:
-        """Run code of a plugin; if it fails, or changes what all share, the plugin is broken."""
-        origin = candidate.origin
+        registers: dict[str, Callable[..., object]] = {
+            hook: partial(register, kind) for kind, hook in hookspecs.HOOK_OF.items()
+        }
+        registers[hookspecs.IMAGE_SETS] = add_file
         seconds = 0.0 if candidate.ours else 2 * watchdog.LIMIT  # ours may wait for a slow disk
         try:
             with (
@@ -240,16 +216,21 @@ class Registry:
                 preserve_torch_state() as changed,
             ):
                 self._loading(origin)
-                code()
+                plugin = Plugin(origin, candidate.load())
+                plugin.register(registers)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  a plugin may even call sys.exit
             self.broken.append(broken(origin, error))
-            return False
+            return
         if changed:
             why = f"{changes(changed)}, when it is loaded"
             self.broken.append(Broken(origin, origin.file, why))
-        return not changed
+            return
+        self.host.register(plugin)
+        self.plugins.append(plugin)
+        for entry in entries:
+            self.add(entry)
 
     def add(self, entry: Entry) -> None:
         """Take a component in; of two with one name neither can be used."""
@@ -261,9 +242,6 @@ class Registry:
             self._contested[key] = (taken, entry)
         else:
             self._entries[key] = entry
-
-
-_KIND = {hook: kind for kind, hook in hookspecs.HOOK_OF.items()}
 
 
 def _checked(kind: str, name: object, factory: Callable[..., Any], origin: Origin) -> Entry:
@@ -292,5 +270,5 @@ def _contest(first: Entry, second: Entry) -> str:
 
 
 def _whence(entry: Entry) -> str:
-    place = entry.place()
-    return f"'{entry.origin}' ({place})" if entry.origin.source == PACKAGE else f"'{place}'"
+    line = entry.place()
+    return f"'{entry.origin}' ({line})" if entry.origin.source == PACKAGE else f"'{line}'"

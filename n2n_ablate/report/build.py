@@ -80,6 +80,8 @@ def _condition(given: Sources, condition: ConditionAnalysis, key: str) -> Iterat
         yield from drawings.times(given, condition, key)
     if statistics := supporting.supporting_table(decided):
         yield _keyed(statistics, f"{analysis.study}-{key}-supporting")
+    if secondary := supporting.secondary_table(decided):
+        yield _keyed(secondary, f"{analysis.study}-{key}")
     if training := supporting.training_table(decided):
         yield _keyed(training, f"{analysis.study}-{key}-training")
     if variance := text.variance_text(decided.variance):

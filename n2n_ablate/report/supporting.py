@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from n2n_ablate.analysis.records import ContrastRecord
+from n2n_ablate.analysis.records import ContrastRecord, Role
 from n2n_ablate.analysis.study_records import ConditionAnalysis, Peak
 from n2n_ablate.report.document import Cell, Column, Interval, Name, Number, Row, Table
 from n2n_ablate.report.numbers import format_interval, format_number, format_p
-from n2n_ablate.report.tables import row_names
+from n2n_ablate.report.tables import estimate_and_interval, row_names
 from n2n_ablate.report.text import notes
 from n2n_ablate.report.text.contrasts import (
     contrast_name,
@@ -17,6 +17,7 @@ from n2n_ablate.report.text.contrasts import (
     images_needed_text,
     metric_digits,
 )
+from n2n_ablate.report.text.study import metric_title
 from n2n_ablate.stats import Crossing
 
 _Filled: TypeAlias = tuple[Column, Callable[[ContrastRecord], Cell]]
@@ -40,6 +41,7 @@ def supporting_of(records: Sequence[ContrastRecord]) -> Table | None:
         (Column("sign-flip p"), _sign_flip),
         (Column("P(equivalent)"), lambda r: _number(r.probability_equivalent)),
         (Column("one image out"), _without_one),
+        (Column("these images"), _these_images),
         (
             Column("detectable"),
             lambda r: Number(r.planning.detectable_difference, digits_of(r)) if r.planning else "",
@@ -60,6 +62,26 @@ def supporting_of(records: Sequence[ContrastRecord]) -> Table | None:
         texts.append(notes.RACED_P_NOTE)
     columns = [Column("contrast", numeric=False, wraps=True), *(column for column, _ in kept)]
     return Table(columns, rows, caption=notes.SUPPORTING_CAPTION, notes=texts, detail=True)
+
+
+def secondary_table(condition: ConditionAnalysis) -> Table | None:
+    """Return the declared contrasts by the metrics that do not decide; None with a single metric."""
+    rows = [
+        Row([Name(contrast_name(each.contrast)), metric_title(each.metric),
+             *estimate_and_interval(each), _wins(each)])
+        for trial in condition.trials
+        if trial.contrast and trial.contrast.role is Role.PRIMARY
+        for each in trial.secondary.values()
+        if each.estimate is not None
+    ]  # fmt: skip
+    if not rows:
+        return None
+    columns = [
+        Column("contrast", numeric=False, wraps=True),
+        Column("metric", numeric=False),
+        *(Column(title) for title in ("difference", "95 % CI", "better on")),
+    ]
+    return Table(columns, rows, notes.SECONDARY_CAPTION, key="secondary", detail=True)
 
 
 def training_table(condition: ConditionAnalysis) -> Table | None:
@@ -118,7 +140,9 @@ def _wins(record: ContrastRecord) -> Cell:
     if wins is None:
         return ""
     ties = f", {wins.ties} equal" if wins.ties else ""
-    return f"{wins.wins} of {wins.n}{ties}"
+    ends = wins.interval
+    share = f" ({100 * ends.low:.0f} to {100 * ends.high:.0f} %)" if ends else ""
+    return f"{wins.wins} of {wins.n}{ties}{share}"
 
 
 def _sign_flip(record: ContrastRecord) -> Cell:
@@ -127,6 +151,11 @@ def _sign_flip(record: ContrastRecord) -> Cell:
     smallest = record.p_sign_flip_smallest
     limit = f" ({format_number(smallest, 3)})" if smallest is not None else ""
     return f"{format_number(record.p_sign_flip, 3)}{limit}"
+
+
+def _these_images(record: ContrastRecord) -> Cell:
+    ends = record.fixed_images_interval
+    return format_interval(ends.low, ends.high, digits_of(record)) if ends else ""
 
 
 def _without_one(record: ContrastRecord) -> Cell:

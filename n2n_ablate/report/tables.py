@@ -162,7 +162,7 @@ def confirmation_table(analysis: StudyAnalysis, condition: str) -> Table | None:
             [
                 Name(f"{contrast_name(pair.after.contrast)}{_ORIGINS.get(pair.origin, '')}"),
                 _estimate(pair.before),
-                *_estimate_and_interval(pair.after),
+                *estimate_and_interval(pair.after),
                 Verdict(_verdict(pair.after), _like(pair.after)),
                 _shrinkage(pair),
                 *([pair.after.n_images] if counted else []),
@@ -195,7 +195,7 @@ def effects_table(analysis: StudyAnalysis, condition: ConditionAnalysis) -> Tabl
         Row(
             [
                 Name(contrast_name(record.contrast)),
-                *_estimate_and_interval(record),
+                *estimate_and_interval(record),
                 Verdict(_verdict(record), _like(record)),
             ]
         )
@@ -265,10 +265,11 @@ def _mean(row: TrialRecord, metric: str, digits: Mapping[str, int]) -> Cell:
 def _difference(row: TrialRecord) -> list[Cell]:
     if row.role == "baseline":
         return ["baseline", ""]
-    return _estimate_and_interval(row.contrast) if row.contrast else ["", ""]
+    return estimate_and_interval(row.contrast) if row.contrast else ["", ""]
 
 
-def _estimate_and_interval(record: ContrastRecord) -> list[Cell]:
+def estimate_and_interval(record: ContrastRecord) -> list[Cell]:
+    """Return the cells of a difference and its confidence interval."""
     if record.estimate is None:
         return ["no result", ""]
     digits, ends = digits_of(record), record.interval

@@ -39,7 +39,6 @@ class Background:
 
     Args:
         name: What the work is called in messages.
-        complain: Takes messages.
         outside: The store that is written to, if it is one that may be away.
 
     Attributes:
@@ -88,14 +87,14 @@ class Background:
                     break
                 if not hurry and waited > _QUIET and not announced:
                     announced = True
-                    self._complain(f"{self._name} is not done yet; Ctrl-C leaves the rest")
+                    self._complain(f"{self._name} is still being written; Ctrl-C skips the rest")
         except KeyboardInterrupt:
             pass  # the study is over; only its view was waited for
         if self._lacking or not self._done.is_set():
             self._over = self.incomplete = True
             first = "once that is put right, " if self._broken else ""
             later = f": {first}{self._outside.later()}" if self._outside else ""
-            self._complain(f"{self._name} is not complete, the results are kept{later}")
+            self._complain(f"{self._name} is incomplete, the results are saved{later}")
 
     def _still(self) -> bool:
         """Say whether nothing moves: no job was done and no request was answered for long."""
@@ -122,7 +121,9 @@ class Background:
                 job()
             except StoreUnavailableError as error:
                 if not away:
-                    self._complain(f"{self._name} waits, the study goes on: {_reason(error)}")
+                    self._complain(
+                        f"{self._name} is waiting, the study continues: {_reason(error)}"
+                    )
                 away = True
                 if self._ending.is_set():
                     self._over = self._lacking = True
@@ -131,10 +132,10 @@ class Background:
                 pause = min(2 * pause, _LONGEST_PAUSE)
             except (Exception, SystemExit) as error:  # noqa: BLE001  a view must never cost results
                 self._over = self._lacking = self._broken = True
-                self._complain(f"{self._name} stopped, the study goes on: {_reason(error)}")
+                self._complain(f"{self._name} stopped, the study continues: {_reason(error)}")
             else:
                 if away:
-                    self._complain(f"{self._name} goes on")
+                    self._complain(f"{self._name} continues")
                 return
 
 

@@ -68,21 +68,18 @@ def jobs(
         raise ImageError(msg)
     paths = [path for source in sources for path in _expanded(source)]
     if out is not None and len(paths) != 1:
-        msg = (
-            f"-o names one file, and there are {len(paths)} images to denoise. Use --out-dir FOLDER"
-        )
+        msg = f"-o is for one image, and there are {len(paths)} to denoise. Use --out-dir FOLDER"
         raise ImageError(msg)
-    found = []
+    every: dict[Path, Job] = {}
     for path in paths:
         images = _read(path, channels)
         target = out if out is not None else _target(path, images, out_dir or Path())
         check_writable(target, images[0].range.dtype, count=len(images), overwrite=overwrite)
-        found.append(Job(path, tuple(images), target))
-    targets = [job.target for job in found]
-    if twice := {target for target in targets if targets.count(target) > 1}:
-        msg = f"two results would be written to '{min(twice)}'; denoise their folders one by one"
-        raise ImageError(msg)
-    return found
+        if target in every:
+            msg = f"two results would be written to '{target}'; denoise their folders one by one"
+            raise ImageError(msg)
+        every[target] = Job(path, tuple(images), target)
+    return list(every.values())
 
 
 def _expanded(source: str) -> list[str]:
@@ -92,8 +89,8 @@ def _expanded(source: str) -> list[str]:
         pattern = Path(source)
         root = Path(pattern.anchor)
         matches = root.glob(str(pattern.relative_to(root)))
-        if found := sorted(str(path) for path in matches if path.is_file()):
-            return found
+        if files := sorted(str(path) for path in matches if path.is_file()):
+            return files
         msg = f"no file matches '{source}'"
         raise ImageError(msg)
     return [source]
@@ -156,13 +153,13 @@ def correlation_warning(image: Image, recipe: Recipe, registry: Registry) -> str
         leak = _leak(tried, registry, _Shared(down, beside))
         if leak is not None:
             leaks[str(tried)] = leak
-    own = leaks.get(str(spec))
+    present = leaks.get(str(spec))
     best = min(leaks, key=lambda name: leaks[name], default="")
-    if own is None or own < _LEAKS or not best or leaks[best] > own / 2:
+    if present is None or present < _LEAKS or not best or leaks[best] > present / 2:
         return ""
     return (
         f"neighbouring pixels share their noise (correlation {down:.2f} down, {beside:.2f} across in "
-        f"flat parts): sampler '{spec}' passes {own:.0%} of it from one view to the other and will leave "
+        f"flat parts): sampler '{spec}' passes {present:.0%} of it from one view to the other and will leave "
         f"much of it in the image; {best} passes {leaks[best]:.0%}. Try --set 'sampler={best}'"
     )
 
@@ -179,11 +176,7 @@ def _leak(spec: ComponentSpec, registry: Registry, noise: _Shared) -> float | No
 
 
 def against(reference: Path, jobs: Sequence[Job]) -> list[Image]:
-    """Return the clean image of each job's images, over their range.
-
-    Raises:
-        ImageError: It cannot be read, or has another shape.
-    """
+    """Return the clean image of each job's images, over their range."""
     from n2n_ablate.images.decode import decode
     from n2n_ablate.images.pixels import scaled
 
@@ -192,15 +185,15 @@ def against(reference: Path, jobs: Sequence[Job]) -> list[Image]:
     if len(clean) not in (1, len(images)):
         msg = f"'{reference}' holds {len(clean)} images for {len(images)} to compare with"
         raise ImageError(msg)
-    found = []
-    for image, own in zip(images, clean * (len(images) if len(clean) == 1 else 1), strict=True):
-        pixels = scaled(own, image.range, str(reference))
+    references = []
+    for image, page in zip(images, clean * (len(images) if len(clean) == 1 else 1), strict=True):
+        pixels = scaled(page, image.range, str(reference))
         if pixels.shape != image.pixels.shape:
             shapes = f"{tuple(pixels.shape[1:])} and {tuple(image.pixels.shape[1:])}"
             msg = f"'{reference}' and '{image.name}' have different shapes: {shapes}"
             raise ImageError(msg)
-        found.append(replace(image, pixels=pixels))
-    return found
+        references.append(replace(image, pixels=pixels))
+    return references
 
 
 def scores(noisy: Image, pixels: torch.Tensor, clean: Image) -> tuple[float, float]:
@@ -211,8 +204,8 @@ def scores(noisy: Image, pixels: torch.Tensor, clean: Image) -> tuple[float, flo
     from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
     first, second = (
-        image.range.to_samples(own[0].permute(1, 2, 0).numpy()).astype(float)
-        for image, own in ((noisy, pixels), (clean, clean.pixels))
+        image.range.to_samples(each[0].permute(1, 2, 0).numpy()).astype(float)
+        for image, each in ((noisy, pixels), (clean, clean.pixels))
     )
     white = 255.0 if noisy.range.dtype == "uint8" else float(second.max() - second.min()) or 1.0
     side = min(7, *first.shape[:2])

@@ -1,4 +1,4 @@
-"""Applies a recipe to a noisy image of the user: one fit, no clean image."""
+"""Applies a recipe to noisy images of the user: one fit each, no clean image."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,9 +16,11 @@ from n2n_ablate.components import RECIPE_KINDS, declared, watchdog
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.engine import Fit, Machine, dry_run, fit_all
+from n2n_ablate.engine import machine as machine_of
 from n2n_ablate.engine.identity import generator, stream
 from n2n_ablate.errors import AblateError, StoreError, StudyError
-from n2n_ablate.images import Image
+from n2n_ablate.images import Image, arrays
+from n2n_ablate.images.sources import stack
 from n2n_ablate.records.fit import Listener
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.entry import component_context
@@ -96,17 +99,35 @@ def choose_recipe(
     return name, recipe.resolved(registry)
 
 
-def denoise(
-    image: Image,
-    recipe: Recipe,
-    registry: Registry,
-    machine: Machine,
+def denoise_array(
+    image: np.ndarray,
     *,
+    output: Path,
+    from_study: str = "",
+    trial: str = "",
+    settings: Sequence[str] = (),
+    device: str = "auto",
+    precision: str = "auto",
     seed: int = 0,
-    listener: Listener | None = None,
-) -> Denoised:
-    """Train the recipe on one noisy image and return it denoised; see `denoise_all`."""
-    return denoise_all([image], recipe, registry, machine, seed=seed, listener=listener)[0]
+    plugins: Sequence[object] = (),
+) -> np.ndarray:
+    """Return a noisy image denoised; see `api.denoise`.
+
+    Raises:
+        AblateError: The image, the recipe or the device cannot be used, or training diverged.
+    """
+    given = np.asarray(image)
+    noisy = stack(arrays.split(given, "the array"), "the array")
+    registry = Registry(*plugins)
+    _, recipe = choose_recipe(
+        registry, output=output, from_study=from_study, trial=trial, settings=settings
+    )
+    machine = machine_of(device, precision)
+    denoised = []
+    for one in noisy:
+        pixels = denoise_all([one], recipe, registry, machine, seed=seed)[0].image[0]
+        denoised.append(one.range.to_samples(pixels.permute(1, 2, 0).numpy()))
+    return np.stack(denoised).reshape(given.shape)
 
 
 def denoise_all(
@@ -144,9 +165,11 @@ def denoise_all(
     # Too small or too large an image is refused at once.
     for fit in {fit.noisy.shape: fit for fit in fits}.values():
         dry_run(fit, registry.entries(recipe), machine, step=False)
-    threads = _threads(images[0].pixels, machine) if len(images) == 1 else 1
+    threads = 1
+    if len(images) == 1 and images[0].pixels[0, 0].numel() >= _SMALL:
+        threads = min(machine.workers, torch.get_num_threads())  # `OMP_NUM_THREADS` is the most
     results = {one.key: one for one in fit_all(fits, machine, listener, threads=threads)}
-    found = []
+    denoised_images = []
     for image, fit in zip(images, fits, strict=True):
         result = results[fit.key]
         if result.denoised is None:
@@ -155,15 +178,8 @@ def denoise_all(
             raise StudyError(msg)
         denoised = torch.from_numpy(result.denoised)[None]
         figures, failed = _without_truth(registry, denoised, image.pixels)
-        found.append(Denoised(denoised, {**result.figures, **figures}, failed))
-    return found
-
-
-def _threads(pixels: Tensor, machine: Machine) -> int:
-    """Return how many threads a lone fit takes; `OMP_NUM_THREADS` is the most."""
-    if pixels[0, 0].numel() < _SMALL:
-        return 1
-    return min(machine.workers, torch.get_num_threads())
+        denoised_images.append(Denoised(denoised, {**result.figures, **figures}, failed))
+    return denoised_images
 
 
 def _without_truth(
@@ -184,14 +200,13 @@ def _without_truth(
 
 
 def _chosen(result: Reopened, trial: str) -> Trial:
-    trials = {trial_result.trial.name: trial_result.trial for trial_result in result.result.trials}
+    trials = {each.trial.name: each.trial for each in result.result.trials}
     if not trials:
         name = result.plan.study.name
         msg = f"study '{name}' has no finished trial yet. Run: n2n-ablate study {name}"
         raise StoreError(msg)
-    name = (
-        meant(trial, result.plan, trials)
-        if trial
-        else analyse(result.result, result.header).best.name
-    )
+    if trial:
+        name = meant(trial, result.plan, trials)
+    else:
+        name = analyse(result.result, result.header).best.name
     return trials.get(name, result.plan.baseline)

@@ -9,12 +9,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pluggy
+
 from n2n_ablate.errors import AblateError
 from n2n_ablate.records import FitResult, Invocation, NoisySample, Point, StudyResult, TrialResult
-from n2n_ablate.registry import Plugin, PluginHost, hookspecs
+from n2n_ablate.registry import Plugin, hookspecs
 from n2n_ablate.registry.discovery import Origin
 from n2n_ablate.registry.failures import broken
-from n2n_ablate.registry.host import silent
+from n2n_ablate.registry.host import new_manager, silent
 from n2n_ablate.runner.background import Background, Outside
 from n2n_ablate.study import Plan, Trial
 
@@ -27,23 +29,20 @@ class HookDispatcher:
     Hooks are called in pluggy's order: `tryfirst` before the others before `trylast`, and among
     equals the last one added first. No listener is called twice at the same time. One that raises
     is named once and hears no more of this study; only Ctrl-C gets through.
-
-    Args:
-        host: Holds the plugins that listen.
     """
 
-    def __init__(self, host: PluginHost | None = None) -> None:
-        self._host = PluginHost() if host is None else host
+    def __init__(self, host: pluggy.PluginManager | None = None) -> None:
+        self._host = new_manager() if host is None else host
         self._members: list[_Member] = []
-        for plugin in self._host.plugins:  # of an earlier study
+        for plugin in self._host.get_plugins():  # of an earlier study
             plugin.call = silent
             if plugin.origin.source == _OWN:
-                self._host.remove(plugin)
+                self._host.unregister(plugin)
 
     def add(self, plugin: Plugin) -> None:
         """Add a plugin of the host; one with `background = True` is called in another thread."""
         apart = getattr(plugin.implementation, "background", False) is True
-        self._members.append((_ApartPlugin if apart else _Member)(plugin, self.note))
+        self._members.append(_Member(plugin, self.note, background=apart))
 
     def join(self, listener: object, name: str, *, background: bool = False) -> None:
         """Add a listener of the program: its methods are marked with `@hookimpl` like anybody's.
@@ -55,9 +54,9 @@ class HookDispatcher:
                 trials without their images. Whoever calls `study_finished` waits until it has done
                 everything, see `Background`.
         """
-        plugin = Plugin(Origin(name, _OWN), listener, silent)
-        self._host.add(plugin)
-        self._members.append((_Apart if background else _Member)(plugin, self.note))
+        plugin = Plugin(Origin(name, _OWN), listener)
+        self._host.register(plugin)
+        self._members.append(_Member(plugin, self.note, background=background))
 
     @property
     def wants_images(self) -> bool:
@@ -105,6 +104,11 @@ class HookDispatcher:
         for member in self._members:
             member.finish(status)
 
+    @property
+    def failed(self) -> bool:
+        """Whether a listener has raised; it hears nothing more."""
+        return any(member.failed for member in self._members)
+
     def note(self, message: str) -> None:
         """See `hookspecs.note`. May be called from any thread."""
         self._tell("note", message=message)
@@ -114,23 +118,45 @@ class HookDispatcher:
 
 
 class _Member:
-    """One listener, with a lock: never called twice at the same time."""
+    """One listener: never called twice at the same time, and in another thread if it asks for one."""
 
-    incomplete = False
-
-    def __init__(self, plugin: Plugin, complain: Callable[[str], None]) -> None:
+    def __init__(
+        self, plugin: Plugin, complain: Callable[[str], None], *, background: bool
+    ) -> None:
         self.plugin = plugin
         self._complain = complain
+        self._ours = plugin.origin.source == _OWN
         self._lock = threading.RLock()  # a hook may itself give rise to a note
         self._broken = False
-        plugin.call = self.call
+        self._jobs: Background | None = None
+        self._last: Callable[[], None] | None = None
+        plugin.call = self._call
+        if background:
+            outside = plugin.implementation if isinstance(plugin.implementation, Outside) else None
+            self._jobs = Background(plugin.origin.plugin, complain, outside)
+            plugin.call = self._queue
+
+    @property
+    def failed(self) -> bool:
+        """Whether it has raised."""
+        return self._broken
 
     @property
     def wants_images(self) -> bool:
         """Say whether it is somebody's plugin, and hears of finished trials as they end."""
-        return self.plugin.origin.source != _OWN and "trial_finished" in self.plugin.hooks
+        return not self._ours and self._jobs is None and "trial_finished" in self.plugin.functions
 
-    def call(self, hook: str, function: Callable[..., object], given: dict[str, Any]) -> None:
+    @property
+    def incomplete(self) -> bool:
+        """Say whether some of the work was left out; known after `finish`."""
+        return self._jobs is not None and self._jobs.incomplete
+
+    def finish(self, status: str) -> None:
+        """Wait until the queue is empty, but not for long after a study that was stopped."""
+        if self._jobs is not None:
+            self._jobs.finish(self._last, hurry=status == "interrupted")
+
+    def _call(self, hook: str, function: Callable[..., object], given: dict[str, Any]) -> None:
         """Call a hook; what it raises is said and costs no more than the plugin's other hooks."""
         with self._lock:
             if self._broken:
@@ -145,14 +171,25 @@ class _Member:
                 problem = self._problem(error, hook)
         self._complain(problem)
 
-    def finish(self, status: str) -> None:
-        """Return when everything is done that was asked for."""
+    def _queue(self, hook: str, function: Callable[..., object], given: dict[str, Any]) -> None:
+        """Have a hook called later; the last waits for `finish`."""
+        assert self._jobs is not None
+        if isinstance(result := given.get("result"), TrialResult):
+            given = given | {"result": result.light()}  # an outage must not fill the memory
+        # What ours raises is for `Background`, which waits for a store that is away.
+        job: Callable[[], Any] = functools.partial(self._call, hook, function, given)
+        if self._ours:
+            job = functools.partial(function, **given)
+        if hook == hookspecs.STUDY_FINISHED:
+            self._last = job
+        else:
+            self._jobs.put(job)
 
     def _problem(self, error: BaseException, hook: str) -> str:
         origin = self.plugin.origin
-        if origin.source == _OWN:
+        if self._ours:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            return f"{origin.plugin} stopped, the results are kept: {reason}"
+            return f"{origin.plugin} stopped, the results are saved: {reason}"
         failure = broken(origin, error)
         where = failure.where
         if not origin.file and (frames := traceback.extract_tb(error.__traceback__)):
@@ -160,45 +197,5 @@ class _Member:
         why = str(error).splitlines()[0] if isinstance(error, AblateError) else failure.why
         return (
             f"plugin '{origin.plugin}' ({where}): hook {hook} failed and its hooks are not called "
-            f"again in this study, the results are kept: {why}"
+            f"again in this study, the results are saved: {why}"
         )
-
-
-class _Apart(_Member):
-    """A listener in another thread; it gets trials without their images."""
-
-    wants_images = False
-
-    def __init__(self, plugin: Plugin, complain: Callable[[str], None]) -> None:
-        super().__init__(plugin, complain)
-        outside = plugin.implementation if isinstance(plugin.implementation, Outside) else None
-        self._jobs = Background(plugin.origin.plugin, complain, outside)
-        self._last: Callable[[], None] | None = None
-
-    def call(self, hook: str, function: Callable[..., object], given: dict[str, Any]) -> None:
-        """Put a call in the queue; the last waits for `finish`."""
-        if isinstance(result := given.get("result"), TrialResult):
-            given = given | {"result": result.light()}  # an outage must not fill the memory
-        self._last = functools.partial(self._hear, hook, function, given)
-        if hook != hookspecs.STUDY_FINISHED:
-            self._jobs.put(self._last)
-
-    @property
-    def incomplete(self) -> bool:  # type: ignore[override]
-        """Say whether some of the work was left out; known after `finish`."""
-        return self._jobs.incomplete
-
-    def finish(self, status: str) -> None:
-        """Wait until the queue is empty, but not for long after a study that was stopped."""
-        last = self._last if hookspecs.STUDY_FINISHED in self.plugin.hooks else None
-        self._jobs.finish(last, hurry=status == "interrupted")
-
-    def _hear(self, hook: str, function: Callable[..., object], given: dict[str, Any]) -> None:
-        function(**given)
-
-
-class _ApartPlugin(_Apart):
-    """Somebody's plugin in another thread: what it raises is reported as from any other."""
-
-    def _hear(self, hook: str, function: Callable[..., object], given: dict[str, Any]) -> None:
-        _Member.call(self, hook, function, given)

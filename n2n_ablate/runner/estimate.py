@@ -72,9 +72,6 @@ class PlanTimer:
             plan: The plan.
             paired_data: Its images.
             more: Trials that are not known yet, beside those that a search may choose.
-
-        Raises:
-            PluginError: A component fails while it is being trained.
         """
         stored, by_trial = 0, {}
         idle = self._idle(len(paired_data.samples))
@@ -155,7 +152,6 @@ class Forecast:
     """How long the rest of a study takes: as estimated before, corrected by what fits took.
 
     Args:
-        study: Of the trials.
         confirmation: Of the confirmation, None without one.
         tracked: Whether MLflow is written beside.
 

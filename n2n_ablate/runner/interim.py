@@ -29,11 +29,7 @@ class RaceOptions:
 
 
 def sizes_for(paired_data: PairedData) -> tuple[int, ...]:
-    """Return the images at each interim analysis of a race, whole scenes at a time.
-
-    Raises:
-        StudyError: They are too few.
-    """
+    """Return the images at each interim analysis of a race, whole scenes at a time."""
     if paired_data.measured and len(paired_data.plan.conditions) > 1:
         msg = (
             "--until-settled adds images to all conditions alike, and measured conditions have images "
@@ -97,8 +93,8 @@ def _affordable(
     if fits and (left <= 0 or needed > left):
         plan_runner.dispatcher.note(
             f"the budget ends before an interim analysis at {size} images: {fits} fits would take about "
-            f"{needed:.0f} s and {max(0, left):.0f} s are left. The same command with a larger "
-            "--budget goes on."
+            f"{needed:.0f} s, and {max(0, left):.0f} s are left. To resume, run the same command with a "
+            "larger --budget."
         )
         return False
     return True

@@ -69,11 +69,7 @@ class StudyPlan:
 
 
 def plan_study(request: Request) -> StudyPlan:
-    """Check a study and measure what it will take.
-
-    Raises:
-        AblateError: See the message.
-    """
+    """Check a study and measure what it will take."""
     session = open_session(request)
     machine = session.paired_data.machine
     timer = PlanTimer(FitStore(Output(request.output)), max(machine.stack, machine.workers))

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import importlib.util
+import platform
+import sys
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Protocol
 
+import torch
+
+from n2n_ablate import study
+from n2n_ablate.errors import StoreError, StudyError
 from n2n_ablate.execute import Executor
-from n2n_ablate.records import Header, StudyResult
+from n2n_ablate.records import Header, Invocation, StudyResult
+from n2n_ablate.records.invocation import commit
+from n2n_ablate.redaction import redact_command
+from n2n_ablate.runner.dispatcher import HookDispatcher
 from n2n_ablate.runner.runner import Runner
-from n2n_ablate.runner.session import (
-    Request,
-    RunOptions,
-    Session,
-    check_tracking,
-    open_runner,
-    open_session,
-)
+from n2n_ablate.runner.session import Request, RunOptions, Session, open_session
 from n2n_ablate.storage.output import Output
+from n2n_ablate.version import __version__
+
+if TYPE_CHECKING:
+    from n2n_ablate.search.search import Search
+
+TRACKING = ("mlflow", "none")
 
 
 class View(Protocol):
@@ -78,7 +89,6 @@ def run_study(
         ready: Called when everything is checked and opened, before the first trial.
 
     Raises:
-        AblateError: See the message.
         StudyInterrupted: Ctrl-C.
     """
     check_tracking(options.tracking)
@@ -101,7 +111,9 @@ def run_study(
         try:
             if ready is not None:
                 ready(session, output, executor)
-            _run(runner)
+            runner.run()
+        except KeyboardInterrupt as stop:
+            raise StudyInterrupted(len(runner.result.trials), runner.trained) from stop
         finally:
             view.close()
             if runner.search is not None:
@@ -115,8 +127,120 @@ def run_study(
     )
 
 
-def _run(runner: Runner) -> None:
-    try:
-        runner.run()
-    except KeyboardInterrupt as stop:
-        raise StudyInterrupted(len(runner.result.trials), runner.trained) from stop
+def open_runner(
+    session: Session,
+    output: Output,
+    view: object,
+    options: RunOptions | None = None,
+    executor: Executor | None = None,
+) -> Runner:
+    """Open the stores and return the runner. The caller holds the study's lock.
+
+    `view` implements life-cycle hooks, like any plugin. Whoever gives an executor opens and closes it.
+    """
+    options = options or RunOptions()
+    _check_race(session, options)
+    dispatcher = _dispatcher(session, output, view, options)
+    search = _search(session, output, options, dispatcher.note)
+    invocation = _invocation(session)
+    return Runner(session, options, output, dispatcher, invocation, search, executor)
+
+
+def _check_race(session: Session, options: RunOptions) -> None:
+    plan, msg = session.plan, ""
+    if options.race and plan.effects:
+        msg = (
+            "--until-settled is for contrasts; a factorial has effects, which need every cell whole"
+        )
+    elif options.race and plan.space and session.confirmation_data is None:
+        msg = (
+            f"--until-settled analyses declared contrasts while they run, and study "
+            f"'{plan.study.name}' is a search without a confirmation. Name held-out images "
+            "with --confirm-images (of measured pairs: --confirm-scenes), or add [confirm] to the study "
+            "file."
+        )
+    if msg:
+        raise StudyError(msg)
+
+
+def _dispatcher(
+    session: Session, output: Output, view: object, options: RunOptions
+) -> HookDispatcher:
+    dispatcher = HookDispatcher(session.registry.host)
+    for plugin in session.registry.listeners:
+        dispatcher.add(plugin)
+    if options.tracking == "mlflow":
+        from n2n_ablate.tracking.tracker import MlflowTracker
+
+        note = dispatcher.note
+        tracker = MlflowTracker(output, options.tracking_uri or None, session.registry, note, note)
+        tracker.store.check()
+        dispatcher.join(tracker, "tracking", background=True)
+    dispatcher.join(view, "the live view")  # the last one is called first
+    for broken in session.registry.broken:
+        dispatcher.note(f"not loaded: {broken}")
+    return dispatcher
+
+
+def _search(
+    session: Session, output: Output, options: RunOptions, note: Callable[[str], None]
+) -> Search | None:
+    plan = session.plan
+    if not (plan.space and plan.searched):
+        return None
+    if importlib.util.find_spec("optuna") is None:
+        raise StudyError(_no_search(plan))
+    from n2n_ablate.search.search import Search
+
+    return Search(
+        plan,
+        output,
+        session.registry,
+        key=session.paired_data.key,
+        storage=options.storage,
+        fresh=options.fresh,
+        note=note,
+    )
+
+
+def _no_search(plan: study.Plan) -> str:
+    fixed = len(plan.fixed)
+    return (
+        f"study '{plan.study.name}' is a search, which needs Optuna: pip install optuna. Without it, "
+        f"--trials {fixed} runs the {fixed} trials that are declared, and studies of the designs "
+        f"{', '.join(design for design in study.DESIGNS if design != 'search')} run whole."
+    )
+
+
+def check_tracking(kind: str) -> None:
+    """Check that there is such a tracker before anything is read for it."""
+    if kind not in TRACKING:
+        msg = f"--tracking cannot be '{kind}'. Use {' or '.join(TRACKING)}."
+        raise StudyError(msg)
+    if kind == "mlflow" and importlib.util.find_spec("mlflow") is None:
+        msg = (
+            "MLflow is not installed. Use --tracking none here and n2n-ablate sync where it is, "
+            "or: pip install mlflow"
+        )
+        raise StoreError(msg)
+
+
+def _invocation(session: Session) -> Invocation:
+    machine = session.paired_data.machine
+    versions = {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "n2n-ablate": __version__,  # a checkout need not be installed
+    }
+    for name in ("mlflow", "optuna"):
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    for entry in session.registry:
+        if entry.origin.version and not str(entry.factory.__module__).startswith("n2n_ablate"):
+            versions[entry.origin.plugin] = entry.origin.version
+    command = redact_command(["n2n-ablate", *sys.argv[1:]])
+    return Invocation(
+        uuid.uuid4().hex[:12], command, machine.name, machine.precision, versions, commit()
+    )

@@ -5,79 +5,69 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from n2n_ablate.engine.header import header_of
 from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.errors import StoreError
 from n2n_ablate.execute import Executor, Local
 from n2n_ablate.records import Header, Invocation, StudyResult
-from n2n_ablate.registry import Registry
 from n2n_ablate.runner.dispatcher import HookDispatcher
-from n2n_ablate.runner.interim import RaceOptions, run_race, sizes_for
+from n2n_ablate.runner.interim import run_race, sizes_for
 from n2n_ablate.runner.plan_runner import PlanRunner, score_of
 from n2n_ablate.runner.searching import search_on
+from n2n_ablate.runner.session import RunOptions, Session
 from n2n_ablate.runner.trainer import Trainer
 from n2n_ablate.storage.fit_store import FitStore
-from n2n_ablate.storage.held_out_uses import earlier_confirmations
 from n2n_ablate.storage.journal_writer import Journal
 from n2n_ablate.storage.output import Output
-from n2n_ablate.study import Plan, Trial, chosen, confirmation
+from n2n_ablate.storage.runs import earlier_confirmations
+from n2n_ablate.study import Trial, chosen, confirmation
 
 if TYPE_CHECKING:
     from n2n_ablate.search.search import Search
 
 
-@dataclass
 class Runner:
     """One run of a study.
 
-    Attributes:
-        plan, registry, paired_data, output: What to do, with what, where.
+    Args:
+        session: What to do, with what.
+        options: How.
+        output: The output folder.
         dispatcher: Hears what happens: console, tracking, plugins.
         invocation: This run of the command.
         search: The search, None for other designs.
-        refit: Train again what is in the store.
         executor: Trains the fits, opened and closed by the caller; None to train in this process.
-        confirmation_data: What the contrasts are confirmed on, None for no confirmation.
-        race: Look at the contrasts while they run, those of the confirmation if there is one; None
-            to look once, at the end.
     """
 
-    plan: Plan
-    registry: Registry
-    paired_data: PairedData
-    output: Output
-    dispatcher: HookDispatcher
-    invocation: Invocation
-    search: Search | None = None
-    refit: bool = False
-    executor: Executor | None = None
-    confirmation_data: PairedData | None = None
-    race: RaceOptions | None = None
-
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        session: Session,
+        options: RunOptions,
+        output: Output,
+        dispatcher: HookDispatcher,
+        invocation: Invocation,
+        search: Search | None = None,
+        executor: Executor | None = None,
+    ) -> None:
         self._begun = time.monotonic()
-        self._trainer = Trainer(
-            FitStore(self.output),
-            self.executor or Local(self.paired_data.machine),
-            self.dispatcher,
-            refit=self.refit,
-        )
-        raced = self.race is not None and self.confirmation_data is None
-        if raced:
-            self.paired_data = self.paired_data.shuffled()
-        elif self.race is not None and self.confirmation_data is not None:
-            self.confirmation_data = self.confirmation_data.shuffled()
-            sizes_for(self.confirmation_data)  # too few are named at once
-        self._journal = Journal(self.output, self.plan, self.paired_data.key)
+        self.plan, self._registry = session.plan, session.registry
+        self.paired_data = paired_data = session.paired_data
+        self.confirmation_data = held_out = session.confirmation_data
+        self.output, self.dispatcher = output, dispatcher
+        self.invocation, self.search = invocation, search
+        self._race = options.race
+        if self._race is not None and held_out is None:
+            self.paired_data = paired_data = paired_data.shuffled()
+        elif self._race is not None and held_out is not None:
+            self.confirmation_data = held_out = held_out.shuffled()
+            sizes_for(held_out)  # too few are named at once
+        executor = executor or Local(paired_data.machine)
+        self._trainer = Trainer(FitStore(output), executor, dispatcher, refit=options.refit)
+        self._journal = Journal(output, self.plan, paired_data.key)
+        sizes = sizes_for(paired_data) if self._race is not None and held_out is None else ()
         self._plan_runner = PlanRunner(
-            self.paired_data,
-            self._trainer,
-            self._journal.study,
-            self.dispatcher,
-            sizes_for(self.paired_data) if raced else (),
+            paired_data, self._trainer, self._journal.study, dispatcher, sizes
         )
         self._confirming: PlanRunner | None = None
 
@@ -116,7 +106,7 @@ class Runner:
                 self.dispatcher.note("no row for nl-means: scikit-image is not installed")
             self._run(self._plan_runner)
             if self.search is not None:
-                search_on(self._plan_runner, self.search, self.registry)
+                search_on(self._plan_runner, self.search, self._registry)
             if self.confirmation_data is not None:
                 self._confirm(self.confirmation_data)
             status = "finished"
@@ -131,23 +121,23 @@ class Runner:
         return result
 
     def _run(self, plan_runner: PlanRunner) -> None:
-        if plan_runner.sizes and self.race is not None:
-            run_race(plan_runner, self.race, self._begun)
+        if plan_runner.sizes and self._race is not None:
+            run_race(plan_runner, self._race, self._begun)
         else:
             plan_runner.run_all()
 
     def _confirm(self, paired_data: PairedData) -> None:
-        before = self._journal.confirmed_on(header_of(paired_data).images)
+        before = self._journal.confirmed_on(paired_data.header().images)
         plan = confirmation(self.plan, chosen(self.plan, self._ranked()), before)
         if not plan.contrasts:
             self.dispatcher.note("nothing to confirm: no contrast, and no trial above the baseline")
             return
         paired_data = paired_data.with_plan(plan)
-        sizes = sizes_for(paired_data) if self.race is not None else ()
+        sizes = sizes_for(paired_data) if self._race is not None else ()
         earlier = earlier_confirmations(
-            self.output.root, header_of(paired_data, sizes), self._journal.confirmed
+            self.output.root, paired_data.header(sizes), self._journal.confirmed
         )
-        section = self._journal.confirmation(header_of(paired_data, sizes, earlier))
+        section = self._journal.confirmation(paired_data.header(sizes, earlier))
         plan_runner = PlanRunner(
             paired_data, self._trainer, section, self.dispatcher, sizes, earlier
         )

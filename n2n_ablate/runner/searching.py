@@ -53,7 +53,7 @@ def search_on(plan_runner: PlanRunner, search: Search, registry: Registry) -> No
                 break
             places.append(asked_trial)
         if not places:
-            plan_runner.dispatcher.note("the search has tried every point that it can think of")
+            plan_runner.dispatcher.note("the search proposed no new point, so it ends here")
             return
         results = plan_runner.run([trial for _, trial in places])
         for (asked, _), result in zip(places, results, strict=True):
@@ -73,7 +73,7 @@ def _ask(
             trial = plan_runner.plan.search_trial(asked.values, registry)
             plan_runner.paired_data.check(trial.recipe)
         except AblateError as error:
-            plan_runner.dispatcher.note(f"the search left out {dict(asked.values)}: {error}")
+            plan_runner.dispatcher.note(f"the search skipped {dict(asked.values)}: {error}")
             search.skip(asked)
             continue
         if trial.recipe not in known:

@@ -1,15 +1,10 @@
-"""Puts the pieces of one command together: study, plugins, machine, images, stores, trackers."""
+"""What was asked for, and everything that is decided and read before the first fit."""
 
 from __future__ import annotations
 
-import importlib.util
-import platform
 import re
-import sys
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
@@ -17,21 +12,17 @@ import torch
 from n2n_ablate import study
 from n2n_ablate.engine import Machine
 from n2n_ablate.engine.paired_data import PairedData
-from n2n_ablate.errors import StoreError, StudyError
-from n2n_ablate.execute import Choice, Executor
+from n2n_ablate.errors import StudyError
+from n2n_ablate.execute import Choice
 from n2n_ablate.images.gather import require_apart
-from n2n_ablate.records import Invocation
-from n2n_ablate.records.invocation import commit
-from n2n_ablate.redaction import redact_command
 from n2n_ablate.registry import Registry
-from n2n_ablate.runner.dispatcher import HookDispatcher
 from n2n_ablate.runner.interim import RaceOptions
-from n2n_ablate.runner.runner import Runner
-from n2n_ablate.storage.output import Output
 from n2n_ablate.study import Plan, Study
-from n2n_ablate.version import __version__
 
-TRACKING = ("mlflow", "none")
+_OF_PLAN = (
+    *("settings", "trials", "seeds", "first_seed", "images", "crop", "white", "channels"),
+    *("confirm_images", "confirm_scenes", "pairs"),
+)
 
 
 @dataclass(frozen=True)
@@ -40,8 +31,8 @@ class Request:
 
     Attributes:
         study: Name or path of a study, or a study.
-        profile, settings, trials, seeds, images, crop, white, channels, confirm_images, confirm_scenes,
-            pairs: See `study.plan`.
+        profile, settings, trials, seeds, first_seed, images, crop, white, channels,
+            confirm_images, confirm_scenes, pairs: See `study.plan`.
         device, precision: See `engine.machine`.
         executor: What trains the fits.
         output: The output folder.
@@ -54,6 +45,7 @@ class Request:
     settings: Sequence[str] = ()
     trials: int | None = None
     seeds: int | None = None
+    first_seed: int | None = None
     images: Sequence[str] = ()
     crop: int | None = None
     white: float | None = None
@@ -69,26 +61,9 @@ class Request:
     plugins: Sequence[object] = ()
 
     def plan(self, asked: Study, registry: Registry, profile: str) -> Plan:
-        """Return the plan of a study under a profile, with what the user asked for beside.
-
-        Raises:
-            AblateError: See the message.
-        """
-        return study.plan(
-            asked,
-            registry,
-            profile=profile,
-            settings=self.settings,
-            trials=self.trials,
-            seeds=self.seeds,
-            images=self.images,
-            crop=self.crop,
-            white=self.white,
-            channels=self.channels,
-            confirm_images=self.confirm_images,
-            confirm_scenes=self.confirm_scenes,
-            pairs=self.pairs,
-        )
+        """Return the plan of a study under a profile, with what the user asked for beside."""
+        given = {name: getattr(self, name) for name in _OF_PLAN}
+        return study.plan(asked, registry, profile=profile, **given)
 
 
 @dataclass(frozen=True)
@@ -110,9 +85,6 @@ class RunOptions:
     fresh: bool = False
     refit: bool = False
     race: RaceOptions | None = None
-
-
-AS_USUAL = RunOptions()
 
 
 @dataclass(frozen=True)
@@ -143,51 +115,38 @@ class Session:
 
 
 def open_session(request: Request) -> Session:
-    """Check everything that can be checked before the first fit.
-
-    Raises:
-        AblateError: See the message.
-    """
+    """Check everything that can be checked before the first fit."""
     asked = request.study
     asked = study.read(study.find(asked)) if isinstance(asked, str) else asked
     registry = Registry(*request.plugins, plugins_dir=request.plugins_dir)
     profile = request.profile or default_profile(asked, request.device)
     plan = request.plan(asked, registry, profile)
     machine = request.executor.machine(request.device, request.precision)
-    paired_data = PairedData(plan, registry, machine)
-    for trial in plan.fixed:
-        paired_data.check(trial.recipe)
-    return Session(
-        registry, plan, paired_data, _held_out_data(plan, registry, machine, paired_data)
-    )
-
-
-def _held_out_data(
-    plan: Plan, registry: Registry, machine: Machine, searched: PairedData
-) -> PairedData | None:
+    paired_data = _checked_data(plan, registry, machine)
     if plan.profile.confirm is None:
-        return None
-    later = study.confirmation(plan)
-    paired_data = PairedData(later, registry, machine)
-    require_apart(searched.gathered, paired_data.gathered)
-    for trial in later.fixed:
+        return Session(registry, plan, paired_data)
+    held_out = _checked_data(study.confirmation(plan), registry, machine, paired_data)
+    return Session(registry, plan, paired_data, held_out)
+
+
+def _checked_data(
+    plan: Plan, registry: Registry, machine: Machine, apart_from: PairedData | None = None
+) -> PairedData:
+    paired_data = PairedData(plan, registry, machine)
+    if apart_from is not None:
+        require_apart(apart_from.gathered, paired_data.gathered)
+    for trial in plan.fixed:
         paired_data.check(trial.recipe)
     return paired_data
 
 
 def race_of(*, until_settled: bool, budget: str) -> RaceOptions | None:
-    """Return what `--until-settled` and `--budget` ask for, None for a single look at the end.
-
-    Raises:
-        StudyError: The budget is no time, or has no race to limit.
-    """
+    """Return what `--until-settled` and `--budget` ask for, None to analyse once, at the end."""
     if budget and not until_settled:
         msg = "--budget is for --until-settled: other studies run every trial. Give both."
         raise StudyError(msg)
-    if not until_settled:
-        return None
     if not budget:
-        return RaceOptions()
+        return RaceOptions() if until_settled else None
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", budget.strip())
     if match is None or float(match[1]) <= 0:
         msg = f"--budget '{budget}' must be a time such as 90s, 20m or 1.5h"
@@ -199,127 +158,3 @@ def default_profile(asked: study.Study, device: str) -> str:
     """Return `paper` where a GPU will be used and the study has it, else the file's first profile."""
     on_gpu = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
     return "paper" if on_gpu and "paper" in asked.profiles else ""
-
-
-def open_runner(
-    session: Session,
-    output: Output,
-    view: object,
-    options: RunOptions = AS_USUAL,
-    executor: Executor | None = None,
-) -> Runner:
-    """Open the stores and return the runner. The caller holds the study's lock.
-
-    Args:
-        session: What to run.
-        output: The output folder.
-        view: Shows what happens: it implements life-cycle hooks, like any plugin.
-        options: How.
-        executor: Trains the fits. Whoever gives one opens and closes it.
-
-    Raises:
-        AblateError: A store cannot be opened.
-    """
-    race = options.race
-    dispatcher = HookDispatcher(session.registry.host)
-    for plugin in session.registry.listeners:
-        dispatcher.add(plugin)
-    if options.tracking == "mlflow":
-        from n2n_ablate.tracking.tracker import MlflowTracker
-
-        tell = dispatcher.note
-        tracker = MlflowTracker(output, options.tracking_uri or None, session.registry, tell, tell)
-        tracker.store.check()
-        dispatcher.join(tracker, "tracking", background=True)
-    dispatcher.join(view, "the live view")  # the last one is called first
-    for broken in session.registry.broken:
-        dispatcher.note(f"not loaded: {broken}")
-    search = None
-    if race and session.plan.effects:
-        msg = (
-            "--until-settled is for contrasts; a factorial has effects, which need every cell whole"
-        )
-        raise StudyError(msg)
-    if race and session.plan.space and session.confirmation_data is None:
-        msg = (
-            f"--until-settled looks at declared contrasts while they run, and study "
-            f"'{session.plan.study.name}' is a search without a confirmation. Name images that it "
-            "does not see with --confirm-images (of measured pairs: --confirm-scenes), or add [confirm] "
-            "to the study file."
-        )
-        raise StudyError(msg)
-    if session.plan.space and session.plan.searched:
-        if importlib.util.find_spec("optuna") is None:
-            raise StudyError(_no_search(session.plan))
-        from n2n_ablate.search.search import Search
-
-        search = Search(
-            session.plan,
-            output,
-            session.registry,
-            key=session.paired_data.key,
-            storage=options.storage,
-            fresh=options.fresh,
-            note=dispatcher.note,
-        )
-    return Runner(
-        plan=session.plan,
-        registry=session.registry,
-        paired_data=session.paired_data,
-        output=output,
-        dispatcher=dispatcher,
-        invocation=_invocation(session),
-        search=search,
-        refit=options.refit,
-        executor=executor,
-        confirmation_data=session.confirmation_data,
-        race=race,
-    )
-
-
-def _no_search(plan: Plan) -> str:
-    fixed = len(plan.fixed)
-    return (
-        f"study '{plan.study.name}' is a search, which needs Optuna: pip install optuna. Without it, "
-        f"--trials {fixed} runs the {fixed} trials that are declared, and studies of the designs "
-        f"{', '.join(design for design in study.DESIGNS if design != 'search')} run whole."
-    )
-
-
-def check_tracking(kind: str) -> None:
-    """Check that there is such a tracker before anything is read for it.
-
-    Raises:
-        StudyError: There is no such tracker.
-        StoreError: It is not installed.
-    """
-    if kind not in TRACKING:
-        msg = f"--tracking cannot be '{kind}'. Use {' or '.join(TRACKING)}."
-        raise StudyError(msg)
-    if kind == "mlflow" and importlib.util.find_spec("mlflow") is None:
-        msg = (
-            "MLflow is not installed. Use --tracking none here and n2n-ablate sync where it is, "
-            "or: pip install mlflow"
-        )
-        raise StoreError(msg)
-
-
-def _invocation(session: Session) -> Invocation:
-    machine = session.paired_data.machine
-    versions = {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "n2n-ablate": __version__,  # a checkout need not be installed
-    }
-    for name in ("mlflow", "optuna"):
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    for entry in session.registry:
-        if entry.origin.version and not str(entry.factory.__module__).startswith("n2n_ablate"):
-            versions[entry.origin.plugin] = entry.origin.version
-    command = redact_command(["n2n-ablate", *sys.argv[1:]])
-    return Invocation(
-        uuid.uuid4().hex[:12], command, machine.name, machine.precision, versions, commit()
-    )

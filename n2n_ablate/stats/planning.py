@@ -78,10 +78,13 @@ def equivalence_margin(n: int, size: int, chance: float = POWER) -> float:
     """Return the margin, in standard deviations, with which `equivalence_power` is `chance`.
 
     Args:
-        n: Images, from 2 to 200.
+        n: Images, at least two.
         size: Of the family.
         chance: How often.
     """
+    if n > _MOST_DRAWN:
+        ends = float(stats.t.isf((1 - chance) / 2, n - 1)) + Levels(size).critical(n)[1]
+        return ends / math.sqrt(n)
     return float(np.quantile(_farther_ends(n, size), chance))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import json
 import stat
@@ -17,7 +18,7 @@ from safetensors.numpy import save
 from n2n_ablate.errors import StoreError
 from n2n_ablate.files import make_folders, write_whole
 from n2n_ablate.records import FitResult
-from n2n_ablate.records.arrays import from_arrays, to_arrays
+from n2n_ablate.records.fit import from_arrays, to_arrays
 from n2n_ablate.storage.output import Output
 
 _IMAGE = "denoised"  # an array, and its checksum
@@ -29,7 +30,6 @@ class FitStore:
     """Results of fits by key.
 
     Args:
-        output: The output folder.
         reading: Only look at it: no file is renamed, and a fit whose image alone is damaged is
             still good for its figures.
 
@@ -44,16 +44,18 @@ class FitStore:
         self.damaged: list[Path] = []
         self.imageless: list[Path] = []
 
+    def reader(self) -> FitStore:
+        """Return the same store, to look at from another thread."""
+        other = copy.copy(self)
+        other._reading, other.damaged, other.imageless = True, [], []
+        return other
+
     def path(self, key: str) -> Path:
         """Return where the result of a fit is, or would be."""
         return self._root / key[:2] / f"{key}.safetensors"
 
     def __contains__(self, key: str) -> bool:
-        """Say whether there is a file of a fit.
-
-        Raises:
-            StoreError: Whether it is there cannot be known.
-        """
+        """Say whether there is a file of a fit."""
         try:
             return stat.S_ISREG(self.path(key).stat().st_mode)
         except FileNotFoundError:

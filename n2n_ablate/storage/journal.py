@@ -130,11 +130,7 @@ class Contents:
 
 
 def read(path: Path) -> Contents:
-    """Read a journal. A file that is not there says nothing.
-
-    Raises:
-        StoreError: The file is there and cannot be read.
-    """
+    """Read a journal. A file that is not there says nothing."""
     contents = Contents(path)
     try:
         text = read_file(path).decode("utf-8", errors="replace")
@@ -171,11 +167,6 @@ def _is_whole(contents: Contents, last: Command) -> bool:
 def find(root: Path, study: str, profile: str = "") -> list[Contents]:
     """Return the journals of a study, the most recently used first.
 
-    Args:
-        root: The output folder.
-        study: Name of the study.
-        profile: Only those of this profile.
-
     Raises:
         StoreError: The study was not run in this output folder, or not with this profile.
     """
@@ -190,11 +181,7 @@ def find(root: Path, study: str, profile: str = "") -> list[Contents]:
 
 
 def of_profile(journals: list[Contents], profile: str) -> list[Contents]:
-    """Return those of a study's journals that are of a profile; all of them if it is empty.
-
-    Raises:
-        StoreError: There is none.
-    """
+    """Return those of a study's journals that are of a profile; all of them if it is empty."""
     wanted = [contents for contents in journals if profile in ("", contents.profile)]
     if not wanted:
         study, profiles = journals[0].path.parent.name, {contents.profile for contents in journals}
@@ -204,20 +191,12 @@ def of_profile(journals: list[Contents], profile: str) -> list[Contents]:
 
 
 def studies(root: Path) -> list[str]:
-    """Return the names of the studies that were run in an output folder.
-
-    Raises:
-        StoreError: It cannot be known.
-    """
+    """Return the names of the studies that were run in an output folder."""
     return [folder.name for folder in _listed(root / "studies") if journals_in(folder)]
 
 
 def journals_in(folder: Path) -> list[Path]:
-    """Return the files of journals in the folder of a study.
-
-    Raises:
-        StoreError: It cannot be known.
-    """
+    """Return the files of journals in the folder of a study."""
     return [path for path in _listed(folder) if path.suffix == ".jsonl"]
 
 
@@ -284,16 +263,12 @@ def _take_confirm(line: Mapping[str, Any], contents: Contents) -> None:
 
 def _same_data(one: Header, other: Header) -> bool:
     """Say whether trials of one header are trials of the other: same images, seeds and conditions."""
-    first, second = (
-        (
-            header.images,
-            header.plan.profile.seeds,
-            header.plan.conditions,
-            header.plan.baseline.recipe,
-        )
-        for header in (one, other)
-    )
-    return first == second
+
+    def data(header: Header) -> object:
+        plan = header.plan
+        return header.images, plan.profile.seeds, plan.conditions, plan.baseline.recipe
+
+    return data(one) == data(other)
 
 
 def _take_header(line: Mapping[str, Any], contents: Contents) -> None:

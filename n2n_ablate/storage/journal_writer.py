@@ -83,9 +83,6 @@ class Journal:
 
     Whoever writes holds the lock of the study.
 
-    Raises:
-        StoreError: Its folder cannot be made, or what is there cannot be read.
-
     Attributes:
         path: The file.
         study: Of the trials of the study.
@@ -105,11 +102,7 @@ class Journal:
         self.command = ""
 
     def begin(self, header: Header, invocation: Invocation) -> None:
-        """Write the header, unless it stands there already, and the command.
-
-        Raises:
-            StoreError: The file cannot be written.
-        """
+        """Write the header, unless it stands there already, and the command."""
         command = {
             "line": "command",
             "at": time.time(),
@@ -163,11 +156,7 @@ class Journal:
         )
 
     def append(self, lines: Iterable[Mapping[str, Any]]) -> None:
-        """Append lines; a crash costs at most the last of them.
-
-        Raises:
-            StoreError: The file cannot be written.
-        """
+        """Append lines; a crash costs at most the last of them."""
         text = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines).encode()
         try:
             if not self.path.exists():

@@ -147,11 +147,7 @@ class Output:
 
 
 def _resolved(root: Path) -> Path:
-    """Return the whole path of the output folder.
-
-    Raises:
-        StoreError: It leads in a circle, no folder can be called so, or databases cannot lie there.
-    """
+    """Return the whole path of the output folder."""
     try:
         folder = root.resolve()
         length = len(os.fsencode(folder))
@@ -205,11 +201,7 @@ def _named(owner: Path) -> str:
 
 
 def try_to_write(folder: Path) -> None:
-    """Make a file in a folder, and remove it.
-
-    Raises:
-        OSError: That is not possible.
-    """
+    """Make a file in a folder, and remove it."""
     with tempfile.TemporaryFile(dir=folder):
         pass
 

@@ -85,7 +85,7 @@ class Reopened:
 
     def with_images(self, trial_result: TrialResult) -> TrialResult:
         """Return a trial with its denoised images, read from the store."""
-        return trial_result.with_images(lambda key: self.store.load(key, with_image=True))
+        return trial_result.with_images()
 
     def denoised(self, row: Row) -> np.ndarray | None:
         """Return the denoised image of a fit, float32 (c, h, w) from 0 to 1; None if it has none."""
@@ -110,16 +110,14 @@ class Reopened:
         if self.unfinished:
             problems.append(
                 f"planned trials that are not finished: {', '.join(self.unfinished)}. "
-                "Running the study again goes on with them."
+                "Run the study again to finish them."
             )
         if not self.plan.confirming:
             problems += self.store.imageless_told()
         if self.confirmation:
             problems += [f"confirmation: {text}" for text in self.confirmation.problems()]
         elif self.plan.profile.confirm and not self.plan.confirming:
-            problems.append(
-                "its confirmation has not begun. Running the study again goes on with it."
-            )
+            problems.append("its confirmation has not begun. Run the study again to start it.")
         if count := self.journal.unreadable:
             problems.append(
                 f"{count} line{'s' * (count > 1)} of '{self.journal.path}' cannot be read. "
@@ -225,7 +223,8 @@ def _trial(entry: Entry, header: Header, store: FitStore, lost: list[Lost]) -> T
             lost.append(Lost(entry.name, label, mark.name, seed, key, why))
             result = _failed(key, f"its stored result is {why}")
         rows.append(Row(label, mark.name, seed, result, reused=True))
-    return TrialResult(Trial(entry.name, entry.role, entry.recipe, entry.values), tuple(rows))
+    trial = Trial(entry.name, entry.role, entry.recipe, entry.values)
+    return TrialResult(trial, tuple(rows), lambda key: store.load(key, with_image=True))
 
 
 def _stored(key: str, entry: Entry, store: FitStore) -> FitResult | None:

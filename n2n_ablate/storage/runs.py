@@ -1,12 +1,18 @@
-"""The runs of a study: one journal each, of the same images, seeds and settings on the same device."""
+"""The runs of a study, one journal each: which one is meant, which are over, what they confirmed on."""
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 
-from n2n_ablate.errors import StoreError
-from n2n_ablate.storage.journal import Contents
+from n2n_ablate.errors import BusyError, StoreError
+from n2n_ablate.records import Header
+from n2n_ablate.storage.journal import Contents, find, studies
+from n2n_ablate.storage.journal_writer import read_back
+from n2n_ablate.storage.output import Output
 
 _NAMED = 5  # runs that a message lists; it counts the others
 
@@ -17,9 +23,6 @@ def pick(runs: Sequence[Contents], key: str = "") -> Contents:
     Args:
         runs: Runs of one study, the most recently used first; at least one.
         key: See `Contents.key`.
-
-    Raises:
-        StoreError: No run has such a key, or several have.
     """
     matching = [contents for contents in runs if contents.key.startswith(key)]
     if not key or len(matching) == 1:
@@ -58,3 +61,76 @@ def _listed(runs: Iterable[Contents]) -> str:
     names = [described(contents) for contents in runs]
     rest = f"; and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return "; ".join(names[:_NAMED]) + rest
+
+
+class EndedRuns:
+    """Ids of the commands of a study that are over, as far as this output folder knows them.
+
+    A process can be gone whose number another one has, or whose machine had another name, as in a
+    container that was started again. Its lock is gone for certain. One that runs elsewhere, and whose
+    journal was copied meanwhile, counts as over too: it says better when it ends. Journals are read
+    when somebody asks for the first time.
+
+    Args:
+        command: Id of a command in the journal whose lock this process holds.
+    """
+
+    def __init__(self, output: Output, study: str, command: str) -> None:
+        self._output, self._study, self._own = output, study, command
+
+    def __contains__(self, invocation: object) -> bool:
+        """Say whether a command is over; it is not if nobody here knows it."""
+        return invocation in self._ids
+
+    @functools.cached_property
+    def _ids(self) -> frozenset[str]:
+        try:
+            journals = find(self._output.root, self._study)
+        except StoreError:  # it was never run in this folder
+            return frozenset()
+        return frozenset(
+            command
+            for contents in journals
+            if self._free(contents)
+            for command in contents.commands
+        )
+
+    def _free(self, contents: Contents) -> bool:
+        if self._own in contents.commands:
+            return True
+        try:
+            with self._output.lock(f"{self._study}-{contents.key}", "its study is being run"):
+                return True
+        except (BusyError, StoreError):
+            return False
+
+
+def earlier_confirmations(root: Path, header: Header, latest: Header | None) -> tuple[str, ...]:
+    """Return the names of studies, one per earlier confirmation that used some of the same images.
+
+    Args:
+        root: The output folder.
+        header: Of the confirmation that is to begin.
+        latest: What the study's journal says of its latest confirmation. If that is the same one, which
+            goes on, what was counted when it began stands.
+    """
+    if latest is not None and replace(latest, earlier=()) == read_back(header):
+        return latest.earlier
+    digests = {image.digest for image in header.images}
+    return tuple(
+        known.plan.study.name
+        for known in _confirmations(root)
+        if digests & {image.digest for image in known.images}
+    )
+
+
+def _confirmations(root: Path) -> Iterator[Header]:
+    for name in studies(root):
+        try:
+            journals = find(root, name)
+        except StoreError:
+            continue
+        for journal in journals:
+            for each in (*journal.retired, journal.confirm):
+                if each is not None and each.header is not None and each.trials:
+                    yield each.header

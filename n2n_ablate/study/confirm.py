@@ -22,9 +22,6 @@ def confirmation(plan: Plan, best: Sequence[Trial] = (), before: Sequence[Trial]
         plan: The study's. Its profile says what to confirm on.
         best: Trials of the search, see `chosen`; those that are contrasts already are left out.
         before: Trials that were confirmed on the same images by an earlier command.
-
-    Raises:
-        StudyError: The profile has no confirmation.
     """
     confirm = plan.profile.confirm
     if confirm is None:

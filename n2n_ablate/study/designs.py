@@ -37,11 +37,7 @@ class Effect:
 def declare(
     study: Study, factors: Sequence[Factor], baseline: Trial, registry: Catalogue
 ) -> tuple[tuple[Trial, ...], tuple[Effect, ...]]:
-    """Return the declared trials of a design, without the baseline, and a factorial's effects.
-
-    Raises:
-        AblateError: A factor without levels, or a combination that cannot be built.
-    """
+    """Return the declared trials of a design, without the baseline, and a factorial's effects."""
     for factor in factors:
         if study.design != "search" and not factor.levels:
             msg = f"factor '{factor.key}' has no levels; design '{study.design}' needs some"

@@ -27,11 +27,7 @@ def known() -> dict[str, Path]:
 
 
 def find(name: str) -> Path:
-    """Return the file of a study: a path, a file in `./studies/`, or one that ships.
-
-    Raises:
-        StudyError: There is none; the message has the nearest names.
-    """
+    """Return the file of a study: a path, a file in `./studies/`, or one that ships."""
     given = Path(name)
     if given.suffix == ".toml" or "/" in name:
         try:

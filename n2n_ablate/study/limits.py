@@ -10,6 +10,7 @@ from n2n_ablate.errors import StudyError, printable
 MOST_BYTES = 1_000_000
 MOST_TRIALS = 100_000
 MOST_SEEDS = 10_000
+LARGEST_SEED = 2**31 - 1
 _DEEPEST = 20
 _LONGEST = 1000  # characters of a name or a sentence
 _LARGEST = 2**63 - 1  # whole numbers that files and databases hold
@@ -33,6 +34,30 @@ def check(data: object, where: str = "") -> None:
         if reason:
             msg = f"'{path}' {reason}"
             raise StudyError(msg)
+
+
+def check_numbers(
+    *,
+    trials: int | None,
+    seeds: int | None,
+    first_seed: int | None,
+    crop: int | None,
+    white: float | None,
+) -> None:
+    """Check numbers that are given on the command line; None is not given."""
+    wrong = ""
+    if trials is not None and trials < 1:
+        wrong = f"--trials must be at least 1, got {trials}"
+    elif crop is not None and crop < 0:
+        wrong = f"--crop must not be negative, got {crop}"
+    elif white is not None and not 0 < white < float("inf"):
+        wrong = f"--white must be above 0, got {white:g}"
+    elif seeds is not None and not 1 <= seeds <= MOST_SEEDS:
+        wrong = f"--seeds must be from 1 to {MOST_SEEDS}, got {seeds}"
+    elif first_seed is not None and not 0 <= first_seed <= LARGEST_SEED:
+        wrong = f"--first-seed must be from 0 to {LARGEST_SEED}, got {first_seed}"
+    if wrong:
+        raise StudyError(wrong)
 
 
 def _walk(value: object, path: str, depth: int) -> Iterator[tuple[str, object]]:

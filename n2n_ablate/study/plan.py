@@ -6,19 +6,18 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from n2n_ablate.components.optional import declared as declared_of
 from n2n_ablate.components.parameters import Domain
 from n2n_ablate.components.recipe import Catalogue, canonical, resolved
 from n2n_ablate.components.spec import ComponentSpec, Value
 from n2n_ablate.errors import AblateError, StudyError, nearest
 from n2n_ablate.study import limits
+from n2n_ablate.study.conditions import conditions_of, measured, metrics_of, scale_of
 from n2n_ablate.study.designs import Effect, changed, declare, factor_values, repeated
 from n2n_ablate.study.held_out import check_confirm, holding_out, to_confirm
 from n2n_ablate.study.model import (
     BASELINE,
     Condition,
     Factor,
-    MeasuredPairs,
     Profile,
     Scale,
     Study,
@@ -26,8 +25,9 @@ from n2n_ablate.study.model import (
     named,
 )
 from n2n_ablate.study.ranges import searched
-from n2n_ablate.study.read import pairs_label
 from n2n_ablate.study.settings import check_settings, setting, sort_settings
+
+_DATA = ("images", "crop", "seeds", "white", "channels")  # of a profile: what trials are run on
 
 
 @dataclass(frozen=True)
@@ -126,22 +126,25 @@ class Plan:
                 [trial.name, trial.recipe.to_json()] for trial in (*self.declared, *self.references)
             ],
             "space": {key: str(domain) for key, domain in self.space.items()},
-            "conditions": [item.plain() for item in self.conditions],
+            "conditions": [condition.plain() for condition in self.conditions],
             "decide": self.study.decide,
             "strategy": self.strategy and self.strategy.plain(),
-            "images": [
-                *(self.profile.images, self.profile.crop, self.profile.seeds),
-                *(self.profile.white, self.profile.channels),
-            ],
+            "images": [getattr(self.profile, name) for name in _DATA],
         }
         return hashlib.sha256(canonical(content).encode()).hexdigest()[:10]
 
+    def trial_key(self, trial: Trial) -> str:
+        """Return the identity of a trial, the same whenever the study is run again.
+
+        Another device or changed code gives other fits, but the same trial.
+        """
+        content = f"{self.key}\n{canonical(trial.recipe.to_json())}"
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
     def search_trial(self, values: Mapping[str, Value], registry: Catalogue) -> Trial:
         """Return the trial at a point that the search strategy chose."""
-        recipe = self.baseline.recipe
-        for key, value in values.items():
-            recipe = recipe.replace(key, value)
-        return Trial(named(values), "search", recipe.resolved(registry), dict(values))
+        recipe = changed(self.baseline.recipe, values, registry)
+        return Trial(named(values), "search", recipe, dict(values))
 
 
 def plan(
@@ -152,6 +155,7 @@ def plan(
     settings: Sequence[str] = (),
     trials: int | None = None,
     seeds: int | None = None,
+    first_seed: int | None = None,
     images: Sequence[str] = (),
     crop: int | None = None,
     white: float | None = None,
@@ -170,6 +174,8 @@ def plan(
             changes the baseline (or, for `noise`, the conditions).
         trials: Most trials, instead of the profile's.
         seeds: Number of seeds, instead of the profile's.
+        first_seed: The first of the seeds; all others, the confirmation's too, follow it as they do in
+            the study.
         images: Sources of images, instead of the profile's.
         crop: Side of the centre crop in pixels, 0 for whole images, instead of the profile's.
         white: The sample of the image files that is white, instead of the profile's.
@@ -181,51 +187,31 @@ def plan(
     Raises:
         AblateError: Something in the file or the settings makes no sense; see the message.
     """
+    limits.check_numbers(trials=trials, seeds=seeds, first_seed=first_seed, crop=crop, white=white)
     chosen = _profile(study, profile)
-    if trials is not None and trials < 1:
-        msg = f"--trials must be at least 1, got {trials}"
-        raise StudyError(msg)
-    if crop is not None and crop < 0:
-        msg = f"--crop must not be negative, got {crop}"
-        raise StudyError(msg)
-    if white is not None and not 0 < white < float("inf"):
-        msg = f"--white must be above 0, got {white:g}"
-        raise StudyError(msg)
-    if seeds is not None and not 1 <= seeds <= limits.MOST_SEEDS:
-        msg = f"--seeds must be from 1 to {limits.MOST_SEEDS}, got {seeds}"
-        raise StudyError(msg)
-    chosen = replace(
+    confirm = to_confirm(
         chosen,
-        trials=chosen.trials if trials is None else trials,
-        seeds=chosen.seeds if seeds is None else tuple(range(seeds)),
-        images=tuple(images) or chosen.images,
-        crop=chosen.crop if crop is None else crop,
-        white=chosen.white if white is None else white,
-        channels=tuple(channels) or chosen.channels,
-        confirm=to_confirm(
-            chosen,
-            seeds=seeds,
-            crop=crop,
-            images=bool(images),
-            sources=tuple(confirm_images),
-            scenes=confirm_scenes,
-        ),
+        seeds=seeds,
+        crop=crop,
+        images=bool(images),
+        sources=tuple(confirm_images),
+        scenes=confirm_scenes,
     )
+    given = {
+        "trials": trials,
+        "seeds": None if seeds is None else tuple(range(seeds)),
+        "images": tuple(images) or None,
+        "crop": crop,
+        "white": white,
+        "channels": tuple(channels) or None,
+    }
+    changes = {name: value for name, value in given.items() if value is not None}
+    chosen = replace(chosen, confirm=confirm, **changes)  # type: ignore[arg-type]
     if pairs:
-        study = _measured(study, pairs)
-    if all(condition.pairs for condition in study.conditions):
-        if images or confirm_images:
-            msg = (
-                "measured noise brings its own images; leave --images and --confirm-images out "
-                "(--confirm-scenes N holds out scenes)"
-            )
-            raise StudyError(msg)
-        confirm = chosen.confirm
-        confirm = replace(confirm, images=()) if confirm and confirm.scenes else None
-        chosen = replace(chosen, images=(), confirm=confirm)
-    elif not chosen.images:
-        msg = f"{study.path}: 'profiles.{chosen.name}.images' is missing"
-        raise StudyError(msg)
+        study = measured(study, pairs)
+    chosen = _with_images(study, chosen, given=bool(images or confirm_images))
+    if first_seed is not None:
+        chosen = _from_seed(chosen, first_seed)
     check_confirm(study, chosen)
     study = holding_out(study, chosen.confirm.scenes) if chosen.confirm else study
     as_written = _plan_from(study, registry, chosen, [], str(study.path))
@@ -233,20 +219,36 @@ def plan(
         return as_written
     read = [setting(text) for text in settings]
     check_settings(study, read)
-    changed = _plan_from(study, registry, chosen, read, f"--set {' '.join(settings)}")
-    return replace(changed, settings=tuple(settings))
+    adapted = _plan_from(study, registry, chosen, read, f"--set {' '.join(settings)}")
+    return replace(adapted, settings=tuple(settings))
 
 
-def _measured(study: Study, sources: Sequence[str]) -> Study:
-    """Return the study under measured noise instead of its conditions."""
-    labels = [pairs_label(source) for source in sources]
-    if len(set(labels)) < len(labels):
-        labels = list(sources)
-    conditions = (
-        Condition(None, label, MeasuredPairs(source))
-        for label, source in zip(labels, dict.fromkeys(sources), strict=False)
-    )
-    return replace(study, conditions=tuple(conditions))
+def _from_seed(profile: Profile, first: int) -> Profile:
+    """Return a profile whose seeds begin elsewhere: other noise, initial weights and search."""
+    moved = first - min(profile.seeds)
+    confirm = profile.confirm
+    if confirm:
+        confirm = replace(confirm, seeds=tuple(seed + moved for seed in confirm.seeds))
+    seeds = tuple(seed + moved for seed in profile.seeds)
+    return replace(profile, seeds=seeds, confirm=confirm)
+
+
+def _with_images(study: Study, profile: Profile, *, given: bool) -> Profile:
+    """Return a profile whose images suit the conditions: measured noise has images of its own."""
+    if all(condition.pairs for condition in study.conditions):
+        if given:
+            msg = (
+                "measured noise brings its own images; leave --images and --confirm-images out "
+                "(--confirm-scenes N holds out scenes)"
+            )
+            raise StudyError(msg)
+        confirm = profile.confirm
+        confirm = replace(confirm, images=()) if confirm and confirm.scenes else None
+        return replace(profile, images=(), confirm=confirm)
+    if not profile.images:
+        msg = f"{study.path}: 'profiles.{profile.name}.images' is missing"
+        raise StudyError(msg)
+    return profile
 
 
 def _plan_from(
@@ -285,12 +287,8 @@ def _plan(
     # Whole components before their parameters, or the parameters would be lost.
     for key, value in sorted(changes.items(), key=lambda change: "." in change[0]):
         start = start.replace(key, value)
-    baseline = Trial(
-        BASELINE,
-        BASELINE,
-        start.resolved(registry),
-        factor_values(start.resolved(registry), factors),
-    )
+    recipe = start.resolved(registry)
+    baseline = Trial(BASELINE, BASELINE, recipe, factor_values(recipe, factors))
     declared, effects = declare(study, factors, baseline, registry)
     references = tuple(
         Trial(name, "reference", changed(start, values, registry))
@@ -298,19 +296,8 @@ def _plan(
     )
     space, whole = searched(study, factors, baseline, registry)
     names = [trial.name for trial in declared]
-    every = [BASELINE, *names, *study.references]
-    if twice := {name for name in every if every.count(name) > 1}:
-        msg = f"two trials are called '{min(twice)}'. Give their levels different labels."
-        raise StudyError(msg)
-    if study.design == "search" and not profile.trials:
-        msg = f"profile '{profile.name}' needs 'trials': how many a search may run, the declared included"
-        raise StudyError(msg)
-    for name in () if effects else study.contrasts:
-        if name not in names:
-            msg = f"contrast '{name}' is not among the declared trials. {nearest(name, names)}"
-            raise StudyError(msg)
-    metrics = {name: resolved(registry, "metric", spec) for name, spec in study.metrics.items()}
-    _check_metrics(metrics)
+    _check_names(study, profile, names, factorial=bool(effects))
+    metrics = metrics_of(study, registry)
     return Plan(
         study=study,
         profile=profile,
@@ -319,62 +306,25 @@ def _plan(
         references=references,
         space=space,
         whole=whole,
-        conditions=_conditions(study, noise, registry),
+        conditions=conditions_of(study, noise, registry),
         contrasts=() if effects else study.contrasts or tuple(names),
         metrics=metrics,
-        scales={name: _scale(registry, spec) for name, spec in metrics.items()},
+        scales={name: scale_of(registry, spec) for name, spec in metrics.items()},
         effects=effects,
-        repeated=repeated(study, factors, baseline.recipe, registry),
+        repeated=repeated(study, factors, recipe, registry),
         strategy=resolved(registry, "strategy", study.strategy) if space else None,
     )
 
 
-def _check_metrics(metrics: Mapping[str, ComponentSpec]) -> None:
-    names = list(metrics)
-    for number, name in enumerate(names):
-        for other in names[:number]:
-            if metrics[name] == metrics[other]:
-                msg = f"metrics '{other}' and '{name}' are the same: {metrics[name]}"
-                raise StudyError(msg)
-
-
-def _conditions(
-    study: Study, noise: Mapping[str, Value], registry: Catalogue
-) -> tuple[Condition, ...]:
-    """Return the conditions; those that settings make equal become one."""
-    conditions: dict[ComponentSpec | MeasuredPairs | None, Condition] = {}
-    for declared in study.conditions:
-        condition = _condition(declared, noise, registry)
-        same = conditions.setdefault(condition.noise or condition.pairs, condition)
-        if same is not condition and not noise:
-            msg = (
-                f"conditions '{same.label}' and '{condition.label}' are the same noise: "
-                f"{condition.source}. Remove one of them"
-            )
+def _check_names(study: Study, profile: Profile, names: Sequence[str], *, factorial: bool) -> None:
+    every = [BASELINE, *names, *study.references]
+    if twice := {name for name in every if every.count(name) > 1}:
+        msg = f"two trials are called '{min(twice)}'. Give their levels different labels."
+        raise StudyError(msg)
+    if study.design == "search" and not profile.trials:
+        msg = f"profile '{profile.name}' needs 'trials': how many a search may run, the declared included"
+        raise StudyError(msg)
+    for name in () if factorial else study.contrasts:
+        if name not in names:
+            msg = f"contrast '{name}' is not among the declared trials. {nearest(name, names)}"
             raise StudyError(msg)
-    return tuple(conditions.values())
-
-
-def _scale(registry: Catalogue, spec: ComponentSpec) -> Scale:
-    metric = registry.build("metric", spec.name, spec.parameters)
-    unit, higher = declared_of(metric, "unit", ""), declared_of(metric, "higher_is_better", True)
-    return Scale(str(unit), bool(higher))
-
-
-def _condition(condition: Condition, noise: Mapping[str, Value], registry: Catalogue) -> Condition:
-    spec = condition.noise
-    if spec is None:
-        if noise:
-            msg = f"--set noise: the noise of '{condition.label}' is measured and has no parameters"
-            raise StudyError(msg)
-        return condition
-    if "" in noise:
-        spec = (
-            noise[""]
-            if isinstance(noise[""], ComponentSpec)
-            else ComponentSpec.read(noise[""], "--set noise")
-        )
-    for path, value in noise.items():
-        spec = spec.replace(path, value) if path else spec
-    label = str(spec) if noise else condition.label
-    return Condition(resolved(registry, "noise", spec), label)

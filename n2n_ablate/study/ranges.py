@@ -14,11 +14,7 @@ from n2n_ablate.study.model import Factor, Study, Trial
 def searched(
     study: Study, factors: Sequence[Factor], baseline: Trial, registry: Catalogue
 ) -> tuple[dict[str, Domain], frozenset[str]]:
-    """Return the ranges of a search by key, and which keys hold whole numbers.
-
-    Raises:
-        AblateError: A range that the component, or a component inside it, does not have or allow.
-    """
+    """Return the ranges of a search by key, and which keys hold whole numbers."""
     if study.design != "search":
         return {}, frozenset()
     whole = set()

@@ -17,7 +17,6 @@ from n2n_ablate.errors import ParameterError, StudyError, nearest
 from n2n_ablate.study import limits
 from n2n_ablate.study.model import Condition, Confirm, Factor, Profile, Spread, Study, named
 from n2n_ablate.study.schema import (
-    NAME,
     ConditionTable,
     ConfirmTable,
     FactorTable,
@@ -25,8 +24,8 @@ from n2n_ablate.study.schema import (
     SearchTable,
     StudyTable,
     checked,
-    joined,
 )
+from n2n_ablate.study.schema_values import NAME, joined
 from n2n_ablate.study.write import to_toml
 
 _MARGIN = 0.05  # dB
@@ -53,11 +52,7 @@ def read(path: Path) -> Study:
 
 
 def parse(text: str, path: Path) -> Study:
-    """Read the text of a study file; `path` says where it stood and begins every message.
-
-    Raises:
-        StudyError: It says something that makes no sense.
-    """
+    """Read the text of a study file; `path` says where it stood and begins every message."""
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # a number of 5000 digits is a ValueError

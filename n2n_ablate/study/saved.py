@@ -14,30 +14,24 @@ from n2n_ablate.study.model import Condition, Confirm, MeasuredPairs, Profile, S
 from n2n_ablate.study.plan import Plan
 from n2n_ablate.study.read import parse
 
+_PROFILE = ("name", "images", "crop", "seeds", "white", "channels", "trials", "decides")
+
 
 def to_json(plan: Plan) -> dict[str, Any]:
     """Return a plan as plain data: the study file as it was read, and all that was decided."""
-    profile = plan.profile
     return {
         "file": plan.study.text,
         "path": str(plan.study.path),
         "settings": list(plan.settings),
         "profile": {
-            "name": profile.name,
-            "images": list(profile.images),
-            "crop": profile.crop,
-            "seeds": list(profile.seeds),
-            "white": profile.white,
-            "channels": list(profile.channels),
-            "trials": profile.trials,
-            "decides": profile.decides,
-            "set": _plain(profile.changes),
-            "confirm": profile.confirm and asdict(profile.confirm),
+            **{name: getattr(plan.profile, name) for name in _PROFILE},
+            "set": _plain(plan.profile.changes),
+            "confirm": plan.profile.confirm and asdict(plan.profile.confirm),
         },
         "baseline": _trial_json(plan.baseline),
         "declared": [_trial_json(trial) for trial in plan.declared],
         "references": [_trial_json(trial) for trial in plan.references],
-        "conditions": [item.plain() for item in plan.conditions],
+        "conditions": [condition.plain() for condition in plan.conditions],
         "contrasts": list(plan.contrasts),
         "metrics": {name: spec.plain() for name, spec in plan.metrics.items()},
         "scales": {name: asdict(scale) for name, scale in plan.scales.items()},
@@ -52,28 +46,16 @@ def to_json(plan: Plan) -> dict[str, Any]:
 
 
 def from_json(data: Mapping[str, Any]) -> Plan:
-    """Read what `to_json` wrote.
-
-    Raises:
-        StudyError: The study file in it can no longer be read.
-        KeyError, TypeError, ValueError: It was written by something else.
-    """
+    """Read what `to_json` wrote."""
     study = parse(data["file"], Path(data["path"]))
-    profile = data["profile"]
+    profile = {name: _tuples(data["profile"][name]) for name in _PROFILE}
     searched = study.factors if study.design == "search" and not data["confirming"] else ()
     return Plan(
         study=study,
         profile=Profile(
-            name=profile["name"],
-            images=tuple(profile["images"]),
-            crop=profile["crop"],
-            seeds=tuple(profile["seeds"]),
-            trials=profile["trials"],
-            decides=profile["decides"],
-            white=profile["white"],
-            channels=tuple(profile["channels"]),
-            changes=_values(profile["set"]),
-            confirm=_confirm(profile["confirm"]),
+            **profile,
+            changes=_values(data["profile"]["set"]),
+            confirm=_confirm(data["profile"]["confirm"]),
         ),
         baseline=_trial(data["baseline"]),
         declared=tuple(map(_trial, data["declared"])),
@@ -105,10 +87,11 @@ def _condition(data: Mapping[str, Any]) -> Condition:
 
 
 def _confirm(data: Mapping[str, Any] | None) -> Confirm | None:
-    if data is None:
-        return None
-    seeds = tuple(data["seeds"])
-    return Confirm(tuple(data["images"]), data["crop"], seeds, data["top"], data["scenes"])
+    return None if data is None else Confirm(**{key: _tuples(each) for key, each in data.items()})
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _trial_json(trial: Trial) -> list[Any]:

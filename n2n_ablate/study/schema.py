@@ -6,163 +6,38 @@ reference page its tables.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, NoReturn, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
-    PlainValidator,
     ValidationError,
-    WithJsonSchema,
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
-from n2n_ablate.components import RECIPE_KINDS
-from n2n_ablate.components.spec import ComponentSpec, Scalar, Value, read_value
-from n2n_ablate.errors import StudyError, nearest, printable
-from n2n_ablate.study.model import DESIGNS, Level, MeasuredPairs
-
-NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-
-COMPONENT_SCHEMA: dict[str, Any] = {
-    "anyOf": [
-        {"type": "string"},
-        {
-            "type": "object",
-            "properties": {"name": {"type": "string"}},
-            "required": ["name"],
-        },
-    ]
-}
-"""A component: a name, or a table with a name and parameters."""
-
-
-PAIRS_SCHEMA: dict[str, Any] = {
-    "anyOf": [
-        {"type": "string"},
-        {
-            "type": "object",
-            "properties": {
-                "folder": {"type": "string"},
-                "reference": {"type": "string"},
-                "noisy": {"type": "string"},
-            },
-            "required": ["reference", "noisy"],
-            "additionalProperties": False,
-        },
-    ]
-}
-"""Measured noise: a folder or a named set, or a table that says which files are which."""
-
-
-def _component(value: object) -> ComponentSpec:
-    return _read(lambda: ComponentSpec.read(value, ""))
-
-
-def _any_value(value: object) -> Value:
-    return _read(lambda: read_value(value, ""))
-
-
-def _level(value: object) -> Level:
-    if not isinstance(value, Mapping):
-        return Level(_any_value(value))
-    rest = {key: change for key, change in value.items() if key not in ("with", "label")}
-    also, label = value.get("with", {}), value.get("label", "")
-    if not isinstance(also, Mapping):
-        _refuse(f": with must be a table, got {also!r}")
-    if not isinstance(label, str):
-        _refuse(f": label must be text, got {label!r}")
-    changes = {str(key): _any_value(change) for key, change in also.items()}
-    return Level(_component(rest), changes, label)
-
-
-def _pairs(value: object) -> MeasuredPairs:
-    if isinstance(value, str) and value:
-        return MeasuredPairs(value)
-    if not isinstance(value, Mapping):
-        _refuse(f" must be a folder, a named set such as 'cc:', or a table, got {value!r}")
-    known = ("folder", "reference", "noisy")
-    for key, item in value.items():
-        if key not in known:
-            _refuse(f" has an unknown key '{key}'. {nearest(str(key), known)}")
-        if not isinstance(item, str) or not item:
-            _refuse(f": {key} must be text, got {item!r}")
-    for key in known[1:]:
-        if key not in value:
-            _refuse(f" lacks '{key}': shots and references need one each")
-    return MeasuredPairs(value.get("folder", "."), value["reference"], value["noisy"])
-
-
-def _scalar(value: object) -> Scalar:
-    if not isinstance(value, bool | int | float | str):
-        _refuse(f" must be a number, a word or true/false, got {value!r}")
-    return value
-
-
-def _read(read: Callable[[], Any]) -> Any:
-    try:
-        return read()
-    except StudyError as error:
-        _refuse(str(error))
-
-
-def _refuse(text: str) -> NoReturn:
-    """Refuse a value; in the message the text follows its key."""
-    kind = "refused"
-    raise PydanticCustomError(kind, "{text}", {"text": text})
-
-
-def _one_of(names: tuple[str, ...]) -> Any:
-    def checked(value: str) -> str:
-        if value not in names:
-            _refuse(f" cannot be '{value}'. {nearest(value, names)}")
-        return value
-
-    return Annotated[
-        str, AfterValidator(checked), WithJsonSchema({"type": "string", "enum": [*names]})
-    ]
-
-
-def _named(value: str) -> str:
-    if not NAME.fullmatch(value):
-        _refuse(
-            f" must be lowercase letters, digits, '-' and '_', at most 64, got '{printable(value)}'"
-        )
-    return value
-
-
-def _each_once(seeds: list[int]) -> list[int]:
-    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
-        _refuse(f" must be a list of whole numbers from 0, each once, got {seeds}")
-    return seeds
-
-
-def _spec(kind: str, text: str, **more: Any) -> Any:
-    """Return a field that holds a component of a kind."""
-    return Field(description=text, json_schema_extra={"component": kind}, **more)
-
-
-Component: TypeAlias = Annotated[
-    ComponentSpec, PlainValidator(_component), WithJsonSchema(COMPONENT_SCHEMA)
-]
-Setting: TypeAlias = Annotated[Value, PlainValidator(_any_value), WithJsonSchema({})]
-Changes: TypeAlias = dict[str, Setting]
-Levels: TypeAlias = list[Annotated[Level, PlainValidator(_level), WithJsonSchema({})]]
-Choices: TypeAlias = list[
-    Annotated[
-        Scalar, PlainValidator(_scalar), WithJsonSchema({"type": ["number", "string", "boolean"]})
-    ]
-]
-Count: TypeAlias = Annotated[int, Field(ge=0)]
-Seeds: TypeAlias = Annotated[list[int], AfterValidator(_each_once)]
-Images: TypeAlias = Annotated[list[str], Field(min_length=1)]
+from n2n_ablate.components.spec import ComponentSpec
+from n2n_ablate.errors import StudyError, nearest
+from n2n_ablate.study.model import DESIGNS
+from n2n_ablate.study.schema_values import (
+    Changes,
+    Choices,
+    Component,
+    Count,
+    Images,
+    Levels,
+    Name,
+    OneLevel,
+    Pairs,
+    Seeds,
+    component_of,
+    message,
+    one_of,
+)
 
 
 class Table(BaseModel):
@@ -184,17 +59,15 @@ class Table(BaseModel):
 class ConditionTable(Table):
     """One noise that all trials are compared under: a model, or measured."""
 
-    noise: Component | None = _spec(
+    noise: Component | None = component_of(
         "noise",
         "a [noise model](components.md#noise) with its parameters; or `pairs`",
         default=None,
     )
-    pairs: Annotated[MeasuredPairs, PlainValidator(_pairs), WithJsonSchema(PAIRS_SCHEMA)] | None = (
-        Field(
-            None,
-            description="[measured noise](../how-to/measured-pairs.md): a folder of noisy shots with "
-            "references, a named set such as `cc:`, or a table with `folder`, `reference` and `noisy`",
-        )
+    pairs: Pairs | None = Field(
+        None,
+        description="[measured noise](../how-to/measured-pairs.md): a folder of noisy shots with "
+        "references, a named set such as `cc:`, or a table with `folder`, `reference` and `noisy`",
     )
     label: str | None = Field(
         None, description="how tables call it; by default the noise itself, or the folder's name"
@@ -205,7 +78,7 @@ class FactorTable(Table):
     """What is varied: levels that are always tried, and the range that a search may use."""
 
     levels: Levels = Field([], description="values that are always tried")
-    without: Annotated[Level, PlainValidator(_level), WithJsonSchema({})] | None = Field(
+    without: OneLevel | None = Field(
         None, description="the level that switches the part off; of design `leave-one-out`"
     )
     low: float | None = Field(None, description="lower end of the range of a search")
@@ -231,7 +104,7 @@ class FactorTable(Table):
 class SearchTable(Table):
     """How a search chooses its trials."""
 
-    strategy: Component = _spec(
+    strategy: Component = component_of(
         "strategy",
         "what chooses the next trial, a [search strategy](components.md#strategy)",
         default=ComponentSpec("tpe"),
@@ -312,11 +185,11 @@ class ProfileTable(Table):
 class BaselineTable(Table):
     """The recipe that every trial is compared with."""
 
-    sampler: Component = _spec("sampler", "cuts one noisy image into two views")
-    backbone: Component = _spec("backbone", "builds the network")
-    loss: Component = _spec("loss", "scores a network without a clean image")
-    training: Component = _spec("training", "optimizer, learning rate and number of steps")
-    estimator: Component = _spec(
+    sampler: Component = component_of("sampler", "cuts one noisy image into two views")
+    backbone: Component = component_of("backbone", "builds the network")
+    loss: Component = component_of("loss", "scores a network without a clean image")
+    training: Component = component_of("training", "optimizer, learning rate and number of steps")
+    estimator: Component = component_of(
         "estimator",
         "makes the denoised image from the trained weights",
         default=ComponentSpec("last"),
@@ -326,13 +199,13 @@ class BaselineTable(Table):
 class StudyTable(Table):
     """A study file."""
 
-    name: Annotated[str, AfterValidator(_named)] = Field(
+    name: Name = Field(
         description="lowercase letters, digits, `-` and `_`, at most 64; also the name of the MLflow "
         "experiment. Give the file the same name"
     )
     question: str = Field(description="one sentence, shown above the answer")
-    design: _one_of(DESIGNS) = Field(description="how levels become trials")  # type: ignore[valid-type]
-    metrics: list[Component] = _spec(
+    design: one_of(DESIGNS) = Field(description="how levels become trials")  # type: ignore[valid-type]
+    metrics: list[Component] = component_of(
         "metric",
         'what is measured beside `psnr`: `["ssim", { name = "whiteness", lags = 5 }]`',
         default=[ComponentSpec("ssim")],
@@ -346,12 +219,10 @@ class StudyTable(Table):
     spread: SpreadTable | None = Field(
         None, description="the spread that `plan` assumes for power, until a run has shown it"
     )
-    contrasts: list[dict[str, Annotated[Level, PlainValidator(_level), WithJsonSchema({})]]] = (
-        Field(
-            [],
-            description="the differences from the baseline that are the question and get a verdict; "
-            "by default every declared trial",
-        )
+    contrasts: list[dict[str, OneLevel]] = Field(
+        [],
+        description="the differences from the baseline that are the question and get a verdict; "
+        "by default every declared trial",
     )
     baseline: BaselineTable = Field(description="the recipe that every trial is compared with")
     conditions: Annotated[list[ConditionTable], Field(min_length=1)] = Field(
@@ -385,53 +256,4 @@ def checked(table: type[Any], data: object, where: tuple[str, ...] = ()) -> Any:
         # An unknown key is often a known one, misspelt, that is then missing too.
         problems = error.errors(include_url=False)
         first = min(problems, key=lambda problem: problem["type"] != "unknown_key")
-        raise StudyError(_message(first, where)) from None
-
-
-_TYPES = {
-    "int_type": "a whole number",
-    "float_type": "a number",
-    "string_type": "text",
-    "bool_type": "true or false",
-    "list_type": "a list",
-    "dict_type": "a table",
-    "model_type": "a table",
-    "finite_number": "a finite number",
-}
-
-
-def _message(problem: Mapping[str, Any], where: tuple[str, ...]) -> str:
-    kind, given = problem["type"], problem["input"]
-    parts = [*where, *problem["loc"]]
-    if kind == "unknown_key":
-        return f"unknown key '{joined([*parts, problem['ctx']['key']])}'. {problem['ctx']['hint']}"
-    key = joined(parts)
-    if kind == "missing":
-        if where == () and parts[:1] == ["baseline"] and len(parts) == 2:
-            return f"'{key}' is missing. A recipe has {', '.join(RECIPE_KINDS)}."
-        return f"'{key}' is missing"
-    if kind == "refused":
-        return f"'{key}'{problem['ctx']['text']}"
-    if kind in _TYPES:
-        return f"'{key}' must be {_TYPES[kind]}, got {given!r}"
-    if kind == "greater_than_equal":
-        least = problem["ctx"]["ge"]
-        what = "not be negative" if least == 0 else f"be at least {least}"
-        return f"'{key}' must {what}, got {given!r}"
-    if kind == "greater_than":
-        return f"'{key}' must be above {problem['ctx']['gt']:g}, got {given!r}"
-    if kind == "too_short":
-        return f"'{key}' is empty: it needs at least one entry"
-    return f"'{key}': {problem['msg']}, got {given!r}"
-
-
-def joined(parts: list[Any]) -> str:
-    """Return a path of keys and indices as a TOML file has them: `factors."sampler.center"[0]`."""
-    text = ""
-    for part in parts:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        else:
-            bare = re.fullmatch(r"[A-Za-z0-9_-]+", part)
-            text += f".{part}" if bare else f'."{part}"'
-    return text.removeprefix(".")
+        raise StudyError(message(first, where)) from None

@@ -40,11 +40,7 @@ _PART = re.compile(r"([^()=,\s]+)\s*(?:\((.*)\))?")
 
 
 def read_part(text: str) -> ComponentSpec:
-    """Read `name` or `name(parameter=value, parameter=value)`, as tables write a part.
-
-    Raises:
-        StudyError: It has another form.
-    """
+    """Read `name` or `name(parameter=value, parameter=value)`, as tables write a part."""
     match = _PART.fullmatch(text.strip())
     values: dict[str, Value] = {}
     for pair in (match[2] or "").split(",") if match and (match[2] or "").strip() else ():
@@ -81,11 +77,7 @@ def _scalar(text: str) -> Scalar:
 
 
 def check_settings(study: Study, settings: Sequence[tuple[str, Value]]) -> None:
-    """Check that nothing is set to two values. Of a factor every value is another level.
-
-    Raises:
-        StudyError: Something is.
-    """
+    """Check that nothing is set to two values. Of a factor every value is another level."""
     factors = {factor.key for factor in study.factors}
     given: dict[str, Value] = {}
     for key, value in settings:

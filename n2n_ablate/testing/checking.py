@@ -72,11 +72,7 @@ class Checked:
 
 
 def check(target: str, plugins_dir: Path | None, limit: float) -> Iterator[Checked]:
-    """Check a component, a file or a package; yield each component when all of it has been tried.
-
-    Raises:
-        PluginError: There is nothing to check, or it cannot be loaded.
-    """
+    """Check a component, a file or a package; yield each component when all of it has been tried."""
     skip = 0
     count = 1
     while skip < count:
@@ -140,16 +136,20 @@ def _listen(
                 assert component is not None
                 yield count, component
                 return
-    file = component.file if component else loading.get("file", target)
-    problem, where = _end(child.wait(), said, limit, file)
+    problem, where = _end(
+        child.wait(), said, limit, component.file if component else loading.get("file", target)
+    )
     if component is None:
-        who = f"plugin '{loading['plugin']}' ({where or file}): " if loading else ""
-        location = f" ({where})" if where and not loading else ""
-        msg = f"'{target}' cannot be loaded: {who}{problem}{location}"
-        raise PluginError(msg)
+        raise _not_loaded(target, loading, problem, where)
     outcome = next(entry for entry in component.promises if entry.name == now[0])
     outcome.broken, outcome.kept = [Broken(now[1], problem, where)], False
     yield count, component
+
+
+def _not_loaded(target: str, loading: dict[str, Any], problem: str, where: str) -> PluginError:
+    who = f"plugin '{loading['plugin']}' ({where or loading['file']}): " if loading else ""
+    line = f" ({where})" if where and not loading else ""
+    return PluginError(f"'{target}' cannot be loaded: {who}{problem}{line}")
 
 
 def _event(line: str) -> dict[str, Any]:

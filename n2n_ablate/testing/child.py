@@ -22,9 +22,9 @@ from n2n_ablate.errors import AblateError, PluginError, UnknownComponentError, n
 from n2n_ablate.registry import Entry, Registry
 from n2n_ablate.registry.discovery import Origin
 from n2n_ablate.registry.entry import require_readable
+from n2n_ablate.testing.contract import name_of, settings_of
 from n2n_ablate.testing.contracts import CONTRACTS, broken_promise, case_of
 from n2n_ablate.testing.promise import NotTried, promises_of
-from n2n_ablate.testing.settings import name_of, settings_of
 
 MADE = "It can be made with its defaults and at both ends of every range, and what it declares can be read."
 """What is promised of every component before the promises of its kind."""
@@ -74,13 +74,10 @@ def chosen(
     if is_file and not path.is_file():
         msg = f"there is no file '{target}'. Give the name of a component, a plugin file or a package."
         raise PluginError(msg)
-    registry = Registry(
-        plugins_dir=Path(plugins_dir) if plugins_dir else None,
-        file=path if is_file else None,
-        loading=loading,
-    )
+    folder = Path(plugins_dir) if plugins_dir else None
+    registry = Registry(plugins_dir=folder, file=path if is_file else None, loading=loading)
 
-    def is_of_target(origin: Any) -> bool:
+    def is_of_target(origin: Origin) -> bool:
         if is_file:
             return bool(origin.file) and Path(origin.file).resolve() == path.resolve()
         return bool(origin.distribution) and _plain(origin.distribution) == _plain(target)
@@ -89,17 +86,14 @@ def chosen(
     claims = [] if is_file else registry.claims(target)
     if not entries and not claims:
         entries = [entry for entry in registry if is_of_target(entry.origin)]
-        if wrong := [str(entry) for entry in registry.broken if is_of_target(entry.origin)]:
+        if wrong := [str(each) for each in registry.broken if is_of_target(each.origin)]:
             raise PluginError("; ".join(wrong))
         claims = registry.claims(target) if is_file else []
     if claims:
         raise PluginError(" ".join(claims))
     if not entries:
-        raise _nothing_to_check(
-            target,
-            registry,
-            [entry.listens_to for entry in registry.listeners if is_of_target(entry.origin)],
-        )
+        hooks = [each.listens_to for each in registry.listeners if is_of_target(each.origin)]
+        raise _nothing_to_check(target, registry, hooks)
     return entries
 
 
@@ -126,7 +120,11 @@ def check(entry: Entry, limit: float, tell: Callable[..., None]) -> None:
     """Try every promise of a component at all of its settings and report what comes out."""
     settings = list(settings_of(entry.factory))
     labels = [name_of("", setting)[1:-1] or "defaults" for setting in settings]
-    promises = promises_of(CONTRACTS[entry.kind])
+    promises = {
+        promise.name.removeprefix("test_"): promise
+        for promise in promises_of(CONTRACTS[entry.kind])
+    }
+    sentences = {"made": MADE, **{name: each.sentence for name, each in promises.items()}}
     tell(
         event="component",
         kind=entry.kind,
@@ -134,41 +132,45 @@ def check(entry: Entry, limit: float, tell: Callable[..., None]) -> None:
         origin=str(entry.origin),
         file=entry.origin.file,
         settings=labels,
-        promises=[{"name": "made", "sentence": MADE}]
-        + [
-            {"name": promise_case.name.removeprefix("test_"), "sentence": promise_case.sentence}
-            for promise_case in promises
-        ],
+        promises=[{"name": name, "sentence": text} for name, text in sentences.items()],
     )
-    registry = Registry(installed=False)
-    registry.add(entry)
-    made: dict[str, Any] = {}
     tell(event="promise", name="made", setting="")
     _wind(limit)
-    broken = []
-    for label, setting in zip(labels, settings, strict=True):
+    made, broken = _made(entry, dict(zip(labels, settings, strict=True)))
+    tell(event="outcome", name="made", broken=broken)
+    cases = {label: case_of(entry.kind, component) for label, component in made.items()}
+    for name, promise in promises.items() if made else ():
+        broken, untried = [], ""
+        for label, case in cases.items():
+            tell(event="promise", name=name, setting=label)
+            _wind(limit)
+            try:
+                if problem := broken_promise(case, promise):
+                    broken.append(_problem(label, problem.problem, problem.where))
+            except NotTried as reason:
+                untried = str(reason)
+        tell(event="outcome", name=name, broken=broken, untried=untried)
+
+
+def _made(
+    entry: Entry, settings: dict[str, dict[str, Any]]
+) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    """Return the component at each setting, and what keeps it from being made at the others."""
+    registry = Registry(installed=False)
+    registry.add(entry)
+    made, broken = {}, []
+    for label, setting in settings.items():
         try:
             component = registry.build(entry.kind, entry.name, setting)
             require_readable(entry, component)
             made[label] = component
         except AblateError as error:
-            broken.append({"setting": label, "problem": str(error), "where": ""})
-    tell(event="outcome", name="made", broken=broken)
-    cases = {label: case_of(entry.kind, component) for label, component in made.items()}
-    for promise in promises if made else ():
-        broken, untried = [], ""
-        name = promise.name.removeprefix("test_")
-        for label, case in cases.items():
-            tell(event="promise", name=name, setting=label)
-            _wind(limit)
-            try:
-                if broken_one := broken_promise(case, promise):
-                    broken.append(
-                        {"setting": label, "problem": broken_one.problem, "where": broken_one.where}
-                    )
-            except NotTried as reason:
-                untried = str(reason)
-        tell(event="outcome", name=name, broken=broken, untried=untried)
+            broken.append(_problem(label, str(error)))
+    return made, broken
+
+
+def _problem(setting: str, problem: str, where: str = "") -> dict[str, str]:
+    return {"setting": setting, "problem": problem, "where": where}
 
 
 def _wind(limit: float) -> None:

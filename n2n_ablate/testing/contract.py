@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, ClassVar
 
+from n2n_ablate.components.parameters import Choice, Parameter, Range, parameters
+from n2n_ablate.components.spec import Scalar
+from n2n_ablate.errors import ParameterError
 from n2n_ablate.testing.memory import Memory
-from n2n_ablate.testing.promise import alike, promises_of
-from n2n_ablate.testing.randomness import seeded
-from n2n_ablate.testing.settings import variants
+from n2n_ablate.testing.promise import alike, promises_of, require
+from n2n_ablate.testing.randomness import changed_for_all, hidden_cause, seeded
 
 
 class Contract:
@@ -37,7 +40,7 @@ class Contract:
         if not cls.every_setting:
             return
         promises = promises_of(next(base for base in cls.__mro__ if "kind" in vars(base)))
-        for label, make in variants(component).items():
+        for label, make in _variants(component).items():
             for promise in promises:
                 if callable(getattr(cls, promise.name, None)):  # an author may say None
                     setattr(cls, f"{promise.name}[{label}]", _again(promise.name, label, make))
@@ -52,6 +55,20 @@ class Contract:
                 yield
             finally:
                 delattr(self, self.kind)
+
+    def require_harmless(self, work: Callable[[], object]) -> None:
+        """Check that `work` changes nothing that all components share."""
+        with self.as_new():
+            changed = changed_for_all(work)
+        require(not changed, f"it changes {changed}")
+
+    def require_function(
+        self, change: str, work: Callable[[], object], other: Callable[[], object]
+    ) -> None:
+        """Check that neither chance nor other work before it changes what `work` returns."""
+        cause = hidden_cause(work)
+        require(not cause, f"{change} {cause}")
+        require(not self.changed_by(other, work), f"{change} with what came before")
 
     def changed_by(self, other: Callable[[], object], work: Callable[[], object]) -> bool:
         """Say whether `work` gives something else after `other` than with the component as new."""
@@ -72,3 +89,51 @@ def _again(promise: str, label: str, make: Callable[[], Any]) -> Callable[[Contr
 
     test.__doc__ = f"With {label}: see `{promise}`."
     return test
+
+
+def settings_of(factory: Callable[..., Any]) -> Iterator[dict[str, Any]]:
+    """Yield keyword arguments: none, then every parameter alone at each of its extremes.
+
+    Extremes are both ends of a `Range`, every value of a `Choice` and both values of a bool. Lists
+    and components have none: which of them make sense only their owner knows.
+
+    Example:
+        >>> from n2n_ablate_plugins.stripe import Stripe
+        >>> list(settings_of(Stripe))
+        [{}, {'axis': 'rows'}]
+    """
+    yield {}
+    for parameter in parameters(factory):
+        for value in _extremes(parameter):
+            if value != parameter.default:
+                yield {parameter.name: value}
+
+
+def _variants(component: Any) -> dict[str, Callable[[], Any]]:
+    """Return what makes a component of the same class at each of its settings, by their names.
+
+    Left out are the defaults, and a class that cannot be made without its author.
+    """
+    factory: Callable[..., Any] = type(component)
+    try:
+        settings = [setting for setting in settings_of(factory) if setting]
+    except ParameterError:
+        return {}
+    return {name_of("", setting)[1:-1]: partial(factory, **setting) for setting in settings}
+
+
+def name_of(component: str, setting: dict[str, Any]) -> str:
+    """Return a test's name: `stripe` or `stripe(axis=rows)`."""
+    inside = ", ".join(f"{name}={value}" for name, value in setting.items())
+    return f"{component}({inside})" if inside else component
+
+
+def _extremes(parameter: Parameter) -> tuple[Scalar, ...]:
+    domain = parameter.domain
+    if parameter.many:
+        return ()
+    if isinstance(domain, Range):
+        return parameter.type(domain.low), parameter.type(domain.high)
+    if isinstance(domain, Choice):
+        return domain.values
+    return (False, True) if parameter.type is bool else ()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import traceback
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from n2n_ablate.components.torch_state import preserve_torch_state
+from n2n_ablate.registry.entry import place_of
+from n2n_ablate.registry.failures import describe
 from n2n_ablate.testing.backbones import BackboneContract
 from n2n_ablate.testing.contract import Contract
 from n2n_ablate.testing.estimators import EstimatorContract
@@ -80,13 +80,11 @@ def broken_promise(case: type[Contract], promise: Promise) -> Broken | None:
     except NotTried:
         raise
     except BrokenPromiseError as error:
-        return Broken(promise, str(error), where(case.kind, component, error))
+        return Broken(promise, str(error), where(case.kind, component))
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001  a component may raise anything
-        first = (str(error) or "no message").strip().splitlines()[0]
-        problem = f"{type(error).__name__}: {first}"
-        return Broken(promise, problem, where(case.kind, component, error))
+        return Broken(promise, describe(error), where(case.kind, component, error))
     return None
 
 
@@ -104,23 +102,5 @@ def broken_promises(kind: str, component: Any) -> Iterator[Broken]:
 
 def where(kind: str, component: Any, error: BaseException | None = None) -> str:
     """Return file and line: of the error if it came from the component's file, else of its method."""
-    factory = component if inspect.isfunction(component) else type(component)
-    try:
-        file = inspect.getsourcefile(factory) or ""
-    except TypeError:
-        return ""
-    frames = traceback.extract_tb(error.__traceback__) if error else []
-    lines = [frame.lineno for frame in frames if frame.filename == file]
-    if lines:
-        return f"{shown(file)}:{lines[-1]}"
-    try:
-        line = inspect.getsourcelines(getattr(factory, _MAIN[kind], factory))[1]
-    except (OSError, TypeError):
-        return shown(file)
-    return f"{shown(file)}:{line}"
-
-
-def shown(file: str) -> str:
-    """Return a path as short as it can be written: from the working folder if it lies there."""
-    path = Path(file)
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
+    path = Path(place_of(component, kind, _MAIN[kind], error))
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

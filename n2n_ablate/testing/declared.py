@@ -10,9 +10,8 @@ from torch import Tensor
 from n2n_ablate.components import Noise, Sampler, Split, declared, is_fixed, pairs_of
 from n2n_ablate.diagnostics import Probe
 from n2n_ablate.diagnostics.measure import diagnose
-from n2n_ablate.testing.drawing import at_every_step
+from n2n_ablate.testing.drawing import ViewPromises, at_every_step
 from n2n_ablate.testing.promise import alike, picture, require, rng, values_of
-from n2n_ablate.testing.views import ViewPromises
 
 DRAWS = 4
 """How many draws of a random sampler are looked at; a broken promise shows in nearly every one."""

@@ -12,7 +12,6 @@ from n2n_ablate.errors import ParameterError
 from n2n_ablate.testing.contract import Contract
 from n2n_ablate.testing.gpu import on_gpu
 from n2n_ablate.testing.promise import alike, picture, require, shape_of, values_of
-from n2n_ablate.testing.randomness import changed_for_all, hidden_cause
 
 _AROUND: Pairs = ((0, 1), (1, 2), (2, 3), (3, 0))
 
@@ -101,16 +100,11 @@ class LossContract(Contract):
 
     def test_same_context_same_value(self) -> None:
         """A loss is a function of its context: no randomness, no memory of contexts before it."""
-        cause = hidden_cause(self._score)
-        require(not cause, f"the values change {cause}")
-        other = self.changed_by(lambda: self._score(seed=1), self._score)
-        require(not other, "the values are others once another context has been scored")
+        self.require_function("the values change", self._score, lambda: self._score(seed=1))
 
     def test_what_all_share_is_left_alone(self) -> None:
         """Scoring changes nothing that all share: no global generator, no setting of torch."""
-        with self.as_new():
-            changed = changed_for_all(self._score)
-        require(not changed, f"it changes {changed}")
+        self.require_harmless(self._score)
 
     def test_consistent_is_heeded(self) -> None:
         """Where the context says that it has no meaning (`supports_consistency`), no denoised image is cut."""

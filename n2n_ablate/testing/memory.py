@@ -29,7 +29,6 @@ class Memory:
     What cannot be copied (a lock, an open file) is left as it is.
 
     Args:
-        component: The component.
         earlier: What was kept of another component. If both are of one class, it counts as it was
             then.
     """

@@ -11,7 +11,6 @@ from n2n_ablate.components import declared
 from n2n_ablate.testing.contract import Contract
 from n2n_ablate.testing.gpu import on_gpu
 from n2n_ablate.testing.promise import alike, picture, require, shape_of, values_of
-from n2n_ablate.testing.randomness import changed_for_all, hidden_cause
 
 
 class MetricContract(Contract):
@@ -67,16 +66,11 @@ class MetricContract(Contract):
 
     def test_same_images_same_value(self) -> None:
         """A metric is a function of its images: no randomness, no memory of images before them."""
-        cause = hidden_cause(self._measure)
-        require(not cause, f"the value changes {cause}")
-        other = self.changed_by(lambda: self._measure(seed=3), self._measure)
-        require(not other, "the value is another once other images have been measured")
+        self.require_function("the value changes", self._measure, lambda: self._measure(seed=3))
 
     def test_what_all_share_is_left_alone(self) -> None:
         """Measuring changes nothing that all share: no global generator, no setting of torch."""
-        with self.as_new():
-            changed = changed_for_all(self._measure)
-        require(not changed, f"it changes {changed}")
+        self.require_harmless(self._measure)
 
     def test_images_do_not_see_each_other(self) -> None:
         """The value of an image does not depend on the others in its stack."""

@@ -10,7 +10,6 @@ from torch import Tensor
 from n2n_ablate.components import declared
 from n2n_ablate.testing.contract import Contract
 from n2n_ablate.testing.promise import alike, picture, require, rng, shape_of, values_of
-from n2n_ablate.testing.randomness import changed_for_all, hidden_cause
 
 GRAYS = (0.0, 0.1, 0.5, 0.9, 1.0)
 """Where a bias is looked for."""
@@ -45,16 +44,11 @@ class NoiseContract(Contract):
 
     def test_same_seed_same_noise(self) -> None:
         """All trials see the same noisy image: noise depends on the clean one and on `rng` alone."""
-        cause = hidden_cause(self._noisy)
-        require(not cause, f"the noise changes {cause}")
-        other = self.changed_by(lambda: self._noisy(seed=1), self._noisy)
-        require(not other, "the noise is another once another has been drawn")
+        self.require_function("the noise changes", self._noisy, lambda: self._noisy(seed=1))
 
     def test_what_all_share_is_left_alone(self) -> None:
         """A noise model changes nothing that all share: no global generator, no setting of torch."""
-        with self.as_new():
-            changed = changed_for_all(self._noisy)
-        require(not changed, f"it changes {changed}")
+        self.require_harmless(self._noisy)
 
     def test_clean_image_is_left_alone(self) -> None:
         """Noise goes into a copy: the clean image scores the result later."""

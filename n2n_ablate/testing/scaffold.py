@@ -49,11 +49,7 @@ class Names:
 
 
 def names(kind: str, name: str) -> Names:
-    """Check what a new component is to be called.
-
-    Raises:
-        PluginError: There is no such kind, or the name has another form.
-    """
+    """Check what a new component is to be called."""
     if kind not in KINDS:
         msg = f"no kind is called '{kind}'. {nearest(kind, KINDS)}"
         raise PluginError(msg)
@@ -66,22 +62,14 @@ def names(kind: str, name: str) -> Names:
 
 
 def new_file(wanted: Names, folder: Path | None = None) -> Path:
-    """Write a plugin file and return its path; `folder` is `./plugins` if it is not given.
-
-    Raises:
-        PluginError: It is there already, or cannot be written.
-    """
+    """Write a plugin file and return its path; `folder` is `./plugins` if it is not given."""
     path = (folder or Path(LOCAL_FOLDER)) / f"{wanted.name.replace('-', '_')}.py"
     _write({path: wanted.fill(templates.COMPONENTS[wanted.kind])})
     return path
 
 
 def new_package(wanted: Names, folder: Path | None = None) -> Path:
-    """Write a package around a plugin into a new folder, and return that folder.
-
-    Raises:
-        PluginError: The folder is there already, or cannot be written.
-    """
+    """Write a package around a plugin into a new folder, and return that folder."""
     root = (folder or Path()) / wanted.distribution
     if root.exists():
         raise PluginError(_taken(root))

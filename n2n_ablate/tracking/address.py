@@ -91,7 +91,7 @@ def chart_link(base_url: str, experiment_id: str, order: str = "", plan: str = "
     Args:
         base_url: Where MLflow's pages are served.
         experiment_id: Of the study.
-        order: By which the runs are sorted, as MLflow has it: "metrics.`psnr` DESC".
+        order: By which the runs are sorted, as MLflow has it: "metrics.`eval/psnr` DESC".
         plan: Key of the only plan whose runs are shown.
     """
     query = {"workflowType": "machine_learning", "compareRunsMode": "CHART"}

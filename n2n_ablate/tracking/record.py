@@ -14,11 +14,13 @@ from n2n_ablate.components.recipe import canonical
 from n2n_ablate.components.spec import Scalar
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics.concerns import flat
+from n2n_ablate.images.image import digest_of
 from n2n_ablate.records import NoisySample, StudyResult, TrialResult
 from n2n_ablate.report.file_names import slugs
 from n2n_ablate.study import Plan, Trial
 
-_FORMAT = 2  # of what a run holds; one more, and runs are written anew
+_FORMAT = 3  # of what a run holds; one more, and runs are written anew
+_EVAL = "eval/"
 _LONGEST_NAME, _MOST_SHAPES = 200, 8
 
 
@@ -66,7 +68,7 @@ def order(plan: Plan) -> str:
     """Return how MLflow sorts the runs of a plan, best first: by the metric that decides."""
     decide = plan.study.decide
     direction = "DESC" if plan.scales[decide].higher_is_better else "ASC"
-    return f"metrics.`{decide}{next(iter(suffixes(plan).values()))}` {direction}"
+    return f"metrics.`{_EVAL}{decide}{next(iter(suffixes(plan).values()))}` {direction}"
 
 
 def parameters(plan: Plan, trial: Trial, images: Iterable[str]) -> dict[str, str]:
@@ -92,19 +94,20 @@ def short(value: Scalar) -> str:
 
 
 def dataset(sources: Sequence[str], samples: Sequence[NoisySample]) -> Dataset | None:
-    """Return the clean images of a trial as one dataset, None if they are not there.
+    """Return the images of a trial as one dataset, None if they are not there: clean ones, or references and shots.
 
     Args:
         sources: Where the images come from, as the study names them.
         samples: The noisy images of the trial's fits.
     """
     images = {sample.image.name: sample.image for sample in samples}
+    shots = {digest_of(shot) for sample in samples for shot in sample.shots}
     if not images:
         return None
     shapes = sorted({"x".join(map(str, image.pixels.shape[1:])) for image in images.values()})
     return Dataset(
         name=", ".join(sources)[:_LONGEST_NAME],
-        digest=_digest(sorted(image.digest for image in images.values())),
+        digest=_digest(sorted([*(image.digest for image in images.values()), *shots])),
         source={name: image.digest for name, image in images.items()},
         profile={"images": len(images), "shapes (c x h x w)": shapes[:_MOST_SHAPES]},
     )
@@ -113,8 +116,8 @@ def dataset(sources: Sequence[str], samples: Sequence[NoisySample]) -> Dataset |
 def values(plan: Plan, result: TrialResult, baseline: TrialResult | None) -> list[Value]:
     """Return every finite value of a trial: final figures, mean curves, one curve per image.
 
-    Names with a slash have a section of their own in MLflow's pages. MLflow sorts these by name and
-    shows the section of names without one, "Model metrics", below them.
+    The pages of MLflow have a section for what stands before a slash, sorted by name, and names
+    without a slash come last. So the metrics themselves are in the section that sorts first.
 
     Curves per image are of the metric that decides; differences from the baseline of every metric.
 
@@ -128,7 +131,7 @@ def values(plan: Plan, result: TrialResult, baseline: TrialResult | None) -> lis
     for label, suffix in suffixes(plan).items():
         for metric in dict.fromkeys([*plan.metrics, "loss"]):
             curves = result.curves(metric, label)
-            name = metric if metric in plan.metrics else f"training/{metric}"
+            name = f"{_EVAL if metric in plan.metrics else 'training/'}{metric}"
             points += _points(f"{name}{suffix}", curves.steps, curves.mean)
             if metric in plan.metrics:
                 points += _finals(metric, result, baseline, label, suffix)
@@ -156,15 +159,10 @@ def diagnostics(plan: Plan, diagnoses: Mapping[str, Diagnosis]) -> list[Value]:
     return [point for point in points if np.isfinite(point.value)]
 
 
-def content_key(plan: Plan, trial: Trial) -> str:
-    """Return the identity of a trial in its study."""
-    return _digest([plan.key, canonical(trial.recipe.to_json())])
-
-
 def fits_key(plan: Plan, result: TrialResult) -> str:
     """Return the identity of a trial with its fits: another device or changed code gives another."""
     fits = _digest(sorted(row.result.key for row in result.rows))
-    return f"{content_key(plan, result.trial)}-{fits}"
+    return f"{plan.trial_key(result.trial)}-{fits}"
 
 
 def outcome_key(result: TrialResult) -> str:
@@ -203,6 +201,29 @@ def verdict(contrast: ContrastRecord, suffix: str) -> tuple[dict[str, str], list
     return tags, values
 
 
+def secondary(differences: Mapping[str, ContrastRecord], suffix: str) -> list[Value]:
+    """Return the paired differences of a run by the metrics that do not decide, with their intervals.
+
+    Args:
+        differences: By name of the metric.
+        suffix: Of the condition's metrics, see `suffixes`.
+    """
+    known = {
+        f"{metric}_{name}": value
+        for metric, each in differences.items()
+        for name, value in (
+            ("difference", each.estimate),
+            ("low", each.interval.low if each.interval else None),
+            ("high", each.interval.high if each.interval else None),
+        )
+    }
+    return [
+        Value(f"secondary/{name}{suffix}", 0, value)
+        for name, value in known.items()
+        if value is not None
+    ]
+
+
 def verdict_key(tags: Mapping[str, str], values: Sequence[Value]) -> str:
     """Return a hash of what a run says of its contrast."""
     return _digest([*sorted(tags.values()), *(f"{one.name}={one.value!r}" for one in values)])
@@ -213,11 +234,11 @@ def _finals(
 ) -> Iterator[Value]:
     values = result.by_image(metric, label)
     if len(values) > 1:
-        yield Value(f"{metric}_std{suffix}", 0, float(np.std(list(values.values()), ddof=1)))
+        yield Value(f"{_EVAL}{metric}_std{suffix}", 0, float(np.std(list(values.values()), ddof=1)))
     other = baseline.by_image(metric, label) if baseline else {}
     gains = [value - other[image] for image, value in values.items() if image in other]
     if gains:
-        yield Value(f"{metric}_gain{suffix}", 0, float(np.mean(gains)))
+        yield Value(f"{_EVAL}{metric}_gain{suffix}", 0, float(np.mean(gains)))
 
 
 def _points(name: str, steps: np.ndarray, curve: np.ndarray) -> Iterator[Value]:

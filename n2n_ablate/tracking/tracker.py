@@ -8,15 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from n2n_ablate.analysis.analyse import contrasts, rule_of
+from n2n_ablate.analysis.rows import secondary
 from n2n_ablate.errors import StoreUnavailableError
 from n2n_ablate.records import Header, Invocation, NoisySample, StudyResult, TrialResult
 from n2n_ablate.redaction import redact_command
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.hookspecs import hookimpl
 from n2n_ablate.report import study_files
-from n2n_ablate.storage.ended_runs import EndedRuns
 from n2n_ablate.storage.journal import Command
 from n2n_ablate.storage.output import Output
+from n2n_ablate.storage.runs import EndedRuns
 from n2n_ablate.study import BASELINE, Plan
 from n2n_ablate.tracking import record
 from n2n_ablate.tracking.address import tracking_uri
@@ -75,13 +76,13 @@ class MlflowTracker:
         self.known = Known()
         self.written: list[str] = []
         self.orphans = 0
-        self._files = RunFiles(self.store, output, registry, note)
+        self._files = RunFiles(self.store, registry)
         self._baseline: TrialResult | None = None
         self._summary = ""
         self._note = note
         self._monitor: Monitor | None = None
         self._unsure = False  # whether the store heard all that was sent
-        self._last_start = 0
+        self._last_start = self._number = 0
 
     @hookimpl(specname="study_started")
     def start(self, plan: Plan, invocation: Invocation) -> None:
@@ -127,7 +128,7 @@ class MlflowTracker:
         """Keep a trial as a run, unless it is there. The baseline comes before all others.
 
         Args:
-            result: Its denoised images are read from the fit store if it has none.
+            result: With its denoised images, or a store that has them.
             samples: The noisy images of its fits. Where one is missing its pictures say so.
             invocation: Which command finished it; by default the one that was opened.
             at: When it was finished, in seconds since 1970; by default now.
@@ -255,6 +256,10 @@ class MlflowTracker:
                     more = record.verdict(contrast, suffix)
                     tags.update(more[0])
                     values.extend(more[1])
+                    if stage.baseline is not None:
+                        item = trials[contrast.contrast.name]
+                        beside = secondary(item, stage.baseline, stage, label, rule)
+                        values.extend(record.secondary(beside, suffix))
         for name, (tags, values) in found.items():
             fits, key = record.fits_key(self._plan, trials[name]), record.verdict_key(tags, values)
             kept = self.known.trials.get(fits)
@@ -272,6 +277,7 @@ class MlflowTracker:
 
     def _keep(self, given: _Given) -> None:
         result = given.result
+        self._number += 1
         fits, outcome = record.fits_key(self._plan, result), record.outcome_key(result)
         pictures = record.pictures(given.result, given.samples)
         old = self.known.trials.get(fits)
@@ -286,7 +292,7 @@ class MlflowTracker:
                 self._log_dataset(old.run, given)
                 self.written.append(self._name(result))
             return
-        tags = {TRIAL: record.content_key(self._plan, result.trial), FITS: fits, OUTCOME: outcome}
+        tags = {TRIAL: self._plan.trial_key(result.trial), FITS: fits, OUTCOME: outcome}
         run = self._write(given, tags | ({PICTURES: pictures} if pictures else {}))
         # Runs of the same fits: they gave something else, or were never written whole.
         for worse in [*self.known.halves.pop(fits, []), *([old.run] if old else [])]:
@@ -326,8 +332,9 @@ class MlflowTracker:
         self.store.end(run, "FAILED" if failed else "FINISHED", span[1])
 
     def _log_dataset(self, run: str, given: _Given) -> None:
-        profile = self._running.profile
-        if found := record.dataset(profile.images, given.samples):
+        plan = self._running
+        measured = [each.pairs.source for each in plan.conditions if each.pairs]
+        if found := record.dataset([*plan.profile.images, *measured], given.samples):
             self.store.log_dataset(run, found)
 
     def _write_files(self, run: str, given: _Given) -> None:
@@ -344,5 +351,5 @@ class MlflowTracker:
     def _create(
         self, name: str, role: str, start: int, tags: Mapping[str, str], about: Invocation
     ) -> str:
-        tags_of_run = run_tags(self._plan, about, role, number=len(self.known.trials))
+        tags_of_run = run_tags(self._plan, about, role, number=self._number)
         return self.store.create(self._experiment, name, start, {**tags, **tags_of_run})

@@ -14,6 +14,7 @@ from n2n_ablate.analysis.contrast import primary
 from n2n_ablate.analysis.paired import Rule
 from n2n_ablate.analysis.pairs import compare_trials
 from n2n_ablate.analysis.records import Caveat, Contrast, Metric, Reason, Verdict, to_plain
+from n2n_ablate.records import StudyResult
 
 PSNR = Metric("psnr", "dB", True, 0.05, True)
 ERROR = Metric("mae", "", False, 0.05, True)
@@ -97,6 +98,24 @@ def test_a_record_holds_both_intervals_and_shows_the_one_that_decided():
     assert open_.difference_interval.half_width > found.difference_interval.half_width
 
 
+def test_thirty_contrasts_each_have_a_record_in_one_family(folder, registry):
+    levels = ", ".join(f"{0.011 + 0.01 * i:.3f}" for i in range(30))
+    text = small.TEXT.replace("[0.1, 0.2]", f"[{levels}]")
+    planned = small.planned(folder, registry, text)
+    rows = [small.trial(planned.fixed[0], {LOW: BASE, HIGH: BASE})]
+    for number, known in enumerate(planned.fixed[1:]):
+        values = [value + 0.3 * number + 0.01 * i for i, value in enumerate(BASE)]
+        values[0] = NAN if number == 7 else values[0]
+        rows.append(small.trial(known, {LOW: values, HIGH: values}))
+    found = small.analysis(StudyResult(planned, tuple(rows)))
+    assert found.family.size == 60
+    records = found.condition(LOW).contrasts
+    assert len(records) == 30
+    assert {r.difference_interval.level for r in records} == {1 - 0.05 / 60}
+    assert records[7].reason is Reason.TRIAL_LOST_IMAGES
+    assert records[29].verdict is Verdict.BETTER
+
+
 def test_a_lost_image_withholds_the_verdict_in_both_directions_and_keeps_the_estimate():
     found = record([19.0, 24.1, 28.9, 21.0], [20.0, 25.0, 30.0, NAN])
     assert found.estimate == pytest.approx(-1.0, abs=0.01)
@@ -116,7 +135,7 @@ def test_a_metric_has_a_direction(metric, verdict):
     assert (found.wins.wins, found.wins.losses) == ((4, 0) if verdict == "better" else (0, 4))
 
 
-@pytest.mark.parametrize("margin", [0.0, None])
+@pytest.mark.parametrize("margin", [0.0, None, -0.05])
 def test_without_a_margin_nothing_is_equivalent(margin):
     found = record([20.01, 24.99, 30.0, 22.01], FOUR, metric=replace(PSNR, margin=margin))
     assert found.verdict is Verdict.INCONCLUSIVE

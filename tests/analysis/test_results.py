@@ -14,7 +14,6 @@ from n2n_ablate import engine
 from n2n_ablate.analysis.analyse import analyse, to_json
 from n2n_ablate.analysis.records import Planning, Reason, Verdict
 from n2n_ablate.analysis.study_records import Buy
-from n2n_ablate.engine.header import header_of
 from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.records import FitResult, Invocation, Point, Row, StudyResult, TrialResult
 from n2n_ablate.report import tables
@@ -69,7 +68,7 @@ def found(bench, **psnrs):
 
 
 def analysis(bench, result):
-    return analyse(result, header_of(bench))
+    return analyse(result, bench.header())
 
 
 def here(bench, result):
@@ -114,7 +113,7 @@ def test_a_trial_without_any_result_stands_last_and_has_no_numbers(bench):
     assert last.means["psnr"] is None
     assert last.contrast.estimate is None
     assert "2 of 2" in printed(bench, result)
-    data = to_json(result, header_of(bench))
+    data = to_json(result, bench.header())
     assert data["conditions"][0]["trials"][-1]["means"]["psnr"] is None
 
 
@@ -213,7 +212,7 @@ def many(bench):
 @pytest.mark.parametrize("count", [2, 3, 8])
 def test_every_contrast_has_a_line_of_its_own(bench, many, count):
     result = many([26.0, 28.0], **{f"arm {n}": [25.0 + n, 27.01 + n] for n in range(count)})
-    found_here = analyse(result, dataclasses.replace(header_of(bench), plan=result.plan))
+    found_here = analyse(result, dataclasses.replace(bench.header(), plan=result.plan))
     (lines,) = (
         block.lines
         for block in study_document(found_here).blocks
@@ -234,7 +233,7 @@ def seeded(bench):
 
 
 def test_plain_data_carries_every_number_of_a_contrast(bench, seeded):
-    data = to_json(seeded, header_of(bench))
+    data = to_json(seeded, bench.header())
     json.loads(json.dumps(data, allow_nan=False))
     assert data["family"] == {"contrasts": 1, "conditions": 1, "alpha": 0.05}
     (record,) = data["conditions"][0]["contrasts"]
@@ -253,7 +252,7 @@ def test_plain_data_carries_every_number_of_a_contrast(bench, seeded):
 
 
 def test_plain_data_says_where_uncertainty_comes_from(bench, seeded):
-    account = to_json(seeded, header_of(bench))["conditions"][0]["variance"]
+    account = to_json(seeded, bench.header())["conditions"][0]["variance"]
     assert (account["n_images"], account["n_seeds"], account["n_contrasts"]) == (2, 3, 1)
     assert 0 < account["seed_share"] <= 1
     assert account["sd_image"] == pytest.approx(math.sqrt(2), abs=0.1)
@@ -265,7 +264,7 @@ def test_plain_data_says_where_uncertainty_comes_from(bench, seeded):
 
 
 def test_plain_data_says_how_well_the_loss_would_have_chosen(bench, seeded):
-    guide = to_json(seeded, header_of(bench))["conditions"][0]["loss_guide"]
+    guide = to_json(seeded, bench.header())["conditions"][0]["loss_guide"]
     assert (guide["n_trials"], guide["n_images"]) == (2, 2)
     assert guide["tau"] is None  # all losses are equal here
     assert guide["cost"] == 0  # of equals the first, which is the better one

@@ -1,4 +1,4 @@
-"""The figures on the page about statistics are computed here, from the table that it shows."""
+"""The figures on the pages about statistics are computed here, from the tables that they show."""
 
 import json
 import re
@@ -12,8 +12,12 @@ from n2n_ablate import stats
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/explanation/fairness-and-statistics.md").read_text(encoding="utf-8")
 FOUND = json.loads((ROOT / "docs/results/statistics.json").read_text(encoding="utf-8"))
+EXAMPLE_PAGE = (ROOT / "docs/results/center-weight.md").read_text(encoding="utf-8")
+FEW_IMAGES = (ROOT / "docs/results/quick-profiles.md").read_text(encoding="utf-8")
 CURVES = json.loads((ROOT / "docs/results/response-curves.json").read_text(encoding="utf-8"))
-EXAMPLE = re.search(r"<!-- worked example -->(.*)<!-- /worked example -->", PAGE, re.DOTALL)[1]
+EXAMPLE = re.search(
+    r"<!-- worked example -->(.*)<!-- /worked example -->", EXAMPLE_PAGE, re.DOTALL
+)[1]
 TEXT = " ".join(EXAMPLE.split())
 
 
@@ -61,10 +65,10 @@ def test_the_tables_of_half_widths_and_power():
         for at, kind in enumerate(("better, worse", "equivalent")):
             halves = [stats.Levels(size).critical(n)[at] / np.sqrt(n) for n in images]
             cells = " | ".join(f"{half:.2f}" for half in halves)
-            assert f"| {kind}, family of {name} | {cells} |" in PAGE
+            assert f"| {kind}, family of {name} | {cells} |" in FEW_IMAGES
     for margin in ("1", "1.5", "2"):
         cells = [f"{stats.equivalence_power(n, 2, float(margin)):.2f}" for n in images]
-        assert f"| margin of {margin} sd | {' | '.join(cells)} |" in PAGE
+        assert f"| margin of {margin} sd | {' | '.join(cells)} |" in FEW_IMAGES
 
 
 def test_what_is_quoted_from_the_drawn_studies_is_there():

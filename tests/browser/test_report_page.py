@@ -12,7 +12,8 @@ from n2n_ablate.registry import Registry
 from n2n_ablate.report.live import Silent
 from n2n_ablate.report.write import written
 from n2n_ablate.runner.interim import RaceOptions
-from n2n_ablate.runner.session import Request, RunOptions, open_runner, open_session
+from n2n_ablate.runner.run import open_runner
+from n2n_ablate.runner.session import Request, RunOptions, open_session
 from n2n_ablate.storage import reopen
 from n2n_ablate.storage.output import Output
 

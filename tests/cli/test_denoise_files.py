@@ -179,7 +179,7 @@ def test_the_range_costs_an_8_bit_picture_nothing(folder):
     from n2n_ablate import engine
     from n2n_ablate.images import open_stack, read
     from n2n_ablate.registry import Registry
-    from n2n_ablate.runner.denoising import choose_recipe, denoise
+    from n2n_ablate.runner.denoising import choose_recipe, denoise_all
 
     clean = data.camera()[100:196, 100:196].astype(float)
     path = save(folder / "noisy.png", clean + np.random.default_rng(0).normal(0, 25, clean.shape))
@@ -187,7 +187,7 @@ def test_the_range_costs_an_8_bit_picture_nothing(folder):
     recipe = choose_recipe(registry, output=Path("mlruns"), settings=["training.steps=300"])[1]
     psnr = []
     for image in (read(path), open_stack(path)[0]):
-        found = denoise(image, recipe, registry, engine.machine("cpu", "fp32")).image
+        found = denoise_all([image], recipe, registry, engine.machine("cpu", "fp32"))[0].image
         samples = image.range.to_samples(found[0, 0].numpy()).astype(float)
         psnr.append(10 * np.log10(255**2 / ((samples - clean) ** 2).mean()))
     assert psnr[1] > psnr[0] - 0.05, json.dumps(psnr)

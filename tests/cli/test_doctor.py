@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 from helpers.program import here, run
 
-from n2n_ablate.cli.doctor import host, remote, stores
-from n2n_ablate.cli.doctor.examination import examine
-from n2n_ablate.cli.doctor.finding import BROKEN, NOTE, OK, WARNING
+from n2n_ablate.cli.doctor import BROKEN, NOTE, OK, WARNING, host, remote, stores
+from n2n_ablate.cli.doctor.command import examine
 from n2n_ablate.storage.output import Output
 from n2n_ablate.tracking import address
 

@@ -7,8 +7,7 @@ import pytest
 from helpers.fixed_answer_server import answering, speaking
 from helpers.program import here
 
-from n2n_ablate.cli.doctor import remote
-from n2n_ablate.cli.doctor.finding import BROKEN, OK
+from n2n_ablate.cli.doctor import BROKEN, OK, remote
 from n2n_ablate.errors import StoreError, StoreUnavailableError
 from n2n_ablate.storage.output import Output
 from n2n_ablate.tracking.store import MlflowStore

@@ -43,7 +43,7 @@ def test_from_an_empty_folder_to_a_row_in_the_table(folder):
     done = here("check", "my-pair", folder=folder)
     assert done.returncode == 0, done.stdout
     assert "sampler my-pair (plugins/my_pair.py)" in done.stdout
-    assert "All 23 promises are kept." in done.stdout
+    assert "23 of 23 checks passed." in done.stdout
     told = here("study", "samplers", "--set", "sampler=my-pair", *QUICK, *FEW, folder=folder)
     assert told.returncode == 0, told.stderr
     (row,) = [line for line in told.stdout.splitlines() if line.split()[1:2] == ["my-pair"]]
@@ -64,11 +64,11 @@ def test_what_hangs_is_stopped_and_what_is_broken_is_a_cross_with_file_and_line(
     shown = done.stdout
     assert "sampler hangs (plugins/zz_bright.py)" in shown
     assert "it did not come to an end within 12 s (plugins/zz_bright.py:" in shown
-    assert "1 of 23 promises broken, 21 not tried." in shown
+    assert "1 of 23 checks failed, 21 not run here." in shown
     assert "\u2717 A flat image has flat views of the same gray" in shown
     assert "a flat image of 0.3333 gives a view with values from 0.3667 to 0.3667" in shown
     assert "(plugins/zz_bright.py:9)" in shown
-    assert "1 of 23 promises broken.\n" in shown
+    assert "1 of 23 checks failed.\n" in shown
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="with a GPU everything can be tried")
@@ -80,8 +80,8 @@ def test_what_this_machine_cannot_try_is_no_tick_and_no_cross(folder):
     done = here("check", "my-worst", folder=folder)
     assert done.returncode == 0
     assert "\u2013 Images on a GPU are measured there." in done.stdout
-    assert "not tried here: there is no GPU" in done.stdout
-    assert "8 promises are kept, 1 not tried here." in done.stdout
+    assert "not run here: there is no GPU" in done.stdout
+    assert "8 of 9 checks passed, 1 not run here." in done.stdout
     told = json.loads(here("check", "my-worst", "--json", folder=folder).stdout)
     (metric,) = told["components"]
     assert told["kept"]

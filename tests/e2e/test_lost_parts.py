@@ -12,13 +12,12 @@ import sys
 import time
 
 import pytest
-import torch
 from helpers.program import here, run
+from helpers.small_study import small_study, write_photos
 from helpers.thinning import thinned
 from mlflow.tracking._tracking_service import utils
 
 from n2n_ablate.errors import AblateError, StoreError
-from n2n_ablate.images import write
 from n2n_ablate.registry import Registry
 from n2n_ablate.storage import journal, reopen
 from n2n_ablate.storage.fit_store import FitStore
@@ -29,38 +28,14 @@ from n2n_ablate.tracking.sync import sync
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's imports warn about their own imports
 
-STUDY = """
-name = "pair"
-question = "Which centre?"
-design = "one-at-a-time"
-
-[baseline]
-sampler = { name = "three-by-three", center = 0.01 }
-backbone = { name = "zs-n2n", width = 8 }
-loss = "residual-consistency"
-training = "adam"
-
-[[conditions]]
-noise = { name = "gaussian", sigma = 25.0 }
-label = "sigma 25"
-
-[factors]
-"sampler.center" = [0.2]
-
-[profiles.quick]
-images = ["photos"]
-crop = 20
-set = { "training.steps" = 4 }
-"""
+STUDY = small_study("pair", '"sampler.center" = [0.2]')
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A folder in which the study was run, and not tracked."""
     folder = tmp_path_factory.mktemp("trained")
-    (folder / "photos").mkdir(parents=True)
-    pixels = torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(1))
-    write(folder / "photos" / "one.png", pixels)
+    write_photos(folder)
     (folder / "pair.toml").write_text(STUDY)
     done = here("study", "pair.toml", "--quiet", "--tracking", "none", folder=folder)
     assert done.returncode == 0, done.stderr

@@ -13,10 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import torch
 from helpers.program import command, here, run
+from helpers.small_study import small_study, write_photos
 
-from n2n_ablate.images import write
 from n2n_ablate.report.live import Silent
 from n2n_ablate.runner import background
 from n2n_ablate.runner.trainer import Trainer
@@ -27,29 +26,7 @@ from n2n_ablate.tracking.tracker import MlflowTracker
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's imports warn about their own imports
 
-STUDY = """
-name = "outage"
-question = "Which centre?"
-design = "one-at-a-time"
-
-[baseline]
-sampler = { name = "three-by-three", center = 0.01 }
-backbone = { name = "zs-n2n", width = 8 }
-loss = "residual-consistency"
-training = "adam"
-
-[[conditions]]
-noise = { name = "gaussian", sigma = 25.0 }
-label = "sigma 25"
-
-[factors]
-"sampler.center" = [0.0, 0.2]
-
-[profiles.quick]
-images = ["photos"]
-crop = 20
-set = { "training.steps" = 4 }
-"""
+STUDY = small_study("outage", '"sampler.center" = [0.0, 0.2]')
 SEARCH = (
     STUDY.replace('"one-at-a-time"', '"search"')
     .replace("[0.0, 0.2]", "{ low = 0.0, high = 0.5 }")
@@ -61,9 +38,7 @@ SEARCH = (
 @pytest.fixture
 def home(tmp_path):
     """A folder with a study and its image."""
-    (tmp_path / "photos").mkdir()
-    pixels = torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(1))
-    write(tmp_path / "photos" / "one.png", pixels)
+    write_photos(tmp_path)
     (tmp_path / "outage.toml").write_text(STUDY)
     (tmp_path / "search.toml").write_text(SEARCH)
     return tmp_path
@@ -83,11 +58,14 @@ WHOLE = [(name, "FINISHED") for name in (*TRIALS, "summary")]
 
 def spoken(done):
     """Return what was said, but for the lines that only a slow machine hears."""
-    slow = "tracking is not done yet; Ctrl-C leaves", "another process is opening the stores in"
+    slow = (
+        "tracking is still being written; Ctrl-C skips",
+        "another process is opening the stores in",
+    )
     return [line for line in done.stderr.splitlines() if not line.startswith(slow)]
 
 
-LEFT = "tracking is not complete, the results are kept"
+LEFT = "tracking is incomplete, the results are saved"
 
 
 NOT_TRACKED = 4  # the exit status
@@ -107,7 +85,7 @@ def test_a_server_that_is_not_there_costs_a_line_and_seconds(home):
     assert took < 40  # most of it the import of MLflow on a busy machine
     hidden = "http://***@127.0.0.1:9"
     assert spoken(done) == [
-        f"tracking waits, the study goes on: MLflow's store '{hidden}' cannot be used: connection refused",
+        f"tracking is waiting, the study continues: MLflow's store '{hidden}' cannot be used: connection refused",
         f"{LEFT}: the same command, or n2n-ablate sync outage --tracking-uri '{hidden}', writes the rest",
     ]
 
@@ -134,8 +112,8 @@ def nothing_is_lacking(home, server, said):
     assert done.returncode == 0, done.stderr
     assert "secret" not in done.stderr
     told = [line for line in said if line.startswith("tracking")]
-    assert told[0].startswith("tracking waits, the study goes on: ")
-    assert told[-1] == "tracking goes on"
+    assert told[0].startswith("tracking is waiting, the study continues: ")
+    assert told[-1] == "tracking continues"
     assert runs_in(server.url, home / "mlruns") == WHOLE
     again = here("sync", "--tracking-uri", server.url, folder=home)
     assert again.stdout == "outage (quick): 3 trials, 0 runs written\n"
@@ -322,7 +300,9 @@ def test_a_search_storage_that_stays_locked_ends_the_study_and_loses_nothing(hom
     with locked([home / "mlruns" / "optuna.db"]):
         done = here("study", "search.toml", "--tracking", "none", "--quiet", folder=home)
     assert done.returncode == 1
-    assert "Finished fits are kept; the same command goes on" in done.stderr.splitlines()[-1]
+    assert (
+        "Finished fits are saved; to resume, run the same command" in done.stderr.splitlines()[-1]
+    )
     again = here("study", "search.toml", "--tracking", "none", "--quiet", folder=home)
     assert again.returncode == 0, again.stderr
 

@@ -129,7 +129,7 @@ def test_a_stop_does_not_wait_for_a_server_that_hangs(tiny, tmp_path):
             errors, took = study.end(signal.SIGINT)
         assert study.process.returncode == 130
         assert took < 20
-        assert "tracking is not complete, the results are kept: the same command, or" in errors
+        assert "tracking is incomplete, the results are saved: the same command, or" in errors
         assert not study.left()
 
 
@@ -262,7 +262,7 @@ def test_a_cluster_that_is_gone_ends_the_study_in_one_line(on_ray, tiny, tmp_pat
     assert took < 60
     (line,) = [line for line in errors.splitlines() if line.startswith("error:")]
     assert line.startswith(f"error: the Ray cluster is gone: {told}")
-    assert line.endswith("Finished fits are kept; the same command goes on.")
+    assert line.endswith("Finished fits are saved; to resume, run the same command.")
     assert "no node of the cluster" not in errors
     assert '"failed"' in journal(tmp_path)
     assert not on_ray.left()

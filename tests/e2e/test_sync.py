@@ -11,11 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 from helpers.program import command, here
+from helpers.small_study import small_study, write_photos
 
 from n2n_ablate.errors import StoreError
-from n2n_ablate.images import write
 from n2n_ablate.registry import Registry
 from n2n_ablate.storage import reopen
 from n2n_ablate.storage.database_url import sqlite_file
@@ -27,30 +26,13 @@ from n2n_ablate.tracking.sync import sync
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's imports warn about their own imports
 
-GRID = """
-name = "grid"
-question = "Which centre, with which loss?"
-design = "grid"
-
-[baseline]
-sampler = { name = "three-by-three", center = 0.01 }
-backbone = { name = "zs-n2n", width = 8 }
-loss = "residual-consistency"
-training = "adam"
-
-[[conditions]]
-noise = { name = "gaussian", sigma = 25.0 }
-label = "sigma 25"
-
-[factors]
-"sampler.center" = [0.0, 0.2]
-"loss.symmetric" = [true, false]
-
-[profiles.quick]
-images = ["photos"]
-crop = 20
-set = { "training.steps" = 8 }
-"""
+GRID = small_study(
+    "grid",
+    '"sampler.center" = [0.0, 0.2]',
+    '"loss.symmetric" = [true, false]',
+    design="grid",
+    steps=8,
+)
 # What rightly differs between a run that was tracked directly and one that was synced later.
 OWN = {"invocation", "n2n.pid", "mlflow.source.name"}
 
@@ -118,12 +100,8 @@ def empty_store(tmp_path_factory):
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """A folder in which the study was run with `--tracking none`, as on a bare machine."""
-
     folder = tmp_path_factory.mktemp("gpu-box")
-    (folder / "photos").mkdir()
-    for seed, name in enumerate(("one", "two")):
-        pixels = torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(seed))
-        write(folder / "photos" / f"{name}.png", pixels)
+    write_photos(folder, "one", "two")
     (folder / "grid.toml").write_text(GRID)
     done = here("study", "grid.toml", "--tracking", "none", "--quiet", folder=folder)
     assert done.returncode == 0, done.stderr

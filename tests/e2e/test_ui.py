@@ -105,7 +105,7 @@ def check_link(base, link):
     queries = urllib.parse.parse_qs(queries)
     assert queries["workflowType"] == ["machine_learning"]
     assert queries["compareRunsMode"] == ["CHART"]
-    assert (queries["orderByKey"], queries["orderByAsc"]) == (["metrics.`psnr`"], ["false"])
+    assert (queries["orderByKey"], queries["orderByAsc"]) == (["metrics.`eval/psnr`"], ["false"])
     assert queries["searchFilter"][0].startswith("tags.`n2n.plan` = '")
     assert not [tag for tag in found["experiment"]["tags"] if "ViewState" in tag["key"]]
 
@@ -128,11 +128,11 @@ def check_runs(base):
 def check_curve_and_picture(base, run):
     number = run["info"]["run_id"]
     metrics = {item["key"]: item["value"] for item in run["data"]["metrics"]}
-    path = f"/api/2.0/mlflow/metrics/get-history?run_id={number}&metric_key=psnr"
+    path = f"/api/2.0/mlflow/metrics/get-history?run_id={number}&metric_key=eval/psnr"
     history = json.loads(ask(base, path))["metrics"]
     assert len({point["step"] for point in history}) >= 20
     last = max(history, key=lambda point: point["step"])
-    assert last["value"] == metrics["psnr"]
+    assert last["value"] == metrics["eval/psnr"]
     assert 5 < last["value"] < 60
     files = json.loads(ask(base, f"/api/2.0/mlflow/artifacts/list?run_id={number}&path=images"))
     names = {item["path"] for item in files["files"]}

@@ -9,6 +9,7 @@ import torch
 
 from n2n_ablate import engine
 from n2n_ablate.engine.paired_data import PairedData
+from n2n_ablate.engine.reference_methods import reference_methods
 from n2n_ablate.errors import PluginError
 from n2n_ablate.registry import Registry
 from n2n_ablate.study import plan, read
@@ -189,7 +190,7 @@ def test_a_noise_that_wants_a_gradient_is_measured_like_any_other(bench):
     made = bench("noise", noise("(clean.clone().requires_grad_() * 1).double()"))
     assert {sample.noisy.requires_grad for sample in made.samples} == {False}
     assert {sample.noisy.dtype for sample in made.samples} == {torch.float32}
-    assert made.reference_methods()
+    assert reference_methods(made)
 
 
 def test_a_component_that_fails_later_is_named_in_the_result(bench):

@@ -11,7 +11,7 @@ from n2n_ablate.engine.train import train
 from n2n_ablate.errors import PluginError
 from n2n_ablate.images import Image
 from n2n_ablate.registry import Registry
-from n2n_ablate.runner.denoising import OFFICIAL, _without_truth, denoise
+from n2n_ablate.runner.denoising import OFFICIAL, _without_truth, denoise_all
 from n2n_ablate.study import plan, read
 from n2n_ablate_plugins.metrics import Ssim
 from n2n_ablate_plugins.truth_free import ResidualWhiteness
@@ -123,7 +123,7 @@ class Broken:
 def test_an_image_without_a_clean_one_gets_the_metrics_that_need_none(registry):
     noisy = Image("noisy", torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)), 8)
     recipe = OFFICIAL.replace("training.steps", 3).replace("backbone.width", 4).resolved(registry)
-    found = denoise(noisy, recipe, registry, EXACT)
+    (found,) = denoise_all([noisy], recipe, registry, EXACT)
     assert set(found.figures) == {"loss", "whiteness", "signal-left", "level-error", "level-ratio"}
     expected = ResidualWhiteness().measure(found.image, noisy.pixels, noisy.pixels)
     assert found.figures["whiteness"] == pytest.approx(expected.item())

@@ -8,6 +8,7 @@ import torch
 
 from n2n_ablate import engine, hookimpl
 from n2n_ablate.engine.paired_data import PairedData
+from n2n_ablate.engine.reference_methods import reference_methods
 from n2n_ablate.errors import PluginError
 from n2n_ablate.registry import Registry
 from n2n_ablate.study import plan, read
@@ -130,7 +131,7 @@ def test_yardsticks_are_measured_on_one_thread_and_leave_the_others(tiny):
     torch.set_num_threads(2)
     THREADS.clear()
     try:
-        bench.reference_methods()
+        reference_methods(bench)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)

@@ -17,7 +17,7 @@ from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.engine.pool import fit_all, stacks_of
 from n2n_ablate.engine.replay import Replay, python_state
 from n2n_ablate.errors import DeviceError
-from n2n_ablate.execute.local import Local
+from n2n_ablate.execute.executor import Local
 from n2n_ablate.study import plan, read
 
 MACHINE = engine.Machine("cpu", "fp32", 1, 2, "test")

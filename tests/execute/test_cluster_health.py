@@ -114,7 +114,7 @@ def test_a_first_node_may_be_away_for_some_time(local, monkeypatch):
         one.beats()
     assert str(told.value) == (
         f"the Ray cluster is gone: its first node, '{host}:{port}', does not answer (Connection "
-        "refused). Finished fits are kept; the same command goes on."
+        "refused). Finished fits are saved; to resume, run the same command."
     )
 
 

@@ -16,9 +16,10 @@ from n2n_ablate.engine.identity import Fingerprints
 from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.errors import AblateError, DeviceError, ExecutorError, StudyError
 from n2n_ablate.execute import Choice, Local, bundle, task
-from n2n_ablate.records.arrays import from_arrays, to_arrays
+from n2n_ablate.records.fit import from_arrays, to_arrays
 from n2n_ablate.registry import Registry
-from n2n_ablate.runner.session import Request, RunOptions, open_runner, open_session
+from n2n_ablate.runner.run import open_runner
+from n2n_ablate.runner.session import Request, RunOptions, open_session
 from n2n_ablate.storage.output import Output
 from n2n_ablate.study import plan, read
 

@@ -12,7 +12,8 @@ from rich.console import Console
 from n2n_ablate.records import FitResult
 from n2n_ablate.registry.hookspecs import hookimpl
 from n2n_ablate.report.live import Silent
-from n2n_ablate.runner.session import Request, RunOptions, open_runner, open_session
+from n2n_ablate.runner.run import open_runner
+from n2n_ablate.runner.session import Request, RunOptions, open_session
 from n2n_ablate.storage.output import Output
 
 TEXT = """

@@ -235,13 +235,12 @@ def test_a_built_in_picture_is_known_in_a_file(tmp_path):
 
 
 def test_a_study_says_which_images_count_as_one(folder, photo, tiny):
-    from n2n_ablate.engine.header import header_of
     from n2n_ablate.runner.session import Request, open_session
 
     picture = Pillow.open(photo(folder / "one.png", size=48))
     save(picture.crop((0, 4, 40, 48)), folder / "two.png")
     session = open_session(Request(str(tiny), images=["one.png", "two.png"]))
-    assert [mark.cluster for mark in header_of(session.paired_data).images] == ["one", "one"]
+    assert [mark.cluster for mark in session.paired_data.header().images] == ["one", "one"]
     assert any("one, two show parts of one scene" in line for line in session.notes)
 
 

@@ -8,7 +8,6 @@ import tifffile
 import torch
 from PIL import Image as Pillow
 
-from n2n_ablate.engine.header import header_of
 from n2n_ablate.errors import ImageError
 from n2n_ablate.images import Reading, open_stack, pages, write_images
 from n2n_ablate.report.text import methods
@@ -178,7 +177,7 @@ def test_noise_levels_are_told_in_samples_of_the_data(folder, tiny):
             str(tiny), images=[f"{name}.tif"], white=white, settings=["noise.sigma=25"]
         )
         data = open_session(request).paired_data
-        told[name] = (" ".join(data.notes), methods.noise(header_of(data)))
+        told[name] = (" ".join(data.notes), methods.noise(data.header()))
     for text in told["deep"]:
         assert "sigma = 25 is 401.5 where white is 4095" in text
     for text in told["plain"]:

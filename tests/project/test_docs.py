@@ -21,7 +21,7 @@ from n2n_ablate import engine, images, study, testing
 from n2n_ablate.components import KINDS, PROTOCOLS
 from n2n_ablate.components.recipe import ComponentSpec, Recipe
 from n2n_ablate.registry import Registry
-from n2n_ablate.runner.denoising import choose_recipe, denoise
+from n2n_ablate.runner.denoising import choose_recipe, denoise_all
 from n2n_ablate.testing import scaffold, templates
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -324,7 +324,7 @@ def test_all_kinds_work_together_in_the_engine(desk):
             "estimator": ComponentSpec("mirrored"),
         }
     ).resolved(registry)
-    denoised = denoise(noisy, recipe, registry, engine.machine("cpu", "fp32")).image
+    denoised = denoise_all([noisy], recipe, registry, engine.machine("cpu", "fp32"))[0].image
     assert denoised.shape == clean.pixels.shape
 
 

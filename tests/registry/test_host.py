@@ -8,9 +8,9 @@ import pytest
 from n2n_ablate import hookimpl
 from n2n_ablate.errors import PluginError
 from n2n_ablate.records import Point
-from n2n_ablate.registry import Plugin, PluginHost, Registry
+from n2n_ablate.registry import Plugin, Registry
 from n2n_ablate.registry.discovery import Origin
-from n2n_ablate.registry.host import HOOKS, HookError
+from n2n_ablate.registry.host import HOOKS, HookError, new_manager
 from n2n_ablate.runner.dispatcher import HookDispatcher
 
 POINT = Point("a", 1, 2, {"psnr": 20.0})
@@ -33,13 +33,14 @@ def listener(name, heard, error=None, **marks):
 
 
 def added(host, implementation, name="mine"):
-    plugin = Plugin(Origin(name, "given"), implementation, direct)
-    host.add(plugin)
+    plugin = Plugin(Origin(name, "given"), implementation)
+    plugin.call = direct
+    host.register(plugin)
     return plugin
 
 
 def test_ordering_marks_hold_across_plugins():
-    host, heard = PluginHost(), []
+    host, heard = new_manager(), []
     for name, marks in (
         ("last", {"trylast": True}),
         ("one", {}),
@@ -142,7 +143,7 @@ WRONG = {
 @pytest.mark.parametrize("case", WRONG)
 def test_what_would_not_do_what_its_author_thinks_is_refused_with_one_line(case):
     implementation, message = WRONG[case]
-    host = PluginHost()
+    host = new_manager()
     with pytest.raises(PluginError) as caught:
         added(host, implementation)
     assert message in str(caught.value)
@@ -150,11 +151,11 @@ def test_what_would_not_do_what_its_author_thinks_is_refused_with_one_line(case)
     if isinstance(caught.value, HookError):
         (line,) = Path(__file__).read_text().splitlines()[caught.value.line - 1 : caught.value.line]
         assert "implemented(" in line
-    assert host.plugins == []
+    assert not host.get_plugins()
 
 
 def test_a_hook_may_have_another_name_and_take_only_what_it_wants():
-    host, heard = PluginHost(), []
+    host, heard = new_manager(), []
     added(host, implemented(lambda: heard.append(1), "anything", specname="note"))
     added(host, implemented(lambda message: heard.append(message)))
     added(host, implemented(lambda message="unasked": heard.append(message)))

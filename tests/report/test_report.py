@@ -32,7 +32,8 @@ from n2n_ablate.report.render.markdown import markdown
 from n2n_ablate.report.render.svg import inline
 from n2n_ablate.report.sources import sources
 from n2n_ablate.report.write import FORMATS, full_document, save_figures, written
-from n2n_ablate.runner.session import Request, RunOptions, open_runner, open_session
+from n2n_ablate.runner.run import open_runner
+from n2n_ablate.runner.session import Request, RunOptions, open_session
 from n2n_ablate.storage import reopen
 from n2n_ablate.storage.output import Output
 from n2n_ablate.storage.recovered_images import gallery

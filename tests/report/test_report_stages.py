@@ -216,6 +216,21 @@ def test_a_factorial_says_its_effects_their_family_and_their_verdicts(folder):
     assert "Bonferroni-corrected for 3 effects" in page
 
 
+def test_the_other_metrics_have_paired_differences_with_intervals_and_no_verdict(studies):
+    found = analysis(studies["confirmed"])
+    table = supporting.secondary_table(found.deciding.condition(LABEL))
+    assert [column.title for column in table.columns] == [
+        "contrast", "metric", "difference", "95 % CI", "better on",
+    ]  # fmt: skip
+    assert len(table.rows) == len(found.deciding.condition(LABEL).contrasts)
+    texts = [cell_text(cell) for cell in table.rows[0].cells]
+    assert texts[1] == "SSIM"
+    assert re.fullmatch("[+\u2212]0\\.\\d{3,5}", texts[2])
+    whole = document(studies["confirmed"])
+    assert supporting.notes.SECONDARY_CAPTION in html(whole)
+    assert f"| SSIM | {texts[2]} | {texts[3]} |" in markdown(whole)
+
+
 def test_what_is_left_has_its_interval_in_every_format(studies):
     found = analysis(studies["confirmed"])
     table = tables.confirmation_table(found, LABEL)

@@ -74,11 +74,11 @@ def test_an_outage_is_said_once_and_costs_nothing_but_time(work, store, said):
     work.put(store.keep("later"))
     wait_for(lambda: said)
     time.sleep(0.1)  # several tries
-    assert said == ["tracking waits, the study goes on: the server is down"]
+    assert said == ["tracking is waiting, the study continues: the server is down"]
     store.away = False
     work.finish()
     assert store.kept == ["before", "meanwhile", "later"]
-    assert said[1:] == ["tracking goes on"]
+    assert said[1:] == ["tracking continues"]
 
 
 def test_what_is_still_away_at_the_end_is_given_up_with_a_way_out(work, store, said, monkeypatch):
@@ -91,7 +91,7 @@ def test_what_is_still_away_at_the_end_is_given_up_with_a_way_out(work, store, s
     work.finish()
     assert time.monotonic() - begun < 5  # the end does not wait for the pause between two tries
     assert said[1:] == [
-        "tracking is not complete, the results are kept: n2n-ablate sync writes the rest"
+        "tracking is incomplete, the results are saved: n2n-ablate sync writes the rest"
     ]
     store.away = False
     assert store.kept == []
@@ -105,7 +105,7 @@ def test_the_end_has_one_more_try(work, store, said, monkeypatch):
     store.away = False
     work.finish()
     assert store.kept == ["one"]
-    assert said[1:] == ["tracking goes on"]
+    assert said[1:] == ["tracking continues"]
 
 
 def test_a_server_that_hangs_is_not_waited_for(work, store, said):
@@ -116,7 +116,7 @@ def test_a_server_that_hangs_is_not_waited_for(work, store, said):
     work.finish()
     assert time.monotonic() - begun < 5
     assert said == [
-        "tracking is not complete, the results are kept: n2n-ablate sync writes the rest"
+        "tracking is incomplete, the results are saved: n2n-ablate sync writes the rest"
     ]
     work.put(store.keep("late"))
     hung.set()
@@ -131,8 +131,8 @@ def test_an_end_where_nothing_moves_is_said_and_bounded(work, said, monkeypatch)
     work.put(lambda: hung.wait(60))
     work.finish()
     hung.set()
-    assert said[0] == "tracking is not done yet; Ctrl-C leaves the rest"
-    assert said[1].startswith("tracking is not complete")
+    assert said[0] == "tracking is still being written; Ctrl-C skips the rest"
+    assert said[1].startswith("tracking is incomplete")
 
 
 def test_an_end_that_moves_is_never_given_up(work, store, said, monkeypatch):
@@ -182,7 +182,7 @@ def test_in_a_hurry_a_long_queue_is_left_out_and_the_last_job_done(work, store, 
     assert store.kept[:-1] == list(range(len(store.kept) - 1))
     assert len(store.kept) < 30
     assert said == [
-        "tracking is not complete, the results are kept: n2n-ablate sync writes the rest"
+        "tracking is incomplete, the results are saved: n2n-ablate sync writes the rest"
     ]
 
 
@@ -194,7 +194,7 @@ def test_in_a_hurry_one_job_that_hangs_is_not_waited_for(work, store, said, monk
     work.finish(store.keep("last"), hurry=True)
     assert time.monotonic() - begun < 3
     assert said == [
-        "tracking is not complete, the results are kept: n2n-ablate sync writes the rest"
+        "tracking is incomplete, the results are saved: n2n-ablate sync writes the rest"
     ]
     hung.set()
     assert work._done.wait(20)
@@ -220,7 +220,7 @@ def test_ctrl_c_ends_the_waiting_and_not_the_study(work, said):
     timer.join()
     hung.set()
     assert time.monotonic() - begun < 5
-    assert said[0].startswith("tracking is not complete, the results are kept")
+    assert said[0].startswith("tracking is incomplete, the results are saved")
 
 
 def test_an_error_that_will_not_pass_ends_it_at_once(work, store, said):
@@ -228,8 +228,8 @@ def test_an_error_that_will_not_pass_ends_it_at_once(work, store, said):
     work.put(store.keep("after"))
     work.finish()
     assert store.kept == []
-    left = "tracking is not complete, the results are kept"
+    left = "tracking is incomplete, the results are saved"
     assert said == [
-        "tracking stopped, the study goes on: division by zero",
+        "tracking stopped, the study continues: division by zero",
         f"{left}: once that is put right, n2n-ablate sync writes the rest",
     ]

@@ -16,7 +16,6 @@ from n2n_ablate.analysis.contrast import plain
 from n2n_ablate.analysis.paired import Rule
 from n2n_ablate.analysis.records import Contrast, Metric, Role, Verdict
 from n2n_ablate.analysis.study_records import Origin
-from n2n_ablate.engine.header import header_of
 from n2n_ablate.errors import ImageError, StudyError
 from n2n_ablate.images import collect
 from n2n_ablate.images.gather import gather, require_apart
@@ -130,9 +129,9 @@ def test_studies_that_ship_see_no_picture_twice(name, registry):
         if held:
             require_apart(seen, gather(held))
         if profile.name == "quick" and held:
-            assert len(held) == (13 if name == "center-weight" else 8)
-            if name == "center-weight":  # a search on three pictures, verdicts from all others
-                assert len(seen.images) + len(held) == len(collect(["builtin", "builtin:grey"]))
+            # A first table, or a search, on three pictures; verdicts from all others.
+            assert len(held) == 13
+            assert len(seen.images) + len(held) == len(collect(["builtin", "builtin:grey"]))
 
 
 # Pictures: see test_held_out.py.
@@ -335,9 +334,8 @@ def test_a_confirmation_is_opened_again_from_disk(run_once, monkeypatch):
     assert not found.problems()
     assert found.header == runner.header
     assert found.confirmation.plan == result.confirmed.plan
-    assert found.confirmation.header == header_of(
-        runner.confirmation_data.with_plan(result.confirmed.plan)
-    )
+    paired_data = runner.confirmation_data.with_plan(result.confirmed.plan)
+    assert found.confirmation.header == paired_data.header()
     assert found.commands[-1].confirmed == tuple(x.trial.name for x in result.confirmed.trials)
     assert to_json(found.result, found.header)["conditions"] == [
         *to_json(result, runner.header)["conditions"]

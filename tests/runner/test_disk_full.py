@@ -12,7 +12,8 @@ from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.errors import StoreError
 from n2n_ablate.report.live import Silent
 from n2n_ablate.report.text.study import cached_text
-from n2n_ablate.runner.session import Request, RunOptions, open_runner, open_session
+from n2n_ablate.runner.run import open_runner
+from n2n_ablate.runner.session import Request, RunOptions, open_session
 from n2n_ablate.storage.output import Output
 
 SIZE = 2 << 20

@@ -16,7 +16,8 @@ from n2n_ablate.records import Point
 from n2n_ablate.registry import Registry, hookspecs
 from n2n_ablate.runner import background
 from n2n_ablate.runner.dispatcher import HookDispatcher
-from n2n_ablate.runner.session import Request, RunOptions, open_runner, open_session
+from n2n_ablate.runner.run import open_runner
+from n2n_ablate.runner.session import Request, RunOptions, open_session
 from n2n_ablate.storage.output import Output
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "plugins" / "hooks.md"
@@ -215,8 +216,8 @@ def test_a_listener_of_ours_that_fails_is_told_by_its_name():
     audience.point(POINT)
     audience.study_finished(SimpleNamespace(trials=()), "finished")
     assert ear.notes() == [
-        "tracking stopped, the study goes on: the server is gone",
-        "tracking is not complete, the results are kept",
+        "tracking stopped, the study continues: the server is gone",
+        "tracking is incomplete, the results are saved",
     ]
 
 

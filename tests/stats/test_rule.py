@@ -174,7 +174,7 @@ def test_the_power_to_call_a_true_zero_equivalent(n, size, share):
     assert stats.equivalence_power(n, size, margin) == pytest.approx(expected, abs=0.03)
 
 
-@pytest.mark.parametrize(("n", "size"), [(6, 1), (13, 3), (24, 8)])
+@pytest.mark.parametrize(("n", "size"), [(6, 1), (13, 3), (24, 8), (250, 2)])
 def test_with_this_margin_a_true_zero_is_called_equivalent_in_four_of_five_studies(n, size):
     margin = stats.equivalence_margin(n, size)
     values = np.random.default_rng(5).normal(0, 1, (20_000, n))

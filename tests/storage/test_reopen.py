@@ -18,7 +18,8 @@ from n2n_ablate.errors import StoreError
 from n2n_ablate.registry import Registry
 from n2n_ablate.report.live import Silent
 from n2n_ablate.report.text.study import failures_text
-from n2n_ablate.runner.session import Request, RunOptions, open_runner, open_session
+from n2n_ablate.runner.run import open_runner
+from n2n_ablate.runner.session import Request, RunOptions, open_session
 from n2n_ablate.storage import journal, reopen
 from n2n_ablate.storage.journal_writer import Journal
 from n2n_ablate.storage.output import Output

@@ -281,7 +281,7 @@ def test_everything_that_can_change_a_fit_changes_its_key(registry):
         key(registry, recipe=BASE.replace("sampler.center", 0.02)),
         key(registry, seed=1),
         key(registry, computation="cuda fp32"),
-        key(registry, computation="cpu fp32 compiled"),
+        key(registry, computation="cpu fp32 kernel"),
     }
     assert len(keys) == 10
     assert key(registry) == key(registry)

@@ -147,6 +147,22 @@ def test_more_trials_continue_the_same_search_other_settings_do_not(tiny, regist
     assert plan(study, registry, seeds=2).key != key
 
 
+def test_a_first_seed_moves_all_seeds_and_makes_another_search(tiny, registry):
+    text = tiny.read_text().replace(
+        "[profiles.other]",
+        '[profiles.quick.confirm]\nimages = ["builtin:coins"]\nseeds = [5, 6]\n[profiles.other]',
+    )
+    tiny.write_text(text)
+    study = read(tiny)
+    usual, again = plan(study, registry), plan(study, registry, first_seed=100)
+    assert (usual.profile.seeds, usual.profile.confirm.seeds) == ((0,), (5, 6))
+    assert (again.profile.seeds, again.profile.confirm.seeds) == ((100,), (105, 106))
+    assert again.key != usual.key
+    assert plan(study, registry, seeds=2, first_seed=7).profile.seeds == (7, 8)
+    with pytest.raises(StudyError, match="--first-seed must be from 0 to 2147483647, got -1"):
+        plan(study, registry, first_seed=-1)
+
+
 def test_trials_limits_the_plan_and_contrasts_come_first(tiny, registry):
     planned = plan(read(tiny), registry, trials=2)
     assert [trial.name for trial in planned.fixed] == ["baseline", "sampler.center=0.2"]

@@ -6,8 +6,7 @@ import sqlite3
 
 import pytest
 
-from n2n_ablate.cli.doctor import stores
-from n2n_ablate.cli.doctor.finding import BROKEN, WARNING
+from n2n_ablate.cli.doctor import BROKEN, WARNING, stores
 from n2n_ablate.errors import StoreError, StoreUnavailableError
 from n2n_ablate.storage.database_url import sqlite_file
 from n2n_ablate.storage.output import Output

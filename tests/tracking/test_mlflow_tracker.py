@@ -1,16 +1,21 @@
 """What goes into MLflow comes out, once, in a real SQLite store."""
 
 import csv
+import itertools
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers import mlflow_server
 from PIL import Image as Pillow
 
 from n2n_ablate import hookimpl
@@ -32,12 +37,13 @@ from n2n_ablate.runner.dispatcher import HookDispatcher
 from n2n_ablate.storage.database_url import sqlite_file
 from n2n_ablate.storage.output import Output
 from n2n_ablate.tracking import record
-from n2n_ablate.tracking.address import tracking_uri
+from n2n_ablate.tracking.address import chart_link, tracking_uri
 from n2n_ablate.tracking.tags import run_tags
 from n2n_ablate.tracking.tracker import MlflowTracker
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's imports warn about their own imports
 
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 POINTS = 25
 
 
@@ -192,12 +198,12 @@ def test_a_trial_comes_out_as_it_went_in(output, plan, registry):
     assert run.data.tags["version.torch"] == "2.13"
     assert run.data.tags["mlflow.source.git.commit"] == "abc123"
     assert "mlflow.parentRunId" not in run.data.tags
-    assert run.data.metrics["psnr"] == pytest.approx(30)  # of 31 and 29
-    assert run.data.metrics["psnr_std"] == pytest.approx(2**0.5)
-    assert run.data.metrics["psnr_gain"] == pytest.approx(1)
+    assert run.data.metrics["eval/psnr"] == pytest.approx(30)  # of 31 and 29
+    assert run.data.metrics["eval/psnr_std"] == pytest.approx(2**0.5)
+    assert run.data.metrics["eval/psnr_gain"] == pytest.approx(1)
     assert run.data.metrics["training/seconds"] == pytest.approx(3)
     assert run.data.metrics["training/failures"] == 0
-    assert runs["baseline"].data.metrics["psnr_gain"] == 0
+    assert runs["baseline"].data.metrics["eval/psnr_gain"] == 0
 
 
 @both
@@ -284,7 +290,7 @@ def test_a_trial_that_is_there_is_not_written_again(output, plan):
     first = runs_of(track(output, plan, results[:1]), plan)
     again = runs_of(track(output, plan, results, about=replace(ABOUT, id="two")), plan)
     assert again["baseline"].info.run_id == first["baseline"].info.run_id
-    assert again["sampler.center=0.2"].data.metrics["psnr_gain"] == 0
+    assert again["sampler.center=0.2"].data.metrics["eval/psnr_gain"] == 0
     assert again["sampler.center=0.2"].data.tags["invocation"] == "two"
 
 
@@ -305,7 +311,7 @@ def test_failed_fits_are_counted_but_never_averaged(output, plan):
     runs = runs_of(track(output, plan, results), plan)
     some, none = runs["baseline"], runs["sampler.center=0.2"]
     assert (some.info.status, some.data.metrics["training/failures"]) == ("FINISHED", 1)
-    assert some.data.metrics["psnr"] == 30
+    assert some.data.metrics["eval/psnr"] == 30
     assert (none.info.status, none.data.metrics["training/failures"]) == ("FAILED", 2)
     assert "psnr" not in none.data.metrics
 
@@ -314,10 +320,10 @@ def test_failed_fits_are_counted_but_never_averaged(output, plan):
 def test_several_conditions_keep_their_figures_apart(output, two):
     results = [result_of(two, two.baseline), result_of(two, two.declared[0], 31)]
     run = runs_of(track(output, two, results), two)["sampler.center=0.2"]
-    assert run.data.metrics["psnr.sigma-25"] == pytest.approx(30)
-    assert run.data.metrics["psnr.sigma-50"] == pytest.approx(27)
+    assert run.data.metrics["eval/psnr.sigma-25"] == pytest.approx(30)
+    assert run.data.metrics["eval/psnr.sigma-50"] == pytest.approx(27)
     assert run.data.metrics["per-image/psnr.sigma-50.boat"] == pytest.approx(28)
-    assert run.data.metrics["psnr_gain.sigma-50"] == pytest.approx(1)
+    assert run.data.metrics["eval/psnr_gain.sigma-50"] == pytest.approx(1)
     assert run.data.params["noise.sigma-50"] == "gaussian"
     assert run.data.params["noise.sigma-50.sigma"] == "50"
     files = files_of(run, output.root)
@@ -462,6 +468,9 @@ def test_runs_of_declared_contrasts_hold_their_verdicts(output, plan):
     assert run.data.tags["verdict"] == expected.verdict == "withheld"
     assert run.data.tags["verdict_reason"] == expected.reason == "no_spread"
     assert run.data.metrics["verdict/difference"] == pytest.approx(expected.estimate)
+    beside = analyse(StudyResult(plan, tuple(trials), header=header)).conditions[0].trials
+    ssim = next(row for row in beside if row.name == run.info.run_name).secondary["ssim"]
+    assert run.data.metrics["secondary/ssim_difference"] == pytest.approx(ssim.estimate)
     assert "verdict" not in runs_of(tracker, plan)["baseline"].data.tags
 
 
@@ -498,14 +507,63 @@ def test_a_parameter_is_as_short_as_in_a_name(value, text):
     assert record.short(value) == text
 
 
-def test_names_of_details_sort_behind_those_of_metrics(plan):
-    result = result_of(plan, plan.baseline)
-    names = {value.name for value in record.values(plan, result, result)}
-    sections = {name.partition("/")[0] for name in names if "/" in name}
-    assert sections == {"training", "per-image"}
-    assert min(sections | {"sampler", "verdict"}) > "model metrics"
-    assert {name for name in names if "/" not in name} >= {"psnr", "psnr_gain", "psnr_std", "ssim"}
-    assert record.order(plan) == "metrics.`psnr` DESC"
+def test_runs_that_are_written_anew_keep_colours_of_their_own(output, plan):
+    trials = [result_of(plan, trial) for trial in (*plan.fixed, *plan.references)]
+    for value in (30.0, 29.0):
+        tracker = track(output, plan, [result_of(plan, item.trial, value) for item in trials])
+    runs = runs_of(tracker, plan)
+    assert len({run.data.tags["mlflow.runColor"] for run in runs.values()}) == len(runs)
+
+
+def test_the_machine_is_watched_where_that_is_switched_on(output, plan, monkeypatch):
+    pytest.importorskip("psutil", reason="pip install psutil")
+    monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true")
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")
+    tracker = MlflowTracker(output)
+    tracker.start(plan, ABOUT)
+    time.sleep(0.5)
+    tracker.finish(StudyResult(plan, (), header=header_of(plan, [])), "finished")
+    summary = runs_of(tracker, plan)["summary"]
+    watched = {name for name in summary.data.metrics if name.startswith("system/")}
+    assert {"system/cpu_utilization_percentage", "system/system_memory_usage_percentage"} <= watched
+    assert summary.info.status == "FINISHED"
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium here: apt-get install -y chromium installs it"
+)
+def test_the_chart_page_opens_with_the_metric_that_decides(output, plan, registry, tmp_path):
+    from playwright.sync_api import sync_playwright
+
+    trials = [result_of(plan, plan.baseline), result_of(plan, plan.declared[0], 31.0)]
+    tracker = track(output, plan, trials, registry=registry)
+    server = mlflow_server.MlflowServer(tmp_path, tracker.store.uri)
+    server.start()
+    try:
+        link = chart_link(
+            server.url, tracker.store.experiment_id("tiny"), record.order(plan), plan.key
+        )
+        with sync_playwright() as play:
+            browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            page = browser.new_page(viewport={"width": 1600, "height": 3000})
+            page.goto(link, wait_until="load")
+            page.get_by_text("eval/psnr", exact=True).first.wait_for(timeout=60_000)
+            page.get_by_text("verdict", exact=True).first.wait_for(timeout=60_000)
+            lines = page.inner_text("body").splitlines()
+            browser.close()
+    finally:
+        server.kill()
+    sections = [
+        above for above, line in itertools.pairwise(lines) if re.fullmatch(r"\(\d+\)", line)
+    ]
+    assert sections == [
+        *("eval", "per-image", "sampler", "training", "verdict"),
+        *("Model metrics", "System metrics"),
+    ]
+    charts = [line for line in lines if re.fullmatch(r"[a-z-]+/[\w. ()-]+", line)]
+    assert charts[:4] == ["eval/psnr", "eval/psnr_gain", "eval/psnr_std", "eval/ssim"]
 
 
 def test_a_verdict_that_did_not_change_is_not_written_again(output, plan):

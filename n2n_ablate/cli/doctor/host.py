@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from n2n_ablate.cli.doctor.finding import BROKEN, NOTE, OK, WARNING, Finding
+from n2n_ablate.cli.doctor import BROKEN, NOTE, OK, WARNING, Finding
 from n2n_ablate.errors import AblateError
 from n2n_ablate.version import __version__
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from n2n_ablate.cli.doctor.finding import BROKEN, NOTE, OK, Finding
+from n2n_ablate.cli.doctor import BROKEN, NOTE, OK, Finding
 from n2n_ablate.errors import StoreError, StoreUnavailableError
 from n2n_ablate.redaction import redact, redact_url, remember
 from n2n_ablate.tracking.address import is_server, knock, tracking_uri

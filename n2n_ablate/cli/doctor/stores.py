@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from n2n_ablate.cli.doctor.finding import BROKEN, NOTE, OK, WARNING, Finding
+from n2n_ablate.cli.doctor import BROKEN, NOTE, OK, WARNING, Finding
 from n2n_ablate.errors import ABSENT, AblateError, no_file
 from n2n_ablate.files import is_temporary
 from n2n_ablate.storage.output import FOLDERS, try_to_write
@@ -157,14 +157,14 @@ def databases(root: Path) -> Iterator[Finding]:
             continue
         try:
             one = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=1)
-            told = str(one.execute("pragma quick_check(1)").fetchone()[0])
+            answer = str(one.execute("pragma quick_check(1)").fetchone()[0])
             one.close()
         except sqlite3.Error as error:
-            told = str(error)
-        if told == "ok":
+            answer = str(error)
+        if answer == "ok":
             yield Finding("databases", OK, f"{name} is whole")
-        elif "locked" in told:
+        elif "locked" in answer:
             yield Finding("databases", NOTE, f"{name} is locked by another process", "wait for it")
         else:
             advice = _anew(file, lost)
-            yield Finding("databases", BROKEN, f"{name} is damaged: {told}", advice)
+            yield Finding("databases", BROKEN, f"{name} is damaged: {answer}", advice)

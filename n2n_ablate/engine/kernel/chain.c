@@ -131,50 +131,35 @@ ALWAYS void weight_gradient(const vec u[6], vec out[3]) { /* the transposed of w
     out[2] = s + 4.0f * p + u[5];
 }
 
-/* Transform tiles first .. first + count of an activation with 6x6 pixels each. */
-static void transform_inputs(const Frame *f, long wide, const float *from, long first, long count, float *to) {
-    long step = stride_of_point(wide);
+/* Transform tiles first .. first + count of an activation with size x size pixels each: 6 of an input, 4 of a gradient of an output. */
+ALWAYS void transform(int size, void points(const vec *, vec *), const Frame *f, long wide, const float *from, long first, long count, float *to) {
+    long step = stride_of_point(wide), margin = size == 4; /* of the halo that outputs do not have */
     for (long t = 0; t < count; t++) {
         long y = (first + t) / f->tiles_x, x = (first + t) % f->tiles_x;
-        const float *tile = from + 4 * y * f->row + 4 * x * wide;
+        const float *tile = from + (4 * y + margin) * f->row + (4 * x + margin) * wide;
         for (long c = 0; c < wide; c += LANES) {
             vec half[6][6];
-            UNROLL for (int j = 0; j < 6; j++) {
+            UNROLL for (int j = 0; j < size; j++) {
                 vec column[6], out[6];
-                UNROLL for (int i = 0; i < 6; i++) column[i] = load(tile + i * f->row + j * wide + c);
-                input_points(column, out);
+                UNROLL for (int i = 0; i < size; i++) column[i] = load(tile + i * f->row + j * wide + c);
+                points(column, out);
                 UNROLL for (int i = 0; i < 6; i++) half[i][j] = out[i];
             }
             UNROLL for (int i = 0; i < 6; i++) {
                 vec out[6];
-                input_points(half[i], out);
+                points(half[i], out);
                 UNROLL for (int j = 0; j < 6; j++) store(to + (6 * i + j) * step + t * wide + c, out[j]);
             }
         }
     }
 }
 
-/* The same for gradients of outputs, 4x4 pixels each. */
+static void transform_inputs(const Frame *f, long wide, const float *from, long first, long count, float *to) {
+    transform(6, input_points, f, wide, from, first, count, to);
+}
+
 static void transform_gradients(const Frame *f, long wide, const float *from, long first, long count, float *to) {
-    long step = stride_of_point(wide);
-    for (long t = 0; t < count; t++) {
-        long y = (first + t) / f->tiles_x, x = (first + t) % f->tiles_x;
-        const float *tile = from + (4 * y + 1) * f->row + (4 * x + 1) * wide;
-        for (long c = 0; c < wide; c += LANES) {
-            vec half[6][4];
-            UNROLL for (int j = 0; j < 4; j++) {
-                vec column[4], out[6];
-                UNROLL for (int i = 0; i < 4; i++) column[i] = load(tile + i * f->row + j * wide + c);
-                gradient_points(column, out);
-                UNROLL for (int i = 0; i < 6; i++) half[i][j] = out[i];
-            }
-            UNROLL for (int i = 0; i < 6; i++) {
-                vec out[6];
-                gradient_points(half[i], out);
-                UNROLL for (int j = 0; j < 6; j++) store(to + (6 * i + j) * step + t * wide + c, out[j]);
-            }
-        }
-    }
+    transform(4, gradient_points, f, wide, from, first, count, to);
 }
 
 ALWAYS void output_tile(const float *from, long step, vec out[4][4]) {

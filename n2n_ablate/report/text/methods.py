@@ -70,7 +70,12 @@ def statistics(analysis: StudyAnalysis) -> str:
             " On each side the interval's limit is the outer one of the t interval and of Hall's "
             "skewness-corrected interval (Hall, 1992)."
         )
-    return f"{text} Images on which a fit failed were excluded from the comparison."
+    if {record.n_seeds for record in records} == {1}:
+        text += " With one seed per image, the spread between images includes noise and training."
+    return (
+        f"{text} Images on which a fit failed were excluded from the comparison. The intervals assume that the "
+        "images were drawn at random from the kind of interest, which was not checked."
+    )
 
 
 def _intervals(stage: StudyAnalysis, *, factorial: bool) -> str:
@@ -102,7 +107,8 @@ def _rule(family: Family, metric: Metric, whose: str, *, factorial: bool) -> str
     if metric.margin:
         equal = (
             f", equivalent if the {format_percent(family.equivalence_level)} interval (two one-sided tests) "
-            f"lies within \u00b1{metric.margin:g}{unit_of(metric)}"
+            f"lies within \u00b1{metric.margin:g}{unit_of(metric)}, the margin below which the study counts differences "
+            "as too small to matter"
         )
     rest = (
         "For interactions these verdicts read above the sum, below the sum and additive."

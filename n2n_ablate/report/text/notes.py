@@ -161,15 +161,19 @@ INTERACTION_NOTE = (
 SUPPORTING_CAPTION = "Supporting statistics (not used for verdicts)."
 SUPPORTING_NOTES = {
     "d_z": "d_z: mean difference in standard deviations across images.",
-    "better on": "Better on: images on which the trial is better.",
+    "better on": "Better on: images on which the trial is better, in brackets the 95 % CI of their share.",
     "Holm p": "Holm p: paired t test, Holm-corrected.",
-    "sign-flip p": "Sign-flip p: in brackets the smallest possible with so many images.",
+    "sign-flip p": "Sign-flip p: assumes symmetric differences; in brackets the smallest possible with so many images.",
     "P(equivalent)": "P(equivalent): posterior probability of a true difference within the margin.",
     "detectable": "Detectable: a true difference of this size would be detected in about 4 of 5 such studies.",
     "images needed": "Images needed: of a new study that would resolve the contrast.",
+    "these images": "These images: 95 % CI for the same images with other noise and training.",
     "one image out": "One image out: range of the mean difference when any single image is left out.",
 }
 """By the title of the column."""
+SECONDARY_CAPTION = (
+    "Secondary metrics: paired differences of the declared contrasts, without verdicts."
+)
 RACED_P_NOTE = "p values do not allow for interim analyses."
 TRAINING_CAPTION = (
     "Training curves: peaks before the last step, and crossings with the baseline's curve."
