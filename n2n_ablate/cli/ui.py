@@ -59,24 +59,44 @@ def ui(
 
         n2n-ablate ui center-weight --port 8080 --no-browser
     """
+    serve(output, study, port, open_browser=not no_browser)
+
+
+def serve(output_root: Path, study: str | None, port: int | None, *, open_browser: bool) -> None:
+    """Serve the pages of an output folder until SIGINT or SIGTERM; then stop the server too.
+
+    Where `MLFLOW_TRACKING_URI` names a server, only its link is printed.
+
+    Args:
+        output_root: The output folder.
+        study: Which study to show; None for the one that ran last.
+        port: None for 5000, or a free one if that is taken.
+        open_browser: Open the page too, where there is a screen.
+
+    Raises:
+        StoreError: MLflow is not installed, there is nothing to show yet, the server does not
+            start, or the one that is named cannot be used.
+        BusyError: The port is taken.
+        AblateError: There is no such study.
+    """
     if importlib.util.find_spec("mlflow") is None:
         msg = "MLflow, which makes these pages, is not installed: pip install mlflow"
         raise StoreError(msg)
-    uri = tracking_uri(output)
+    uri = tracking_uri(output_root)
     if is_server(uri):
-        _show(_link(uri, study), open_browser=not no_browser)
+        _show(_link(uri, study), open_browser=open_browser)
         return
     file = sqlite_file(uri)
     if file is not None and not file.is_file():
         msg = (
-            f"there is no study in '{output}' yet ('{file}' does not exist). "
+            f"there is no study in '{output_root}' yet ('{file}' does not exist). "
             "Run a study first: n2n-ablate study center-weight"
         )
         raise StoreError(msg)
-    chosen = _port(port)
-    with _stoppable(), _server(uri, output, chosen) as server:
+    chosen = _free_port() if port is None else _checked_port(port)
+    with _stoppable(), _server(uri, output_root, chosen) as server:
         link = _link(f"http://{_HOST}:{chosen}", study)
-        _show(link, open_browser=not no_browser)
+        _show(link, open_browser=open_browser)
         messages().print("Ctrl-C stops the server.", style="dim")
         server.wait()
 
@@ -231,13 +251,18 @@ def _show(link: str, *, open_browser: bool) -> None:
         webbrowser.open(link)
 
 
-def _port(wanted: int | None) -> int:
-    """Return the port that is wanted, else 5000 or a free one."""
-    if wanted is not None and not _is_free(wanted):
-        msg = f"port {wanted} is taken by another program. Leave --port out to get a free one."
-        raise BusyError(msg)
-    if wanted is not None or _is_free(_FIRST_PORT):
-        return wanted or _FIRST_PORT
+def _checked_port(port: int) -> int:
+    if _is_free(port):
+        return port
+    msg = f"port {port} is taken by another program. Leave --port out to get a free one."
+    raise BusyError(msg)
+
+
+def _free_port() -> int:
+    return _FIRST_PORT if _is_free(_FIRST_PORT) else _any_port()
+
+
+def _any_port() -> int:
     with socket.socket() as probe:
         probe.bind((_HOST, 0))
         return int(probe.getsockname()[1])
