@@ -1,4 +1,4 @@
-"""`n2n-ablate sync`: writes studies that were run here, or elsewhere, into MLflow."""
+"""`n2n-ablate sync`: writes studies that were run here, or elsewhere, into MLflow or another tracker."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from n2n_ablate.errors import BusyError, StoreError, StoreUnavailableError
 from n2n_ablate.report.numbers import pluralize
 
 if TYPE_CHECKING:
+    from n2n_ablate.registry import Registry
     from n2n_ablate.storage.journal import Contents
+    from n2n_ablate.storage.output import Output
     from n2n_ablate.tracking.sync import Synced
 
 _MISTAKE = 1
@@ -31,12 +33,15 @@ def run(
         str,
         typer.Option(help="MLflow server or database instead of the output folder's."),
     ] = "",
+    to: Annotated[
+        str, typer.Option(help="Name of a plugin that listens to studies, instead of MLflow.")
+    ] = "mlflow",
     plugins_dir: options.PluginsDir = None,
     *,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Write finished studies to MLflow, from their stored results.
+    """Write finished studies to MLflow, or to another tracker, from their stored results.
 
     Runs that MLflow already has are left as they are.
 
@@ -44,12 +49,17 @@ def run(
         n2n-ablate sync
 
         n2n-ablate sync samplers --output from-the-gpu/mlruns --images photos/
+
+        n2n-ablate sync samplers --to tensorboard
     """
     from n2n_ablate.registry import Registry
     from n2n_ablate.storage.output import Output
     from n2n_ablate.tracking.sync import sync
 
     found = _journals(output, study, profile)
+    if to != "mlflow":
+        _replay(found, Output(output), Registry(plugins_dir=plugins_dir), to, images or [])
+        return
     place, registry = Output(output), Registry(plugins_dir=plugins_dir, local_if_needed=True)
     done: list[Synced] = []
     refused: set[str] = set()
@@ -70,6 +80,20 @@ def run(
         stdout.write_json([asdict(one) for one in done])
     if refused:
         raise typer.Exit(_MISTAKE)
+
+
+def _replay(
+    found: list[Contents], output: Output, registry: Registry, to: str, images: list[str]
+) -> None:
+    from n2n_ablate.runner.replay import listener, replay
+
+    plugin = listener(registry, to)
+    for contents in found:
+        problems = replay(contents, output, registry, plugin, images=images, say=say)
+        text = f"{contents.path.parent.name} ({contents.profile}): told to '{to}'"
+        results().print(text, markup=False, highlight=False, soft_wrap=True)
+        for problem in problems:
+            say(f"  {problem}")
 
 
 def _journals(output: Path, study: str, profile: str) -> list[Contents]:

@@ -19,12 +19,27 @@ def is_fit_key(text: object) -> bool:
 
 @dataclass(frozen=True)
 class Point:
-    """One point of a fit's curves, handed over while it is being trained."""
+    """One point of a fit's curves, handed over while it is being trained.
+
+    Attributes:
+        key: The identity of the fit.
+        step: Counted from 1.
+        steps: How many there are.
+        values: `loss` and every metric, by name.
+        trial: Name of the first trial that has the fit.
+        condition: Label of its noise.
+        image: Name of its image.
+        seed: Its seed.
+    """
 
     key: str
     step: int
     steps: int
     values: Mapping[str, float]
+    trial: str = ""
+    condition: str = ""
+    image: str = ""
+    seed: int = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,10 +42,17 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class TrialResult:
-    """A trial with all its fits."""
+    """A trial with all its fits.
+
+    Attributes:
+        trial: Its name, role and recipe.
+        rows: One per fit.
+        load: Reads a stored fit with its denoised image, by its key; None if no store is there.
+    """
 
     trial: Trial
     rows: tuple[Row, ...]
+    load: Callable[[str], FitResult | None] | None = field(default=None, repr=False)
 
     @property
     def failures(self) -> int:
@@ -63,16 +70,17 @@ class TrialResult:
         return sum(row.reused for row in self.rows)
 
     def light(self) -> TrialResult:
-        """Return it without denoised images, which the fit store has."""
+        """Return it without denoised images; `with_images` reads them again."""
         rows = (replace(row, result=replace(row.result, denoised=None)) for row in self.rows)
         return replace(self, rows=tuple(rows))
 
-    def with_images(self, load: Callable[[str], FitResult | None]) -> TrialResult:
-        """Return it with its denoised images, as far as `load` finds results by their keys."""
+    def with_images(self) -> TrialResult:
+        """Return it with its denoised images, as far as the store has them."""
 
         def whole(result: FitResult) -> FitResult:
-            there = result.failure or result.denoised is not None
-            return result if there else load(result.key) or result
+            if result.failure or result.denoised is not None or self.load is None:
+                return result
+            return self.load(result.key) or result
 
         rows = (replace(row, result=whole(row.result)) for row in self.rows)
         return replace(self, rows=tuple(rows))

@@ -6,7 +6,7 @@ tensors, no printing, because it also runs for commands that merely list compone
 
 A life-cycle hook is called while `n2n-ablate study` runs, with records that nobody may change. It
 may do what it likes; what it does wrong never costs a study its results. A plugin with the attribute
-`background = True` hears in a thread of its own, and of trials without their images.
+`background = True` hears in a thread of its own; `TrialResult.with_images` reads the images it wants.
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ def point(point: Point) -> None:
     """Hear that a fit has a new point on its curves. Called often: be quick.
 
     Args:
-        point: Key of the fit, step, number of steps, and the values by name.
+        point: Trial, condition, image, seed, step, number of steps, and the values by name.
 
     Since 0.1.
     """

@@ -97,7 +97,8 @@ def _strip(
             pixels = sample.noisy[0].numpy()
             label = f"noisy, {figures.psnr(pixels, clean):.2f} dB"
             noisy = _panel(label, figures.photo(pixels))
-    pairs = [(noisy, _panel("clean", figures.photo(clean)))]
+    name = "reference" if stage.images.clean[image].condition else "clean"  # of measured noise
+    pairs = [(noisy, _panel(name, figures.photo(clean)))]
     pairs += [_outcome(stage, trial, where, clean, names) for trial in chosen]
     return Strip(image, why, pairs)
 

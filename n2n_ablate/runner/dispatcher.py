@@ -104,6 +104,11 @@ class HookDispatcher:
         for member in self._members:
             member.finish(status)
 
+    @property
+    def failed(self) -> bool:
+        """Whether a listener has raised; it hears nothing more."""
+        return any(member.failed for member in self._members)
+
     def note(self, message: str) -> None:
         """See `hookspecs.note`. May be called from any thread."""
         self._tell("note", message=message)
@@ -130,6 +135,11 @@ class _Member:
             outside = plugin.implementation if isinstance(plugin.implementation, Outside) else None
             self._jobs = Background(plugin.origin.plugin, complain, outside)
             plugin.call = self._queue
+
+    @property
+    def failed(self) -> bool:
+        """Whether it has raised."""
+        return self._broken
 
     @property
     def wants_images(self) -> bool:

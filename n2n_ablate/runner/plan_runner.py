@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from n2n_ablate.records import (
     StudyResult,
     TrialResult,
 )
+from n2n_ablate.records.fit import Listener
 from n2n_ablate.runner.dispatcher import HookDispatcher
 from n2n_ablate.runner.trainer import Trainer
 from n2n_ablate.storage.journal_writer import Section
@@ -130,7 +132,9 @@ class PlanRunner:
                 self.dispatcher.trial_started(trial, len(fits), len(new & there))
             self._announced |= new
         finished: list[TrialResult] = []
-        for result in self._arriving([fit for key, fit in wanted.items() if key not in there]):
+        listener = self._listener(trials, jobs, samples)
+        left = [fit for key, fit in wanted.items() if key not in there]
+        for result in self._arriving(left, listener):
             if result is not None:
                 results[result.key] = result
             # In the order of the plan: whoever listens can count on the baseline being the first.
@@ -142,9 +146,32 @@ class PlanRunner:
                 finished.append(self._finish(trial, samples, fits, results, more=more))
         return finished
 
-    def _arriving(self, fits: Sequence[Fit]) -> Iterator[FitResult | None]:
+    def _arriving(self, fits: Sequence[Fit], listener: Listener) -> Iterator[FitResult | None]:
         yield None  # what is stored may already make a trial whole
-        yield from self.trainer.train(fits)
+        yield from self.trainer.train(fits, listener)
+
+    def _listener(
+        self,
+        trials: Sequence[Trial],
+        jobs: Sequence[Sequence[Fit]],
+        samples: Sequence[NoisySample],
+    ) -> Listener:
+        """Return what says of every point whose it is, and hands it on."""
+        owners: dict[str, dict[str, Any]] = {}
+        for trial, fits in zip(trials, jobs, strict=True):
+            for fit, sample in zip(fits, samples, strict=True):
+                label, image = sample.condition.label, sample.image.name
+                about = {"trial": trial.name, "condition": label, "image": image}
+                owners.setdefault(fit.key, about | {"seed": sample.seed})
+        return lambda point: self.dispatcher.point(replace(point, **owners[point.key]))
+
+    def _load(self, key: str) -> FitResult | None:
+        """Read a stored fit with its image, from any thread."""
+        store = self.trainer.store.reader()
+        result = store.load(key, with_image=True)
+        for text in store.imageless_told():
+            self.dispatcher.note(text)
+        return result
 
     def _finish(
         self,
@@ -165,7 +192,7 @@ class PlanRunner:
             )
             for sample, fit in zip(samples, fits, strict=True)
         ]
-        whole = TrialResult(trial, tuple(rows))
+        whole = TrialResult(trial, tuple(rows), self._load)
         # Images are for those who listen; a thousand trials need not keep them in memory.
         kept = whole.light()
         score = score_of(kept, self.plan.study.decide)

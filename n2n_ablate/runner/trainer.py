@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from n2n_ablate.engine import Fit
 from n2n_ablate.execute import Executor
 from n2n_ablate.records import FitResult
+from n2n_ablate.records.fit import Listener
 from n2n_ablate.runner.dispatcher import HookDispatcher
 from n2n_ablate.storage.fit_store import FitStore
 
@@ -45,10 +46,13 @@ class Trainer:
         self.store.damaged.clear()
         return {key: result for key, result in results.items() if result is not None}
 
-    def train(self, fits: Sequence[Fit]) -> Iterator[FitResult]:
-        """Train fits and yield each result once it is safe on disk, in no fixed order."""
+    def train(self, fits: Sequence[Fit], listener: Listener) -> Iterator[FitResult]:
+        """Train fits and yield each result once it is safe on disk, in no fixed order.
+
+        `listener` hears of every point, from any thread.
+        """
         began = time.monotonic()
-        for result in self.executor.run(fits, self.dispatcher.point, self.dispatcher.note):
+        for result in self.executor.run(fits, listener, self.dispatcher.note):
             if not result.passing:
                 self.store.save(result)
                 self.trained += 1

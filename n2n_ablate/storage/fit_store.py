@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import json
 import stat
@@ -42,6 +43,12 @@ class FitStore:
         self._reading = reading
         self.damaged: list[Path] = []
         self.imageless: list[Path] = []
+
+    def reader(self) -> FitStore:
+        """Return the same store, to look at from another thread."""
+        other = copy.copy(self)
+        other._reading, other.damaged, other.imageless = True, [], []
+        return other
 
     def path(self, key: str) -> Path:
         """Return where the result of a fit is, or would be."""

@@ -85,7 +85,7 @@ class Reopened:
 
     def with_images(self, trial_result: TrialResult) -> TrialResult:
         """Return a trial with its denoised images, read from the store."""
-        return trial_result.with_images(lambda key: self.store.load(key, with_image=True))
+        return trial_result.with_images()
 
     def denoised(self, row: Row) -> np.ndarray | None:
         """Return the denoised image of a fit, float32 (c, h, w) from 0 to 1; None if it has none."""
@@ -223,7 +223,8 @@ def _trial(entry: Entry, header: Header, store: FitStore, lost: list[Lost]) -> T
             lost.append(Lost(entry.name, label, mark.name, seed, key, why))
             result = _failed(key, f"its stored result is {why}")
         rows.append(Row(label, mark.name, seed, result, reused=True))
-    return TrialResult(Trial(entry.name, entry.role, entry.recipe, entry.values), tuple(rows))
+    trial = Trial(entry.name, entry.role, entry.recipe, entry.values)
+    return TrialResult(trial, tuple(rows), lambda key: store.load(key, with_image=True))
 
 
 def _stored(key: str, entry: Entry, store: FitStore) -> FitResult | None:

@@ -126,6 +126,14 @@ class Plan:
         }
         return hashlib.sha256(canonical(content).encode()).hexdigest()[:10]
 
+    def trial_key(self, trial: Trial) -> str:
+        """Return the identity of a trial, the same whenever the study is run again.
+
+        Another device or changed code gives other fits, but the same trial.
+        """
+        content = f"{self.key}\n{canonical(trial.recipe.to_json())}"
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
     def search_trial(self, values: Mapping[str, Value], registry: Catalogue) -> Trial:
         """Return the trial at a point that the search strategy chose."""
         recipe = changed(self.baseline.recipe, values, registry)

@@ -15,6 +15,7 @@ from n2n_ablate.components.recipe import canonical
 from n2n_ablate.components.spec import Scalar
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics.concerns import flat
+from n2n_ablate.images.image import digest_of
 from n2n_ablate.records import NoisySample, StudyResult, TrialResult
 from n2n_ablate.report.file_names import slugs
 from n2n_ablate.study import Plan, Trial
@@ -94,19 +95,20 @@ def short(value: Scalar) -> str:
 
 
 def dataset(sources: Sequence[str], samples: Sequence[NoisySample]) -> Dataset | None:
-    """Return the clean images of a trial as one dataset, None if they are not there.
+    """Return the images of a trial as one dataset, None if they are not there: clean ones, or references and shots.
 
     Args:
         sources: Where the images come from, as the study names them.
         samples: The noisy images of the trial's fits.
     """
     images = {sample.image.name: sample.image for sample in samples}
+    shots = {digest_of(shot) for sample in samples for shot in sample.shots}
     if not images:
         return None
     shapes = sorted({"x".join(map(str, image.pixels.shape[1:])) for image in images.values()})
     return Dataset(
         name=", ".join(sources)[:_LONGEST_NAME],
-        digest=_digest(sorted(image.digest for image in images.values())),
+        digest=_digest(sorted([*(image.digest for image in images.values()), *shots])),
         source={name: image.digest for name, image in images.items()},
         profile={"images": len(images), "shapes (c x h x w)": shapes[:_MOST_SHAPES]},
     )
@@ -158,15 +160,10 @@ def diagnostics(plan: Plan, diagnoses: Mapping[str, Diagnosis]) -> list[Value]:
     return [point for point in points if np.isfinite(point.value)]
 
 
-def content_key(plan: Plan, trial: Trial) -> str:
-    """Return the identity of a trial in its study."""
-    return _digest([plan.key, canonical(trial.recipe.to_json())])
-
-
 def fits_key(plan: Plan, result: TrialResult) -> str:
     """Return the identity of a trial with its fits: another device or changed code gives another."""
     fits = _digest(sorted(row.result.key for row in result.rows))
-    return f"{content_key(plan, result.trial)}-{fits}"
+    return f"{plan.trial_key(result.trial)}-{fits}"
 
 
 def outcome_key(result: TrialResult) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,6 @@ from n2n_ablate.errors import AblateError
 from n2n_ablate.records import NoisySample, StudyResult, TrialResult
 from n2n_ablate.registry import Registry
 from n2n_ablate.report import study_files, trial_files
-from n2n_ablate.storage.fit_store import FitStore
-from n2n_ablate.storage.output import Output
 from n2n_ablate.study import BASELINE, Plan
 from n2n_ablate.tracking.store import MlflowStore
 
@@ -25,9 +23,7 @@ class RunFiles:
 
     Args:
         store: Where they go.
-        output: Has the denoised images.
         registry: To draw and to measure samplers; without it neither is done.
-        note: Told of pictures that are missing because a stored image is damaged.
 
     Attributes:
         diagnoses: What was measured, by name of the run.
@@ -36,14 +32,10 @@ class RunFiles:
     def __init__(
         self,
         store: MlflowStore,
-        output: Output,
         registry: Registry | None,
-        note: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.diagnoses: dict[str, ByCondition] = {}
         self._store = store
-        self._fits = FitStore(output, reading=True)
-        self._note = note
         self._registry = registry
         self._measured = Diagnoses(registry) if registry else None
 
@@ -63,16 +55,12 @@ class RunFiles:
         samples: Sequence[NoisySample],
         baseline: TrialResult | None,
     ) -> None:
-        """Write pictures and tables of a trial; its images are read from the fit store."""
-        whole = result.with_images(lambda key: self._fits.load(key, with_image=True))
-        for text in self._fits.imageless_told():
-            self._note(text)
-        self._fits.imageless.clear()
+        """Write pictures and tables of a trial."""
         with tempfile.TemporaryDirectory() as folder:
             trial_files.write_trial(
                 Path(folder),
                 plan,
-                whole,
+                result.with_images(),
                 samples,
                 baseline=None if result.trial.role == BASELINE else baseline,
                 sampler=self._made("sampler", result.trial.recipe.specs["sampler"]),

@@ -76,7 +76,7 @@ class MlflowTracker:
         self.known = Known()
         self.written: list[str] = []
         self.orphans = 0
-        self._files = RunFiles(self.store, output, registry, note)
+        self._files = RunFiles(self.store, registry)
         self._baseline: TrialResult | None = None
         self._summary = ""
         self._note = note
@@ -128,7 +128,7 @@ class MlflowTracker:
         """Keep a trial as a run, unless it is there. The baseline comes before all others.
 
         Args:
-            result: Its denoised images are read from the fit store if it has none.
+            result: With its denoised images, or a store that has them.
             samples: The noisy images of its fits. Where one is missing its pictures say so.
             invocation: Which command finished it; by default the one that was opened.
             at: When it was finished, in seconds since 1970; by default now.
@@ -292,7 +292,7 @@ class MlflowTracker:
                 self._log_dataset(old.run, given)
                 self.written.append(self._name(result))
             return
-        tags = {TRIAL: record.content_key(self._plan, result.trial), FITS: fits, OUTCOME: outcome}
+        tags = {TRIAL: self._plan.trial_key(result.trial), FITS: fits, OUTCOME: outcome}
         run = self._write(given, tags | ({PICTURES: pictures} if pictures else {}))
         # Runs of the same fits: they gave something else, or were never written whole.
         for worse in [*self.known.halves.pop(fits, []), *([old.run] if old else [])]:
@@ -332,8 +332,9 @@ class MlflowTracker:
         self.store.end(run, "FAILED" if failed else "FINISHED", span[1])
 
     def _log_dataset(self, run: str, given: _Given) -> None:
-        profile = self._running.profile
-        if found := record.dataset(profile.images, given.samples):
+        plan = self._running
+        measured = [each.pairs.source for each in plan.conditions if each.pairs]
+        if found := record.dataset([*plan.profile.images, *measured], given.samples):
             self.store.log_dataset(run, found)
 
     def _write_files(self, run: str, given: _Given) -> None:

@@ -1,16 +1,25 @@
-"""The tests of the package in `examples/`, as its author runs them."""
+"""The tests of the packages in `examples/`, as their authors run them."""
 
 import runpy
 import sys
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parents[2] / "examples" / "n2n-ablate-hexagon"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
-sys.path.insert(0, str(FOLDER / "src"))
-found = runpy.run_path(str(FOLDER / "tests" / "test_hexagon.py"))
-sys.path.remove(str(FOLDER / "src"))
-globals().update({name: item for name, item in found.items() if name.lower().startswith("test")})
+
+def tests_of(package, file):
+    folder = EXAMPLES / package
+    sys.path.insert(0, str(folder / "src"))
+    names = runpy.run_path(str(folder / "tests" / file))
+    sys.path.remove(str(folder / "src"))
+    wanted = ("test", "folder")
+    return {name: item for name, item in names.items() if name.lower().startswith(wanted)}
+
+
+globals().update(tests_of("n2n-ablate-hexagon", "test_hexagon.py"))
+globals().update(tests_of("n2n-ablate-tensorboard", "test_tensorboard.py"))
 
 
 def test_there_are_tests():
-    assert "TestHexagon" in found
+    assert "TestHexagon" in globals()
+    assert "test_a_study_that_ran_without_it_is_told_again" in globals()

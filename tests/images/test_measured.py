@@ -247,7 +247,7 @@ def test_the_shipped_study_says_how_to_get_pairs(folder, monkeypatch):
 @pytest.fixture
 def ran(folder):
     """A study of two shots per scene that was run, and the words that run it."""
-    pairs(folder / "my 集", noisy="{n}_real_{k}.png", shots=2)
+    pairs(folder / "my 集", "场景 {n}_mean.png", "场景 {n}_real_{k}.png", shots=2)
     path = study(folder, '{ pairs = "my 集" }', "seeds = [0, 1],")
     words = ("study", path, "--tracking", "none", "--json")
     return words, json.loads(run(*words))
@@ -259,7 +259,7 @@ def test_a_replaced_shot_retrains_exactly_its_fits(folder, ran):
     assert first["noises"]["my 集"]["pairs"]["source"] == "my 集"
     again = json.loads(run(*words))
     assert again["fits"]["cached"] == 12
-    save(folder / "my 集" / "2_real_2.png", shot(2, 9))
+    save(folder / "my 集" / "场景 2_real_2.png", shot(2, 9))
     new = json.loads(run(*words))
     assert (new["fits"]["total"], new["fits"]["cached"]) == (12, 10)
 
@@ -270,18 +270,22 @@ def test_a_study_on_measured_noise_is_reopened_reported_and_compared(folder, ran
     from n2n_ablate.storage.reopen import reopen
 
     found = reopen(Path("mlruns"), "measured")
-    assert [row.image for row in found.result.trials[0].rows] == ["1", "1", "2", "2", "3", "3"]
+    assert [row.image for row in found.result.trials[0].rows] == [
+        f"场景_{n}" for n in (1, 1, 2, 2, 3, 3)
+    ]
     images = gallery(found.header, Registry())
     assert not images.problems
     assert len(images.samples) == 6
     assert len(images.samples[0].shots) == 2
-    run("report", "measured", "--format", "html", "-o", "page.html")
+    drawn = ("--figures", "figures", "--figure-format", "png")
+    run("report", "measured", "--format", "html", "-o", "page.html", *drawn)
+    assert (folder / "figures" / "noise-my-集.png").is_file()
     text = (folder / "page.html").read_text(encoding="utf-8")
     assert "measured: pairs in my 集" in text
     assert "The measured noise, from shots that differ" in text
     run("compare", "measured", "stripe(axis=rows)", "baseline")
     run("best", "measured")
-    save(folder / "my 集" / "2_mean.png", scene(7))
+    save(folder / "my 集" / "场景 2_mean.png", scene(7))
     lost = gallery(found.header, Registry())
     assert any("2" in line for line in lost.problems)
     assert len(lost.samples) == 4
@@ -377,3 +381,16 @@ def test_the_measured_noise_of_shots_is_diagnosed(folder):
     }
     assert leaks["diagonal"] == pytest.approx(1, abs=0.2)
     assert abs(leaks["stripe"]) < 0.3
+
+
+def test_mlflow_knows_measured_images_by_their_source_and_shots(folder):
+    from n2n_ablate.tracking.record import dataset
+
+    pairs(folder / "set", noisy="{n}_real_{k}.png", shots=2)
+    path = study(folder, '{ pairs = "set" }')
+    before = dataset(["set"], open_session(Request(path)).paired_data.samples)
+    assert before.name == "set"
+    assert set(before.source) == {"1", "2", "3"}
+    save(folder / "set" / "2_real_2.png", shot(2, 9))
+    after = dataset(["set"], open_session(Request(path)).paired_data.samples)
+    assert after.digest != before.digest
