@@ -25,6 +25,7 @@ import time
 from pathlib import Path
 
 STEPS, POINTS, IMAGES, SEEDS, LOSSES = 500, 30, 4, 5, 2
+CROP = 96
 MOST = 3.0
 """Seconds that a study with 10,000 finished fits may take to go on, more than a new one."""
 STUDY = """
@@ -48,7 +49,7 @@ label = "sigma 25"
 
 [profiles.quick]
 images = ["builtin:astronaut", "builtin:coffee", "builtin:chelsea", "builtin:rocket"]
-crop = 96
+crop = {crop}
 seeds = {seeds}
 set = {{ "training.steps" = {steps} }}
 """
@@ -60,7 +61,7 @@ def opened(folder: Path, trials: int | None):
     return open_session(Request(str(folder / "many.toml"), trials=trials, output=folder / "out"))
 
 
-def fill(folder: Path, fits: int) -> dict[str, float]:
+def fill(folder: Path, fits: int, crop: int = CROP) -> dict[str, float]:
     """Write the study and a result for each of its fits."""
     import numpy as np
 
@@ -70,13 +71,13 @@ def fill(folder: Path, fits: int) -> dict[str, float]:
 
     count = round(fits / (IMAGES * SEEDS * LOSSES))
     centers = [round(0.5 * place / count, 6) for place in range(count)]
-    text = STUDY.format(centers=centers, seeds=list(range(SEEDS)), steps=STEPS)
+    text = STUDY.format(centers=centers, seeds=list(range(SEEDS)), steps=STEPS, crop=crop)
     (folder / "many.toml").write_text(text)
     session = opened(folder, None)
     store = FitStore(Output(folder / "out"))
     rng = np.random.default_rng(0)
     steps = np.linspace(STEPS / POINTS, STEPS, POINTS).astype(np.int32)
-    image = rng.integers(0, 65536, (3, 96, 96)).astype(np.uint16)
+    image = rng.integers(0, 65536, (3, crop, crop)).astype(np.uint16)
     os.fsync = lambda _: None  # ten thousand of them are minutes, and nothing depends on these
     written = 0
     for trial in session.plan.fixed:
@@ -178,7 +179,7 @@ Going on with {report["fits"]:,} finished fits takes **{added:.2f} s** more than
 {"less than the" if added < MOST else "**more than the**"} {MOST:g} s that are promised. Opening the
 study from disk, as `sync` does, takes {again["reopen"]:.2f} s ({again["reopen-cpu"]:.2f} s).
 
-A stored fit has **{report["size"] / 1000:.1f} kB**: {96 * 96 * 6 / 1000:.1f} kB are the denoised image
+A stored fit has **{report["size"] / 1000:.1f} kB**: {CROP * CROP * 6 / 1000:.1f} kB are the denoised image
 with 16 bits, the rest figures and curves. The image is read only where a picture of it is made.
 
 {report["cores"]} cores, Python {report["python"]}; load average over a minute, before and after:

@@ -111,7 +111,7 @@ def one(tracking: str, trials: int, steps: int, folder: Path) -> dict[str, objec
     begun = time.perf_counter()
     from rich.console import Console
 
-    from n2n_ablate.analysis import export
+    from n2n_ablate.analysis.analyse import to_json
     from n2n_ablate.report import live
     from n2n_ablate.runner.run import open_runner
     from n2n_ablate.runner.session import Request, RunOptions, open_session
@@ -126,7 +126,7 @@ def one(tracking: str, trials: int, steps: int, folder: Path) -> dict[str, objec
     ready, before = time.perf_counter(), time.process_time()
     result = runner.run()
     with clocks.part("statistics and messages"):
-        export.to_json(result, runner.paired_data.header())
+        to_json(result, runner.paired_data.header())
     ended, after = time.perf_counter(), time.process_time()
     fits = sum(len(item.rows) for item in result.trials)
     clocks.wall[START_UP] = ready - begun

@@ -156,6 +156,7 @@ def hooks() -> str:
     about = {
         name: f"For components of the kind *{kind}*." for kind, name in hookspecs.HOOK_OF.items()
     }
+    about[hookspecs.IMAGE_SETS] = "For named sets of images."
     about |= dict.fromkeys(hookspecs.LIFE_CYCLE, "Life cycle of a study.")
     for name, told in about.items():
         function = getattr(hookspecs, name)

@@ -5,31 +5,27 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from n2n_ablate import stats
 from n2n_ablate.analysis import best_recipe, rows
 from n2n_ablate.analysis.confirmation import confirmation_record
-from n2n_ablate.analysis.contrast import Rule, effect_sides, primary
+from n2n_ablate.analysis.contrast import primary
 from n2n_ablate.analysis.guide import loss_guide
-from n2n_ablate.analysis.leaders import leader, shared_means, whole
-from n2n_ablate.analysis.metrics import metrics_of
-from n2n_ablate.analysis.records import (
+from n2n_ablate.analysis.paired import Rule, effect_sides
+from n2n_ablate.analysis.records import Contrast, ContrastRecord, Kind, Reason, Verdict, to_plain
+from n2n_ablate.analysis.sources import variance
+from n2n_ablate.analysis.study_records import (
     ConditionAnalysis,
-    Contrast,
-    ContrastRecord,
     ContrastSummary,
     Failure,
     Family,
     FitCounts,
     Highest,
-    Kind,
-    Reason,
     Scope,
     StudyAnalysis,
     TrialRecord,
-    Verdict,
 )
-from n2n_ablate.analysis.sources import variance
 from n2n_ablate.records import Header, StudyResult
 from n2n_ablate.study import BASELINE, Effect, Plan
 
@@ -73,7 +69,7 @@ def analyse(result: StudyResult, header: Header | None = None) -> StudyAnalysis:
         images=rule.order,
         clusters=rule.clusters,
         seeds=tuple(plan.profile.seeds),
-        metrics=metrics_of(plan),
+        metrics=rows.metrics_of(plan),
         family=family,
         conditions=conditions,
         summary=_summary(by_condition),
@@ -88,6 +84,16 @@ def analyse(result: StudyResult, header: Header | None = None) -> StudyAnalysis:
     return replace(study, best=best_recipe.best_of(result, study))
 
 
+def to_json(result: StudyResult, header: Header) -> dict[str, Any]:
+    """Return the analysis of a study, with its recipes and noises; numbers that do not exist are None."""
+    plan = result.plan
+    return {
+        **to_plain(analyse(result, header)),
+        "noises": {condition.label: condition.plain() for condition in plan.conditions},
+        "recipes": {each.trial.name: each.trial.recipe.flat() for each in result.trials},
+    }
+
+
 def family_of(plan: Plan) -> Family:
     """Return the verdicts of a stage that share one allowed error."""
     return Family(len(plan.effects) or len(plan.contrasts), len(plan.conditions))
@@ -96,7 +102,7 @@ def family_of(plan: Plan) -> Family:
 def rule_of(result: StudyResult, header: Header) -> Rule:
     """Return how the verdicts of a stage are decided."""
     return Rule(
-        metric=metrics_of(result.plan)[0],
+        metric=rows.metrics_of(result.plan)[0],
         size=family_of(result.plan).size,
         order=tuple(mark.name for mark in header.images),
         clusters={mark.name: mark.cluster or mark.name for mark in header.images},
@@ -120,13 +126,7 @@ def decided(result: StudyResult, header: Header) -> set[str]:
 
 
 def contrasts(result: StudyResult, condition: str, rule: Rule) -> tuple[ContrastRecord, ...]:
-    """Return the primary contrasts under a condition, in the order of the plan, run or not.
-
-    Args:
-        result: Of the stage.
-        condition: Label of the noise.
-        rule: Of the stage.
-    """
+    """Return the primary contrasts under a condition, in the order of the plan, run or not."""
     if result.plan.effects:
         return tuple(_effect(result, effect, condition, rule) for effect in result.plan.effects)
     known = {item.trial.name: item for item in result.trials if item.trial.role == "declared"}
@@ -150,9 +150,9 @@ def _effect(result: StudyResult, effect: Effect, condition: str, rule: Rule) -> 
     halves = [[cells.get(name) for name in names] for names in (effect.plus, effect.minus)]
     if not all(cell for half in halves for cell in half):
         return primary(contrast, condition, {}, {}, (), rule)
-    whole = [[cell for cell in half if cell] for half in halves]
-    given = [x for x in rule.order if all(x in c.given(condition) for h in whole for c in h)]
-    sides = [[cell.values(rule.metric.name, condition) for cell in half] for half in whole]
+    both = [[cell for cell in half if cell] for half in halves]
+    given = [x for x in rule.order if all(x in c.given(condition) for h in both for c in h)]
+    sides = [[cell.values(rule.metric.name, condition) for cell in half] for half in both]
     plus, minus = effect_sides(*sides, order=effect.order)
     return primary(contrast, condition, plus, minus, given, rule)
 
@@ -220,11 +220,11 @@ def _scope(
 def _highest(
     result: StudyResult, label: str, rule: Rule, table: Sequence[TrialRecord]
 ) -> Highest | None:
-    complete = whole(result, [label])
-    means, images = shared_means(complete, [label], rule.metric.name)
+    complete = best_recipe.whole(result, [label])
+    means, images = best_recipe.shared_means(complete, [label], rule.metric.name)
     if not means:
         return None
-    name = leader(means, rule.metric.higher_is_better)
+    name = best_recipe.leader(means, rule.metric.higher_is_better)
     row = next(row for row in table if row.name == name)
     most = max(len(item.values(rule.metric.name, label)) for item in complete)
     return Highest(name, row.role, means[name], means.get(BASELINE), images, most, row.contrast)

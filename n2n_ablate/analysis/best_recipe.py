@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from n2n_ablate.analysis import rows
-from n2n_ablate.analysis.contrast import Rule, plain
-from n2n_ablate.analysis.leaders import leader, shared_means, whole
-from n2n_ablate.analysis.records import (
-    Best,
-    Caveat,
-    ContrastRecord,
-    Kind,
-    Reason,
-    Rival,
-    Role,
-    StudyAnalysis,
-    Support,
-    Verdict,
-)
+from n2n_ablate.analysis.paired import Rule
+from n2n_ablate.analysis.records import Caveat, ContrastRecord, Kind, Reason, Verdict
+from n2n_ablate.analysis.study_records import Best, Rival, StudyAnalysis, Support
 from n2n_ablate.records import StudyResult, TrialResult
+from n2n_ablate.records.results import OWN, mean_of
 from n2n_ablate.study import BASELINE
 
 NOTHING = Best(BASELINE, Support.NO_RESULT, None, 0, {})
@@ -97,29 +88,16 @@ def _rivals(
 ) -> tuple[Rival, ...]:
     """Return the other candidates, and how far the chosen one is ahead of each."""
     chosen = next(item for item in candidates if item.trial.name == name)
-    stage = study.deciding
-    rule = Rule(study.metric, 1, stage.images, stage.clusters)
+    rule = Rule(study.metric, 1, study.deciding.images, study.deciding.clusters)
+    caveats = [Caveat.NOT_DECLARED]
+
+    def ahead(label: str, other: TrialResult) -> ContrastRecord:
+        return rows.compare(chosen, other, label, rule, kind=Kind.PAIR, caveats=caveats)
+
     return tuple(
-        Rival(
-            item.trial.name,
-            {label: _pair(chosen, item, label, rule) for label in labels},
-        )
+        Rival(item.trial.name, {label: ahead(label, item) for label in labels})
         for item in candidates
         if item is not chosen
-    )
-
-
-def _pair(first: TrialResult, second: TrialResult, label: str, rule: Rule) -> ContrastRecord:
-    contrast = replace(rows.contrast_of(first.trial, second.trial), kind=Kind.PAIR)
-    return plain(
-        contrast,
-        label,
-        first.values(rule.metric.name, label),
-        second.values(rule.metric.name, label),
-        rows.given_both(first, second, label, rule.order),
-        rule,
-        role=Role.EXPLORATORY,
-        caveats=[Caveat.NOT_DECLARED],
     )
 
 
@@ -150,3 +128,38 @@ def _baseline(
         baseline_failed_fits=base.failures if base else 0,
         baseline_fits=len(base.rows) if base else 0,
     )
+
+
+def whole(result: StudyResult, conditions: Sequence[str]) -> list[TrialResult]:
+    """Return the study's own trials that have results and lost no fit under these conditions."""
+    return [item for item in result.trials if item.trial.role in OWN and item.complete(conditions)]
+
+
+def shared_means(
+    trials: Sequence[TrialResult], conditions: Sequence[str], metric: str
+) -> tuple[dict[str, float], int]:
+    """Return the mean of every trial over the images that all of them have, and how many these are.
+
+    In a race a trial that is decided early has fewer images than others: a mean over easy images
+    says nothing beside a mean over hard ones. The mean is over images, then over conditions.
+
+    Returns:
+        Nothing if under some condition no image is in all of them.
+    """
+    totals, fewest = dict.fromkeys((item.trial.name for item in trials), 0.0), math.inf
+    for condition in conditions:
+        values = [item.values(metric, condition) for item in trials]
+        shared = set(values[0]).intersection(*values[1:]) if values else set()
+        if not shared:
+            return {}, 0
+        fewest = min(fewest, len(shared))
+        for item, own in zip(trials, values, strict=True):
+            mean = math.fsum(mean_of(own[image]) for image in sorted(shared)) / len(shared)
+            totals[item.trial.name] += mean / len(conditions)
+    return totals, int(fewest) if trials else 0
+
+
+def leader(means: Mapping[str, float], higher_is_better: bool) -> str:
+    """Return the name of the best mean, the first of equals; empty if there is none."""
+    sign = 1 if higher_is_better else -1
+    return max(means, key=lambda name: sign * means[name], default="")

@@ -6,13 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 
 from n2n_ablate import stats
-from n2n_ablate.analysis.leaders import shared_means
-from n2n_ablate.analysis.records import (
+from n2n_ablate.analysis.best_recipe import shared_means
+from n2n_ablate.analysis.records import ContrastRecord, Interval
+from n2n_ablate.analysis.study_records import (
     ConditionAnalysis,
     ConfirmationRecord,
     ConfirmedContrast,
-    ContrastRecord,
-    Interval,
     Origin,
     SearchOutcome,
     StudyAnalysis,
@@ -27,14 +26,7 @@ def confirmation_record(
     conditions: Sequence[ConditionAnalysis],
     header: Header | None,
 ) -> ConfirmationRecord:
-    """Return the confirmation of a study.
-
-    Args:
-        result: With the confirmation.
-        analysis: Of the confirmation.
-        conditions: Of the study's own trials.
-        header: Of the confirmation.
-    """
+    """Return the confirmation of a study."""
     before = {
         each.condition: {row.name: row.contrast for row in each.trials} for each in conditions
     }

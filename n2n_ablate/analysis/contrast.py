@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from n2n_ablate import stats
+from n2n_ablate.analysis.paired import Paired, Rule, Side
 from n2n_ablate.analysis.records import (
     Caveat,
     Contrast,
     ContrastRecord,
-    ImageDifference,
     Interim,
     Interval,
     LeaveOneOut,
-    Metric,
     Planning,
     Reason,
     Role,
     Verdict,
     Wins,
 )
-from n2n_ablate.records.results import mean_of
-
-Side = Mapping[str, np.ndarray]
-"""One side of a contrast: values by image, an array over seeds, of images that lost no fit."""
 
 _VERDICTS = {
     stats.BETTER: Verdict.BETTER,
@@ -37,139 +32,6 @@ _VERDICTS = {
 }
 _LAST_ANALYSIS = 1.14
 """At most so many times as wide as without a race is the interval at its last analysis."""
-
-
-@dataclass(frozen=True)
-class Rule:
-    """How the verdicts of a stage are decided.
-
-    Attributes:
-        metric: That decides.
-        size: Of the family.
-        order: Names of all images, in the order of the fits.
-        clusters: Name of the scene by image; an image that is not in it is a scene by itself.
-        interim_sizes: Images at each interim analysis; empty without a race.
-        decides: False for a demonstration, which has no verdicts.
-    """
-
-    metric: Metric
-    size: int
-    order: tuple[str, ...]
-    clusters: Mapping[str, str] = field(default_factory=dict)
-    interim_sizes: tuple[int, ...] = ()
-    decides: bool = True
-
-    def units(self, images: Sequence[str]) -> int:
-        """Return how many independent units images make."""
-        return len({self.clusters.get(image, image) for image in images})
-
-    @property
-    def raced(self) -> bool:
-        """Whether there is more than one analysis."""
-        return len(self.interim_sizes) > 1
-
-
-@dataclass(frozen=True, eq=False)
-class Paired:
-    """Both sides of a contrast on the images that were given to both.
-
-    Attributes:
-        given: Names of the images.
-        trial, baseline: As far as they have all fits.
-        units: Clusters of images, with the mean difference of each, where both have results.
-    """
-
-    given: tuple[str, ...]
-    trial: Side
-    baseline: Side
-    units: Mapping[str, float]
-
-    @classmethod
-    def of(
-        cls, trial: Side, baseline: Side, given: Sequence[str], clusters: Mapping[str, str]
-    ) -> Paired:
-        """Pair both sides; crops, shots and overlaps of one scene are averaged."""
-        scenes: dict[str, list[float]] = {}
-        for image in given:
-            if image in trial and image in baseline:
-                difference = mean_of(trial[image]) - mean_of(baseline[image])
-                scenes.setdefault(clusters.get(image, image), []).append(difference)
-        units = {scene: math.fsum(values) / len(values) for scene, values in scenes.items()}
-        return cls(tuple(given), trial, baseline, units)
-
-    @property
-    def shared(self) -> list[str]:
-        """Images that both have."""
-        return [image for image in self.given if image in self.trial and image in self.baseline]
-
-    @property
-    def lost(self) -> tuple[int, int]:
-        """Images that the trial and the baseline lost."""
-        return tuple(sum(image not in side for image in self.given) for side in self._sides)  # type: ignore[return-value]
-
-    @property
-    def _sides(self) -> tuple[Side, Side]:
-        return self.trial, self.baseline
-
-    @property
-    def values(self) -> np.ndarray:
-        """Differences, one per unit."""
-        return np.fromiter(self.units.values(), dtype=float, count=len(self.units))
-
-    @property
-    def identical(self) -> bool:
-        """Whether both have the same value on every image with every seed."""
-        return all(np.array_equal(self.trial[image], self.baseline[image]) for image in self.shared)
-
-    def reason(self) -> Reason | None:
-        """Return why a verdict is withheld; None if nothing speaks against one."""
-        lost_trial, lost_baseline = self.lost
-        if not self.given:
-            return Reason.NOT_RUN
-        if lost_baseline == len(self.given):
-            return Reason.BASELINE_FAILED
-        if lost_trial == len(self.given):
-            return Reason.TRIAL_FAILED
-        if not self.units:
-            return Reason.NO_COMMON_IMAGE
-        if lost_trial and lost_baseline:
-            return Reason.BOTH_LOST_IMAGES
-        if lost_trial or lost_baseline:
-            return Reason.TRIAL_LOST_IMAGES if lost_trial else Reason.BASELINE_LOST_IMAGES
-        if self.identical:
-            return None
-        if len(self.units) < 2:
-            return Reason.ONE_IMAGE
-        return None if stats.has_spread(self.values) else Reason.NO_SPREAD
-
-
-def effect_sides(
-    plus: Sequence[Side], minus: Sequence[Side], *, order: int
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Return both sides of an effect of a factorial, means over its cells.
-
-    A main effect is the mean over the cells with the changed level less that over those that differ in
-    nothing else. An interaction is what both changes give beyond the sum of what each gives alone: the
-    cells with both or neither less those with one, times two.
-
-    An image that is missing in one cell is missing in that side, of an interaction in both, since
-    none of them is the one that lost it.
-
-    Args:
-        plus: Values of each cell.
-        minus: The same; as many.
-        order: Factors that change: 1 or 2.
-    """
-    one, two = (_mean_side(cells, order) for cells in (plus, minus))
-    if order == 1:
-        return one, two
-    both = [image for image in one if image in two]
-    return {image: one[image] for image in both}, {image: two[image] for image in both}
-
-
-def _mean_side(cells: Sequence[Side], scale: int) -> dict[str, np.ndarray]:
-    images = [image for image in cells[0] if all(image in cell for cell in cells)] if cells else []
-    return {image: scale * np.mean([cell[image] for cell in cells], axis=0) for image in images}
 
 
 def primary(
@@ -212,8 +74,9 @@ def primary(
     if record is not None:
         return record
     paired = Paired.of(trial, baseline, given, rule.clusters)
+    bare = _bare(contrast, condition, paired, rule, Role.PRIMARY)
     reason = paired.reason() or Reason.NO_ANALYSIS_YET
-    return _bare(contrast, condition, paired, rule, Role.PRIMARY, Verdict.WITHHELD, reason)
+    return replace(bare, verdict=Verdict.WITHHELD, reason=reason)
 
 
 def plain(
@@ -229,29 +92,23 @@ def plain(
 ) -> ContrastRecord:
     """Return a difference without a verdict: with a plain 95 % interval of its own.
 
-    Args:
-        contrast: What is compared.
-        condition: Label of the noise.
-        trial: Its values.
-        baseline: The values of what it is compared with.
-        given: Images that were given to both.
-        rule: With the metric that is meant.
-        role: Secondary or exploratory.
-        caveats: What is known beforehand.
+    Arguments as in `primary`; the metric that is meant is that of the rule.
     """
     paired = Paired.of(trial, baseline, given, rule.clusters)
-    record = _bare(contrast, condition, paired, rule, role, None, None, caveats)
+    record = _bare(contrast, condition, paired, rule, role)
+    record = replace(record, caveats=(*caveats, *record.caveats))
     values = paired.values
-    if len(values) < 2 or not stats.has_spread(values):
+    if not stats.has_spread(values):
         return record
-    critical = stats.t_critical(stats.LEVEL, len(values))
     sd = float(values.std(ddof=1))
+    critical = stats.t_critical(stats.LEVEL, len(values))
+    low, high = stats.limits(values, critical)
     return replace(
         record,
-        difference_interval=_interval(_ends(values, critical), stats.LEVEL, len(values)),
+        difference_interval=_interval(low, high, stats.LEVEL, len(values)),
         sd=sd,
         effect_size=float(values.mean()) / sd,
-        wins=_wins(values, rule.metric),
+        wins=_wins(values, rule.sign),
     )
 
 
@@ -267,65 +124,57 @@ def _decided(
     reason, values = paired.reason(), paired.values
     if reason is None and not rule.decides:
         reason = Reason.DEMONSTRATION
-    sign = 1 if rule.metric.higher_is_better else -1
-    margin = rule.metric.margin or 0.0
     verdict = Verdict.WITHHELD
     if reason is None:
-        code = int(stats.decide(sign * values, critical, margin))
+        code = int(stats.decide(rule.sign * values, critical, rule.margin))
         verdict = Verdict.IDENTICAL if paired.identical else _VERDICTS[code]
     if interim is not None:
         # Lost images stay lost, so that more of them cannot bring a verdict back.
         interim = replace(interim, decided=verdict is not Verdict.INCONCLUSIVE)
-    record = _bare(contrast, condition, paired, rule, Role.PRIMARY, verdict, reason)
-    record = replace(record, interim=interim, family_size=rule.size)
+    record = replace(
+        _bare(contrast, condition, paired, rule, Role.PRIMARY),
+        verdict=verdict,
+        reason=reason,
+        interim=interim,
+        family_size=rule.size,
+    )
     if stats.has_spread(values):
         record = _with_intervals(record, paired, critical, rule)
         if reason is None:
-            record = _with_planning(record, values, critical, rule, sign)
+            record = replace(
+                record,
+                leave_one_out=_leave_one_out(paired, verdict, critical, rule),
+                planning=_planning(values, verdict, critical, rule),
+            )
     return replace(record, caveats=_caveats(record, rule))
 
 
 def _bare(
-    contrast: Contrast,
-    condition: str,
-    paired: Paired,
-    rule: Rule,
-    role: Role,
-    verdict: Verdict | None,
-    reason: Reason | None,
-    caveats: Sequence[Caveat] = (),
+    contrast: Contrast, condition: str, paired: Paired, rule: Rule, role: Role
 ) -> ContrastRecord:
-    """Return a record with what needs no spread."""
-    values, shared = paired.values, paired.shared
+    """Return a record with what needs neither a spread nor a verdict."""
+    values, (images, seeds) = paired.values, (*paired.seeds.shape, 0)[:2]
     lost_trial, lost_baseline = paired.lost
-    more = [Caveat.IMAGES_LOST] if lost_trial or lost_baseline else []
-    more += [Caveat.CLUSTERED] if len(values) < len(shared) else []
+    caveats = [Caveat.IMAGES_LOST] if lost_trial or lost_baseline else []
+    caveats += [Caveat.CLUSTERED] if len(values) < images else []
     return ContrastRecord(
         contrast=contrast,
         condition=condition,
         metric=rule.metric,
         role=role,
-        verdict=verdict,
-        reason=reason,
+        verdict=None,
+        reason=None,
         estimate=float(values.mean()) if len(values) else None,
         difference_interval=None,
         equivalence_interval=None,
-        n_images=len(shared),
+        n_images=images,
         n_clusters=len(values),
-        n_seeds=len(paired.trial[shared[0]]) if shared else 0,
+        n_seeds=seeds,
         lost_by_trial=lost_trial,
         lost_by_baseline=lost_baseline,
-        images=tuple(_image(image, paired, rule.clusters) for image in paired.given),
-        caveats=(*caveats, *more),
+        images=paired.images,
+        caveats=tuple(caveats),
     )
-
-
-def _image(image: str, paired: Paired, clusters: Mapping[str, str]) -> ImageDifference:
-    one, two = (
-        mean_of(side[image]) if image in side else None for side in (paired.trial, paired.baseline)
-    )
-    difference = one - two if one is not None and two is not None else None
-    return ImageDifference(image, clusters.get(image, image), one, two, difference)
 
 
 def _with_intervals(
@@ -335,76 +184,39 @@ def _with_intervals(
     values, levels = paired.values, stats.Levels(rule.size)
     n, sd = len(values), float(values.std(ddof=1))
     flips = stats.sign_flip(values)
-    raced = rule.raced
-    seeds = np.array([paired.trial[i] - paired.baseline[i] for i in paired.shared])
-    within = stats.within_images_interval(seeds)
+    within = stats.within_images_interval(paired.seeds)
+    (low, inner_low), (high, inner_high) = stats.limits(values, np.array(critical))
+    inner = _interval(inner_low, inner_high, levels.equivalence, n, rule.raced)
     return replace(
         record,
-        difference_interval=_interval(_ends(values, critical[0]), levels.difference, n, raced),
-        equivalence_interval=_interval(_ends(values, critical[1]), levels.equivalence, n, raced)
-        if (rule.metric.margin or 0.0) > 0
-        else None,
+        difference_interval=_interval(low, high, levels.difference, n, rule.raced),
+        equivalence_interval=inner if rule.margin > 0 else None,
         sd=sd,
         effect_size=float(values.mean()) / sd,
         p=stats.t_test(values),
         p_sign_flip=flips.p,
         p_sign_flip_smallest=flips.smallest,
-        probability_equivalent=stats.probability_within(values, rule.metric.margin or 0.0),
-        wins=_wins(values, rule.metric),
+        probability_equivalent=stats.probability_within(values, rule.margin),
+        wins=_wins(values, rule.sign),
         fixed_images_interval=Interval(*within[1:], stats.LEVEL, "t") if within else None,
     )
 
 
-def _with_planning(
-    record: ContrastRecord,
-    values: np.ndarray,
-    critical: tuple[float, float],
-    rule: Rule,
-    sign: int,
-) -> ContrastRecord:
-    """Add the leave-one-out range, and what a study of this size detects."""
-    n, margin = len(values), rule.metric.margin or 0.0
-    images = list(dict.fromkeys(image.cluster for image in record.images))
-    left = None
-    if n > 2 and record.verdict is not None:
-        left = leave_one_out(values * sign, images, record.verdict, critical, rule)
-        if sign < 0:
-            low, high = -left.high, -left.low
-            left = replace(left, low=low, high=high, estimate_without=-left.estimate_without)
-    planning = None
-    if n >= stats.FEWEST_TO_PLAN:
-        sd, needed = float(values.std(ddof=1)), None
-        if record.verdict is Verdict.INCONCLUSIVE:
-            wider = critical[0] / stats.Levels(rule.size).critical(n)[0]
-            wide = sd * min(_LAST_ANALYSIS, max(1.0, wider))
-            mean = float(values.mean())
-            needed = stats.images_to_resolve(mean, wide, n, rule.size, margin)
-        seen = stats.detectable_effect(n, critical[0]) * stats.spread_limit(sd, n)
-        planning = Planning(seen, needed)
-    return replace(record, leave_one_out=left, planning=planning)
+def _leave_one_out(
+    paired: Paired, verdict: Verdict, critical: tuple[float, float], rule: Rule
+) -> LeaveOneOut | None:
+    """Return how far a verdict rests on a single unit; None with fewer than three.
 
-
-def leave_one_out(
-    values: np.ndarray,
-    names: Sequence[str],
-    verdict: Verdict,
-    critical: tuple[float, float],
-    rule: Rule,
-) -> LeaveOneOut:
-    """Return how far a verdict rests on a single unit.
-
-    Args:
-        values: Differences of which higher is better, shape (n,), three or more.
-        names: Of the units.
-        verdict: On all of them.
-        critical: In a race the half-widths of its analysis, kept; else those of n - 1 images are taken.
-        rule: Of the stage.
+    A race keeps the half-widths of its analysis; else those of one image less are taken.
     """
+    values, names = paired.values, list(paired.units)
+    if len(values) < 3:
+        return None
     rest = stats.left_out(values)
     means = rest.mean(axis=1)
     if not rule.raced:
         critical = stats.Levels(rule.size).critical(len(values) - 1)
-    codes = stats.decide(rest, critical, rule.metric.margin or 0.0)
+    codes = [_VERDICTS[int(c)] for c in stats.decide(rule.sign * rest, critical, rule.margin)]
     if verdict is Verdict.EQUIVALENT:
         index = int(np.abs(means).argmax())
     else:
@@ -414,35 +226,43 @@ def leave_one_out(
         high=float(means.max()),
         image=names[index],
         estimate_without=float(means[index]),
-        verdict_without=_VERDICTS[int(codes[index])],
-        verdict_holds=all(_VERDICTS[int(code)] is verdict for code in codes),
+        verdict_without=codes[index],
+        verdict_holds=all(code is verdict for code in codes),
     )
 
 
-def _wins(values: np.ndarray, metric: Metric) -> Wins:
-    better = values > 0 if metric.higher_is_better else values < 0
-    wins, n = int(better.sum()), len(values)
-    ties = int((values == 0).sum())
+def _planning(
+    values: np.ndarray, verdict: Verdict, critical: tuple[float, float], rule: Rule
+) -> Planning | None:
+    """Return what a study of this size detects; None where the spread is known from too few units."""
+    n = len(values)
+    if n < stats.FEWEST_TO_PLAN:
+        return None
+    sd, needed = float(values.std(ddof=1)), None
+    if verdict is Verdict.INCONCLUSIVE:
+        wider = critical[0] / stats.Levels(rule.size).critical(n)[0]
+        wide = sd * min(_LAST_ANALYSIS, max(1.0, wider))
+        needed = stats.images_to_resolve(float(values.mean()), wide, n, rule.size, rule.margin)
+    seen = stats.detectable_effect(n, critical[0]) * stats.spread_limit(sd, n)
+    return Planning(seen, needed)
+
+
+def _wins(values: np.ndarray, sign: int) -> Wins:
+    wins, n, ties = int((sign * values > 0).sum()), len(values), int((values == 0).sum())
     decided = n - ties
     if not decided:
         return Wins(0, 0, ties, n, None, None)
-    low, high = stats.wilson_interval(wins, decided)
-    interval = Interval(low, high, stats.LEVEL, "wilson")
+    interval = Interval(*stats.wilson_interval(wins, decided), stats.LEVEL, "wilson")
     return Wins(wins, decided - wins, ties, n, wins / decided, interval)
 
 
-def _ends(values: np.ndarray, critical: float) -> tuple[float, float]:
-    low, high = stats.limits(values, critical)
-    return float(low), float(high)
-
-
 def _interval(
-    ends: tuple[float, float], level: float, n: int, raced: bool = False
+    low: np.ndarray, high: np.ndarray, level: float, n: int, raced: bool = False
 ) -> Interval | None:
-    if not all(map(math.isfinite, ends)):
+    if not (math.isfinite(low) and math.isfinite(high)):
         return None
     method = "t_hall" if n >= stats.HALL_FROM else "t"
-    return Interval(*ends, level, f"repeated_{method}" if raced else method)
+    return Interval(float(low), float(high), level, f"repeated_{method}" if raced else method)
 
 
 def _caveats(record: ContrastRecord, rule: Rule) -> tuple[Caveat, ...]:

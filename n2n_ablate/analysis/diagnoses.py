@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from n2n_ablate.components import Noise, declares
@@ -107,16 +106,4 @@ def points(
                 ways = [figures.leak.value, figures.back.value][: 1 + own.both_ways]
                 leak = max(ways, key=abs) if leaks else 0.0
                 found.append(Point(item.trial.name, image, psnr, leak, figures.gap.value))
-    return found
-
-
-def finals(result: StudyResult, condition: str) -> dict[str, dict[str, tuple[float, float]]]:
-    """Return final training loss and PSNR by trial and image, for `loss_alone`."""
-    found = {}
-    for item in result.trials:
-        psnr = item.by_image("psnr", condition)
-        loss = item.by_image("loss", condition)
-        found[item.trial.name] = {
-            image: (loss.get(image, math.nan), value) for image, value in psnr.items()
-        }
     return found

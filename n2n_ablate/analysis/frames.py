@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from n2n_ablate.analysis.records import ContrastRecord, StudyAnalysis
+from n2n_ablate.analysis.records import ContrastRecord
+from n2n_ablate.analysis.study_records import StudyAnalysis
 from n2n_ablate.records import StudyResult, TrialResult
+from n2n_ablate.study import Plan
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,22 +27,26 @@ def fits_frame(result: StudyResult, *, references: bool = False) -> pd.DataFrame
     """
     import pandas as pd
 
-    names = [*result.plan.metrics, _LOSS]
-    rows = [
-        {
-            "trial": item.trial.name,
-            "condition": row.condition,
-            "image": row.image,
-            "seed": row.seed,
-            **{name: row.result.figures.get(name, float("nan")) for name in names},
-            "seconds": row.result.seconds,
-            "failure": row.result.failure,
-        }
-        for item in ordered(result, references=references)
-        for row in item.rows
-    ]
+    head, rows = fit_rows(result.plan, ordered(result, references=references))
+    names = list(dict.fromkeys([*result.plan.metrics, _LOSS]))
     columns = ["trial", "condition", "image", "seed", *names, "seconds", "failure"]
-    return pd.DataFrame(rows, columns=columns)
+    frame = pd.DataFrame(rows, columns=head).reindex(columns=columns)
+    return frame.astype(dict.fromkeys(names, float))
+
+
+def fit_rows(plan: Plan, trials: Sequence[TrialResult]) -> tuple[list[str], list[Sequence[object]]]:
+    """Return titles and one row per fit, tidy: every number, for anybody's own statistics."""
+    rows = [(item.trial, row) for item in trials for row in item.rows]
+    metrics = list(dict.fromkeys([*plan.metrics, *(k for _, r in rows for k in r.result.figures)]))
+    head = ["study", "trial", "role", "condition", "image", "seed"]
+    return [*head, *metrics, "seconds", "failure", "fit"], [
+        (
+            *(plan.study.name, trial.name, trial.role, row.condition, row.image, row.seed),
+            *(row.result.figures.get(name) for name in metrics),
+            *(row.result.seconds, row.result.failure, row.result.key),
+        )
+        for trial, row in rows
+    ]
 
 
 def curves_frame(result: StudyResult, *, references: bool = False) -> pd.DataFrame:
@@ -84,13 +90,13 @@ def summary_frame(analysis: StudyAnalysis) -> pd.DataFrame:
     import pandas as pd
 
     metrics = [metric.name for metric in analysis.metrics]
-    columns = ["condition", "trial", "role", *metrics, *_ESTIMATE, "images", "fits", "failed"]
-    columns += ["seconds_per_fit"]
+    columns = ["condition", "trial", "role", *metrics, *_ESTIMATE, *_COUNTS, "seconds_per_fit"]
     frame = pd.DataFrame(_summary_rows(analysis, metrics), columns=columns)
     numbers = [*metrics, "estimate", "ci_low", "ci_high", "ci_level", "seconds_per_fit"]
     return frame.astype(dict.fromkeys(numbers, float))
 
 
+_COUNTS = ("images", "fits", "failed")
 _ESTIMATE = ("estimate", "ci_low", "ci_high", "ci_level", "verdict", "withheld_because")
 
 

@@ -6,30 +6,35 @@ import math
 from dataclasses import replace
 
 from n2n_ablate import stats
-from n2n_ablate.analysis.diagnoses import finals
-from n2n_ablate.analysis.records import Interval, LossGuide
-from n2n_ablate.diagnostics.relation import LossAlone, loss_alone
+from n2n_ablate.analysis.records import Interval
+from n2n_ablate.analysis.study_records import LossGuide
+from n2n_ablate.diagnostics.relation import loss_alone
 from n2n_ablate.records import StudyResult
 from n2n_ablate.records.results import OWN
 
 
-def loss_as_guide(result: StudyResult, condition: str) -> LossAlone | None:
-    """Tell what the loss alone would have chosen; None where the trials' losses differ in kind.
+def finals(result: StudyResult, condition: str) -> dict[str, dict[str, tuple[float, float]]]:
+    """Return final training loss and PSNR by trial and image, for `loss_alone`."""
+    found = {}
+    for item in result.trials:
+        psnr = item.by_image("psnr", condition)
+        loss = item.by_image("loss", condition)
+        found[item.trial.name] = {
+            image: (loss.get(image, math.nan), value) for image, value in psnr.items()
+        }
+    return found
 
-    Trials outside the question (references) are no choice, and are left out.
+
+def loss_guide(result: StudyResult, condition: str) -> LossGuide | None:
+    """Return what the loss alone would have chosen among the study's own trials.
+
+    None where there is nothing to rank, or the trials' losses differ in kind.
     """
     own = tuple(item for item in result.trials if item.trial.role in OWN)
     if len({item.trial.recipe.specs["loss"] for item in own}) != 1:
         return None
-    samplers = {item.trial.recipe.specs["sampler"] for item in own}
-    return loss_alone(finals(replace(result, trials=own), condition), samplers=len(samplers))
-
-
-def loss_guide(result: StudyResult, condition: str) -> LossGuide | None:
-    """Return the same as numbers; None where there is nothing to rank."""
-    guide = loss_as_guide(result, condition)
-    found = guide.ranking if guide else None
-    if guide is None or found is None:
+    found = loss_alone(finals(replace(result, trials=own), condition)).ranking
+    if found is None:
         return None
     return LossGuide(
         n_trials=found.trials,
@@ -39,7 +44,7 @@ def loss_guide(result: StudyResult, condition: str) -> LossGuide | None:
         tau_of_means=_finite(found.overall),
         cost=_finite(found.cost),
         cost_interval=_interval(found.cost_low, found.cost_high),
-        n_samplers=guide.samplers,
+        n_samplers=len({item.trial.recipe.specs["sampler"] for item in own}),
     )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from n2n_ablate import stats
-from n2n_ablate.analysis.records import Family, Metric, Scope, StudyAnalysis
+from n2n_ablate.analysis.records import Metric
+from n2n_ablate.analysis.study_records import Family, Scope, StudyAnalysis
 from n2n_ablate.study import Spread
 
 

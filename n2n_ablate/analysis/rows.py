@@ -9,22 +9,21 @@ from dataclasses import replace
 import numpy as np
 
 from n2n_ablate import stats
-from n2n_ablate.analysis.contrast import Rule, Side, plain
-from n2n_ablate.analysis.curves import image_curves
-from n2n_ablate.analysis.metrics import metrics_of
+from n2n_ablate.analysis.contrast import plain
+from n2n_ablate.analysis.paired import Rule, Side
 from n2n_ablate.analysis.records import (
     Caveat,
     Contrast,
     ContrastRecord,
-    Crossing,
     Interval,
-    Peak,
+    Kind,
+    Metric,
     Role,
-    TrialRecord,
 )
+from n2n_ablate.analysis.study_records import Peak, TrialRecord
 from n2n_ablate.records import StudyResult, TrialResult
 from n2n_ablate.records.results import OWN, mean_of
-from n2n_ablate.study import BASELINE, Trial
+from n2n_ablate.study import BASELINE, Plan, Trial
 
 UNTRAINED = "untrained"
 
@@ -36,26 +35,35 @@ def table(
 
     A mean over the images that a trial survived says nothing beside a mean over all of them. Where
     trials were given different images, in a race, the differences are ranked instead.
-
-    Args:
-        result: Of the stage.
-        condition: Label of the noise.
-        rule: Of the stage.
-        contrasts: Primary ones, by name of the trial.
     """
     rows = [_row(item, result, condition, rule, contrasts) for item in result.trials]
     rows += _untrained(result, condition, rule)
     uneven = len({row.n_images_given for row in rows if row.n_images_given}) > 1
-    sign = 1 if rule.metric.higher_is_better else -1
 
     def place(row: TrialRecord) -> tuple[bool, float]:
         value = row.means[rule.metric.name]
         if uneven:
             estimate = row.contrast.estimate if row.contrast else None
             value = 0.0 if row.role == BASELINE else estimate
-        return row.n_failed > 0, math.inf if value is None else -sign * value
+        return row.n_failed > 0, math.inf if value is None else -rule.sign * value
 
-    return tuple(_ranked(_with_front(sorted(rows, key=place), rule.metric.name, sign)))
+    return tuple(_ranked(_with_front(sorted(rows, key=place), rule.metric.name, rule.sign)))
+
+
+def metrics_of(plan: Plan) -> tuple[Metric, ...]:
+    """Return the metrics of a plan, the one that decides first."""
+    decides = plan.study.decide
+    found = [
+        Metric(
+            name=name,
+            unit=plan.scales[name].unit,
+            higher_is_better=plan.scales[name].higher_is_better,
+            margin=plan.study.margin if name == decides else None,
+            decides=name == decides,
+        )
+        for name in plan.metrics
+    ]
+    return tuple(sorted(found, key=lambda metric: not metric.decides))
 
 
 def contrast_of(trial: Trial, other: Trial) -> Contrast:
@@ -73,13 +81,30 @@ def contrast_of(trial: Trial, other: Trial) -> Contrast:
     )
 
 
+def compare(
+    first: TrialResult,
+    second: TrialResult,
+    condition: str,
+    rule: Rule,
+    *,
+    role: Role = Role.EXPLORATORY,
+    kind: Kind = Kind.TRIAL,
+    caveats: Sequence[Caveat] = (),
+) -> ContrastRecord:
+    """Return the difference of two trials by the metric of a rule, with a plain interval."""
+    one, two = (trial.values(rule.metric.name, condition) for trial in (first, second))
+    contrast = replace(contrast_of(first.trial, second.trial), kind=kind)
+    both = given_both(first, second, condition, rule.order)
+    return plain(contrast, condition, one, two, both, rule, role=role, caveats=caveats)
+
+
 def given_both(
-    item: TrialResult | None, base: TrialResult | None, condition: str, order: Sequence[str]
+    first: TrialResult | None, second: TrialResult | None, condition: str, order: Sequence[str]
 ) -> tuple[str, ...]:
     """Return the images that were given to both, in the order of the study."""
-    if item is None or base is None:
+    if first is None or second is None:
         return ()
-    both = {*item.given(condition)} & {*base.given(condition)}
+    both = {*first.given(condition)} & {*second.given(condition)}
     return tuple(image for image in order if image in both)
 
 
@@ -87,35 +112,27 @@ def secondary(
     item: TrialResult, base: TrialResult, result: StudyResult, condition: str, rule: Rule
 ) -> dict[str, ContrastRecord]:
     """Return the differences of two trials by the metrics that do not decide, by name."""
-    contrast = contrast_of(item.trial, base.trial)
-    both = given_both(item, base, condition, rule.order)
     return {
-        metric.name: plain(
-            contrast,
-            condition,
-            item.values(metric.name, condition),
-            base.values(metric.name, condition),
-            both,
-            replace(rule, metric=metric),
-            role=Role.SECONDARY,
+        metric.name: compare(
+            item, base, condition, replace(rule, metric=metric), role=Role.SECONDARY
         )
         for metric in metrics_of(result.plan)
         if not metric.decides
     }
 
 
-def peak_of(item: TrialResult, metric: str, condition: str, sign: int = 1) -> Peak | None:
-    """Return peak against final value of a trial; `sign` is -1 where lower is better."""
-    curves = image_curves(item, metric, condition)
+def peak_of(item: TrialResult, condition: str, rule: Rule) -> Peak | None:
+    """Return peak against final value of a trial, by the metric that decides."""
+    curves = item.curves(rule.metric.name, condition)
     if not curves.images:
         return None
-    found = stats.peak(curves.steps, sign * np.array(list(curves.images.values())))
+    found = stats.peak(curves.steps, rule.sign * np.array(list(curves.images.values())))
     if found is None:
         return None
     finite = math.isfinite(found.low)
     return Peak(
         step=found.step,
-        gain=found.gain if math.isfinite(found.gain) else None,
+        gain=_finite(found.gain),
         interval=Interval(found.low, found.high, stats.LEVEL) if finite else None,
         oracle_gain=found.oracle,
     )
@@ -125,7 +142,7 @@ def curve_differences(
     first: TrialResult, second: TrialResult, metric: str, condition: str
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Return steps and the differences by image and step; None where steps or images differ."""
-    one, two = (image_curves(item, metric, condition) for item in (first, second))
+    one, two = (item.curves(metric, condition) for item in (first, second))
     shared = [image for image in one.images if image in two.images]
     if not shared or not np.array_equal(one.steps, two.steps):
         return None
@@ -134,13 +151,10 @@ def curve_differences(
 
 def crossing_of(
     first: TrialResult, second: TrialResult, metric: str, condition: str
-) -> Crossing | None:
+) -> stats.Crossing | None:
     """Return where the mean curves of two trials cross for good."""
     found = curve_differences(first, second, metric, condition) if first is not second else None
-    crossing = stats.crossing(*found) if found else None
-    if crossing is None:
-        return None
-    return Crossing(crossing.step, crossing.low, crossing.high, crossing.certain)
+    return stats.crossing(*found) if found else None
 
 
 def _row(
@@ -153,13 +167,17 @@ def _row(
     trial, base, metric = item.trial, result.baseline, rule.metric
     fits = [row for row in item.rows if row.condition == condition]
     contrast, beside = None, {}
+    searched = trial.role == "search"
     if trial.role != BASELINE and base is not None:
-        declared = contrasts.get(trial.name) if trial.role == "declared" else None
-        contrast = declared or _exploratory(item, base, condition, rule)
+        contrast = contrasts.get(trial.name) if trial.role == "declared" else None
+        if contrast is None:
+            caveat = Caveat.SELECTED_BY_SEARCH if searched else Caveat.NOT_DECLARED
+            contrast = compare(item, base, condition, rule, caveats=[caveat])
         beside = secondary(item, base, result, condition, rule)
-    steps, values = item.curve(metric.name, condition)
-    searched = trial.role == "search"  # hundreds of them, and nobody asks for their curves
-    sign = 1 if metric.higher_is_better else -1
+    curves = item.curves(metric.name, condition)
+    crossing = None
+    if base is not None and not searched:
+        crossing = crossing_of(item, base, metric.name, condition)
     return TrialRecord(
         name=trial.name,
         role=trial.role,
@@ -173,27 +191,10 @@ def _row(
         n_fits=len(fits),
         n_failed=sum(bool(row.result.failure) for row in fits),
         seconds_per_fit=math.fsum(row.result.seconds for row in fits) / len(fits) if fits else None,
-        curve=(tuple(map(int, steps)), tuple(map(float, values))),
-        peak=None if searched else peak_of(item, metric.name, condition, sign),
-        crossing=None
-        if searched or base is None
-        else crossing_of(item, base, metric.name, condition),
-    )
-
-
-def _exploratory(
-    item: TrialResult, base: TrialResult, condition: str, rule: Rule
-) -> ContrastRecord:
-    searched = item.trial.role == "search"
-    return plain(
-        contrast_of(item.trial, base.trial),
-        condition,
-        item.values(rule.metric.name, condition),
-        base.values(rule.metric.name, condition),
-        given_both(item, base, condition, rule.order),
-        rule,
-        role=Role.EXPLORATORY,
-        caveats=[Caveat.SELECTED_BY_SEARCH if searched else Caveat.NOT_DECLARED],
+        curve=(tuple(curves.steps.tolist()), tuple(curves.mean.tolist())),
+        # Hundreds of searched trials, and nobody asks for the peaks of their curves.
+        peak=None if searched else peak_of(item, condition, rule),
+        crossing=crossing,
     )
 
 
@@ -201,8 +202,8 @@ def _untrained(result: StudyResult, condition: str, rule: Rule) -> Iterator[Tria
     """Yield the methods that need no training, e.g. doing nothing: the scale of the table."""
     base = result.baseline
     for name, known in result.reference_methods.items():
-        values = {image: own for (label, image), own in known.items() if label == condition}
         metric = rule.metric.name
+        values = {image: own for (label, image), own in known.items() if label == condition}
         side: Side = {image: np.array([own[metric]]) for image, own in values.items()}
         other: Side = (
             {image: np.array([mean_of(v)]) for image, v in base.values(metric, condition).items()}

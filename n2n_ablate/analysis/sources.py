@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 
 from n2n_ablate import stats
-from n2n_ablate.analysis.contrast import Rule
-from n2n_ablate.analysis.records import Buy, Interval, VarianceRecord
+from n2n_ablate.analysis.paired import Rule
+from n2n_ablate.analysis.records import Interval
+from n2n_ablate.analysis.study_records import Buy, VarianceRecord
 from n2n_ablate.records import StudyResult, TrialResult
 from n2n_ablate.study import BASELINE
 
@@ -15,13 +16,7 @@ _HALF = 0.5  # of the variance of the mean: what seeds have to make for seeds to
 
 
 def variance(result: StudyResult, condition: str, rule: Rule) -> VarianceRecord:
-    """Return where the uncertainty of all declared contrasts, or effects, comes from.
-
-    Args:
-        result: Of the stage.
-        condition: Label of the noise.
-        rule: Of the stage.
-    """
+    """Return where the uncertainty of all declared contrasts, or effects, comes from."""
     metric = rule.metric.name
     if result.plan.effects:
         return _record(stats.components_of_effects(_halves(result, condition, metric)), rule)

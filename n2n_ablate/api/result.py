@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from n2n_ablate import records
 from n2n_ablate.analysis import frames
 from n2n_ablate.analysis.analyse import analyse
-from n2n_ablate.analysis.records import ContrastRecord, StudyAnalysis
+from n2n_ablate.analysis.records import ContrastRecord
+from n2n_ablate.analysis.study_records import StudyAnalysis
 from n2n_ablate.errors import StudyError, nearest
 from n2n_ablate.records import Header
 from n2n_ablate.storage import reopen

@@ -36,7 +36,14 @@ ASSUMED: Mapping[str, Mapping[str, Any]] = {
     "loss": {},
     "training": {"elementwise": False, "crop": 0},
     "estimator": {},
-    "metric": {"higher_is_better": True, "unit": "", "full_reference": True},
+    "metric": {
+        "higher_is_better": True,
+        "unit": "",
+        "full_reference": True,
+        "at_end": False,
+        "smallest": 1,
+        "channels": (),
+    },
     "strategy": {"stores_pickles": False},
 }
 """What a component of a kind may declare, and what is assumed if it does not."""

@@ -121,8 +121,7 @@ def _foretell(session: Session, view: Silent, timer: PlanTimer, *, tracked: bool
 
 
 def _print(outcome: Outcome, request: Request, *, as_json: bool, quiet: bool) -> None:
-    from n2n_ablate.analysis import export
-    from n2n_ablate.analysis.analyse import analyse
+    from n2n_ablate.analysis.analyse import analyse, to_json
     from n2n_ablate.cli.plan import told_demonstration
     from n2n_ablate.report.render.console import print_document
     from n2n_ablate.report.study import next_steps, study_document
@@ -130,7 +129,7 @@ def _print(outcome: Outcome, request: Request, *, as_json: bool, quiet: bool) ->
     out, plan = results(), outcome.session.plan
     result, header = outcome.result, outcome.header
     if as_json:
-        stdout.write_json(export.to_json(result, header))
+        stdout.write_json(to_json(result, header))
         return
     print_document(out, study_document(analyse(result, header), plan.heeded))
     if not plan.profile.decides:

@@ -23,7 +23,10 @@ OPTIONAL: Mapping[str, tuple[str, ...]] = {
     "loss": (),
     "training": ("elementwise", "crop"),
     "estimator": ("checkpoint_selector",),
-    "metric": ("higher_is_better", "unit", "full_reference"),
+    "metric": (
+        *("higher_is_better", "unit", "full_reference"),
+        *("at_end", "smallest", "channels"),
+    ),
     "strategy": ("stores_pickles",),
 }
 """What a component of a kind may have beside what it has to have, see the protocols above."""

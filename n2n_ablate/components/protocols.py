@@ -219,8 +219,14 @@ class Estimator(Protocol):
 class Metric(Protocol):
     """Scores a denoised image.
 
-    Optional attributes: `higher_is_better = True`, `unit = ""`, `full_reference = True` (False if
-    it does not look at the clean image).
+    Optional attributes, with the value that is assumed when they are missing:
+
+    - `higher_is_better = True`, `unit = ""`.
+    - `full_reference = True`: False if it does not look at the clean image.
+    - `at_end = False`: True if it costs too much for every point of a curve, of which a fit has some
+      25. It is then measured once, at the end, and has no curve.
+    - `smallest = 1`: rows and columns that an image needs at least.
+    - `channels = ()`: how many channels an image may have; empty for any number.
     """
 
     def measure(self, denoised: Tensor, clean: Tensor, noisy: Tensor) -> Tensor:

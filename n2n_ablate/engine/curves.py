@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from n2n_ablate.components import declared
 from n2n_ablate.engine.faults import measured, steps_of
 from n2n_ablate.engine.fit import Fit
 from n2n_ablate.records import FitResult, Point
@@ -60,6 +61,8 @@ class Curves:
         self._values["loss"].append(loss.detach().clone())
         if self._clean is not None:
             for name, metric in self._fits[0].metrics.items():
+                if step < self.steps and declared(metric, "at_end", False):
+                    continue
                 value = measured(metric, name, denoised, self._clean, self._noisy)
                 self._values.setdefault(name, []).append(value)
         if self._listener is not None:
@@ -94,12 +97,17 @@ class Curves:
             if bad[:, index].any() or not bool(torch.isfinite(images[index]).all()):
                 worst = int(bad[:, index].argmax()) if bad[:, index].any() else -1
                 failure = f"diverged by step {self._steps[worst]}"
-            fit_curves = {name: values[:, index] for name, values in curves.items()}
+            finals = {name: float(values[-1, index]) for name, values in curves.items()}
+            fit_curves = {
+                name: values[:, index]
+                for name, values in curves.items()
+                if len(values) == len(self._steps)  # else it was measured at the end only
+            }
             results.append(
                 FitResult(
                     key=fit.key,
                     figures={
-                        **{name: float(values[-1]) for name, values in fit_curves.items()},
+                        **finals,
                         **{name: values[index] for name, values in more.items()},
                     },
                     steps=np.array(self._steps, dtype=np.int32),

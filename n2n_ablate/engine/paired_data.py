@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from n2n_ablate.components import declares, watchdog
+from n2n_ablate.components import declared, declares, watchdog
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.engine import Fit, FitSpec, Machine, window_of
@@ -192,8 +192,24 @@ class PairedData:
                 msg = f"image '{name}': {error}"
                 raise ImageError(msg) from error
         if recipe == self.plan.baseline.recipe:
+            self._check_sizes()
             with one_thread():
                 self.measure(self.samples[0].noisy, self.samples[0])
+
+    def _check_sizes(self) -> None:
+        """Check that every metric takes every image."""
+        for name, metric in self._metrics.items():
+            smallest, taken = declared(metric, "smallest", 1), declared(metric, "channels", ())
+            for image in self.images:
+                channels, *size = image.pixels.shape[1:]
+                problem = f"has {channels} channels, and metric '{name}' takes {taken}"
+                if min(size) < smallest:
+                    have = "x".join(map(str, size))
+                    problem = f"has {have} pixels, and metric '{name}' needs {smallest} a side"
+                elif not taken or channels in taken:
+                    continue
+                msg = f"image '{image.name}' {problem}. Leave the metric or the image out"
+                raise ImageError(msg)
 
     def measure(self, denoised: Tensor, sample: NoisySample) -> dict[str, float]:
         """Return every metric of a denoised image, (1, c, h, w)."""

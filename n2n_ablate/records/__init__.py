@@ -7,6 +7,7 @@ from n2n_ablate.records.fit import Point as Point
 from n2n_ablate.records.header import Header as Header
 from n2n_ablate.records.header import ImageRef as ImageRef
 from n2n_ablate.records.invocation import Invocation as Invocation
+from n2n_ablate.records.results import ImageCurves as ImageCurves
 from n2n_ablate.records.results import ReferenceMethods as ReferenceMethods
 from n2n_ablate.records.results import Row as Row
 from n2n_ablate.records.results import StudyResult as StudyResult

@@ -41,6 +41,19 @@ class Row:
 
 
 @dataclass(frozen=True, eq=False)
+class ImageCurves:
+    """One metric by step under one condition: one curve per image, the mean over its seeds."""
+
+    steps: np.ndarray
+    images: Mapping[str, np.ndarray]
+
+    @property
+    def mean(self) -> np.ndarray:
+        """The mean over images."""
+        return np.mean(list(self.images.values()), axis=0) if self.images else np.array([])
+
+
+@dataclass(frozen=True, eq=False)
 class TrialResult:
     """A trial with all its fits.
 
@@ -94,6 +107,10 @@ class TrialResult:
         return known
 
     @cached_property
+    def _curves(self) -> dict[tuple[str, str], ImageCurves]:
+        return {}
+
+    @cached_property
     def _values(self) -> dict[tuple[str, str], Mapping[str, np.ndarray]]:
         return {}
 
@@ -142,21 +159,30 @@ class TrialResult:
         values = self.values(metric, condition).values()
         return math.fsum(map(mean_of, values)) / len(values) if values else math.nan
 
-    def curve(self, metric: str, condition: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return steps and the mean curve of a metric over all fits that succeeded."""
-        good = [
-            row.result
-            for row in self.rows
-            if row.condition == condition and not row.result.failure and metric in row.result.curves
-        ]
-        if not good:
-            return np.array([]), np.array([])
-        return good[0].steps, np.mean([result.curves[metric] for result in good], axis=0)
+    def curves(self, metric: str, condition: str) -> ImageCurves:
+        """Return a metric by step. The last point of a curve is the final value, as tables show it.
+
+        Images as in `values`, so that a curve and the table never disagree.
+        """
+        key = (metric, condition)
+        if key not in self._curves:
+            self._curves[key] = self._image_curves(metric, condition)
+        return self._curves[key]
+
+    def _image_curves(self, metric: str, condition: str) -> ImageCurves:
+        steps, images = np.array([]), dict[str, np.ndarray]()
+        for image, final in self.by_image(metric, condition).items():
+            fits = [row.result for row in self._rows[condition][image]]
+            if known := [fit.curves[metric] for fit in fits if metric in fit.curves]:
+                steps = fits[0].steps if not images else steps
+                images[image] = np.asarray(np.mean(known, axis=0, dtype=np.float64))
+                images[image][-1] = final
+        return ImageCurves(steps, images)
 
 
 def mean_of(values: np.ndarray) -> float:
     """Return the mean of a few values, without what numpy spends on a call: seeds of one image."""
-    return math.fsum(values.tolist()) / len(values)
+    return float(values[0]) if len(values) == 1 else math.fsum(values.tolist()) / len(values)
 
 
 def _figures(rows: Sequence[Row], metric: str) -> list[float]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from n2n_ablate.analysis.diagnoses import points
-from n2n_ablate.analysis.records import ConditionAnalysis, StudyAnalysis
+from n2n_ablate.analysis.study_records import ConditionAnalysis, StudyAnalysis
 from n2n_ablate.diagnostics.relation import relations
 from n2n_ablate.registry import Registry
 from n2n_ablate.report import drawings, samplers, study, supporting, tables

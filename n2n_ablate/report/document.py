@@ -1,7 +1,7 @@
 """A document before it is rendered: headings, paragraphs, tables with typed cells, figures, lists.
 
 A builder fills it from records, a renderer turns it into a terminal screen, a page, Markdown or LaTeX.
-A cell holds a number, not its text, so that every renderer can align and colour it and CSV has it whole.
+A cell holds a number, not its text, so that every renderer can align and colour it.
 """
 
 from __future__ import annotations
@@ -85,12 +85,7 @@ Cell: TypeAlias = str | int | Number | Interval | Estimate | Verdict | Name | Cu
 
 
 def cell_text(cell: Cell, *, signs: bool = False) -> str:
-    """Return what people read in a cell.
-
-    Args:
-        cell: Whose text.
-        signs: Put a sign before a verdict.
-    """
+    """Return what people read in a cell."""
     match cell:
         case Number(value, digits, signed):
             return format_signed(value, digits) if signed else format_number(value, digits)
@@ -108,37 +103,15 @@ def cell_text(cell: Cell, *, signs: bool = False) -> str:
     return str(cell)
 
 
-def cell_value(cell: Cell) -> str | float | list[float] | None:
-    """Return what a program reads in a cell: numbers as they are."""
-    match cell:
-        case Number(value, _, _):
-            return value
-        case Interval(low, high, _):
-            return [low, high]
-        case Estimate(mean, low, high, _):
-            return [mean, low, high]
-        case Curve(values):
-            return list(values)
-        case int():
-            return cell
-    return cell_text(cell)
-
-
 @dataclass(frozen=True)
 class Column:
-    """A column of a table.
+    """A column of a table."""
 
-    Attributes:
-        title: Above it.
-        numeric: Aligned to the right.
-        optional: Left out where the page is too narrow for the table; `left_out` says so.
-        wraps: May be broken into several lines.
-    """
-
-    title: str
-    numeric: bool = True
+    title: str  # above it
+    numeric: bool = True  # aligned to the right
+    # left out where the page is too narrow for the table; `left_out` says so
     optional: bool = False
-    wraps: bool = False
+    wraps: bool = False  # may be broken into several lines
 
 
 @dataclass(frozen=True)
@@ -151,23 +124,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table.
+    """A table."""
 
-    Attributes:
-        columns: From the left.
-        rows: Each with a cell per column.
-        caption: What it shows, in a sentence.
-        notes: How to read what it shows, a sentence each.
-        key: Unique in the document, for labels: letters, digits and hyphens.
-        detail: Whether it supports another table; a paper has no place for it.
-    """
-
-    columns: Sequence[Column]
-    rows: Sequence[Row]
-    caption: str = ""
-    notes: Sequence[str] = ()
-    key: str = ""
-    detail: bool = False
+    columns: Sequence[Column]  # from the left
+    rows: Sequence[Row]  # each with a cell per column
+    caption: str = ""  # what it shows, in a sentence
+    notes: Sequence[str] = ()  # how to read what it shows, a sentence each
+    key: str = ""  # unique in the document, for labels: letters, digits and hyphens
+    detail: bool = False  # whether it supports another table; a paper has no place for it
 
     @property
     def head(self) -> int:
@@ -291,14 +255,8 @@ Block: TypeAlias = (
 
 @dataclass(frozen=True)
 class Document:
-    """Blocks in the order in which they are read.
+    """Blocks in the order in which they are read."""
 
-    Attributes:
-        title: The question that it answers.
-        subtitle: Which study, profile and settings.
-        blocks: What it says.
-    """
-
-    title: str
-    subtitle: str = ""
-    blocks: Sequence[Block] = field(default_factory=tuple)
+    title: str  # the question that it answers
+    subtitle: str = ""  # which study, profile and settings
+    blocks: Sequence[Block] = field(default_factory=tuple)  # what it says

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from n2n_ablate.analysis.diagnoses import finals, points
-from n2n_ablate.analysis.records import ConditionAnalysis, StudyAnalysis
+from n2n_ablate.analysis.diagnoses import points
+from n2n_ablate.analysis.guide import finals
+from n2n_ablate.analysis.study_records import ConditionAnalysis, StudyAnalysis
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics.measured_noise import noise_figures
 from n2n_ablate.records import StudyResult, TrialResult

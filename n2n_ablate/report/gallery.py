@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL.Image import Image
 
-from n2n_ablate.analysis.records import ConditionAnalysis, ContrastRecord
+from n2n_ablate.analysis.records import ContrastRecord
+from n2n_ablate.analysis.study_records import ConditionAnalysis
 from n2n_ablate.records import Header, StudyResult, TrialResult
 from n2n_ablate.report.document import Gallery, Panel, Strip
 from n2n_ablate.report.figures import figures
@@ -23,22 +24,14 @@ _SIDE = 256
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """What the strips are cut from: the trials, or their confirmation.
+    """What the strips are cut from: the trials, or their confirmation."""
 
-    Attributes:
-        study: Reads denoised images.
-        result, header: Of the stage.
-        images: Clean and noisy images, as far as they were recovered.
-        analysis: Of the stage under the condition to show.
-        held_out: Whether it is the confirmation; None in a study without one.
-    """
-
-    study: Reopened
-    result: StudyResult
+    study: Reopened  # reads denoised images
+    result: StudyResult  # of the stage
     header: Header
-    images: RecoveredImages
-    analysis: ConditionAnalysis
-    held_out: bool | None
+    images: RecoveredImages  # clean and noisy images, as far as they were recovered
+    analysis: ConditionAnalysis  # of the stage under the condition to show
+    held_out: bool | None  # whether it is the confirmation; None in a study without one
 
     @property
     def seed(self) -> int:
@@ -49,14 +42,7 @@ class Stage:
 def gallery(
     stage: Stage, chosen: Sequence[TrialResult], names: Mapping[str, str], omitted: str
 ) -> Gallery | None:
-    """Return strips of three images at most; None where no clean image was recovered.
-
-    Args:
-        stage: Where they come from.
-        chosen: The trials to show.
-        names: What to call them.
-        omitted: How many trials are not shown.
-    """
+    """Return strips of three images at most; None where no clean image was recovered."""
     strips = [
         _strip(stage, image, why, chosen, names)
         for image, why in _images(stage)

@@ -14,12 +14,7 @@ _DISTRIBUTION = "n2n-ablate"
 
 
 def component_blocks(entries: Sequence[Entry], width: int) -> Iterator[Block]:
-    """Yield the list of components: kind, name, what it does; on a wide terminal parameters and origin.
-
-    Args:
-        entries: The components, those of a kind together.
-        width: Columns of the terminal.
-    """
+    """Yield the list of components: kind, name, what it does; on a wide terminal parameters and origin."""
     if width >= WIDE:
         yield _table(entries)
         return

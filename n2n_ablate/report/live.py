@@ -16,8 +16,8 @@ from rich.progress import (
 )
 
 from n2n_ablate.analysis.analyse import analyse
-from n2n_ablate.analysis.metrics import metrics_of
 from n2n_ablate.analysis.records import ContrastRecord
+from n2n_ablate.analysis.rows import metrics_of
 from n2n_ablate.records import Invocation, Point, StudyResult, TrialResult
 from n2n_ablate.registry.hookspecs import hookimpl
 from n2n_ablate.report.text import progress

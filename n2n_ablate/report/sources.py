@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.analysis.diagnoses import Diagnoses
-from n2n_ablate.analysis.records import StudyAnalysis
+from n2n_ablate.analysis.study_records import StudyAnalysis
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.errors import AblateError
 from n2n_ablate.records import StudyResult
@@ -18,24 +18,17 @@ from n2n_ablate.storage.reopen import Reopened
 
 @dataclass(frozen=True, eq=False)
 class Sources:
-    """What a report is made from.
+    """What a report is made from."""
 
-    Attributes:
-        study: As it was left on disk.
-        analysis: Of its results.
-        images, later_images: Of the study and of its confirmation; None if nobody looked for them.
-        diagnoses: Of samplers, by name of the trial, then by condition.
-        problems: One sentence for everything that is missing.
-        figures: Whether figures are drawn.
-    """
-
-    study: Reopened
-    analysis: StudyAnalysis
+    study: Reopened  # as it was left on disk
+    analysis: StudyAnalysis  # of its results
+    # of the study and of its confirmation; None if nobody looked for them
     images: RecoveredImages | None = None
     later_images: RecoveredImages | None = None
+    # of samplers, by name of the trial, then by condition
     diagnoses: Mapping[str, Mapping[str, Diagnosis]] = field(default_factory=dict)
-    problems: Sequence[str] = ()
-    figures: bool = False
+    problems: Sequence[str] = ()  # one sentence for everything that is missing
+    figures: bool = False  # whether figures are drawn
 
     @property
     def deciding(self) -> StudyResult:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from n2n_ablate.analysis.records import ConditionAnalysis, ContrastRecord, StudyAnalysis
+from n2n_ablate.analysis.records import ContrastRecord
+from n2n_ablate.analysis.study_records import ConditionAnalysis, StudyAnalysis
 from n2n_ablate.report import tables
 from n2n_ablate.report.document import (
     Block,
@@ -28,12 +29,7 @@ _MOST_DOTS = 12  # rows of a dot plot: more do not fit beside the answer
 
 
 def study_document(analysis: StudyAnalysis, settings: Sequence[str] = ()) -> Document:
-    """Return what a terminal shows of a finished study.
-
-    Args:
-        analysis: Of the study.
-        settings: What the user changed, for the headings.
-    """
+    """Return what a terminal shows of a finished study."""
     changed = f" (with {', '.join(settings)})" if settings else ""
     blocks: list[Block] = []
     for condition in analysis.conditions:
@@ -67,13 +63,7 @@ def trial_blocks(analysis: StudyAnalysis, condition: ConditionAnalysis) -> Itera
 def answer_blocks(
     analysis: StudyAnalysis, condition: ConditionAnalysis, *, dots: bool = True
 ) -> Iterator[Block]:
-    """Yield the answer under a condition: a line per contrast of the stage that decides.
-
-    Args:
-        analysis: Of the study.
-        condition: Under which.
-        dots: Add a plot of the differences by image, for a terminal.
-    """
+    """Yield the answer under a condition: a line per contrast of the stage that decides."""
     decided = analysis.deciding.condition(condition.condition)
     known = [record for record in decided.contrasts if record.estimate is not None]
     if decided.baseline_reason is not None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.analysis.diagnoses import ByCondition
-from n2n_ablate.analysis.records import ConditionAnalysis, StudyAnalysis
+from n2n_ablate.analysis.frames import fit_rows, summary_frame
 from n2n_ablate.diagnostics.concerns import flat
 from n2n_ablate.records import StudyResult, TrialResult
 from n2n_ablate.report import samplers, study, tables
-from n2n_ablate.report.document import Block, Cell, Column, Document, Heading, Number, Row, Table
+from n2n_ablate.report.document import Block, Document, Heading
 from n2n_ablate.report.file_names import slugs
 from n2n_ablate.report.render.markdown import escape, markdown
 from n2n_ablate.study import Plan
@@ -23,39 +24,18 @@ def write_fits(path: Path, plan: Plan, result: TrialResult) -> None:
     _write_csv(path, *fit_rows(plan, [result]))
 
 
-def fits_table(result: StudyResult) -> Table:
-    """Return one row per fit, tidy; `stage` says whether it is one of the confirmation."""
-    confirmed = result.confirmed
-    stages = {"trials": result.trials, "confirmation": confirmed.trials if confirmed else ()}
-    trials = [trial for each in stages.values() for trial in each]
-    (study, *head), rows = fit_rows(result.plan, trials)
-    names = [name for name, each in stages.items() for trial in each for _ in trial.rows]
-    cells = [
-        Row([str(row[0]), name, *map(_cell, row[1:])])
-        for name, row in zip(names, rows, strict=True)
-    ]
-    return Table([Column(study), Column("stage"), *map(Column, head)], cells)
-
-
-def _cell(value: object) -> Cell:
-    if isinstance(value, float):
-        return Number(value)
-    return value if isinstance(value, int) else str(value)
-
-
-def fit_rows(plan: Plan, trials: Sequence[TrialResult]) -> tuple[list[str], list[Sequence[object]]]:
-    """Return titles and one row per fit, tidy: every number, for anybody's own statistics."""
-    rows = [(item.trial, row) for item in trials for row in item.rows]
-    metrics = list(dict.fromkeys([*plan.metrics, *(k for _, r in rows for k in r.result.figures)]))
-    head = ["study", "trial", "role", "condition", "image", "seed"]
-    return [*head, *metrics, "seconds", "failure", "fit"], [
-        (
-            *(plan.study.name, trial.name, trial.role, row.condition, row.image, row.seed),
-            *(row.result.figures.get(name, "") for name in metrics),
-            *(row.result.seconds, row.result.failure, row.result.key),
-        )
-        for trial, row in rows
-    ]
+def fits_csv(result: StudyResult) -> str:
+    """Return one row per fit as CSV; `stage` says whether it is one of the confirmation."""
+    stages = {"trials": result.trials}
+    if result.confirmed:
+        stages["confirmation"] = result.confirmed.trials
+    names = [name for name, trials in stages.items() for trial in trials for _ in trial.rows]
+    (study, *head), rows = fit_rows(result.plan, [each for own in stages.values() for each in own])
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([study, "stage", *head])
+    writer.writerows([row[0], name, *row[1:]] for name, row in zip(names, rows, strict=True))
+    return buffer.getvalue()
 
 
 def write_diagnostics(path: Path, diagnoses: Mapping[str, ByCondition]) -> None:
@@ -80,53 +60,13 @@ def write_study(
     if analysis.confirmation is not None:
         stages["confirmed."] = analysis.confirmation.analysis
     for prefix, stage in stages.items():
-        for condition in stage.conditions:
-            infix = "" if len(names) == 1 else f".{names[condition.condition]}"
-            path = folder / f"{prefix}table{infix}.csv"
-            _write_csv(
-                path,
-                _HEAD[:3] + [m.name for m in stage.metrics] + _HEAD[3:],
-                _rows(stage, condition),
-            )
+        for label, table in summary_frame(stage).groupby("condition", sort=False):
+            infix = "" if len(names) == 1 else f".{names[str(label)]}"
+            table.to_csv(folder / f"{prefix}table{infix}.csv", index=False)
     if diagnoses:
         write_diagnostics(folder / "diagnostics.csv", diagnoses)
     if plan.study.text:
         (folder / "study.toml").write_text(plan.study.text, encoding="utf-8")
-
-
-_HEAD = [
-    "condition",
-    "trial",
-    "role",
-    "difference",
-    "low",
-    "high",
-    "level",
-    "p",
-    "images",
-    "verdict",
-]
-_HEAD += ["failures", "fits", "seconds"]
-
-
-def _rows(stage: StudyAnalysis, condition: ConditionAnalysis) -> Iterable[Sequence[object]]:
-    for row in condition.trials:
-        record = row.contrast
-        interval = record.interval if record else None
-        yield (
-            condition.condition,
-            row.name,
-            row.role,
-            *(row.means.get(metric.name) for metric in stage.metrics),
-            record.estimate if record else None,
-            *((interval.low, interval.high, interval.level) if interval else (None, None, None)),
-            record.p if record else None,
-            record.n_images if record else row.n_images,
-            record.verdict.value if record and record.verdict else None,
-            row.n_failed,
-            row.n_fits,
-            row.seconds_per_fit,
-        )
 
 
 def headline(plan: Plan) -> str:
@@ -135,12 +75,7 @@ def headline(plan: Plan) -> str:
 
 
 def summary(result: StudyResult, diagnoses: Mapping[str, ByCondition] | None = None) -> str:
-    """Return answer and tables as Markdown, for the front page of a tracker.
-
-    Args:
-        result: Of the study.
-        diagnoses: What was measured of samplers, by name of the trial.
-    """
+    """Return answer and tables as Markdown, for the front page of a tracker."""
     analysis = analyse(result)
     blocks: list[Block] = []
     for condition in analysis.conditions:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from n2n_ablate.analysis import records
-from n2n_ablate.analysis.records import ConditionAnalysis, ContrastRecord
+from n2n_ablate.analysis.records import ContrastRecord, Role
+from n2n_ablate.analysis.study_records import ConditionAnalysis, Peak
 from n2n_ablate.report.document import Cell, Column, Interval, Name, Number, Row, Table
 from n2n_ablate.report.numbers import format_interval, format_number, format_p
 from n2n_ablate.report.tables import estimate_and_interval, row_names
@@ -18,6 +18,7 @@ from n2n_ablate.report.text.contrasts import (
     metric_digits,
 )
 from n2n_ablate.report.text.study import metric_title
+from n2n_ablate.stats import Crossing
 
 _Filled: TypeAlias = tuple[Column, Callable[[ContrastRecord], Cell]]
 
@@ -69,7 +70,7 @@ def secondary_table(condition: ConditionAnalysis) -> Table | None:
         Row([Name(contrast_name(each.contrast)), metric_title(each.metric),
              *estimate_and_interval(each), _wins(each)])
         for trial in condition.trials
-        if trial.contrast and trial.contrast.role is records.Role.PRIMARY
+        if trial.contrast and trial.contrast.role is Role.PRIMARY
         for each in trial.secondary.values()
         if each.estimate is not None
     ]  # fmt: skip
@@ -112,7 +113,7 @@ def training_table(condition: ConditionAnalysis) -> Table | None:
     return Table(columns, rows, notes.TRAINING_CAPTION, notes.TRAINING_NOTES, detail=True)
 
 
-def _peak(peak: records.Peak | None, digits: int) -> list[Cell]:
+def _peak(peak: Peak | None, digits: int) -> list[Cell]:
     if peak is None:
         return ["", "", ""]
     ends = peak.interval
@@ -120,7 +121,7 @@ def _peak(peak: records.Peak | None, digits: int) -> list[Cell]:
     return [peak.step, _signed(peak.gain, digits), interval]
 
 
-def _crossing(cross: records.Crossing | None) -> Cell:
+def _crossing(cross: Crossing | None) -> Cell:
     if cross is None or cross.step is None or not cross.certain:
         return ""
     return f"{cross.step:.0f} ({cross.low} to {cross.high})"

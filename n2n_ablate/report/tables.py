@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from n2n_ablate.analysis.records import (
+from n2n_ablate.analysis.records import ContrastRecord, Kind
+from n2n_ablate.analysis.study_records import (
     ConditionAnalysis,
     ConfirmedContrast,
-    ContrastRecord,
-    Kind,
     Origin,
     StudyAnalysis,
     TrialRecord,
@@ -85,7 +84,7 @@ def trials_table(analysis: StudyAnalysis, condition: ConditionAnalysis) -> Table
         Column(f"{baseline_title(condition)}{unit}"),
         Column(_interval_title([row.contrast for row in rows])),
         *([Column("verdict", numeric=False)] if verdicts else []),
-        *([Column("failed fits")] if failed else []),
+        *([Column("failed")] if failed else []),
         *([Column("images")] if condition.unequal_images else []),
         *(Column(metric_title(other), optional=True) for other in analysis.metrics[1:]),
         *([Column("s/fit", optional=True)] if timed else []),

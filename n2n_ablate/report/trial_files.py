@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from PIL.Image import Image
 
-from n2n_ablate.analysis.curves import image_curves
 from n2n_ablate.analysis.diagnoses import ByCondition
 from n2n_ablate.components import Noise, Sampler
 from n2n_ablate.records import NoisySample, Row, TrialResult
@@ -54,8 +53,8 @@ def write_trial(
     _write_pictures(folder / "images", plan, result, samples)
     panels = {}
     for condition in plan.conditions:
-        own = image_curves(result, "psnr", condition.label)
-        other = image_curves(baseline, "psnr", condition.label) if baseline else None
+        own = result.curves("psnr", condition.label)
+        other = baseline.curves("psnr", condition.label) if baseline else None
         mean = (other.steps, other.mean) if other and other.images else None
         if own.images:
             panels[condition.label] = figures.Curves(own.steps, own.mean, own.images, mean)

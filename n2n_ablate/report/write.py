@@ -6,18 +6,17 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from n2n_ablate.analysis import export
+from n2n_ablate.analysis.analyse import to_json
 from n2n_ablate.errors import StudyError
 from n2n_ablate.registry import Registry
 from n2n_ablate.report.build import report_document
 from n2n_ablate.report.document import Document, Figure
 from n2n_ablate.report.figures.fonts import save
-from n2n_ablate.report.render.csv import csv_table
 from n2n_ablate.report.render.html import html
 from n2n_ablate.report.render.latex import latex
 from n2n_ablate.report.render.markdown import markdown
 from n2n_ablate.report.sources import sources
-from n2n_ablate.report.study_files import fits_table
+from n2n_ablate.report.study_files import fits_csv
 from n2n_ablate.storage.recovered_images import gallery
 from n2n_ablate.storage.reopen import Reopened
 
@@ -75,9 +74,9 @@ def written(
     check_format(kind)
     check_figure_format(figure_format)
     if kind == "csv":
-        return csv_table(fits_table(found.result)), tuple(found.problems())
+        return fits_csv(found.result), tuple(found.problems())
     if kind == "json":
-        data = export.to_json(found.result, found.header)
+        data = to_json(found.result, found.header)
         return json.dumps(data, indent=2, allow_nan=False) + "\n", tuple(found.problems())
     if kind == "latex" and figures is None:
         given = sources(found)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from n2n_ablate import stats
 from n2n_ablate.analysis.analyse import analyse
-from n2n_ablate.analysis.metrics import metrics_of
 from n2n_ablate.analysis.power import MeasuredSpread, Power, measured_spread, power_of
-from n2n_ablate.analysis.records import Family
+from n2n_ablate.analysis.rows import metrics_of
+from n2n_ablate.analysis.study_records import Family
 from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.errors import AblateError, StoreError
 from n2n_ablate.runner.estimate import Estimate, PlanTimer, peak_memory

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from n2n_ablate.analysis.curves import image_curves
 from n2n_ablate.errors import AblateError
 from n2n_ablate.records import TrialResult
 from n2n_ablate.registry import Registry
@@ -26,7 +25,7 @@ def outcome_of(result: TrialResult, metric: str) -> Outcome:
     from n2n_ablate.search.search import Outcome  # late: it imports Optuna
 
     labels = dict.fromkeys(row.condition for row in result.rows)
-    curves = [image_curves(result, metric, label) for label in labels]
+    curves = [result.curves(metric, label) for label in labels]
     curve: dict[int, float] = {}
     if curves and all(np.array_equal(one.steps, curves[0].steps) for one in curves):
         steps, mean = curves[0].steps, np.mean([one.mean for one in curves], axis=0)

@@ -191,6 +191,11 @@ class SearchDatabase:
                 f"{what} needs psycopg: pip install 'n2n-ablate[postgres]', and write the address "
                 "as postgresql+psycopg://USER@HOST/DATABASE."
             )
+        if "no longer compatible with the table schema" in str(_root(error)):
+            return (
+                f"{what} cannot be used: it holds tables of another program or of another version of "
+                "Optuna. Give the search a database of its own, not that of MLflow."
+            )
         reason = redact(str(getattr(_root(error), "orig", None) or _root(error))).splitlines()[0]
         if given_up:
             return (

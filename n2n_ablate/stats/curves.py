@@ -16,40 +16,31 @@ from n2n_ablate.stats.intervals import LEVEL, t_critical, t_interval
 
 @dataclass(frozen=True)
 class Peak:
-    """How much training beyond the peak costs.
+    """How much training beyond the peak costs."""
 
-    Attributes:
-        step: Where the mean curve peaks.
-        gain: What stopping at the peak of the *other* images' mean curve would have gained over
-            the final value, mean over images: nobody knows the peak of an image beforehand. NaN
-            with one image, which has no other to choose by.
-        low, high: Ends of its t interval over images; infinite if they show no spread.
-        oracle: The same with each image stopped at its own peak, never negative: an upper bound.
-    """
-
-    step: int
+    step: int  # where the mean curve peaks
+    # what stopping at the peak of the *other* images' mean curve would have gained over the final
+    # value, mean over images: nobody knows the peak of an image beforehand. NaN with one image,
+    # which has no other to choose by.
     gain: float
-    low: float
+    low: float  # ends of its t interval over images; infinite if they show no spread
     high: float
+    # the same with each image stopped at its own peak, never negative: an upper bound
     oracle: float
 
 
 @dataclass(frozen=True)
 class Crossing:
-    """Whether and where two trials change places.
+    """Whether and where two trials change places."""
 
-    Attributes:
-        step: Where the mean difference has its last zero between signs that differ, None if it
-            never changes its sign: to touch zero and turn back is no change of places.
-        low, high: First and last step of the stretch around it where the band holds zero; a 95 %
-            interval of the step. None with `step`.
-        certain: True if the band excludes zero before and after the stretch, on opposite sides.
-    """
-
+    # where the mean difference has its last zero between signs that differ, None if it never
+    # changes its sign: to touch zero and turn back is no change of places
     step: float | None
+    # first and last step of the stretch around it where the band holds zero; a 95 % interval of the
+    # step. None with `step`.
     low: int | None
     high: int | None
-    certain: bool
+    certain: bool  # True if the band excludes zero before and after the stretch, on opposite sides
 
 
 def peak(

@@ -36,17 +36,11 @@ def sizes_for(n: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class InterimDesign:
-    """When to analyse, and how many verdicts share the allowed error.
+    """When to analyse, and how many verdicts share the allowed error."""
 
-    Attributes:
-        sizes: Images at each analysis, rising, two or more at the first.
-        size: Of the family: contrasts times conditions.
-        alpha: Allowed chance of any false verdict of the family at any analysis.
-    """
-
-    sizes: tuple[int, ...]
-    size: int = 1
-    alpha: float = 1 - LEVEL
+    sizes: tuple[int, ...]  # images at each analysis, rising, two or more at the first
+    size: int = 1  # of the family: contrasts times conditions
+    alpha: float = 1 - LEVEL  # allowed chance of any false verdict of the family at any analysis
 
     def __post_init__(self) -> None:
         rising = list(self.sizes) == sorted(set(self.sizes))

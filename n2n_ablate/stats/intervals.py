@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 LEVEL = 0.95
 
@@ -24,7 +24,7 @@ _ROUNDING = 1e-12  # relative; a spread below it comes from the arithmetic, not 
 @lru_cache(maxsize=4096)
 def t_critical(level: float, n: int) -> float:
     """Return the half-width of a t interval over n values in standard errors; infinite for n = 1."""
-    return float(stats.t.isf((1 - level) / 2, n - 1)) if n > 1 else math.inf
+    return -float(special.stdtrit(n - 1, (1 - level) / 2)) if n > 1 else math.inf
 
 
 def has_spread(values: np.ndarray) -> np.ndarray:
@@ -52,15 +52,15 @@ def limits(values: np.ndarray, critical: float | np.ndarray) -> tuple[np.ndarray
 
     Args:
         values: Finite, shape (..., n).
-        critical: Half-width in standard errors, of t; broadcast to (...).
+        critical: Half-widths in standard errors, of t; of a shape that broadcasts with (...).
 
     Returns:
-        Lower and upper limits, shape (...); infinite where values show no spread.
+        Lower and upper limits of that shape; infinite where values show no spread.
     """
     n, mean = values.shape[-1], values.mean(axis=-1)
     spread = has_spread(values)
     if not spread.any() or n < 2:
-        wide = np.full(mean.shape, np.inf)
+        wide = np.full(np.broadcast(mean, critical).shape, np.inf)
         return -wide, wide
     rest = values - mean[..., None]
     square = np.where(spread, (rest * rest).mean(axis=-1), 1.0)

@@ -19,17 +19,11 @@ _SINGLE = 1e-6  # the same in single precision
 
 @dataclass(frozen=True)
 class SignFlip:
-    """The result of a sign-flip test.
+    """The result of a sign-flip test."""
 
-    Attributes:
-        p: Two-sided.
-        smallest: The smallest p that this many images can give, whatever they show.
-        exact: True if all patterns of signs were tried, False if they were drawn.
-    """
-
-    p: float
-    smallest: float
-    exact: bool
+    p: float  # two-sided
+    smallest: float  # the smallest p that this many images can give, whatever they show
+    exact: bool  # True if all patterns of signs were tried, False if they were drawn
 
 
 def sign_flip(

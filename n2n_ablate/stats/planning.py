@@ -110,7 +110,12 @@ def images_to_show_equivalence(size: int, margin: float) -> int:
 
 def spread_limit(sd: float, n: int) -> float:
     """Return the upper end of the 80 % chi-square interval of a standard deviation from n values."""
-    return sd * math.sqrt((n - 1) / float(stats.chi2.ppf((1 - SPREAD_LEVEL) / 2, n - 1)))
+    return sd * _spread_ratio(n)
+
+
+@functools.cache
+def _spread_ratio(n: int) -> float:
+    return math.sqrt((n - 1) / float(stats.chi2.ppf((1 - SPREAD_LEVEL) / 2, n - 1)))
 
 
 def images_for(sd: float, half_width: float, level: float) -> int:

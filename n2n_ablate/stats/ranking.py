@@ -14,30 +14,22 @@ from n2n_ablate.stats.intervals import LEVEL, t_interval
 
 @dataclass(frozen=True)
 class Ranking:
-    """Agreement of a guide (say, the self-supervised loss) with the truth (PSNR), over images.
+    """Agreement of a guide (say, the self-supervised loss) with the truth (PSNR), over images."""
 
-    Attributes:
-        tau: Kendall's tau-b between guide and truth over trials, taken within each image, mean
-            over images: 1 ranks them alike, 0 at random, -1 the other way round. NaN if the trials
-            cannot be ranked.
-        tau_low, tau_high: Ends of its t interval over images; NaN if there is none.
-        overall: Tau of the means over images: one number without an interval.
-        cost: Truth lost by choosing on each image the trial that the guide likes best, mean over
-            images, in units of the truth.
-        cost_low, cost_high: Ends of its t interval over images; NaN if there is none.
-        images: That all trials have.
-        trials: Compared.
-    """
-
+    # Kendall's tau-b between guide and truth over trials, taken within each image, mean over
+    # images: 1 ranks them alike, 0 at random, -1 the other way round. NaN if the trials cannot be
+    # ranked.
     tau: float
-    tau_low: float
+    tau_low: float  # ends of its t interval over images; NaN if there is none
     tau_high: float
-    overall: float
+    overall: float  # tau of the means over images: one number without an interval
+    # truth lost by choosing on each image the trial that the guide likes best, mean over images, in
+    # units of the truth
     cost: float
-    cost_low: float
+    cost_low: float  # ends of its t interval over images; NaN if there is none
     cost_high: float
-    images: int
-    trials: int
+    images: int  # that all trials have
+    trials: int  # compared
 
 
 def ranking(

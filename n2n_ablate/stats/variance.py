@@ -27,29 +27,20 @@ Seeds = Mapping[str, Mapping[int, float]]
 
 @dataclass(frozen=True)
 class VarianceComponents:
-    """Standard deviations by source, in units of the metric; NaN where not estimable.
+    """Standard deviations by source, in units of the metric; NaN where not estimable."""
 
-    Attributes:
-        images: On which all trials have all seeds.
-        seeds: Per image.
-        contrasts: Pooled; of a factorial, its effects.
-        image: Between images, the same for both trials: pairing removes it.
-        seed: Between seeds on one image, the same for both trials: pairing removes it.
-        trial_image: Of the difference, between images: how far images disagree about a trial.
-        trial_seed: Of the difference, between seeds on one image.
-        share: Of the variance of the mean difference, what seeds are to blame for, 0 to 1.
-        share_low, share_high: Ends of its 95 % interval (exact for normal values).
-    """
-
-    images: int
-    seeds: int
-    contrasts: int
-    image: float = math.nan
+    images: int  # on which all trials have all seeds
+    seeds: int  # per image
+    contrasts: int  # pooled; of a factorial, its effects
+    image: float = math.nan  # between images, the same for both trials: pairing removes it
+    # between seeds on one image, the same for both trials: pairing removes it
     seed: float = math.nan
+    # of the difference, between images: how far images disagree about a trial
     trial_image: float = math.nan
-    trial_seed: float = math.nan
+    trial_seed: float = math.nan  # of the difference, between seeds on one image
+    # of the variance of the mean difference, what seeds are to blame for, 0 to 1
     share: float = math.nan
-    share_low: float = math.nan
+    share_low: float = math.nan  # ends of its 95 % interval (exact for normal values)
     share_high: float = math.nan
 
     @property

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from n2n_ablate.stats.intervals import LEVEL, has_spread, limits, t_critical
 
@@ -26,15 +26,10 @@ INCONCLUSIVE, BETTER, WORSE, EQUIVALENT = 0, 1, -1, 2
 
 @dataclass(frozen=True)
 class Levels:
-    """Levels of both intervals of one member of a family.
+    """Levels of both intervals of one member of a family."""
 
-    Attributes:
-        size: Of the family: contrasts times conditions, finished or not.
-        alpha: Allowed chance of any false verdict.
-    """
-
-    size: int = 1
-    alpha: float = 1 - LEVEL
+    size: int = 1  # of the family: contrasts times conditions, finished or not
+    alpha: float = 1 - LEVEL  # allowed chance of any false verdict
 
     @property
     def difference(self) -> float:
@@ -65,8 +60,8 @@ def decide(values: np.ndarray, critical: tuple[float, float], margin: float) -> 
     Returns:
         Codes, shape (...); inconclusive where values show no spread.
     """
-    low, high = limits(values, critical[0])
-    inner_low, inner_high = limits(values, critical[1])
+    both = np.reshape(critical, (2, *(1,) * (values.ndim - 1)))
+    (low, inner_low), (high, inner_high) = limits(values, both)
     signs = np.where(low > 0, BETTER, np.where(high < 0, WORSE, INCONCLUSIVE))
     inside = (inner_low >= -margin) & (inner_high <= margin) & (margin > 0)
     return np.where(inside, EQUIVALENT, signs)
@@ -92,9 +87,10 @@ def probability_within(values: np.ndarray, margin: float) -> float | None:
     """
     if margin <= 0 or not has_spread(values):
         return None
-    n, mean = len(values), float(values.mean())
+    # On one side of zero: both ends are then lower tails, whose difference keeps its digits.
+    n, mean = len(values), abs(float(values.mean()))
     error = float(values.std(ddof=1)) / math.sqrt(n)
-    ends = stats.t.cdf([(margin - mean) / error, (-margin - mean) / error], n - 1)
+    ends = special.stdtr(n - 1, [(margin - mean) / error, (-margin - mean) / error])
     return float(ends[0] - ends[1])
 
 
@@ -104,7 +100,7 @@ def t_test(values: np.ndarray) -> float | None:
         return None
     n = len(values)
     t = abs(float(values.mean())) / float(values.std(ddof=1)) * math.sqrt(n)
-    return float(2 * stats.t.sf(t, n - 1))
+    return float(2 * special.stdtr(n - 1, -t))
 
 
 def holm(ps: Sequence[float], *, size: int = 0) -> list[float]:

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import Value
@@ -73,6 +75,27 @@ class Entry:
     command: str = ""
     at: float = 0.0
     more: bool = False
+
+
+# Lines may have been written by anything: types are checked, and what is wrong is unreadable.
+_COMMAND = TypeAdapter(Command)
+_ENTRY: dict[str, TypeAdapter[Any]] = {
+    **{key: TypeAdapter(str) for key in ("name", "role", "command")},
+    "score": TypeAdapter(float | None),
+    "fits": TypeAdapter(tuple[str, ...]),
+    "values": TypeAdapter(dict[str, Any]),
+    "failures": TypeAdapter(dict[str, str]),
+    "at": TypeAdapter(float),
+    "more": TypeAdapter(bool),
+}
+_REFERENCE_METHODS = TypeAdapter[ReferenceMethods](ReferenceMethods)
+_HEADER: dict[str, TypeAdapter[Any]] = {
+    "images": TypeAdapter(tuple[ImageRef, ...]),
+    "steps": TypeAdapter(int),
+    **{key: TypeAdapter(str) for key in ("device", "precision", "folder")},
+    "interim_sizes": TypeAdapter(tuple[int, ...]),
+    "earlier": TypeAdapter(tuple[str, ...]),
+}
 
 
 @dataclass
@@ -216,30 +239,33 @@ def _take(line: Mapping[str, Any], contents: Contents) -> None:
     if kind == "study":
         _take_header(line, contents)
     elif kind == "command":
-        started = Command(Invocation(**line["invocation"]), line["host"], line["at"])
-        contents.commands[started.invocation.id] = started
+        started = {"invocation": line["invocation"], "host": line["host"], "started": line["at"]}
+        command = _COMMAND.validate_python(started)
+        contents.commands[command.invocation.id] = command
     elif kind == "end":
         old = contents.commands[line["command"]]
-        contents.commands[line["command"]] = replace(
-            old,
-            ended=line["at"],
-            status=line["status"],
-            trials=tuple(line["trials"]),
-            confirmed=None if line["confirmed"] is None else tuple(line["confirmed"]),
-        )
+        ended = {
+            "ended": line["at"],
+            **{key: line[key] for key in ("status", "trials", "confirmed")},
+        }
+        contents.commands[line["command"]] = _COMMAND.validate_python({**vars(old), **ended})
     elif kind == "confirm":
         _take_confirm(line["of"], contents)
     elif kind == "reference_methods":
-        contents.reference_methods = {
-            name: {(label, image): figures for label, image, figures in rows}
-            for name, rows in line["values"].items()
-        }
+        contents.reference_methods = _REFERENCE_METHODS.validate_python(
+            {
+                name: {(label, image): figures for label, image, figures in rows}
+                for name, rows in line["values"].items()
+            }
+        )
     elif kind == "trial":
-        values = {key: value for key, value in line.items() if key != "line"}
-        values |= {"recipe": Recipe.from_json(line["recipe"]), "fits": tuple(line["fits"])}
-        if not all(map(is_fit_key, values["fits"])):  # they become names of files
-            raise ValueError(values["fits"])
-        contents.trials[line["name"]] = Entry(**values)
+        entry = Entry(
+            recipe=Recipe.from_json(line["recipe"]),
+            **{key: adapter.validate_python(line[key]) for key, adapter in _ENTRY.items()},
+        )
+        if not all(map(is_fit_key, entry.fits)):  # they become names of files
+            raise ValueError(entry.fits)
+        contents.trials[entry.name] = entry
     else:
         raise KeyError(kind)
 
@@ -287,11 +313,5 @@ def header_from(line: Mapping[str, Any]) -> Header:
     """Read the header from its line."""
     return Header(
         plan=saved.from_json(line["plan"]),
-        images=tuple(ImageRef(**{**m, "shape": tuple(m["shape"])}) for m in line["images"]),
-        steps=line["steps"],
-        device=line["device"],
-        precision=line["precision"],
-        folder=line["folder"],
-        interim_sizes=tuple(line["interim_sizes"]),
-        earlier=tuple(line["earlier"]),
+        **{key: adapter.validate_python(line[key]) for key, adapter in _HEADER.items()},
     )

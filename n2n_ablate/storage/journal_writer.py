@@ -8,10 +8,10 @@ import platform
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, BinaryIO
 
 from n2n_ablate.errors import StoreError
-from n2n_ablate.files import make_folders, read_file, write_whole
+from n2n_ablate.files import make_folders, write_whole
 from n2n_ablate.records import (
     Header,
     ImageRef,
@@ -23,6 +23,8 @@ from n2n_ablate.records import (
 from n2n_ablate.storage.journal import FORMAT, Contents, Entry, header_from, read
 from n2n_ablate.storage.output import Output
 from n2n_ablate.study import Plan, Trial, saved
+
+_BLOCK = 2**16  # bytes that are read at once
 
 
 class Section:
@@ -162,9 +164,8 @@ class Journal:
             if not self.path.exists():
                 write_whole(self.path, text)
                 return
-            whole = _whole(read_file(self.path))
             with self.path.open("r+b") as file:
-                file.truncate(whole)  # a line that a crash cut short
+                file.truncate(_whole(file))  # a line that a crash cut short
                 file.seek(0, os.SEEK_END)
                 file.write(text)
                 file.flush()
@@ -194,6 +195,13 @@ def _header_line(header: Header) -> dict[str, Any]:
     }
 
 
-def _whole(content: bytes) -> int:
-    """Return where the last whole line ends."""
-    return content.rfind(b"\n") + 1
+def _whole(file: BinaryIO) -> int:
+    """Return where the last whole line ends; only the end of a long journal is read."""
+    end = file.seek(0, os.SEEK_END)
+    while end:
+        start = max(0, end - _BLOCK)
+        file.seek(start)
+        if last := file.read(end - start).rfind(b"\n") + 1:
+            return start + last
+        end = start
+    return 0

@@ -58,7 +58,7 @@ def gallery(header: Header, registry: Registry, sources: Sequence[str] = ()) -> 
                         mark.name, replace(cropped, name=mark.name, cluster=mark.cluster)
                     )
     clean = {name: images[name] for name in names if name in images}
-    problems = []
+    problems = [why for source in sources if (why := _not_there(source, header.folder))]
     if lost := [name for name in names if name not in images]:
         why = f" ({'; '.join(dict.fromkeys(reasons))})" if reasons else ""
         problems.append(f"clean images not found: {', '.join(lost)}{why}")
@@ -114,9 +114,8 @@ def _read(source: str, folder: str, reading: Reading, reasons: list[str]) -> Ite
         except (AblateError, ImportError) as error:
             reasons.append(str(error))
         return
-    elsewhere = Path(folder) / source
     try:
-        files = images.files_of(elsewhere if folder and not Path(source).exists() else Path(source))
+        files = _files(source, folder)
     except (AblateError, OSError, ValueError) as error:
         reasons.append(str(error))
         return
@@ -125,3 +124,18 @@ def _read(source: str, folder: str, reading: Reading, reasons: list[str]) -> Ite
             yield from images.pages(file, reading)
         except AblateError as error:
             reasons.append(str(error))
+
+
+def _files(source: str, folder: str) -> list[Path]:
+    elsewhere = Path(folder) / source
+    return images.files_of(elsewhere if folder and not Path(source).exists() else Path(source))
+
+
+def _not_there(source: str, folder: str) -> str:
+    """Return what keeps a source that the user named from being read, if it is a folder or a file."""
+    try:
+        if not source.startswith(BUILTIN):
+            _files(source, folder)
+    except (AblateError, OSError, ValueError) as error:
+        return str(error)
+    return ""

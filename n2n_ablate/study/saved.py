@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec, Value, plain, read_value
@@ -15,6 +17,51 @@ from n2n_ablate.study.plan import Plan
 from n2n_ablate.study.read import parse
 
 _PROFILE = ("name", "images", "crop", "seeds", "white", "channels", "trials", "decides")
+_SavedTrial = tuple[str, str, dict[str, Any], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class _SavedProfile:
+    name: str
+    images: tuple[str, ...]
+    crop: int
+    seeds: tuple[int, ...]
+    white: float
+    channels: tuple[int, ...]
+    trials: int
+    decides: bool
+    set: dict[str, Any]
+    confirm: Confirm | None
+
+
+@dataclass(frozen=True)
+class _SavedCondition:
+    label: str
+    noise: Any
+    pairs: MeasuredPairs | None
+
+
+@dataclass(frozen=True)
+class _Saved:
+    file: str
+    path: str
+    settings: tuple[str, ...]
+    profile: _SavedProfile
+    baseline: _SavedTrial
+    declared: tuple[_SavedTrial, ...]
+    references: tuple[_SavedTrial, ...]
+    conditions: tuple[_SavedCondition, ...]
+    contrasts: tuple[str, ...]
+    metrics: dict[str, Any]
+    scales: dict[str, Scale]
+    whole: frozenset[str]
+    strategy: Any
+    confirming: bool
+    before: tuple[str, ...]
+    effects: tuple[tuple[str, int, tuple[str, ...], tuple[str, ...]], ...]
+
+
+_SAVED = TypeAdapter(_Saved)
 
 
 def to_json(plan: Plan) -> dict[str, Any]:
@@ -46,60 +93,50 @@ def to_json(plan: Plan) -> dict[str, Any]:
 
 
 def from_json(data: Mapping[str, Any]) -> Plan:
-    """Read what `to_json` wrote."""
-    study = parse(data["file"], Path(data["path"]))
-    profile = {name: _tuples(data["profile"][name]) for name in _PROFILE}
-    searched = study.factors if study.design == "search" and not data["confirming"] else ()
+    """Read what `to_json` wrote. Types are checked: something else may have written it."""
+    saved = _SAVED.validate_python(data)
+    study = parse(saved.file, Path(saved.path))
+    searched = study.factors if study.design == "search" and not saved.confirming else ()
     return Plan(
         study=study,
         profile=Profile(
-            **profile,
-            changes=_values(data["profile"]["set"]),
-            confirm=_confirm(data["profile"]["confirm"]),
+            **{name: getattr(saved.profile, name) for name in _PROFILE},
+            changes=_values(saved.profile.set),
+            confirm=saved.profile.confirm,
         ),
-        baseline=_trial(data["baseline"]),
-        declared=tuple(map(_trial, data["declared"])),
-        references=tuple(map(_trial, data["references"])),
+        baseline=_trial(saved.baseline),
+        declared=tuple(map(_trial, saved.declared)),
+        references=tuple(map(_trial, saved.references)),
         space={factor.key: factor.domain for factor in searched if factor.domain is not None},
-        whole=frozenset(data["whole"]),
-        strategy=data["strategy"] and ComponentSpec.read(data["strategy"], "strategy"),
-        conditions=tuple(map(_condition, data["conditions"])),
-        contrasts=tuple(data["contrasts"]),
-        metrics={name: ComponentSpec.read(spec, name) for name, spec in data["metrics"].items()},
-        scales={name: Scale(**scale) for name, scale in data["scales"].items()},
-        settings=tuple(data["settings"]),
-        confirming=data["confirming"],
-        before=tuple(data.get("before", ())),
-        effects=tuple(
-            Effect(name, order, tuple(plus), tuple(minus))
-            for name, order, plus, minus in data["effects"]
-        ),
+        whole=saved.whole,
+        strategy=_strategy(saved.strategy),
+        conditions=tuple(map(_condition, saved.conditions)),
+        contrasts=saved.contrasts,
+        metrics={name: ComponentSpec.read(spec, name) for name, spec in saved.metrics.items()},
+        scales=saved.scales,
+        settings=saved.settings,
+        confirming=saved.confirming,
+        before=saved.before,
+        effects=tuple(Effect(*effect) for effect in saved.effects),
     )
 
 
-def _condition(data: Mapping[str, Any]) -> Condition:
-    noise, pairs = data["noise"], data["pairs"]
-    return Condition(
-        None if noise is None else ComponentSpec.read(noise, data["label"]),
-        data["label"],
-        None if pairs is None else MeasuredPairs(**pairs),
-    )
+def _strategy(saved: object) -> ComponentSpec | None:
+    return None if saved is None else ComponentSpec.read(saved, "strategy")
 
 
-def _confirm(data: Mapping[str, Any] | None) -> Confirm | None:
-    return None if data is None else Confirm(**{key: _tuples(each) for key, each in data.items()})
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+def _condition(saved: _SavedCondition) -> Condition:
+    noise, label = saved.noise, saved.label
+    spec = None if noise is None else ComponentSpec.read(noise, label)
+    return Condition(spec, label, saved.pairs)
 
 
 def _trial_json(trial: Trial) -> list[Any]:
     return [trial.name, trial.role, trial.recipe.to_json(), _plain(trial.values)]
 
 
-def _trial(data: list[Any]) -> Trial:
-    name, role, recipe, values = data
+def _trial(saved: _SavedTrial) -> Trial:
+    name, role, recipe, values = saved
     return Trial(name, role, Recipe.from_json(recipe), _values(values))
 
 

@@ -31,9 +31,10 @@ class MetricContract(Contract):
 
     def test_one_finite_value_per_image(self) -> None:
         """Images with one, three or four channels, odd sides included, give one finite value each."""
-        for channels in (1, 3, 4):
-            clean = picture(2, channels, 17, 24)
-            noisy = picture(2, channels, 17, 24, seed=1)
+        for channels in self._channels((1, 3, 4)):
+            size = max(17, self._smallest), max(24, self._smallest)
+            clean = picture(2, channels, *size)
+            noisy = picture(2, channels, *size, seed=1)
             values = self.metric.measure(noisy.clone(), clean, noisy.clone())
             problem = f"2 images gave {shape_of(values)}"
             require(isinstance(values, Tensor) and values.shape == (2,), problem)
@@ -43,7 +44,7 @@ class MetricContract(Contract):
     def test_clean_image_is_the_best(self) -> None:
         """The clean image scores a finite value that nothing worse beats, unless `full_reference` is False."""
         if self.full_reference:
-            clean, noisy = picture(1, 3, 24, 24), picture(1, 3, 24, 24, seed=1)
+            clean, noisy = self._picture(1), self._picture(1, seed=1)
             best = self.metric.measure(clean.clone(), clean.clone(), noisy.clone())
             worse = self.metric.measure((clean + noisy) / 2, clean.clone(), noisy.clone())
             sign = 1 if declared(self.metric, "higher_is_better", True) else -1
@@ -54,9 +55,9 @@ class MetricContract(Contract):
     def test_who_needs_no_reference_has_none(self) -> None:
         """Who declares `full_reference = False` gives the same value whatever the clean image is."""
         if not self.full_reference:
-            denoised, noisy = picture(1, 3, 24, 24), picture(1, 3, 24, 24, seed=1)
+            denoised, noisy = self._picture(1), self._picture(1, seed=1)
             values = [
-                self.metric.measure(denoised.clone(), picture(1, 3, 24, 24, seed=seed), noisy)
+                self.metric.measure(denoised.clone(), self._picture(1, seed=seed), noisy)
                 for seed in (2, 3)
             ]
             problem = (
@@ -74,7 +75,7 @@ class MetricContract(Contract):
 
     def test_images_do_not_see_each_other(self) -> None:
         """The value of an image does not depend on the others in its stack."""
-        clean, noisy = picture(3, 3, 24, 24), picture(3, 3, 24, 24, seed=1)
+        clean, noisy = self._picture(3), self._picture(3, seed=1)
         together = self.metric.measure(noisy.clone(), clean.clone(), noisy.clone())
         for index in range(3):
             one = slice(index, index + 1)
@@ -84,7 +85,7 @@ class MetricContract(Contract):
 
     def test_images_are_left_alone(self) -> None:
         """Measuring changes none of the images."""
-        images = [picture(1, 3, 24, 24, seed=seed) for seed in range(3)]
+        images = [self._picture(1, seed=seed) for seed in range(3)]
         before = [image.clone() for image in images]
         self.metric.measure(*images)
         for name, image, old in zip(("denoised", "clean", "noisy"), images, before, strict=True):
@@ -94,11 +95,26 @@ class MetricContract(Contract):
         """Images on a GPU are measured there."""
         on_gpu(
             lambda device: self.metric.measure(
-                *(torch.full((1, 3, 24, 24), gray, device=device) for gray in (0.4, 0.5, 0.6))
+                *(
+                    torch.full(self._picture(1).shape, gray, device=device)
+                    for gray in (0.4, 0.5, 0.6)
+                )
             )
         )
 
+    @property
+    def _smallest(self) -> int:
+        return int(declared(self.metric, "smallest", 1))
+
+    def _channels(self, wanted: tuple[int, ...]) -> tuple[int, ...]:
+        taken = tuple(declared(self.metric, "channels", ()))
+        return tuple(count for count in wanted if not taken or count in taken) or taken[:1]
+
+    def _picture(self, count: int, seed: int = 0) -> Tensor:
+        side = max(24, self._smallest)
+        return picture(count, self._channels((3,))[0], side, side, seed=seed)
+
     def _measure(self, seed: int = 0) -> Tensor:
-        images = (picture(1, 3, 24, 24, seed=seed + index) for index in range(3))
+        images = (self._picture(1, seed=seed + index) for index in range(3))
         values: Tensor = self.metric.measure(*images)
         return values

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from n2n_ablate.analysis.analyse import analyse
-from n2n_ablate.analysis.curves import image_curves
 from n2n_ablate.analysis.records import ContrastRecord
 from n2n_ablate.components.recipe import canonical
 from n2n_ablate.components.spec import Scalar
@@ -131,7 +130,7 @@ def values(plan: Plan, result: TrialResult, baseline: TrialResult | None) -> lis
     details: list[Value] = []
     for label, suffix in suffixes(plan).items():
         for metric in dict.fromkeys([*plan.metrics, "loss"]):
-            curves = image_curves(result, metric, label)
+            curves = result.curves(metric, label)
             name = f"{_EVAL if metric in plan.metrics else 'training/'}{metric}"
             points += _points(f"{name}{suffix}", curves.steps, curves.mean)
             if metric in plan.metrics:

@@ -6,9 +6,9 @@ import pytest
 from helpers import small_results as small
 from helpers.small_results import BASE, HIGH, LOW, NAN, TEXT, analysis, header, made, records, trial
 
-from n2n_ablate.analysis.analyse import analyse
-from n2n_ablate.analysis.export import to_json
-from n2n_ablate.analysis.records import Reason, SearchOutcome, Support, Verdict
+from n2n_ablate.analysis.analyse import analyse, to_json
+from n2n_ablate.analysis.records import Reason, Verdict
+from n2n_ablate.analysis.study_records import SearchOutcome, Support
 from n2n_ablate.records import StudyResult
 from n2n_ablate.report.study import answer_blocks
 from n2n_ablate.report.text.best import best_reasons

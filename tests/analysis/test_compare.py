@@ -15,7 +15,8 @@ from n2n_ablate import study
 from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.analysis.names import meant
 from n2n_ablate.analysis.pairs import compare_trials
-from n2n_ablate.analysis.records import Reason, Role, Support, Verdict
+from n2n_ablate.analysis.records import Reason, Role, Verdict
+from n2n_ablate.analysis.study_records import Support
 from n2n_ablate.cli import app
 from n2n_ablate.components.recipe import Recipe, toml
 from n2n_ablate.components.spec import ComponentSpec

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from n2n_ablate.analysis import export
-from n2n_ablate.analysis.analyse import analyse
-from n2n_ablate.analysis.contrast import Paired, effect_sides
-from n2n_ablate.analysis.records import Buy, Reason, Verdict
+from n2n_ablate.analysis.analyse import analyse, to_json
+from n2n_ablate.analysis.paired import Paired, effect_sides
+from n2n_ablate.analysis.records import Reason, Verdict
+from n2n_ablate.analysis.study_records import Buy
 from n2n_ablate.cli import app
 from n2n_ablate.errors import StudyError
 from n2n_ablate.records import FitResult, Header, ImageRef, Row, StudyResult, TrialResult
@@ -139,10 +139,10 @@ def test_effects_worked_by_hand():
 def test_an_image_that_one_cell_lost_is_left_out_and_told():
     cell, less = side(one=1.0, two=2.0, three=4.0), side(one=1.0, two=2.0)
     found = effect([cell, less], [cell, cell])
-    assert (found.shared, found.lost) == (["one", "two"], (1, 0))
+    assert (list(found.units), found.lost) == (["one", "two"], (1, 0))
     assert found.reason() is Reason.TRIAL_LOST_IMAGES
     pair = effect([cell, less], [cell, cell], order=2)
-    assert (pair.shared, pair.lost) == (["one", "two"], (1, 1))
+    assert (list(pair.units), pair.lost) == (["one", "two"], (1, 1))
     assert pair.reason() is Reason.BOTH_LOST_IMAGES
     assert effect([cell, {}], [cell, cell]).reason() is Reason.TRIAL_FAILED
 
@@ -246,7 +246,7 @@ def test_lines_table_and_json_say_the_effects(planned):
     notes = " ".join(table.notes)
     assert "Bonferroni-corrected for 9 effects" in notes
     assert "Interaction (a \u00d7 b)" in notes
-    data = export.to_json(found, Header(plan=planned, **HEADER))["conditions"][0]["contrasts"]
+    data = to_json(found, Header(plan=planned, **HEADER))["conditions"][0]["contrasts"]
     told = {record["contrast"]["name"]: record for record in data}
     assert told[A]["verdict"] == "worse"
     assert told[A]["contrast"]["kind"] == "main_effect"

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from n2n_ablate.analysis.records import Interval, LossGuide
+from n2n_ablate.analysis.records import Interval
+from n2n_ablate.analysis.study_records import LossGuide
 from n2n_ablate.diagnostics.relation import (
     Point,
     loss_alone,

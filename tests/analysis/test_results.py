@@ -11,9 +11,9 @@ import pytest
 from rich.console import Console
 
 from n2n_ablate import engine
-from n2n_ablate.analysis import export
-from n2n_ablate.analysis.analyse import analyse
-from n2n_ablate.analysis.records import Buy, Planning, Reason, Verdict
+from n2n_ablate.analysis.analyse import analyse, to_json
+from n2n_ablate.analysis.records import Planning, Reason, Verdict
+from n2n_ablate.analysis.study_records import Buy
 from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.records import FitResult, Invocation, Point, Row, StudyResult, TrialResult
 from n2n_ablate.report import tables
@@ -113,7 +113,7 @@ def test_a_trial_without_any_result_stands_last_and_has_no_numbers(bench):
     assert last.means["psnr"] is None
     assert last.contrast.estimate is None
     assert "2 of 2" in printed(bench, result)
-    data = export.to_json(result, bench.header())
+    data = to_json(result, bench.header())
     assert data["conditions"][0]["trials"][-1]["means"]["psnr"] is None
 
 
@@ -233,7 +233,7 @@ def seeded(bench):
 
 
 def test_plain_data_carries_every_number_of_a_contrast(bench, seeded):
-    data = export.to_json(seeded, bench.header())
+    data = to_json(seeded, bench.header())
     json.loads(json.dumps(data, allow_nan=False))
     assert data["family"] == {"contrasts": 1, "conditions": 1, "alpha": 0.05}
     (record,) = data["conditions"][0]["contrasts"]
@@ -252,7 +252,7 @@ def test_plain_data_carries_every_number_of_a_contrast(bench, seeded):
 
 
 def test_plain_data_says_where_uncertainty_comes_from(bench, seeded):
-    account = export.to_json(seeded, bench.header())["conditions"][0]["variance"]
+    account = to_json(seeded, bench.header())["conditions"][0]["variance"]
     assert (account["n_images"], account["n_seeds"], account["n_contrasts"]) == (2, 3, 1)
     assert 0 < account["seed_share"] <= 1
     assert account["sd_image"] == pytest.approx(math.sqrt(2), abs=0.1)
@@ -264,7 +264,7 @@ def test_plain_data_says_where_uncertainty_comes_from(bench, seeded):
 
 
 def test_plain_data_says_how_well_the_loss_would_have_chosen(bench, seeded):
-    guide = export.to_json(seeded, bench.header())["conditions"][0]["loss_guide"]
+    guide = to_json(seeded, bench.header())["conditions"][0]["loss_guide"]
     assert (guide["n_trials"], guide["n_images"]) == (2, 2)
     assert guide["tau"] is None  # all losses are equal here
     assert guide["cost"] == 0  # of equals the first, which is the better one

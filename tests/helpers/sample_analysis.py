@@ -6,38 +6,40 @@ import numpy as np
 from scipy import stats
 
 from n2n_ablate.analysis.records import (
-    Best,
-    Buy,
     Caveat,
-    ConditionAnalysis,
-    ConfirmationRecord,
-    ConfirmedContrast,
     Contrast,
     ContrastRecord,
-    Crossing,
-    Failure,
-    Family,
-    FitCounts,
-    Highest,
     ImageDifference,
     Interval,
     Kind,
     LeaveOneOut,
     Metric,
-    Origin,
-    Peak,
     Planning,
     Reason,
     Role,
+    Verdict,
+    Wins,
+)
+from n2n_ablate.analysis.study_records import (
+    Best,
+    Buy,
+    ConditionAnalysis,
+    ConfirmationRecord,
+    ConfirmedContrast,
+    Failure,
+    Family,
+    FitCounts,
+    Highest,
+    Origin,
+    Peak,
     Scope,
     SearchOutcome,
     StudyAnalysis,
     Support,
     TrialRecord,
     VarianceRecord,
-    Verdict,
-    Wins,
 )
+from n2n_ablate.stats import Crossing
 
 PSNR = Metric("psnr", "dB", margin=0.05, decides=True)
 SSIM = Metric("ssim")

@@ -11,10 +11,9 @@ from helpers import sample_analysis as samples
 from rich.console import Console
 
 from n2n_ablate.analysis.records import to_plain
-from n2n_ablate.report import study, supporting, tables
+from n2n_ablate.report import study, supporting
 from n2n_ablate.report.document import Document, Heading
 from n2n_ablate.report.render.console import print_document
-from n2n_ablate.report.render.csv import csv_table
 from n2n_ablate.report.render.html import html
 from n2n_ablate.report.render.latex import latex
 from n2n_ablate.report.render.markdown import markdown
@@ -57,7 +56,6 @@ def pages():
     yield "confirmed.md", markdown(document)
     yield "confirmed.tex", latex(document)
     yield "confirmed.html", html(document)
-    yield "confirmed.csv", csv_table(tables.trials_table(analysis, analysis.conditions[0]))
     record = analysis.deciding.conditions[0].contrasts[1]
     plain = to_plain(replace(record, images=record.images[:1]))
     yield "contrast.json", json.dumps(plain, indent=2, allow_nan=False) + "\n"

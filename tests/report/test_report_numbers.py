@@ -39,8 +39,8 @@ from n2n_ablate.report.numbers import (
     round_up,
     sparkline,
 )
-from n2n_ablate.report.render.console import dot_plot_lines, natural_width, print_block
-from n2n_ablate.report.render.csv import csv_table
+from n2n_ablate.report.render.console import dot_plot_lines, print_block
+from n2n_ablate.report.render.console_table import needed_width
 from n2n_ablate.report.render.markdown import markdown_table
 from n2n_ablate.report.supporting import supporting_of
 from n2n_ablate.report.text.contrasts import contrast_line, contrast_name, metric_digits
@@ -163,13 +163,12 @@ def test_a_cell_has_one_text_in_every_format():
     assert cell_text(Estimate(1.0, 0.5, 1.5)) == "+1.00 ± 0.50"
 
 
-def test_curves_have_no_place_on_paper_and_csv_has_numbers_whole():
+def test_curves_have_no_place_on_paper():
     assert "by step" not in markdown_table(TABLE)
-    assert csv_table(TABLE).splitlines()[1].startswith("sampler.center=0.2,26.555,")
 
 
 def test_a_narrow_terminal_drops_what_is_optional_and_says_so():
-    need = natural_width(TABLE)
+    need = needed_width(TABLE)
     for width, shown in ((need, True), (need - 1, False)):
         console = Console(file=io.StringIO(), width=width)
         print_block(console, TABLE)

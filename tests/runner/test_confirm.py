@@ -10,11 +10,12 @@ import pytest
 from helpers import drawn_results as drawn
 from rich.console import Console
 
-from n2n_ablate.analysis import export
-from n2n_ablate.analysis.analyse import analyse
+from n2n_ablate.analysis.analyse import analyse, to_json
 from n2n_ablate.analysis.confirmation import _shrinkage
-from n2n_ablate.analysis.contrast import Rule, plain
-from n2n_ablate.analysis.records import Contrast, Metric, Origin, Role, Verdict
+from n2n_ablate.analysis.contrast import plain
+from n2n_ablate.analysis.paired import Rule
+from n2n_ablate.analysis.records import Contrast, Metric, Role, Verdict
+from n2n_ablate.analysis.study_records import Origin
 from n2n_ablate.errors import ImageError, StudyError
 from n2n_ablate.images import collect
 from n2n_ablate.images.gather import gather, require_apart
@@ -268,7 +269,7 @@ def test_the_second_table_says_what_is_left(finished):
         titles,
         [title.replace("CI", "98.33 % CI") for title in titles],
     )
-    data = export.to_json(result, runner.header)
+    data = to_json(result, runner.header)
     json.dumps(data, allow_nan=False)
     pair = data["confirmation"]["contrasts"][LABEL][0]
     before, after = pair["before"]["estimate"], pair["after"]["estimate"]
@@ -336,8 +337,8 @@ def test_a_confirmation_is_opened_again_from_disk(run_once, monkeypatch):
     paired_data = runner.confirmation_data.with_plan(result.confirmed.plan)
     assert found.confirmation.header == paired_data.header()
     assert found.commands[-1].confirmed == tuple(x.trial.name for x in result.confirmed.trials)
-    assert export.to_json(found.result, found.header)["conditions"] == [
-        *export.to_json(result, runner.header)["conditions"]
+    assert to_json(found.result, found.header)["conditions"] == [
+        *to_json(result, runner.header)["conditions"]
     ]
     again = printed(found.result, found.header)
     assert again.removesuffix(" 52 of 52 fits were cached.") == printed(result, found.header)
@@ -369,7 +370,7 @@ def test_a_study_that_is_stopped_anywhere_goes_on_as_if_it_had_not_been(
     result = goes_on.run()
     _, undisturbed, expected = run_once
     assert stopped.trained + goes_on.trained == undisturbed.trained
-    told = [export.to_json(r, x.header) for r, x in ((result, goes_on), (expected, undisturbed))]
+    told = [to_json(r, x.header) for r, x in ((result, goes_on), (expected, undisturbed))]
     assert told[0]["conditions"] == told[1]["conditions"]
     later = [each["confirmation"]["analysis"]["conditions"] for each in told]
     assert later[0] == later[1]
@@ -396,7 +397,7 @@ def test_a_larger_search_confirms_its_new_best_beside_the_old_one(finished):
     found = reopen.reopen(Path("mlruns"), "drawn")
     assert not found.problems()
     told = [
-        export.to_json(one, header)["confirmation"]["analysis"]
+        to_json(one, header)["confirmation"]["analysis"]
         for one, header in ((result, goes_on.header), (found.result, found.header))
     ]
     assert told[0]["conditions"] == told[1]["conditions"]

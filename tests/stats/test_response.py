@@ -96,16 +96,6 @@ def test_a_logarithmic_parameter_is_smoothed_on_its_own_scale():
         response([0, *places], [trials[0], *trials], trials[0], log=True)
 
 
-def test_beyond_the_outermost_places_nothing_is_promised_and_the_band_opens():
-    trials = arms(PLACES, lambda x: np.sin(4 * x))
-    found = response(PLACES, trials, trials[0], span=(-1, 2))
-    assert found.grid[0] == pytest.approx(-1)
-    assert found.inside.tolist() == [bool(-1e-9 < x < 1 + 1e-9) for x in found.grid]
-    assert not found.near_best[~found.inside].any()
-    assert 0 <= found.best <= 1
-    assert found.half_width[-1] > 3 * found.half_width[found.inside].max()
-
-
 def test_a_gap_between_places_widens_the_band():
     places = np.array([0, 0.1, 0.2, 0.3, 0.4, 0.9, 1.0])
     trials = arms(places, lambda x: np.sin(6 * x), spread=0, noise=0.01)

@@ -10,7 +10,7 @@ from statsmodels.stats.anova import AnovaRM
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW
 
-from n2n_ablate.analysis.contrast import effect_sides
+from n2n_ablate.analysis.paired import effect_sides
 from n2n_ablate.stats import (
     INCONCLUSIVE,
     Levels,

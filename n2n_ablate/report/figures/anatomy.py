@@ -30,25 +30,15 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True, eq=False)
 class Anatomy:
-    """Where the two views of a pair come from.
+    """Where the two views of a pair come from."""
 
-    Attributes:
-        side: Of the probe image, in pixels.
-        names: Of the two views.
-        total: Weight of every pixel in all of a view, shape (2, side, side).
-        cell: Weight of every pixel in one pixel of a view, near the middle; same shape.
-        alike: Whether a second draw cut in the same way.
-        declared: Whether the sampler says that every draw does.
-        scheduled: Whether it changes over the training; then this is step 0.
-    """
-
-    side: int
-    names: tuple[str, str]
-    total: np.ndarray
-    cell: np.ndarray
-    alike: bool
-    declared: bool
-    scheduled: bool = False
+    side: int  # of the probe image, in pixels
+    names: tuple[str, str]  # of the two views
+    total: np.ndarray  # weight of every pixel in all of a view, shape (2, side, side)
+    cell: np.ndarray  # weight of every pixel in one pixel of a view, near the middle; same shape
+    alike: bool  # whether a second draw cut in the same way
+    declared: bool  # whether the sampler says that every draw does
+    scheduled: bool = False  # whether it changes over the training; then this is step 0
 
 
 def anatomy(sampler: Sampler, noise: Noise | None = None) -> Anatomy:

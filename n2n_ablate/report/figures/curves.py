@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from n2n_ablate import stats
-from n2n_ablate.analysis.curves import image_curves
 from n2n_ablate.analysis.rows import curve_differences
 from n2n_ablate.records import TrialResult
 from n2n_ablate.report.figures.axes import SIZE, panel, plain, short
@@ -23,14 +22,8 @@ if TYPE_CHECKING:
 def curves(
     chosen: Mapping[str, TrialResult], condition: str, colours: Mapping[str, str]
 ) -> Figure | None:
-    """Draw mean PSNR by step of some trials, on the images that all of them have; None without.
-
-    Args:
-        chosen: By what tables call them.
-        condition: Label of the noise.
-        colours: By the same names.
-    """
-    known = {name: image_curves(trial, "psnr", condition) for name, trial in chosen.items()}
+    """Draw mean PSNR by step of some trials, on the images that all of them have; None without."""
+    known = {name: trial.curves("psnr", condition) for name, trial in chosen.items()}
     drawn = [each for each in known.values() if each.images]
     shared = (
         [image for image in drawn[0].images if all(image in x.images for x in drawn)]
@@ -57,14 +50,7 @@ def gains(
     condition: str,
     colours: Mapping[str, str],
 ) -> Figure | None:
-    """Draw each trial's difference from the baseline by step, with its band over images.
-
-    Args:
-        chosen: See `curves`.
-        baseline: Of the same stage.
-        condition: Label of the noise.
-        colours: See `curves`.
-    """
+    """Draw each trial's difference from the baseline by step, with its band over images."""
     figure, axes = panel(width=3.95, height=3.3)
     axes.axhline(0, color="black", lw=0.9, ls="--")
     for name, trial in chosen.items():

@@ -31,12 +31,6 @@ def psnr_by_diagnostics(
 
     Thin lines join the trials of one image: PSNR differs between images by more than between
     trials, so only within a line can dots be compared.
-
-    Args:
-        points: See `relations`.
-        colours: By trial.
-        title: Above everything.
-        width: Of a panel, in inches.
     """
     figure, axes = _panels(2, title, width)
     found = {item.what: item for item in relations(points) if not item.among}
@@ -64,14 +58,7 @@ def psnr_by_loss(
     title: str = "",
     width: float = _WIDTH,
 ) -> Figure:
-    """Draw PSNR against the final training loss, as in `psnr_by_diagnostics`.
-
-    Args:
-        finals: See `loss_alone`.
-        colours: By trial.
-        title: Above everything.
-        width: Of the panel, in inches.
-    """
+    """Draw PSNR against the final training loss, as in `psnr_by_diagnostics`."""
     figure, (axes,) = _panels(1, title, width)
     dots = [
         (trial, image, loss, psnr)

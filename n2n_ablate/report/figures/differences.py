@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from n2n_ablate.analysis.records import ContrastRecord, Metric, TrialRecord
+from n2n_ablate.analysis.records import ContrastRecord, Metric
+from n2n_ablate.analysis.study_records import TrialRecord
 from n2n_ablate.report.figures.axes import (
     GREY,
     SIZE,
@@ -28,14 +29,7 @@ _FASTEST_SPREAD = 1.1  # slowest over fastest trial: below it times differ by ch
 def differences(
     rows: Sequence[TrialRecord], names: Mapping[str, str], metric: Metric, title: str = ""
 ) -> Figure:
-    """Draw the difference of every trial from the baseline: a dot per image, mean and interval.
-
-    Args:
-        rows: Of a table, references that need no training left out.
-        names: What to call them.
-        metric: What is compared; its margin is drawn as a band.
-        title: Above it, where there is more than one.
-    """
+    """Draw the difference of every trial from the baseline: a dot per image, mean and interval."""
     drawn = [row for row in rows if row.role == "baseline" or _estimated(row)]
     figure, axes = panel(width=6.4, height=0.9 + 0.27 * len(drawn))
     if metric.margin:
@@ -95,14 +89,7 @@ def time_against_metric(
     metric: Metric,
     colours: Mapping[str, str],
 ) -> Figure:
-    """Draw the mean of a metric against training time, with the Pareto front as a line.
-
-    Args:
-        rows: Trained trials.
-        names: What to call them.
-        metric: The one that decides.
-        colours: By the same names.
-    """
+    """Draw the mean of a metric against training time, with the Pareto front as a line."""
     figure, axes = panel(width=5.2, height=0.4 + max(3.0, 0.2 * len(rows)))
     front = []
     for row in rows:

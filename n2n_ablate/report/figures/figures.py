@@ -27,23 +27,14 @@ _SMALL = 128  # panels with shorter sides are enlarged: nobody sees a pixel of a
 
 @dataclass(frozen=True, eq=False)
 class Sight:
-    """One denoised image with what it is compared with; arrays (c, h, w), 0 black and 1 white.
+    """One denoised image with what it is compared with; arrays (c, h, w), 0 black and 1 white."""
 
-    Attributes:
-        name: Of the image.
-        noisy: What was given, None if the image is not there any more.
-        clean: What should have come out, None likewise.
-        denoised: What came out, None if the fit failed.
-        psnr: Of the denoised image, as the trial's metric gave it.
-        failure: Why there is no denoised image.
-    """
-
-    name: str
-    noisy: np.ndarray | None
-    clean: np.ndarray | None
-    denoised: np.ndarray | None
-    psnr: float | None = None
-    failure: str = ""
+    name: str  # of the image
+    noisy: np.ndarray | None  # what was given, None if the image is not there any more
+    clean: np.ndarray | None  # what should have come out, None likewise
+    denoised: np.ndarray | None  # what came out, None if the fit failed
+    psnr: float | None = None  # of the denoised image, as the trial's metric gave it
+    failure: str = ""  # why there is no denoised image
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -54,18 +45,12 @@ class Sight:
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """PSNR by step under one condition.
+    """PSNR by step under one condition."""
 
-    Attributes:
-        steps: Where the curves have points.
-        mean: Over images.
-        images: One curve per image.
-        baseline: Steps and mean curve of the baseline, None for the baseline itself.
-    """
-
-    steps: np.ndarray
-    mean: np.ndarray
-    images: Mapping[str, np.ndarray]
+    steps: np.ndarray  # where the curves have points
+    mean: np.ndarray  # over images
+    images: Mapping[str, np.ndarray]  # one curve per image
+    # steps and mean curve of the baseline, None for the baseline itself
     baseline: tuple[np.ndarray, np.ndarray] | None = None
 
 
@@ -145,12 +130,7 @@ def contact_sheet(strips: Mapping[str, Image.Image], *, title: str = "") -> Imag
 
 
 def curves(panels: Mapping[str, Curves], *, title: str = "") -> Figure:
-    """Draw PSNR by step: the mean thick, one thin line per image, the baseline's mean dashed.
-
-    Args:
-        panels: One per condition, by its label.
-        title: Above everything.
-    """
+    """Draw PSNR by step: the mean thick, one thin line per image, the baseline's mean dashed."""
     # Not pyplot: it keeps global state, and this runs beside the training in a thread of its own.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

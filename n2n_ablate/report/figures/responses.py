@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from n2n_ablate import stats
-from n2n_ablate.analysis.records import TrialRecord
+from n2n_ablate.analysis.study_records import TrialRecord
 from n2n_ablate.components.parameters import Range
 from n2n_ablate.records import StudyResult
 from n2n_ablate.report.figures.axes import (
@@ -64,8 +64,15 @@ def is_log(plan: Plan, key: str) -> bool:
 
 def curve(result: StudyResult, key: str, condition: str) -> Response | None:
     """Return the curve through all trials, None with too few places."""
-    places, firsts, second = _tried(result, (key,), condition)
-    return stats.response([at for (at,) in places], firsts, second, log=is_log(result.plan, key))
+    tried = [
+        (at, each.by_image("psnr", condition))
+        for each in result.trials
+        if each.trial.role in (BASELINE, *_VARIED)
+        and (at := number(each.trial.values.get(key))) is not None
+    ]
+    second = result.baseline.by_image("psnr", condition) if result.baseline else {}
+    places, firsts = [at for at, _ in tried], [values for _, values in tried]
+    return stats.response(places, firsts, second, log=is_log(result.plan, key))
 
 
 def response(
@@ -75,23 +82,15 @@ def response(
     margin: float,
     fitted: Response | None,
 ) -> Figure:
-    """Draw the difference from the baseline against the only parameter that varies.
-
-    Args:
-        rows: The trials that have a value of it.
-        key: The parameter.
-        baseline: The baseline's value.
-        margin: In dB: the band of what counts as equivalent.
-        fitted: The curve through all of them.
-    """
+    """Draw the difference from the baseline against the only parameter that varies."""
     figure, axes = panel(width=6.6, height=3.7)
     axes.axhspan(-margin, margin, color=GREY, alpha=0.18, lw=0)
     axes.axhline(0, color="black", lw=0.8)
     if fitted is not None:
         if np.isfinite(fitted.half_width).all():
-            inside = fitted.inside
-            ends = (fitted.low[inside], fitted.high[inside])
-            axes.fill_between(fitted.grid[inside], *ends, color=PALETTE[0], alpha=0.2, lw=0)
+            axes.fill_between(
+                fitted.grid, fitted.low, fitted.high, color=PALETTE[0], alpha=0.2, lw=0
+            )
         axes.plot(fitted.grid, fitted.mean, color=PALETTE[0], lw=1.6)
     for row in rows:
         record, at = row.contrast, number(row.parameters[key])
@@ -117,14 +116,7 @@ def two_parameters(
     *,
     logs: tuple[bool, bool],
 ) -> Figure:
-    """Draw the difference from the baseline in colours over the two parameters that vary.
-
-    Args:
-        rows: The trials that have a value of both.
-        keys: The parameters.
-        baseline: The baseline's values.
-        logs: Whether an axis is logarithmic.
-    """
+    """Draw the difference from the baseline in colours over the two parameters that vary."""
     figure, axes = panel(width=6.0, height=4.3)
     first, second = ([number(row.parameters[key]) or 0.0 for row in rows] for key in keys)
     values = [row.contrast.estimate or 0.0 for row in rows if row.contrast]
@@ -151,16 +143,3 @@ def two_parameters(
     bar.set_label("difference from the baseline in dB", fontsize=SIZE)
     bar.ax.tick_params(labelsize=SIZE)
     return figure
-
-
-def _tried(
-    result: StudyResult, keys: Sequence[str], condition: str
-) -> tuple[list[tuple[float, ...]], list[dict[str, float]], dict[str, float]]:
-    places, firsts = [], []
-    for each in result.trials:
-        at = [number(each.trial.values.get(key)) for key in keys]
-        if each.trial.role in (BASELINE, *_VARIED) and None not in at:
-            places.append(tuple(float(value) for value in at if value is not None))
-            firsts.append(each.by_image("psnr", condition))
-    second = result.baseline.by_image("psnr", condition) if result.baseline else {}
-    return places, firsts, second

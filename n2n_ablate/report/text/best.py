@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from n2n_ablate.analysis.records import Best, ContrastRecord, Metric, StudyAnalysis, Support
+from n2n_ablate.analysis.records import ContrastRecord, Metric
+from n2n_ablate.analysis.study_records import Best, StudyAnalysis, Support
 from n2n_ablate.report.numbers import format_number, pluralize
 from n2n_ablate.report.text.contrasts import contrast_line, finding, metric_digits
 from n2n_ablate.report.text.study import metric_name

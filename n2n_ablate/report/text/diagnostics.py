@@ -62,11 +62,7 @@ def concern_text(concern: Concern, diagnosis: Diagnosis) -> str:
 
 
 def warning_lines(diagnoses: Mapping[str, Diagnosis]) -> list[str]:
-    """Return a line per warning or remark, and what each kind of warning implies.
-
-    Args:
-        diagnoses: By what tables call the sampler or trial.
-    """
+    """Return a line per warning or remark, and what each kind of warning implies."""
     by_text: dict[str, list[str]] = {}
     kinds, undeclared = set(), []
     for name, diagnosis in diagnoses.items():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from n2n_ablate.analysis.records import Family, Kind, Metric, StudyAnalysis
+from n2n_ablate.analysis.records import Kind, Metric
+from n2n_ablate.analysis.study_records import Family, StudyAnalysis
 from n2n_ablate.records import Header, StudyResult
 from n2n_ablate.report.numbers import (
     format_duration,

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from n2n_ablate.analysis.records import (
-    Caveat,
+from n2n_ablate.analysis.records import Caveat, ContrastRecord, Kind, Role, Verdict
+from n2n_ablate.analysis.study_records import (
     ConfirmationRecord,
     ConfirmedContrast,
-    ContrastRecord,
     Family,
-    Kind,
     Origin,
-    Role,
     StudyAnalysis,
     TrialRecord,
-    Verdict,
 )
 from n2n_ablate.report.numbers import format_percent, join_words, pluralize
 from n2n_ablate.report.text.contrasts import unit_of

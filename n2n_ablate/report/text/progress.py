@@ -30,18 +30,7 @@ def trial_finished(
     cached: int,
     seconds: float,
 ) -> str:
-    """Return a finished trial in one line.
-
-    Args:
-        name: Of the trial.
-        metric: That decides.
-        means: Of the metric under each condition.
-        gains: Mean difference from the baseline under each condition, NaN for none.
-        fits: Of the trial.
-        failed: Fits without a result.
-        cached: Fits that were not retrained.
-        seconds: Of all fits together.
-    """
+    """Return a finished trial in one line."""
     parts = [name]
     for mean, gain in zip(means, gains, strict=True):
         digits = metric_digits(metric, [mean])

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from n2n_ablate.analysis.records import (
+from n2n_ablate.analysis.records import Kind, Metric, Reason
+from n2n_ablate.analysis.study_records import (
     Buy,
     ConditionAnalysis,
     Failure,
     Highest,
-    Kind,
     LossGuide,
-    Metric,
-    Reason,
     Scope,
     SearchOutcome,
     StudyAnalysis,
