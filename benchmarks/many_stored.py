@@ -27,8 +27,8 @@ COMMANDS = {
     "`studies`": ["studies"],
     "`studies STUDY`": ["studies", "many"],
     "`cache`": ["cache"],
+    "`study` of a run of 10,000, all fits stored": STUDY,  # then that run is the latest
     "`report` of a run of 10,000: table and answer": ["report", "many", "-f", "md", "--no-diagnostics", "-q"],
-    "`study` of a run of 10,000, all fits stored": STUDY,
 }  # fmt: skip
 
 

@@ -22,9 +22,9 @@ from typing import Any
 from unittest.mock import patch
 
 from n2n_ablate import api, errors, study
-from n2n_ablate.analysis.metrics import metrics_of
 from n2n_ablate.analysis.power import power_of
 from n2n_ablate.analysis.records import Family
+from n2n_ablate.analysis.rows import metrics_of
 from n2n_ablate.components import BOTH_WAYS, KINDS, PROTOCOLS, CheckpointSelector
 from n2n_ablate.components.spec import written
 from n2n_ablate.registry import Entry, Registry, hookspecs
@@ -156,6 +156,7 @@ def hooks() -> str:
     about = {
         name: f"For components of the kind *{kind}*." for kind, name in hookspecs.HOOK_OF.items()
     }
+    about[hookspecs.IMAGE_SETS] = "For named sets of images."
     about |= dict.fromkeys(hookspecs.LIFE_CYCLE, "Life cycle of a study.")
     for name, told in about.items():
         function = getattr(hookspecs, name)

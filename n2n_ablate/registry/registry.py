@@ -16,7 +16,6 @@ from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.components.torch_state import changes, preserve_torch_state
 from n2n_ablate.errors import AblateError, PluginError, UnknownComponentError, nearest
-from n2n_ablate.images.named_sets import add_file
 from n2n_ablate.registry import discovery, hookspecs, notice
 from n2n_ablate.registry.discovery import PACKAGE, Candidate, Origin
 from n2n_ablate.registry.entry import Entry, component_context, require_methods
@@ -208,7 +207,7 @@ class Registry:
         registers: dict[str, Callable[..., object]] = {
             hook: partial(register, kind) for kind, hook in hookspecs.HOOK_OF.items()
         }
-        registers[hookspecs.IMAGE_SETS] = add_file
+        registers[hookspecs.IMAGE_SETS] = _add_image_sets
         seconds = 0.0 if candidate.ours else 2 * watchdog.LIMIT  # ours may wait for a slow disk
         try:
             with (
@@ -242,6 +241,14 @@ class Registry:
             self._contested[key] = (taken, entry)
         else:
             self._entries[key] = entry
+
+
+def _add_image_sets(path: Path) -> None:
+    from n2n_ablate.images.named_sets import (
+        add_file,
+    )  # with torch, which opening a study does not need
+
+    add_file(path)
 
 
 def _checked(kind: str, name: object, factory: Callable[..., Any], origin: Origin) -> Entry:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from helpers.program import here
 
-from n2n_ablate.components.recipe import RECIPE_KINDS
+from n2n_ablate.components import RECIPE_KINDS
 from n2n_ablate.images import builtin, write
 from n2n_ablate.storage.fit_store import FitStore
 from n2n_ablate.storage.output import Output

@@ -121,3 +121,95 @@ def test_packages_are_built_installed_listed_checked_studied_and_removed(host, t
     host.pip("uninstall", "-y", "n2n-ablate-hexagon", "n2n-ablate-my-pair", folder=work)
     left = json.loads(program("plugins", "--json"))["components"]
     assert {item["package"] for item in left} == {"n2n-ablate"}
+
+
+LAB = '''
+"""A strategy, a metric and a tracker of one package."""
+
+from pathlib import Path
+
+from n2n_ablate import hookimpl
+
+
+class Every:
+    """Points at random (this project)."""
+
+    def sampler(self, seed):
+        import optuna
+
+        return optuna.samplers.RandomSampler(seed=seed)
+
+
+class Worst:
+    """Largest error (this project)."""
+
+    higher_is_better = False
+    at_end = True
+
+    def measure(self, denoised, clean, noisy):
+        return (denoised - clean).abs().amax(dim=(1, 2, 3))
+
+
+@hookimpl
+def register_strategies(register):
+    register("every", Every)
+
+
+@hookimpl
+def register_metrics(register):
+    register("worst", Worst)
+
+
+@hookimpl
+def point(point):
+    write("point", point.trial, point.image, point.seed, point.step)
+
+
+@hookimpl
+def trial_finished(result):
+    shape = result.with_images().rows[0].result.denoised.shape
+    write("trial", result.trial.name, round(result.mean("worst", "sigma 25"), 6), shape)
+
+
+def write(*words):
+    with Path("heard.tsv").open("a", encoding="utf-8") as file:
+        print(*words, sep="\\t", file=file)
+'''
+
+
+@pytest.mark.slow
+def test_a_package_with_a_strategy_a_metric_and_a_tracker(host, tmp_path, tiny_text):
+    work, source, built = (tmp_path / name for name in ("work", "lab", "wheels"))
+    for folder in (work, source, built):
+        folder.mkdir()
+    (source / "lab.py").write_text(LAB)
+    project = (
+        '[project]\nname = "lab"\nversion = "1"\n[project.entry-points.n2n_ablate]\nlab = "lab"\n'
+    )
+    (source / "pyproject.toml").write_text(project + '[tool.setuptools]\npy-modules = ["lab"]\n')
+    tiny = tiny_text.replace('{ name = "tpe", startup = 2 }', '"every"')
+    (work / "tiny.toml").write_text(
+        tiny.replace("[baseline]", 'metrics = ["worst"]\n[baseline]', 1)
+    )
+
+    def program(*words, status=0):
+        done = host.program(*words, folder=work)
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    host.pip("install", "--no-deps", "--no-index", *wheels(built, source), folder=work)
+    assert "every" in program("check", "lab")
+    quick = ("tiny.toml", "--set", "training.steps=5", "--tracking", "none")
+    program("study", *quick)
+    heard = [line.split("\t") for line in (work / "heard.tsv").read_text().splitlines()]
+    points = [line for line in heard if line[0] == "point"]
+    trials = [line for line in heard if line[0] == "trial"]
+    assert {line[2] for line in points} == {"astronaut", "coffee"}
+    assert {line[1] for line in points} == {line[1] for line in trials}
+    assert len(trials) == 4
+    assert all(float(line[2]) > 0 and line[3] == "(3, 24, 24)" for line in trials)
+    program("sync", "--to", "lab")
+    again = [line.split("\t") for line in (work / "heard.tsv").read_text().splitlines()]
+    assert again[len(heard) :] == trials
+    host.pip("uninstall", "-y", "lab", folder=work)
+    assert "no metric is called 'worst'" in program("study", *quick, status=1)
