@@ -37,19 +37,14 @@ def say(text: str) -> None:
     messages().print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def table(*titles: str, right: tuple[str, ...] = (), whole: str = "") -> Table:
-    """Return an empty table; columns of `right` are aligned there, the one called `whole` never wraps."""
+def table(*titles: str, whole: str = "") -> Table:
+    """Return an empty table, in which the column called `whole` never wraps."""
     from rich import box
     from rich.table import Table
 
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for title in titles:
-        made.add_column(
-            title,
-            justify="right" if title in right else "left",
-            overflow="fold",
-            no_wrap=title == whole,
-        )
+        made.add_column(title, overflow="fold", no_wrap=title == whole)
     return made
 
 

@@ -32,7 +32,6 @@ def fit_all(
     machine: Machine,
     listener: Listener | None = None,
     *,
-    stop: Event | None = None,
     threads: int = 1,
     points: int = POINTS,
     note: Callable[[str], None] = lambda _: None,
@@ -44,11 +43,12 @@ def fit_all(
     beats one wide network over all cores, because activations stay in the caches. A fit's result
     therefore depends neither on its stack mates nor on how many run beside it.
 
+    Closing the iterator stops the training within a step.
+
     Args:
         fits: What to train.
         machine: Where.
         listener: Called at every point of every curve.
-        stop: Set it to stop within a step; closing the iterator does the same.
         threads: Threads of one fit on a CPU. More than one is for a lone fit: the order of its sums,
             and so its last digits, depend on it.
         points: Points of every curve.
@@ -59,15 +59,11 @@ def fit_all(
         DeviceError: The GPU has stopped, so that no further fit can be trained.
     """
     closing = Event()
-
-    def stopped() -> bool:
-        return closing.is_set() or (stop is not None and stop.is_set())
-
     sizes = StackSizeCache() if sizes is None else sizes
     stacks = list(stacks_of(fits, machine.stack, sizes, _room(machine)))
     workers = max(1, min(machine.workers, len(stacks)))
     pool = ThreadPoolExecutor(workers, "fit")
-    trainer = _Trainer(machine, listener, stopped, threads, points, note, sizes)
+    trainer = _Trainer(machine, listener, closing.is_set, threads, points, note, sizes)
     try:  # Ctrl-C may come while the first thread is already training
         waiting = {pool.submit(trainer.train, stack) for stack in stacks}
         while waiting:

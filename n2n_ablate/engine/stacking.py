@@ -95,39 +95,30 @@ WAYS: Mapping[str, tuple[Convolve, torch.memory_format]] = {
 """By name: how to convolve, and in which order of memory."""
 
 
-def timed_ways(
-    device: str, *, stack: int = _STACK, side: int = _SIDE, rounds: int = _ROUNDS, low: bool = False
-) -> dict[str, float]:
+def timed_ways(device: str) -> dict[str, float]:
     """Return the seconds of a pass forward and backward through a stack of chains, by way.
 
     In turns, the median counts. A way that runs out of memory, or does not agree with the plain
     convolution, is left out.
-
-    Args:
-        device: Where.
-        stack: Networks.
-        side: Of the images, in pixels.
-        rounds: How often each way is timed.
-        low: In bfloat16.
     """
     rng = torch.Generator().manual_seed(0)
     layers = [nn.Conv2d(3, _WIDTH, 3, padding=1), nn.Conv2d(_WIDTH, _WIDTH, 3, padding=1)]
     layers.append(nn.Conv2d(_WIDTH, 3, 1))
     weights = [
-        (torch.randn(stack, *layer.weight.shape, generator=rng) / layer.weight[0].numel() ** 0.5)
+        (torch.randn(_STACK, *layer.weight.shape, generator=rng) / layer.weight[0].numel() ** 0.5)
         .to(device)
         .requires_grad_()
         for layer in layers
     ]
-    images = torch.rand(1, stack * 3, side, side, generator=rng).to(device)
+    images = torch.rand(1, _STACK * 3, _SIDE, _SIDE, generator=rng).to(device)
     times: dict[str, list[float]] = {name: [] for name in WAYS}
     expected: Tensor | None = None
-    for turn in range(rounds + 2):  # the first turns choose and build kernels
+    for turn in range(_ROUNDS + 2):  # the first turns choose and build kernels
         for name, (convolve, layout) in WAYS.items():
             if name not in times:
                 continue
             try:
-                took, gradient = _pass(convolve, layers, weights, images, layout, low=low)
+                took, gradient = _pass(convolve, layers, weights, images, layout)
             except RuntimeError:  # memory, or a library that has no kernel for it
                 del times[name]
                 continue
@@ -176,17 +167,14 @@ def _pass(
     weights: list[Tensor],
     images: Tensor,
     layout: torch.memory_format,
-    *,
-    low: bool,
 ) -> tuple[float, Tensor]:
     x = images.contiguous(memory_format=layout)
     _wait(images.device)
     start = time.perf_counter()
     out = x
-    with torch.autocast(images.device.type, torch.bfloat16, enabled=low, cache_enabled=False):
-        for layer, weight in zip(layers, weights, strict=True):
-            out = convolve(layer, weight, None, out)
-            out = out if layer is layers[-1] else leaky_relu(out, 0.2)
+    for layer, weight in zip(layers, weights, strict=True):
+        out = convolve(layer, weight, None, out)
+        out = out if layer is layers[-1] else leaky_relu(out, 0.2)
     gradients = torch.autograd.grad(mse_loss(out.float(), x), weights)
     _wait(images.device)
     return time.perf_counter() - start, torch.cat([each.flatten() for each in gradients])

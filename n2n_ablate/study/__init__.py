@@ -22,6 +22,6 @@ from n2n_ablate.study.model import Study as Study
 from n2n_ablate.study.model import Trial as Trial
 from n2n_ablate.study.model import levels_of_samples as levels_of_samples
 from n2n_ablate.study.plan import Plan as Plan
-from n2n_ablate.study.plan import plan as plan
+from n2n_ablate.study.planning import plan as plan
 from n2n_ablate.study.read import build as build
 from n2n_ablate.study.read import read as read

@@ -1,31 +1,24 @@
-"""From a study, a profile and the user's settings to the trials that will run. Pure, but for plugins."""
+"""A study with everything decided: the trials that will run, in their order."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from n2n_ablate.components.parameters import Domain
-from n2n_ablate.components.recipe import Catalogue, canonical, resolved
+from n2n_ablate.components.recipe import Catalogue, canonical
 from n2n_ablate.components.spec import ComponentSpec, Value
-from n2n_ablate.errors import AblateError, StudyError, nearest
-from n2n_ablate.study import limits
-from n2n_ablate.study.conditions import conditions_of, measured, metrics_of, scale_of
-from n2n_ablate.study.designs import Effect, changed, declare, factor_values, repeated
-from n2n_ablate.study.held_out import check_confirm, holding_out, to_confirm
+from n2n_ablate.study.designs import Effect, changed
 from n2n_ablate.study.model import (
-    BASELINE,
     Condition,
-    Factor,
     Profile,
     Scale,
     Study,
     Trial,
     named,
 )
-from n2n_ablate.study.ranges import searched
-from n2n_ablate.study.settings import check_settings, setting, sort_settings
+from n2n_ablate.study.settings import setting
 
 _DATA = ("images", "crop", "seeds", "white", "channels")  # of a profile: what trials are run on
 
@@ -145,186 +138,3 @@ class Plan:
         """Return the trial at a point that the search strategy chose."""
         recipe = changed(self.baseline.recipe, values, registry)
         return Trial(named(values), "search", recipe, dict(values))
-
-
-def plan(
-    study: Study,
-    registry: Catalogue,
-    *,
-    profile: str = "",
-    settings: Sequence[str] = (),
-    trials: int | None = None,
-    seeds: int | None = None,
-    first_seed: int | None = None,
-    images: Sequence[str] = (),
-    crop: int | None = None,
-    white: float | None = None,
-    channels: Sequence[int] = (),
-    confirm_images: Sequence[str] = (),
-    confirm_scenes: int | None = None,
-    pairs: Sequence[str] = (),
-) -> Plan:
-    """Decide everything that can be decided before the first image is read.
-
-    Args:
-        study: The study.
-        registry: The components.
-        profile: Name of a profile; the file's first if empty.
-        settings: `kind.parameter=value` or `kind=name`. On a factor it adds a level, elsewhere it
-            changes the baseline (or, for `noise`, the conditions).
-        trials: Most trials, instead of the profile's.
-        seeds: Number of seeds, instead of the profile's.
-        first_seed: The first of the seeds; all others, the confirmation's too, follow it as they do in
-            the study.
-        images: Sources of images, instead of the profile's.
-        crop: Side of the centre crop in pixels, 0 for whole images, instead of the profile's.
-        white: The sample of the image files that is white, instead of the profile's.
-        channels: Channels of the image files that are no colours, instead of the profile's.
-        confirm_images: Sources of the images to confirm on, instead of the profile's.
-        confirm_scenes: How many scenes of each measured condition are held out, instead of the profile's.
-        pairs: Sources of measured noise, see `MeasuredPairs`: each is a condition, in place of the study's.
-
-    Raises:
-        AblateError: Something in the file or the settings makes no sense; see the message.
-    """
-    limits.check_numbers(trials=trials, seeds=seeds, first_seed=first_seed, crop=crop, white=white)
-    chosen = _profile(study, profile)
-    confirm = to_confirm(
-        chosen,
-        seeds=seeds,
-        crop=crop,
-        images=bool(images),
-        sources=tuple(confirm_images),
-        scenes=confirm_scenes,
-    )
-    given = {
-        "trials": trials,
-        "seeds": None if seeds is None else tuple(range(seeds)),
-        "images": tuple(images) or None,
-        "crop": crop,
-        "white": white,
-        "channels": tuple(channels) or None,
-    }
-    changes = {name: value for name, value in given.items() if value is not None}
-    chosen = replace(chosen, confirm=confirm, **changes)  # type: ignore[arg-type]
-    if pairs:
-        study = measured(study, pairs)
-    chosen = _with_images(study, chosen, given=bool(images or confirm_images))
-    if first_seed is not None:
-        chosen = _from_seed(chosen, first_seed)
-    check_confirm(study, chosen)
-    study = holding_out(study, chosen.confirm.scenes) if chosen.confirm else study
-    as_written = _plan_from(study, registry, chosen, [], str(study.path))
-    if not settings:
-        return as_written
-    read = [setting(text) for text in settings]
-    check_settings(study, read)
-    adapted = _plan_from(study, registry, chosen, read, f"--set {' '.join(settings)}")
-    return replace(adapted, settings=tuple(settings))
-
-
-def _from_seed(profile: Profile, first: int) -> Profile:
-    """Return a profile whose seeds begin elsewhere: other noise, initial weights and search."""
-    moved = first - min(profile.seeds)
-    confirm = profile.confirm
-    if confirm:
-        confirm = replace(confirm, seeds=tuple(seed + moved for seed in confirm.seeds))
-    seeds = tuple(seed + moved for seed in profile.seeds)
-    return replace(profile, seeds=seeds, confirm=confirm)
-
-
-def _with_images(study: Study, profile: Profile, *, given: bool) -> Profile:
-    """Return a profile whose images suit the conditions: measured noise has images of its own."""
-    if all(condition.pairs for condition in study.conditions):
-        if given:
-            msg = (
-                "measured noise brings its own images; leave --images and --confirm-images out "
-                "(--confirm-scenes N holds out scenes)"
-            )
-            raise StudyError(msg)
-        confirm = profile.confirm
-        confirm = replace(confirm, images=()) if confirm and confirm.scenes else None
-        return replace(profile, images=(), confirm=confirm)
-    if not profile.images:
-        msg = f"{study.path}: 'profiles.{profile.name}.images' is missing"
-        raise StudyError(msg)
-    return profile
-
-
-def _plan_from(
-    study: Study,
-    registry: Catalogue,
-    profile: Profile,
-    settings: Sequence[tuple[str, Value]],
-    source: str,
-) -> Plan:
-    factors, changes, noise = sort_settings(study, settings)
-    try:
-        return _plan(study, registry, profile, factors, {**profile.changes, **changes}, noise)
-    except AblateError as error:
-        msg = f"{source}: {error}"
-        raise type(error)(msg) from error
-
-
-def _profile(study: Study, name: str) -> Profile:
-    if not name:
-        return next(iter(study.profiles.values()))
-    if name not in study.profiles:
-        msg = f"study '{study.name}' has no profile '{name}'. {nearest(name, study.profiles)}"
-        raise StudyError(msg)
-    return study.profiles[name]
-
-
-def _plan(
-    study: Study,
-    registry: Catalogue,
-    profile: Profile,
-    factors: Sequence[Factor],
-    changes: Mapping[str, object],
-    noise: Mapping[str, Value],
-) -> Plan:
-    start = study.baseline
-    # Whole components before their parameters, or the parameters would be lost.
-    for key, value in sorted(changes.items(), key=lambda change: "." in change[0]):
-        start = start.replace(key, value)
-    recipe = start.resolved(registry)
-    baseline = Trial(BASELINE, BASELINE, recipe, factor_values(recipe, factors))
-    declared, effects = declare(study, factors, baseline, registry)
-    references = tuple(
-        Trial(name, "reference", changed(start, values, registry))
-        for name, values in study.references.items()
-    )
-    space, whole = searched(study, factors, baseline, registry)
-    names = [trial.name for trial in declared]
-    _check_names(study, profile, names, factorial=bool(effects))
-    metrics = metrics_of(study, registry)
-    return Plan(
-        study=study,
-        profile=profile,
-        baseline=baseline,
-        declared=declared,
-        references=references,
-        space=space,
-        whole=whole,
-        conditions=conditions_of(study, noise, registry),
-        contrasts=() if effects else study.contrasts or tuple(names),
-        metrics=metrics,
-        scales={name: scale_of(registry, spec) for name, spec in metrics.items()},
-        effects=effects,
-        repeated=repeated(study, factors, recipe, registry),
-        strategy=resolved(registry, "strategy", study.strategy) if space else None,
-    )
-
-
-def _check_names(study: Study, profile: Profile, names: Sequence[str], *, factorial: bool) -> None:
-    every = [BASELINE, *names, *study.references]
-    if twice := {name for name in every if every.count(name) > 1}:
-        msg = f"two trials are called '{min(twice)}'. Give their levels different labels."
-        raise StudyError(msg)
-    if study.design == "search" and not profile.trials:
-        msg = f"profile '{profile.name}' needs 'trials': how many a search may run, the declared included"
-        raise StudyError(msg)
-    for name in () if factorial else study.contrasts:
-        if name not in names:
-            msg = f"contrast '{name}' is not among the declared trials. {nearest(name, names)}"
-            raise StudyError(msg)
