@@ -23,8 +23,8 @@ from unittest.mock import patch
 
 from n2n_ablate import api, errors, study
 from n2n_ablate.analysis.power import power_of
-from n2n_ablate.analysis.records import Family
 from n2n_ablate.analysis.rows import metrics_of
+from n2n_ablate.analysis.study_records import Family
 from n2n_ablate.components import BOTH_WAYS, KINDS, PROTOCOLS, CheckpointSelector
 from n2n_ablate.components.spec import written
 from n2n_ablate.registry import Entry, Registry, hookspecs
