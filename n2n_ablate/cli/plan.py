@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from n2n_ablate.cli import grouping, options, stdout
 from n2n_ablate.cli.screen import results
+from n2n_ablate.report.numbers import format_duration, format_size
 
 if TYPE_CHECKING:
     from n2n_ablate.analysis.power import Power
@@ -43,7 +44,6 @@ def _print(planned: StudyPlan) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from n2n_ablate.report.numbers import format_size
     from n2n_ablate.report.text.power import power_lines
 
     session, cost, later = planned.session, planned.cost, planned.confirmation
@@ -87,8 +87,8 @@ def _print(planned: StudyPlan) -> None:
     if later is not None and session.confirmation_data is not None:
         for line in _confirmation(session, session.confirmation_data, later):
             out.print(line, markup=False, highlight=False)
-        total = duration(cost.seconds + later.seconds)
-        out.print(f"in all about {total}", markup=False, highlight=False)
+        total = format_duration(cost.seconds + later.seconds)
+        out.print(f"Total: about {total}", markup=False, highlight=False)
     if planned.power:
         heading, *sentences = power_lines(planned.power, planned.longer)
         out.print(heading, markup=False, highlight=False)
@@ -126,17 +126,17 @@ def told_demonstration(plan: Plan) -> str:
 def _confirmation(session: Session, paired_data: PairedData, cost: Estimate) -> list[str]:
     names = [trial.name for trial in paired_data.plan.fixed]
     if more := session.plan.best_to_confirm:
-        names.append("the search's best" if more == 1 else f"the search's best {more}")
+        names.append("the best of the search" if more == 1 else f"the best {more} of the search")
     return [
-        f"then confirmed: {', '.join(names)}",
-        f"on images: {', '.join(image.name for image in paired_data.images)}; {paired_data.plan.profile.told_seeds}",
+        f"Confirmation on held-out images: {', '.join(names)}",
+        f"images: {', '.join(image.name for image in paired_data.images)}; {paired_data.plan.profile.told_seeds}",
         _fits(cost),
     ]
 
 
 def _fits(cost: Estimate) -> str:
-    stored = f", {cost.stored} of them stored already" if cost.stored else ""
-    return f"{cost.trials} trials, {cost.fits} fits{stored}; about {duration(cost.seconds)}"
+    cached = f" ({cost.stored} cached)" if cost.stored else ""
+    return f"{cost.trials} trials, {cost.fits} fits{cached}: about {format_duration(cost.seconds)}"
 
 
 def _to_json(planned: StudyPlan) -> dict[str, Any]:
@@ -189,12 +189,3 @@ def _power(power: Power | None) -> dict[str, Any] | None:
         return None
     more = {"equivalence": power.equivalence, "images_needed": power.images_needed}
     return {**to_plain(power), **more}
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as people say them."""
-    if seconds < 90:
-        return f"{seconds:.0f} seconds"
-    if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} minutes"
-    return f"{seconds / 3600:.1f} hours"

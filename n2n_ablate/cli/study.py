@@ -102,8 +102,8 @@ def _introduce(session: Session, view: Silent) -> None:
 
 def _foretell(session: Session, view: Silent, timer: PlanTimer, *, tracked: bool) -> None:
     """Say how long the study will take, and let the view go on with that."""
-    from n2n_ablate.cli.plan import duration
     from n2n_ablate.errors import AblateError
+    from n2n_ablate.report.numbers import format_duration
     from n2n_ablate.runner.estimate import Forecast
     from n2n_ablate.runner.planning import estimates
 
@@ -111,11 +111,11 @@ def _foretell(session: Session, view: Silent, timer: PlanTimer, *, tracked: bool
         forecast = Forecast(*estimates(session, timer), tracked=tracked)
     except AblateError:  # a component fails later than in its first step: that costs its fits only
         return
-    view.note(f"about {duration(forecast.seconds)} on {session.paired_data.machine.name}")
+    view.note(f"Expected time: about {format_duration(forecast.seconds)}.")
 
     def left(trial: str, confirmed: bool) -> str:
         seconds = forecast.finished(trial, confirmed=confirmed)
-        return f"about {duration(seconds)} left" if seconds >= 2 else ""
+        return f"about {format_duration(seconds)} left" if seconds >= 2 else ""
 
     view.time_left = left
 

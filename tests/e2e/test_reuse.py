@@ -87,7 +87,7 @@ def test_a_recipe_that_another_study_has_trained_is_reused_and_shown_so(home):
     before = stored(home)
     assert len(before) == 6
     planned = here("plan", "pairs.toml", folder=home)
-    assert "3 trials, 6 fits, 4 of them stored already;" in planned.stdout
+    assert "3 trials, 6 fits (4 cached):" in planned.stdout
     second = study("pairs", home=home)
     assert "4 of 6 fits were cached." in second.stdout
     lines = [line for line in second.stderr.splitlines() if " dB" in line]

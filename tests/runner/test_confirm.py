@@ -442,7 +442,7 @@ def test_without_a_confirmation_a_hint_says_so(home):
     assert result.confirmed is None
     text = printed(result, runner.header, 120)
     assert "Result (not confirmed on held-out images; " in text
-    assert text.count("Not confirmed on held-out images. Use --confirm-images, or [confirm]") == 1
+    assert text.count("Not confirmed on held-out images. Use --confirm-images") == 1
 
 
 def test_a_study_that_is_no_search_says_that_it_is_not_confirmed(home):

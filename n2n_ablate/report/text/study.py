@@ -144,8 +144,8 @@ def unconfirmed_text(analysis: StudyAnalysis) -> str:
     if analysis.confirmation or analysis.confirmation_planned or _is_factorial(analysis):
         return ""
     return (
-        "Not confirmed on held-out images. Use --confirm-images, or [confirm] in the study file; with "
-        "measured pairs --confirm-scenes."
+        "Not confirmed on held-out images. Use --confirm-images (--confirm-scenes with measured pairs), "
+        "or [confirm] in the study file."
     )
 
 
