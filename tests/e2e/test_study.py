@@ -282,7 +282,7 @@ def test_plan_lists_trials_and_time_and_trains_nothing(tiny, tmp_path):
     done = here("plan", tiny, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "4 trials, 8 fits: about " in done.stdout
-    assert "1 more, chosen by tpe: sampler.center in 0 to 0.5" in done.stdout
+    assert "1 more, chosen by tpe(startup=2): sampler.center in 0 to 0.5" in done.stdout
     assert "noise: sigma 25; seed 0\n" in done.stdout
     assert not list((tmp_path / "mlruns" / "fits").glob("*/*"))
     assert "Power for 1 contrast on 2 images with 1 seed" in done.stdout
