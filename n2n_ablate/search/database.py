@@ -199,8 +199,8 @@ class SearchDatabase:
         reason = redact(str(getattr(_root(error), "orig", None) or _root(error))).splitlines()[0]
         if given_up:
             return (
-                f"{what} has been away for {_PATIENCE:.0f} s: {reason}. Finished fits are kept; "
-                "the same command goes on once it is back."
+                f"{what} did not answer for {_PATIENCE:.0f} s: {reason}. "
+                "Finished fits are saved; to resume, run the same command once it answers."
             )
         return f"{what} cannot be used: {reason}"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
-def tests_of(package, file):
+def examples_in(package, file):
     folder = EXAMPLES / package
     sys.path.insert(0, str(folder / "src"))
     names = runpy.run_path(str(folder / "tests" / file))
@@ -16,8 +16,8 @@ def tests_of(package, file):
     return {name: item for name, item in names.items() if name.lower().startswith(wanted)}
 
 
-globals().update(tests_of("n2n-ablate-hexagon", "test_hexagon.py"))
-globals().update(tests_of("n2n-ablate-tensorboard", "test_tensorboard.py"))
+globals().update(examples_in("n2n-ablate-hexagon", "test_hexagon.py"))
+globals().update(examples_in("n2n-ablate-tensorboard", "test_tensorboard.py"))
 
 
 def test_there_are_tests():

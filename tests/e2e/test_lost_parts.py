@@ -143,6 +143,7 @@ def test_a_database_that_was_deleted_is_made_again_and_leaves_no_orphans(folder,
         assert done.orphans == len(old)
 
 
+@pytest.mark.slow
 def test_a_database_that_another_process_made_again_is_written_to(folder):
     before = files_of(folder)
     (folder / "mlruns" / "mlflow.db").unlink()

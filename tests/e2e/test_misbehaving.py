@@ -5,6 +5,7 @@ import json
 
 import pytest
 from helpers.program import here, run
+from helpers.thinning import thinned
 
 from n2n_ablate.components import watchdog
 
@@ -149,8 +150,10 @@ def study(folder, *words, start=here):
     )
 
 
-@pytest.mark.parametrize("code", [LOOP, SLEEP])
-@pytest.mark.parametrize("place", ["load", "register"])
+@pytest.mark.parametrize(
+    ("place", "code"),
+    thinned(("register", LOOP), rare=[("load", LOOP), ("load", SLEEP), ("register", SLEEP)]),
+)
 def test_what_does_not_come_back_while_it_is_loaded_is_not_loaded(place, code, tmp_path, quick):
     line = plugin(tmp_path, **{place: code})
     listed = here("plugins", "--json", folder=tmp_path)
@@ -187,6 +190,7 @@ def test_a_loop_in_training_costs_its_fit_and_is_named(tmp_path, quick):
     assert f"plugins/mine.py:{line + 1})" in said
 
 
+@pytest.mark.slow
 def test_what_cannot_be_ended_in_training_ends_the_study_with_its_line(tmp_path):
     plugin(tmp_path, loss=LATER.format(SLEEP))
     done = study(
@@ -248,7 +252,7 @@ def test_what_ends_the_process_later_costs_its_fit(case, tmp_path):
     assert f"loss 'mine' raises {reason}" in " ".join((done.stdout + done.stderr).split())
 
 
-@pytest.mark.parametrize("place", ["load", "register", "draw", "loss"])
+@pytest.mark.parametrize("place", thinned("draw", rare=["load", "register", "loss"]))
 def test_a_process_that_forks_goes_on_once(place, tmp_path):
     plugin(tmp_path, **{place: "os.fork()"})
     done = study(tmp_path, start=run)

@@ -135,9 +135,9 @@ def dying_after_the_baseline(monkeypatch, kill, start):
             kill()
         trial(tracker, result, samples, **more)
 
-    def waiting(trainer, fits):
-        yield from train(trainer, fits)
-        wait_for(lambda: any(line.startswith("tracking waits") for line in said))
+    def waiting(trainer, fits, *others):
+        yield from train(trainer, fits, *others)
+        wait_for(lambda: any(line.startswith("tracking is waiting") for line in said))
         if not started:
             started.append(True)
             start()
@@ -174,6 +174,7 @@ def impatient(*words):
     return [sys.executable, "-c", f"{code}from n2n_ablate.cli import main; main()", *words]
 
 
+@pytest.mark.slow
 @pytest.mark.postgres
 def test_a_server_that_hangs_is_left_and_synced_later(home, mlflow_server):
     mlflow_server.forget()
@@ -207,8 +208,8 @@ def test_a_search_database_that_is_stopped_and_started_again_costs_a_study_a_pau
     assert calm.returncode == 0, calm.stderr
     train, trained, back = Trainer.train, [], threading.Timer(2, postgres.start)
 
-    def stopping(trainer, fits):
-        for result in train(trainer, fits):
+    def stopping(trainer, fits, *others):
+        for result in train(trainer, fits, *others):
             trained.append(result.key)
             if len(trained) == 3:  # two of the search are to come
                 postgres.stop()
@@ -307,6 +308,7 @@ def test_a_search_storage_that_stays_locked_ends_the_study_and_loses_nothing(hom
     assert again.returncode == 0, again.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "shared", [pytest.param("beside", marks=pytest.mark.slow), "in the output folder"]
 )
@@ -337,7 +339,7 @@ def test_several_studies_at_once_do_not_break_a_fresh_store(home, shared):
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize("shared", ["folder", "search"])
+@pytest.mark.parametrize("shared", [pytest.param("folder", marks=pytest.mark.slow), "search"])
 def test_two_coordinators_of_one_study_do_not_both_run(home, postgres, shared):
     storage = postgres.create(uuid.uuid4().hex)
     words = ["study", "search.toml", "--tracking", "none", "--quiet", "--storage", storage]

@@ -119,6 +119,7 @@ def silent():
         yield own, f"http://127.0.0.1:{own.getsockname()[1]}"
 
 
+@pytest.mark.slow
 def test_a_stop_does_not_wait_for_a_server_that_hangs(tiny, tmp_path):
     with silent() as (server, url), started(tiny, tmp_path, "--tracking-uri", url) as study:
         asked, _ = server.accept()
@@ -133,6 +134,7 @@ def test_a_stop_does_not_wait_for_a_server_that_hangs(tiny, tmp_path):
         assert not study.left()
 
 
+@pytest.mark.slow
 def test_a_stop_before_anything_is_trained_waits_for_no_server_either(tiny, tmp_path):
     with silent() as (server, url), started(tiny, tmp_path, "--tracking-uri", url) as study:
         asked, _ = server.accept()
@@ -228,6 +230,7 @@ def part_of(study, name):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.parametrize("way", ["second Ctrl-C", "kill -9"])
 def test_no_process_of_a_cluster_outlives_a_study_that_is_ended_at_once(on_ray, way):
@@ -242,6 +245,7 @@ def test_no_process_of_a_cluster_outlives_a_study_that_is_ended_at_once(on_ray, 
     assert not on_ray.left()
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.parametrize(
     ("part", "told"),

@@ -109,7 +109,9 @@ def test_refit_trains_again_and_finds_the_same(tiny, tmp_path):
     assert figures(first) == figures(again)
 
 
-@pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "way", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_stop_keeps_what_is_finished_and_says_how_to_go_on(tiny, tmp_path, way):
     # A suite that runs in the background inherits a shell's "ignore Ctrl-C".
     heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "

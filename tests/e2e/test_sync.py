@@ -128,7 +128,9 @@ def bring(root, images=(), uri=""):
     return sync(contents, Output(root), Registry(), images=images, uri=uri)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("server", marks=pytest.mark.postgres)])
+@pytest.fixture(
+    params=["sqlite", pytest.param("server", marks=[pytest.mark.postgres, pytest.mark.slow])]
+)
 def uri(request):
     """Where a test brings its study: a database of its own, empty for that, or a team's server."""
     if request.param == "sqlite":

@@ -165,7 +165,7 @@ def test_a_worker_with_another_version_refuses(tiny, registry):
 def test_a_worker_without_the_kernel_refuses_fits_for_it(tiny, registry, monkeypatch):
     text, *rest = sent(baseline(tiny, registry), registry)
     asked = json.loads(text)
-    asked["machine"]["compiled"] = True
+    asked["machine"]["way"] = "kernel"
     monkeypatch.setattr(device, "kernel", lambda: Kernel("", "no C compiler"))
     refused = task.train(json.dumps(asked).encode(), *rest)["refused"]
     assert "the study computes with the compiled kernel, which is not here (no C comp" in refused

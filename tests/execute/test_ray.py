@@ -168,6 +168,7 @@ def test_a_fit_whose_worker_dies_is_trained_again(bench, executor, place):
     assert notes == ["a fit lost its worker, which died; it is trained again (1 of 3 times)"]
 
 
+@pytest.mark.slow
 def test_a_fit_that_kills_every_worker_is_given_up(bench, executor, place):
     for mark in range(100):
         (place / "marks" / f"{mark:03}").touch()

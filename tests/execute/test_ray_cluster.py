@@ -133,6 +133,7 @@ def table(told):
     return [table(item) for item in told] if isinstance(told, list) else told
 
 
+@pytest.mark.slow
 def test_a_worker_that_refuses_ends_the_study_with_one_line(cluster, tiny, tmp_path):
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "rows.py").write_text(SAMPLER.format(once=ANOTHER, each="pass"))

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from helpers.program import here
+from helpers.thinning import thinned
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -233,7 +234,7 @@ def test_whatever_names_and_values_entry_points_have_everything_else_is_there(
     assert not registry.contested
 
 
-@pytest.mark.parametrize("command", ["plugins", "plan", "doctor"])
+@pytest.mark.parametrize("command", thinned("plugins", rare=["plan", "doctor"]))
 @settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 @given(points=st.lists(st.tuples(TEXT, VALUES), min_size=1, max_size=3))
 def test_whatever_entry_points_there_are_no_command_ends_in_a_traceback(

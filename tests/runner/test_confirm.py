@@ -497,5 +497,5 @@ def test_runs_of_a_confirmation_have_that_role_and_are_written_once(home, regist
     assert "Confirmed on held-out images" in summary.data.tags["mlflow.note.content"]
     confirmed = next(run for run in runs if run.info.run_name == "sampler.center=0.2 (confirm)")
     assert confirmed.data.params["seeds"] == "1"
-    assert confirmed.data.metrics["psnr_gain"] == pytest.approx(-1, abs=0.05)
+    assert confirmed.data.metrics["eval/psnr_gain"] == pytest.approx(-1, abs=0.05)
     assert sync(contents, output, registry).written == 0

@@ -77,7 +77,7 @@ TWO = """
 """
 
 
-@pytest.fixture(params=["tpe", "gp", "qmc", "random"])
+@pytest.fixture(params=["tpe", pytest.param("gp", marks=pytest.mark.slow), "qmc", "random"])
 def strategy(request):
     return request.param
 

@@ -44,6 +44,7 @@ def killed(outcome):
     return collections.Counter(kill.victim for kill in outcome.kills)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_a_study_that_is_killed_twice_is_finished_once(torture, tmp_path):
     outcome = torture.torture("local", tmp_path, kills=2, trials=2, steps=150, tracking="none")

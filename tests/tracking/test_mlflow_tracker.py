@@ -242,12 +242,18 @@ def test_curves_have_every_point_and_end_in_the_final_value(output, plan):
     result = result_of(plan, plan.baseline)
     tracker = track(output, plan, [result])
     run = runs_of(tracker, plan)["baseline"]
-    for name in ("psnr", "ssim", "training/loss", "per-image/psnr.boat", "per-image/psnr.käse-2"):
+    for name in (
+        "eval/psnr",
+        "eval/ssim",
+        "training/loss",
+        "per-image/psnr.boat",
+        "per-image/psnr.käse-2",
+    ):
         history = tracker.store.client.get_metric_history(run.info.run_id, name)
         assert len(history) == POINTS, name
         assert [point.step for point in history] == list(result.rows[0].result.steps)
         assert run.info.start_time <= history[0].timestamp <= run.info.end_time
-    history = tracker.store.client.get_metric_history(run.info.run_id, "psnr")
+    history = tracker.store.client.get_metric_history(run.info.run_id, "eval/psnr")
     assert history[-1].value == result.mean("psnr", "sigma 25")
 
 
@@ -313,7 +319,7 @@ def test_failed_fits_are_counted_but_never_averaged(output, plan):
     assert (some.info.status, some.data.metrics["training/failures"]) == ("FINISHED", 1)
     assert some.data.metrics["eval/psnr"] == 30
     assert (none.info.status, none.data.metrics["training/failures"]) == ("FAILED", 2)
-    assert "psnr" not in none.data.metrics
+    assert "eval/psnr" not in none.data.metrics
 
 
 @both

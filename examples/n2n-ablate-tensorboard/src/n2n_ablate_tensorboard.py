@@ -54,8 +54,8 @@ class TensorBoard:
             return  # it is there
         for condition in self._plan.conditions:
             for metric in (*self._plan.metrics, "loss"):
-                steps, mean = result.curve(metric, condition.label)
-                for step, value in zip(steps, mean, strict=True):
+                curves = result.curves(metric, condition.label)
+                for step, value in zip(curves.steps, curves.mean, strict=True):
                     writer.add_scalar(f"mean-{metric}/{condition.label}", value, step)
         first = result.rows[0].seed
         for row in result.with_images().rows:  # read from disk: it got none
