@@ -152,7 +152,7 @@ def test_a_server_that_stays_away_ends_the_search_in_one_line(postgres, opened, 
     postgres.stop()
     try:
         begun = time.monotonic()
-        with pytest.raises(StoreError, match="Finished fits are kept; the same command") as caught:
+        with pytest.raises(StoreError, match="Finished fits are saved; to resume") as caught:
             search.tell(asked, Outcome("searched", 1.0))
         assert time.monotonic() - begun < 8
     finally:
