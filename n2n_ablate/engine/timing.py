@@ -44,9 +44,12 @@ class Cost:
         return self.start + self.step * steps + self.point * (min(steps, POINTS) - 1) + self.end
 
     def scaled(self, small: Cost, large: Cost) -> Cost:
-        """Return this cost times what `large` takes instead of `small`, part by part."""
-        parts = zip(astuple(self), astuple(small), astuple(large), strict=True)
-        return Cost(*(own * after / max(before, 1e-9) for own, before, after in parts))
+        """Return this cost on images on which a step takes `large` and not `small`.
+
+        By the steps alone: a point is a difference of two times, and may have been measured as nothing.
+        """
+        factor = large.step / small.step
+        return Cost(self.start, self.step * factor, self.point * factor, self.end * factor)
 
 
 def cost_of(fits: Sequence[Fit], machine: Machine) -> Cost:

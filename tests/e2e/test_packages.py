@@ -82,6 +82,7 @@ def host(tmp_path_factory):
     return environment
 
 
+@pytest.mark.slow
 def test_packages_are_built_installed_listed_checked_studied_and_removed(host, tmp_path):
     work, built = tmp_path / "work", tmp_path / "wheels"
     work.mkdir()

@@ -213,9 +213,8 @@ def test_an_iterator_that_is_closed_ends_what_is_being_trained(bench, executor):
     assert len(list(executor.run(quick, lambda _: None, lambda _: None))) == 2
 
 
-@pytest.mark.parametrize(
-    "way", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_ends_the_study_and_the_cluster_within_seconds(tiny, tmp_path, way):
     heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     words = ["study", str(tiny), "--tracking", "none", "--set", "training.steps=100000"]

@@ -114,6 +114,7 @@ def names(processes):
     return " ".join(found)
 
 
+@pytest.mark.slow
 def test_a_study_on_a_running_cluster_gives_the_same_table(cluster, tiny, tmp_path):
     words = ("study", tiny, *QUICK, "--json", "--output")
     ours = here(*words, "ours", folder=tmp_path)

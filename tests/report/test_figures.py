@@ -114,6 +114,7 @@ def drawn(sampler, name):
     return sampler_picture(sampler, title=name, noise=required_noise.get(name))
 
 
+@pytest.mark.slow
 def test_every_installed_sampler_can_be_drawn(registry):
     for name in registry.names("sampler"):
         picture = np.asarray(drawn(registry.build("sampler", name, {}), name))

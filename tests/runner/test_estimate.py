@@ -35,6 +35,13 @@ def test_a_fit_costs_its_parts(bench):
     assert cost.of(dataclasses.replace(fit, training=long)) == pytest.approx(1 + 5 + 2.9 + 2)
 
 
+def test_a_part_that_was_measured_as_nothing_does_not_blow_up_the_others():
+    small = Cost(start=1.0, step=0.01, point=0.0, end=0.0)
+    large = Cost(start=1.0, step=0.04, point=0.2, end=0.3)
+    other = Cost(start=1.0, step=0.02, point=0.001, end=0.1)
+    assert other.scaled(small, large) == Cost(start=1.0, step=0.08, point=0.004, end=0.4)
+
+
 def test_the_cost_of_a_fit_is_about_what_it_takes(bench):
     fit = bench.fits(bench.plan.baseline.recipe)[0]
     fit = dataclasses.replace(fit, training=dataclasses.replace(fit.training, steps=60))
