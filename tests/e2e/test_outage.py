@@ -1,7 +1,6 @@
 """Stores that fail while a study runs: it loses nothing, waits for nobody, and is made whole later."""
 
 import functools
-import json
 import os
 import sqlite3
 import subprocess
@@ -13,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from helpers.program import command, here, run
+from helpers.program import command, here, run, table_of
 from helpers.small_study import small_study, write_photos
 
 from n2n_ablate.report.live import Silent
@@ -226,18 +225,6 @@ def test_a_search_database_that_is_stopped_and_started_again_costs_a_study_a_pau
     assert done.stderr.count("does not answer: waiting up to 60 s") == 1
     assert "secret" not in done.stderr
     assert table_of(done) == table_of(calm)
-
-
-def table_of(done):
-    """Return the figures that a study tells, but for what depends on the clock."""
-
-    def plain(value):
-        if isinstance(value, dict):
-            timed = {key for key in value if "seconds" in key or key == "pareto"}
-            return {key: plain(item) for key, item in value.items() if key not in timed}
-        return [plain(item) for item in value] if isinstance(value, list) else value
-
-    return plain(json.loads(done.stdout)["conditions"])
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from helpers.postgres import free_port
-from helpers.program import here, run
+from helpers.program import here, run, table_of
 
 from n2n_ablate.errors import ExecutorError, StudyError
 from n2n_ablate.execute import Choice
@@ -121,17 +121,8 @@ def test_a_study_on_a_running_cluster_gives_the_same_table(cluster, tiny, tmp_pa
     there = ("--executor", "ray", "--address", cluster)
     theirs = run(*words, "theirs", *there, folder=tmp_path, **THERE)
     assert (ours.returncode, theirs.returncode) == (0, 0), theirs.stderr
-    tables = [table(json.loads(done.stdout)["conditions"]) for done in (ours, theirs)]
-    assert tables[0] == tables[1]
+    assert table_of(ours) == table_of(theirs)
     assert listens(cluster)  # it is somebody else's, and goes on
-
-
-def table(told):
-    """Return what a study found, without what depends on the clock."""
-    if isinstance(told, dict):
-        timed = {key for key in told if "seconds" in key or key == "pareto"}
-        return {key: table(value) for key, value in told.items() if key not in timed}
-    return [table(item) for item in told] if isinstance(told, list) else told
 
 
 @pytest.mark.slow
