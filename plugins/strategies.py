@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated
 
 from n2n_ablate import Range, Register, hookimpl
@@ -29,11 +32,8 @@ class Tpe:
 
     def sampler(self, seed: int) -> BaseSampler:
         """See `n2n_ablate.Strategy.sampler`."""
-        import optuna
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            return optuna.samplers.TPESampler(
+        with _samplers() as samplers:
+            return samplers.TPESampler(
                 seed=seed, n_startup_trials=self.startup, multivariate=True, constant_liar=True
             )
 
@@ -53,11 +53,8 @@ class GaussianProcess:
 
     def sampler(self, seed: int) -> BaseSampler:
         """See `n2n_ablate.Strategy.sampler`."""
-        import optuna
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            return optuna.samplers.GPSampler(
+        with _samplers() as samplers:
+            return samplers.GPSampler(
                 seed=seed, n_startup_trials=self.startup, warn_independent_sampling=False
             )
 
@@ -72,13 +69,8 @@ class QuasiRandom:
 
     def sampler(self, seed: int) -> BaseSampler:
         """See `n2n_ablate.Strategy.sampler`."""
-        import optuna
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            return optuna.samplers.QMCSampler(
-                seed=seed, scramble=True, warn_independent_sampling=False
-            )
+        with _samplers() as samplers:
+            return samplers.QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
 
 
 @dataclass(frozen=True)
@@ -87,9 +79,18 @@ class AtRandom:
 
     def sampler(self, seed: int) -> BaseSampler:
         """See `n2n_ablate.Strategy.sampler`."""
-        import optuna
+        with _samplers() as samplers:
+            return samplers.RandomSampler(seed=seed)
 
-        return optuna.samplers.RandomSampler(seed=seed)
+
+@contextmanager
+def _samplers() -> Iterator[ModuleType]:
+    """Import Optuna's samplers; inside, none of them warns that it is experimental."""
+    import optuna
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        yield optuna.samplers
 
 
 @hookimpl

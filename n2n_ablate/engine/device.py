@@ -46,7 +46,7 @@ class Machine:
     @property
     def layout(self) -> torch.memory_format:
         """The order of pixels and channels in memory that the convolutions want."""
-        return stacking.WAYS.get(self.way, stacking.WAYS[stacking.DEFAULT])[1]
+        return stacking.of(self.way)[1]
 
     @property
     def type(self) -> str:

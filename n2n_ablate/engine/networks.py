@@ -118,15 +118,18 @@ class Networks:
         layout = Layout.of(list(modules[0].net)) if way in ("kernel", "winograd") else None  # type: ignore[arg-type]
         if layout is None:
             return None
-        library = kernel().library if way == "kernel" else None
-        if library is not None:
-            return CompiledChain(layout, self.packing, library, residual=residual)
-        return WinogradChain(layout, self.packing, residual=residual)
+        if way == "winograd":
+            return WinogradChain(layout, self.packing, residual=residual)
+        library = kernel().library
+        assert library is not None, (
+            "a machine has this way where the kernel is, see `require_kernel`"
+        )
+        return CompiledChain(layout, self.packing, library, residual=residual)
 
     def _general(self, modules: Sequence[nn.Module], way: str, *, plain: bool) -> _Weighted:
         if len(modules) == 1:
             return single(modules[0], self.packing)
-        convolve, _ = stacking.WAYS.get(way, stacking.WAYS[stacking.DEFAULT])
+        convolve, _ = stacking.of(way)
         if plain:
             return stacked(modules[0], self.packing, convolve)
         return vmapped(modules, self.packing)

@@ -95,6 +95,11 @@ WAYS: Mapping[str, tuple[Convolve, torch.memory_format]] = {
 """By name: how to convolve, and in which order of memory."""
 
 
+def of(way: str) -> tuple[Convolve, torch.memory_format]:
+    """Return what a way of a machine means for networks that are no chain: some ways are of chains only."""
+    return WAYS.get(way, WAYS[DEFAULT])
+
+
 def timed_ways(device: str) -> dict[str, float]:
     """Return the seconds of a pass forward and backward through a stack of chains, by way.
 
