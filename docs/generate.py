@@ -182,7 +182,7 @@ def error_classes() -> str:
 def python_api() -> str:
     """Return the functions and the result of the Python API, with their arguments."""
     sections = []
-    for name in ("make_study", "run", "load", "plan", "denoise"):
+    for name in ("make_study", "run", "load", "compare", "plan", "denoise"):
         sections.append(_callable(f"n2n_ablate.{name}", getattr(api, name)))
     sections.append(f"## StudyResult\n\n{_docstring(api.StudyResult)[0]}")
     attributes = _docstring(api.StudyResult)[1]["Attributes"]

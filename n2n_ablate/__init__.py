@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from n2n_ablate.analysis.analyse import analyse as analyse
     from n2n_ablate.analysis.records import ContrastRecord as ContrastRecord
     from n2n_ablate.api import StudyResult as StudyResult
+    from n2n_ablate.api import compare as compare
     from n2n_ablate.api import denoise as denoise
     from n2n_ablate.api import load as load
     from n2n_ablate.api import make_study as make_study
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "analysis.analyse": "analyse",
     "analysis.records": "ContrastRecord",
-    "api": "StudyResult denoise load make_study plan run",
+    "api": "StudyResult compare denoise load make_study plan run",
     "components": (
         "Backbone CheckpointSelector Estimator Loss LossContext MeasuredNoise Metric "
         "Noise Pairs Sampler Split Strategy Training Views"

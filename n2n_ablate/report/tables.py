@@ -82,7 +82,7 @@ def trials_table(analysis: StudyAnalysis, condition: ConditionAnalysis) -> Table
         Column(short_key(only_key(condition)) or "trial", numeric=False, wraps=True),
         Column(metric_title(metric)),
         Column(f"{baseline_title(condition)}{unit}"),
-        Column(_interval_title([row.contrast for row in rows])),
+        Column(interval_title([row.contrast for row in rows])),
         *([Column("verdict", numeric=False)] if verdicts else []),
         *([Column("failed")] if failed else []),
         *([Column("images")] if condition.unequal_images else []),
@@ -152,7 +152,7 @@ def confirmation_table(analysis: StudyAnalysis, condition: str) -> Table | None:
         Column("contrast", numeric=False, wraps=True),
         Column("search" if analysis.searched else "trials"),
         Column("held-out"),
-        Column(_interval_title([pair.after for pair in pairs])),
+        Column(interval_title([pair.after for pair in pairs])),
         Column("verdict", numeric=False),
         Column("shrinkage"),
         *([Column("images")] if counted else []),
@@ -205,7 +205,7 @@ def effects_table(analysis: StudyAnalysis, condition: ConditionAnalysis) -> Tabl
     columns = [
         Column("effect", numeric=False, wraps=True),
         Column(f"change{unit}"),
-        Column(_interval_title(effects)),
+        Column(interval_title(effects)),
         Column("verdict", numeric=False),
     ]
     main = [record for record in effects if record.contrast.kind is Kind.MAIN_EFFECT]
@@ -283,7 +283,8 @@ def _estimate(record: ContrastRecord | None) -> Cell:
     return Number(record.estimate, digits_of(record), signed=True)
 
 
-def _interval_title(shown: Sequence[ContrastRecord | None]) -> str:
+def interval_title(shown: Sequence[ContrastRecord | None]) -> str:
+    """Return `CI`, with its level where all have the same."""
     levels = {record.interval.level for record in shown if record and record.interval}
     return f"{100 * next(iter(levels)):.4g} % CI" if len(levels) == 1 else "CI"
 
