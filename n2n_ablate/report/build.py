@@ -33,9 +33,7 @@ _MOST_FAILURES = 50
 def report_document(given: Sources, registry: Registry | None = None) -> Document:
     """Return the report.
 
-    Args:
-        given: What it is made from.
-        registry: Draws the samplers; without it they are left out.
+    `registry`: draws the samplers; without it they are left out.
     """
     analysis = given.analysis
     several = len(analysis.conditions) > 1

@@ -40,15 +40,9 @@ def write_trial(
 ) -> None:
     """Write everything that belongs to one trial.
 
-    Args:
-        folder: An existing folder.
-        plan: The study's plan.
-        result: The trial, with its denoised images.
-        samples: The noisy images of its fits.
-        baseline: For comparison in the curves; None if this trial is the baseline.
-        sampler: The recipe's sampler, to be drawn.
-        diagnoses: What was measured of the sampler.
-        noise: A noise model of the study, for samplers that ask for its strength.
+    `folder`: an existing folder; `result`: the trial, with its denoised images; `baseline`: for comparison in
+    the curves; None if this trial is the baseline; `noise`: a noise model of the study, for samplers that ask
+    for its strength.
     """
     _write_pictures(folder / "images", plan, result, samples)
     panels = {}

@@ -63,9 +63,7 @@ def psnr(image: np.ndarray, clean: np.ndarray) -> float:
 def strip(sight: Sight, *, side: int = 768) -> Image.Image:
     """Draw one row: noisy, denoised, clean and the error, each with a label above it.
 
-    Args:
-        sight: The images.
-        side: Panels with longer sides are shrunk by a whole factor, and the label says so.
+    `side`: panels with longer sides are shrunk by a whole factor, and the label says so.
     """
     h, w = sight.shape[-2:]
     shrink = -(-max(h, w) // side)
