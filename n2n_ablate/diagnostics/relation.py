@@ -1,9 +1,9 @@
-"""How PSNR goes with leak and gap over trials and images, and what the loss alone would choose. Pure."""
+"""How PSNR goes with leak and gap over trials and images. Pure."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,38 +61,6 @@ class Relation:
     among: str = ""  # which trials, empty for all
 
 
-@dataclass(frozen=True)
-class LossAlone:
-    """What choosing a trial by its final training loss, without clean images, would have cost."""
-
-    # by the loss against by PSNR, see `stats.ranking`; None if there is nothing to rank
-    ranking: stats.Ranking | None
-    trials: int  # how many have a loss and a PSNR on some image
-    # different samplers among them, or settings of one: each cuts other views, so that the loss
-    # measures something else
-    samplers: int = 1
-
-    @property
-    def tau(self) -> Mean:
-        """Kendall's tau-b of low loss and high PSNR over trials, image by image, and the mean.
-
-        Of no image where two trials are all there is: they can only agree or disagree.
-        """
-        ranking = self.ranking
-        if ranking is None or ranking.trials < _FEWEST:
-            return _NONE
-        images = ranking.images if math.isfinite(ranking.tau) else 0
-        return Mean(ranking.tau, ranking.tau_low, ranking.tau_high, images)
-
-    @property
-    def lost(self) -> Mean:
-        """The dB between the best trial of an image and the one with the lowest loss on it."""
-        ranking = self.ranking
-        if ranking is None:
-            return _NONE
-        return Mean(ranking.cost, ranking.cost_low, ranking.cost_high, ranking.images)
-
-
 def relations(points: Sequence[Point]) -> list[Relation]:
     """Tell how PSNR goes with leak, with gap, and with gap among the trials without a clear leak.
 
@@ -123,24 +91,6 @@ def relation(points: Sequence[Point], what: str, *, among: str = "") -> Relation
             trials.add(point.trial)
     ranks = [_spearman(values) for values in by_image.values()]
     return Relation(what, mean_over_images(ranks), len(trials), among)
-
-
-def loss_alone(
-    finals: Mapping[str, Mapping[str, tuple[float, float]]], *, samplers: int = 1
-) -> LossAlone:
-    """Tell what the self-supervised loss alone is worth for choosing among trials.
-
-    `finals`: final training loss and PSNR by trial, then by image. Trials that have both on no image are left
-    out, then images that a trial lost. `samplers`: different samplers among the trials.
-    """
-    whole = {
-        trial: {image: pair for image, pair in values.items() if all(map(math.isfinite, pair))}
-        for trial, values in finals.items()
-    }
-    kept = [values for values in whole.values() if values]
-    guides = [{image: -loss for image, (loss, _) in values.items()} for values in kept]
-    truths = [{image: psnr for image, (_, psnr) in values.items()} for values in kept]
-    return LossAlone(stats.ranking(guides, truths), len(kept), samplers)
 
 
 def mean_over_images(values: Sequence[float]) -> Mean:
