@@ -26,7 +26,7 @@ from n2n_ablate.report.text.contrasts import (
 from n2n_ablate.report.text.study import metric_title
 
 
-def supporting_table(records: Sequence[ContrastRecord], **more: str) -> Table | None:
+def supporting_table(records: Sequence[ContrastRecord], key: str = "") -> Table | None:
     """Return statistics beside the verdicts; columns without a value are left out, None without any."""
     known = [record for record in records if record.estimate is not None]
     kept = [
@@ -40,10 +40,10 @@ def supporting_table(records: Sequence[ContrastRecord], **more: str) -> Table | 
     if any(record.interim for record in known):
         texts.append(notes.RACED_P_NOTE)
     caption = notes.SUPPORTING_CAPTION
-    return table_of([_NAMED, *kept], known, caption=caption, notes=texts, detail=True, **more)
+    return table_of([_NAMED, *kept], known, caption=caption, notes=texts, detail=True, key=key)
 
 
-def secondary_table(condition: ConditionAnalysis, **more: str) -> Table | None:
+def secondary_table(condition: ConditionAnalysis, key: str = "") -> Table | None:
     """Return the declared contrasts by the metrics that do not decide; None with a single metric."""
     records = [
         record
@@ -60,10 +60,10 @@ def secondary_table(condition: ConditionAnalysis, **more: str) -> Table | None:
         (Column("better on"), _wins),
     ]
     caption = notes.SECONDARY_CAPTION
-    return table_of(columns, records, caption=caption, detail=True, **more) if records else None
+    return table_of(columns, records, caption=caption, detail=True, key=key) if records else None
 
 
-def training_table(condition: ConditionAnalysis, **more: str) -> Table | None:
+def training_table(condition: ConditionAnalysis, key: str = "") -> Table | None:
     """Return peaks and crossings of the curves; None where every curve rises to its end."""
     names = row_names(condition)
     shown = [trial for trial in condition.trials if _early_peak(trial) or _crossing(trial)]
@@ -86,8 +86,10 @@ def training_table(condition: ConditionAnalysis, **more: str) -> Table | None:
         (Column("95 % CI"), interval),
         (Column("crosses baseline at step"), _crossing),
     ]
-    texts = {"caption": notes.TRAINING_CAPTION, "notes": notes.TRAINING_NOTES}
-    return table_of(columns, shown, detail=True, **texts, **more) if shown else None
+    if not shown:
+        return None
+    caption, texts = notes.TRAINING_CAPTION, notes.TRAINING_NOTES
+    return table_of(columns, shown, caption=caption, notes=texts, key=key, detail=True)
 
 
 def _early_peak(trial: TrialRecord) -> Peak | None:
