@@ -15,13 +15,19 @@ from n2n_ablate.report.document import (
     Name,
     Number,
     Paragraph,
-    Row,
     Table,
-    Verdict,
 )
 from n2n_ablate.report.numbers import join_words, pluralize
-from n2n_ablate.report.tables import estimate_and_interval, interval_title
-from n2n_ablate.report.text.contrasts import metric_digits, verdict_word
+from n2n_ablate.report.tables import (
+    Filled,
+    estimate_cell,
+    interval_cell,
+    interval_title,
+    named,
+    table_of,
+    verdict_cell,
+)
+from n2n_ablate.report.text.contrasts import metric_digits
 from n2n_ablate.report.text.study import metric_title
 
 _PAIRED = (
@@ -57,28 +63,26 @@ def _table(table: StudyTable) -> Table:
     contrasts = [row.contrast for row in table.rows]
     unit = f" ({table.metric.unit})" if table.metric.unit else ""
     of = f" of {table.reference}" if len(table.studies) > 1 else ""
-    columns = [
-        Column("study", numeric=False, wraps=True),
-        Column("trial", numeric=False, wraps=True),
-        Column(metric_title(table.metric)),
-        Column(f"vs baseline{of}{unit}", wraps=True),
-        Column(interval_title(contrasts)),
-        Column("verdict", numeric=False),
-    ]
     digits = metric_digits(table.metric, [row.mean for row in table.rows])
-    return Table(columns, [_row(row, table.reference, digits) for row in table.rows])
 
+    def mean(row: StudyRow) -> Cell:
+        return "failed" if row.mean is None else Number(row.mean, digits)
 
-def _row(row: StudyRow, reference: str, digits: int) -> Row:
-    mean: Cell = "failed" if row.mean is None else Number(row.mean, digits)
-    difference: list[Cell] = ["baseline" if row.study == reference else "the same fits", ""]
-    if row.contrast is not None:
-        difference = estimate_and_interval(row.contrast)
-    verdict = Verdict("")
-    if row.contrast is not None and row.contrast.verdict is not None:
-        verdict = Verdict(verdict_word(row.contrast), row.contrast.verdict.value)
-    kind = row.role if row.role in ("baseline", "reference") else ""
-    return Row([Name(row.study), Name(row.trial), mean, *difference, verdict], kind)
+    def difference(row: StudyRow) -> Cell:
+        if row.contrast is None:
+            return "baseline" if row.study == table.reference else "the same fits"
+        return estimate_cell(row.contrast)
+
+    columns: list[Filled] = [
+        (named("study"), lambda row: Name(row.study)),
+        (named("trial"), lambda row: Name(row.trial)),
+        (Column(metric_title(table.metric)), mean),
+        (Column(f"vs baseline{of}{unit}", wraps=True), difference),
+        (Column(interval_title(contrasts)), lambda row: interval_cell(row.contrast)),
+        (Column("verdict", numeric=False), lambda row: verdict_cell(row.contrast)),
+    ]
+    kinds = ("baseline", "reference")
+    return table_of(columns, table.rows, lambda row: row.role if row.role in kinds else "")
 
 
 def _apart(tables: Sequence[StudyTable]) -> Iterator[str]:

@@ -53,10 +53,7 @@ class HookDispatcher:
     def join(self, listener: object, name: str, *, replaying: bool = False) -> None:
         """Add a listener of the program: its methods are marked with `@hookimpl` like anybody's.
 
-        Args:
-            listener: What has the hooks.
-            name: What it is called when it fails.
-            replaying: See `add`.
+        `replaying`: see `add`.
         """
         plugin = Plugin(Origin(name, _OWN), listener)
         self._host.register(plugin)

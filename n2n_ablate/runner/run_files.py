@@ -13,7 +13,6 @@ from n2n_ablate.diagnostics.concerns import flat
 from n2n_ablate.errors import AblateError
 from n2n_ablate.records import NoisySample, StudyResult, TrialResult
 from n2n_ablate.registry import Registry
-from n2n_ablate.study import BASELINE
 
 
 class RunFiles:
@@ -58,7 +57,6 @@ class FilesOfTrial:
     ) -> None:
         self._files, self._plan, self._samples = files, so_far.plan, samples
         self._result = result.light() if result.load else result  # it may wait in a queue
-        self._baseline = None if result.trial.role == BASELINE else so_far.baseline
 
     def _diagnoses(self) -> ByCondition:
         confirmed = " (confirm)" if self._plan.confirming else ""
@@ -80,7 +78,6 @@ class FilesOfTrial:
             self._plan,
             result.with_images(),
             self._samples,
-            baseline=self._baseline,
             sampler=made("sampler", result.trial.recipe.specs["sampler"]),
             noise=made("noise", self._plan.conditions[0].noise),
             diagnoses=self._diagnoses() or None,
