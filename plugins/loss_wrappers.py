@@ -97,7 +97,10 @@ class _Remembering:
         self.noisy: Tensor = context.noisy
         self.pairs: Pairs = context.pairs
         self.supports_consistency: bool = context.supports_consistency
-        self.noises: tuple[Noise | MeasuredNoise | None, ...] = context.noises
+
+    @property
+    def noises(self) -> tuple[Noise | MeasuredNoise | None, ...]:
+        return self._context.noises
 
     @property
     def mask(self) -> Tensor | None:

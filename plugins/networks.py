@@ -83,7 +83,7 @@ class _UNet(nn.Module):
             _two(fine + coarse, fine) for fine, coarse in itertools.pairwise(widths)
         )
         self.last = nn.Conv2d(widths[0], channels, 1)
-        self.drop = nn.Dropout(parts.dropout) if parts.dropout else nn.Identity()
+        self.drop = nn.Dropout(parts.dropout) if parts.dropout else None
         self.residual = parts.residual
 
     def forward(self, noisy: Tensor) -> Tensor:
@@ -95,7 +95,8 @@ class _UNet(nn.Module):
         for two in reversed(self.up):
             fine = sizes.pop()
             wide = interpolate(out, size=fine.shape[-2:], mode="nearest")
-            out = two(self.drop(torch.cat([fine, wide], dim=1)))
+            both = torch.cat([fine, wide], dim=1)
+            out = two(both if self.drop is None else self.drop(both))
         predicted: Tensor = self.last(out)
         return noisy - predicted if self.residual else predicted
 

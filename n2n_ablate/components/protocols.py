@@ -129,12 +129,15 @@ class LossContext(Protocol):
     """Which view is trained to predict which: (input, target) positions in `views`."""
     supports_consistency: bool
     """False if cutting the denoised image has no meaning with this sampler."""
-    noises: tuple[Noise | MeasuredNoise | None, ...]
-    """What is known of the noise of each fit, as `Sampler.prepare` is told it; None for a real image."""
 
     @property
     def noisy(self) -> Tensor:
         """The noisy images, (b, c, h, w)."""
+        ...
+
+    @property
+    def noises(self) -> tuple[Noise | MeasuredNoise | None, ...]:
+        """What is known of the noise of each fit, as `Sampler.prepare` is told it; None for a real image."""
         ...
 
     @property
