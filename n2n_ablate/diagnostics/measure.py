@@ -58,15 +58,12 @@ def diagnose(
     is what the views differ by on average. Schedules (`at`) are measured at steps spread over the
     training.
 
-    Args:
-        sampler: The sampler.
-        noise: The noise model. None if there is only the noisy image of each probe: then the noise
-            is noisy minus clean, and noise whose mean depends on the scene looks like a leak.
-        probes: The images; without any, three flat ones (grey 0.25, 0.5, 0.75), which have no gap.
-        pairs: Pairs of noisy images for each clean one; 0 takes as many as give a leak's error of
-            about 0.003 on small images, at least 2.
-        seed: Of all random numbers. The noise of a probe depends on its name, not on the sampler.
-        steps: Length of the training, for schedules.
+    `noise`: the noise model. None if there is only the noisy image of each probe: then the noise is noisy
+    minus clean, and noise whose mean depends on the scene looks like a leak. `probes`: the images; without
+    any, three flat ones (grey 0.25, 0.5, 0.75), which have no gap; `pairs`: pairs of noisy images for each
+    clean one; 0 takes as many as give a leak's error of about 0.003 on small images, at least 2; `seed`: of
+    all random numbers. The noise of a probe depends on its name, not on the sampler. `steps`: length of the
+    training, for schedules.
 
     Raises:
         ImageError: An image is too small for the sampler.
