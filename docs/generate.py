@@ -164,6 +164,10 @@ def hooks() -> str:
         signature = f"def {name}{inspect.signature(function)}: ..."
         if len(signature) > WIDTH:  # as ruff breaks it
             signature = re.sub(r"\((.*)\) ->", r"(\n    \1\n) ->", signature)
+            if max(map(len, signature.splitlines())) > WIDTH:
+                given = inspect.signature(function).parameters.values()
+                lines = "".join(f"    {each},\n" for each in given)
+                signature = f"def {name}(\n{lines}) -> None: ..."
         sections += [f"## {name}", told, body]
         sections += [f"```python\n{signature.replace(chr(39), '')}\n```"]
         sections += [f"- `{key}`: {text}" for key, text in parts.get("Args", {}).items()]
@@ -182,7 +186,7 @@ def error_classes() -> str:
 def python_api() -> str:
     """Return the functions and the result of the Python API, with their arguments."""
     sections = []
-    for name in ("make_study", "run", "load", "plan", "denoise"):
+    for name in ("make_study", "run", "load", "compare", "plan", "denoise"):
         sections.append(_callable(f"n2n_ablate.{name}", getattr(api, name)))
     sections.append(f"## StudyResult\n\n{_docstring(api.StudyResult)[0]}")
     attributes = _docstring(api.StudyResult)[1]["Attributes"]

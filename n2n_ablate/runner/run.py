@@ -45,20 +45,14 @@ class View(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """A study that was run.
+    """A study that was run."""
 
-    Attributes:
-        session: What was run.
-        result, header: What came out.
-        searching: Whether a search chose trials.
-        not_tracked: Whether a tracker lacks some of it.
-    """
-
-    session: Session
+    session: Session  # what was run
+    # what came out
     result: StudyResult
     header: Header
-    searching: bool
-    not_tracked: bool
+    searching: bool  # whether a search chose trials
+    not_tracked: bool  # whether a tracker lacks some of it
 
 
 class StudyInterrupted(KeyboardInterrupt):
@@ -82,11 +76,7 @@ def run_study(
 ) -> Outcome:
     """Run a study.
 
-    Args:
-        request: What.
-        options: How.
-        view: Shows it. It is closed at the end.
-        ready: Called when everything is checked and opened, before the first trial.
+    `ready`: called when everything is checked and opened, before the first trial.
 
     Raises:
         StudyInterrupted: Ctrl-C.
@@ -166,16 +156,15 @@ def _check_race(session: Session, options: RunOptions) -> None:
 def _dispatcher(
     session: Session, output: Output, view: object, options: RunOptions
 ) -> HookDispatcher:
-    dispatcher = HookDispatcher(session.registry.host)
+    dispatcher = HookDispatcher(session.registry)
     for plugin in session.registry.listeners:
         dispatcher.add(plugin)
     if options.tracking == "mlflow":
         from n2n_ablate.tracking.tracker import MlflowTracker
 
-        note = dispatcher.note
-        tracker = MlflowTracker(output, options.tracking_uri or None, session.registry, note, note)
+        tracker = MlflowTracker(output.root, options.tracking_uri)
         tracker.store.check()
-        dispatcher.join(tracker, "tracking", background=True)
+        dispatcher.join(tracker, "tracking")
     dispatcher.join(view, "the live view")  # the last one is called first
     for broken in session.registry.broken:
         dispatcher.note(f"not loaded: {broken}")

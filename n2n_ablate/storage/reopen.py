@@ -25,47 +25,34 @@ _NAMED = 3  # fits that a message names; it counts the others
 
 @dataclass(frozen=True)
 class Lost:
-    """A fit of a finished trial whose stored result cannot be read.
+    """A fit of a finished trial whose stored result cannot be read."""
 
-    Attributes:
-        trial, condition, image, seed: Which fit it is.
-        key: In the fit store.
-        why: `missing` or `damaged`.
-    """
-
+    # which fit it is
     trial: str
     condition: str
     image: str
     seed: int
-    key: str
-    why: str
+    key: str  # in the fit store
+    why: str  # `missing` or `damaged`
 
 
 @dataclass(frozen=True, eq=False)
 class Reopened:
-    """A study as it was left.
+    """A study as it was left."""
 
-    Attributes:
-        result: Every trial that was finished, in the order in which it was. A fit whose result is
-            lost is a failed fit: it is counted, and its image left out of the trial's means.
-        header: What all trials share: images, steps, device, precision.
-        commands: Every run of the command, in order.
-        finished: By trial: the id of the command that finished it, and when, in seconds since 1970.
-        lost: Fits whose results are lost.
-        journal: What was read.
-        confirmation: The confirmation, opened alike; its result is also `result.confirmed`, its
-            header `header.confirmed`. None if there is none or it has not begun.
-        runs: All runs of the study, the most recently used first; empty if nobody looked.
-    """
-
+    # every trial that was finished, in the order in which it was. A fit whose result is lost is a
+    # failed fit: it is counted, and its image left out of the trial's means.
     result: StudyResult
-    header: Header
-    commands: tuple[Command, ...]
-    finished: dict[str, tuple[str, float]]
-    lost: tuple[Lost, ...]
-    journal: Contents
+    header: Header  # what all trials share: images, steps, device, precision
+    commands: tuple[Command, ...]  # every run of the command, in order
+    finished: frozenset[str]  # trials that are whole; a race may give others further images
+    lost: tuple[Lost, ...]  # fits whose results are lost
+    journal: Contents  # what was read
     store: FitStore
+    # the confirmation, opened alike; its result is also `result.confirmed`, its header
+    # `header.confirmed`. None if there is none or it has not begun.
     confirmation: Reopened | None = None
+    # all runs of the study, the most recently used first; empty if nobody looked
     runs: tuple[Contents, ...] = ()
 
     @property
@@ -134,11 +121,8 @@ class Reopened:
 def reopen(root: Path, study: str, profile: str = "", run: str = "") -> Reopened:
     """Open a run of a study, by default the most recently used.
 
-    Args:
-        root: The output folder.
-        study: Name of the study.
-        profile: Of this profile; empty for any.
-        run: The one whose key begins so; empty for any.
+    `root`: the output folder; `profile`: of this profile; empty for any; `run`: the one whose key begins so;
+    empty for any.
 
     Raises:
         StoreError: The study was not run in this output folder, there is no such run or several,
@@ -193,20 +177,22 @@ def _stage(
 ) -> Reopened:
     lost: list[Lost] = []
     known = list(entries)
-    trials = tuple(_trial(entry, header, store, lost) for entry in known)
+    trials = tuple(_trial(entry, contents, header, store, lost) for entry in known)
     return Reopened(
         result=StudyResult(header.plan, trials, contents.reference_methods, header=header),
         header=header,
         commands=tuple(contents.commands.values()),
-        finished={entry.name: (entry.command, entry.at) for entry in known if not entry.more},
+        finished=frozenset(entry.name for entry in known if not entry.more),
         lost=tuple(lost),
         journal=contents,
         store=store,
     )
 
 
-def _trial(entry: Entry, header: Header, store: FitStore, lost: list[Lost]) -> TrialResult:
-    plan = header.plan
+def _trial(
+    entry: Entry, contents: Contents, header: Header, store: FitStore, lost: list[Lost]
+) -> TrialResult:
+    plan, before = header.plan, len(lost)
     places = header.places()
     if header.interim_sizes:  # in a race a contrast that is settled gets no further images
         places = header.places(len(entry.fits) // (len(plan.conditions) * len(plan.profile.seeds)))
@@ -224,7 +210,15 @@ def _trial(entry: Entry, header: Header, store: FitStore, lost: list[Lost]) -> T
             result = _failed(key, f"its stored result is {why}")
         rows.append(Row(label, mark.name, seed, result, reused=True))
     trial = Trial(entry.name, entry.role, entry.recipe, entry.values)
-    return TrialResult(trial, tuple(rows), lambda key: store.load(key, with_image=True))
+    command = contents.commands.get(entry.command)
+    return TrialResult(
+        trial,
+        tuple(rows),
+        lambda key: store.load(key, with_image=True),
+        command.invocation if command else None,
+        entry.at,
+        len(lost) - before,
+    )
 
 
 def _stored(key: str, entry: Entry, store: FitStore) -> FitResult | None:
