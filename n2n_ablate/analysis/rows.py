@@ -173,7 +173,8 @@ def _row(
         if contrast is None:
             caveat = Caveat.SELECTED_BY_SEARCH if searched else Caveat.NOT_DECLARED
             contrast = compare(item, base, condition, rule, caveats=[caveat])
-        beside = secondary(item, base, result, condition, rule)
+        # Hundreds of searched trials, and nobody asks for their other metrics or peaks.
+        beside = {} if searched else secondary(item, base, result, condition, rule)
     curves = item.curves(metric.name, condition)
     crossing = None
     if base is not None and not searched:
@@ -192,7 +193,6 @@ def _row(
         n_failed=sum(bool(row.result.failure) for row in fits),
         seconds_per_fit=math.fsum(row.result.seconds for row in fits) / len(fits) if fits else None,
         curve=(tuple(curves.steps.tolist()), tuple(curves.mean.tolist())),
-        # Hundreds of searched trials, and nobody asks for the peaks of their curves.
         peak=None if searched else peak_of(item, condition, rule),
         crossing=crossing,
     )

@@ -175,7 +175,9 @@ class TrialResult:
             fits = [row.result for row in self._rows[condition][image]]
             if known := [fit.curves[metric] for fit in fits if metric in fit.curves]:
                 steps = fits[0].steps if not images else steps
-                images[image] = np.asarray(np.mean(known, axis=0, dtype=np.float64))
+                # With one seed without what numpy spends on a mean.
+                mean = known[0] if len(known) == 1 else np.mean(known, axis=0, dtype=np.float64)
+                images[image] = np.array(mean, dtype=np.float64)
                 images[image][-1] = final
         return ImageCurves(steps, images)
 
