@@ -32,11 +32,15 @@ if TYPE_CHECKING:
     from n2n_ablate.components import Strategy as Strategy
     from n2n_ablate.components import Training as Training
     from n2n_ablate.components import Views as Views
+    from n2n_ablate.components import mask_of as mask_of
     from n2n_ablate.components.chain import DenoisingChain as DenoisingChain
     from n2n_ablate.components.differences import mse as mse
     from n2n_ablate.components.parameters import Choice as Choice
     from n2n_ablate.components.parameters import Component as Component
+    from n2n_ablate.components.parameters import File as File
     from n2n_ablate.components.parameters import Range as Range
+    from n2n_ablate.components.randomness import StackRandom as StackRandom
+    from n2n_ablate.components.randomness import arguments_for as arguments_for
     from n2n_ablate.components.splits import KernelSplit as KernelSplit
     from n2n_ablate.components.splits import PixelSplit as PixelSplit
     from n2n_ablate.components.splits import pixel_numbers as pixel_numbers
@@ -60,11 +64,12 @@ _NAMES = {
     "api": "StudyResult denoise load make_study plan run",
     "components": (
         "Backbone CheckpointSelector Estimator Loss LossContext MeasuredNoise Metric "
-        "Noise Pairs Sampler Split Strategy Training Views"
+        "Noise Pairs Sampler Split Strategy Training Views mask_of"
     ),
     "components.chain": "DenoisingChain",
     "components.differences": "mse",
-    "components.parameters": "Choice Component Range",
+    "components.parameters": "Choice Component File Range",
+    "components.randomness": "StackRandom arguments_for",
     "components.splits": "KernelSplit PixelSplit pixel_numbers require_cell",
     "components.wrappers": "SamplerWrapper",
     "errors": "AblateError ImageError ParameterError",

@@ -35,9 +35,8 @@ def analyse(result: StudyResult, header: Header | None = None) -> StudyAnalysis:
 
     Linear in trials times images.
 
-    Args:
-        result: With the confirmation, if there is one.
-        header: What the trials share; by default that of the result.
+    `result`: with the confirmation, if there is one; `header`: what the trials share; by default that of the
+    result.
 
     Raises:
         ValueError: Neither gives a header.

@@ -30,9 +30,7 @@ def best_of(result: StudyResult, study: StudyAnalysis) -> Best:
     Of several candidates it is the one with the best mean on the images that all of them have. Without a
     candidate it is the baseline: the highest of several means is partly luck.
 
-    Args:
-        result: With its confirmation.
-        study: Its analysis, without the best.
+    `study`: its analysis, without the best.
     """
     judge, deciding = (result.confirmed or result), study.deciding
     labels, metric = [each.condition for each in study.conditions], study.metric

@@ -46,13 +46,8 @@ def primary(
 
     In a race the first interim analysis that decides it counts, however many images it has by now.
 
-    Args:
-        contrast: What is compared.
-        condition: Label of the noise.
-        trial: Its values.
-        baseline: The values of what it is compared with.
-        given: Images that were given to both, in the order of the fits.
-        rule: Of the stage.
+    `baseline`: the values of what it is compared with; `given`: images that were given to both, in the order
+    of the fits.
     """
     if not rule.raced:
         paired = Paired.of(trial, baseline, given, rule.clusters)

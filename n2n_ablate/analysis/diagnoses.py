@@ -31,9 +31,7 @@ class Diagnoses:
     def of(self, recipe: Recipe, samples: Sequence[NoisySample]) -> dict[str, Diagnosis]:
         """Return the diagnosis of a recipe's sampler for every condition, by its label.
 
-        Args:
-            recipe: With every parameter written out.
-            samples: The noisy images of a study, see `PairedData.samples`.
+        `samples`: the noisy images of a study, see `PairedData.samples`.
 
         Raises:
             AblateError: The sampler or the noise fails.
@@ -88,11 +86,8 @@ def points(
 ) -> list[Point]:
     """Return one point per trial and image under a condition, for `relations` and figures.
 
-    Args:
-        result: The study's result.
-        diagnoses: By the name of the trial; trials without one are left out, and leaks that are not
-            clear count as 0.
-        condition: Label of the noise.
+    `diagnoses`: by the name of the trial; trials without one are left out, and leaks that are not clear count
+    as 0.
     """
     found = []
     for item in result.trials:

@@ -21,9 +21,7 @@ def fits_frame(result: StudyResult, *, references: bool = False) -> pd.DataFrame
 
     A value that does not exist is NaN; a fit that failed has the reason in `failure`.
 
-    Args:
-        result: The trials.
-        references: With the fits of reference trials, which lie outside the question.
+    `references`: with the fits of reference trials, which lie outside the question.
     """
     import pandas as pd
 

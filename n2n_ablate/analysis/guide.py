@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 from n2n_ablate import stats
 from n2n_ablate.analysis.records import Interval
 from n2n_ablate.analysis.study_records import LossGuide
-from n2n_ablate.diagnostics.relation import loss_alone
 from n2n_ablate.records import StudyResult
 from n2n_ablate.records.results import OWN
 
 
 def finals(result: StudyResult, condition: str) -> dict[str, dict[str, tuple[float, float]]]:
-    """Return final training loss and PSNR by trial and image, for `loss_alone`."""
+    """Return final training loss and PSNR by trial and image."""
     found = {}
     for item in result.trials:
         psnr = item.by_image("psnr", condition)
@@ -25,6 +25,21 @@ def finals(result: StudyResult, condition: str) -> dict[str, dict[str, tuple[flo
     return found
 
 
+def ranked_by_loss(finals: Mapping[str, Mapping[str, tuple[float, float]]]) -> stats.Ranking | None:
+    """Compare the order of trials by their final training loss with that by PSNR.
+
+    Trials that have both on no image are left out, then images that a trial lost.
+    """
+    whole = [
+        {image: pair for image, pair in values.items() if all(map(math.isfinite, pair))}
+        for values in finals.values()
+    ]
+    kept = [values for values in whole if values]
+    guides = [{image: -loss for image, (loss, _) in values.items()} for values in kept]
+    truths = [{image: psnr for image, (_, psnr) in values.items()} for values in kept]
+    return stats.ranking(guides, truths)
+
+
 def loss_guide(result: StudyResult, condition: str) -> LossGuide | None:
     """Return what the loss alone would have chosen among the study's own trials.
 
@@ -33,7 +48,7 @@ def loss_guide(result: StudyResult, condition: str) -> LossGuide | None:
     own = tuple(item for item in result.trials if item.trial.role in OWN)
     if len({item.trial.recipe.specs["loss"] for item in own}) != 1:
         return None
-    found = loss_alone(finals(replace(result, trials=own), condition)).ranking
+    found = ranked_by_loss(finals(replace(result, trials=own), condition))
     if found is None:
         return None
     return LossGuide(

@@ -31,11 +31,6 @@ def meant(given: str, plan: Plan, names: Iterable[str]) -> str:
     the first words of either, and whatever the case of the letters, as long as no other trial could
     be meant. Part of a word is no beginning: 0.1 does not mean 0.15.
 
-    Args:
-        given: As typed.
-        plan: Of the study.
-        names: Of its finished trials.
-
     Raises:
         StoreError: There is no such trial, or there are several.
     """

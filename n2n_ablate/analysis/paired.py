@@ -122,10 +122,7 @@ def effect_sides(plus: Sequence[Side], minus: Sequence[Side], *, order: int) -> 
     An image that is missing in one cell is missing in that side, of an interaction in both, since
     none of them is the one that lost it.
 
-    Args:
-        plus: Values of each cell.
-        minus: The same; as many.
-        order: Factors that change: 1 or 2.
+    `minus`: the same; as many; `order`: factors that change: 1 or 2.
     """
     one, two = (_mean_side(cells, order) for cells in (plus, minus))
     if order == 1:

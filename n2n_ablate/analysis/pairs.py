@@ -22,12 +22,7 @@ def compare_trials(
     A contrast that the study declared keeps the interval and the verdict that its table gives,
     whichever way round it is asked. Any other gets a plain interval and no verdict.
 
-    Args:
-        result: With its confirmation.
-        study: Its analysis.
-        first: Name of a trial.
-        second: Name of the trial that is subtracted.
-        condition: Label of the noise.
+    `second`: name of the trial that is subtracted.
 
     Raises:
         KeyError: There is no such trial.

@@ -13,64 +13,42 @@ from n2n_ablate.study import Spread
 
 @dataclass(frozen=True)
 class MeasuredSpread:
-    """Spreads that a run of the study has shown.
+    """Spreads that a run of the study has shown."""
 
-    Attributes:
-        by_contrast: The upper end of the 80 % interval of the standard deviation over images, by name, of
-            the condition where it is largest.
-        scope: What the run compared.
-        profile: Of the run.
-    """
-
+    # the upper end of the 80 % interval of the standard deviation over images, by name, of the
+    # condition where it is largest
     by_contrast: Mapping[str, float]
-    scope: Scope
-    profile: str
+    scope: Scope  # what the run compared
+    profile: str  # of the run
 
 
 @dataclass(frozen=True)
 class ContrastPower:
-    """One contrast.
+    """One contrast."""
 
-    Attributes:
-        name: Of the contrast.
-        spread: Expected standard deviation of the differences over images, seeds averaged.
-        equivalence: Power to call a true difference of zero equivalent.
-        detectable: A true difference that is called better or worse with a power of 0.8.
-    """
-
-    name: str
-    spread: float
-    equivalence: float
-    detectable: float
+    name: str  # of the contrast
+    spread: float  # expected standard deviation of the differences over images, seeds averaged
+    equivalence: float  # power to call a true difference of zero equivalent
+    detectable: float  # a true difference that is called better or worse with a power of 0.8
 
 
 @dataclass(frozen=True)
 class Power:
-    """What a profile can decide.
+    """What a profile can decide."""
 
-    Attributes:
-        profile: Its name.
-        held_out: Whether a confirmation decides.
-        n_images: Independent images of the stage that decides.
-        n_seeds: Seeds per image.
-        family: Verdicts that share the allowed error.
-        metric: That decides.
-        contrasts: Declared ones; empty where no spread is known, or there are too few images.
-        spread: Where the spreads come from; None where they are not known.
-        spread_limit: The largest spread with which a true zero is called equivalent with a power of 0.8.
-        detectable_per_spread: What is detected with a power of 0.8, in spreads.
-    """
-
-    profile: str
-    held_out: bool
-    n_images: int
-    n_seeds: int
-    family: Family
-    metric: Metric
+    profile: str  # its name
+    held_out: bool  # whether a confirmation decides
+    n_images: int  # independent images of the stage that decides
+    n_seeds: int  # seeds per image
+    family: Family  # verdicts that share the allowed error
+    metric: Metric  # that decides
+    # declared ones; empty where no spread is known, or there are too few images
     contrasts: tuple[ContrastPower, ...]
+    # where the spreads come from; None where they are not known
     spread: Spread | MeasuredSpread | None
+    # the largest spread with which a true zero is called equivalent with a power of 0.8
     spread_limit: float | None
-    detectable_per_spread: float | None
+    detectable_per_spread: float | None  # what is detected with a power of 0.8, in spreads
 
     @property
     def equivalence(self) -> float | None:
@@ -100,15 +78,9 @@ def power_of(
 ) -> Power:
     """Return what a stage of a study can decide.
 
-    Args:
-        profile: Its name.
-        contrasts: Names of the contrasts that are known beforehand.
-        family: Of the stage, which the best of a search may enlarge.
-        metric: That decides.
-        images: Independent ones.
-        seeds: Per image.
-        spread: Expected; of a contrast that no run has shown the largest known is taken.
-        held_out: Whether the stage is a confirmation.
+    `contrasts`: names of the contrasts that are known beforehand; `family`: of the stage, which the best of a
+    search may enlarge; `spread`: expected; of a contrast that no run has shown the largest known is taken;
+    `held_out`: whether the stage is a confirmation.
     """
     if images < 2:
         return Power(profile, held_out, images, seeds, family, metric, (), spread, None, None)

@@ -221,70 +221,48 @@ class Interim:
 
 @dataclass(frozen=True)
 class ContrastRecord:
-    """Everything about one contrast under one condition by one metric.
+    """Everything about one contrast under one condition by one metric."""
 
-    Attributes:
-        contrast: What is compared.
-        condition: Label of the noise.
-        metric: What is measured.
-        role: See `Role`.
-        verdict: None unless `role` is primary.
-        reason: Why it is withheld; None otherwise.
-        estimate: Mean difference over clusters of images; None if no image has both.
-        difference_interval: Two-sided, 1 - a/m: decides better and worse. Of a contrast without a verdict
-            the plain 95 % interval. None without spread.
-        equivalence_interval: 1 - 2a/m, two one-sided tests: decides equivalent. None without a verdict.
-        n_images: That both have.
-        n_clusters: Independent units among them: what the interval is over.
-        n_seeds: Per image, averaged.
-        lost_by_trial, lost_by_baseline: Images left out because the one lost a fit there.
-        family_size: Contrasts times conditions; 1 without a verdict.
-        sd: Standard deviation of the differences over clusters; None without spread.
-        effect_size: d_z, the estimate in standard deviations; None without spread.
-        p: Two-sided p of the paired t test of this contrast alone.
-        p_holm: Holm-adjusted over the family.
-        p_sign_flip, p_sign_flip_smallest: Of the sign-flip test, which assumes symmetric differences, and the
-            smallest that so many images can give.
-        probability_equivalent: That the true difference lies within +- margin: flat-prior t posterior.
-        wins: On how many images the trial is better.
-        leave_one_out: None with fewer than 3 units.
-        fixed_images_interval: Second scope, on these images with other noise and training: plain 95 %
-            interval from the spread over seeds; None with one seed.
-        planning: None without a verdict, and below 4 units.
-        interim: Of a race; None without one.
-        images: Per-image values, in the order of the study.
-        caveats: Codes.
-    """
-
-    contrast: Contrast
-    condition: str
-    metric: Metric
-    role: Role
-    verdict: Verdict | None
-    reason: Reason | None
-    estimate: float | None
+    contrast: Contrast  # what is compared
+    condition: str  # label of the noise
+    metric: Metric  # what is measured
+    role: Role  # see `Role`
+    verdict: Verdict | None  # None unless `role` is primary
+    reason: Reason | None  # why it is withheld; None otherwise
+    estimate: float | None  # mean difference over clusters of images; None if no image has both
+    # two-sided, 1 - a/m: decides better and worse. Of a contrast without a verdict the plain 95 %
+    # interval. None without spread.
     difference_interval: Interval | None
+    # 1 - 2a/m, two one-sided tests: decides equivalent. None without a verdict.
     equivalence_interval: Interval | None
-    n_images: int
-    n_clusters: int
-    n_seeds: int
+    n_images: int  # that both have
+    n_clusters: int  # independent units among them: what the interval is over
+    n_seeds: int  # per image, averaged
+    # images left out because the one lost a fit there
     lost_by_trial: int = 0
     lost_by_baseline: int = 0
-    family_size: int = 1
+    family_size: int = 1  # contrasts times conditions; 1 without a verdict
+    # standard deviation of the differences over clusters; None without spread
     sd: float | None = None
+    # d_z, the estimate in standard deviations; None without spread
     effect_size: float | None = None
-    p: float | None = None
-    p_holm: float | None = None
+    p: float | None = None  # two-sided p of the paired t test of this contrast alone
+    p_holm: float | None = None  # Holm-adjusted over the family
+    # of the sign-flip test, which assumes symmetric differences, and the smallest that so many
+    # images can give
     p_sign_flip: float | None = None
     p_sign_flip_smallest: float | None = None
+    # that the true difference lies within +- margin: flat-prior t posterior
     probability_equivalent: float | None = None
-    wins: Wins | None = None
-    leave_one_out: LeaveOneOut | None = None
+    wins: Wins | None = None  # on how many images the trial is better
+    leave_one_out: LeaveOneOut | None = None  # None with fewer than 3 units
+    # second scope, on these images with other noise and training: plain 95 % interval from the
+    # spread over seeds; None with one seed
     fixed_images_interval: Interval | None = None
-    planning: Planning | None = None
-    interim: Interim | None = None
-    images: tuple[ImageDifference, ...] = ()
-    caveats: tuple[Caveat, ...] = ()
+    planning: Planning | None = None  # None without a verdict, and below 4 units
+    interim: Interim | None = None  # of a race; None without one
+    images: tuple[ImageDifference, ...] = ()  # per-image values, in the order of the study
+    caveats: tuple[Caveat, ...] = ()  # codes
 
     @property
     def interval(self) -> Interval | None:

@@ -298,47 +298,28 @@ class FitCounts:
 
 @dataclass(frozen=True)
 class StudyAnalysis:
-    """Everything that a study, or its confirmation, says.
+    """Everything that a study, or its confirmation, says."""
 
-    Attributes:
-        study, question, profile: As in the study file.
-        plan: Key of the plan, as in `studies --json`.
-        settings: What the user changed, as typed.
-        images: Names, in the order of the fits.
-        clusters: Name of the scene by image.
-        seeds: Their numbers.
-        metrics: The one that decides is the first.
-        family: Of the verdicts.
-        conditions: In the order of the study.
-        summary: Every primary contrast over all conditions.
-        best: The recipe to use.
-        fits: Counted.
-        failures: One per fit without a result.
-        interim_sizes: Images at each interim analysis; empty without a race.
-        confirmation: None if there is none, or it has not begun.
-        confirmation_planned: Whether the profile asks for one.
-        searched: Whether the study is a search.
-    """
-
+    # as in the study file
     study: str
     question: str
     profile: str
-    plan: str
-    settings: tuple[str, ...]
-    images: tuple[str, ...]
-    clusters: Mapping[str, str]
-    seeds: tuple[int, ...]
-    metrics: tuple[Metric, ...]
-    family: Family
-    conditions: tuple[ConditionAnalysis, ...]
-    summary: tuple[ContrastSummary, ...]
-    best: Best
-    fits: FitCounts
-    failures: tuple[Failure, ...] = ()
-    interim_sizes: tuple[int, ...] = ()
-    confirmation: ConfirmationRecord | None = None
-    confirmation_planned: bool = False
-    searched: bool = False
+    plan: str  # key of the plan, as in `studies --json`
+    settings: tuple[str, ...]  # what the user changed, as typed
+    images: tuple[str, ...]  # names, in the order of the fits
+    clusters: Mapping[str, str]  # name of the scene by image
+    seeds: tuple[int, ...]  # their numbers
+    metrics: tuple[Metric, ...]  # the one that decides is the first
+    family: Family  # of the verdicts
+    conditions: tuple[ConditionAnalysis, ...]  # in the order of the study
+    summary: tuple[ContrastSummary, ...]  # every primary contrast over all conditions
+    best: Best  # the recipe to use
+    fits: FitCounts  # counted
+    failures: tuple[Failure, ...] = ()  # one per fit without a result
+    interim_sizes: tuple[int, ...] = ()  # images at each interim analysis; empty without a race
+    confirmation: ConfirmationRecord | None = None  # None if there is none, or it has not begun
+    confirmation_planned: bool = False  # whether the profile asks for one
+    searched: bool = False  # whether the study is a search
 
     @property
     def metric(self) -> Metric:

@@ -37,7 +37,7 @@ def run(
         n2n-ablate new noise my-noise --package
     """
     from n2n_ablate.registry import Registry
-    from n2n_ablate.testing import scaffold, templates
+    from n2n_ablate.testing import scaffold
 
     wanted = scaffold.names(kind, name)
     registry = Registry()
@@ -53,8 +53,8 @@ def run(
         edit = written
         commands = [f"n2n-ablate check {shlex.quote(target)}"]
         more = f" --plugins-dir {shlex.quote(str(output))}" if output is not None else ""
-        if use := templates.USE[kind]:
-            commands.append(wanted.fill(use) + more)
+        if wanted.use:
+            commands.append(wanted.use + more)
     results().print(str(written), markup=False, highlight=False, soft_wrap=True)
     said = messages()
     said.print(f"It works as it is. Edit the three marked lines of {edit}, then:", markup=False)

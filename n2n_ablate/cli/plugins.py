@@ -11,6 +11,8 @@ from n2n_ablate.cli.screen import messages, results, say
 from n2n_ablate.components import KINDS
 from n2n_ablate.errors import PluginError, StudyError, UnknownComponentError, nearest
 
+_DISTRIBUTION = "n2n-ablate"
+
 
 def show(
     name: Annotated[
@@ -21,9 +23,9 @@ def show(
     *,
     as_json: options.Json = False,
 ) -> None:
-    """List all components, with parameters and plugins.
+    """List all components and plugins.
 
-    With a name: one component in full, and a drawing of a sampler. A plugin that cannot be loaded is
+    With a name: one component in full, with its parameters and, of a sampler, a drawing. A plugin that cannot be loaded is
     named with file and line; it stops only studies that need it.
 
     Examples:
@@ -36,8 +38,7 @@ def show(
         raise StudyError(msg)
     from n2n_ablate.cli import component_page
     from n2n_ablate.registry import Registry
-    from n2n_ablate.report.document import Document
-    from n2n_ablate.report.listing import WIDE, component_blocks
+    from n2n_ablate.report.document import Definitions, Document, Heading
     from n2n_ablate.report.render.console import print_document
 
     registry = Registry(plugins_dir=plugins_dir)
@@ -54,15 +55,22 @@ def show(
             results().print(component_page.page(entry, registry), highlight=False)
         return
     out = results()
-    print_document(out, Document("", "", list(component_blocks(entries, out.width))))
-    if out.width < WIDE:
-        hint = f"For parameters: n2n-ablate plugins NAME, or a terminal of {WIDE} columns."
-        messages().print(hint, highlight=False)
+    for each in dict.fromkeys(entry.kind for entry in entries):
+        summaries = [(one.name, _summary(one)) for one in entries if one.kind == each]
+        print_document(out, Document("", "", [Heading(each), Definitions(summaries)]))
+    messages().print("For parameters: n2n-ablate plugins NAME.", highlight=False)
     for listener in registry.listeners if not kind else ():
         line = f"{listener.origin.plugin} ({listener.origin}) listens to {', '.join(listener.listens_to)}"
         results().print(line, markup=False, highlight=False, soft_wrap=True)
     for line in [*(f"not loaded: {each}" for each in registry.broken), *registry.contested]:
         say(line)
+
+
+def _summary(entry: Any) -> str:
+    """Return what a component does, and where it comes from unless it is shipped."""
+    origin = entry.origin
+    shipped = origin.distribution == _DISTRIBUTION or origin.source == "checkout"
+    return entry.summary if shipped else f"{entry.summary} [{origin}]"
 
 
 def _unknown(name: str, kind: str, registry: Any) -> PluginError | UnknownComponentError:

@@ -67,11 +67,8 @@ def serve(output_root: Path, study: str | None, port: int | None, *, open_browse
 
     Where `MLFLOW_TRACKING_URI` names a server, only its link is printed.
 
-    Args:
-        output_root: The output folder.
-        study: Which study to show; None for the one that ran last.
-        port: None for 5000, or a free one if that is taken.
-        open_browser: Open the page too, where there is a screen.
+    `output_root`: the output folder; `study`: which study to show; None for the one that ran last; `port`:
+    None for 5000, or a free one if that is taken; `open_browser`: open the page too, where there is a screen.
 
     Raises:
         StoreError: MLflow is not installed, there is nothing to show yet, the server does not

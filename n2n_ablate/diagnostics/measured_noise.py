@@ -19,25 +19,20 @@ _LEVELS = 8  # parts of equal size, from the darkest pixels of the scene to the 
 
 @dataclass(frozen=True)
 class NoiseFigures:
-    """The noise of one scene.
+    """The noise of one scene."""
 
-    Attributes:
-        shots: How many there are; with one the noise is shot minus reference, the reference's own
-            noise and any shift included, with more it is what shots differ by.
-        psnr: Of a shot against the reference, in dB, the mean over shots.
-        sigma: Standard deviation, of 255.
-        correlations: Correlation with the pixel that lies i rows below and j columns beside, i and j
-            from -REACH to REACH; NaN without noise.
-        colours: Mean correlation between colours; None for one channel, and without noise.
-        levels: Mean of the reference and standard deviation of the noise, both of 255, in eight parts
-            of the scene from dark to bright.
-    """
-
+    # how many there are; with one the noise is shot minus reference, the reference's own noise and
+    # any shift included, with more it is what shots differ by
     shots: int
-    psnr: float
-    sigma: float
+    psnr: float  # of a shot against the reference, in dB, the mean over shots
+    sigma: float  # standard deviation, of 255
+    # correlation with the pixel that lies i rows below and j columns beside, i and j from -REACH
+    # to REACH; NaN without noise
     correlations: tuple[tuple[float, ...], ...]
+    # mean correlation between colours; None for one channel, and without noise
     colours: float | None
+    # mean of the reference and standard deviation of the noise, both of 255, in eight parts of the
+    # scene from dark to bright
     levels: tuple[tuple[float, float], ...]
 
     @property
@@ -62,9 +57,7 @@ class NoiseFigures:
 def noise_figures(reference: Tensor, shots: Sequence[Tensor]) -> NoiseFigures:
     """Measure the noise of a scene.
 
-    Args:
-        reference: (1, c, h, w).
-        shots: Noisy images of the same shape.
+    `reference`: (1, c, h, w); `shots`: noisy images of the same shape.
     """
     clean = reference[0].double().numpy()
     noisy = np.stack([shot[0].double().numpy() for shot in shots])

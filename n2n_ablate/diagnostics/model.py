@@ -16,32 +16,21 @@ GREY = 255.0
 
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """An image to measure on.
+    """An image to measure on."""
 
-    Attributes:
-        name: Of the image; two probes of one name see the same noise.
-        clean: Shape (1, c, h, w), 0 for black and 1 for white.
-        noisy: Noisy versions that are there already, same shape, used before new ones are drawn.
-    """
-
-    name: str
-    clean: Tensor
+    name: str  # of the image; two probes of one name see the same noise
+    clean: Tensor  # shape (1, c, h, w), 0 for black and 1 for white
+    # noisy versions that are there already, same shape, used before new ones are drawn
     noisy: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its Monte Carlo error.
+    """A figure with its Monte Carlo error."""
 
-    Attributes:
-        value: The figure; NaN if it has no meaning, e.g. without any noise.
-        error: Standard error, infinite if it cannot be estimated.
-        freedom: Degrees of freedom of the standard error.
-    """
-
-    value: float
-    error: float = math.inf
-    freedom: int = 0
+    value: float  # the figure; NaN if it has no meaning, e.g. without any noise.
+    error: float = math.inf  # standard error, infinite if it cannot be estimated
+    freedom: int = 0  # degrees of freedom of the standard error
 
     def is_clear(self, least: float) -> bool:
         """Say whether the figure is at least this large, of either sign, and certainly not 0.
@@ -57,26 +46,18 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Figures:
-    """What was measured on one image, or on all of them. With many views: means over the pairs.
+    """What was measured on one image, or on all of them. With many views: means over the pairs."""
 
-    Attributes:
-        sigma: Standard deviation of the noise, in grey levels (0-255).
-        gain: How much brighter the first and the second view get in a brighter image; 1 is right,
-            NaN for samplers that cannot cut a clean image.
-        bias: Mean of first minus second view, E[D1 y - D2 y], in grey levels.
-        noise: sd(D_i e) / sigma of the first and of the second view.
-        leak: cov(D1 e, D2 e) / var(D1 e): how much of the first view's noise is in the second.
-        back: cov(D1 e, D2 e) / var(D2 e): the other way.
-        gap: RMS(D1 x - D2 x) in grey levels: how far the views of the clean image are apart.
-    """
-
-    sigma: float
+    sigma: float  # standard deviation of the noise, in grey levels (0-255)
+    # how much brighter the first and the second view get in a brighter image; 1 is right, NaN for
+    # samplers that cannot cut a clean image
     gain: tuple[float, float]
-    bias: Estimate
-    noise: tuple[Estimate, Estimate]
+    bias: Estimate  # mean of first minus second view, E[D1 y - D2 y], in grey levels
+    noise: tuple[Estimate, Estimate]  # sd(D_i e) / sigma of the first and of the second view
+    # cov(D1 e, D2 e) / var(D1 e): how much of the first view's noise is in the second
     leak: Estimate
-    back: Estimate
-    gap: Estimate
+    back: Estimate  # cov(D1 e, D2 e) / var(D2 e): the other way
+    gap: Estimate  # RMS(D1 x - D2 x) in grey levels: how far the views of the clean image are apart
 
     @property
     def gap_psnr(self) -> float:
@@ -86,20 +67,11 @@ class Figures:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What was measured of one sampler under one noise.
+    """What was measured of one sampler under one noise."""
 
-    Attributes:
-        total: Over all images, each with the same weight.
-        images: By name.
-        declared: True if the sampler says that its views share noise (`leaks`).
-        both_ways: False if the second view is never trained to predict the first.
-        supports_consistency: See `Sampler`.
-        draws: How many noisy images were cut for each clean one.
-    """
-
-    total: Figures
-    images: dict[str, Figures] = field(default_factory=dict)
-    declared: bool = False
-    both_ways: bool = True
-    supports_consistency: bool = True
-    draws: int = 0
+    total: Figures  # over all images, each with the same weight
+    images: dict[str, Figures] = field(default_factory=dict)  # by name
+    declared: bool = False  # True if the sampler says that its views share noise (`leaks`)
+    both_ways: bool = True  # False if the second view is never trained to predict the first
+    supports_consistency: bool = True  # see `Sampler`
+    draws: int = 0  # how many noisy images were cut for each clean one

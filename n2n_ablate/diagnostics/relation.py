@@ -1,9 +1,9 @@
-"""How PSNR goes with leak and gap over trials and images, and what the loss alone would choose. Pure."""
+"""How PSNR goes with leak and gap over trials and images. Pure."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,36 +16,25 @@ _FEWEST = 3  # trials whose ranks say anything
 
 @dataclass(frozen=True)
 class Point:
-    """One trial on one image.
+    """One trial on one image."""
 
-    Attributes:
-        trial, image: Their names.
-        psnr: In dB, the mean over seeds.
-        leak: The larger of both ways, 0 if the sampler has no clear one.
-        gap: In grey levels.
-    """
-
+    # their names
     trial: str
     image: str
-    psnr: float
-    leak: float
-    gap: float
+    psnr: float  # in dB, the mean over seeds
+    leak: float  # the larger of both ways, 0 if the sampler has no clear one
+    gap: float  # in grey levels
 
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean over images with its 95 % t interval.
+    """A mean over images with its 95 % t interval."""
 
-    Attributes:
-        value: NaN if no image gives a value.
-        low, high: Of the interval; NaN where there is none: one image, or the same value on all.
-        images: How many gave a value.
-    """
-
-    value: float
+    value: float  # NaN if no image gives a value
+    # of the interval; NaN where there is none: one image, or the same value on all
     low: float
     high: float
-    images: int
+    images: int  # how many gave a value
 
     @property
     def sign(self) -> int:
@@ -63,55 +52,13 @@ _NONE = Mean(math.nan, math.nan, math.nan, 0)
 
 @dataclass(frozen=True)
 class Relation:
-    """How PSNR goes with one diagnostic.
+    """How PSNR goes with one diagnostic."""
 
-    Attributes:
-        what: `leak` or `gap`.
-        rank: Spearman's correlation of PSNR with its size over trials, image by image, and the mean.
-        trials: How many trials were compared.
-        among: Which trials, empty for all.
-    """
-
-    what: str
+    what: str  # `leak` or `gap`
+    # Spearman's correlation of PSNR with its size over trials, image by image, and the mean
     rank: Mean
-    trials: int
-    among: str = ""
-
-
-@dataclass(frozen=True)
-class LossAlone:
-    """What choosing a trial by its final training loss, without clean images, would have cost.
-
-    Attributes:
-        ranking: By the loss against by PSNR, see `stats.ranking`; None if there is nothing to rank.
-        trials: How many have a loss and a PSNR on some image.
-        samplers: Different samplers among them, or settings of one: each cuts other views, so that
-            the loss measures something else.
-    """
-
-    ranking: stats.Ranking | None
-    trials: int
-    samplers: int = 1
-
-    @property
-    def tau(self) -> Mean:
-        """Kendall's tau-b of low loss and high PSNR over trials, image by image, and the mean.
-
-        Of no image where two trials are all there is: they can only agree or disagree.
-        """
-        ranking = self.ranking
-        if ranking is None or ranking.trials < _FEWEST:
-            return _NONE
-        images = ranking.images if math.isfinite(ranking.tau) else 0
-        return Mean(ranking.tau, ranking.tau_low, ranking.tau_high, images)
-
-    @property
-    def lost(self) -> Mean:
-        """The dB between the best trial of an image and the one with the lowest loss on it."""
-        ranking = self.ranking
-        if ranking is None:
-            return _NONE
-        return Mean(ranking.cost, ranking.cost_low, ranking.cost_high, ranking.images)
+    trials: int  # how many trials were compared
+    among: str = ""  # which trials, empty for all
 
 
 def relations(points: Sequence[Point]) -> list[Relation]:
@@ -132,10 +79,8 @@ def relations(points: Sequence[Point]) -> list[Relation]:
 def relation(points: Sequence[Point], what: str, *, among: str = "") -> Relation:
     """Tell how PSNR goes with the size of `leak` or `gap`.
 
-    Args:
-        points: One per trial and image, in any order. Points without a finite value are left out.
-        what: `leak` or `gap`.
-        among: Which trials these are; empty for all.
+    `points`: one per trial and image, in any order. Points without a finite value are left out. `what`:
+    `leak` or `gap`; `among`: which trials these are; empty for all.
     """
     by_image: dict[str, list[tuple[float, float]]] = {}
     trials = set()
@@ -146,26 +91,6 @@ def relation(points: Sequence[Point], what: str, *, among: str = "") -> Relation
             trials.add(point.trial)
     ranks = [_spearman(values) for values in by_image.values()]
     return Relation(what, mean_over_images(ranks), len(trials), among)
-
-
-def loss_alone(
-    finals: Mapping[str, Mapping[str, tuple[float, float]]], *, samplers: int = 1
-) -> LossAlone:
-    """Tell what the self-supervised loss alone is worth for choosing among trials.
-
-    Args:
-        finals: Final training loss and PSNR by trial, then by image. Trials that have both on no
-            image are left out, then images that a trial lost.
-        samplers: Different samplers among the trials.
-    """
-    whole = {
-        trial: {image: pair for image, pair in values.items() if all(map(math.isfinite, pair))}
-        for trial, values in finals.items()
-    }
-    kept = [values for values in whole.values() if values]
-    guides = [{image: -loss for image, (loss, _) in values.items()} for values in kept]
-    truths = [{image: psnr for image, (_, psnr) in values.items()} for values in kept]
-    return LossAlone(stats.ranking(guides, truths), len(kept), samplers)
 
 
 def mean_over_images(values: Sequence[float]) -> Mean:

@@ -19,17 +19,12 @@ _PATIENCE = 5.0  # seconds for a cluster to take a connection
 
 @dataclass(frozen=True)
 class Choice:
-    """An executor as asked for on the command line, unchecked.
+    """An executor as asked for on the command line, unchecked."""
 
-    Attributes:
-        name: One of `EXECUTORS`.
-        address: Of a running Ray cluster; empty to start one on this machine.
-        gpus: The share of a GPU that a stack of fits takes on Ray, 0 for the CPU; None if the user
-            left it to the device.
-    """
-
-    name: str = "local"
-    address: str = ""
+    name: str = "local"  # one of `EXECUTORS`
+    address: str = ""  # of a running Ray cluster; empty to start one on this machine
+    # the share of a GPU that a stack of fits takes on Ray, 0 for the CPU; None if the user left it
+    # to the device
     gpus: float | None = None
 
     def check(self) -> None:

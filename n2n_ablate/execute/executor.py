@@ -30,11 +30,8 @@ class Executor(Protocol):
 
         Closing the iterator ends what is being trained.
 
-        Args:
-            fits: What to train.
-            listener: Called at points of the curves, from any thread; the last point of a curve at
-                the latest when its fit is done.
-            note: Told what a user should know, from any thread.
+        `listener`: called at points of the curves, from any thread; the last point of a curve at the latest
+        when its fit is done; `note`: told what a user should know, from any thread.
         """
         ...
 

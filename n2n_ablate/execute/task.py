@@ -65,10 +65,8 @@ def written(stack: Sequence[Fit], machine: Machine, prints: Fingerprints) -> byt
 def train(task: bytes, plugins: bytes, *images: bytes) -> dict[str, Any]:
     """Train a stack: what a worker does.
 
-    Args:
-        task: See `written`.
-        plugins: See `bundle.packed`.
-        images: In any order, float32 in the byte order of this machine.
+    `task`: see `written`; `plugins`: see `bundle.packed`; `images`: in any order, float32 in the byte order
+    of this machine.
 
     Returns:
         `results`, a list of pairs (see `packed`), `notes`, a list of lines, and `stack`, how many

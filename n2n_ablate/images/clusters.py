@@ -37,19 +37,12 @@ _WHOLE, _ALIKE = 0.6, 0.65  # correlation of the whole, and of nine parts of ten
 
 @dataclass(frozen=True, eq=False)
 class Fingerprint:
-    """What an image is known by.
+    """What an image is known by."""
 
-    Attributes:
-        name: Of the image.
-        digest: Of its pixels.
-        patches: Hashes of some patches, sorted, each once.
-        small: Shape (32, 32), blurred light and shadow taken off.
-    """
-
-    name: str
-    digest: str
-    patches: np.ndarray
-    small: np.ndarray
+    name: str  # of the image
+    digest: str  # of its pixels
+    patches: np.ndarray  # hashes of some patches, sorted, each once
+    small: np.ndarray  # shape (32, 32), blurred light and shadow taken off
 
 
 def fingerprint(image: Image) -> Fingerprint:

@@ -16,9 +16,7 @@ from n2n_ablate.images.samples import Samples, as_samples
 def decode(path: Path, channels: Sequence[int] = ()) -> list[Samples]:
     """Return the images of a file: pages of a TIFF file, arrays of a NumPy file, else one.
 
-    Args:
-        path: The file.
-        channels: Counted from 1: which to take where they are no colours, each as an image.
+    `path`: the file; `channels`: counted from 1: which to take where they are no colours, each as an image.
 
     Raises:
         ImageError: The file is missing, damaged, too large, or of a form that cannot be used.

@@ -15,18 +15,14 @@ from n2n_ablate.images.sources import AS_TYPED, BUILTIN, Reading, collect
 
 @dataclass(frozen=True, eq=False)
 class Gathered:
-    """The images of a study.
+    """The images of a study."""
 
-    Attributes:
-        images: Cropped, each of them once, with their clusters.
-        notes: Lines for the user: what was left out, what counts as one, what looks noisy.
-        known: What the whole images are known by, scenes of measured noise too; empty if all ship.
-        shipped: The whole images, if all of them ship: no two of them show one scene.
-    """
-
-    images: tuple[Image, ...]
+    images: tuple[Image, ...]  # cropped, each of them once, with their clusters
+    # lines for the user: what was left out, what counts as one, what looks noisy
     notes: tuple[str, ...] = ()
+    # what the whole images are known by, scenes of measured noise too; empty if all ship
     known: tuple[Fingerprint, ...] = ()
+    # the whole images, if all of them ship: no two of them show one scene
     shipped: tuple[Image, ...] = ()
 
     @cached_property
@@ -38,10 +34,8 @@ class Gathered:
 def gather(sources: Sequence[str], crop: int = 0, reading: Reading = AS_TYPED) -> Gathered:
     """Read the images of a study.
 
-    Args:
-        sources: See `collect`.
-        crop: Side of the centre crop in pixels; 0 keeps all.
-        reading: What the files do not say themselves.
+    `sources`: see `collect`; `crop`: side of the centre crop in pixels; 0 keeps all; `reading`: what the
+    files do not say themselves.
 
     Raises:
         ImageError: An image cannot be used.

@@ -13,17 +13,11 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class ValueRange:
-    """How the samples of a file become pixels: sample = offset + scale * pixel.
+    """How the samples of a file become pixels: sample = offset + scale * pixel."""
 
-    Attributes:
-        offset: Sample that is pixel 0.
-        scale: Samples between pixel 0 and pixel 1.
-        dtype: Type of the samples, a NumPy name.
-    """
-
-    offset: float = 0.0
-    scale: float = 255.0
-    dtype: str = "uint8"
+    offset: float = 0.0  # sample that is pixel 0
+    scale: float = 255.0  # samples between pixel 0 and pixel 1
+    dtype: str = "uint8"  # type of the samples, a NumPy name
 
     def to_pixels(self, samples: np.ndarray) -> np.ndarray:
         """Return samples as float32 pixels."""
@@ -43,21 +37,16 @@ class ValueRange:
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a file says beside its samples, as far as it can be written back.
+    """What a file says beside its samples, as far as it can be written back."""
 
-    Attributes:
-        resolution: Pixels per inch along x and y, None if the file does not say.
-        icc: ICC profile, empty without one.
-        axes, steps: Axes of a stack in the letters of tifffile, e.g. `TZ`, and how many steps each has.
-        dialect: `ome`, `imagej` or empty.
-        about: Further entries of the dialect, e.g. `spacing` and `unit`, or `PhysicalSizeX`.
-    """
-
+    # pixels per inch along x and y, None if the file does not say
     resolution: tuple[float, float] | None = None
-    icc: bytes = b""
+    icc: bytes = b""  # ICC profile, empty without one
+    # axes of a stack in the letters of tifffile, e.g. `TZ`, and how many steps each has.
     axes: str = ""
     steps: tuple[int, ...] = ()
-    dialect: str = ""
+    dialect: str = ""  # `ome`, `imagej` or empty
+    # further entries of the dialect, e.g. `spacing` and `unit`, or `PhysicalSizeX`.
     about: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -67,24 +56,16 @@ EIGHT_BITS = ValueRange()
 
 @dataclass(frozen=True, eq=False)
 class Image:
-    """One clean image, one reference of measured noise, or (for `denoise`) one noisy image.
+    """One clean image, one reference of measured noise, or (for `denoise`) one noisy image."""
 
-    Attributes:
-        name: Short and unique in a study.
-        pixels: Float32, shape (1, c, h, w), 0 for black and 1 for white.
-        range: How the samples of its file became pixels.
-        metadata: Of its file.
-        cluster: Images of equal cluster show parts of one scene and count as one to statistics;
-            empty stands for the image's name.
-        condition: Label of the condition that it belongs to; empty for every synthetic one.
-    """
-
-    name: str
-    pixels: Tensor
-    range: ValueRange = EIGHT_BITS
-    metadata: Metadata = NO_METADATA
+    name: str  # short and unique in a study
+    pixels: Tensor  # float32, shape (1, c, h, w), 0 for black and 1 for white
+    range: ValueRange = EIGHT_BITS  # how the samples of its file became pixels
+    metadata: Metadata = NO_METADATA  # of its file
+    # images of equal cluster show parts of one scene and count as one to statistics; empty stands
+    # for the image's name
     cluster: str = ""
-    condition: str = ""
+    condition: str = ""  # label of the condition that it belongs to; empty for every synthetic one
 
     @property
     def bits(self) -> int:

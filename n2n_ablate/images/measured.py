@@ -23,30 +23,20 @@ _CLEAR = 2.0  # how far a shifted match has to exceed the one in place
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """One scene of measured noise.
+    """One scene of measured noise."""
 
-    Attributes:
-        image: The reference; `image.condition` is empty until the scene joins a study.
-        shots: Noisy images of it, (1, c, h, w) each.
-    """
-
-    image: Image
-    shots: tuple[Tensor, ...]
+    image: Image  # the reference; `image.condition` is empty until the scene joins a study
+    shots: tuple[Tensor, ...]  # noisy images of it, (1, c, h, w) each
 
 
 @dataclass(frozen=True, eq=False)
 class MeasuredSet:
-    """The scenes of one source.
+    """The scenes of one source."""
 
-    Attributes:
-        scenes: Cropped, with clusters.
-        notes: Lines for the user: what limits the comparison, what cannot be estimated.
-        known: What the whole references are known by.
-    """
-
-    scenes: tuple[Scene, ...]
+    scenes: tuple[Scene, ...]  # cropped, with clusters
+    # lines for the user: what limits the comparison, what cannot be estimated
     notes: tuple[str, ...]
-    known: tuple[Fingerprint, ...]
+    known: tuple[Fingerprint, ...]  # what the whole references are known by
 
 
 def read_measured(
@@ -61,14 +51,10 @@ def read_measured(
 ) -> MeasuredSet:
     """Read the scenes of a folder.
 
-    Args:
-        folder: Where they are.
-        reference: See `find_scenes`.
-        noisy: See `find_scenes`.
-        held_out: How many scenes are held out; crops of one scene stay together.
-        confirming: Return the held-out scenes, and not the others.
-        crop: Side of the centre crop in pixels, the same of reference and shots; 0 keeps all.
-        reading: What the files do not say themselves.
+    `reference`: see `find_scenes`; `noisy`: see `find_scenes`; `held_out`: how many scenes are held out;
+    crops of one scene stay together; `confirming`: return the held-out scenes, and not the others; `crop`:
+    side of the centre crop in pixels, the same of reference and shots; 0 keeps all; `reading`: what the files
+    do not say themselves.
 
     Raises:
         ImageError: The folder holds no pairs, or a pair does not fit together.

@@ -29,30 +29,18 @@ _OF_PLUGINS: dict[str, NamedSet] = {}
 
 @dataclass(frozen=True)
 class NamedSet:
-    """A set of images that a study can name.
+    """A set of images that a study can name."""
 
-    Attributes:
-        name: Given as `NAME:` in place of a folder.
-        kind: `clean` images, or `measured` noise: shots with references.
-        title: One line.
-        count: Images, or scenes.
-        layout: Names and sizes of the files.
-        licence: Terms, as far as known.
-        citation: What to cite.
-        page: Where its authors describe it.
-        address: Beginning of the files' addresses; empty where nobody checked one.
-        files: SHA-256 by name; empty where the bytes were not at hand.
-    """
-
-    name: str
-    kind: str
-    title: str
-    count: int
-    layout: str
-    licence: str = ""
-    citation: str = ""
-    page: str = ""
-    address: str = ""
+    name: str  # given as `NAME:` in place of a folder
+    kind: str  # `clean` images, or `measured` noise: shots with references
+    title: str  # one line
+    count: int  # images, or scenes
+    layout: str  # names and sizes of the files
+    licence: str = ""  # terms, as far as known
+    citation: str = ""  # what to cite
+    page: str = ""  # where its authors describe it
+    address: str = ""  # beginning of the files' addresses; empty where nobody checked one
+    # SHA-256 by name; empty where the bytes were not at hand
     files: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property

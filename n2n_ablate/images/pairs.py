@@ -26,17 +26,11 @@ LAYOUTS = (
 
 @dataclass(frozen=True)
 class ScenePaths:
-    """The files of one scene.
+    """The files of one scene."""
 
-    Attributes:
-        name: Of the scene.
-        reference: Its reference; None where the mean of the shots has to serve.
-        shots: In the order of their names.
-    """
-
-    name: str
-    reference: Path | None
-    shots: tuple[Path, ...]
+    name: str  # of the scene
+    reference: Path | None  # its reference; None where the mean of the shots has to serve
+    shots: tuple[Path, ...]  # in the order of their names
 
 
 @dataclass(frozen=True)
@@ -50,10 +44,7 @@ class _Entry:
 def find_scenes(folder: Path, reference: str = "", noisy: str = "") -> list[ScenePaths]:
     """Return the scenes of a folder, in the order of their names.
 
-    Args:
-        folder: Where they are.
-        reference: A folder, or a pattern with `*`, inside `folder`; empty to recognise the layout.
-        noisy: The same of the shots.
+    `reference`: a folder, or a pattern with `*`, inside `folder`; empty to recognise the layout.
 
     Raises:
         ImageError: The folder holds no pairs, or a file has no partner.

@@ -49,12 +49,9 @@ def range_of_type(
 ) -> ValueRange:
     """Return the range of a study's images: from 0 to the white of their type, or to `white`.
 
-    Args:
-        images: Those of one file.
-        name: Of the file.
-        white: The sample that is white, 0 for that of the type.
-        strict: Refuse integers that use less than an eighth of their range: 12 bits in 16, say,
-            would pass for a dark picture.
+    `images`: those of one file; `name`: of the file; `white`: the sample that is white, 0 for that of the
+    type; `strict`: refuse integers that use less than an eighth of their range: 12 bits in 16, say, would
+    pass for a dark picture.
 
     Raises:
         ImageError: The samples do not fit into the range, or the type has none that is certain.

@@ -119,9 +119,7 @@ def _png16(path: Path) -> np.ndarray:
 def _check_inflated(reader: Any, path: Path) -> None:
     """Check that no more is packed in the file than its size needs; pypng would unpack it all.
 
-    Args:
-        reader: A `png.Reader` of the file, before it has read anything.
-        path: The file.
+    `reader`: a `png.Reader` of the file, before it has read anything; `path`: the file.
 
     Raises:
         ImageError: More is packed in it.

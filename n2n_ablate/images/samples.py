@@ -16,19 +16,14 @@ LARGEST = 400_000_000
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """One image of a file.
+    """One image of a file."""
 
-    Attributes:
-        array: Shape (h, w) or (h, w, 3), any real type.
-        white: The sample that is white, where the file says so; None if its type has to tell.
-        label: Tells it from the other images of the file, e.g. `p2`; empty for the only one.
-        metadata: Of the file.
-    """
-
-    array: np.ndarray
+    array: np.ndarray  # shape (h, w) or (h, w, 3), any real type
+    # the sample that is white, where the file says so; None if its type has to tell
     white: float | None = None
+    # tells it from the other images of the file, e.g. `p2`; empty for the only one.
     label: str = ""
-    metadata: Metadata = NO_METADATA
+    metadata: Metadata = NO_METADATA  # of the file
 
 
 def as_samples(array: np.ndarray) -> np.ndarray:
@@ -52,10 +47,7 @@ def pick_channels(
 ) -> list[tuple[str, np.ndarray]]:
     """Return the channels that the user asked for, each as an image (h, w) with a label.
 
-    Args:
-        array: Shape (h, w, c).
-        channels: Counted from 1.
-        name: Of the file.
+    `array`: Shape (h, w, c); `channels`: counted from 1; `name`: of the file.
 
     Raises:
         ImageError: There is no such channel, or nobody said which.

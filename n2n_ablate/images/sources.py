@@ -26,14 +26,10 @@ Use your own with --images FOLDER, or: pip install scikit-image"""
 
 @dataclass(frozen=True)
 class Reading:
-    """How files are read where they do not say it themselves.
+    """How files are read where they do not say it themselves."""
 
-    Attributes:
-        white: The sample that is white; 0 for that of the file's type.
-        channels: Which channels to take where they are no colours, counted from 1.
-    """
-
-    white: float = 0.0
+    white: float = 0.0  # the sample that is white; 0 for that of the file's type
+    # which channels to take where they are no colours, counted from 1
     channels: tuple[int, ...] = ()
 
 
@@ -161,10 +157,8 @@ def read(path: Path, reading: Reading = AS_TYPED) -> Image:
 def pages(path: Path, reading: Reading = AS_TYPED, *, strict: bool = True) -> list[Image]:
     """Read every image of a file. Those of a file with several are called `name-p1`...
 
-    Args:
-        path: The file.
-        reading: What the file does not say itself.
-        strict: Refuse integers that use less than an eighth of their range without `white`.
+    `path`: the file; `reading`: what the file does not say itself; `strict`: refuse integers that use less
+    than an eighth of their range without `white`.
 
     Raises:
         ImageError: See `read`.

@@ -11,10 +11,7 @@ from n2n_ablate.images.image import Metadata
 def metadata(file: Any, page: Any, stack_axes: Collection[str]) -> Metadata:
     """Return what the file says beside its samples; nothing of it decides how they are read.
 
-    Args:
-        file: A `tifffile.TiffFile`.
-        page: The first page that is an image.
-        stack_axes: Letters of the axes whose steps are images.
+    `file`: a `tifffile.TiffFile`; `stack_axes`: letters of the axes whose steps are images.
     """
     tags = page.keyframe.tags
     icc = tags.valueof(34675)

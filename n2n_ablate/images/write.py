@@ -27,10 +27,7 @@ _IMAGEJ_TYPES = ("uint8", "uint16", "float32")
 def write(path: Path, pixels: Tensor, *, bits: int = 8) -> None:
     """Write an image of shape (1, c, h, w); values outside [0, 1] are clipped.
 
-    Args:
-        path: The ending decides the format; 16 bits need .png or .tif.
-        pixels: The image.
-        bits: 8 or 16 per sample.
+    `path`: the ending decides the format; 16 bits need .png or .tif; `bits`: 8 or 16 per sample.
 
     Raises:
         ImageError: The format cannot hold the image, or the file cannot be written.
@@ -42,10 +39,7 @@ def write(path: Path, pixels: Tensor, *, bits: int = 8) -> None:
 def write_images(path: Path, images: Sequence[Image], *, overwrite: bool = False) -> None:
     """Write one image, or the images of a stack, as samples of their type.
 
-    Args:
-        path: The ending decides the format.
-        images: Of one range; several need .tif or .npy.
-        overwrite: Replace a file that is there.
+    `images`: of one range; several need .tif or .npy; `overwrite`: replace a file that is there.
 
     Raises:
         ImageError: The format cannot hold the images, the file is there, or it cannot be written.

@@ -17,7 +17,6 @@ from n2n_ablate.report.document import (
     Heading,
     Lines,
     Paragraph,
-    Table,
 )
 from n2n_ablate.report.file_names import slugs
 from n2n_ablate.report.gallery import Stage, gallery
@@ -33,9 +32,7 @@ _MOST_FAILURES = 50
 def report_document(given: Sources, registry: Registry | None = None) -> Document:
     """Return the report.
 
-    Args:
-        given: What it is made from.
-        registry: Draws the samplers; without it they are left out.
+    `registry`: draws the samplers; without it they are left out.
     """
     analysis = given.analysis
     several = len(analysis.conditions) > 1
@@ -78,12 +75,13 @@ def _condition(given: Sources, condition: ConditionAnalysis, key: str) -> Iterat
         yield from drawings.responses(given, condition, key)
         yield from drawings.curves(given, condition, key, _CURVES)
         yield from drawings.times(given, condition, key)
-    if statistics := supporting.supporting_table(decided):
-        yield _keyed(statistics, f"{analysis.study}-{key}-supporting")
-    if secondary := supporting.secondary_table(decided):
-        yield _keyed(secondary, f"{analysis.study}-{key}")
-    if training := supporting.training_table(decided):
-        yield _keyed(training, f"{analysis.study}-{key}-training")
+    name = f"{analysis.study}-{key}"
+    beside = (
+        supporting.supporting_table(decided.contrasts, key=f"{name}-supporting"),
+        supporting.secondary_table(decided, key=f"{name}-secondary"),
+        supporting.training_table(decided, key=f"{name}-training"),
+    )
+    yield from filter(None, beside)
     if variance := text.variance_text(decided.variance):
         yield Paragraph(variance)
     if given.figures:
@@ -109,10 +107,6 @@ def _tables(analysis: StudyAnalysis, condition: ConditionAnalysis, key: str) -> 
     if confirmed := tables.confirmation_table(analysis, label):
         caption = captions.confirmation(metric, stage.scope, label)
         yield replace(confirmed, caption=caption, key=f"{key}-confirmation")
-
-
-def _keyed(table: Table, key: str) -> Table:
-    return replace(table, key=f"{key}-{table.key}" if table.key else key)
 
 
 def _strips(
@@ -148,7 +142,7 @@ def _diagnostics(
     if not measured:
         return
     yield Heading("Diagnostics of the samplers", 3)
-    yield _keyed(samplers.diagnostics_table(measured, "trial"), f"{given.analysis.study}-{key}")
+    yield samplers.diagnostics_table(measured, "trial", f"{given.analysis.study}-{key}-diagnostics")
     searched = {names[row.name] for row in condition.trials if row.role == "search"}
     warned = {name: each for name, each in measured.items() if name not in searched}
     if warnings := diagnostics_text.warning_lines(warned):

@@ -21,7 +21,7 @@ from n2n_ablate.report.document import (
     cell_text,
 )
 from n2n_ablate.report.study import dot_plot
-from n2n_ablate.report.supporting import supporting_of
+from n2n_ablate.report.supporting import supporting_table
 from n2n_ablate.report.text import comparison as text
 from n2n_ablate.report.text.contrasts import (
     caveat_lines,
@@ -79,7 +79,7 @@ def _said(comparison: Comparison) -> Iterator[Block]:
         yield Paragraph(" ".join(plan), "note")
     if notes := caveat_lines([record]):
         yield Lines(notes, "note")
-    if supporting := supporting_of([record]):
+    if supporting := supporting_table([record]):
         names = [column.title for column in supporting.columns[1:]]
         values = map(cell_text, supporting.rows[0].cells[1:])
         yield Heading(SUPPORTING_CAPTION, 3)

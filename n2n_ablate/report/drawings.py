@@ -158,5 +158,7 @@ def loss(given: Sources, condition: ConditionAnalysis, key: str) -> Iterator[Blo
     shown: Sequence[str] = [row.name for row in condition.trials if row.role != "reference"]
     values = finals(given.study.result, condition.condition)
     by_name = {names[name]: values[name] for name in shown if name in values}
-    figure = diagnostic_figures.psnr_by_loss(by_name, colours(given), width=1.4 * _WIDTH)
+    guide = condition.loss_guide
+    tau = guide.tau if guide and guide.n_trials > 2 else None  # two can only agree or disagree
+    figure = diagnostic_figures.psnr_by_loss(by_name, colours(given), tau, width=1.4 * _WIDTH)
     yield Figure([figure], captions.loss(confirmed=given.confirmed), f"loss-{key}")

@@ -73,10 +73,7 @@ def digits_for(values: Sequence[float], limits: Sequence[float], fewest: int = 2
 
     An interval of -0.052 to 0.051 does not lie within +-0.05, and must not be printed as if it did.
 
-    Args:
-        values: The ends of an interval.
-        limits: What a reader compares them with: zero, and the margin on both sides.
-        fewest: Digits to print in any case.
+    `limits`: what a reader compares them with: zero, and the margin on both sides.
     """
     most, width = fewest + _MORE_DIGITS, (max(values) - min(values)) / 2
     if 0 < width < math.inf:

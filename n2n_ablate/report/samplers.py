@@ -31,7 +31,9 @@ from n2n_ablate.report.text import diagnostics as text
 from n2n_ablate.study import Condition
 
 
-def diagnostics_table(diagnoses: Mapping[str, Diagnosis], title: str = "sampler") -> Table:
+def diagnostics_table(
+    diagnoses: Mapping[str, Diagnosis], title: str = "sampler", key: str = "diagnostics"
+) -> Table:
     """Return a table with a row per sampler or trial; gains have a column only if one is off."""
     gains = any(Concern.GAIN in concerns(each) for each in diagnoses.values())
     warned = any(warnings(each) for each in diagnoses.values())
@@ -45,7 +47,7 @@ def diagnostics_table(diagnoses: Mapping[str, Diagnosis], title: str = "sampler"
         for name, each in diagnoses.items()
     ]
     notes = text.table_notes(diagnoses, gains=gains)
-    return Table(columns, rows, notes=notes, key="diagnostics", detail=True)
+    return Table(columns, rows, notes=notes, key=key, detail=True)
 
 
 def _figures(name: str, diagnosis: Diagnosis, *, gains: bool) -> list[Cell]:

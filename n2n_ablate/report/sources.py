@@ -51,12 +51,8 @@ def sources(
 ) -> Sources:
     """Gather what a report is made from.
 
-    Args:
-        study: As it was left on disk.
-        images: Of the study.
-        later_images: Of its confirmation.
-        registry: Measures the samplers; without it, or without images, they are left out.
-        figures: Whether figures are to be drawn.
+    `registry`: measures the samplers; without it, or without images, they are left out; `figures`: whether
+    figures are to be drawn.
     """
     problems = [*study.problems(), *(images.problems if images else [])]
     problems += [

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
 
 from n2n_ablate.analysis.records import ContrastRecord, Role
-from n2n_ablate.analysis.study_records import ConditionAnalysis, Peak
-from n2n_ablate.report.document import Cell, Column, Interval, Name, Number, Row, Table
+from n2n_ablate.analysis.study_records import ConditionAnalysis, Peak, TrialRecord
+from n2n_ablate.report.document import Cell, Column, Interval, Name, Number, Table
 from n2n_ablate.report.numbers import format_interval, format_number, format_p
-from n2n_ablate.report.tables import estimate_and_interval, row_names
+from n2n_ablate.report.tables import (
+    Filled,
+    estimate_cell,
+    interval_cell,
+    named,
+    row_names,
+    table_of,
+)
 from n2n_ablate.report.text import notes
 from n2n_ablate.report.text.contrasts import (
     contrast_name,
@@ -18,121 +24,85 @@ from n2n_ablate.report.text.contrasts import (
     metric_digits,
 )
 from n2n_ablate.report.text.study import metric_title
-from n2n_ablate.stats import Crossing
-
-_Filled: TypeAlias = tuple[Column, Callable[[ContrastRecord], Cell]]
 
 
-def supporting_table(condition: ConditionAnalysis) -> Table | None:
-    """Return statistics beside the verdicts of a condition; columns without a value are left out."""
-    return supporting_of(condition.contrasts)
-
-
-def supporting_of(records: Sequence[ContrastRecord]) -> Table | None:
-    """Return the same of any contrasts; None without a value."""
+def supporting_table(records: Sequence[ContrastRecord], key: str = "") -> Table | None:
+    """Return statistics beside the verdicts; columns without a value are left out, None without any."""
     known = [record for record in records if record.estimate is not None]
-    filled: list[_Filled] = [
-        (Column("d_z"), lambda r: _signed(r.effect_size)),
-        (Column("better on"), _wins),
-        (
-            Column("Holm p"),
-            lambda r: format_p(r.p_holm).removeprefix("p = ") if r.p_holm is not None else "",
-        ),
-        (Column("sign-flip p"), _sign_flip),
-        (Column("P(equivalent)"), lambda r: _number(r.probability_equivalent)),
-        (Column("one image out"), _without_one),
-        (Column("these images"), _these_images),
-        (
-            Column("detectable"),
-            lambda r: Number(r.planning.detectable_difference, digits_of(r)) if r.planning else "",
-        ),
-        (Column("images needed"), images_needed_text),
-    ]
     kept = [
-        (column, fill) for column, fill in filled if any(fill(record) != "" for record in known)
+        (column, fill)
+        for column, fill in _SUPPORTING
+        if any(fill(record) != "" for record in known)
     ]
-    if not known or not kept:
+    if not kept:
         return None
-    rows = [
-        Row([Name(contrast_name(record.contrast)), *(fill(record) for _, fill in kept)])
-        for record in known
-    ]
     texts = [notes.SUPPORTING_NOTES[column.title] for column, _ in kept]
     if any(record.interim for record in known):
         texts.append(notes.RACED_P_NOTE)
-    columns = [Column("contrast", numeric=False, wraps=True), *(column for column, _ in kept)]
-    return Table(columns, rows, caption=notes.SUPPORTING_CAPTION, notes=texts, detail=True)
+    caption = notes.SUPPORTING_CAPTION
+    return table_of([_NAMED, *kept], known, caption=caption, notes=texts, detail=True, key=key)
 
 
-def secondary_table(condition: ConditionAnalysis) -> Table | None:
+def secondary_table(condition: ConditionAnalysis, key: str = "") -> Table | None:
     """Return the declared contrasts by the metrics that do not decide; None with a single metric."""
-    rows = [
-        Row([Name(contrast_name(each.contrast)), metric_title(each.metric),
-             *estimate_and_interval(each), _wins(each)])
+    records = [
+        record
         for trial in condition.trials
         if trial.contrast and trial.contrast.role is Role.PRIMARY
-        for each in trial.secondary.values()
-        if each.estimate is not None
-    ]  # fmt: skip
-    if not rows:
-        return None
-    columns = [
-        Column("contrast", numeric=False, wraps=True),
-        Column("metric", numeric=False),
-        *(Column(title) for title in ("difference", "95 % CI", "better on")),
+        for record in trial.secondary.values()
+        if record.estimate is not None
     ]
-    return Table(columns, rows, notes.SECONDARY_CAPTION, key="secondary", detail=True)
+    columns: list[Filled] = [
+        _NAMED,
+        (Column("metric", numeric=False), lambda record: metric_title(record.metric)),
+        (Column("difference"), estimate_cell),
+        (Column("95 % CI"), interval_cell),
+        (Column("better on"), _wins),
+    ]
+    caption = notes.SECONDARY_CAPTION
+    return table_of(columns, records, caption=caption, detail=True, key=key) if records else None
 
 
-def training_table(condition: ConditionAnalysis) -> Table | None:
+def training_table(condition: ConditionAnalysis, key: str = "") -> Table | None:
     """Return peaks and crossings of the curves; None where every curve rises to its end."""
     names = row_names(condition)
-    known = [trial.contrast.metric for trial in condition.trials if trial.contrast]
-    unit = known[0].unit if known else ""
-    digits = metric_digits(known[0]) if known else 2
-    rows = []
-    for trial in condition.trials:
-        peak, cross = trial.peak, trial.crossing
-        early = peak is not None and peak.step < max(trial.curve[0], default=0)
-        if not early and not (cross and cross.certain):
-            continue
-        rows.append(
-            Row(
-                [Name(names[trial.name]), *_peak(peak if early else None, digits), _crossing(cross)]
-            )
-        )
-    if not rows:
-        return None
-    columns = [
-        Column("trial", numeric=False, wraps=True),
-        Column("peak at step"),
-        Column(f"gain at peak{f' ({unit})' if unit else ''}"),
-        Column("95 % CI"),
-        Column("crosses baseline at step"),
+    shown = [trial for trial in condition.trials if _early_peak(trial) or _crossing(trial)]
+    metric = next((trial.contrast.metric for trial in condition.trials if trial.contrast), None)
+    unit = f" ({metric.unit})" if metric and metric.unit else ""
+    digits = metric_digits(metric) if metric else 2
+
+    def interval(trial: TrialRecord) -> Cell:
+        early = _early_peak(trial)
+        ends = early.interval if early else None
+        return Interval(ends.low, ends.high, digits) if ends else ""
+
+    columns: list[Filled] = [
+        (named("trial"), lambda trial: Name(names[trial.name])),
+        (Column("peak at step"), lambda trial: getattr(_early_peak(trial), "step", "")),
+        (
+            Column(f"gain at peak{unit}"),
+            lambda trial: _number(getattr(_early_peak(trial), "gain", None), digits, signed=True),
+        ),
+        (Column("95 % CI"), interval),
+        (Column("crosses baseline at step"), _crossing),
     ]
-    return Table(columns, rows, notes.TRAINING_CAPTION, notes.TRAINING_NOTES, detail=True)
+    if not shown:
+        return None
+    caption, texts = notes.TRAINING_CAPTION, notes.TRAINING_NOTES
+    return table_of(columns, shown, caption=caption, notes=texts, key=key, detail=True)
 
 
-def _peak(peak: Peak | None, digits: int) -> list[Cell]:
-    if peak is None:
-        return ["", "", ""]
-    ends = peak.interval
-    interval: Cell = Interval(ends.low, ends.high, digits) if ends else ""
-    return [peak.step, _signed(peak.gain, digits), interval]
+def _early_peak(trial: TrialRecord) -> Peak | None:
+    """Return the peak of a curve if it lies before the last step."""
+    last = max(trial.curve[0], default=0)
+    return trial.peak if trial.peak is not None and trial.peak.step < last else None
 
 
-def _crossing(cross: Crossing | None) -> Cell:
+def _crossing(trial: TrialRecord) -> Cell:
+    cross = trial.crossing
     if cross is None or cross.step is None or not cross.certain:
         return ""
     return f"{cross.step:.0f} ({cross.low} to {cross.high})"
-
-
-def _signed(value: float | None, digits: int = 2) -> Cell:
-    return "" if value is None else Number(value, digits, signed=True)
-
-
-def _number(value: float | None) -> Cell:
-    return "" if value is None else Number(value)
 
 
 def _wins(record: ContrastRecord) -> Cell:
@@ -153,11 +123,33 @@ def _sign_flip(record: ContrastRecord) -> Cell:
     return f"{format_number(record.p_sign_flip, 3)}{limit}"
 
 
-def _these_images(record: ContrastRecord) -> Cell:
-    ends = record.fixed_images_interval
+def _holm(record: ContrastRecord) -> Cell:
+    return "" if record.p_holm is None else format_p(record.p_holm).removeprefix("p = ")
+
+
+def _detectable(record: ContrastRecord) -> Cell:
+    plan = record.planning
+    return Number(plan.detectable_difference, digits_of(record)) if plan else ""
+
+
+def _number(value: float | None, digits: int = 2, *, signed: bool = False) -> Cell:
+    return "" if value is None else Number(value, digits, signed)
+
+
+def _ends(record: ContrastRecord, name: str) -> Cell:
+    ends = getattr(record, name)
     return format_interval(ends.low, ends.high, digits_of(record)) if ends else ""
 
 
-def _without_one(record: ContrastRecord) -> Cell:
-    without = record.leave_one_out
-    return format_interval(without.low, without.high, digits_of(record)) if without else ""
+_NAMED: Filled = (named("contrast"), lambda record: Name(contrast_name(record.contrast)))
+_SUPPORTING: tuple[Filled, ...] = (
+    (Column("d_z"), lambda record: _number(record.effect_size, signed=True)),
+    (Column("better on"), _wins),
+    (Column("Holm p"), _holm),
+    (Column("sign-flip p"), _sign_flip),
+    (Column("P(equivalent)"), lambda record: _number(record.probability_equivalent)),
+    (Column("one image out"), lambda record: _ends(record, "leave_one_out")),
+    (Column("these images"), lambda record: _ends(record, "fixed_images_interval")),
+    (Column("detectable"), _detectable),
+    (Column("images needed"), images_needed_text),
+)

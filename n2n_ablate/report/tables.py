@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import Any, TypeAlias
 
 from n2n_ablate.analysis.records import ContrastRecord, Kind
 from n2n_ablate.analysis.study_records import (
@@ -39,8 +40,28 @@ from n2n_ablate.report.text.contrasts import (
 )
 from n2n_ablate.report.text.study import metric_title
 
+Filled: TypeAlias = tuple[Column, Callable[[Any], Cell]]
+"""A column, and what fills its cell in the row of an item."""
+
 _LONGEST_TITLE = 12
 _ORIGINS = {Origin.SEARCH: " (best of the search)", Origin.EARLIER: " (confirmed earlier)"}
+_KINDS = {"baseline": "baseline", "reference": "reference", "untrained": "reference"}
+
+
+def table_of(
+    columns: Sequence[Filled],
+    items: Iterable[Any],
+    kind: Callable[[Any], str] = lambda _: "",
+    **more: Any,
+) -> Table:
+    """Return a table with a row per item; `more` are fields of `Table`."""
+    rows = [Row([fill(item) for _, fill in columns], kind(item)) for item in items]
+    return Table([column for column, _ in columns], rows, **more)
+
+
+def named(title: str) -> Column:
+    """Return the column of names that a table begins with."""
+    return Column(title, numeric=False, wraps=True)
 
 
 def only_key(condition: ConditionAnalysis) -> str:
@@ -49,85 +70,73 @@ def only_key(condition: ConditionAnalysis) -> str:
     return next(iter(keys)) if len(keys) == 1 else ""
 
 
-def row_name(row: TrialRecord, key: str) -> str:
-    """Return what a table calls a trial: its level where a study has one factor, else its name."""
-    if key not in row.parameters:
-        return row.name
-    return level_text(row.name, key, value_text(row.parameters[key]))
-
-
 def row_names(condition: ConditionAnalysis) -> dict[str, str]:
-    """Return what tables and figures call every row of a condition, by its name."""
+    """Return what tables and figures call every row of a condition, by its name.
+
+    That is its level where the study has one factor, else its name.
+    """
     key = only_key(condition)
-    return {row.name: row_name(row, key) for row in condition.trials}
+    return {
+        row.name: level_text(row.name, key, value_text(row.parameters[key]))
+        if key in row.parameters
+        else row.name
+        for row in condition.trials
+    }
 
 
-def baseline_title(condition: ConditionAnalysis) -> str:
+def _baseline_title(condition: ConditionAnalysis) -> str:
     """Return `vs 0.01`, or `vs baseline` where that would be long."""
-    key = only_key(condition)
-    names = [row_name(row, key) for row in condition.trials if row.role == "baseline"]
-    short = names and len(names[0]) <= _LONGEST_TITLE
-    return f"vs {names[0]}" if short else "vs baseline"
+    names = row_names(condition)
+    shown = [names[row.name] for row in condition.trials if row.role == "baseline"]
+    short = shown and len(shown[0]) <= _LONGEST_TITLE
+    return f"vs {shown[0]}" if short else "vs baseline"
 
 
 def trials_table(analysis: StudyAnalysis, condition: ConditionAnalysis) -> Table:
     """Return the table of a condition: trials ranked, references without a rank among them."""
-    metric, rows = analysis.metric, shown_rows(analysis, condition)
-    verdicts = any(row.contrast and row.contrast.verdict for row in rows)
-    timed = any(row.seconds_per_fit for row in rows)
-    failed = any(row.n_failed for row in rows)
-    unit = f" ({metric.unit})" if metric.unit else ""
-    columns = [
-        Column("#"),
-        Column(short_key(only_key(condition)) or "trial", numeric=False, wraps=True),
-        Column(metric_title(metric)),
-        Column(f"{baseline_title(condition)}{unit}"),
-        Column(_interval_title([row.contrast for row in rows])),
-        *([Column("verdict", numeric=False)] if verdicts else []),
-        *([Column("failed")] if failed else []),
-        *([Column("images")] if condition.unequal_images else []),
-        *(Column(metric_title(other), optional=True) for other in analysis.metrics[1:]),
-        *([Column("s/fit", optional=True)] if timed else []),
-        Column(f"{metric_title(metric).partition(' ')[0]} by step", numeric=False, optional=True),
+    metric, rows, names = analysis.metric, shown_rows(analysis, condition), row_names(condition)
+    records = [row.contrast for row in rows]
+    means: list[Filled] = [
+        (Column(metric_title(each), optional=bool(number)), _mean_of(each.name, digits))
+        for number, each in enumerate(analysis.metrics)
+        for digits in [metric_digits(each, [row.means.get(each.name) for row in rows])]
     ]
-    key = only_key(condition)
-    digits = {
-        each.name: metric_digits(each, [row.means.get(each.name) for row in rows])
-        for each in analysis.metrics
-    }
-    filled = [
-        Row(
-            [
-                row.rank or "",
-                Name(row_name(row, key)),
-                _mean(row, metric.name, digits),
-                *_difference(row),
-                *([Verdict(_verdict(row.contrast), _like(row.contrast))] if verdicts else []),
-                *([_failed(row)] if failed else []),
-                *([_images(row)] if condition.unequal_images else []),
-                *(_mean(row, other.name, digits) for other in analysis.metrics[1:]),
-                *([Number(row.seconds_per_fit, 1) if row.seconds_per_fit else ""] if timed else []),
-                Curve(row.curve[1]),
-            ],
-            _kind(row),
-        )
-        for row in rows
+    columns: list[Filled] = [
+        (Column("#"), lambda row: row.rank or ""),
+        (named(short_key(only_key(condition)) or "trial"), lambda row: Name(names[row.name])),
+        means[0],
+        (Column(f"{_baseline_title(condition)}{_bracketed(metric.unit)}"), _difference),
+        (Column(interval_title(records)), lambda row: interval_cell(row.contrast)),
     ]
-    return Table(columns, filled, notes=trials_notes(analysis, condition))
+    if any(record and record.verdict for record in records):
+        columns.append((_VERDICT, lambda row: verdict_cell(row.contrast)))
+    if any(row.n_failed for row in rows):
+        columns.append((Column("failed"), _failed))
+    if condition.unequal_images:
+        columns.append((Column("images"), _images))
+    columns += means[1:]
+    if any(row.seconds_per_fit for row in rows):
+        seconds = Column("s/fit", optional=True)
+        columns.append((seconds, lambda row: _number(row.seconds_per_fit or None, 1)))
+    title = f"{metric_title(metric).partition(' ')[0]} by step"
+    columns.append((Column(title, numeric=False, optional=True), lambda row: Curve(row.curve[1])))
+    texts = _trials_notes(analysis, condition, rows)
+    return table_of(columns, rows, lambda row: _KINDS.get(row.role, ""), notes=texts)
 
 
-def trials_notes(analysis: StudyAnalysis, condition: ConditionAnalysis) -> list[str]:
-    """Return how to read the table of trials."""
-    rows = [row.contrast for row in shown_rows(analysis, condition)]
-    texts = [notes.interval_note(rows, analysis.family)]
+def _trials_notes(
+    analysis: StudyAnalysis, condition: ConditionAnalysis, rows: Sequence[TrialRecord]
+) -> list[str]:
+    records = [row.contrast for row in rows]
+    texts = [notes.interval_note(records, analysis.family)]
     if analysis.confirmation is not None:
         texts.append(notes.confirmed_elsewhere_note(analysis))
     else:
-        primary = [record for record in rows if record and record.verdict]
-        texts += [notes.verdict_note(rows), *caveat_lines(primary)]
+        primary = [record for record in records if record and record.verdict]
+        texts += [notes.verdict_note(records), *caveat_lines(primary)]
     if condition.unequal_images:
         texts.append(notes.unequal_note(condition.trials))
-    return [text for text in texts if text]
+    return list(filter(None, texts))
 
 
 def shown_rows(analysis: StudyAnalysis, condition: ConditionAnalysis) -> list[TrialRecord]:
@@ -146,70 +155,50 @@ def confirmation_table(analysis: StudyAnalysis, condition: str) -> Table | None:
     pairs = later.contrasts.get(condition, ()) if later else ()
     if later is None or not pairs:
         return None
-    confirmed = later.analysis.condition(condition)
-    counted = confirmed.unequal_images
-    columns = [
-        Column("contrast", numeric=False, wraps=True),
-        Column("search" if analysis.searched else "trials"),
-        Column("held-out"),
-        Column(_interval_title([pair.after for pair in pairs])),
-        Column("verdict", numeric=False),
-        Column("shrinkage"),
-        *([Column("images")] if counted else []),
-    ]
-    rows = [
-        Row(
-            [
-                Name(f"{contrast_name(pair.after.contrast)}{_ORIGINS.get(pair.origin, '')}"),
-                _estimate(pair.before),
-                *estimate_and_interval(pair.after),
-                Verdict(_verdict(pair.after), _like(pair.after)),
-                _shrinkage(pair),
-                *([pair.after.n_images] if counted else []),
-            ]
-        )
-        for pair in pairs
-    ]
     after = [pair.after for pair in pairs]
-    searched = any(pair.origin is Origin.SEARCH for pair in pairs)
+    columns: list[Filled] = [
+        (
+            named("contrast"),
+            lambda pair: Name(
+                f"{contrast_name(pair.after.contrast)}{_ORIGINS.get(pair.origin, '')}"
+            ),
+        ),
+        (
+            Column("search" if analysis.searched else "trials"),
+            lambda pair: estimate_cell(pair.before, ""),
+        ),
+        (Column("held-out"), lambda pair: estimate_cell(pair.after)),
+        (Column(interval_title(after)), lambda pair: interval_cell(pair.after)),
+        (_VERDICT, lambda pair: verdict_cell(pair.after)),
+        (Column("shrinkage"), _shrinkage),
+    ]
+    if later.analysis.condition(condition).unequal_images:
+        columns.append((Column("images"), lambda pair: pair.after.n_images))
     texts = [
         notes.interval_note(after, later.analysis.family),
         notes.verdict_note(after),
         *caveat_lines(after),
         *notes.reuse_notes(later, pairs),
-        notes.shrinkage_note(searched=searched),
+        notes.shrinkage_note(searched=any(pair.origin is Origin.SEARCH for pair in pairs)),
     ]
-    return Table(columns, rows, notes=[text for text in texts if text])
+    return table_of(columns, pairs, notes=list(filter(None, texts)))
 
 
 def effects_table(analysis: StudyAnalysis, condition: ConditionAnalysis) -> Table | None:
     """Return main effects and interactions of a factorial study; None for other designs."""
-    effects = [
-        record
-        for record in condition.contrasts
-        if record.contrast.kind in (Kind.MAIN_EFFECT, Kind.INTERACTION)
-    ]
+    main, crossed = (
+        [record for record in condition.contrasts if record.contrast.kind is kind]
+        for kind in (Kind.MAIN_EFFECT, Kind.INTERACTION)
+    )
+    effects = [record for record in condition.contrasts if record in (*main, *crossed)]
     if not effects:
         return None
-    rows = [
-        Row(
-            [
-                Name(contrast_name(record.contrast)),
-                *estimate_and_interval(record),
-                Verdict(_verdict(record), _like(record)),
-            ]
-        )
-        for record in effects
+    columns: list[Filled] = [
+        (named("effect"), lambda record: Name(contrast_name(record.contrast))),
+        (Column(f"change{_bracketed(analysis.metric.unit)}"), estimate_cell),
+        (Column(interval_title(effects)), interval_cell),
+        (_VERDICT, verdict_cell),
     ]
-    unit = f" ({analysis.metric.unit})" if analysis.metric.unit else ""
-    columns = [
-        Column("effect", numeric=False, wraps=True),
-        Column(f"change{unit}"),
-        Column(_interval_title(effects)),
-        Column("verdict", numeric=False),
-    ]
-    main = [record for record in effects if record.contrast.kind is Kind.MAIN_EFFECT]
-    crossed = [record for record in effects if record.contrast.kind is Kind.INTERACTION]
     texts = [
         notes.interval_note(effects, analysis.family),
         notes.FACTORIAL_NOTE if main else "",
@@ -218,7 +207,7 @@ def effects_table(analysis: StudyAnalysis, condition: ConditionAnalysis) -> Tabl
         notes.verdict_note(crossed),
         *caveat_lines(effects),
     ]
-    return Table(columns, rows, notes=[text for text in texts if text])
+    return table_of(columns, effects, notes=list(filter(None, texts)))
 
 
 def summary_table(analysis: StudyAnalysis) -> Table | None:
@@ -226,92 +215,88 @@ def summary_table(analysis: StudyAnalysis) -> Table | None:
     stage = analysis.deciding
     if len(stage.conditions) < 2 or not stage.summary:
         return None
-    labels = [condition.condition for condition in stage.conditions]
-    columns = [Column("contrast", numeric=False, wraps=True), *(Column(label) for label in labels)]
-    rows = [
-        Row(
-            [
-                Name(contrast_name(each.contrast)),
-                *(_in_short(each.by_condition.get(label)) for label in labels),
-            ]
-        )
-        for each in stage.summary
-    ]
-    unit = f", {analysis.metric.unit}" if analysis.metric.unit else ""
+    columns: list[Filled] = [(named("contrast"), lambda each: Name(contrast_name(each.contrast)))]
+    columns += [(Column(each.condition), _in_short(each.condition)) for each in stage.conditions]
     where = " on held-out images" if analysis.confirmation else ""
+    unit = f", {analysis.metric.unit}" if analysis.metric.unit else ""
     caption = f"Every contrast under every condition{where}{unit}."
-    return Table(columns, rows, caption=caption, key="summary")
+    return table_of(columns, stage.summary, caption=caption, key="summary")
 
 
-def _in_short(record: ContrastRecord | None) -> Cell:
+def _in_short(label: str) -> Callable[[Any], Cell]:
+    def cell(summary: Any) -> Cell:
+        record = summary.by_condition.get(label)
+        if record is None or record.estimate is None:
+            return ""
+        text = f"{format_signed(record.estimate, digits_of(record))} {verdict_word(record)}"
+        return replace(verdict_cell(record), word=text.strip())
+
+    return cell
+
+
+_VERDICT = Column("verdict", numeric=False)
+
+
+def verdict_cell(record: ContrastRecord | None) -> Verdict:
+    """Return the verdict of a contrast, which may have none."""
+    if record is None or record.verdict is None:
+        return Verdict("")
+    return Verdict(verdict_word(record), record.verdict.value)
+
+
+def estimate_cell(record: ContrastRecord | None, missing: str = "no result") -> Cell:
+    """Return the difference of a contrast."""
     if record is None or record.estimate is None:
-        return ""
-    word = verdict_word(record)
-    text = f"{format_signed(record.estimate, digits_of(record))} {word}".strip()
-    return Verdict(text, _like(record))
+        return missing
+    return Number(record.estimate, digits_of(record), signed=True)
+
+
+def interval_cell(record: ContrastRecord | None) -> Cell:
+    """Return the confidence interval of a contrast."""
+    ends = record.interval if record and record.estimate is not None else None
+    return Interval(ends.low, ends.high, digits_of(record)) if record and ends else ""
+
+
+def interval_title(shown: Sequence[ContrastRecord | None]) -> str:
+    """Return `97.5 % CI`, or `CI` where levels differ."""
+    levels = {record.interval.level for record in shown if record and record.interval}
+    return f"{100 * next(iter(levels)):.4g} % CI" if len(levels) == 1 else "CI"
+
+
+def _bracketed(unit: str) -> str:
+    return f" ({unit})" if unit else ""
+
+
+def _number(value: float | None, digits: int) -> Cell:
+    return "" if value is None else Number(value, digits)
+
+
+def _mean_of(metric: str, digits: int) -> Callable[[TrialRecord], Cell]:
+    def cell(row: TrialRecord) -> Cell:
+        value = row.means.get(metric)
+        return "failed" if value is None and row.n_failed else _number(value, digits)
+
+    return cell
 
 
 def _failed(row: TrialRecord) -> Cell:
     return f"{row.n_failed} of {row.n_fits}" if row.n_failed else ""
 
 
-def _mean(row: TrialRecord, metric: str, digits: Mapping[str, int]) -> Cell:
-    value = row.means.get(metric)
-    if value is None:
-        return "failed" if row.n_failed else ""
-    return Number(value, digits[metric])
-
-
-def _difference(row: TrialRecord) -> list[Cell]:
+def _difference(row: TrialRecord) -> Cell:
     if row.role == "baseline":
-        return ["baseline", ""]
-    return estimate_and_interval(row.contrast) if row.contrast else ["", ""]
-
-
-def estimate_and_interval(record: ContrastRecord) -> list[Cell]:
-    """Return the cells of a difference and its confidence interval."""
-    if record.estimate is None:
-        return ["no result", ""]
-    digits, ends = digits_of(record), record.interval
-    interval: Cell = Interval(ends.low, ends.high, digits) if ends else ""
-    return [Number(record.estimate, digits, signed=True), interval]
-
-
-def _estimate(record: ContrastRecord | None) -> Cell:
-    if record is None or record.estimate is None:
-        return ""
-    return Number(record.estimate, digits_of(record), signed=True)
-
-
-def _interval_title(shown: Sequence[ContrastRecord | None]) -> str:
-    levels = {record.interval.level for record in shown if record and record.interval}
-    return f"{100 * next(iter(levels)):.4g} % CI" if len(levels) == 1 else "CI"
-
-
-def _verdict(record: ContrastRecord | None) -> str:
-    return verdict_word(record) if record else ""
-
-
-def _like(record: ContrastRecord | None) -> str:
-    return record.verdict.value if record and record.verdict else ""
+        return "baseline"
+    return estimate_cell(row.contrast) if row.contrast else ""
 
 
 def _images(row: TrialRecord) -> Cell:
     return (row.contrast.n_images if row.contrast else 0) or row.n_images or ""
 
 
-def _kind(row: TrialRecord) -> str:
-    return {"baseline": "baseline", "reference": "reference", "untrained": "reference"}.get(
-        row.role, ""
-    )
-
-
 def _shrinkage(pair: ConfirmedContrast) -> Cell:
     if pair.shrinkage is None:
         return ""
     ends, digits = pair.shrinkage_interval, digits_of(pair.after)
-    return (
-        Estimate(pair.shrinkage, ends.low, ends.high, digits)
-        if ends
-        else Number(pair.shrinkage, digits, signed=True)
-    )
+    if ends is None:
+        return Number(pair.shrinkage, digits, signed=True)
+    return Estimate(pair.shrinkage, ends.low, ends.high, digits)

@@ -15,7 +15,6 @@ from n2n_ablate.components import Noise, Sampler
 from n2n_ablate.records import NoisySample, Row, TrialResult
 from n2n_ablate.report.figures import figures
 from n2n_ablate.report.figures.figures import Sight
-from n2n_ablate.report.figures.fonts import save
 from n2n_ablate.report.figures.sampler import sampler_picture
 from n2n_ablate.report.file_names import slugs
 from n2n_ablate.report.study_files import write_diagnostics, write_fits
@@ -33,33 +32,16 @@ def write_trial(
     result: TrialResult,
     samples: Sequence[NoisySample],
     *,
-    baseline: TrialResult | None = None,
     sampler: Sampler | None = None,
     diagnoses: ByCondition | None = None,
     noise: Noise | None = None,
 ) -> None:
     """Write everything that belongs to one trial.
 
-    Args:
-        folder: An existing folder.
-        plan: The study's plan.
-        result: The trial, with its denoised images.
-        samples: The noisy images of its fits.
-        baseline: For comparison in the curves; None if this trial is the baseline.
-        sampler: The recipe's sampler, to be drawn.
-        diagnoses: What was measured of the sampler.
-        noise: A noise model of the study, for samplers that ask for its strength.
+    `folder`: an existing folder; `result`: the trial, with its denoised images; `noise`: a noise model of the
+    study, for samplers that ask for its strength.
     """
     _write_pictures(folder / "images", plan, result, samples)
-    panels = {}
-    for condition in plan.conditions:
-        own = result.curves("psnr", condition.label)
-        other = baseline.curves("psnr", condition.label) if baseline else None
-        mean = (other.steps, other.mean) if other and other.images else None
-        if own.images:
-            panels[condition.label] = figures.Curves(own.steps, own.mean, own.images, mean)
-    if panels:
-        save(figures.curves(panels, title=result.trial.name), folder / "curves.png")
     if sampler is not None:
         title = str(result.trial.recipe.specs["sampler"])
         sampler_picture(sampler, title=title, noise=noise).save(folder / "sampler.png")

@@ -58,14 +58,10 @@ def written(
 ) -> tuple[str, tuple[str, ...]]:
     """Return the report, and a sentence for everything that is missing in it.
 
-    Args:
-        found: The study.
-        kind: One of `FORMATS`.
-        registry: Makes the noisy images again, draws and measures the samplers.
-        images: Where to look for the images first, see `gallery`.
-        diagnostics: Measure the samplers, which takes seconds for each.
-        figures: A folder to write the drawn figures into, too.
-        figure_format: One of `FIGURE_FORMATS`.
+    `kind`: one of `FORMATS`; `registry`: makes the noisy images again, draws and measures the samplers;
+    `images`: where to look for the images first, see `gallery`; `diagnostics`: measure the samplers, which
+    takes seconds for each; `figures`: a folder to write the drawn figures into, too; `figure_format`: one of
+    `FIGURE_FORMATS`.
 
     Raises:
         StudyError: There is no such format.
@@ -108,10 +104,7 @@ def full_document(
 def save_figures(document: Document, folder: Path, kind: str) -> list[Path]:
     """Write every drawn figure of a document into a folder; return the files.
 
-    Args:
-        document: The report.
-        folder: Made where it is missing.
-        kind: One of `FIGURE_FORMATS`.
+    `kind`: one of `FIGURE_FORMATS`.
 
     Raises:
         OSError: A file cannot be written.

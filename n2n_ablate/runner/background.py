@@ -67,10 +67,8 @@ class Background:
     def finish(self, last: Callable[[], None] | None = None, *, hurry: bool = False) -> None:
         """Return when everything is done, or nothing moves any more; Ctrl-C ends the waiting.
 
-        Args:
-            last: A last job, which says that the study is over.
-            hurry: Somebody waits for the process to end: return within seconds. A queue that takes
-                longer is left out, so that the last job may still be done.
+        `last`: a last job, which says that the study is over; `hurry`: somebody waits for the process to end:
+        return within seconds. A queue that takes longer is left out, so that the last job may still be done.
         """
         if last is not None:
             self._queue.put((last, True))

@@ -29,17 +29,11 @@ _ALTERNATIVES = ("stripe(axis=rows)", "stripe(axis=columns)", "pixel-shuffle")
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One file to denoise.
+    """One file to denoise."""
 
-    Attributes:
-        source: As the user named it.
-        images: Its images, over one range.
-        target: Where the result goes.
-    """
-
-    source: str
-    images: tuple[Image, ...]
-    target: Path
+    source: str  # as the user named it
+    images: tuple[Image, ...]  # its images, over one range
+    target: Path  # where the result goes
 
 
 def jobs(
@@ -52,13 +46,10 @@ def jobs(
 ) -> list[Job]:
     """Read what is to be denoised and check where it goes, before anything is trained.
 
-    Args:
-        sources: Files, folders, patterns such as `cells/*.tif`, or `-` for an `.npy` array on
-            standard input.
-        out: The file for the result of one source.
-        out_dir: The folder for results under the names of their sources.
-        channels: Which channels to take where they are no colours.
-        overwrite: Replace files that are there.
+    `sources`: files, folders, patterns such as `cells/*.tif`, or `-` for an `.npy` array on standard input;
+    `out`: the file for the result of one source; `out_dir`: the folder for results under the names of their
+    sources; `channels`: which channels to take where they are no colours; `overwrite`: replace files that are
+    there.
 
     Raises:
         ImageError: A source cannot be read, or a result could not be written.

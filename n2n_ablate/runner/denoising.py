@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -45,17 +46,12 @@ _SMALL = 2**15  # pixels, below which threads wait for each other more than they
 
 @dataclass(frozen=True, eq=False)
 class Denoised:
-    """A denoised image, and what can be said of it without a clean one.
+    """A denoised image, and what can be said of it without a clean one."""
 
-    Attributes:
-        image: Shape (1, c, h, w), over the range of the noisy image; nothing is clipped.
-        figures: Metrics that need no clean image, the last `loss`, and what the estimator chose.
-        failed: What went wrong, by name, with metrics that could not be taken.
-    """
-
-    image: Tensor
+    image: Tensor  # shape (1, c, h, w), over the range of the noisy image; nothing is clipped
+    # metrics that need no clean image, the last `loss`, and what the estimator chose
     figures: Mapping[str, float]
-    failed: Mapping[str, str]
+    failed: Mapping[str, str]  # what went wrong, by name, with metrics that could not be taken
 
 
 def choose_recipe(
@@ -69,13 +65,9 @@ def choose_recipe(
 ) -> tuple[str, Recipe]:
     """Return the recipe to use, with its name.
 
-    Args:
-        registry: The components.
-        output: The output folder in which the study was run.
-        from_study: Take the recipe of this study that `best` says to use.
-        run: Of the study, see `reopen`.
-        trial: Take this trial of the study instead.
-        settings: Changes, see `study.plan`.
+    `output`: the output folder in which the study was run; `from_study`: take the recipe of this study that
+    `best` says to use; `run`: of the study, see `reopen`; `trial`: take this trial of the study instead;
+    `settings`: changes, see `study.plan`.
 
     Raises:
         AblateError: The study was not run, has no such run or trial, or a setting makes no sense.
@@ -156,7 +148,7 @@ def denoise_all(
             metrics={},
             # Not of the pixels: of a*x + b the result is that of x, times a and b above it.
             init_seed=stream("weights", "denoise", seed),
-            rng=lambda: generator("sampler", "denoise", seed),
+            rng=partial(generator, image_digest="denoise", seed=seed),
             unclipped=True,
             **parts,
         )

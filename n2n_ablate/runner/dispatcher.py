@@ -47,12 +47,8 @@ class HookDispatcher:
     def join(self, listener: object, name: str, *, background: bool = False) -> None:
         """Add a listener of the program: its methods are marked with `@hookimpl` like anybody's.
 
-        Args:
-            listener: What has the hooks.
-            name: What it is called when it fails.
-            background: Run it in another thread, so that training never waits for it; it gets
-                trials without their images. Whoever calls `study_finished` waits until it has done
-                everything, see `Background`.
+        `background`: run it in another thread, so that training never waits for it; it gets trials without
+        their images. Whoever calls `study_finished` waits until it has done everything, see `Background`.
         """
         plugin = Plugin(Origin(name, _OWN), listener)
         self._host.register(plugin)

@@ -31,47 +31,29 @@ _TRUST = 0.1  # of the whole study: how much training it takes to believe the cl
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a plan costs.
+    """What a plan costs."""
 
-    Attributes:
-        trials: Trials that the plan has budget for.
-        fits: Fits of all trials.
-        stored: Fits among the known trials whose result is in the store.
-        seconds: Expected time for the rest, training and everything around it.
-        by_trial: The part of each known trial.
-        searched: The part of each trial that a search chooses.
-    """
-
-    trials: int
-    fits: int
-    stored: int
-    seconds: float
-    by_trial: Mapping[str, float]
-    searched: float
+    trials: int  # trials that the plan has budget for
+    fits: int  # fits of all trials
+    stored: int  # fits among the known trials whose result is in the store
+    seconds: float  # expected time for the rest, training and everything around it
+    by_trial: Mapping[str, float]  # the part of each known trial
+    searched: float  # the part of each trial that a search chooses
 
 
 @dataclass
 class PlanTimer:
-    """Estimates plans of one study; what it has measured for one it knows for the next.
+    """Estimates plans of one study; what it has measured for one it knows for the next."""
 
-    Attributes:
-        store: Where finished fits are.
-        refit: Whether they are trained all the same.
-        width: Fits trained at once, see `Executor.width`.
-    """
-
-    store: FitStore
-    width: int
-    refit: bool = False
+    store: FitStore  # where finished fits are
+    width: int  # fits trained at once, see `Executor.width`
+    refit: bool = False  # whether they are trained all the same
     _costs: dict[object, Cost] = field(default_factory=dict)
 
     def estimate(self, plan: Plan, paired_data: PairedData, *, more: int = 0) -> Estimate:
         """Time a few steps of every kind of recipe and add up what is not in the store yet.
 
-        Args:
-            plan: The plan.
-            paired_data: Its images.
-            more: Trials that are not known yet, beside those that a search may choose.
+        `more`: trials that are not known yet, beside those that a search may choose.
         """
         stored, by_trial = 0, {}
         idle = self._idle(len(paired_data.samples))

@@ -18,13 +18,10 @@ from n2n_ablate.study import Trial
 
 @dataclass(frozen=True)
 class RaceOptions:
-    """What the user asked for.
+    """What the user asked for."""
 
-    Attributes:
-        budget: Seconds for the whole command; None for no limit. No batch of images is begun that
-            would pass it. What comes before the race (a search) is not cut short.
-    """
-
+    # seconds for the whole command; None for no limit. No batch of images is begun that would pass
+    # it. What comes before the race (a search) is not cut short.
     budget: float | None = None
 
 
@@ -51,10 +48,8 @@ def run_race(plan_runner: PlanRunner, race: RaceOptions, begun: float) -> None:
     A contrast that is decided under every condition gets no more images; the baseline gets every
     image that an open contrast needs. References have no verdict and get the first batch only.
 
-    Args:
-        plan_runner: With the sizes of its interim analyses.
-        race: What was asked.
-        begun: When the command began, by `time.monotonic`.
+    `plan_runner`: with the sizes of its interim analyses; `begun`: when the command began, by
+    `time.monotonic`.
     """
     plan, asked = (
         plan_runner.plan,

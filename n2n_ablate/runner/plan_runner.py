@@ -31,25 +31,15 @@ from n2n_ablate.study import Plan, Trial
 
 @dataclass
 class PlanRunner:
-    """A study has one, and a second one for its confirmation.
+    """A study has one, and a second one for its confirmation."""
 
-    Attributes:
-        paired_data: With the plan.
-        trainer: Gives results of fits.
-        journal: Its part of the study's journal.
-        dispatcher: Hears what happens.
-        sizes: Images at each interim analysis of a race; empty without one.
-        earlier: See `Header`.
-        reference_methods: See `StudyResult`.
-    """
-
-    paired_data: PairedData
-    trainer: Trainer
-    journal: Section
-    dispatcher: HookDispatcher
-    sizes: tuple[int, ...] = ()
-    earlier: tuple[str, ...] = ()
-    reference_methods: ReferenceMethods = field(default_factory=dict)
+    paired_data: PairedData  # with the plan
+    trainer: Trainer  # gives results of fits
+    journal: Section  # its part of the study's journal
+    dispatcher: HookDispatcher  # hears what happens
+    sizes: tuple[int, ...] = ()  # images at each interim analysis of a race; empty without one
+    earlier: tuple[str, ...] = ()  # see `Header`
+    reference_methods: ReferenceMethods = field(default_factory=dict)  # see `StudyResult`
 
     def __post_init__(self) -> None:
         self._done: dict[str, TrialResult] = {}
@@ -116,10 +106,8 @@ class PlanRunner:
     ) -> list[TrialResult]:
         """Run trials and return their results, light ones without denoised images.
 
-        Args:
-            trials: What to run.
-            images: On the first so many images; None for all.
-            more: Further images may follow: the trials are journaled as open, and not finished.
+        `images`: on the first so many images; None for all; `more`: further images may follow: the trials are
+        journaled as open, and not finished.
         """
         samples = self.samples(images)
         jobs = [self.paired_data.fits(trial.recipe, samples) for trial in trials]

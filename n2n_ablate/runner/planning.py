@@ -23,22 +23,15 @@ from n2n_ablate.study import Plan, Spread, confirmation
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """A study before it is run.
+    """A study before it is run."""
 
-    Attributes:
-        session: Everything decided: plan, images, machine.
-        cost: Of the trials.
-        confirmation: Of the confirmation; None without one.
-        memory: Peak of the training in bytes, of all fits that run side by side.
-        power: To decide its contrasts; None for a demonstration, or without contrasts.
-        longer: The same of the profile that has a power of 0.8, or else the highest, where this one has less.
-    """
-
-    session: Session
-    cost: Estimate
-    confirmation: Estimate | None
-    memory: int
+    session: Session  # everything decided: plan, images, machine
+    cost: Estimate  # of the trials
+    confirmation: Estimate | None  # of the confirmation; None without one
+    memory: int  # peak of the training in bytes, of all fits that run side by side
+    # to decide its contrasts; None for a demonstration, or without contrasts
     power: Power | None = None
+    # the same of the profile that has a power of 0.8, or else the highest, where this one has less
     longer: Power | None = None
 
     @property

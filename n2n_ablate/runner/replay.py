@@ -52,13 +52,8 @@ def replay(
 
     Points are not told again: the curves of a fit have them.
 
-    Args:
-        contents: The journal.
-        output: The output folder.
-        registry: Makes the noisy images again.
-        plugin: Who hears it, see `listener`.
-        images: Where to look for the images first, see `gallery`.
-        say: Told what the user should know.
+    `output`: the output folder; `plugin`: who hears it, see `listener`; `images`: where to look for the
+    images first, see `gallery`.
 
     Raises:
         StoreError: The journal cannot be opened, or the plugin failed.

@@ -45,20 +45,14 @@ class View(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """A study that was run.
+    """A study that was run."""
 
-    Attributes:
-        session: What was run.
-        result, header: What came out.
-        searching: Whether a search chose trials.
-        not_tracked: Whether a tracker lacks some of it.
-    """
-
-    session: Session
+    session: Session  # what was run
+    # what came out
     result: StudyResult
     header: Header
-    searching: bool
-    not_tracked: bool
+    searching: bool  # whether a search chose trials
+    not_tracked: bool  # whether a tracker lacks some of it
 
 
 class StudyInterrupted(KeyboardInterrupt):
@@ -82,11 +76,7 @@ def run_study(
 ) -> Outcome:
     """Run a study.
 
-    Args:
-        request: What.
-        options: How.
-        view: Shows it. It is closed at the end.
-        ready: Called when everything is checked and opened, before the first trial.
+    `ready`: called when everything is checked and opened, before the first trial.
 
     Raises:
         StudyInterrupted: Ctrl-C.

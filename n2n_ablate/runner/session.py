@@ -68,38 +68,27 @@ class Request:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a study is run, beside what is run.
+    """How a study is run, beside what is run."""
 
-    Attributes:
-        tracking: `mlflow` or `none`.
-        tracking_uri: See `tracking.address.tracking_uri`.
-        storage: Of a search, see `Search`.
-        fresh: Begin a new search.
-        refit: Train again what is in the store.
-        race: Analyse the contrasts while they run; None to analyse once, at the end.
-    """
-
-    tracking: str = "mlflow"
-    tracking_uri: str = ""
-    storage: str = ""
-    fresh: bool = False
-    refit: bool = False
+    tracking: str = "mlflow"  # `mlflow` or `none`
+    tracking_uri: str = ""  # see `tracking.address.tracking_uri`
+    storage: str = ""  # of a search, see `Search`
+    fresh: bool = False  # begin a new search
+    refit: bool = False  # train again what is in the store
+    # analyse the contrasts while they run; None to analyse once, at the end
     race: RaceOptions | None = None
 
 
 @dataclass(frozen=True)
 class Session:
-    """A request with everything decided and every image read. Nothing has been trained.
+    """A request with everything decided and every image read. Nothing has been trained."""
 
-    Attributes:
-        registry, plan, paired_data: What to do, with what, on what.
-        confirmation_data: What the contrasts are confirmed on, with a plan that does not know the best
-            of a search yet; None for no confirmation.
-    """
-
+    # what to do, with what, on what
     registry: Registry
     plan: Plan
     paired_data: PairedData
+    # what the contrasts are confirmed on, with a plan that does not know the best of a search yet;
+    # None for no confirmation
     confirmation_data: PairedData | None = None
 
     @property

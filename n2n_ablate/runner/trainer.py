@@ -16,25 +16,16 @@ from n2n_ablate.storage.fit_store import FitStore
 
 @dataclass
 class Trainer:
-    """Gives the results of fits.
+    """Gives the results of fits."""
 
-    Attributes:
-        store: Where finished fits are.
-        executor: Trains the others.
-        dispatcher: Hears of every fit.
-        refit: Train again what is in the store, once.
-        fresh: Keys of the fits that were trained by this object.
-        trained: How many of them gave a result that was stored.
-        seconds: How long that took, by the clock on the wall.
-    """
-
-    store: FitStore
-    executor: Executor
-    dispatcher: HookDispatcher
-    refit: bool = False
+    store: FitStore  # where finished fits are
+    executor: Executor  # trains the others
+    dispatcher: HookDispatcher  # hears of every fit
+    refit: bool = False  # train again what is in the store, once
+    # keys of the fits that were trained by this object
     fresh: set[str] = field(default_factory=set)
-    trained: int = 0
-    seconds: float = 0.0
+    trained: int = 0  # how many of them gave a result that was stored
+    seconds: float = 0.0  # how long that took, by the clock on the wall
 
     def stored(self, wanted: Mapping[str, Fit]) -> dict[str, FitResult]:
         """Return the results that are there, with their images if a plugin wants to see them."""

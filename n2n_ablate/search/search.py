@@ -49,18 +49,12 @@ class Asked:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a trial gave, for the search and for everybody who opens its database.
+    """What a trial gave, for the search and for everybody who opens its database."""
 
-    Attributes:
-        name: Of the trial; its MLflow run has the same.
-        score: What the search goes by; NaN if a fit failed.
-        seconds: Of training.
-        curve: The metric by step, mean over images and conditions; a few points.
-    """
-
-    name: str
-    score: float
-    seconds: float = 0.0
+    name: str  # of the trial; its MLflow run has the same
+    score: float  # what the search goes by; NaN if a fit failed
+    seconds: float = 0.0  # of training
+    # the metric by step, mean over images and conditions; a few points
     curve: Mapping[int, float] = field(default_factory=dict)
 
 

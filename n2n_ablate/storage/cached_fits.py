@@ -18,37 +18,25 @@ _NAMED = 3  # journals that a message names; it counts the others
 
 @dataclass(frozen=True)
 class RunFits:
-    """The stored fits of one run of a study. Other runs may need them too.
+    """The stored fits of one run of a study. Other runs may need them too."""
 
-    Attributes:
-        journal: Of the run.
-        fits: How many of the fits that its journal names are stored.
-        size: Their bytes.
-        complete: Whether its journal names every fit that it needs: all of it can be read, and the
-            latest command came to its end.
-    """
-
-    journal: Contents
-    fits: int
-    size: int
+    journal: Contents  # of the run
+    fits: int  # how many of the fits that its journal names are stored
+    size: int  # their bytes
+    # whether its journal names every fit that it needs: all of it can be read, and the latest
+    # command came to its end
     complete: bool
 
 
 @dataclass(frozen=True)
 class CachedFits:
-    """What lies in the fit store.
+    """What lies in the fit store."""
 
-    Attributes:
-        runs: Every run in the output folder, by study, the most recently used first.
-        fits: How many files of fits there are, damaged ones included.
-        size: Their bytes.
-        unused: Bytes by file, of the files that no journal names.
-    """
-
+    # every run in the output folder, by study, the most recently used first
     runs: tuple[RunFits, ...]
-    fits: int
-    size: int
-    unused: dict[Path, int]
+    fits: int  # how many files of fits there are, damaged ones included
+    size: int  # their bytes
+    unused: dict[Path, int]  # bytes by file, of the files that no journal names
 
     @property
     def incomplete(self) -> list[RunFits]:

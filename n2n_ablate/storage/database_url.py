@@ -41,9 +41,7 @@ def check_file(file: Path, remedy: str) -> None:
 
     SQLite would wait for a pipe for ever. How whole a large database is shows only in use.
 
-    Args:
-        file: Of the database.
-        remedy: What makes it anew once it is out of the way.
+    `remedy`: what makes it anew once it is out of the way.
 
     Raises:
         StoreError: It is something else, is damaged, or cannot be read.

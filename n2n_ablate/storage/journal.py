@@ -30,51 +30,38 @@ FORMAT = 2
 
 @dataclass(frozen=True)
 class Command:
-    """One run of the command on this journal.
+    """One run of the command on this journal."""
 
-    Attributes:
-        invocation: Who, with what.
-        host: Name of the machine.
-        started, ended: Seconds since 1970; `ended` is 0 if nobody wrote the end.
-        status: `finished`, `interrupted` or `failed`; empty while it runs or if it was killed.
-        trials: Names of the trials that it showed, in this order; None if nobody wrote the end.
-        confirmed: The same of the confirmation; None also if it showed none.
-    """
-
-    invocation: Invocation
-    host: str
+    invocation: Invocation  # who, with what
+    host: str  # name of the machine
+    # seconds since 1970; `ended` is 0 if nobody wrote the end
     started: float
     ended: float = 0.0
+    # `finished`, `interrupted` or `failed`; empty while it runs or if it was killed
     status: str = ""
+    # names of the trials that it showed, in this order; None if nobody wrote the end
     trials: tuple[str, ...] | None = None
+    # the same of the confirmation; None also if it showed none
     confirmed: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A finished trial as the journal tells it.
+    """A finished trial as the journal tells it."""
 
-    Attributes:
-        name, role, values: See `Trial`.
-        recipe: With every parameter written out.
-        score: Mean over images and conditions of the metric that decides, None if a fit failed.
-        fits: Keys in the fit store: by condition, then image, then seed.
-        failures: Reason by key, for failed fits whose result is not stored.
-        command: The `Invocation.id` of the command that finished it.
-        at: When, in seconds since 1970.
-        more: True in a race that may give it further images.
-    """
-
+    # see `Trial`
     name: str
     role: str
-    recipe: Recipe
+    recipe: Recipe  # with every parameter written out
+    # mean over images and conditions of the metric that decides, None if a fit failed
     score: float | None
-    fits: tuple[str, ...]
+    fits: tuple[str, ...]  # keys in the fit store: by condition, then image, then seed
     values: Mapping[str, Value] = field(default_factory=dict)
+    # reason by key, for failed fits whose result is not stored
     failures: Mapping[str, str] = field(default_factory=dict)
-    command: str = ""
-    at: float = 0.0
-    more: bool = False
+    command: str = ""  # the `Invocation.id` of the command that finished it
+    at: float = 0.0  # when, in seconds since 1970
+    more: bool = False  # True in a race that may give it further images
 
 
 # Lines may have been written by anything: types are checked, and what is wrong is unreadable.
@@ -100,28 +87,21 @@ _HEADER: dict[str, TypeAdapter[Any]] = {
 
 @dataclass
 class Contents:
-    """All that a journal says.
+    """All that a journal says."""
 
-    Attributes:
-        path: The file.
-        header: None if there is none that can be read; `problem` then says why.
-        commands: In the order in which they were given.
-        trials: By name, in the order in which they were first finished.
-        reference_methods: See `StudyResult`.
-        confirm: What it says of the confirmation, None if that has not begun.
-        retired: Confirmations on other images or seeds, which came before that.
-        unreadable: Lines that a crash cut short, or that something else wrote. Those are not counted
-            that stand before a command that finished, if nothing is missing that was shown.
-    """
-
-    path: Path
-    header: Header | None = None
+    path: Path  # the file
+    header: Header | None = None  # None if there is none that can be read; `problem` then says why
     problem: str = ""
+    # in the order in which they were given
     commands: dict[str, Command] = field(default_factory=dict)
+    # by name, in the order in which they were first finished
     trials: dict[str, Entry] = field(default_factory=dict)
-    reference_methods: ReferenceMethods = field(default_factory=dict)
-    confirm: Contents | None = None
+    reference_methods: ReferenceMethods = field(default_factory=dict)  # see `StudyResult`
+    confirm: Contents | None = None  # what it says of the confirmation, None if that has not begun
+    # confirmations on other images or seeds, which came before that
     retired: list[Contents] = field(default_factory=list)
+    # lines that a crash cut short, or that something else wrote. Those are not counted that stand
+    # before a command that finished, if nothing is missing that was shown.
     unreadable: int = 0
 
     @property

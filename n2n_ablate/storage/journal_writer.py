@@ -48,10 +48,7 @@ class Section:
     def add(self, result: TrialResult, score: float | None, *, more: bool = False) -> None:
         """Append a trial, unless it is there already with the same fits.
 
-        Args:
-            result: The trial.
-            score: See `Entry`.
-            more: It may get further images.
+        `score`: see `Entry`.
         """
         trial, fits = result.trial, tuple(row.result.key for row in result.rows)
         passing = {row.result.key: row.result.failure for row in result.rows if row.result.passing}

@@ -121,10 +121,9 @@ class Output:
     def opening(self, note: Callable[[str], None], file: Path | None = None) -> Iterator[None]:
         """Hold the lock for opening a database: two first openings at once can break it.
 
-        Args:
-            note: Told if another process holds it for longer than a few seconds.
-            file: Of the database. One outside the output folder has its lock beside it, for the
-                processes that use it from other output folders.
+        `note`: told if another process holds it for longer than a few seconds; `file`: of the database. One
+        outside the output folder has its lock beside it, for the processes that use it from other output
+        folders.
 
         Raises:
             StoreUnavailableError: Another process holds it for more than a minute.

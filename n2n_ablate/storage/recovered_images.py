@@ -19,17 +19,11 @@ from n2n_ablate.registry import Registry
 
 @dataclass(frozen=True, eq=False)
 class RecoveredImages:
-    """What is left of a study's images.
+    """What is left of a study's images."""
 
-    Attributes:
-        clean: By the name that the study gave them, cropped as the study did.
-        samples: The noisy images that can be made, in the order of the fits.
-        problems: One sentence for each thing that is missing.
-    """
-
-    clean: dict[str, Image]
-    samples: tuple[NoisySample, ...]
-    problems: tuple[str, ...]
+    clean: dict[str, Image]  # by the name that the study gave them, cropped as the study did
+    samples: tuple[NoisySample, ...]  # the noisy images that can be made, in the order of the fits
+    problems: tuple[str, ...]  # one sentence for each thing that is missing
 
 
 def gallery(header: Header, registry: Registry, sources: Sequence[str] = ()) -> RecoveredImages:
@@ -37,10 +31,7 @@ def gallery(header: Header, registry: Registry, sources: Sequence[str] = ()) -> 
 
     An image is known by its pixels: it may have another name or another folder than before.
 
-    Args:
-        header: Of the journal.
-        registry: For the noise models.
-        sources: Where to look first: folders, files, `builtin`. Then come the sources of the study.
+    `sources`: where to look first: folders, files, `builtin`. Then come the sources of the study.
     """
     crop = header.plan.profile.crop
     reading = Reading(header.plan.profile.white, header.plan.profile.channels)

@@ -25,47 +25,35 @@ _NAMED = 3  # fits that a message names; it counts the others
 
 @dataclass(frozen=True)
 class Lost:
-    """A fit of a finished trial whose stored result cannot be read.
+    """A fit of a finished trial whose stored result cannot be read."""
 
-    Attributes:
-        trial, condition, image, seed: Which fit it is.
-        key: In the fit store.
-        why: `missing` or `damaged`.
-    """
-
+    # which fit it is
     trial: str
     condition: str
     image: str
     seed: int
-    key: str
-    why: str
+    key: str  # in the fit store
+    why: str  # `missing` or `damaged`
 
 
 @dataclass(frozen=True, eq=False)
 class Reopened:
-    """A study as it was left.
+    """A study as it was left."""
 
-    Attributes:
-        result: Every trial that was finished, in the order in which it was. A fit whose result is
-            lost is a failed fit: it is counted, and its image left out of the trial's means.
-        header: What all trials share: images, steps, device, precision.
-        commands: Every run of the command, in order.
-        finished: By trial: the id of the command that finished it, and when, in seconds since 1970.
-        lost: Fits whose results are lost.
-        journal: What was read.
-        confirmation: The confirmation, opened alike; its result is also `result.confirmed`, its
-            header `header.confirmed`. None if there is none or it has not begun.
-        runs: All runs of the study, the most recently used first; empty if nobody looked.
-    """
-
+    # every trial that was finished, in the order in which it was. A fit whose result is lost is a
+    # failed fit: it is counted, and its image left out of the trial's means.
     result: StudyResult
-    header: Header
-    commands: tuple[Command, ...]
+    header: Header  # what all trials share: images, steps, device, precision
+    commands: tuple[Command, ...]  # every run of the command, in order
+    # by trial: the id of the command that finished it, and when, in seconds since 1970
     finished: dict[str, tuple[str, float]]
-    lost: tuple[Lost, ...]
-    journal: Contents
+    lost: tuple[Lost, ...]  # fits whose results are lost
+    journal: Contents  # what was read
     store: FitStore
+    # the confirmation, opened alike; its result is also `result.confirmed`, its header
+    # `header.confirmed`. None if there is none or it has not begun.
     confirmation: Reopened | None = None
+    # all runs of the study, the most recently used first; empty if nobody looked
     runs: tuple[Contents, ...] = ()
 
     @property
@@ -134,11 +122,8 @@ class Reopened:
 def reopen(root: Path, study: str, profile: str = "", run: str = "") -> Reopened:
     """Open a run of a study, by default the most recently used.
 
-    Args:
-        root: The output folder.
-        study: Name of the study.
-        profile: Of this profile; empty for any.
-        run: The one whose key begins so; empty for any.
+    `root`: the output folder; `profile`: of this profile; empty for any; `run`: the one whose key begins so;
+    empty for any.
 
     Raises:
         StoreError: The study was not run in this output folder, there is no such run or several,

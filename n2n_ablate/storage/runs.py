@@ -20,9 +20,7 @@ _NAMED = 5  # runs that a message lists; it counts the others
 def pick(runs: Sequence[Contents], key: str = "") -> Contents:
     """Return the run whose key begins like this; without one the most recently used.
 
-    Args:
-        runs: Runs of one study, the most recently used first; at least one.
-        key: See `Contents.key`.
+    `runs`: runs of one study, the most recently used first; at least one; `key`: see `Contents.key`.
     """
     matching = [contents for contents in runs if contents.key.startswith(key)]
     if not key or len(matching) == 1:
@@ -108,11 +106,9 @@ class EndedRuns:
 def earlier_confirmations(root: Path, header: Header, latest: Header | None) -> tuple[str, ...]:
     """Return the names of studies, one per earlier confirmation that used some of the same images.
 
-    Args:
-        root: The output folder.
-        header: Of the confirmation that is to begin.
-        latest: What the study's journal says of its latest confirmation. If that is the same one, which
-            goes on, what was counted when it began stands.
+    `root`: the output folder; `header`: of the confirmation that is to begin; `latest`: what the study's
+    journal says of its latest confirmation. If that is the same one, which goes on, what was counted when it
+    began stands.
     """
     if latest is not None and replace(latest, earlier=()) == read_back(header):
         return latest.earlier

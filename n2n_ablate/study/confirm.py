@@ -18,10 +18,9 @@ def confirmation(plan: Plan, best: Sequence[Trial] = (), before: Sequence[Trial]
     once. What the search chose was chosen on other images: given that, the family is fixed. What
     was confirmed on the same images before stays in it: these images had their say on that too.
 
-    Args:
-        plan: The study's. Its profile says what to confirm on.
-        best: Trials of the search, see `chosen`; those that are contrasts already are left out.
-        before: Trials that were confirmed on the same images by an earlier command.
+    `plan`: the study's. Its profile says what to confirm on. `best`: trials of the search, see `chosen`;
+    those that are contrasts already are left out; `before`: trials that were confirmed on the same images by
+    an earlier command.
     """
     confirm = plan.profile.confirm
     if confirm is None:
@@ -65,9 +64,8 @@ def chosen(plan: Plan, ranked: Sequence[Trial]) -> tuple[Trial, ...]:
 
     Contrasts are confirmed in any case, so they replace nobody.
 
-    Args:
-        plan: The study's; its profile says how many.
-        ranked: All trials of the study without a failure, best first.
+    `plan`: the study's; its profile says how many; `ranked`: all trials of the study without a failure, best
+    first.
     """
     confirm = plan.profile.confirm
     if confirm is None or not plan.space:

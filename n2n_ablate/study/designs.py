@@ -20,16 +20,11 @@ Change: TypeAlias = tuple[str, Level]
 
 @dataclass(frozen=True)
 class Effect:
-    """What one change is worth over all cells of a factorial, or two together beyond their sum.
+    """What one change is worth over all cells of a factorial, or two together beyond their sum."""
 
-    Attributes:
-        name: `sampler=stripe`, or `sampler=stripe x loss.symmetric=false`.
-        order: 1 for a main effect, 2 for an interaction.
-        plus, minus: Names of the trials; the effect is `order` times the difference of their means.
-    """
-
-    name: str
-    order: int
+    name: str  # `sampler=stripe`, or `sampler=stripe x loss.symmetric=false`
+    order: int  # 1 for a main effect, 2 for an interaction
+    # names of the trials; the effect is `order` times the difference of their means
     plus: tuple[str, ...]
     minus: tuple[str, ...]
 
@@ -161,9 +156,7 @@ def _effects(
 ) -> Iterable[Effect]:
     """Yield main effects, then interactions of two factors; each against the baseline's levels.
 
-    Args:
-        cells: Name of the trial by level of each factor, 0 for the baseline's.
-        axes: The other levels of each factor.
+    `cells`: name of the trial by level of each factor, 0 for the baseline's.
     """
     for order in (1, 2):
         for chosen in itertools.combinations(range(len(axes)), order):

@@ -19,14 +19,9 @@ def to_confirm(
 ) -> Confirm | None:
     """Return what follows a profile's trials.
 
-    Args:
-        profile: As the study file has it.
-        seeds: Given on the command line, for both parts.
-        crop: The same.
-        images: Images were given on the command line. Those of the file may be of another kind, so
-            a confirmation needs other images then.
-        sources: The sources of these.
-        scenes: How many scenes of each measured condition are held out, instead of the profile's.
+    `profile`: as the study file has it; `seeds`: given on the command line, for both parts; `images`: images
+    were given on the command line. Those of the file may be of another kind, so a confirmation needs other
+    images then. `scenes`: how many scenes of each measured condition are held out, instead of the profile's.
 
     Raises:
         StudyError: The number of scenes is negative.

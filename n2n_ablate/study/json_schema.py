@@ -26,9 +26,8 @@ class Entry(Protocol):
 def json_schema(entries: Iterable[Entry]) -> dict[str, Any]:
     """Return the JSON Schema of study files.
 
-    Args:
-        entries: The components whose names and parameters an editor offers. Others stay allowed:
-            a study may use any plugin.
+    `entries`: the components whose names and parameters an editor offers. Others stay allowed: a study may
+    use any plugin.
     """
     kinds: dict[str, list[Entry]] = {}
     for entry in entries:

@@ -22,9 +22,7 @@ def check(data: object, where: str = "") -> None:
     Names and sentences end up in tables, file names, databases and web pages, so they have to be
     one line of printable text.
 
-    Args:
-        data: What a TOML file holds, or a part of it.
-        where: How to call it in a message, e.g. `--set`.
+    `data`: what a TOML file holds, or a part of it; `where`: how to call it in a message, e.g. `--set`.
 
     Raises:
         StudyError: Something is nested too deeply, too long, too large, NaN or not printable.

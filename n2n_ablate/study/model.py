@@ -19,17 +19,12 @@ DESIGNS = ("search", "factorial", "grid", "one-at-a-time", "leave-one-out")
 
 @dataclass(frozen=True)
 class Level:
-    """One value of a factor.
+    """One value of a factor."""
 
-    Attributes:
-        value: A part (the factor is a whole component) or the value of a parameter.
-        also: Further changes that belong to this level, e.g. another learning rate.
-        label: How to call it in tables; empty to derive it from the value.
-    """
-
-    value: Value
+    value: Value  # a part (the factor is a whole component) or the value of a parameter
+    # further changes that belong to this level, e.g. another learning rate.
     also: Mapping[str, Value] = field(default_factory=dict)
-    label: str = ""
+    label: str = ""  # how to call it in tables; empty to derive it from the value
 
     def __str__(self) -> str:
         extra = "".join(f", {key}={value}" for key, value in self.also.items())
@@ -42,17 +37,11 @@ class Level:
 
 @dataclass(frozen=True)
 class Factor:
-    """What a study varies.
+    """What a study varies."""
 
-    Attributes:
-        key: `kind` or `kind.parameter`.
-        levels: Values that are always tried.
-        domain: Where a search may look, None if the factor is not searched.
-    """
-
-    key: str
-    levels: tuple[Level, ...] = ()
-    domain: Domain | None = None
+    key: str  # `kind` or `kind.parameter`
+    levels: tuple[Level, ...] = ()  # values that are always tried
+    domain: Domain | None = None  # where a search may look, None if the factor is not searched
 
 
 @dataclass(frozen=True)
@@ -65,20 +54,14 @@ class Scale:
 
 @dataclass(frozen=True)
 class MeasuredPairs:
-    """Where measured noise comes from: noisy shots of scenes, with references.
+    """Where measured noise comes from: noisy shots of scenes, with references."""
 
-    Attributes:
-        source: A folder whose layout is recognised, or a named set such as `cc:`.
-        reference, noisy: Folders or patterns with `*` inside `source`, where it is not.
-        held_out: How many scenes only the confirmation sees; 0 without one.
-        confirming: Whether the held-out scenes are meant, and not the others.
-    """
-
-    source: str
+    source: str  # a folder whose layout is recognised, or a named set such as `cc:`
+    # folders or patterns with `*` inside `source`, where it is not
     reference: str = ""
     noisy: str = ""
-    held_out: int = 0
-    confirming: bool = False
+    held_out: int = 0  # how many scenes only the confirmation sees; 0 without one
+    confirming: bool = False  # whether the held-out scenes are meant, and not the others
 
     def __str__(self) -> str:
         names = f" (reference {self.reference}, noisy {self.noisy})" if self.reference else ""
@@ -92,15 +75,11 @@ class Condition:
     """Noise that trials are compared under: a model with its level, or measured on pairs.
 
     Trials are compared within a condition, never across.
-
-    Attributes:
-        noise: The noise model; None where the noise is measured.
-        label: Its name in tables.
-        pairs: Where measured noise comes from; its scenes are the condition's images.
     """
 
-    noise: ComponentSpec | None
-    label: str
+    noise: ComponentSpec | None  # the noise model; None where the noise is measured
+    label: str  # its name in tables
+    # where measured noise comes from; its scenes are the condition's images
     pairs: MeasuredPairs | None = None
 
     @property
@@ -119,49 +98,33 @@ class Condition:
 
 @dataclass(frozen=True)
 class Confirm:
-    """A second, smaller study of the same contrasts, on what the first one never saw.
+    """A second, smaller study of the same contrasts, on what the first one never saw."""
 
-    Attributes:
-        images: Other pictures than the profile's, see `Profile.images`; none where all noise is measured.
-        crop: Side of the centre crop in pixels, 0 for whole images; None for the profile's.
-        seeds: Other seeds than the profile's. Empty: as many as the profile has, and next to them.
-        top: After a search: how many of its best trials are confirmed beside the contrasts.
-        scenes: How many scenes of each measured condition are held out of the trials for it.
-    """
-
+    # other pictures than the profile's, see `Profile.images`; none where all noise is measured
     images: tuple[str, ...]
+    # side of the centre crop in pixels, 0 for whole images; None for the profile's
     crop: int | None = None
+    # other seeds than the profile's. Empty: as many as the profile has, and next to them.
     seeds: tuple[int, ...] = ()
-    top: int = 1
-    scenes: int = 0
+    top: int = 1  # after a search: how many of its best trials are confirmed beside the contrasts
+    scenes: int = 0  # how many scenes of each measured condition are held out of the trials for it
 
 
 @dataclass(frozen=True)
 class Profile:
-    """A named budget.
+    """A named budget."""
 
-    Attributes:
-        name: `quick`, `paper` or whatever the file calls it.
-        images: Folders, files, `builtin` or `builtin:NAME`.
-        crop: Side of the centre crop in pixels, 0 for whole images.
-        seeds: One fit per image and seed.
-        white: The sample of the image files that is white; 0 for that of their type.
-        channels: Which channels of the image files to take where they are no colours, from 1.
-        trials: Most trials, the baseline included; 0 for no limit.
-        changes: Changes of the baseline, e.g. `training.steps`.
-        confirm: What follows when the trials are finished; None for nothing.
-        decides: False for a demonstration: too few images and steps for any conclusion.
-    """
-
-    name: str
-    images: tuple[str, ...]
-    crop: int = 0
-    seeds: tuple[int, ...] = (0,)
-    trials: int = 0
+    name: str  # `quick`, `paper` or whatever the file calls it
+    images: tuple[str, ...]  # folders, files, `builtin` or `builtin:NAME`
+    crop: int = 0  # side of the centre crop in pixels, 0 for whole images
+    seeds: tuple[int, ...] = (0,)  # one fit per image and seed
+    trials: int = 0  # most trials, the baseline included; 0 for no limit
+    # changes of the baseline, e.g. `training.steps`.
     changes: Mapping[str, Value] = field(default_factory=dict)
-    confirm: Confirm | None = None
-    decides: bool = True
-    white: float = 0.0
+    confirm: Confirm | None = None  # what follows when the trials are finished; None for nothing
+    decides: bool = True  # False for a demonstration: too few images and steps for any conclusion
+    white: float = 0.0  # the sample of the image files that is white; 0 for that of their type
+    # which channels of the image files to take where they are no colours, from 1
     channels: tuple[int, ...] = ()
 
     @property
@@ -172,17 +135,11 @@ class Profile:
 
 @dataclass(frozen=True)
 class Spread:
-    """How far paired differences are expected to differ: standard deviations in units of the metric.
+    """How far paired differences are expected to differ: standard deviations in units of the metric."""
 
-    Attributes:
-        images: Over images, beyond what seeds add.
-        seeds: Over seeds on one image.
-        source: Where the figures come from.
-    """
-
-    images: float
-    seeds: float
-    source: str
+    images: float  # over images, beyond what seeds add
+    seeds: float  # over seeds on one image
+    source: str  # where the figures come from
 
     def over_images(self, seeds: int) -> float:
         """Return the standard deviation over images where so many seeds are averaged."""
@@ -191,60 +148,39 @@ class Spread:
 
 @dataclass(frozen=True)
 class Study:
-    """A question, a baseline, and what is varied to answer it.
+    """A question, a baseline, and what is varied to answer it."""
 
-    Attributes:
-        name: Also the name of the MLflow experiment.
-        question: One sentence, shown above the answer.
-        design: How factors become trials, one of `DESIGNS`.
-        baseline: The recipe every trial is compared with.
-        conditions: Noise models and levels.
-        factors: What is varied.
-        references: Recipes outside the factors that give the table a scale, by name.
-        contrasts: Names of the trials whose difference from the baseline is the question. Empty:
-            all declared trials. Of a factorial: its effects, by what they change.
-        metrics: What is measured, by what tables call it; `psnr` is the first.
-        decide: The metric that verdicts and searches go by.
-        margin: Differences within +- so much of it count as equivalent, in its units.
-        spread: Expected of the contrasts, for the power that `plan` prints; None if not known.
-        strategy: What chooses the trials of a search.
-        profiles: By name; the first is the default.
-        path: The file it was read from.
-        text: What stood in it, so that a study outlives its file.
-    """
-
-    name: str
-    question: str
-    design: str
-    baseline: Recipe
-    conditions: tuple[Condition, ...]
-    factors: tuple[Factor, ...]
+    name: str  # also the name of the MLflow experiment
+    question: str  # one sentence, shown above the answer
+    design: str  # how factors become trials, one of `DESIGNS`
+    baseline: Recipe  # the recipe every trial is compared with
+    conditions: tuple[Condition, ...]  # noise models and levels
+    factors: tuple[Factor, ...]  # what is varied
+    # recipes outside the factors that give the table a scale, by name
     references: Mapping[str, Mapping[str, Value]]
+    # names of the trials whose difference from the baseline is the question. Empty: all declared
+    # trials. Of a factorial: its effects, by what they change.
     contrasts: tuple[str, ...]
+    # what is measured, by what tables call it; `psnr` is the first
     metrics: Mapping[str, ComponentSpec]
-    decide: str
-    margin: float
-    strategy: ComponentSpec
-    profiles: Mapping[str, Profile]
-    path: Path
-    text: str = field(default="", repr=False)
+    decide: str  # the metric that verdicts and searches go by
+    margin: float  # differences within +- so much of it count as equivalent, in its units
+    strategy: ComponentSpec  # what chooses the trials of a search
+    profiles: Mapping[str, Profile]  # by name; the first is the default
+    path: Path  # the file it was read from
+    text: str = field(default="", repr=False)  # what stood in it, so that a study outlives its file
+    # expected of the contrasts, for the power that `plan` prints; None if not known
     spread: Spread | None = None
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One recipe, to be tried on every image and seed under every condition.
+    """One recipe, to be tried on every image and seed under every condition."""
 
-    Attributes:
-        name: Unique in the study, e.g. `sampler.center=0.2`.
-        role: `baseline`, `declared`, `reference` or `search`.
-        recipe: With every parameter written out.
-        values: Its levels of the factors, for the search strategy and the tables.
-    """
-
-    name: str
-    role: str
-    recipe: Recipe
+    name: str  # unique in the study, e.g. `sampler.center=0.2`.
+    role: str  # `baseline`, `declared`, `reference` or `search`
+    recipe: Recipe  # with every parameter written out
+    # its levels of the factors, for the search strategy and the tables
     values: Mapping[str, Value] = field(default_factory=dict)
 
 
@@ -268,9 +204,7 @@ def named(values: Mapping[str, Level | Value]) -> str:
 def levels_of_samples(conditions: Iterable[Condition], whites: Iterable[float]) -> str:
     """Return what noise levels are in the samples of the images; empty where white is 255.
 
-    Args:
-        conditions: Of a study.
-        whites: The sample that is white, of each image with a noise model.
+    `whites`: the sample that is white, of each image with a noise model.
     """
     others = sorted({white for white in whites if white != WHITE})
     levels = dict.fromkeys(

@@ -25,44 +25,30 @@ _DATA = ("images", "crop", "seeds", "white", "channels")  # of a profile: what t
 
 @dataclass(frozen=True)
 class Plan:
-    """A study with everything decided, checked against the components that are installed.
+    """A study with everything decided, checked against the components that are installed."""
 
-    Attributes:
-        study: What was read from the file.
-        profile: The budget, with the user's settings in it.
-        baseline: The baseline trial.
-        declared: Trials that always run: the levels of the factors, as the design combines them.
-        references: Trials outside the factors.
-        space: What a search may vary, empty for other designs.
-        whole: Keys of `space` whose values are whole numbers.
-        conditions: Noise models with every parameter written out.
-        contrasts: Names of the trials whose difference from the baseline is the question.
-        metrics: What is measured, by name.
-        scales: Units and directions of the metrics, by name.
-        settings: What the user changed on the command line, as typed.
-        confirming: True if this is the plan of a confirmation, see `study.confirmation`.
-        before: Of a confirmation: names of the contrasts that only an earlier command asked for.
-        effects: Of a factorial design, instead of contrasts.
-        repeated: Levels that equal the baseline, as `key=level`; they are not run again.
-        strategy: What chooses the trials of a search, None for other designs.
-    """
-
-    study: Study
-    profile: Profile
-    baseline: Trial
+    study: Study  # what was read from the file
+    profile: Profile  # the budget, with the user's settings in it
+    baseline: Trial  # the baseline trial
+    # trials that always run: the levels of the factors, as the design combines them
     declared: tuple[Trial, ...]
-    references: tuple[Trial, ...]
-    space: Mapping[str, Domain]
-    whole: frozenset[str]
-    conditions: tuple[Condition, ...]
+    references: tuple[Trial, ...]  # trials outside the factors
+    space: Mapping[str, Domain]  # what a search may vary, empty for other designs
+    whole: frozenset[str]  # keys of `space` whose values are whole numbers
+    conditions: tuple[Condition, ...]  # noise models with every parameter written out
+    # names of the trials whose difference from the baseline is the question
     contrasts: tuple[str, ...]
-    metrics: Mapping[str, ComponentSpec]
-    settings: tuple[str, ...] = ()
-    confirming: bool = False
+    metrics: Mapping[str, ComponentSpec]  # what is measured, by name
+    settings: tuple[str, ...] = ()  # what the user changed on the command line, as typed
+    confirming: bool = False  # True if this is the plan of a confirmation, see `study.confirmation`
+    # of a confirmation: names of the contrasts that only an earlier command asked for
     before: tuple[str, ...] = ()
-    effects: tuple[Effect, ...] = ()
+    effects: tuple[Effect, ...] = ()  # of a factorial design, instead of contrasts
+    # levels that equal the baseline, as `key=level`; they are not run again
     repeated: tuple[str, ...] = ()
+    # units and directions of the metrics, by name
     scales: Mapping[str, Scale] = field(default_factory=dict)
+    # what chooses the trials of a search, None for other designs
     strategy: ComponentSpec | None = None
 
     @property

@@ -37,23 +37,16 @@ def plan(
 ) -> Plan:
     """Decide everything that can be decided before the first image is read.
 
-    Args:
-        study: The study.
-        registry: The components.
-        profile: Name of a profile; the file's first if empty.
-        settings: `kind.parameter=value` or `kind=name`. On a factor it adds a level, elsewhere it
-            changes the baseline (or, for `noise`, the conditions).
-        trials: Most trials, instead of the profile's.
-        seeds: Number of seeds, instead of the profile's.
-        first_seed: The first of the seeds; all others, the confirmation's too, follow it as they do in
-            the study.
-        images: Sources of images, instead of the profile's.
-        crop: Side of the centre crop in pixels, 0 for whole images, instead of the profile's.
-        white: The sample of the image files that is white, instead of the profile's.
-        channels: Channels of the image files that are no colours, instead of the profile's.
-        confirm_images: Sources of the images to confirm on, instead of the profile's.
-        confirm_scenes: How many scenes of each measured condition are held out, instead of the profile's.
-        pairs: Sources of measured noise, see `MeasuredPairs`: each is a condition, in place of the study's.
+    `profile`: name of a profile; the file's first if empty; `settings`: `kind.parameter=value` or
+    `kind=name`. On a factor it adds a level, elsewhere it changes the baseline (or, for `noise`, the
+    conditions). `trials`: most trials, instead of the profile's; `seeds`: number of seeds, instead of the
+    profile's; `first_seed`: the first of the seeds; all others, the confirmation's too, follow it as they do
+    in the study; `images`: sources of images, instead of the profile's; `crop`: side of the centre crop in
+    pixels, 0 for whole images, instead of the profile's; `white`: the sample of the image files that is
+    white, instead of the profile's; `channels`: channels of the image files that are no colours, instead of
+    the profile's; `confirm_images`: sources of the images to confirm on, instead of the profile's;
+    `confirm_scenes`: how many scenes of each measured condition are held out, instead of the profile's;
+    `pairs`: sources of measured noise, see `MeasuredPairs`: each is a condition, in place of the study's.
 
     Raises:
         AblateError: Something in the file or the settings makes no sense; see the message.

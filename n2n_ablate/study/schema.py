@@ -242,10 +242,7 @@ class StudyTable(Table):
 def checked(table: type[Any], data: object, where: tuple[str, ...] = ()) -> Any:
     """Return data as a table of the schema.
 
-    Args:
-        table: One of the classes above.
-        data: From a TOML file.
-        where: Path of keys to the data, for messages.
+    `data`: from a TOML file; `where`: path of keys to the data, for messages.
 
     Raises:
         StudyError: It has another form. The message has the key, what was given and what would work.

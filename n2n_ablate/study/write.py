@@ -14,9 +14,8 @@ _SECTIONS = ("baseline", "conditions", "factors", "references", "search", "confi
 def to_toml(data: Mapping[str, Any]) -> str:
     """Return the text of a study file.
 
-    Args:
-        data: Keys and values as in a study file. Tuples are lists, paths are text, and NumPy's
-            numbers are numbers.
+    `data`: keys and values as in a study file. Tuples are lists, paths are text, and NumPy's numbers are
+    numbers.
     """
     lines = [
         f"{toml_key(key)} = {toml(value, str(key))}"

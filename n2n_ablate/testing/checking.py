@@ -35,35 +35,26 @@ class Broken:
 
 @dataclass
 class Outcome:
-    """What became of one promise: kept, broken, or (None) not tried.
-
-    Attributes:
-        untried: Why this machine cannot try it; empty if it can, and an earlier one hung.
-    """
+    """What became of one promise: kept, broken, or (None) not tried."""
 
     name: str
     sentence: str
     kept: bool | None = None
     broken: list[Broken] = field(default_factory=list)
-    untried: str = ""
+    untried: str = ""  # why this machine cannot try it; empty if it can, and an earlier one hung
 
 
 @dataclass
 class Checked:
-    """One component and its promises.
+    """One component and its promises."""
 
-    Attributes:
-        kind, name, origin, file: Which component.
-        settings: At which settings it was tried: `defaults`, `chance=0`.
-        promises: In the order of the contract.
-    """
-
+    # which component
     kind: str
     name: str
     origin: str
     file: str
-    settings: list[str]
-    promises: list[Outcome]
+    settings: list[str]  # at which settings it was tried: `defaults`, `chance=0`
+    promises: list[Outcome]  # in the order of the contract
 
     @property
     def kept(self) -> bool:

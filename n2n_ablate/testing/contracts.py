@@ -49,17 +49,11 @@ _MAIN = {
 
 @dataclass(frozen=True)
 class Broken:
-    """A promise that a component does not keep.
+    """A promise that a component does not keep."""
 
-    Attributes:
-        promise: Which.
-        problem: What happened instead.
-        where: File and line of the component's code, as far as they are known.
-    """
-
-    promise: Promise
-    problem: str
-    where: str
+    promise: Promise  # which
+    problem: str  # what happened instead
+    where: str  # file and line of the component's code, as far as they are known
 
 
 def case_of(kind: str, component: Any) -> type[Contract]:

@@ -19,15 +19,10 @@ class NotTried(unittest.SkipTest):
 
 @dataclass(frozen=True)
 class Promise:
-    """One promise of a kind.
+    """One promise of a kind."""
 
-    Attributes:
-        name: The name of its test.
-        sentence: What is promised, in words.
-    """
-
-    name: str
-    sentence: str
+    name: str  # the name of its test
+    sentence: str  # what is promised, in words
 
 
 def promises_of(contract: type) -> tuple[Promise, ...]:

@@ -1,20 +1,25 @@
-"""Writes a new plugin: a file, or a package around it. Never over anything that is there."""
+"""Writes a new plugin: a file, or a package around it. Never over anything that is there.
+
+The files of `templates/` are what is written, with NAME, CLASS, MODULE, DISTRIBUTION, CONTRACT and KIND replaced.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 from n2n_ablate.components import KINDS, PROTOCOLS
 from n2n_ablate.errors import PluginError, nearest
 from n2n_ablate.files import make_folders, write_whole
 from n2n_ablate.registry.discovery import LOCAL_FOLDER
-from n2n_ablate.testing import templates
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _IMPORTED = ("Annotated", "Range")
+_STUDY_OF = {"backbone": "networks", "estimator": "estimator", "metric": "", "strategy": ""}
+"""A study that a component of a kind can be tried in; empty where only a study file can name it."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,15 @@ class Names:
         """The name of the package."""
         return f"n2n-ablate-{self.name}"
 
-    def fill(self, text: str) -> str:
-        """Put the names into a template."""
+    @property
+    def use(self) -> str:
+        """The command that tries the component in a study; empty where only a study file can name it."""
+        study = _STUDY_OF.get(self.kind, "samplers")
+        return f"n2n-ablate study {study} --set {self.kind}={self.name}" if study else ""
+
+    def fill(self, template: str) -> str:
+        """Return a file of `templates/` with the names in it."""
+        here = files("n2n_ablate.testing") / "templates" / f"{template}.txt"
         words = {
             "NAME": self.name,
             "CLASS": self.class_name,
@@ -45,7 +57,7 @@ class Names:
             "CONTRACT": f"{PROTOCOLS[self.kind].__name__}Contract",
             "KIND": self.kind,
         }
-        return re.sub("|".join(words), lambda match: words[match[0]], text)
+        return re.sub("|".join(words), lambda match: words[match[0]], here.read_text("utf-8"))
 
 
 def names(kind: str, name: str) -> Names:
@@ -64,7 +76,7 @@ def names(kind: str, name: str) -> Names:
 def new_file(wanted: Names, folder: Path | None = None) -> Path:
     """Write a plugin file and return its path; `folder` is `./plugins` if it is not given."""
     path = (folder or Path(LOCAL_FOLDER)) / f"{wanted.name.replace('-', '_')}.py"
-    _write({path: wanted.fill(templates.COMPONENTS[wanted.kind])})
+    _write({path: wanted.fill(f"{wanted.kind}.py")})
     return path
 
 
@@ -76,19 +88,17 @@ def new_package(wanted: Names, folder: Path | None = None) -> Path:
     module = wanted.distribution.replace("-", "_")
     _write(
         {
-            root / "pyproject.toml": wanted.fill(templates.PYPROJECT),
-            root / "README.md": wanted.fill(templates.README),
-            root / "src" / f"{module}.py": wanted.fill(templates.COMPONENTS[wanted.kind]),
-            root / "tests" / f"test_{wanted.name.replace('-', '_')}.py": wanted.fill(
-                templates.TEST
-            ),
+            root / "pyproject.toml": wanted.fill("pyproject.toml"),
+            root / "README.md": wanted.fill("README.md"),
+            root / "src" / f"{module}.py": wanted.fill(f"{wanted.kind}.py"),
+            root / "tests" / f"test_{wanted.name.replace('-', '_')}.py": wanted.fill("test.py"),
         }
     )
     return root
 
 
-def _write(files: Mapping[Path, str]) -> None:
-    for path, text in files.items():
+def _write(texts: Mapping[Path, str]) -> None:
+    for path, text in texts.items():
         try:
             make_folders(path.parent)
             write_whole(path, text, keep_old=True)

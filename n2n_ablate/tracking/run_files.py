@@ -14,7 +14,7 @@ from n2n_ablate.errors import AblateError
 from n2n_ablate.records import NoisySample, StudyResult, TrialResult
 from n2n_ablate.registry import Registry
 from n2n_ablate.report import study_files, trial_files
-from n2n_ablate.study import BASELINE, Plan
+from n2n_ablate.study import Plan
 from n2n_ablate.tracking.store import MlflowStore
 
 
@@ -53,7 +53,6 @@ class RunFiles:
         plan: Plan,
         result: TrialResult,
         samples: Sequence[NoisySample],
-        baseline: TrialResult | None,
     ) -> None:
         """Write pictures and tables of a trial."""
         with tempfile.TemporaryDirectory() as folder:
@@ -62,7 +61,6 @@ class RunFiles:
                 plan,
                 result.with_images(),
                 samples,
-                baseline=None if result.trial.role == BASELINE else baseline,
                 sampler=self._made("sampler", result.trial.recipe.specs["sampler"]),
                 noise=self._made("noise", plan.conditions[0].noise),
                 diagnoses=self.diagnoses.get(name),

@@ -339,7 +339,7 @@ class MlflowTracker:
 
     def _write_files(self, run: str, given: _Given) -> None:
         result, name = given.result, self._name(given.result)
-        self._files.keep_trial(run, name, self._running, result, given.samples, self._baseline)
+        self._files.keep_trial(run, name, self._running, result, given.samples)
 
     def _diagnosed(self, result: TrialResult) -> list[record.Value]:
         diagnoses = self._files.diagnoses.get(self._name(result), {})

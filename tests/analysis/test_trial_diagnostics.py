@@ -9,10 +9,10 @@ import torch
 
 from n2n_ablate import engine, hookimpl, study
 from n2n_ablate.analysis.diagnoses import Diagnoses, points, probes_of
-from n2n_ablate.analysis.guide import finals
+from n2n_ablate.analysis.guide import finals, ranked_by_loss
 from n2n_ablate.cli import main
 from n2n_ablate.components.recipe import ComponentSpec
-from n2n_ablate.diagnostics.relation import loss_alone, relations
+from n2n_ablate.diagnostics.relation import relations
 from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.errors import PluginError
 from n2n_ablate.records import Row, StudyResult, TrialResult
@@ -101,7 +101,7 @@ def test_points_join_results_and_diagnoses(tiny, registry):
     assert by_trial["diagonal"].leak == by_trial["three"].leak == 0
     assert by_trial["edge"].leak == pytest.approx(0.385, abs=0.05)
     assert relations(found)[0].rank.value == pytest.approx(-0.866, abs=0.001)  # two ties at 0
-    assert loss_alone(finals(result, "sigma 25")).tau.value == pytest.approx(1)
+    assert ranked_by_loss(finals(result, "sigma 25")).tau == pytest.approx(1)
 
 
 # The command

@@ -49,14 +49,16 @@ def test_the_interval_of_a_race_is_repeated_and_its_p_has_a_caveat(planned):
     assert undeclared.interval.level == 0.95
     assert (
         "p values do not allow for interim analyses."
-        in supporting.supporting_table(found.condition(LOW)).notes
+        in supporting.supporting_table(found.condition(LOW).contrasts).notes
     )
     assert "after 4, 6, 8 and 12 images with repeated 98.75 % confidence" in statistics(found)
 
 
 def test_without_a_race_p_has_no_caveat(planned):
     found = analysis(made(planned, BASE, [value + 1 for value in BASE], [20.1, 25.0, 30.2, 21.9]))
-    assert "p values" not in " ".join(supporting.supporting_table(found.condition(LOW)).notes)
+    assert "p values" not in " ".join(
+        supporting.supporting_table(found.condition(LOW).contrasts).notes
+    )
     assert "two-sided 98.75 % t intervals across images" in statistics(found)
 
 

@@ -25,7 +25,7 @@ from n2n_ablate.components import KINDS, PROTOCOLS
 from n2n_ablate.components.recipe import ComponentSpec, Recipe
 from n2n_ablate.registry import Registry, hookspecs
 from n2n_ablate.runner.denoising import choose_recipe, denoise_all
-from n2n_ablate.testing import scaffold, templates
+from n2n_ablate.testing import scaffold
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -422,4 +422,4 @@ def test_every_page_has_every_promise_of_the_kit(kind):
 def test_the_page_shows_the_sampler_that_new_writes():
     (block,) = [own for own in PLUGINS if own.title == "plugins/my_pair.py"]
     wanted = scaffold.names("sampler", "my-pair")
-    assert block.text == wanted.fill(templates.SAMPLER)
+    assert block.text == wanted.fill("sampler.py")

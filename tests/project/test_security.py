@@ -210,7 +210,7 @@ def test_a_study_calls_nobody_and_writes_only_where_it_should(
     after = {path for path in folder.rglob("*") if path.is_file()} - before
     out = {path for path in after if (work / "out") in path.parents}
     assert after - out == {work / "-..- $x$ <b>.png"}
-    assert {"curves.png", "table.csv", "contact_sheet.png"} <= {path.name for path in out}
+    assert {"sampler.png", "table.csv", "contact_sheet.png"} <= {path.name for path in out}
 
 
 @pytest.mark.slow  # Ray starts

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from n2n_ablate.report.figures import figures
-from n2n_ablate.report.figures.figures import Curves, Sight
+from n2n_ablate.report.figures.figures import Sight
 from n2n_ablate.report.figures.sampler import FIRST, anatomy, sampler_picture
 from n2n_ablate_plugins.noises import Gaussian, Poisson
 
@@ -84,17 +84,6 @@ def test_psnr_of_a_constant_error_by_hand():
     assert figures.psnr(clean + 0.1, clean) == pytest.approx(20)
     assert figures.psnr(clean + 9, clean) == pytest.approx(10 * np.log10(4))
     assert figures.psnr(clean, clean) == np.inf
-
-
-def test_curves_have_a_line_per_image_the_mean_and_the_baseline():
-    steps = np.array([10, 20, 30])
-    images = {f"image {place}": np.array([20.0, 24, 25]) + place for place in range(3)}
-    own = Curves(steps, np.array([21.0, 25, 26]), images, (steps, np.array([20.0, 24, 25])))
-    figure = figures.curves({"sigma 25": own, "sigma 50": own}, title="center=0.2")
-    first, second = figure.axes
-    assert len(first.lines) == len(second.lines) == 5
-    assert [line.get_label() for line in first.lines][-2:] == ["baseline, mean", "mean"]
-    assert second.get_title() == "sigma 50"
 
 
 def test_the_anatomy_of_the_cross_against_x_by_hand(registry):

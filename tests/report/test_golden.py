@@ -26,7 +26,7 @@ def page(analysis):
     """Answer, tables and supporting statistics, as a report begins."""
     (condition,) = analysis.conditions
     decided = analysis.deciding.conditions[0]
-    known = (supporting.supporting_table(decided), supporting.training_table(condition))
+    known = (supporting.supporting_table(decided.contrasts), supporting.training_table(condition))
     return Document(
         analysis.question,
         f"Study {analysis.study}",

@@ -42,7 +42,7 @@ from n2n_ablate.report.numbers import (
 from n2n_ablate.report.render.console import dot_plot_lines, print_block
 from n2n_ablate.report.render.console_table import needed_width
 from n2n_ablate.report.render.markdown import markdown_table
-from n2n_ablate.report.supporting import supporting_of
+from n2n_ablate.report.supporting import supporting_table
 from n2n_ablate.report.text.contrasts import contrast_line, contrast_name, metric_digits
 
 
@@ -138,7 +138,7 @@ def test_a_small_difference_of_a_small_metric_is_no_row_of_zeros():
     assert contrast_line(record) == (
         "center = 0.2 vs 0.01: better by 0.00122 (95 % CI \u22120.00124 to \u22120.00121)"
     )
-    table = supporting_of([record])
+    table = supporting_table([record])
     cells = dict(zip([column.title for column in table.columns], table.rows[0].cells, strict=True))
     assert cell_text(cells["one image out"]) == "\u22120.00123 to \u22120.00122"
     assert float(cell_text(cells["detectable"])) > 0

@@ -153,7 +153,7 @@ def test_supporting_statistics_are_those_of_the_confirmation(studies):
     for study in ("confirmed", "raced"):
         found = analysis(studies[study])
         later = found.confirmation.analysis.condition(LABEL)
-        table = supporting.supporting_table(later)
+        table = supporting.supporting_table(later.contrasts)
         assert [cell.text for cell in (row.cells[0] for row in table.rows)] == [
             f"center = {record.contrast.parameters['sampler.center']:g} vs 0.01"
             for record in later.contrasts

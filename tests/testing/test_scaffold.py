@@ -12,7 +12,7 @@ from helpers.program import here
 from n2n_ablate.components import KINDS
 from n2n_ablate.errors import PluginError
 from n2n_ablate.registry import Registry
-from n2n_ablate.testing import NotTried, broken_promises, scaffold, settings_of, templates
+from n2n_ablate.testing import NotTried, broken_promises, scaffold, settings_of
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -80,4 +80,5 @@ def test_a_name_that_cannot_be_is_one_line(words, line, folder):
 def test_a_class_does_not_hide_what_the_file_imports():
     assert scaffold.names("noise", "range").class_name == "RangeNoise"
     assert scaffold.names("noise", "my-3-noise").class_name == "My3Noise"
-    assert set(templates.COMPONENTS) == set(templates.USE) == set(KINDS)
+    for kind in KINDS:
+        assert "MyThing" in scaffold.names(kind, "my-thing").fill(f"{kind}.py")

@@ -9,17 +9,11 @@ OK, NOTE, WARNING, BROKEN = "ok", "note", "warning", "broken"
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """One thing that was looked at."""
 
-    Attributes:
-        topic: What: `python`, `device`, `disk` ...
-        state: `ok`; `note`: nothing is wrong; `warning`: some studies are affected; `broken`: no
-            study can run like this.
-        text: What was found, in one line.
-        advice: What to do about it, empty if there is nothing to do.
-    """
-
-    topic: str
+    topic: str  # what: `python`, `device`, `disk` ...
+    # `ok`; `note`: nothing is wrong; `warning`: some studies are affected; `broken`: no study can
+    # run like this
     state: str
-    text: str
-    advice: str = ""
+    text: str  # what was found, in one line
+    advice: str = ""  # what to do about it, empty if there is nothing to do

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from n2n_ablate.diagnostics.relation import Point, loss_alone, relations
+from n2n_ablate.diagnostics.relation import Point, relations
 from n2n_ablate.report.figures.axes import plain, set_scale
 from n2n_ablate.report.numbers import format_signed
 
@@ -54,6 +54,7 @@ def psnr_by_diagnostics(
 def psnr_by_loss(
     finals: Mapping[str, Mapping[str, tuple[float, float]]],
     colours: Mapping[str, str],
+    tau: float | None = None,
     *,
     title: str = "",
     width: float = _WIDTH,
@@ -68,7 +69,8 @@ def psnr_by_loss(
     _scatter(axes, dots, colours)
     axes.set_xlabel("final training loss")
     axes.set_ylabel("PSNR in dB")
-    if known := format_signed(loss_alone(finals).tau.value):
+    if tau is not None:
+        known = format_signed(tau)
         axes.set_title(f"Kendall's tau of low loss and high PSNR: {known}", fontsize=10)
     _legend(axes)
     return figure

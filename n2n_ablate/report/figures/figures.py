@@ -1,20 +1,15 @@
-"""Draws what people look at: strips of images, what a sampler cuts, curves. Returns pictures, writes none."""
+"""Draws denoised images beside what they are compared with. Returns pictures, writes none."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from n2n_ablate.report.figures.axes import plain
 from n2n_ablate.report.figures.fonts import file_for
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 LARGEST_ERROR = 0.15
 """End of the error scale, in units of the image: larger errors look the same. Fixed, so that error
@@ -43,17 +38,6 @@ class Sight:
         return there[0] if there else (1, 1, 1)
 
 
-@dataclass(frozen=True, eq=False)
-class Curves:
-    """PSNR by step under one condition."""
-
-    steps: np.ndarray  # where the curves have points
-    mean: np.ndarray  # over images
-    images: Mapping[str, np.ndarray]  # one curve per image
-    # steps and mean curve of the baseline, None for the baseline itself
-    baseline: tuple[np.ndarray, np.ndarray] | None = None
-
-
 def psnr(image: np.ndarray, clean: np.ndarray) -> float:
     """Return the PSNR in dB of an image clipped to [0, 1]; infinite for equal images."""
     error = float(np.mean((np.clip(image, 0, 1) - clean) ** 2, dtype=np.float64))
@@ -63,9 +47,7 @@ def psnr(image: np.ndarray, clean: np.ndarray) -> float:
 def strip(sight: Sight, *, side: int = 768) -> Image.Image:
     """Draw one row: noisy, denoised, clean and the error, each with a label above it.
 
-    Args:
-        sight: The images.
-        side: Panels with longer sides are shrunk by a whole factor, and the label says so.
+    `side`: panels with longer sides are shrunk by a whole factor, and the label says so.
     """
     h, w = sight.shape[-2:]
     shrink = -(-max(h, w) // side)
@@ -127,35 +109,6 @@ def contact_sheet(strips: Mapping[str, Image.Image], *, title: str = "") -> Imag
         sheet.paste(row, (_GAP, y + _LABEL + 2))
         y += row.height + _LABEL + 2 * _GAP
     return sheet
-
-
-def curves(panels: Mapping[str, Curves], *, title: str = "") -> Figure:
-    """Draw PSNR by step: the mean thick, one thin line per image, the baseline's mean dashed."""
-    # Not pyplot: it keeps global state, and this runs beside the training in a thread of its own.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    width = 5.8 * len(panels)
-    figure = Figure(figsize=(width, 4.0), dpi=100)
-    FigureCanvasAgg(figure)
-    # Fixed margins: the layout engines need longer than everything else together.
-    figure.subplots_adjust(0.65 / width, 0.13, 1 - 0.15 / width, 0.85, wspace=0.18)
-    figure.suptitle(plain(title), fontsize=11)
-    for place, (label, own) in enumerate(panels.items()):
-        axes = figure.add_subplot(1, len(panels), place + 1)
-        colours = [f"C{place}" for place in range(1, 10)]
-        for number, (image, values) in enumerate(own.images.items()):
-            known = plain(image) if len(own.images) <= len(colours) else None
-            axes.plot(own.steps, values, lw=0.9, alpha=0.8, color=colours[number % 9], label=known)
-        if own.baseline is not None:
-            axes.plot(*own.baseline, lw=1.6, ls="--", color="0.45", label="baseline, mean")
-        axes.plot(own.steps, own.mean, lw=2.6, color="black", label="mean")
-        axes.set_title(plain(label), fontsize=10)
-        axes.set_xlabel("step")
-        axes.set_ylabel("PSNR in dB")
-        axes.grid(alpha=0.25)
-        axes.legend(fontsize=7, ncols=2, loc="lower right")
-    return figure
 
 
 @functools.cache

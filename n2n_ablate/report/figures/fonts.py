@@ -49,10 +49,7 @@ def file_for(text: str, *, bold: bool = False) -> str:
 def save(figure: Figure, target: Path | str | IO[Any], **options: Any) -> None:
     """Save a figure with every letter that a font of this machine has; the others are boxes.
 
-    Args:
-        figure: To be saved.
-        target: A path or an open file.
-        options: As for `Figure.savefig`.
+    `target`: a path or an open file; `options`: as for `Figure.savefig`.
     """
     from matplotlib.text import Text
 

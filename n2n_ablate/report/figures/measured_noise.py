@@ -25,9 +25,7 @@ def measured_noise(
 ) -> list[Figure]:
     """Draw the noise of one condition; what the scenes do not show is left out.
 
-    Args:
-        scenes: By name.
-        diagnoses: Of samplers, by what tables call them.
+    `diagnoses`: of samplers, by what tables call them.
     """
     parts = []
     if correlated := [each.correlations for each in scenes.values() if each.sigma > 0]:

@@ -27,10 +27,7 @@ def inline(figure: Figure, name: str, description: str) -> Markup:
 
     Its letters stay letters, and what is black takes the colour of the page's text.
 
-    Args:
-        figure: Of matplotlib.
-        name: Unique in the page, so that no two figures share an id.
-        description: For those who cannot see it.
+    `name`: unique in the page, so that no two figures share an id.
     """
     import matplotlib as mpl
 

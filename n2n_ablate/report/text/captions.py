@@ -148,11 +148,8 @@ def _own_trials(*, confirmed: bool) -> str:
 def gallery(largest: float, seed: int, *, held_out: bool | None, side: int) -> str:
     """Return the caption of denoised images.
 
-    Args:
-        largest: Error at the end of the colour scale.
-        seed: Of the fits.
-        held_out: Whether they are held-out images; None in a study without a confirmation.
-        side: Longest side in pixels if images were shrunk, else 0.
+    `largest`: error at the end of the colour scale; `held_out`: whether they are held-out images; None in a
+    study without a confirmation; `side`: longest side in pixels if images were shrunk, else 0.
     """
     where = {None: "", True: " of the confirmation", False: " of the study's own trials"}[held_out]
     shrunk = f" Longer sides are shrunk to {side} pixels." if side else ""

@@ -67,10 +67,7 @@ def contrast_name(contrast: Contrast) -> str:
 def level_text(name: str, key: str, value: str) -> str:
     """Return the level of a factor in full.
 
-    Args:
-        name: Of the trial; where it names the level it does so with every parameter of a component.
-        key: Of the factor.
-        value: Without them.
+    `name`: of the trial; where it names the level it does so with every parameter of a component.
     """
     return name.removeprefix(f"{key}=") if name.startswith(f"{key}=") else value
 
@@ -84,9 +81,7 @@ def _changed(own: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tupl
 def metric_digits(metric: Metric, values: Iterable[float | None] = ()) -> int:
     """Return how many digits of a metric are printed: two of decibels, three of others, more of small ones.
 
-    Args:
-        metric: Of which.
-        values: Those to print; of the largest at least three digits are shown.
+    `values`: those to print; of the largest at least three digits are shown.
     """
     largest = max((abs(value) for value in values if value and math.isfinite(value)), default=0.0)
     scales = [scale for scale in (metric.margin, largest / 100) if scale]

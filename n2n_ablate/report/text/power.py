@@ -16,9 +16,7 @@ _PLENTY = 10_000  # images: a larger number says no more
 def power_lines(power: Power, longer: Power | None) -> list[str]:
     """Return the power of a profile in sentences, the first a heading.
 
-    Args:
-        power: Of the profile.
-        longer: Of the profile to take instead, if this one has too little.
+    `power`: of the profile; `longer`: of the profile to take instead, if this one has too little.
     """
     metric, unit = power.metric, unit_of(power.metric)
     family = pluralize(power.family.contrasts, "contrast")
