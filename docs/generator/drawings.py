@@ -48,8 +48,11 @@ def _drawing(name: str, cut: Anatomy) -> str:
         parts.append(_weights(cut, view, box, left))
     drawn = "the same at every draw" if cut.alike else "one draw of many"
     notes = [drawn, *(["at the first step"] if cut.scheduled else [])]
-    if not cut.total[1].any():
-        notes.append("view 2 is made of something else")
+    if cut.hidden is not None:
+        notes.append("dots: pixels hidden from view 1")
+    notes += [
+        f"view {view + 1} is made of something else" for view in (0, 1) if not cut.total[view].any()
+    ]
     note = ", ".join(notes)
     parts.append(f'<text x="{_GAP / 2:g}" y="{height - 8}" fill="#666">{note}</text></svg>')
     return "\n".join(parts) + "\n"
@@ -58,7 +61,7 @@ def _drawing(name: str, cut: Anatomy) -> str:
 def _map(cut: Anatomy, box: tuple[int, int, int, int], left: float) -> str:
     """Draw some pixels of the image in the colour of the view that they feed, or in both."""
     side = max(box[2] - box[0], box[3] - box[1])
-    shown = _SHOWN if side < _WHOLE else cut.side
+    shown = _SHOWN if side < _WHOLE and cut.hidden is None else cut.side
     top, start = (max(0, min(at - side, cut.side - shown)) for at in box[:2])
     size = _PANEL / shown
     largest = np.abs(cut.total).max()
@@ -74,6 +77,9 @@ def _map(cut: Anatomy, box: tuple[int, int, int, int], left: float) -> str:
             if first and second:
                 half = f"M{x + size:.4g} {y:.4g}v{size:.4g}h-{size:.4g}z"
                 parts.append(f'<path d="{half}" fill="{_shade(COLOURS[1], second)}"/>')
+            if cut.hidden is not None and cut.hidden[top + row, start + column]:
+                middle = f'cx="{x + size / 2:.4g}" cy="{y + size / 2:.4g}" r="{size / 6:.3g}"'
+                parts.append(f"<circle {middle}/>")
     x, y = left + (box[1] - start) * size, _TOP + (box[0] - top) * size
     frame = side * size
     parts.append(
