@@ -169,52 +169,6 @@ def error_classes() -> str:
     return "\n".join(rows)
 
 
-<<<<<<< HEAD
-=======
-def python_api() -> str:
-    """Return the functions and the result of the Python API, with their arguments."""
-    sections = []
-    for name in ("make_study", "run", "load", "compare", "plan", "denoise"):
-        sections.append(_callable(f"n2n_ablate.{name}", getattr(api, name)))
-    sections.append(f"## StudyResult\n\n{_docstring(api.StudyResult)[0]}")
-    attributes = _docstring(api.StudyResult)[1]["Attributes"]
-    members = vars(api.StudyResult).items()
-    shown = {name: item for name, item in members if not name.startswith("_")}
-    for name, item in shown.items():
-        inner = getattr(item, "fget", None) or getattr(item, "func", None)
-        if inner is not None:
-            attributes[name] = " ".join(_docstring(inner)[0].split())
-    sections.append("\n".join(f"- `{name}`: {text}" for name, text in attributes.items()))
-    sections += [
-        _callable(name, item, "###") for name, item in shown.items() if inspect.isfunction(item)
-    ]
-    return "\n\n".join(sections)
-
-
-def _callable(name: str, function: Callable[..., Any], level: str = "##") -> str:
-    """Return a function with its signature, text, arguments and errors."""
-    body, parts = _docstring(function)
-    given = [
-        item.replace(annotation=inspect.Parameter.empty)
-        for item in inspect.signature(function).parameters.values()
-        if item.name != "self"
-    ]
-    signature = f"{name}{inspect.Signature(given)}"
-    if len(signature) > WIDTH:
-        lines = ",\n    ".join(str(item) for item in given if item.kind is item.KEYWORD_ONLY)
-        first = ", ".join(str(item) for item in given if item.kind is not item.KEYWORD_ONLY)
-        signature = f"{name}(\n    {first}, *,\n    {lines},\n)"
-    signature = signature.replace("'", '"')
-    sections = [f"{level} {name.rpartition('.')[2]}", f"```python\n{signature}\n```", body]
-    for title in ("Args", "Raises"):
-        if rows := parts.get(title):
-            sections.append("\n".join(f"- `{key}`: {text}" for key, text in rows.items()))
-    if returned := parts.get("Returns"):
-        sections.append(" ".join(returned.values()))
-    return "\n\n".join(sections)
-
-
->>>>>>> main
 def studies() -> str:
     """Return the table of the studies that ship."""
     rows = ["| study | question | design | profiles |", "|---|---|---|---|"]

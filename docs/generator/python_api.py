@@ -11,7 +11,7 @@ from generator import docstrings
 from n2n_ablate import api, testing
 from n2n_ablate.testing import CONTRACTS
 
-_STUDIES = ("make_study", "run", "load", "plan", "denoise")
+_STUDIES = ("make_study", "run", "load", "compare", "plan", "denoise")
 _ALIASES = {
     "Views": "What a split makes of images (b, c, h, w): tensors (b, c, h', w').",
     "Split": "What `Sampler.draw` returns: it cuts any image of the same size in the same way.",
