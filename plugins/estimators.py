@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
-from n2n_ablate import CheckpointSelector, Component, Estimator, Range, Register, Split, hookimpl
+from n2n_ablate import (
+    CheckpointSelector,
+    Component,
+    Estimator,
+    Range,
+    Register,
+    Split,
+    arguments_for,
+    hookimpl,
+)
 
 
 @dataclass(frozen=True)
@@ -96,13 +105,20 @@ class Flips:
         inner = getattr(self.estimator, "checkpoint_selector", None)
         return inner(steps) if inner is not None else None
 
-    def estimate(self, denoise: Split, noisy: Tensor) -> Tensor:
+    @property
+    def dropout(self) -> bool:
+        """See `n2n_ablate.Estimator`; that of the inner estimator."""
+        return getattr(self.estimator, "dropout", False)
+
+    def estimate(self, denoise: Split, noisy: Tensor, **more: Any) -> Tensor:
         """See `n2n_ablate.Estimator.estimate`."""
+        inner = self.estimator.estimate
+        more = arguments_for(inner, **more)
         total = torch.zeros_like(noisy)
         for quarters in range(4):
             for mirrored in (False, True):
                 seen = noisy.flip(-1) if mirrored else noisy
-                found = self.estimator.estimate(denoise, seen.rot90(quarters, (2, 3)))
+                found = inner(denoise, seen.rot90(quarters, (2, 3)), **more)
                 found = found.rot90(-quarters, (2, 3))
                 total += found.flip(-1) if mirrored else found
         return total / 8
@@ -137,9 +153,15 @@ class WindowedVariance:
         """See `n2n_ablate.Estimator.averaging_weight`."""
         return self.estimator.averaging_weight(step, steps)
 
-    def estimate(self, denoise: Split, noisy: Tensor) -> Tensor:
+    @property
+    def dropout(self) -> bool:
+        """See `n2n_ablate.Estimator`; that of the inner estimator."""
+        return getattr(self.estimator, "dropout", False)
+
+    def estimate(self, denoise: Split, noisy: Tensor, **more: Any) -> Tensor:
         """See `n2n_ablate.Estimator.estimate`."""
-        return self.estimator.estimate(denoise, noisy)
+        inner = self.estimator.estimate
+        return inner(denoise, noisy, **arguments_for(inner, **more))
 
     def checkpoint_selector(self, steps: int) -> CheckpointSelector:
         """See `n2n_ablate.Estimator`."""

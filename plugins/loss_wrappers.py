@@ -8,7 +8,20 @@ from typing import Annotated, Literal
 
 from torch import Tensor
 
-from n2n_ablate import Component, Loss, LossContext, Pairs, Range, Register, Split, Views, hookimpl
+from n2n_ablate import (
+    Component,
+    Loss,
+    LossContext,
+    MeasuredNoise,
+    Noise,
+    Pairs,
+    Range,
+    Register,
+    Split,
+    StackRandom,
+    Views,
+    hookimpl,
+)
 from n2n_ablate_plugins.zs_n2n import Residual, ResidualConsistency
 
 
@@ -60,6 +73,11 @@ class TotalVariation:
     loss: Annotated[Loss, Component("loss")] = ResidualConsistency()  # noqa: RUF009  it is frozen
     weight: Annotated[float, Range(0, 1)] = 0.004
 
+    @property
+    def required_noise(self) -> Noise | None:
+        """See `n2n_ablate.Loss`; that of the inner loss."""
+        return getattr(self.loss, "required_noise", None)
+
     def __call__(self, context: LossContext) -> Tensor:
         """Return the loss of each fit, shape (b,)."""
         remembering = _Remembering(context)
@@ -79,6 +97,18 @@ class _Remembering:
         self.noisy: Tensor = context.noisy
         self.pairs: Pairs = context.pairs
         self.supports_consistency: bool = context.supports_consistency
+
+    @property
+    def noises(self) -> tuple[Noise | MeasuredNoise | None, ...]:
+        return self._context.noises
+
+    @property
+    def mask(self) -> Tensor | None:
+        return self._context.mask
+
+    @property
+    def rng(self) -> StackRandom:
+        return self._context.rng
 
     @property
     def progress(self) -> float:

@@ -1,7 +1,8 @@
-"""Small networks of the field: DnCNN without normalisation, and a U-Net of two scales."""
+"""Small networks of the field: DnCNN without normalisation, and a U-Net."""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -47,43 +48,56 @@ class DnCnn:
 
 @dataclass(frozen=True)
 class UNet:
-    """A U-Net of two scales that predicts the noise (after Ronneberger et al., 2015).
+    """A U-Net that predicts the noise (after Ronneberger et al., 2015), of two scales by default.
 
     Two 3x3 convolutions with LeakyReLU 0.2 at full size, the same at half size after a maximum
-    pooling, then both together, two more convolutions and one of 1x1. Sizes that are odd are
-    brought back by stretching to the nearest neighbour. At width 32 it has 102,595 weights for
-    three channels. Where a pixel reaches depends on its place, so it declares no halo, and large
-    images are denoised in one piece.
+    pooling, and so on; then back, at every size two more convolutions over both, and one of 1x1. Sizes
+    that are odd are brought back by stretching to the nearest neighbour. At width 32 and two scales it
+    has 102,595 weights for three channels. Where a pixel reaches depends on its place, so it declares
+    no halo, and large images are denoised in one piece.
 
     Args:
-        width: Channels at full size; half size has twice as many.
+        width: Channels at full size; each smaller size has twice as many.
         residual: True subtracts what the network predicts from the noisy image; False takes it as
             the denoised image.
+        scales: Number of sizes.
+        dropout: Share of the values that are dropped before every pair of convolutions on the way
+            back (0.3 in Self2Self: Quan et al., 2020). On for the result only if the estimator asks.
     """
 
     width: Annotated[int, Range(1, 128)] = 32
     residual: bool = True
+    scales: Annotated[int, Range(2, 5)] = 2
+    dropout: Annotated[float, Range(0, 0.9)] = 0.0
 
     def build(self, channels: int) -> nn.Module:
         """See `n2n_ablate.Backbone.build`."""
-        return _UNet(channels, self.width, self.residual)
+        return _UNet(channels, [self.width * 2**scale for scale in range(self.scales)], self)
 
 
 class _UNet(nn.Module):
-    def __init__(self, channels: int, width: int, residual: bool) -> None:
+    def __init__(self, channels: int, widths: list[int], parts: UNet) -> None:
         super().__init__()
-        self.fine = _two(channels, width)
-        self.coarse = _two(width, 2 * width)
-        self.joined = _two(3 * width, width)
-        self.last = nn.Conv2d(width, channels, 1)
-        self.residual = residual
+        self.down = nn.ModuleList(map(_two, [channels, *widths], widths))
+        self.up = nn.ModuleList(
+            _two(fine + coarse, fine) for fine, coarse in itertools.pairwise(widths)
+        )
+        self.last = nn.Conv2d(widths[0], channels, 1)
+        self.drop = nn.Dropout(parts.dropout) if parts.dropout else None
+        self.residual = parts.residual
 
     def forward(self, noisy: Tensor) -> Tensor:
-        fine = self.fine(noisy)
-        # A side of one pixel cannot be halved: ceil_mode keeps it.
-        coarse = self.coarse(max_pool2d(fine, 2, ceil_mode=True))
-        wide = interpolate(coarse, size=fine.shape[-2:], mode="nearest")
-        predicted: Tensor = self.last(self.joined(torch.cat([fine, wide], dim=1)))
+        sizes = [self.down[0](noisy)]
+        for two in self.down[1:]:
+            # A side of one pixel cannot be halved: ceil_mode keeps it.
+            sizes.append(two(max_pool2d(sizes[-1], 2, ceil_mode=True)))
+        out = sizes.pop()
+        for two in reversed(self.up):
+            fine = sizes.pop()
+            wide = interpolate(out, size=fine.shape[-2:], mode="nearest")
+            both = torch.cat([fine, wide], dim=1)
+            out = two(both if self.drop is None else self.drop(both))
+        predicted: Tensor = self.last(out)
         return noisy - predicted if self.residual else predicted
 
 

@@ -126,7 +126,7 @@ class NoiseLevelRatio:
 def _ratio(denoised: Tensor, noisy: Tensor, sigma: float) -> Tensor:
     level = torch.full_like(noisy[:, 0, 0, 0], sigma / 255).double()
     if not sigma:
-        level = _noise_level(noisy.double())
+        level = noise_level(noisy.double())
     left = _centred(noisy - denoised).square().mean(dim=(1, 2, 3)).sqrt()
     return left / level.clamp(min=1e-6)
 
@@ -136,7 +136,8 @@ def _centred(image: Tensor) -> Tensor:
     return exact - exact.mean(dim=(2, 3), keepdim=True)
 
 
-def _noise_level(noisy: Tensor) -> Tensor:
+def noise_level(noisy: Tensor) -> Tensor:
+    """Estimate the standard deviation of white noise in images (b, c, h, w): (b,)."""
     h, w = (side - side % 2 for side in noisy.shape[-2:])
     rows = noisy[..., 0:h:2, :w] - noisy[..., 1:h:2, :w]
     details = (rows[..., 0::2] - rows[..., 1::2]) / 2

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from n2n_ablate.analysis.records import ContrastRecord
+from n2n_ablate.analysis.studies import side_by_side
 from n2n_ablate.analysis.study_records import StudyAnalysis
-from n2n_ablate.records import StudyResult, TrialResult
+from n2n_ablate.records import Header, StudyResult, TrialResult
 from n2n_ablate.study import Plan
 
 if TYPE_CHECKING:
@@ -92,6 +93,28 @@ def summary_frame(analysis: StudyAnalysis) -> pd.DataFrame:
     frame = pd.DataFrame(_summary_rows(analysis, metrics), columns=columns)
     numbers = [*metrics, "estimate", "ci_low", "ci_high", "ci_level", "seconds_per_fit"]
     return frame.astype(dict.fromkeys(numbers, float))
+
+
+def studies_frame(studies: Mapping[str, tuple[StudyResult, Header]]) -> pd.DataFrame:
+    """Return a row per trial of several studies, see `side_by_side`."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            "protocol": number,
+            "condition": table.condition,
+            "study": row.study,
+            "trial": row.trial,
+            "role": row.role,
+            table.metric.name: row.mean,
+            "reference": table.reference,
+            **_estimate(row.contrast),
+            "images": row.n_images,
+            "failed": row.n_failed,
+        }
+        for number, table in enumerate(side_by_side(studies), 1)
+        for row in table.rows
+    )
 
 
 _COUNTS = ("images", "fits", "failed")

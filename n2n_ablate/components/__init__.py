@@ -8,7 +8,9 @@ from n2n_ablate.components.optional import UndeclaredError as UndeclaredError
 from n2n_ablate.components.optional import at_step as at_step
 from n2n_ablate.components.optional import declared as declared
 from n2n_ablate.components.optional import declares as declares
+from n2n_ablate.components.optional import is_drawn_once as is_drawn_once
 from n2n_ablate.components.optional import is_fixed as is_fixed
+from n2n_ablate.components.optional import mask_of as mask_of
 from n2n_ablate.components.optional import pairs_of as pairs_of
 from n2n_ablate.components.optional import prepare_sampler as prepare_sampler
 from n2n_ablate.components.optional import probe_steps as probe_steps

@@ -8,9 +8,16 @@ import torch
 from torch import Tensor
 
 
-def mse(first: Tensor, second: Tensor) -> Tensor:
-    """Return the mean squared difference of each pair of images: (b, c, h, w) to (b,)."""
-    return _Mse.apply(first, second)  # type: ignore[no-untyped-call]
+def mse(first: Tensor, second: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Return the mean squared difference of each pair of images: (b, c, h, w) to (b,).
+
+    With a mask, truth values (b, 1 or c, h, w), over the pixels where it is true.
+    """
+    if mask is None:
+        return _Mse.apply(first, second)  # type: ignore[no-untyped-call]
+    kept = mask.expand_as(first)
+    squares = torch.where(kept, first - second, 0.0).square()
+    return squares.sum(dim=(1, 2, 3)) / kept.sum(dim=(1, 2, 3)).clamp(min=1)
 
 
 class _Mse(torch.autograd.Function):

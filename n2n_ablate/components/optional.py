@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from n2n_ablate.components.protocols import MeasuredNoise, Noise, Pairs, Sampler
+from n2n_ablate.components.protocols import MeasuredNoise, Noise, Pairs, Sampler, Split
 
 if TYPE_CHECKING:  # so that listing kinds and names does not wait for torch
     from torch import Tensor
@@ -16,13 +16,13 @@ BOTH_WAYS: Pairs = ((0, 1), (1, 0))
 OPTIONAL: Mapping[str, tuple[str, ...]] = {
     "noise": ("unbiased", "clip"),
     "sampler": (
-        *("fixed", "leaks", "supports_consistency", "preserves_mean"),
-        *("required_noise", "needs_shots", "pairs", "at", "prepare"),
+        *("fixed", "drawn_once", "leaks", "supports_consistency", "preserves_mean"),
+        *("required_noise", "needs_shots", "replaces_input", "pairs", "at", "prepare"),
     ),
     "backbone": ("halo",),
-    "loss": (),
+    "loss": ("required_noise",),
     "training": ("elementwise", "crop"),
-    "estimator": ("checkpoint_selector",),
+    "estimator": ("checkpoint_selector", "dropout"),
     "metric": (
         *("higher_is_better", "unit", "full_reference"),
         *("at_end", "smallest", "channels"),
@@ -65,6 +65,17 @@ def declares(component: object, name: str) -> bool:
 def is_fixed(sampler: Sampler) -> bool:
     """Say whether every draw of the sampler gives the same split."""
     return bool(declared(sampler, "fixed", False))
+
+
+def is_drawn_once(sampler: Sampler) -> bool:
+    """Say whether one draw of the sampler serves a whole fit."""
+    return is_fixed(sampler) or bool(declared(sampler, "drawn_once", False))
+
+
+def mask_of(split: Split) -> Tensor | None:
+    """Return where a split hides pixels from the network, (b, 1, h', w'); None if it hides none."""
+    mask: Tensor | None = getattr(split, "mask", None)
+    return mask
 
 
 def at_step(sampler: Sampler, step: int, steps: int) -> Sampler:

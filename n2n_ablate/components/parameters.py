@@ -13,6 +13,7 @@ import math
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from n2n_ablate.components.spec import Scalar
@@ -80,6 +81,21 @@ class Component:
         return f"any {self.kind}"
 
 
+@dataclass(frozen=True)
+class File:
+    """Marks a path whose file is a part of the component: `Annotated[str, File()]`; empty for no file.
+
+    The bytes of the file join the identity of a fit in place of the path, so other bytes are another
+    fit, and the same bytes under another name are the same. The path counts from the working folder.
+    """
+
+    def __contains__(self, value: object) -> bool:
+        return isinstance(value, str) and (not value or Path(value).is_file())
+
+    def __str__(self) -> str:
+        return "a file"
+
+
 Domain: TypeAlias = Range | Choice
 
 
@@ -98,7 +114,7 @@ class Parameter:
     name: str
     type: type
     default: Any
-    domain: Domain | Component | None = None
+    domain: Domain | Component | File | None = None
     many: bool = False
 
     @property
@@ -139,6 +155,9 @@ class Parameter:
             raise ParameterError(msg)
         if isinstance(value, float) and not math.isfinite(value):
             msg = f"{label} must be finite, got {value}"
+            raise ParameterError(msg)
+        if isinstance(self.domain, File) and value not in self.domain:
+            msg = f"{label}: there is no file {value!r}"
             raise ParameterError(msg)
         if self.domain is not None and value not in self.domain:
             msg = f"{label} must be within {self.domain}, got {value!r}"
@@ -224,7 +243,7 @@ def _read_hint(name: str, hint: Any, default: Any) -> Parameter:
     domain = None
     if typing.get_origin(hint) is typing.Annotated:
         hint, *extras = typing.get_args(hint)
-        known = (extra for extra in extras if isinstance(extra, Range | Choice | Component))
+        known = (extra for extra in extras if isinstance(extra, Range | Choice | Component | File))
         domain = next(known, None)
     many = typing.get_origin(hint) is tuple
     hint = typing.get_args(hint)[0] if many else hint

@@ -16,6 +16,8 @@ if TYPE_CHECKING:  # so that listing kinds and names does not wait for torch
     import torch
     from torch import Tensor, nn
 
+    from n2n_ablate.components.randomness import StackRandom
+
 Views: TypeAlias = "tuple[Tensor, ...]"
 Split: TypeAlias = "Callable[[Tensor], Views]"
 Pairs: TypeAlias = tuple[tuple[int, int], ...]
@@ -64,11 +66,14 @@ class Sampler(Protocol):
     Optional attributes, with the value that is assumed when they are missing:
 
     - `fixed = False`: True if every draw gives the same split. It is then drawn once per fit.
+    - `drawn_once = False`: True if the first draw of a fit, random as it may be, serves to its end.
     - `leaks = False`: True if some pixel's noise reaches more than one view, on purpose.
     - `supports_consistency = True`: False if cutting the denoised image has no meaning (no consistency loss).
     - `preserves_mean = True`: False if the gray of a flat image changes.
     - `required_noise = None`: the `Noise` that it parts, where it parts the noise instead of the pixels.
     - `needs_shots = False`: True if `prepare` needs other shots of the scene, a `MeasuredNoise`.
+    - `replaces_input = False`: True if the network never gets the noisy image, but the first view of
+      the first pair in its place, for the result too: the code of a deep image prior.
     - `pairs = ((0, 1), (1, 0))`: which view is trained to predict which, the same at every step.
     - `at(step, steps) -> Sampler`: the sampler to use at this step, for schedules.
     - `prepare(noisy, noise) -> Sampler`: called once per fit with the noisy image, shape
@@ -86,6 +91,9 @@ class Sampler(Protocol):
         Returns:
             A function from an image of the same h and w to its views, each (1, c, h', w'). It can
             be applied again, to the denoised image for instance, and cuts it in the same places.
+            A sampler that hides pixels from the network (a blind spot) returns an object with an
+            attribute `mask`, truth values (1, 1, h', w') of the target's size, beside its
+            `__call__`: where the input view does not hold the target, so where a loss may look.
 
         Raises:
             ImageError: The image is too small to cut.
@@ -99,6 +107,10 @@ class Backbone(Protocol):
 
     Optional attribute: `halo`, the radius of the receptive field in pixels. With it large images
     are denoised tile by tile without a seam; without it (None) in one piece.
+
+    Layers of torch that drop values (`nn.Dropout`, `nn.Dropout2d`) draw from a stream of the fit. They
+    are on while it trains, and off for the result unless the estimator declares `dropout`. Any other
+    randomness of a network is refused: the same fit twice would give two results.
     """
 
     def build(self, channels: int) -> nn.Module:
@@ -124,6 +136,24 @@ class LossContext(Protocol):
         ...
 
     @property
+    def noises(self) -> tuple[Noise | MeasuredNoise | None, ...]:
+        """What is known of the noise of each fit, as `Sampler.prepare` is told it; None for a real image."""
+        ...
+
+    @property
+    def mask(self) -> Tensor | None:
+        """Where this step's splits hide pixels, truth values (b, 1, h', w'); None if they hide none.
+
+        With a sampler that hides pixels, a loss that does not ask for it is refused.
+        """
+        ...
+
+    @property
+    def rng(self) -> StackRandom:
+        """Random numbers for the loss, from a stream of each fit: its only source of randomness."""
+        ...
+
+    @property
     def progress(self) -> float:
         """Share of the training that is done, from 0 to below 1."""
         ...
@@ -143,7 +173,11 @@ class LossContext(Protocol):
 
 @runtime_checkable
 class Loss(Protocol):
-    """Scores a denoiser without a clean image."""
+    """Scores a denoiser without a clean image.
+
+    Optional attribute: `required_noise`, a `Noise` as it must be, for a loss that needs the parameters
+    of the noise (`LossContext.noises`) and refuses any other.
+    """
 
     def __call__(self, context: LossContext) -> Tensor:
         """Return one value per fit, shape (b,), to be minimised."""
@@ -204,6 +238,13 @@ class Estimator(Protocol):
     Optional method: `checkpoint_selector(steps) -> CheckpointSelector | None`, asked once per
     stack, for estimators that stop early. Training goes on to the end, so that fits of a stack stay
     in step; the result is made from the weights that the selector kept.
+
+    Optional attribute: `dropout = False`, True to keep the network's dropout on while estimating.
+
+    `estimate` may name two more arguments, and is then given them: `draw`, a function from images
+    (b, c, h, w) to a fresh split by the fits' samplers, whose mask `mask_of` returns; and `rng`, a
+    `StackRandom`. Both begin anew at every call, so that a result does not depend on how often
+    somebody looked at it.
     """
 
     def averaging_weight(self, step: int, steps: int) -> float:
@@ -211,7 +252,10 @@ class Estimator(Protocol):
         ...
 
     def estimate(self, denoise: Split, noisy: Tensor) -> Tensor:
-        """Return the denoised image, (b, c, h, w); `denoise` maps images to a tuple of one."""
+        """Return the denoised image, (b, c, h, w); `denoise` maps images to a tuple of one.
+
+        With a sampler that `replaces_input`, `noisy` is what it puts in place of the noisy image.
+        """
         ...
 
 

@@ -129,10 +129,13 @@ class PixelSplit:
         index: Number `row * w + column` of every pixel used: view after view, each flattened. Whole
             numbers, on any device.
         shapes: Of each view: (n, h', w'), n pixels of the image for each of the view.
+        mask: Where the first view hides what the second holds, truth values (1, 1, h', w'); None if
+            nowhere. See `Sampler.draw`.
     """
 
     index: Tensor
     shapes: tuple[tuple[int, int, int], ...]
+    mask: Tensor | None = None
 
     def __call__(self, image: Tensor) -> Views:
         """Cut images of shape (b, c, h, w) into views of shape (b, c, h', w')."""
@@ -159,18 +162,19 @@ class PixelSplit:
         return cut
 
     @classmethod
-    def of(cls, image: Tensor, *views: Tensor) -> PixelSplit:
+    def of(cls, image: Tensor, *views: Tensor, mask: Tensor | None = None) -> PixelSplit:
         """Make the split for images like `image`.
 
         Args:
             image: Shape (b, c, h, w); its size counts.
             views: Which pixels each view takes: numbers `row * w + column` of shape (h', w'), or
                 (n, h', w') for means of n pixels each. On any device.
+            mask: Where pixels are hidden, truth values (h', w').
         """
         places = [view if view.dim() == 3 else view[None] for view in views]
         index = torch.cat([index_map.flatten() for index_map in places])
         shapes = [(len(index_map), index_map.shape[1], index_map.shape[2]) for index_map in places]
-        return cls(index, tuple(shapes))
+        return cls(index, tuple(shapes), None if mask is None else mask[None, None])
 
 
 def _views(picked: Tensor, shapes: Sequence[tuple[int, int, int]]) -> Views:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from n2n_ablate.components import (
@@ -12,10 +13,13 @@ from n2n_ablate.components import (
     Sampler,
     Split,
     UndeclaredError,
+    Views,
     at_step,
     declared,
     declares,
+    is_drawn_once,
     is_fixed,
+    mask_of,
     pairs_of,
     prepare_sampler,
 )
@@ -28,8 +32,8 @@ if TYPE_CHECKING:
 class SamplerWrapper:
     """Base of a sampler around another: a frozen dataclass with the field `sampler`.
 
-    Whatever the inner sampler declares, `fixed`, `leaks`, `supports_consistency`, `preserves_mean`, `required_noise` and
-    `pairs`, this one declares too, and it has `prepare` and `at` if the inner one has. A class that
+    Whatever the inner sampler declares, `fixed`, `drawn_once`, `leaks`, `supports_consistency`,
+    `preserves_mean`, `required_noise`, `replaces_input` and `pairs`, this one declares too, and it has `prepare` and `at` if the inner one has. A class that
     cuts in another way overrides what is no longer true.
 
     As it stands it shows the inner sampler the image that `shown` makes, and cuts what that one cuts.
@@ -57,6 +61,11 @@ class SamplerWrapper:
         return all(map(is_fixed, self.inner))
 
     @property
+    def drawn_once(self) -> bool:
+        """See `n2n_ablate.Sampler`."""
+        return all(map(is_drawn_once, self.inner))
+
+    @property
     def leaks(self) -> bool:
         """See `n2n_ablate.Sampler`."""
         return any(self._declared("leaks", False))
@@ -76,6 +85,11 @@ class SamplerWrapper:
         """See `n2n_ablate.Sampler`: the noise of the first that is made for one."""
         noises = self._declared("required_noise", None)
         return next((noise for noise in noises if noise is not None), None)
+
+    @property
+    def replaces_input(self) -> bool:
+        """See `n2n_ablate.Sampler`."""
+        return any(self._declared("replaces_input", False))
 
     @property
     def pairs(self) -> Pairs:
@@ -103,8 +117,7 @@ class SamplerWrapper:
 
     def draw(self, image: Tensor, rng: torch.Generator) -> Split:
         """See `n2n_ablate.Sampler.draw`."""
-        split = self.sampler.draw(self.shown(image), rng)
-        return lambda image: split(self.shown(image))
+        return _Shown(self.sampler.draw(self.shown(image), rng), self.shown)
 
     def _declared(self, name: str, default: Any) -> tuple[Any, ...]:
         return tuple(declared(sampler, name, default) for sampler in self.inner)
@@ -113,3 +126,18 @@ class SamplerWrapper:
         if not any(declares(sampler, name) for sampler in self.inner):
             msg = f"'{type(self).__name__}' has no '{name}': no sampler inside has"
             raise UndeclaredError(msg)
+
+
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """The inner split of what is shown of an image; what it hides stays hidden."""
+
+    split: Split
+    shown: Callable[[Tensor], Tensor]
+
+    @property
+    def mask(self) -> Tensor | None:
+        return mask_of(self.split)
+
+    def __call__(self, image: Tensor) -> Views:
+        return self.split(self.shown(image))

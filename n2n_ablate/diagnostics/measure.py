@@ -25,6 +25,7 @@ from n2n_ablate.components import (
     at_step,
     declared,
     declares,
+    mask_of,
     pairs_of,
     prepare_sampler,
     watchdog,
@@ -117,13 +118,16 @@ def _rows(
         # One random step of every slice: steps at equal distances would miss half of `step % 2`.
         chance = float(torch.rand((), generator=_rng(seed, "step", pair)))
         now = at_step(sampler, min(steps - 1, int((pair + chance) / count * steps)), steps)
-        cuts = []
+        cuts: list[_Cut] = []
         for draw in (2 * pair, 2 * pair + 1):
             noisy = _noisy(noise, probe, draw, seed)
             if noisy is None:
                 break
-            cuts.append(_cut(now, noise, probe, noisy, _rng(seed, f"draw/{probe.name}", draw)))
-        yield _moments(cuts, pairs_of(now), now)
+            # What hides pixels hides the same ones in both images: these alone train.
+            same = bool(cuts) and cuts[0].mask is not None
+            rng = _rng(seed, f"draw/{probe.name}", 2 * pair if same else draw)
+            cuts.append(_cut(now, noise, probe, noisy, rng))
+        yield _moments([*_hidden(cuts)], pairs_of(now))
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +136,7 @@ class _Cut:
     views: Views  # of the noisy image
     clean: Views  # of the clean image, () if it cannot be cut
     brighter: Views  # of a brighter clean image, likewise
+    mask: Tensor | None  # where pixels are hidden
 
 
 def _cut(
@@ -143,14 +148,26 @@ def _cut(
     known = MeasuredNoise(others) if noise is None and others else noise
     ready = prepare_sampler(sampler, noisy.clone(), known)
     split = ready.draw(noisy.clone(), rng)
-    error = noisy - probe.clean
+    error, mask = noisy - probe.clean, mask_of(split)
     if not _is_consistent(ready):
-        return _Cut(error, split(noisy.clone()), (), ())
+        return _Cut(error, split(noisy.clone()), (), (), mask)
     views = split(noisy.clone())
-    return _Cut(error, views, split(probe.clean.clone()), split(probe.clean + _BRIGHTER))
+    clean = split(probe.clean.clone())
+    return _Cut(error, views, clean, split(probe.clean + _BRIGHTER), mask)
 
 
-def _moments(cuts: Sequence[_Cut], trained: Sequence[tuple[int, int]], now: Sampler) -> list[float]:
+def _hidden(cuts: Sequence[_Cut]) -> Iterator[_Cut]:
+    """Yield the cuts with the pixels that all of them hide, flattened; as they are if none hides any."""
+    masks = [cut.mask for cut in cuts if cut.mask is not None]
+    mask = torch.stack(masks).all(dim=0) if masks else None
+    for cut in cuts:
+        views = (cut.views, cut.clean, cut.brighter)
+        if mask is not None:
+            views = tuple(tuple(view[mask.expand_as(view)] for view in each) for each in views)  # type: ignore[assignment]
+        yield _Cut(cut.error, *views, mask)
+
+
+def _moments(cuts: Sequence[_Cut], trained: Sequence[tuple[int, int]]) -> list[float]:
     """Return var(e); then, means over the trained pairs of views: var, var, cov, bias, gap², gains."""
     ways = list(dict.fromkeys(tuple(way) for way in trained))
     ways = [way for n, way in enumerate(ways) if way[::-1] not in ways[:n]]  # each pair once

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from n2n_ablate.components import Sampler, Split, Views, at_step, declares, is_fixed
+from n2n_ablate.components import (
+    Sampler,
+    Split,
+    Views,
+    at_step,
+    declared,
+    declares,
+    is_drawn_once,
+    mask_of,
+    pairs_of,
+)
 
 
 class Draws:
     """What the samplers of a stack drew for the present step.
 
-    Fixed samplers draw once, and the views of the noisy images are then computed once.
+    Samplers that are fixed, or that one draw serves, draw once, and the views of the noisy images are
+    then computed once.
 
     Attributes:
         noisy: The images of this step, (b, c, h, w).
         fixed: True if every step has the same splits.
+        replaces_input: Whether the networks get something else in place of the noisy images.
+        mask: Where this step's splits hide pixels, (b, 1, h', w') on the device of the images, or None.
     """
 
     def __init__(
@@ -32,9 +46,11 @@ class Draws:
         self._rngs = rngs
         self._steps = steps
         self._scheduled = any(declares(sampler, "at") for sampler in samplers)
-        self.fixed = not self._scheduled and all(map(is_fixed, samplers))
+        self.fixed = not self._scheduled and all(map(is_drawn_once, samplers))
+        self.mask: Tensor | None = None
+        self.replaces_input = bool(declared(samplers[0], "replaces_input", False))
         self._splits: list[tuple[Sampler, Split]] = []
-        self._cut: Split | None = None
+        self._cut: Cut | None = None
         self._of_noisy: Views | None = None
 
     def look_at(self, noisy: Tensor) -> None:
@@ -50,7 +66,8 @@ class Draws:
         self._splits = [
             self._next(index, step, before.get(index)) for index in range(len(self._rngs))
         ]
-        self._cut = together([split for _, split in self._splits], self.noisy.device)
+        cut = self._together([split for _, split in self._splits])
+        self._cut, self.mask = cut, cut.mask
         self._of_noisy = None
 
     def views(self, image: Tensor) -> Views:
@@ -64,23 +81,52 @@ class Draws:
             self._of_noisy = tuple(view.contiguous(memory_format=_layout(image)) for view in cut)
         return self._of_noisy
 
+    @property
+    def input(self) -> Tensor:
+        """What the networks get in place of the noisy images: these, unless a sampler replaces them."""
+        if not self.replaces_input:
+            return self.noisy
+        return self.views(self.noisy)[pairs_of(self._samplers[0])[0][0]]
+
     def resample(self) -> Split:
         """Draw once more and return the new cut; the splits of this step stay as they are."""
-        samplers = [sampler for sampler, _ in self._splits]
-        splits = [self._draw(index, sampler) for index, sampler in enumerate(samplers)]
-        return together(splits, self.noisy.device)
+        return self.draw(self.noisy, self._rngs)
+
+    def draw(self, images: Tensor, rngs: Sequence[torch.Generator]) -> Split:
+        """Draw for images (b, c, h, w), with the samplers of this step and other generators."""
+        splits = [
+            split
+            if is_drawn_once(sampler) and images.shape == self.noisy.shape
+            else sampler.draw(images[index : index + 1], rngs[index])
+            for index, (sampler, split) in enumerate(self._splits)
+        ]
+        return self._together(splits)
 
     def _next(
         self, index: int, step: int, before: tuple[Sampler, Split] | None
     ) -> tuple[Sampler, Split]:
         sampler = self._samplers[index]
         sampler = at_step(sampler, step, self._steps)
-        if before is not None and is_fixed(sampler) and before[0] == sampler:
+        if before is not None and is_drawn_once(sampler) and before[0] == sampler:
             return before
-        return sampler, self._draw(index, sampler)
+        return sampler, sampler.draw(self.noisy[index : index + 1], self._rngs[index])
 
-    def _draw(self, index: int, sampler: Sampler) -> Split:
-        return sampler.draw(self.noisy[index : index + 1], self._rngs[index])
+    def _together(self, splits: Sequence[Split]) -> Cut:
+        masks = [mask for split in splits if (mask := mask_of(split)) is not None]
+        mask = torch.cat(masks).to(self.noisy.device) if len(masks) == len(splits) else None
+        return Cut(together(splits, self.noisy.device), mask)
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """What cuts all images of a stack, and where it hides pixels: (b, 1, h', w'), or None."""
+
+    cut: Split
+    mask: Tensor | None
+
+    def __call__(self, image: Tensor) -> Views:
+        """Cut images (b, c, h, w) into views."""
+        return self.cut(image)
 
 
 def together(splits: Sequence[Split], device: torch.device) -> Split:

@@ -138,7 +138,7 @@ def _seconds(fit: Fit) -> float:
 
 
 def _wrong_cut(now: Sampler, sampler: Sampler, noisy: Tensor, fit: Fit) -> str:
-    split = now.draw(noisy, fit.rng())
+    split = now.draw(noisy, fit.rng("sampler"))
     if not callable(split):
         return f"must return a function from image to views from draw, got {split!r:.80}"
     views: object = split(noisy)

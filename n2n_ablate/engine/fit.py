@@ -38,7 +38,7 @@ class Fit:
         sampler, backbone, loss, training, estimator: The recipe's components.
         metrics: By name.
         init_seed: Seeds the initial weights.
-        rng: Makes the sampler's generator, at the start of its stream.
+        rng: Makes a generator at the start of the fit's stream for a purpose, such as `sampler`.
         stack_key: Fits of equal `stack_key` may be trained in one stack, if their shapes agree too.
         unclipped: Keep the denoised image as float32, values outside [0, 1] too.
         spec: What it was made from, so that another process can make it; None if nobody asked.
@@ -55,7 +55,7 @@ class Fit:
     estimator: Estimator
     metrics: Mapping[str, Metric]
     init_seed: int
-    rng: Callable[[], torch.Generator]
+    rng: Callable[[str], torch.Generator]
     stack_key: str = ""
     spec: FitSpec | None = None
     unclipped: bool = False
@@ -143,7 +143,7 @@ class FitSpec:
             noisy=noisy,
             clean=clean,
             init_seed=stream("weights", self.image, self.seed),
-            rng=partial(generator, "sampler", self.image, self.seed),
+            rng=partial(generator, image_digest=self.image, seed=self.seed),
             stack_key=_stack_key(self.recipe),
             spec=self,
             **components,

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
 
-from n2n_ablate.components.parameters import Component
+from n2n_ablate.components.parameters import Component, File
 from n2n_ablate.components.recipe import Recipe, canonical
 from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.source import source_digest
 
-ENGINE = 4
+ENGINE = 5
 """Raise by one with every change of the engine that can change a result."""
 
 
@@ -105,13 +106,27 @@ class Fingerprints:
             specs = dict(recipe.specs) | {f"metric:{name}": spec for name, spec in metrics.items()}
             if noise is not None:
                 specs["noise"] = noise
-            plain: dict[str, object] = {kind: spec.plain() for kind, spec in specs.items()}
+            plain: dict[str, object] = {
+                kind: self._with_files(kind.partition(":")[0], spec).plain()
+                for kind, spec in specs.items()
+            }
             code: dict[str, object] = {
                 kind: self.of(kind.partition(":")[0], spec) for kind, spec in specs.items()
             }
             content = {"parts": plain, "code": code}
             self._last = about, content
         return content
+
+    def _with_files(self, kind: str, spec: ComponentSpec) -> ComponentSpec:
+        """Return a component with the hash of every file among its parameters in place of the path."""
+        values = dict(spec.parameters)
+        for parameter in self._registry.get(kind, spec.name).parameters:
+            value = values.get(parameter.name)
+            if isinstance(parameter.domain, File) and value:
+                values[parameter.name] = hashlib.sha256(Path(str(value)).read_bytes()).hexdigest()
+            elif isinstance(parameter.domain, Component) and isinstance(value, ComponentSpec):
+                values[parameter.name] = self._with_files(parameter.domain.kind, value)
+        return ComponentSpec(spec.name, values)
 
 
 def torch_version() -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 from torch import Tensor
 
-from n2n_ablate.components import Sampler, Split, Views, declared, pairs_of
-from n2n_ablate.engine.draws import Draws
+from n2n_ablate.components import Sampler, Split, Views, declared, mask_of, pairs_of
+from n2n_ablate.components.randomness import StackRandom
+from n2n_ablate.engine.draws import Cut, Draws
 from n2n_ablate.engine.faults import BACKBONE, SAMPLER, require_images
+from n2n_ablate.engine.fit import Fit
 from n2n_ablate.engine.networks import Networks
 
 
@@ -17,20 +20,37 @@ class StackLossContext:
 
     Attributes:
         varies: True once a loss has asked for something that is another in the next step.
+        heeds_mask: True once a loss has asked for the mask.
     """
 
-    def __init__(self, draws: Draws, denoise: Networks, sampler: Sampler) -> None:
+    def __init__(
+        self, draws: Draws, denoise: Networks, sampler: Sampler, fits: Sequence[Fit]
+    ) -> None:
         self.pairs = pairs_of(sampler)
         self.supports_consistency = bool(declared(sampler, "supports_consistency", True))
-        self.varies = False
+        self.noises = tuple(fit.noise for fit in fits)
+        self.varies = self.heeds_mask = False
         self.done = 0.0
         self._denoise = denoise
         self._draws = draws
+        self._rng = StackRandom([fit.rng("loss") for fit in fits], draws.noisy.device)
 
     @property
     def noisy(self) -> Tensor:
         """See `n2n_ablate.LossContext.noisy`."""
         return self._draws.noisy
+
+    @property
+    def mask(self) -> Tensor | None:
+        """See `n2n_ablate.LossContext.mask`."""
+        self.heeds_mask = True
+        return self._draws.mask
+
+    @property
+    def rng(self) -> StackRandom:
+        """See `n2n_ablate.LossContext.rng`."""
+        self.varies = True
+        return self._rng
 
     @property
     def progress(self) -> float:
@@ -40,8 +60,9 @@ class StackLossContext:
 
     def denoise(self, *images: Tensor) -> Views:
         """See `n2n_ablate.LossContext.denoise`."""
+        given = [self._draws.input if image is self._draws.noisy else image for image in images]
         with BACKBONE:
-            denoised = self._denoise(*images)
+            denoised = self._denoise(*given)
         return tuple(same_shape(*each) for each in zip(denoised, images, strict=True))
 
     def views(self, image: Tensor) -> Views:
@@ -53,8 +74,7 @@ class StackLossContext:
         self.varies = self.varies or not self._draws.fixed
         with SAMPLER:
             split = self._draws.resample()
-
-        return functools.partial(_cut, split)
+        return Cut(functools.partial(_cut, split), mask_of(split))
 
 
 def _cut(split: Split, image: Tensor) -> Views:

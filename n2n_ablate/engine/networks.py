@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from n2n_ablate.components.randomness import dropouts_of, dropping_out
 from n2n_ablate.engine import stacking
 from n2n_ablate.engine.chain import Chain, layers_of
 from n2n_ablate.engine.compiled import CompiledChain, kernel
@@ -50,7 +51,7 @@ class Networks:
     attribute `net`, with or without a `residual` connection around it) becomes one convolution per
     layer for all networks, or, alone on a CPU, what the compiled kernel or else `chain` does; after a
     trial that it computes the same. One module of another form is called as it is, several go through
-    `torch.func.vmap`.
+    `torch.func.vmap`, or, if they drop values, one after the other: each draws from its own stream.
 
     Args:
         modules: The networks.
@@ -62,6 +63,7 @@ class Networks:
     Attributes:
         packing: Where the weights lie.
         weights: All weights, (b, n), a leaf that requires a gradient.
+        drops: Whether they have dropout layers.
     """
 
     def __init__(
@@ -75,6 +77,8 @@ class Networks:
         self.packing = Packing(modules[0])
         self.weights = nn.Parameter(self.packing.pack(modules))
         self.precision = precision
+        self._modules = modules
+        self.drops = bool(dropouts_of(modules[0]))
         plain = all(map(_is_chain, modules)) and _agree(modules, channels, backbone)
         self._chain = self._chain_of(modules, way) if plain else None
         self._forward = self._general(modules, way, plain=plain)
@@ -106,6 +110,14 @@ class Networks:
 
         return run
 
+    def dropping_out(
+        self, rngs: Sequence[torch.Generator] | None
+    ) -> contextlib.AbstractContextManager[None]:
+        """Inside, each network drops values by its generator; outside, none does."""
+        if not self.drops or rngs is None:
+            return contextlib.nullcontext()
+        return dropping_out(self._modules, rngs)
+
     def _chain_of(
         self, modules: Sequence[nn.Module], way: str
     ) -> Chain | CompiledChain | WinogradChain | None:
@@ -132,6 +144,8 @@ class Networks:
         convolve, _ = stacking.of(way)
         if plain:
             return stacked(modules[0], self.packing, convolve)
+        if self.drops:
+            return one_by_one(modules, self.packing)
         return vmapped(modules, self.packing)
 
 
@@ -142,6 +156,18 @@ def single(module: nn.Module, packing: Packing) -> _Weighted:
     def forward(weights: Tensor, x: Tensor) -> Tensor:
         state = dict(zip(names, packing.views(weights[0]), strict=True))
         return _image(functional_call(module, state, (x,)))
+
+    return forward
+
+
+def one_by_one(modules: Sequence[nn.Module], packing: Packing) -> _Weighted:
+    """Call the modules one after the other, each as it is called alone."""
+    each = [single(module, packing) for module in modules]
+
+    def forward(weights: Tensor, x: Tensor) -> Tensor:
+        images = x.unflatten(0, (-1, len(each)))  # (n, b, c, h, w)
+        out = [run(weights[i : i + 1], images[:, i]) for i, run in enumerate(each)]
+        return torch.stack(out, dim=1).flatten(0, 1)
 
     return forward
 

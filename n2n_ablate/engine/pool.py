@@ -14,7 +14,7 @@ from threading import Event
 import numpy as np
 import torch
 
-from n2n_ablate.components import declared, declares, pairs_of, watchdog
+from n2n_ablate.components import declared, declares, mask_of, pairs_of, watchdog
 from n2n_ablate.engine.curves import POINTS
 from n2n_ablate.engine.device import Machine, arithmetic, require_alive
 from n2n_ablate.engine.faults import SAMPLER, reason, steps_of
@@ -130,12 +130,15 @@ def _form(fit: Fit) -> object:
     sampler = prepared(fit, fit.noisy)
     height, width = window_of(fit)
     window = fit.noisy[..., :height, :width]
-    views = sampler.draw(window, fit.rng())(window)
+    split = sampler.draw(window, fit.rng("sampler"))
+    views, mask = split(window), mask_of(split)
     supports_consistency = declared(sampler, "supports_consistency", True)
     shapes = tuple(view.shape for view in views)
     # The views of a schedule may change their shape on the way: only equal ones stay in step.
     schedule = repr(fit.sampler) if declares(sampler, "at") else ""
-    behaviour = (shapes, pairs_of(sampler), supports_consistency, schedule)
+    replaces_input = bool(declared(sampler, "replaces_input", False))
+    hides = None if mask is None else mask.shape
+    behaviour = (shapes, pairs_of(sampler), supports_consistency, schedule, replaces_input, hides)
     return fit.stack_key, steps_of(fit.training), fit.noisy.shape, window.shape, behaviour
 
 

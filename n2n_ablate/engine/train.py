@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from threading import Lock
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from n2n_ablate.components import Sampler, Split, Views, declares, prepare_sampler
+from n2n_ablate.components import Sampler, Split, Views, declared, declares, prepare_sampler
+from n2n_ablate.components.randomness import StackRandom, arguments_for
+from n2n_ablate.engine.build import build
 from n2n_ablate.engine.checkpoints import CHOSEN_STEP, KeptCheckpoints
 from n2n_ablate.engine.curves import POINTS, Curves
 from n2n_ablate.engine.device import Machine
@@ -35,8 +36,6 @@ from n2n_ablate.engine.window import Windows, window_of
 from n2n_ablate.errors import PluginError
 from n2n_ablate.records import FitResult
 from n2n_ablate.records.fit import Listener
-
-_building = Lock()
 
 
 class Cancelled(Exception):
@@ -99,7 +98,7 @@ class _Stack:
         self.noisy = noisy.contiguous(memory_format=machine.layout)
         self.clean = _stack_clean(fits, device)
         channels = self.noisy.shape[1]
-        modules = [_build(fit, device) for fit in fits]
+        modules = [build(fit, device) for fit in fits]
         self._networks = Networks(
             modules,
             channels,
@@ -110,11 +109,12 @@ class _Stack:
         self._kept = self._networks.weights.detach().clone() if _averages(fits) else None
         self._watching = KeptCheckpoints.of(first.estimator, self.steps, self._networks.weights)
         self._windows = Windows(fits, self.noisy)
-        rngs = [fit.rng() for fit in fits]
+        rngs = [fit.rng("sampler") for fit in fits]
+        self._dropout = [fit.rng("dropout") for fit in fits]
         with SAMPLER:
             samplers = [prepared(fit, self.noisy[i : i + 1]) for i, fit in enumerate(fits)]
             self._draws = Draws(samplers, self._windows.first(), rngs, self.steps)
-            self._context = StackLossContext(self._draws, self._networks, samplers[0])
+            self._context = StackLossContext(self._draws, self._networks, samplers[0], fits)
         trainings = [fit.training for fit in fits]
         self._optimizers = Optimizers(
             trainings,
@@ -143,6 +143,8 @@ class _Stack:
             return "the sampler cuts in other places at every step"
         if self._windows.moving:
             return "every step trains on another crop"
+        if self._networks.drops:
+            return "the network drops other values at every step"
         if not self._optimizers.recordable:
             return "the optimiser keeps its state outside of the GPU"
         return ""
@@ -166,6 +168,9 @@ class _Stack:
             self._replay = None
             self._changing = "the loss changes with the progress of the training"
         loss = self._replay() if self._replay is not None else self._update()
+        if self._draws.mask is not None and not self._context.heeds_mask:
+            problem = "does not ask for the mask of this sampler, which hides pixels: the network would learn to copy the others; use the loss 'masked'"
+            raise LOSS.fault(problem)
         self._blend(step)
         return loss
 
@@ -197,7 +202,7 @@ class _Stack:
 
     def _update(self) -> Tensor:
         self._optimizers.zero()
-        with LOSS:
+        with LOSS, self._networks.dropping_out(self._dropout):
             loss = self.fits[0].loss(self._context)
         _require_losses(loss, len(self.fits))
         loss.sum().backward()
@@ -231,9 +236,18 @@ class _Stack:
     def _denoised(self, weights: Tensor, *, exact: bool) -> Tensor:
         forward = self._networks.forward(weights, "fp32" if exact else self._networks.precision)
         first = self.fits[0]
+        rngs = [fit.rng("estimator") for fit in self.fits]
         with ESTIMATE:
-            denoise = _split(in_tiles(forward, first.backbone))
-            estimated = first.estimator.estimate(denoise, self.noisy)
+            denoise, estimator = _split(in_tiles(forward, first.backbone)), first.estimator
+            noisy = self._draws.input if self._draws.replaces_input else self.noisy
+            more = arguments_for(
+                estimator.estimate,
+                draw=lambda images: self._draws.draw(images, rngs),
+                rng=StackRandom(rngs, noisy.device),
+            )
+            drops = declared(estimator, "dropout", False)
+            with self._networks.dropping_out(rngs if drops else None):
+                estimated = estimator.estimate(denoise, noisy, **more)
         what = f"must return images of the shape {tuple(self.noisy.shape)} from estimate, got"
         return require_images(estimated, self.noisy, ESTIMATE, what)
 
@@ -261,24 +275,10 @@ def _stack_clean(fits: Sequence[Fit], device: torch.device) -> Tensor | None:
     return torch.cat(images).to(device) if len(images) == len(fits) else None
 
 
-def _build(fit: Fit, device: torch.device) -> nn.Module:
-    # Torch's layers draw their weights from the one global generator, so: one build at a time.
-    with _building, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(fit.init_seed)
-        with BACKBONE:
-            module: object = fit.backbone.build(fit.noisy.shape[1])
-    if not isinstance(module, nn.Module):
-        problem = f"must return a torch.nn.Module from build, got {module!r:.80}"
-        raise BACKBONE.fault(problem)
-    if not any(weight.requires_grad for weight in module.parameters()):
-        problem = "builds a network without weights to train"
-        raise BACKBONE.fault(problem)
-    return module.to(device=device)
-
-
 def prepared(fit: Fit, noisy: Tensor) -> Sampler:
     """Return the fit's sampler, ready for its noisy image, (1, c, h, w) on any device."""
-    if declares(fit.sampler, "prepare") and window_of(fit) != tuple(noisy.shape[-2:]):
+    whole = declares(fit.sampler, "prepare") or declared(fit.sampler, "replaces_input", False)
+    if whole and window_of(fit) != tuple(noisy.shape[-2:]):
         msg = "this sampler prepares itself for one whole image and cannot train on crops; use training.crop=0"
         raise PluginError(msg)
     return prepare_sampler(fit.sampler, noisy, fit.noise)

@@ -12,6 +12,7 @@ import numpy as np
 
 from n2n_ablate.records.fit import FitResult
 from n2n_ablate.records.header import Header
+from n2n_ablate.records.invocation import Invocation
 from n2n_ablate.study import BASELINE, Plan, Trial
 
 OWN = (BASELINE, "declared", "search")
@@ -61,11 +62,17 @@ class TrialResult:
         trial: Its name, role and recipe.
         rows: One per fit.
         load: Reads a stored fit with its denoised image, by its key; None if no store is there.
+        invocation: The command that finished it; None for the one that runs.
+        finished: When that was, in seconds since 1970; 0 for now.
+        lost: Fits whose stored results cannot be read any more; they count as failed.
     """
 
     trial: Trial
     rows: tuple[Row, ...]
     load: Callable[[str], FitResult | None] | None = field(default=None, repr=False)
+    invocation: Invocation | None = None
+    finished: float = 0.0
+    lost: int = 0
 
     @property
     def failures(self) -> int:

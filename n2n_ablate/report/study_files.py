@@ -11,10 +11,10 @@ from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.analysis.diagnoses import ByCondition
 from n2n_ablate.analysis.frames import fit_rows, summary_frame
 from n2n_ablate.diagnostics.concerns import flat
+from n2n_ablate.files import slugs
 from n2n_ablate.records import StudyResult, TrialResult
 from n2n_ablate.report import samplers, study, tables
 from n2n_ablate.report.document import Block, Document, Heading
-from n2n_ablate.report.file_names import slugs
 from n2n_ablate.report.render.markdown import escape, markdown
 from n2n_ablate.study import Plan
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -147,7 +148,7 @@ def denoise_all(
             metrics={},
             # Not of the pixels: of a*x + b the result is that of x, times a and b above it.
             init_seed=stream("weights", "denoise", seed),
-            rng=lambda: generator("sampler", "denoise", seed),
+            rng=partial(generator, image_digest="denoise", seed=seed),
             unclipped=True,
             **parts,
         )

@@ -20,7 +20,7 @@ from n2n_ablate.runner.trainer import Trainer
 from n2n_ablate.storage.fit_store import FitStore
 from n2n_ablate.storage.journal_writer import Journal
 from n2n_ablate.storage.output import Output
-from n2n_ablate.storage.runs import earlier_confirmations
+from n2n_ablate.storage.runs import EndedRuns, earlier_confirmations
 from n2n_ablate.study import Trial, chosen, confirmation
 
 if TYPE_CHECKING:
@@ -100,7 +100,8 @@ class Runner:
         status = "failed"
         try:
             fits, steps = self._plan_runner.size
-            self.dispatcher.study_started(self.plan, self.invocation, fits, steps)
+            ended = EndedRuns(self.output, self.plan.study.name, self.invocation.id)
+            self.dispatcher.study_started(self.plan, self.invocation, fits, steps, ended)
             self._plan_runner.begin()
             if "nl-means" not in self._plan_runner.reference_methods:
                 self.dispatcher.note("no row for nl-means: scikit-image is not installed")

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from n2n_ablate.components import Noise, Sampler, Split, declared, is_fixed, pairs_of
+from n2n_ablate.components import Noise, Sampler, Split, declared, is_fixed, mask_of, pairs_of
 from n2n_ablate.diagnostics import Probe
 from n2n_ablate.diagnostics.measure import diagnose
 from n2n_ablate.testing.drawing import ViewPromises, at_every_step
-from n2n_ablate.testing.promise import alike, picture, require, rng, values_of
+from n2n_ablate.testing.promise import alike, picture, require, rng, shape_of, values_of
 
 DRAWS = 4
 """How many draws of a random sampler are looked at; a broken promise shows in nearly every one."""
@@ -62,7 +62,12 @@ class DeclaredPromises(ViewPromises):
 
     @at_every_step
     def test_views_share_no_noise(self) -> None:
-        """No pixel feeds both views and their noise is independent, unless `leaks` or `required_noise` says otherwise."""
+        """No pixel feeds both views and their noise is independent, unless `leaks` or `required_noise` says otherwise.
+
+        A split with a mask promises it for the hidden pixels alone, see below.
+        """
+        if self._hides():
+            return
         if not declared(self.sampler, "leaks", False) and self.noise is None:
             # A sampler that adds noise may use a pixel twice and still be right.
             if declared(self.sampler, "supports_consistency", True):
@@ -72,6 +77,31 @@ class DeclaredPromises(ViewPromises):
                     f"{shared} of {3 * self.even**2} values feed both views, and leaks is not declared",
                 )
             require(not (leak := self._leak()), f"{leak} and leaks is not declared")
+
+    @at_every_step
+    def test_hidden_pixels_stay_hidden(self) -> None:
+        """A split with a `mask` hides some pixel, and no hidden pixel of a target feeds its input."""
+        for seed in range(DRAWS):
+            image = picture(1, 3, self.even, self.even, seed=seed)
+            split = self.draw(image.clone(), seed)
+            if (mask := mask_of(split)) is None:
+                continue
+            require(mask.dtype == torch.bool, f"the mask holds values of type {mask.dtype}")
+            for given, target in self.trained(tuple(split(image.requires_grad_() * 1))):
+                fits = mask.dim() == 4 and mask.shape[2:] == target.shape[2:]
+                problem = f"a mask of {shape_of(mask)} for a target of {shape_of(target)}"
+                require(fits and mask.shape[:2] in ((1, 1), target.shape[:2]), problem)
+                require(mask.any(), "a mask hides no pixel")
+                shown = int((_reached(given, image) & _reached(target * mask, image)).sum())
+                require(not shown, f"{shown} hidden values reach the network")
+
+    def test_a_replaced_input_is_no_image(self) -> None:
+        """Who declares `replaces_input` has the same first view whatever the image is."""
+        if declared(self.sampler, "replaces_input", False):
+            image, other = (picture(1, 3, self.even, self.even, seed=seed) for seed in range(2))
+            first = pairs_of(self.sampler)[0][0]
+            same = alike(self.cut(image)[first], self.cut(other)[first])
+            require(same, "replaces_input = True, but another image has another first view")
 
     def test_a_declared_leak_is_real(self) -> None:
         """Who declares `leaks` has a pixel that feeds both views, or views of dependent noise."""
@@ -105,7 +135,7 @@ class DeclaredPromises(ViewPromises):
 
     def test_a_declared_inconsistency_is_real(self) -> None:
         """Who declares `supports_consistency = False` has views that hold more than pixels: flat does not stay flat."""
-        if not declared(self.sampler, "supports_consistency", True):
+        if not declared(self.sampler, "supports_consistency", True) and not self._hides():
             problem = "supports_consistency = False, but a flat image is cut into flat views: it costs the consistency loss"
             require(self._at_some_step(lambda: bool(self._unflat(0.5))), problem)
             ready = self.ready(picture(1, 3, self.even, self.even))
@@ -154,6 +184,9 @@ class DeclaredPromises(ViewPromises):
             if measured.is_clear(LEAST_LEAK):
                 return f"noise leaks from view to view ({measured.value:+.3f} of its variance)"
         return ""
+
+    def _hides(self) -> bool:
+        return mask_of(self.draw(picture(1, 3, self.even, self.even))) is not None
 
     def _any_shared(self) -> bool:
         return any(bool(self._shared(seed).any()) for seed in range(DRAWS))

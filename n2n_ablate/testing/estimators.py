@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from n2n_ablate.components import Views, declared
+from n2n_ablate.components import Split, Views, declared
+from n2n_ablate.components.randomness import StackRandom, arguments_for
 from n2n_ablate.testing.contract import Contract
 from n2n_ablate.testing.gpu import on_gpu
-from n2n_ablate.testing.promise import alike, farthest, picture, require, shape_of
+from n2n_ablate.testing.promise import alike, farthest, picture, require, rng, shape_of
 
 
 class EstimatorContract(Contract):
@@ -22,6 +24,18 @@ class EstimatorContract(Contract):
 
     kind = "estimator"
     estimator: ClassVar[Any]
+
+    def estimate(self, denoise: Split, noisy: Tensor) -> Tensor:
+        """Estimate as the engine does; splits drawn on the way hide pixels by name, but show them all."""
+        rngs = [rng(seed) for seed in range(len(noisy))]
+        random = StackRandom(rngs, noisy.device)
+        more = arguments_for(
+            self.estimator.estimate,
+            draw=lambda images: _Open(random.rand(1, *images.shape[2:]) < 0.5),
+            rng=random,
+        )
+        estimated: Tensor = self.estimator.estimate(denoise, noisy, **more)
+        return estimated
 
     def test_weights_move_by_a_share(self) -> None:
         """At every step the kept weights move to the present ones by a share above 0, at most 1."""
@@ -42,7 +56,7 @@ class EstimatorContract(Contract):
         """If denoising changes nothing, the estimate is the noisy image: any size, any channels."""
         for shape in ((2, 3, 8, 8), (1, 1, 7, 9), (1, 4, 5, 8)):
             noisy = picture(*shape)
-            estimated = self.estimator.estimate(_same, noisy.clone())
+            estimated = self.estimate(_same, noisy.clone())
             problem = f"images of {shape_of(noisy)} became {shape_of(estimated)}"
             require(estimated.shape == noisy.shape, problem)
             far = farthest(estimated, noisy)
@@ -61,8 +75,8 @@ class EstimatorContract(Contract):
     def test_images_do_not_see_each_other(self) -> None:
         """An image of a stack is estimated as it is alone."""
         noisy = picture(2, 3, 8, 8)
-        together = self.estimator.estimate(_shifted, noisy.clone())[:1]
-        alone = self.estimator.estimate(_shifted, noisy[:1].clone())
+        together = self.estimate(_shifted, noisy.clone())[:1]
+        alone = self.estimate(_shifted, noisy[:1].clone())
         far = farthest(together, alone)
         require(far < 1e-5, f"beside another its estimate differs by up to {far:.3g}")
 
@@ -70,17 +84,13 @@ class EstimatorContract(Contract):
         """Estimating changes neither the noisy image nor what the denoiser returned."""
         noisy, denoised = picture(1, 3, 8, 8), picture(1, 3, 8, 8, seed=1)
         before = noisy.clone(), denoised.clone()
-        self.estimator.estimate(lambda *images: tuple(denoised for _ in images), noisy)
+        self.estimate(lambda *images: tuple(denoised for _ in images), noisy)
         require(alike(noisy, before[0]), "the noisy image changed")
         require(alike(denoised, before[1]), "what the denoiser returned was written into")
 
     def test_it_runs_on_a_gpu(self) -> None:
         """Images on a GPU are estimated there."""
-        on_gpu(
-            lambda device: self.estimator.estimate(
-                _same, torch.full((1, 3, 8, 8), 0.5, device=device)
-            )
-        )
+        on_gpu(lambda device: self.estimate(_same, torch.full((1, 3, 8, 8), 0.5, device=device)))
 
     def test_a_selector_judges_every_fit_by_its_own_images(self) -> None:
         """A checkpoint selector, if there is one, keeps all at its first look, and chooses for each fit alone."""
@@ -111,11 +121,19 @@ class EstimatorContract(Contract):
 
     def _estimated(self, seed: int = 0, steps: int = 5) -> tuple[object, ...]:
         shares = [self.estimator.averaging_weight(step, steps) for step in range(steps)]
-        return *shares, self.estimator.estimate(_shifted, picture(1, 3, 8, 8, seed=seed))
+        return *shares, self.estimate(_shifted, picture(1, 3, 8, 8, seed=seed))
 
     def _selector(self) -> Any:
         make = declared(self.estimator, "checkpoint_selector")
         return make(1000) if make is not None else None
+
+
+@dataclass(frozen=True, eq=False)
+class _Open:
+    mask: Tensor
+
+    def __call__(self, image: Tensor) -> Views:
+        return image, image
 
 
 def _same(*images: Tensor) -> Views:

@@ -7,11 +7,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from n2n_ablate.components import BOTH_WAYS, Pairs, Split, Views
+from n2n_ablate.components import BOTH_WAYS, Noise, Pairs, Split, Views, declared
+from n2n_ablate.components.randomness import StackRandom
 from n2n_ablate.errors import ParameterError
 from n2n_ablate.testing.contract import Contract
 from n2n_ablate.testing.gpu import on_gpu
-from n2n_ablate.testing.promise import alike, picture, require, shape_of, values_of
+from n2n_ablate.testing.promise import alike, picture, require, rng, shape_of, values_of
 
 _AROUND: Pairs = ((0, 1), (1, 2), (2, 3), (3, 0))
 
@@ -24,6 +25,7 @@ class ToyLossContext:
         supports_consistency: See `n2n_ablate.LossContext`. If False, cutting anything but `noisy` is an error.
         progress: See `n2n_ablate.LossContext`.
         views: How many views; 2 train both ways, more in a ring.
+        noise: See `n2n_ablate.LossContext.noises`; of all fits.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class ToyLossContext:
         supports_consistency: bool = True,
         progress: float = 0.0,
         views: int = 2,
+        noise: Noise | None = None,
     ) -> None:
         self.noisy = noisy
         self.supports_consistency = supports_consistency
@@ -40,6 +43,10 @@ class ToyLossContext:
         self.pairs = BOTH_WAYS if views == 2 else (*_AROUND[: views - 1], (views - 1, 0))
         self.cut_denoised = False
         self._count = views
+        self.noises = (noise,) * len(noisy)
+        self.rng = StackRandom([rng(seed) for seed in range(len(noisy))], noisy.device)
+        # As if some pixels were hidden: of no account to a loss that looks everywhere.
+        self.mask = self.rng.rand(1, *self.views(noisy)[0].shape[2:]) < 0.5
         with torch.random.fork_rng(devices=[]), noisy.device:
             torch.manual_seed(0)
             self.networks = nn.ModuleList(_network(noisy.shape[1]) for _ in noisy)
@@ -72,9 +79,13 @@ class LossContract(Contract):
     kind = "loss"
     loss: ClassVar[Any]
 
+    def context(self, noisy: Tensor, **settings: Any) -> ToyLossContext:
+        """Return a context with the noise that the loss requires, if it requires one."""
+        return ToyLossContext(noisy, noise=declared(self.loss, "required_noise"), **settings)
+
     def test_one_finite_value_per_fit(self) -> None:
         """A stack of b fits gives b finite values."""
-        values = self.loss(ToyLossContext(picture(3, 1, 8, 8)))
+        values = self.loss(self.context(picture(3, 1, 8, 8)))
         problem = f"a stack of 3 fits gave {shape_of(values)}"
         require(isinstance(values, Tensor) and values.shape == (3,), problem)
         require(values.isfinite().all(), f"it gave {values_of(values)}")
@@ -82,20 +93,20 @@ class LossContract(Contract):
     def test_any_image_can_be_scored(self) -> None:
         """One, three or four channels, odd and unequal sides work."""
         for shape in ((2, 1, 7, 8), (2, 3, 9, 12), (2, 4, 8, 16)):
-            values = self.loss(ToyLossContext(picture(*shape)))
+            values = self.loss(self.context(picture(*shape)))
             require(values.isfinite().all(), f"images of {shape} gave {values_of(values)}")
 
     def test_any_number_of_views_can_be_scored(self) -> None:
         """Samplers may make more than two views: the loss follows the context's `pairs`."""
         for count in (3, 4):
-            values = self.loss(ToyLossContext(picture(2, 1, 8, 24), views=count))
+            values = self.loss(self.context(picture(2, 1, 8, 24), views=count))
             problem = f"{count} views gave {values_of(values)}"
             require(values.isfinite().all(), problem)
 
     def test_every_moment_can_be_scored(self) -> None:
         """From the first step to the last, as the context's `progress` tells it, values are finite."""
         for progress in (0.0, 0.25, 0.5, 0.75, 0.999):
-            values = self.loss(ToyLossContext(picture(2, 1, 8, 8), progress=progress))
+            values = self.loss(self.context(picture(2, 1, 8, 8), progress=progress))
             require(values.isfinite().all(), f"at {progress:.0%} it gave {values_of(values)}")
 
     def test_same_context_same_value(self) -> None:
@@ -108,7 +119,7 @@ class LossContract(Contract):
 
     def test_consistent_is_heeded(self) -> None:
         """Where the context says that it has no meaning (`supports_consistency`), no denoised image is cut."""
-        context = ToyLossContext(picture(2, 1, 8, 8), supports_consistency=False)
+        context = self.context(picture(2, 1, 8, 8), supports_consistency=False)
         try:
             self.loss(context)
         except ParameterError:  # a loss of nothing but consistency may say so
@@ -120,7 +131,7 @@ class LossContract(Contract):
 
     def test_gradients_reach_every_kernel(self) -> None:
         """No kernel of any fit is left untrained. A bias may be: shifts can cancel out of a loss."""
-        context = ToyLossContext(picture(2, 1, 8, 8))
+        context = self.context(picture(2, 1, 8, 8))
         self.loss(context).sum().backward()
         for name, weight in context.networks.named_parameters():
             if weight.dim() > 1:
@@ -129,7 +140,7 @@ class LossContract(Contract):
 
     def test_fits_do_not_see_each_other(self) -> None:
         """The value of one fit has no gradient in the weights of another."""
-        context = ToyLossContext(picture(2, 1, 8, 8))
+        context = self.context(picture(2, 1, 8, 8))
         self.loss(context).flatten()[0].backward()
         for weight in context.networks[1].parameters():
             alone = weight.grad is None or not weight.grad.any()
@@ -137,7 +148,7 @@ class LossContract(Contract):
 
     def test_training_lowers_it(self) -> None:
         """Fifty steps of Adam bring the loss of every fit down."""
-        context = ToyLossContext(picture(2, 1, 8, 8))
+        context = self.context(picture(2, 1, 8, 8))
         optimizer = torch.optim.Adam(context.networks.parameters(), lr=1e-2)
         before = self.loss(context).detach()
         for _ in range(50):
@@ -152,19 +163,19 @@ class LossContract(Contract):
         """Scoring does not write into the noisy image."""
         noisy = picture(2, 1, 8, 8)
         before = noisy.clone()
-        self.loss(ToyLossContext(noisy))
+        self.loss(self.context(noisy))
         require(alike(noisy, before), "the noisy image changed while it was scored")
 
     def test_it_scores_on_a_gpu(self) -> None:
         """Images on a GPU are scored there."""
 
         def work(device: torch.device) -> None:
-            self.loss(ToyLossContext(torch.full((2, 1, 8, 8), 0.5, device=device)))
+            self.loss(self.context(torch.full((2, 1, 8, 8), 0.5, device=device)))
 
         on_gpu(work)
 
     def _score(self, seed: int = 0) -> Tensor:
-        values: Tensor = self.loss(ToyLossContext(picture(2, 1, 8, 8, seed=seed)))
+        values: Tensor = self.loss(self.context(picture(2, 1, 8, 8, seed=seed)))
         return values.detach()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from n2n_ablate.components import declared, declares
+from n2n_ablate.components import declared, declares, pairs_of
 from n2n_ablate.testing.declared import DeclaredPromises
 from n2n_ablate.testing.drawing import at_every_step
 from n2n_ablate.testing.gpu import on_gpu
@@ -93,7 +93,10 @@ class SamplerContract(DeclaredPromises):
         if declared(self.sampler, "needs_shots", False):
             return  # a view is another shot, which no network made
         image = picture(1, 3, self.even, self.even).requires_grad_()
-        for index, view in enumerate(self.draw(image.detach().clone())(image * 1)):
+        views = [*enumerate(self.draw(image.detach().clone())(image * 1))]
+        if declared(self.sampler, "replaces_input", False):
+            del views[pairs_of(self.sampler)[0][0]]
+        for index, view in views:
             require(view.requires_grad, f"view {index} is cut off from the image")
             (gradient,) = torch.autograd.grad(view.sum(), image, retain_graph=True)
             require(gradient.isfinite().all(), f"the gradient of view {index} is not finite")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import getpass
+import html
 import os
+import re
 import socket
 import time
 
-from n2n_ablate.records import Invocation, StudyResult
-from n2n_ablate.study import BASELINE, Plan
+from n2n_ablate.records import Invocation, Plan, StudyResult
 from n2n_ablate.tracking import record
 from n2n_ablate.tracking.address import ORDER, PLAN
 from n2n_ablate.tracking.known import HOST, OUTCOME, PID
@@ -25,6 +26,12 @@ _COLOURS = (
 def now() -> int:
     """Return the time in milliseconds since 1970, as MLflow counts it."""
     return int(1000 * time.time())
+
+
+def headline(question: str) -> str:
+    """Return the question of a study in bold Markdown, none of it taken for markup."""
+    plain = re.sub(r"([\\`*_{}\[\]#|~$])", r"\\\1", html.escape(question, quote=False))
+    return f"**{' '.join(plain.split())}**"
 
 
 def run_tags(plan: Plan, about: Invocation, role: str, *, number: int) -> dict[str, str]:
@@ -78,8 +85,8 @@ def summary_tags(result: StudyResult, status: str, note: str, measured: bool) ->
 
 
 def _colour(role: str, number: int) -> str:
-    if role in (BASELINE, "summary"):
-        return _INK if role == BASELINE else _FAINT
+    if role in ("baseline", "summary"):
+        return _INK if role == "baseline" else _FAINT
     return _COLOURS[number % len(_COLOURS)]
 
 

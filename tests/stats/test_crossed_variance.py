@@ -116,7 +116,9 @@ def test_noise_and_training_are_crossed(seeds):
             assert not torch.equal(one.noisy, rest[0].noisy)
             assert torch.equal(one.clean, rest[0].clean)
             weights = [each.init_seed for each in four]
-            draws = [int(torch.randint(10**9, (1,), generator=each.rng())) for each in four]
+            draws = [
+                int(torch.randint(10**9, (1,), generator=each.rng("sampler"))) for each in four
+            ]
             for told in (weights, draws):
                 assert told[:2] == told[2:]
                 assert told[0] != told[1]

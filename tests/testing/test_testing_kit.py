@@ -251,6 +251,27 @@ class OnTheCpu(Good):
         return lambda image: swapped(flags, image)
 
 
+class Peeps(Good):
+    """Hides one pixel in four, but fills some of the holes with what another hides."""
+
+    pairs = ((0, 1),)
+
+    def draw(self, image, rng):
+        return Peeping((torch.rand(1, 1, *image.shape[-2:], generator=rng) < 0.25).to(image.device))
+
+
+class Peeping:
+    def __init__(self, mask):
+        self.mask = mask
+
+    def __call__(self, image):
+        return torch.where(self.mask, image.roll(1, dims=-1), image), image
+
+
+class GetsTheImage(Good):
+    replaces_input = True
+
+
 class Changes(Good):
     """Good at the first step; the broken ones below are something else later."""
 
@@ -332,6 +353,8 @@ def test_a_good_sampler_passes():
         (TwiceTheSame(), "test_views_have_independent_noise"),
         (FalseWarning(), "test_a_declared_leak_is_real"),
         (NotFixed(), "test_fixed_is_true"),
+        (Peeps(), "test_hidden_pixels_stay_hidden"),
+        (GetsTheImage(), "test_a_replaced_input_is_no_image"),
         (Elsewhere(), "test_all_randomness_comes_from_rng"),
         (Reseeds(), "test_what_all_share_is_left_alone"),
         (Writes(), "test_input_is_left_alone"),
