@@ -23,7 +23,7 @@ import numpy as np
 from rich.console import Console
 
 from n2n_ablate.analysis.analyse import analyse
-from n2n_ablate.records import FitResult, Header, ImageRef, Row, StudyResult, TrialResult
+from n2n_ablate.records import FitResult, Header, ImageRef, Row, StudyTrials, TrialResult
 from n2n_ablate.registry import Registry
 from n2n_ablate.report.build import report_document
 from n2n_ablate.report.render.console import print_document
@@ -85,7 +85,7 @@ def drawn(trials: int, images: int) -> Reopened:
         results.append(TrialResult(trial, tuple(rows)))
     refs = tuple(ImageRef(f"image {at}", str(at), (3, 96, 96)) for at in range(images))
     header = Header(planned, refs, 500, "cpu", "fp32")
-    result = StudyResult(planned, tuple(results), header=header)
+    result = StudyTrials(planned, tuple(results), header=header)
     finished = {each.trial.name: ("", 0.0) for each in results}
     journal = Contents(Path("large/quick-0.jsonl"), header)
     return Reopened(result, header, (), finished, (), journal, None)  # type: ignore[arg-type]

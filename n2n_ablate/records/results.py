@@ -199,7 +199,7 @@ def _figures(rows: Sequence[Row], metric: str) -> list[float]:
 
 
 @dataclass(frozen=True, eq=False)
-class StudyResult:
+class StudyTrials:
     """Everything a study gave so far.
 
     Attributes:
@@ -216,10 +216,10 @@ class StudyResult:
     plan: Plan
     trials: tuple[TrialResult, ...]
     reference_methods: ReferenceMethods = field(default_factory=dict)
-    confirmed: StudyResult | None = None
+    confirmed: StudyTrials | None = None
     header: Header | None = None
 
-    def with_confirmed(self, confirmed: StudyResult) -> StudyResult:
+    def with_confirmed(self, confirmed: StudyTrials) -> StudyTrials:
         """Return this result with that of its confirmation."""
         return replace(self, confirmed=confirmed)
 

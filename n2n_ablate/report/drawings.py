@@ -10,7 +10,7 @@ from n2n_ablate.analysis.guide import finals
 from n2n_ablate.analysis.study_records import ConditionAnalysis, StudyAnalysis, TrialRecord
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics.measured_noise import noise_figures
-from n2n_ablate.records import StudyResult, TrialResult
+from n2n_ablate.records import StudyTrials, TrialResult
 from n2n_ablate.report import tables
 from n2n_ablate.report.document import Block, Figure
 from n2n_ablate.report.figures import curves as curve_figures
@@ -27,7 +27,7 @@ _WIDTH = 3.0  # of a panel with a legend beside it, in inches
 _MOST = 30  # trials in a figure that names each: more cannot be read
 
 
-def arms(result: StudyResult, condition: ConditionAnalysis, most: int) -> list[TrialResult]:
+def arms(result: StudyTrials, condition: ConditionAnalysis, most: int) -> list[TrialResult]:
     """Return the trials worth a curve or a picture: baseline, contrasts, the highest, references."""
     by_name = {each.trial.name: each for each in result.trials}
     order = [BASELINE, *(record.contrast.name for record in condition.contrasts)]

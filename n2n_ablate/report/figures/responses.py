@@ -10,7 +10,7 @@ import numpy as np
 from n2n_ablate import stats
 from n2n_ablate.analysis.study_records import TrialRecord
 from n2n_ablate.components.parameters import Range
-from n2n_ablate.records import StudyResult
+from n2n_ablate.records import StudyTrials
 from n2n_ablate.report.figures.axes import (
     GREY,
     SIZE,
@@ -62,7 +62,7 @@ def is_log(plan: Plan, key: str) -> bool:
     return isinstance(domain, Range) and domain.log
 
 
-def curve(result: StudyResult, key: str, condition: str) -> Response | None:
+def curve(result: StudyTrials, key: str, condition: str) -> Response | None:
     """Return the curve through all trials, None with too few places."""
     tried = [
         (at, each.by_image("psnr", condition))
