@@ -11,7 +11,7 @@ from n2n_ablate.analysis.analyse import analyse, rule_of
 from n2n_ablate.analysis.contrast import plain
 from n2n_ablate.analysis.paired import Side
 from n2n_ablate.analysis.records import Caveat, ContrastRecord, Metric, Role
-from n2n_ablate.records import Header, StudyResult, TrialResult
+from n2n_ablate.records import Header, StudyTrials, TrialResult
 from n2n_ablate.records.results import OWN
 
 
@@ -78,7 +78,7 @@ class StudyTable:
 
 
 def side_by_side(
-    studies: Mapping[str, tuple[StudyResult, Header]],
+    studies: Mapping[str, tuple[StudyTrials, Header]],
 ) -> tuple[StudyTable, ...]:
     """Return a table per protocol: trials are contrasted within one, never across.
 
@@ -109,7 +109,7 @@ def protocol_of(header: Header, condition: str) -> Protocol:
 def _table(
     shared: Protocol,
     members: Sequence[tuple[str, str]],
-    studies: Mapping[str, tuple[StudyResult, Header]],
+    studies: Mapping[str, tuple[StudyTrials, Header]],
 ) -> StudyTable:
     reference, label = members[0]
     metric = rows.metrics_of(studies[reference][0].plan)[0]
@@ -137,8 +137,8 @@ def _table(
 def _rows(
     name: str,
     condition: str,
-    study: tuple[StudyResult, Header],
-    reference: tuple[StudyResult, Header, str],
+    study: tuple[StudyTrials, Header],
+    reference: tuple[StudyTrials, Header, str],
 ) -> Iterator[StudyRow]:
     result, header = study
     base_result, base_header, label = reference

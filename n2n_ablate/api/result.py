@@ -45,7 +45,7 @@ class StudyResult:
         notes: What was said while it ran, and what is missing in what was read.
     """
 
-    record: records.StudyResult = field(repr=False)
+    record: records.StudyTrials = field(repr=False)
     header: Header = field(repr=False)
     output: Path
     run: str

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from n2n_ablate.errors import AblateError, StoreError, StoreUnavailableError
-from n2n_ablate.records import FitResult, Invocation, NoisySample, Point, StudyResult, TrialResult
+from n2n_ablate.records import FitResult, Invocation, NoisySample, Point, StudyTrials, TrialResult
 from n2n_ablate.registry import Plugin, Registry, hookspecs
 from n2n_ablate.registry.discovery import Origin
 from n2n_ablate.registry.failures import broken
@@ -97,13 +97,13 @@ class HookDispatcher:
         self._tell("fit_finished", result=result)
 
     def trial_finished(
-        self, result: TrialResult, so_far: StudyResult, samples: Sequence[NoisySample]
+        self, result: TrialResult, so_far: StudyTrials, samples: Sequence[NoisySample]
     ) -> None:
         """See `hookspecs.trial_finished`."""
         files = FilesOfTrial(self._files, result, so_far, samples)
         self._tell("trial_finished", result=result, so_far=so_far, samples=samples, files=files)
 
-    def interim_analysis_finished(self, so_far: StudyResult, images: int) -> None:
+    def interim_analysis_finished(self, so_far: StudyTrials, images: int) -> None:
         """See `hookspecs.interim_analysis_finished`."""
         self._tell("interim_analysis_finished", so_far=so_far, images=images)
 
@@ -111,7 +111,7 @@ class HookDispatcher:
         """See `hookspecs.confirmation_started`."""
         self._tell("confirmation_started", plan=plan, fits=fits, steps=steps)
 
-    def study_finished(self, result: StudyResult, status: str) -> None:
+    def study_finished(self, result: StudyTrials, status: str) -> None:
         """See `hookspecs.study_finished`. Returns when every listener has done its work."""
         files = FilesOfStudy(self._files, result)
         self._tell(hookspecs.STUDY_FINISHED, result=result, status=status, files=files)

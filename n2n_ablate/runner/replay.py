@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from n2n_ablate.errors import StoreError, nearest
-from n2n_ablate.records import Invocation, StudyResult
+from n2n_ablate.records import Invocation, StudyTrials
 from n2n_ablate.registry import Plugin, Registry
 from n2n_ablate.registry.hookspecs import hookimpl
 from n2n_ablate.runner.dispatcher import HookDispatcher
@@ -163,7 +163,7 @@ def _trials(
     return list(recovered.problems)
 
 
-def _shown(stored: Reopened, command: Command) -> StudyResult:
+def _shown(stored: Reopened, command: Command) -> StudyTrials:
     """Return what a command showed at its end; a killed one would have shown all that is there."""
     trials = {result.trial.name: result for result in stored.result.trials}
     names = trials if command.trials is None else command.trials

@@ -12,7 +12,7 @@ import numpy as np
 from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.analysis.records import ContrastRecord
 from n2n_ablate.files import slugs
-from n2n_ablate.records import NoisySample, Plan, StudyResult, Trial, TrialResult
+from n2n_ablate.records import NoisySample, Plan, StudyTrials, Trial, TrialResult
 
 _FORMAT = 3  # of what a run holds; one more, and runs are written anew
 _EVAL = "eval/"
@@ -172,13 +172,13 @@ def outcome_key(result: TrialResult) -> str:
     )
 
 
-def summary_key(result: StudyResult, status: str) -> str:
+def summary_key(result: StudyTrials, status: str) -> str:
     """Return a hash of what a summary tells: of every outcome, and how the command ended."""
     later = result.confirmed.trials if result.confirmed else ()
     return _digest([status, *map(outcome_key, (*result.trials, *later))])
 
 
-def verdicts(stage: StudyResult) -> dict[str, tuple[dict[str, str], list[Value]]]:
+def verdicts(stage: StudyTrials) -> dict[str, tuple[dict[str, str], list[Value]]]:
     """Return what the runs of declared contrasts say, by name of the trial: tags, and values.
 
     The tags are verdict and reason; the values the interval, p, and the differences by the metrics
@@ -247,7 +247,7 @@ def _digest(parts: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def best(result: StudyResult) -> list[str]:
+def best(result: StudyTrials) -> list[str]:
     """Return the names of the trials with the best mean, one per condition, each once."""
     highest = [condition.highest for condition in analyse(result).conditions]
     return list(dict.fromkeys(each.name for each in highest if each is not None))

@@ -27,17 +27,14 @@ from n2n_ablate.tracking.address import (
     knock,
 )
 from n2n_ablate.tracking.client import connect, experiments, explained
-from n2n_ablate.tracking.known import FILES
+from n2n_ablate.tracking.tags import FILES, NOTE
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-    from n2n_ablate.tracking.known import Kept
     from n2n_ablate.tracking.record import Dataset, Value
-
-NOTE = "mlflow.note.content"
-"""The tag that MLflow shows as a description."""
+    from n2n_ablate.tracking.tags import Kept
 
 _MOST_VALUES, _MOST_ENTRIES, _LONGEST = 1000, 100, 5000  # per request, and characters of one entry
 _PAGE = 1000  # runs per request

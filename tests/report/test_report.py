@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.cli import app
 from n2n_ablate.errors import AblateError, StudyError
-from n2n_ablate.records import StudyResult
+from n2n_ablate.records import StudyTrials
 from n2n_ablate.report import build as building
 from n2n_ablate.report.build import report_document
 from n2n_ablate.report.live import Silent
@@ -364,7 +364,7 @@ def test_what_cannot_be_said_is_said_in_a_sentence(found, registry, change, told
 
 
 def test_a_study_without_any_trial_has_a_report(found):
-    document = built(replace(found, result=StudyResult(found.plan, ())))
+    document = built(replace(found, result=StudyTrials(found.plan, ())))
     assert "The baseline has not run yet" in html(document)
     assert "The baseline has not run yet" in markdown(document)
     assert "No trial has a result" in latex(document)
