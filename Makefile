@@ -35,10 +35,10 @@ check: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Generated pages, then the site in site/
-docs: .venv/installed-docs
+# Generated pages, then the site in site/. The pictures of the gallery: docs/generate.py --gallery
+docs: .venv/installed-dev
 	$(BIN)/python docs/generate.py
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/zensical build --strict
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "n2n-ablate needs Python 3.11 or newer; try: make PYTHON=python3.11")'
@@ -49,11 +49,7 @@ docs: .venv/installed-docs
 	@touch $@
 
 .venv/installed-dev: .venv/installed pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[dev,ray,postgres]'
-	@touch $@
-
-.venv/installed-docs: .venv/installed pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev,docs,ray,postgres]'
 	@touch $@
 
 clean:

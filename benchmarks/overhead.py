@@ -100,8 +100,8 @@ def watched() -> Clocks:
     clocks.watch("reference_methods", PairedData, "reference_methods")
     clocks.watch("components and keys", PairedData, "fits", "check")
     clocks.watch("pictures", trial_files, "write_trial")
-    clocks.watch("MLflow", MlflowTracker, "trial", "finish")
-    clocks.watch(OPENING, MlflowTracker, "start")
+    clocks.watch("MLflow", MlflowTracker, "trial_finished", "study_finished")
+    clocks.watch(OPENING, MlflowTracker, "study_started")
     clocks.watch(WAITING, lifecycle.HookDispatcher, "study_finished")
     return clocks
 

@@ -2,6 +2,7 @@
 
     python docs/generate.py            write what has changed
     python docs/generate.py --check    write nothing; name stale files and exit with 1
+    python docs/generate.py --gallery  run the studies of the gallery (two minutes) and draw its pictures
 
 A part starts with a line `<!-- generated: NAME -->` and ends with `<!-- /generated -->`.
 """
@@ -21,35 +22,25 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from n2n_ablate import api, errors, study
+from generator import components, package_readme, python_api
+from generator.docstrings import WIDTH, cell, parsed
+
+from n2n_ablate import errors, study
 from n2n_ablate.analysis.power import power_of
 from n2n_ablate.analysis.rows import metrics_of
 from n2n_ablate.analysis.study_records import Family
-from n2n_ablate.components import BOTH_WAYS, KINDS, PROTOCOLS, CheckpointSelector
-from n2n_ablate.components.spec import written
-from n2n_ablate.registry import Entry, Registry, hookspecs
+from n2n_ablate.components import KINDS, PROTOCOLS, CheckpointSelector
+from n2n_ablate.registry import hookspecs
 from n2n_ablate.study.json_schema import json_schema
 from n2n_ablate.testing import CONTRACTS, promises_of
 
 ROOT = Path(__file__).resolve().parent.parent
-WIDTH = 100
-SCHEMA = ROOT / "n2n_ablate" / "study" / "study.schema.json"
+SCHEMA = Path("n2n_ablate") / "study" / "study.schema.json"
+DRAWINGS = Path("docs") / "assets" / "samplers"
+PACKAGE_README = Path("README-package.md")
 
 _PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- /generated -->)", re.DOTALL)
-_SECTION = re.compile(r"^(Args|Raises|Returns|Attributes|Examples?):$", re.MULTILINE)
-_ITEM = re.compile(r"^    (\w+): (.*(?:\n     +.*)*)", re.MULTILINE)
 _VERSIONS = re.compile(r"<!-- printed by (.*) -->")
-_DECLARED = {
-    "fixed": False,
-    "leaks": False,
-    "supports_consistency": True,
-    "pairs": BOTH_WAYS,
-    "unbiased": True,
-    "halo": None,
-    "higher_is_better": None,
-    "unit": "",
-}
-"""Attributes worth a word, with the value that goes without saying."""
 
 
 def pages() -> list[Path]:
@@ -73,21 +64,27 @@ def refreshed(text: str) -> str:
 
 
 def stale() -> dict[Path, str]:
-    """Return the pages whose generated parts are out of date, with what they should hold."""
-    found = {}
-    for page in pages():
-        text = page.read_text(encoding="utf-8")
-        if (fresh := refreshed(text)) != text:
-            found[page] = fresh
-    text = SCHEMA.read_text(encoding="utf-8") if SCHEMA.is_file() else ""
-    if (fresh := editor_schema()) != text:
-        found[SCHEMA] = fresh
-    return found
+    """Return the files that are out of date, with what they should hold."""
+    wanted = {page: refreshed(page.read_text(encoding="utf-8")) for page in pages()}
+    readme = ROOT / "README.md"
+    wanted |= {ROOT / PACKAGE_README: package_readme.from_readme(wanted[readme])}
+    wanted |= {ROOT / SCHEMA: editor_schema()} | components.pictures(ROOT / DRAWINGS)
+    return {file: text for file, text in wanted.items() if _read(file) != text}
+
+
+def forgotten() -> list[Path]:
+    """Return the drawings of samplers that are no more."""
+    there = set((ROOT / DRAWINGS).glob("*.svg"))
+    return sorted(there - components.pictures(ROOT / DRAWINGS).keys())
+
+
+def _read(file: Path) -> str:
+    return file.read_text(encoding="utf-8") if file.is_file() else ""
 
 
 def editor_schema() -> str:
     """Return the JSON Schema of study files that ships, with the components that ship."""
-    registry, _ = _first_party()
+    registry, _ = components.first_party()
     return json.dumps(json_schema(registry), indent=1, ensure_ascii=False) + "\n"
 
 
@@ -127,17 +124,6 @@ def help_of(command: str) -> str:
     return "\n".join(line.rstrip() for line in printed.getvalue().splitlines()).strip("\n")
 
 
-def components() -> str:
-    """Return every first-party component by kind."""
-    registry, plugins = _first_party()
-    sections = []
-    for kind in KINDS:
-        sections.append(f"## {kind}")
-        own = (entry for entry in registry if entry.kind == kind)
-        sections += [_component(plugins[entry.origin.plugin], entry, registry) for entry in own]
-    return "\n\n".join(sections)
-
-
 def protocol(shown: type) -> str:
     """Return a Protocol as it stands in the code."""
     return f'```python title="{shown.__name__}"\n{inspect.getsource(shown).strip()}\n```'
@@ -160,10 +146,14 @@ def hooks() -> str:
     about |= dict.fromkeys(hookspecs.LIFE_CYCLE, "Life cycle of a study.")
     for name, told in about.items():
         function = getattr(hookspecs, name)
-        body, parts = _docstring(function)
+        body, parts = parsed(function)
         signature = f"def {name}{inspect.signature(function)}: ..."
         if len(signature) > WIDTH:  # as ruff breaks it
             signature = re.sub(r"\((.*)\) ->", r"(\n    \1\n) ->", signature)
+            if max(map(len, signature.splitlines())) > WIDTH:
+                given = inspect.signature(function).parameters.values()
+                lines = "".join(f"    {each},\n" for each in given)
+                signature = f"def {name}(\n{lines}) -> None: ..."
         sections += [f"## {name}", told, body]
         sections += [f"```python\n{signature.replace(chr(39), '')}\n```"]
         sections += [f"- `{key}`: {text}" for key, text in parts.get("Args", {}).items()]
@@ -175,51 +165,8 @@ def error_classes() -> str:
     rows = ["| error | what is wrong |", "|---|---|"]
     for name, item in vars(errors).items():
         if inspect.isclass(item) and issubclass(item, errors.AblateError):
-            rows.append(f"| `{name}` | {_cell(inspect.cleandoc(item.__doc__ or ''))} |")
+            rows.append(f"| `{name}` | {cell(inspect.cleandoc(item.__doc__ or ''))} |")
     return "\n".join(rows)
-
-
-def python_api() -> str:
-    """Return the functions and the result of the Python API, with their arguments."""
-    sections = []
-    for name in ("make_study", "run", "load", "plan", "denoise"):
-        sections.append(_callable(f"n2n_ablate.{name}", getattr(api, name)))
-    sections.append(f"## StudyResult\n\n{_docstring(api.StudyResult)[0]}")
-    attributes = _docstring(api.StudyResult)[1]["Attributes"]
-    members = vars(api.StudyResult).items()
-    shown = {name: item for name, item in members if not name.startswith("_")}
-    for name, item in shown.items():
-        inner = getattr(item, "fget", None) or getattr(item, "func", None)
-        if inner is not None:
-            attributes[name] = " ".join(_docstring(inner)[0].split())
-    sections.append("\n".join(f"- `{name}`: {text}" for name, text in attributes.items()))
-    sections += [
-        _callable(name, item, "###") for name, item in shown.items() if inspect.isfunction(item)
-    ]
-    return "\n\n".join(sections)
-
-
-def _callable(name: str, function: Callable[..., Any], level: str = "##") -> str:
-    """Return a function with its signature, text, arguments and errors."""
-    body, parts = _docstring(function)
-    given = [
-        item.replace(annotation=inspect.Parameter.empty)
-        for item in inspect.signature(function).parameters.values()
-        if item.name != "self"
-    ]
-    signature = f"{name}{inspect.Signature(given)}"
-    if len(signature) > WIDTH:
-        lines = ",\n    ".join(str(item) for item in given if item.kind is item.KEYWORD_ONLY)
-        first = ", ".join(str(item) for item in given if item.kind is not item.KEYWORD_ONLY)
-        signature = f"{name}(\n    {first}, *,\n    {lines},\n)"
-    signature = signature.replace("'", '"')
-    sections = [f"{level} {name.rpartition('.')[2]}", f"```python\n{signature}\n```", body]
-    for title in ("Args", "Raises"):
-        if rows := parts.get(title):
-            sections.append("\n".join(f"- `{key}`: {text}" for key, text in rows.items()))
-    if returned := parts.get("Returns"):
-        sections.append(" ".join(returned.values()))
-    return "\n\n".join(sections)
 
 
 def studies() -> str:
@@ -228,13 +175,13 @@ def studies() -> str:
     for name, path in sorted(study.shipped().items()):
         asked = study.read(path)
         profiles = ", ".join(f"`{profile}`" for profile in asked.profiles)
-        rows.append(f"| `{name}` | {_cell(asked.question)} | {asked.design} | {profiles} |")
+        rows.append(f"| `{name}` | {cell(asked.question)} | {asked.design} | {profiles} |")
     return "\n".join(rows)
 
 
 def quick_profiles() -> str:
     """Return what the first profile of every study that ships can decide."""
-    registry, _ = _first_party()
+    registry, _ = components.first_party()
     rows = [
         "| study | pictures | steps | fits | verdicts | detects, in sd | zero is equivalent up to an sd of | assumed sd | power |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -269,73 +216,19 @@ def quick_profiles() -> str:
 
 PARTS: dict[str, Callable[[], str]] = {
     "cli": cli,
-    "components": components,
+    "components": components.index,
     "hooks": hooks,
-    "python": python_api,
+    "python": python_api.studies,
+    "plugin-names": python_api.plugin_names,
+    "test-kit": python_api.test_kit,
     "errors": error_classes,
     "studies": studies,
     "quick-profiles": quick_profiles,
+    **{f"components-{kind}": partial(components.of_kind, kind) for kind in KINDS},
     **{f"protocol-{kind}": partial(protocol, PROTOCOLS[kind]) for kind in KINDS},
     "protocol-checkpoint-selector": partial(protocol, CheckpointSelector),
     **{f"promises-{kind}": partial(promises, kind) for kind in KINDS},
 }
-
-
-def _first_party() -> tuple[Registry, dict[str, str]]:
-    """Return a registry of our plugins alone, and the file of each: others' must not show."""
-    points = importlib.metadata.entry_points(group=hookspecs.PROJECT)
-    ours = [point for point in points if point.module.startswith("n2n_ablate_plugins.")]
-    plugins = {point.module: point.module.rpartition(".")[2] for point in ours}
-    return Registry(*[point.load() for point in ours], installed=False), plugins
-
-
-def _component(plugin: str, entry: Entry, registry: Registry) -> str:
-    body, parts = _docstring(entry.factory)
-    meaning = parts.get("Args", {})
-    sections = [f"### {entry.name}", body]
-    if entry.parameters:
-        rows = ["| parameter | type | default | range | meaning |", "|---|---|---|---|---|"]
-        for item in entry.parameters:
-            domain = "" if item.domain is None else _cell(str(item.domain))
-            told = _cell(meaning.get(item.name, ""))
-            value = registry.data(item, item.default)
-            default = str(value).lower() if item.type is bool else _number(value)
-            rows.append(f"| `{item.name}` | {item.type_name} | `{default}` | {domain} | {told} |")
-        sections.append("\n".join(rows))
-    if raised := parts.get("Raises"):
-        sections.append("\n".join(f"Raises `{name}`: {text}" for name, text in raised.items()))
-    made = entry.factory()
-    told = {name: getattr(made, name, usual) for name, usual in _DECLARED.items()}
-    own = [
-        f"`{name} = {_short(value)}`" for name, value in told.items() if value != _DECLARED[name]
-    ]
-    declared = f" At its defaults it declares {', '.join(own)}." if own else ""
-    sections.append(f"Plugin: `plugins/{plugin}.py`.{declared}")
-    return "\n\n".join(sections)
-
-
-def _short(value: object) -> str:
-    return f"{len(value)} pairs" if isinstance(value, tuple) and len(value) > 4 else repr(value)
-
-
-def _docstring(thing: object) -> tuple[str, dict[str, dict[str, str]]]:
-    """Return the body of a docstring as Markdown, and its sections as name -> text."""
-    first, *rest = _SECTION.split(inspect.cleandoc(getattr(thing, "__doc__", None) or ""))
-    parts, tail = {}, []
-    for title, text in zip(rest[0::2], rest[1::2], strict=True):
-        own, _, after = text.strip("\n").partition("\n\n")
-        parts[title] = {name: " ".join(about.split()) for name, about in _ITEM.findall(own)}
-        tail.append(after.strip())
-    body = "\n\n".join([first.strip(), *filter(None, tail)])
-    return re.sub(r"::$", ":", body, flags=re.MULTILINE), parts
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
-
-
-def _number(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else written(value)
 
 
 def _printers() -> str:
@@ -366,18 +259,27 @@ def _says_the_same(part: str) -> bool:
 
 def main(arguments: list[str]) -> int:
     """Write the parts, or with `--check` only look; return the exit status."""
+    if arguments[:1] == ["--gallery"] and len(arguments) == 1:
+        from generator import gallery
+
+        gallery.write(ROOT / "docs" / "assets" / "gallery")
+        return 0
     if set(arguments) - {"--check"}:
         print(__doc__, file=sys.stderr)
         return 2
-    found = stale()
-    for page, text in found.items():
-        name = page.relative_to(ROOT)
+    texts, old = stale(), forgotten()
+    for file in [*texts, *old]:
+        name = file.relative_to(ROOT)
         if "--check" in arguments:
             print(f"{name} is stale. Write it again: python docs/generate.py", file=sys.stderr)
-        else:
-            page.write_text(text, encoding="utf-8")
+        elif file in texts:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(texts[file], encoding="utf-8")
             print(f"wrote {name}")
-    return 1 if found and "--check" in arguments else 0
+        else:
+            file.unlink()
+            print(f"removed {name}")
+    return 1 if (texts or old) and "--check" in arguments else 0
 
 
 if __name__ == "__main__":

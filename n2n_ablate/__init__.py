@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 from n2n_ablate.version import __version__
 
 if TYPE_CHECKING:
+    from n2n_ablate.analysis.analyse import analyse as analyse
+    from n2n_ablate.analysis.records import ContrastRecord as ContrastRecord
     from n2n_ablate.api import StudyResult as StudyResult
+    from n2n_ablate.api import compare as compare
     from n2n_ablate.api import denoise as denoise
     from n2n_ablate.api import load as load
     from n2n_ablate.api import make_study as make_study
@@ -53,6 +56,8 @@ if TYPE_CHECKING:
     from n2n_ablate.records import Invocation as Invocation
     from n2n_ablate.records import NoisySample as NoisySample
     from n2n_ablate.records import Point as Point
+    from n2n_ablate.records import StudyFiles as StudyFiles
+    from n2n_ablate.records import TrialFiles as TrialFiles
     from n2n_ablate.records import TrialResult as TrialResult
     from n2n_ablate.registry.hookspecs import Register as Register
     from n2n_ablate.registry.hookspecs import hookimpl as hookimpl
@@ -61,7 +66,9 @@ if TYPE_CHECKING:
     from n2n_ablate.study import Trial as Trial
 
 _NAMES = {
-    "api": "StudyResult denoise load make_study plan run",
+    "analysis.analyse": "analyse",
+    "analysis.records": "ContrastRecord",
+    "api": "StudyResult compare denoise load make_study plan run",
     "components": (
         "Backbone CheckpointSelector Estimator Loss LossContext MeasuredNoise Metric "
         "Noise Pairs Sampler Split Strategy Training Views mask_of"
@@ -73,7 +80,7 @@ _NAMES = {
     "components.splits": "KernelSplit PixelSplit pixel_numbers require_cell",
     "components.wrappers": "SamplerWrapper",
     "errors": "AblateError ImageError ParameterError",
-    "records": "FitResult Invocation NoisySample Point TrialResult",
+    "records": "FitResult Invocation NoisySample Point StudyFiles TrialFiles TrialResult",
     "registry.hookspecs": "Register hookimpl",
     "study": "Plan Study Trial",
 }

@@ -10,7 +10,7 @@ import secrets
 import stat
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from socket import gethostname
 
@@ -184,3 +184,16 @@ def _flush(path: Path) -> None:
 
 def _this_host() -> str:
     return f"{zlib.crc32(gethostname().encode()):08x}"
+
+
+def slugs(names: Iterable[str]) -> dict[str, str]:
+    """Return a form of every name that files and metrics may have; different for different names."""
+    found: dict[str, str] = {}
+    for name in names:
+        plain = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:100] or "unnamed"
+        taken, slug, count = set(found.values()), plain, 1
+        while slug in taken:
+            count += 1
+            slug = f"{plain}-{count}"
+        found[name] = slug
+    return found

@@ -136,6 +136,7 @@ class Metric:
     # differences within +- margin count as equivalent; None if it does not decide
     margin: float | None = None
     decides: bool = False  # whether verdicts are read off it
+    convention: str = ""  # of several in use, the one that its values follow
 
 
 @dataclass(frozen=True)
@@ -290,6 +291,8 @@ def to_plain(record: Any) -> Any:
         return {name: to_plain(getattr(record, name)) for name in names}
     if isinstance(record, Mapping):
         return {str(key): to_plain(value) for key, value in record.items()}
+    if isinstance(record, frozenset):
+        return sorted(record)
     if isinstance(record, tuple | list):
         return [to_plain(value) for value in record]
     return record.value if isinstance(record, StrEnum) else record

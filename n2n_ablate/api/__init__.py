@@ -1,7 +1,8 @@
-"""The program from Python: run a study, open one, plan one, denoise an array."""
+"""The program from Python: run a study, open, compare or plan some, denoise an array."""
 
 from __future__ import annotations
 
+from n2n_ablate.api.calls import compare as compare
 from n2n_ablate.api.calls import denoise as denoise
 from n2n_ablate.api.calls import load as load
 from n2n_ablate.api.calls import make_study as make_study

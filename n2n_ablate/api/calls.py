@@ -7,6 +7,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from n2n_ablate.analysis import frames
 from n2n_ablate.api.result import StudyResult
 from n2n_ablate.components.spec import toml
 from n2n_ablate.storage import reopen
@@ -14,6 +15,7 @@ from n2n_ablate.study import Study, build, find, read
 
 if TYPE_CHECKING:  # so that a finished study opens without torch
     import numpy as np
+    import pandas as pd
 
     from n2n_ablate.runner.planning import StudyPlan
     from n2n_ablate.runner.run import View
@@ -124,6 +126,18 @@ def load(
     found = reopen.reopen(folder, _name(study), profile, run)
     return StudyResult(
         found.result, found.header, folder, found.journal.key, tuple(found.problems())
+    )
+
+
+def compare(*results: StudyResult) -> pd.DataFrame:
+    """Return a row per trial of several studies or runs, contrasted where they share a protocol.
+
+    `protocol` numbers what may be contrasted: images, seeds, noise, steps and device are the same.
+    `estimate` is the paired difference from the baseline of the study that `reference` names, with
+    its interval; it has a verdict where the study declared that contrast.
+    """
+    return frames.studies_frame(
+        {f"{each.study.name}@{each.run[:8]}": (each.record, each.header) for each in results}
     )
 
 

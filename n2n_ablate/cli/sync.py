@@ -15,9 +15,9 @@ from n2n_ablate.report.numbers import pluralize
 
 if TYPE_CHECKING:
     from n2n_ablate.registry import Registry
+    from n2n_ablate.runner.replay import Synced
     from n2n_ablate.storage.journal import Contents
     from n2n_ablate.storage.output import Output
-    from n2n_ablate.tracking.sync import Synced
 
 _MISTAKE = 1
 
@@ -53,8 +53,8 @@ def run(
         n2n-ablate sync samplers --to tensorboard
     """
     from n2n_ablate.registry import Registry
+    from n2n_ablate.runner.replay import sync
     from n2n_ablate.storage.output import Output
-    from n2n_ablate.tracking.sync import sync
 
     found = _journals(output, study, profile)
     if to != "mlflow":
@@ -65,7 +65,7 @@ def run(
     refused: set[str] = set()
     for contents in found:
         try:
-            one = sync(contents, place, registry, uri=tracking_uri, images=images or [], waits=say)
+            one = sync(contents, place, registry, uri=tracking_uri, images=images or [], say=say)
         except StoreUnavailableError:
             raise  # nobody is there to be told of the others
         except (BusyError, StoreError) as error:
@@ -89,7 +89,7 @@ def _replay(
 
     plugin = listener(registry, to)
     for contents in found:
-        problems = replay(contents, output, registry, plugin, images=images, say=say)
+        _, problems = replay(contents, output, registry, plugin, images=images, say=say)
         text = f"{contents.path.parent.name} ({contents.profile}): told to '{to}'"
         results().print(text, markup=False, highlight=False, soft_wrap=True)
         for problem in problems:

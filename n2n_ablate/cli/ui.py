@@ -21,9 +21,10 @@ import typer
 
 from n2n_ablate.cli import options
 from n2n_ablate.cli.screen import messages, results, say
+from n2n_ablate.databases import sqlite_file
 from n2n_ablate.errors import AblateError, BusyError, StoreError, nearest
+from n2n_ablate.locks import opening
 from n2n_ablate.redaction import redact
-from n2n_ablate.storage.database_url import sqlite_file
 from n2n_ablate.tracking.address import (
     ORDER,
     PLAN,
@@ -184,7 +185,11 @@ def _server(uri: str, output_root: Path, port: int) -> Iterator[_Server]:
     }
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "server.log"
-        with messages().status("starting MLflow"), output.opening(say), log.open("wb") as stream:
+        with (
+            messages().status("starting MLflow"),
+            opening(output.root, say),
+            log.open("wb") as stream,
+        ):
             process = subprocess.Popen(
                 _command(output.root / "artifacts", port),
                 stdout=stream,

@@ -25,7 +25,7 @@ OPTIONAL: Mapping[str, tuple[str, ...]] = {
     "estimator": ("checkpoint_selector", "dropout"),
     "metric": (
         *("higher_is_better", "unit", "full_reference"),
-        *("at_end", "smallest", "channels"),
+        *("at_end", "smallest", "channels", "convention"),
     ),
     "strategy": ("stores_pickles",),
 }

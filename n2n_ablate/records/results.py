@@ -12,6 +12,7 @@ import numpy as np
 
 from n2n_ablate.records.fit import FitResult
 from n2n_ablate.records.header import Header
+from n2n_ablate.records.invocation import Invocation
 from n2n_ablate.study import BASELINE, Plan, Trial
 
 OWN = (BASELINE, "declared", "search")
@@ -61,11 +62,17 @@ class TrialResult:
         trial: Its name, role and recipe.
         rows: One per fit.
         load: Reads a stored fit with its denoised image, by its key; None if no store is there.
+        invocation: The command that finished it; None for the one that runs.
+        finished: When that was, in seconds since 1970; 0 for now.
+        lost: Fits whose stored results cannot be read any more; they count as failed.
     """
 
     trial: Trial
     rows: tuple[Row, ...]
     load: Callable[[str], FitResult | None] | None = field(default=None, repr=False)
+    invocation: Invocation | None = None
+    finished: float = 0.0
+    lost: int = 0
 
     @property
     def failures(self) -> int:
@@ -175,7 +182,9 @@ class TrialResult:
             fits = [row.result for row in self._rows[condition][image]]
             if known := [fit.curves[metric] for fit in fits if metric in fit.curves]:
                 steps = fits[0].steps if not images else steps
-                images[image] = np.asarray(np.mean(known, axis=0, dtype=np.float64))
+                # With one seed without what numpy spends on a mean.
+                mean = known[0] if len(known) == 1 else np.mean(known, axis=0, dtype=np.float64)
+                images[image] = np.array(mean, dtype=np.float64)
                 images[image][-1] = final
         return ImageCurves(steps, images)
 
@@ -190,7 +199,7 @@ def _figures(rows: Sequence[Row], metric: str) -> list[float]:
 
 
 @dataclass(frozen=True, eq=False)
-class StudyResult:
+class StudyTrials:
     """Everything a study gave so far.
 
     Attributes:
@@ -207,10 +216,10 @@ class StudyResult:
     plan: Plan
     trials: tuple[TrialResult, ...]
     reference_methods: ReferenceMethods = field(default_factory=dict)
-    confirmed: StudyResult | None = None
+    confirmed: StudyTrials | None = None
     header: Header | None = None
 
-    def with_confirmed(self, confirmed: StudyResult) -> StudyResult:
+    def with_confirmed(self, confirmed: StudyTrials) -> StudyTrials:
         """Return this result with that of its confirmation."""
         return replace(self, confirmed=confirmed)
 

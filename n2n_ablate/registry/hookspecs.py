@@ -7,11 +7,12 @@ tensors, no printing, because it also runs for commands that merely list compone
 A life-cycle hook is called while `n2n-ablate study` runs, with records that nobody may change. It
 may do what it likes; what it does wrong never costs a study its results. A plugin with the attribute
 `background = True` hears in a thread of its own; `TrialResult.with_images` reads the images it wants.
+It may raise `StoreUnavailableError` while its server is away: the hook is then called again later.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -23,7 +24,9 @@ if TYPE_CHECKING:  # what the records are made of lies above; a hook only names 
         Invocation,
         NoisySample,
         Point,
-        StudyResult,
+        StudyFiles,
+        StudyTrials,
+        TrialFiles,
         TrialResult,
     )
     from n2n_ablate.study import Plan, Trial
@@ -161,7 +164,15 @@ REGISTRATION = (*HOOK_OF.values(), IMAGE_SETS)
 
 
 @hookspec
-def study_started(plan: Plan, invocation: Invocation, fits: int, steps: int) -> None:
+def study_started(
+    plan: Plan,
+    invocation: Invocation,
+    fits: int,
+    steps: int,
+    ended: Container[str],
+    replayed: bool,
+    say: Callable[[str], None],
+) -> None:
     """Hear that a study begins: its images are ready and its recipes are checked.
 
     Args:
@@ -169,6 +180,10 @@ def study_started(plan: Plan, invocation: Invocation, fits: int, steps: int) -> 
         invocation: This run of the command: device, precision, versions.
         fits: Fits per trial: conditions x images x seeds.
         steps: Steps that a fit of the baseline trains.
+        ended: Ids of earlier commands that are known to be over, however they ended: what one of
+            them left half written is nobody's any more.
+        replayed: A stored study is told again (`sync`): nothing is trained.
+        say: Call it with one line that the user should know.
 
     Since 0.1.
     """
@@ -211,7 +226,10 @@ def fit_finished(result: FitResult) -> None:
 
 @hookspec
 def trial_finished(
-    result: TrialResult, so_far: StudyResult, samples: Sequence[NoisySample]
+    result: TrialResult,
+    so_far: StudyTrials,
+    samples: Sequence[NoisySample],
+    files: TrialFiles,
 ) -> None:
     """Hear that a trial is finished and stored, in the order of the plan, the baseline first.
 
@@ -219,13 +237,14 @@ def trial_finished(
         result: One row per fit, with the denoised images.
         so_far: Everything known, this trial included, without images.
         samples: The noisy images of the fits, in the order of `result.rows`.
+        files: Makes the pictures and tables of the trial, and measures its sampler.
 
     Since 0.1.
     """
 
 
 @hookspec
-def interim_analysis_finished(so_far: StudyResult, images: int) -> None:
+def interim_analysis_finished(so_far: StudyTrials, images: int) -> None:
     """Hear of an interim analysis of a race; contrasts without a verdict get further images.
 
     Args:
@@ -253,12 +272,13 @@ def confirmation_started(plan: Plan, fits: int, steps: int) -> None:
 
 
 @hookspec
-def study_finished(result: StudyResult, status: str) -> None:
+def study_finished(result: StudyTrials, status: str, files: StudyFiles) -> None:
     """Hear that a study has ended. Called once, however it ended, unless the process is killed.
 
     Args:
         result: Everything that was finished.
-        status: `finished`, `interrupted` or `failed`.
+        status: `finished`, `interrupted` or `failed`; replayed also `killed`.
+        files: Makes the tables of the study.
 
     Since 0.1.
     """

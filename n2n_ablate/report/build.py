@@ -8,6 +8,7 @@ from dataclasses import replace
 from n2n_ablate.analysis.diagnoses import points
 from n2n_ablate.analysis.study_records import ConditionAnalysis, StudyAnalysis
 from n2n_ablate.diagnostics.relation import relations
+from n2n_ablate.files import slugs
 from n2n_ablate.registry import Registry
 from n2n_ablate.report import drawings, samplers, study, supporting, tables
 from n2n_ablate.report.document import (
@@ -18,7 +19,6 @@ from n2n_ablate.report.document import (
     Lines,
     Paragraph,
 )
-from n2n_ablate.report.file_names import slugs
 from n2n_ablate.report.gallery import Stage, gallery
 from n2n_ablate.report.sources import Sources
 from n2n_ablate.report.text import captions, methods

@@ -12,11 +12,11 @@ from PIL.Image import Image
 
 from n2n_ablate.analysis.diagnoses import ByCondition
 from n2n_ablate.components import Noise, Sampler
+from n2n_ablate.files import slugs
 from n2n_ablate.records import NoisySample, Row, TrialResult
 from n2n_ablate.report.figures import figures
 from n2n_ablate.report.figures.figures import Sight
 from n2n_ablate.report.figures.sampler import sampler_picture
-from n2n_ablate.report.file_names import slugs
 from n2n_ablate.report.study_files import write_diagnostics, write_fits
 from n2n_ablate.study import Plan
 

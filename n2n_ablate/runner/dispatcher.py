@@ -5,19 +5,18 @@ from __future__ import annotations
 import functools
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import Any
 
-import pluggy
-
-from n2n_ablate.errors import AblateError
-from n2n_ablate.records import FitResult, Invocation, NoisySample, Point, StudyResult, TrialResult
-from n2n_ablate.registry import Plugin, hookspecs
+from n2n_ablate.errors import AblateError, StoreError, StoreUnavailableError
+from n2n_ablate.records import FitResult, Invocation, NoisySample, Point, StudyTrials, TrialResult
+from n2n_ablate.registry import Plugin, Registry, hookspecs
 from n2n_ablate.registry.discovery import Origin
 from n2n_ablate.registry.failures import broken
 from n2n_ablate.registry.host import new_manager, silent
 from n2n_ablate.runner.background import Background, Outside
+from n2n_ablate.runner.run_files import FilesOfStudy, FilesOfTrial, RunFiles
 from n2n_ablate.study import Plan, Trial
 
 _OWN = "own"
@@ -31,28 +30,34 @@ class HookDispatcher:
     is named once and hears no more of this study; only Ctrl-C gets through.
     """
 
-    def __init__(self, host: pluggy.PluginManager | None = None) -> None:
-        self._host = new_manager() if host is None else host
+    def __init__(self, registry: Registry | None = None) -> None:
+        self._host = new_manager() if registry is None else registry.host
+        self._files = RunFiles(registry)
         self._members: list[_Member] = []
         for plugin in self._host.get_plugins():  # of an earlier study
             plugin.call = silent
             if plugin.origin.source == _OWN:
                 self._host.unregister(plugin)
 
-    def add(self, plugin: Plugin) -> None:
-        """Add a plugin of the host; one with `background = True` is called in another thread."""
-        apart = getattr(plugin.implementation, "background", False) is True
-        self._members.append(_Member(plugin, self.note, background=apart))
+    def add(self, plugin: Plugin, *, replaying: bool = False) -> None:
+        """Add a plugin of the host.
 
-    def join(self, listener: object, name: str, *, background: bool = False) -> None:
+        Args:
+            plugin: One with `background = True` is called in another thread, so that training never
+                waits for it; it gets trials without their images. Whoever calls `study_finished`
+                waits until it has done everything, see `Background`.
+            replaying: Nothing is trained: call it in this thread, and raise what it raises.
+        """
+        self._members.append(_Member(plugin, self.note, replaying=replaying))
+
+    def join(self, listener: object, name: str, *, replaying: bool = False) -> None:
         """Add a listener of the program: its methods are marked with `@hookimpl` like anybody's.
 
-        `background`: run it in another thread, so that training never waits for it; it gets trials without
-        their images. Whoever calls `study_finished` waits until it has done everything, see `Background`.
+        `replaying`: see `add`.
         """
         plugin = Plugin(Origin(name, _OWN), listener)
         self._host.register(plugin)
-        self._members.append(_Member(plugin, self.note, background=background))
+        self.add(plugin, replaying=replaying)
 
     @property
     def wants_images(self) -> bool:
@@ -64,9 +69,20 @@ class HookDispatcher:
         """Names of our listeners that have left out some of their work; known at the end."""
         return [member.plugin.origin.plugin for member in self._members if member.incomplete]
 
-    def study_started(self, plan: Plan, invocation: Invocation, fits: int, steps: int) -> None:
+    def study_started(
+        self,
+        plan: Plan,
+        invocation: Invocation,
+        fits: int,
+        steps: int,
+        ended: Container[str] = (),
+        *,
+        replayed: bool = False,
+    ) -> None:
         """See `hookspecs.study_started`."""
-        self._tell("study_started", plan=plan, invocation=invocation, fits=fits, steps=steps)
+        size = {"fits": fits, "steps": steps}
+        about = {"plan": plan, "invocation": invocation, "ended": ended, "replayed": replayed}
+        self._tell("study_started", **about, **size, say=self.note)
 
     def trial_started(self, trial: Trial, fits: int, reused: int) -> None:
         """See `hookspecs.trial_started`."""
@@ -81,12 +97,13 @@ class HookDispatcher:
         self._tell("fit_finished", result=result)
 
     def trial_finished(
-        self, result: TrialResult, so_far: StudyResult, samples: Sequence[NoisySample]
+        self, result: TrialResult, so_far: StudyTrials, samples: Sequence[NoisySample]
     ) -> None:
         """See `hookspecs.trial_finished`."""
-        self._tell("trial_finished", result=result, so_far=so_far, samples=samples)
+        files = FilesOfTrial(self._files, result, so_far, samples)
+        self._tell("trial_finished", result=result, so_far=so_far, samples=samples, files=files)
 
-    def interim_analysis_finished(self, so_far: StudyResult, images: int) -> None:
+    def interim_analysis_finished(self, so_far: StudyTrials, images: int) -> None:
         """See `hookspecs.interim_analysis_finished`."""
         self._tell("interim_analysis_finished", so_far=so_far, images=images)
 
@@ -94,16 +111,12 @@ class HookDispatcher:
         """See `hookspecs.confirmation_started`."""
         self._tell("confirmation_started", plan=plan, fits=fits, steps=steps)
 
-    def study_finished(self, result: StudyResult, status: str) -> None:
+    def study_finished(self, result: StudyTrials, status: str) -> None:
         """See `hookspecs.study_finished`. Returns when every listener has done its work."""
-        self._tell(hookspecs.STUDY_FINISHED, result=result, status=status)
+        files = FilesOfStudy(self._files, result)
+        self._tell(hookspecs.STUDY_FINISHED, result=result, status=status, files=files)
         for member in self._members:
             member.finish(status)
-
-    @property
-    def failed(self) -> bool:
-        """Whether a listener has raised; it hears nothing more."""
-        return any(member.failed for member in self._members)
 
     def note(self, message: str) -> None:
         """See `hookspecs.note`. May be called from any thread."""
@@ -116,10 +129,13 @@ class HookDispatcher:
 class _Member:
     """One listener: never called twice at the same time, and in another thread if it asks for one."""
 
-    def __init__(
-        self, plugin: Plugin, complain: Callable[[str], None], *, background: bool
-    ) -> None:
+    def __init__(self, plugin: Plugin, complain: Callable[[str], None], *, replaying: bool) -> None:
         self.plugin = plugin
+        self._replaying = replaying
+        self._apart = getattr(plugin.implementation, "background", False) is True
+        self._outside = (
+            plugin.implementation if isinstance(plugin.implementation, Outside) else None
+        )
         self._complain = complain
         self._ours = plugin.origin.source == _OWN
         self._lock = threading.RLock()  # a hook may itself give rise to a note
@@ -127,20 +143,14 @@ class _Member:
         self._jobs: Background | None = None
         self._last: Callable[[], None] | None = None
         plugin.call = self._call
-        if background:
-            outside = plugin.implementation if isinstance(plugin.implementation, Outside) else None
-            self._jobs = Background(plugin.origin.plugin, complain, outside)
+        if self._apart and not replaying:
+            self._jobs = Background(plugin.origin.plugin, complain, self._outside)
             plugin.call = self._queue
-
-    @property
-    def failed(self) -> bool:
-        """Whether it has raised."""
-        return self._broken
 
     @property
     def wants_images(self) -> bool:
         """Say whether it is somebody's plugin, and hears of finished trials as they end."""
-        return not self._ours and self._jobs is None and "trial_finished" in self.plugin.functions
+        return not self._ours and not self._apart and "trial_finished" in self.plugin.functions
 
     @property
     def incomplete(self) -> bool:
@@ -162,7 +172,12 @@ class _Member:
                 return
             except KeyboardInterrupt:
                 raise
-            except BaseException as error:  # noqa: BLE001  listening must never cost results
+            except BaseException as error:  # listening must never cost results
+                away = isinstance(error, StoreUnavailableError) and self._jobs is not None
+                if away or (self._replaying and isinstance(error, AblateError)):
+                    raise
+                if self._replaying:
+                    raise StoreError(self._problem(error, hook)) from error
                 self._broken = True
                 problem = self._problem(error, hook)
         self._complain(problem)
@@ -172,9 +187,8 @@ class _Member:
         assert self._jobs is not None
         if isinstance(result := given.get("result"), TrialResult):
             given = given | {"result": result.light()}  # an outage must not fill the memory
-        # What ours raises is for `Background`, which waits for a store that is away.
         job: Callable[[], Any] = functools.partial(self._call, hook, function, given)
-        if self._ours:
+        if self._outside:  # `Background` says what will write the rest
             job = functools.partial(function, **given)
         if hook == hookspecs.STUDY_FINISHED:
             self._last = job

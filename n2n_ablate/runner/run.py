@@ -16,7 +16,7 @@ import torch
 from n2n_ablate import study
 from n2n_ablate.errors import StoreError, StudyError
 from n2n_ablate.execute import Executor
-from n2n_ablate.records import Header, Invocation, StudyResult
+from n2n_ablate.records import Header, Invocation, StudyTrials
 from n2n_ablate.records.invocation import commit
 from n2n_ablate.redaction import redact_command
 from n2n_ablate.runner.dispatcher import HookDispatcher
@@ -49,7 +49,7 @@ class Outcome:
 
     session: Session  # what was run
     # what came out
-    result: StudyResult
+    result: StudyTrials
     header: Header
     searching: bool  # whether a search chose trials
     not_tracked: bool  # whether a tracker lacks some of it
@@ -156,16 +156,15 @@ def _check_race(session: Session, options: RunOptions) -> None:
 def _dispatcher(
     session: Session, output: Output, view: object, options: RunOptions
 ) -> HookDispatcher:
-    dispatcher = HookDispatcher(session.registry.host)
+    dispatcher = HookDispatcher(session.registry)
     for plugin in session.registry.listeners:
         dispatcher.add(plugin)
     if options.tracking == "mlflow":
         from n2n_ablate.tracking.tracker import MlflowTracker
 
-        note = dispatcher.note
-        tracker = MlflowTracker(output, options.tracking_uri or None, session.registry, note, note)
+        tracker = MlflowTracker(output.root, options.tracking_uri)
         tracker.store.check()
-        dispatcher.join(tracker, "tracking", background=True)
+        dispatcher.join(tracker, "tracking")
     dispatcher.join(view, "the live view")  # the last one is called first
     for broken in session.registry.broken:
         dispatcher.note(f"not loaded: {broken}")

@@ -12,9 +12,10 @@ import sqlalchemy
 from optuna.storages import RDBStorage
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
+from n2n_ablate.databases import check_file, sqlite_file, sqlite_url
 from n2n_ablate.errors import BusyError, StoreError
+from n2n_ablate.locks import opening
 from n2n_ablate.redaction import redact, redact_url, remember
-from n2n_ablate.storage.database_url import check_file, sqlite_file, sqlite_url
 from n2n_ablate.storage.output import Output, this_process
 
 _PATIENCE = 60.0  # seconds that a database may be away while a study runs
@@ -59,7 +60,7 @@ class SearchDatabase:
             file = sqlite_file(self._url)
             if file is not None:
                 check_file(file, "the next study makes it anew, without training again.")
-            with output.opening(note, file):
+            with opening(output.root, note, file):
                 self.storage = self._wait(self._open, self._locked)
         except (StoreError, BusyError):
             raise

@@ -7,19 +7,18 @@ import os
 import platform
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from n2n_ablate.errors import ABSENT, BusyError, StoreError, StoreUnavailableError
+from n2n_ablate.errors import ABSENT, BusyError, StoreError
 from n2n_ablate.files import make_folders, read_file, remove_leftovers, write_whole
+from n2n_ablate.locks import explained, wait
 
 FOLDERS = ("fits", "studies", "artifacts", "locks")
 """What an output folder holds beside databases."""
-_QUIET = 5.0  # seconds after which it says what it waits for
 _LONGEST = 480  # bytes; SQLite opens no path of more than 511, journal included
-_PATIENCE = 60.0  # seconds for which it then waits
 
 
 class Output:
@@ -74,7 +73,7 @@ class Output:
         # Apart: whoever asks for a lock empties its file.
         owner = self.root / "locks" / f"{name}.owner"
         try:
-            with self._gate(), _explained(lock):
+            with self._gate(), explained(lock):
                 lock.acquire(timeout=0)
         except Timeout:
             raise BusyError(busy.replace("{owner}", _named(owner))) from None
@@ -110,35 +109,8 @@ class Output:
     def _gate(self) -> Iterator[None]:
         """Hold what everybody holds while taking the lock of a study, and `idle` all the time."""
         lock = FileLock(self.root / "locks" / "gate.lock")
-        with _explained(lock):
-            _wait(lock, f"another process removes fits from '{self.root}'", lambda _: None)
-        try:
-            yield
-        finally:
-            lock.release()
-
-    @contextlib.contextmanager
-    def opening(self, note: Callable[[str], None], file: Path | None = None) -> Iterator[None]:
-        """Hold the lock for opening a database: two first openings at once can break it.
-
-        `note`: told if another process holds it for longer than a few seconds; `file`: of the database. One
-        outside the output folder has its lock beside it, for the processes that use it from other output
-        folders.
-
-        Raises:
-            StoreUnavailableError: Another process holds it for more than a minute.
-            StoreError: As `lock`.
-        """
-        folder, lock = self.root, FileLock(self.root / "locks" / "stores.lock")
-        # Unlike `Path.resolve` it leaves a link that leads in a circle for the check of the database.
-        whole = None if file is None else Path(os.path.realpath(file))
-        if whole is not None and not whole.is_relative_to(self.root):
-            beside = whole.parent
-            if os.access(beside, os.W_OK):
-                folder, lock = beside, FileLock(beside / f".{whole.name}.lock")
-        what = f"another process is opening the stores in '{folder}'"
-        with _explained(lock):
-            _wait(lock, what, note)
+        with explained(lock):
+            wait(lock, f"another process removes fits from '{self.root}'", lambda _: None)
         try:
             yield
         finally:
@@ -176,18 +148,6 @@ def _no_folder(path: Path) -> str:
         return f"cannot be read: {error.strerror}"
 
 
-def _wait(lock: FileLock, what: str, note: Callable[[str], None]) -> None:
-    try:
-        lock.acquire(timeout=_QUIET)
-    except Timeout:
-        note(f"{what}: waiting up to {_PATIENCE:.0f} s for it")
-        try:
-            lock.acquire(timeout=_PATIENCE)
-        except Timeout:
-            msg = f"{what} and does not come to an end: does it hang? End it, then try again."
-            raise StoreUnavailableError(msg) from None
-
-
 def this_process() -> str:
     """Return how other processes know this one: program, process and machine."""
     return f"n2n-ablate, process {os.getpid()} on {platform.node()}"
@@ -203,17 +163,3 @@ def try_to_write(folder: Path) -> None:
     """Make a file in a folder, and remove it."""
     with tempfile.TemporaryFile(dir=folder):
         pass
-
-
-@contextlib.contextmanager
-def _explained(lock: FileLock) -> Iterator[None]:
-    try:
-        yield
-    except Timeout:  # an OSError too
-        raise
-    except (OSError, NotImplementedError) as error:
-        why = getattr(error, "strerror", None) or "this disk has no locks"
-        msg = (
-            f"the lock '{lock.lock_file}' cannot be taken: {why}. Use --output DIR on another disk."
-        )
-        raise StoreError(msg) from error

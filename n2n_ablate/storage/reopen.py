@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from n2n_ablate.errors import StoreError
-from n2n_ablate.records import FitResult, Header, Row, StudyResult, TrialResult
+from n2n_ablate.records import FitResult, Header, Row, StudyTrials, TrialResult
 from n2n_ablate.storage import journal, runs
 from n2n_ablate.storage.fit_store import FitStore
 from n2n_ablate.storage.journal import Command, Contents, Entry
@@ -42,11 +42,10 @@ class Reopened:
 
     # every trial that was finished, in the order in which it was. A fit whose result is lost is a
     # failed fit: it is counted, and its image left out of the trial's means.
-    result: StudyResult
+    result: StudyTrials
     header: Header  # what all trials share: images, steps, device, precision
     commands: tuple[Command, ...]  # every run of the command, in order
-    # by trial: the id of the command that finished it, and when, in seconds since 1970
-    finished: dict[str, tuple[str, float]]
+    finished: frozenset[str]  # trials that are whole; a race may give others further images
     lost: tuple[Lost, ...]  # fits whose results are lost
     journal: Contents  # what was read
     store: FitStore
@@ -178,20 +177,22 @@ def _stage(
 ) -> Reopened:
     lost: list[Lost] = []
     known = list(entries)
-    trials = tuple(_trial(entry, header, store, lost) for entry in known)
+    trials = tuple(_trial(entry, contents, header, store, lost) for entry in known)
     return Reopened(
-        result=StudyResult(header.plan, trials, contents.reference_methods, header=header),
+        result=StudyTrials(header.plan, trials, contents.reference_methods, header=header),
         header=header,
         commands=tuple(contents.commands.values()),
-        finished={entry.name: (entry.command, entry.at) for entry in known if not entry.more},
+        finished=frozenset(entry.name for entry in known if not entry.more),
         lost=tuple(lost),
         journal=contents,
         store=store,
     )
 
 
-def _trial(entry: Entry, header: Header, store: FitStore, lost: list[Lost]) -> TrialResult:
-    plan = header.plan
+def _trial(
+    entry: Entry, contents: Contents, header: Header, store: FitStore, lost: list[Lost]
+) -> TrialResult:
+    plan, before = header.plan, len(lost)
     places = header.places()
     if header.interim_sizes:  # in a race a contrast that is settled gets no further images
         places = header.places(len(entry.fits) // (len(plan.conditions) * len(plan.profile.seeds)))
@@ -209,7 +210,15 @@ def _trial(entry: Entry, header: Header, store: FitStore, lost: list[Lost]) -> T
             result = _failed(key, f"its stored result is {why}")
         rows.append(Row(label, mark.name, seed, result, reused=True))
     trial = Trial(entry.name, entry.role, entry.recipe, entry.values)
-    return TrialResult(trial, tuple(rows), lambda key: store.load(key, with_image=True))
+    command = contents.commands.get(entry.command)
+    return TrialResult(
+        trial,
+        tuple(rows),
+        lambda key: store.load(key, with_image=True),
+        command.invocation if command else None,
+        entry.at,
+        len(lost) - before,
+    )
 
 
 def _stored(key: str, entry: Entry, store: FitStore) -> FitResult | None:

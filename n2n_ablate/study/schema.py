@@ -61,7 +61,7 @@ class ConditionTable(Table):
 
     noise: Component | None = component_of(
         "noise",
-        "a [noise model](components.md#noise) with its parameters; or `pairs`",
+        "a [noise model](../components/noise.md) with its parameters; or `pairs`",
         default=None,
     )
     pairs: Pairs | None = Field(
@@ -106,7 +106,7 @@ class SearchTable(Table):
 
     strategy: Component = component_of(
         "strategy",
-        "what chooses the next trial, a [search strategy](components.md#strategy)",
+        "what chooses the next trial, a [search strategy](../components/strategy.md)",
         default=ComponentSpec("tpe"),
     )
 

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 
+from n2n_ablate.databases import sqlite_url
 from n2n_ablate.errors import StoreError
 from n2n_ablate.redaction import redact_url
-from n2n_ablate.storage.database_url import sqlite_url
 
 DATABASE = "mlflow.db"
 PLAN, ORDER = "n2n.plan", "n2n.order"

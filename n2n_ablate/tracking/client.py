@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
+from n2n_ablate.databases import damage_of, sqlite_file
 from n2n_ablate.errors import AblateError, StoreError, StoreUnavailableError
 from n2n_ablate.redaction import redact, redact_url
-from n2n_ablate.storage.database_url import damage_of, sqlite_file
 from n2n_ablate.tracking.address import check_address
 
 if TYPE_CHECKING:

@@ -10,45 +10,14 @@ from typing import TYPE_CHECKING
 
 from n2n_ablate.files import process_is_gone
 from n2n_ablate.tracking.address import PLAN
+from n2n_ablate.tracking.tags import FILES, FITS, HOST, OUTCOME, PICTURES, PID, VERDICT, Kept
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
     from n2n_ablate.tracking.store import MlflowStore
 
-TRIAL, FITS, OUTCOME = "n2n.trial", "n2n.fits", "n2n.outcome"
-"""Tags by which a run is known again: the trial, its fits, and what they gave."""
-PICTURES = "n2n.pictures"
-"""The tag of a run whose pictures are not complete, because images were not there: `3 of 8`."""
-VERDICT = "n2n.verdict"
-"""The tag that holds a hash of what a run says of its contrast, see `record.verdict_key`."""
-FILES = "n2n.files"
-"""The tag that says how many files a run has."""
-HOST, PID = "n2n.host", "n2n.pid"
-"""Tags that say which process writes a run."""
-
 _WHOLE = ("FINISHED", "FAILED")
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A run that is there.
-
-    Attributes:
-        run: Its id.
-        outcome: See `record.outcome_key`; empty for a summary that was never written whole.
-        pictures: See `PICTURES`; empty if nothing is missing.
-        files: See `FILES`.
-        location: Address of the folder of its files.
-        verdict: See `VERDICT`.
-    """
-
-    run: str
-    outcome: str
-    pictures: str = ""
-    files: int = 0
-    location: str = ""
-    verdict: str = ""
 
 
 @dataclass

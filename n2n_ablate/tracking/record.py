@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,14 +11,8 @@ import numpy as np
 
 from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.analysis.records import ContrastRecord
-from n2n_ablate.components.recipe import canonical
-from n2n_ablate.components.spec import Scalar
-from n2n_ablate.diagnostics import Diagnosis
-from n2n_ablate.diagnostics.concerns import flat
-from n2n_ablate.images.image import digest_of
-from n2n_ablate.records import NoisySample, StudyResult, TrialResult
-from n2n_ablate.report.file_names import slugs
-from n2n_ablate.study import Plan, Trial
+from n2n_ablate.files import slugs
+from n2n_ablate.records import NoisySample, Plan, StudyTrials, Trial, TrialResult
 
 _FORMAT = 3  # of what a run holds; one more, and runs are written anew
 _EVAL = "eval/"
@@ -88,7 +83,7 @@ def parameters(plan: Plan, trial: Trial, images: Iterable[str]) -> dict[str, str
     return chosen
 
 
-def short(value: Scalar) -> str:
+def short(value: object) -> str:
     """Return a parameter as one reads it: 0.46, and not 0.45999999999999996."""
     return f"{value:.12g}" if isinstance(value, float) else str(value)
 
@@ -101,7 +96,11 @@ def dataset(sources: Sequence[str], samples: Sequence[NoisySample]) -> Dataset |
         samples: The noisy images of the trial's fits.
     """
     images = {sample.image.name: sample.image for sample in samples}
-    shots = {digest_of(shot) for sample in samples for shot in sample.shots}
+    shots = {
+        hashlib.sha256(shot.numpy().tobytes()).hexdigest()
+        for sample in samples
+        for shot in sample.shots
+    }
     if not images:
         return None
     shapes = sorted({"x".join(map(str, image.pixels.shape[1:])) for image in images.values()})
@@ -148,13 +147,12 @@ def values(plan: Plan, result: TrialResult, baseline: TrialResult | None) -> lis
     return [point for point in points if np.isfinite(point.value)]
 
 
-def diagnostics(plan: Plan, diagnoses: Mapping[str, Diagnosis]) -> list[Value]:
+def diagnostics(plan: Plan, measured: Mapping[str, Mapping[str, float]]) -> list[Value]:
     """Return what was measured of a trial's sampler, `sampler/leak` and so on, by condition."""
     points = [
         Value(f"sampler/{name}{suffix}", 0, value)
         for label, suffix in suffixes(plan).items()
-        if label in diagnoses
-        for name, value in flat(diagnoses[label].total).items()
+        for name, value in measured.get(label, {}).items()
     ]
     return [point for point in points if np.isfinite(point.value)]
 
@@ -169,57 +167,56 @@ def outcome_key(result: TrialResult) -> str:
     """Return a hash of what the fits gave: a repetition that gave something else has another."""
     rows = sorted(result.rows, key=lambda row: row.result.key)
     return _digest(
-        canonical([_FORMAT, r.result.key, dict(r.result.figures), r.result.failure]) for r in rows
+        json.dumps([_FORMAT, r.result.key, sorted(r.result.figures.items()), r.result.failure])
+        for r in rows
     )
 
 
-def summary_key(result: StudyResult, status: str) -> str:
+def summary_key(result: StudyTrials, status: str) -> str:
     """Return a hash of what a summary tells: of every outcome, and how the command ended."""
     later = result.confirmed.trials if result.confirmed else ()
     return _digest([status, *map(outcome_key, (*result.trials, *later))])
 
 
-def verdict(contrast: ContrastRecord, suffix: str) -> tuple[dict[str, str], list[Value]]:
-    """Return what a run says of its contrast: tags with the verdict, values with the interval.
+def verdicts(stage: StudyTrials) -> dict[str, tuple[dict[str, str], list[Value]]]:
+    """Return what the runs of declared contrasts say, by name of the trial: tags, and values.
 
-    Args:
-        contrast: A primary one.
-        suffix: Of the condition's metrics, see `suffixes`.
+    The tags are verdict and reason; the values the interval, p, and the differences by the metrics
+    that do not decide. A stage without a header has none.
     """
-    tags = {f"verdict{suffix}": str(contrast.verdict)}
-    if contrast.reason is not None:
-        tags[f"verdict_reason{suffix}"] = str(contrast.reason)
-    known = {"difference": contrast.estimate, "p_holm": contrast.p_holm}
-    known["probability_equivalent"] = contrast.probability_equivalent
-    if (interval := contrast.interval) is not None:
-        known |= {"low": interval.low, "high": interval.high, "confidence": interval.level}
-    values = [
-        Value(f"verdict/{name}{suffix}", 0, value)
-        for name, value in known.items()
-        if value is not None
-    ]
-    return tags, values
+    said: dict[str, tuple[dict[str, str], list[Value]]] = {}
+    known = {each.trial.name for each in stage.trials}
+    for condition in analyse(stage).conditions if stage.header else ():
+        suffix = suffixes(stage.plan)[condition.condition]
+        rows = {row.name: row.secondary for row in condition.trials}
+        for contrast in condition.contrasts:
+            if (name := contrast.contrast.name) not in known:
+                continue
+            tags, values = said.setdefault(name, ({}, []))
+            tags[f"verdict{suffix}"] = str(contrast.verdict)
+            if contrast.reason is not None:
+                tags[f"verdict_reason{suffix}"] = str(contrast.reason)
+            beside = {"p_holm": contrast.p_holm}
+            beside["probability_equivalent"] = contrast.probability_equivalent
+            if contrast.interval is not None:
+                beside["confidence"] = contrast.interval.level
+            values += _named("verdict/", {**_interval(contrast), **beside}, suffix)
+            for metric, other in rows.get(name, {}).items():
+                values += _named(f"secondary/{metric}_", _interval(other), suffix)
+    return said
 
 
-def secondary(differences: Mapping[str, ContrastRecord], suffix: str) -> list[Value]:
-    """Return the paired differences of a run by the metrics that do not decide, with their intervals.
+def _interval(contrast: ContrastRecord) -> dict[str, float | None]:
+    figures = {"difference": contrast.estimate}
+    if contrast.interval is not None:
+        figures |= {"low": contrast.interval.low, "high": contrast.interval.high}
+    return figures
 
-    Args:
-        differences: By name of the metric.
-        suffix: Of the condition's metrics, see `suffixes`.
-    """
-    known = {
-        f"{metric}_{name}": value
-        for metric, each in differences.items()
-        for name, value in (
-            ("difference", each.estimate),
-            ("low", each.interval.low if each.interval else None),
-            ("high", each.interval.high if each.interval else None),
-        )
-    }
+
+def _named(start: str, figures: Mapping[str, float | None], suffix: str) -> list[Value]:
     return [
-        Value(f"secondary/{name}{suffix}", 0, value)
-        for name, value in known.items()
+        Value(f"{start}{name}{suffix}", 0, value)
+        for name, value in figures.items()
         if value is not None
     ]
 
@@ -250,7 +247,7 @@ def _digest(parts: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def best(result: StudyResult) -> list[str]:
+def best(result: StudyTrials) -> list[str]:
     """Return the names of the trials with the best mean, one per condition, each once."""
     highest = [condition.highest for condition in analyse(result).conditions]
     return list(dict.fromkeys(each.name for each in highest if each is not None))

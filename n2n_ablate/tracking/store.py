@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from n2n_ablate.databases import check_file, sqlite_file, sqlite_url
 from n2n_ablate.errors import StoreError, StoreUnavailableError
 from n2n_ablate.files import make_folders
+from n2n_ablate.locks import opening
 from n2n_ablate.redaction import redact_url, remember
-from n2n_ablate.storage.database_url import check_file, sqlite_file, sqlite_url
 from n2n_ablate.tracking.address import (
     DATABASE,
     check_address,
@@ -26,18 +27,14 @@ from n2n_ablate.tracking.address import (
     knock,
 )
 from n2n_ablate.tracking.client import connect, experiments, explained
-from n2n_ablate.tracking.known import FILES
+from n2n_ablate.tracking.tags import FILES, NOTE
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-    from n2n_ablate.storage.output import Output
-    from n2n_ablate.tracking.known import Kept
     from n2n_ablate.tracking.record import Dataset, Value
-
-NOTE = "mlflow.note.content"
-"""The tag that MLflow shows as a description."""
+    from n2n_ablate.tracking.tags import Kept
 
 _MOST_VALUES, _MOST_ENTRIES, _LONGEST = 1000, 100, 5000  # per request, and characters of one entry
 _PAGE = 1000  # runs per request
@@ -69,7 +66,7 @@ class MlflowStore:
     """A store for runs, opened when it is first needed.
 
     Args:
-        output: The output folder. Its lock keeps two processes from opening a database at once.
+        root: The output folder. Its lock keeps two processes from opening a database at once.
         uri: See `tracking_uri`.
         note: Told once if another process keeps it from being opened.
 
@@ -77,16 +74,14 @@ class MlflowStore:
         StoreError: MLflow is not installed, or that is no address.
     """
 
-    def __init__(
-        self, output: Output, uri: str, note: Callable[[str], None] = lambda _: None
-    ) -> None:
+    def __init__(self, root: Path, uri: str, note: Callable[[str], None] = lambda _: None) -> None:
         if importlib.util.find_spec("mlflow") is None:
             msg = "MLflow is not installed: pip install mlflow"
             raise StoreError(msg)
         remember(uri)
         check_address(uri)
         self.uri = uri
-        self._output = output
+        self._root = root.resolve()
         self._note, self._noted = note, False
         self._client: MlflowClient | None = None
         self._asked = 0.0
@@ -144,7 +139,7 @@ class MlflowStore:
 
     def _try(self, refused: list[StoreError]) -> None:
         try:
-            _ = MlflowStore(self._output, self.uri).client
+            _ = MlflowStore(self._root, self.uri).client
         except StoreUnavailableError:
             pass
         except StoreError as error:
@@ -173,7 +168,7 @@ class MlflowStore:
         for left in file.parent.glob(f"{file.name}.new*"):
             left.unlink()
         make_folders(file.parent)
-        home = (self._output.root / "artifacts").as_uri()
+        home = (self._root / "artifacts").as_uri()
         new = sqlite_url(file.with_name(f"{file.name}.new"))
         SqlAlchemyStore(new, home).engine.dispose()
         file.with_name(f"{file.name}.new").replace(file)
@@ -197,7 +192,7 @@ class MlflowStore:
         with self.explained():
             experiment = self.client.get_experiment_by_name(name)
             if experiment is None:
-                home = self._output.root / "artifacts" / self._folder_name(name)
+                home = self._root / "artifacts" / self._folder_name(name)
                 # MLflow's default is a folder below wherever the command happens to be run.
                 location = None if is_server(self.uri) else home.as_uri()
                 made = self.client.create_experiment(name, location, {NOTE: note[:_LONGEST]})
@@ -210,7 +205,7 @@ class MlflowStore:
     @property
     def _is_own(self) -> bool:
         """Whether this is the database of the output folder."""
-        return sqlite_file(self.uri) == self._output.root / DATABASE
+        return sqlite_file(self.uri) == self._root / DATABASE
 
     def _folder_name(self, name: str) -> str:
         """Return a name for files of a study: other stores must not share one with ours."""
@@ -327,7 +322,7 @@ class MlflowStore:
         Only where nobody else keeps files: in the output folder, for its database.
         """
         home = kept_in(self.client.get_experiment(experiment).artifact_location)
-        root = self._output.root
+        root = self._root
         if not self._is_own or home is None or not home.is_relative_to(root / "artifacts"):
             return 0
         # Folders first: a run is there before its folder.
@@ -354,7 +349,7 @@ class MlflowStore:
     def _opening(self) -> contextlib.AbstractContextManager[None]:
         if is_server(self.uri):
             return contextlib.nullcontext()
-        return self._output.opening(self._waits, sqlite_file(self.uri))
+        return opening(self._root, self._waits, sqlite_file(self.uri))
 
     def _waits(self, message: str) -> None:
         if not self._noted:
@@ -362,7 +357,7 @@ class MlflowStore:
         self._noted = True
 
     def _check_home(self, location: str, name: str) -> None:
-        home, root = kept_in(location), self._output.root
+        home, root = kept_in(location), self._root
         if home is None or is_server(self.uri):
             return
         # The database of an output folder that was copied still names the folder it was copied from.

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import getpass
+import html
 import os
+import re
 import socket
 import time
+from dataclasses import dataclass
 
-from n2n_ablate.records import Invocation, StudyResult
-from n2n_ablate.study import BASELINE, Plan
+from n2n_ablate.records import Invocation, Plan, StudyTrials
 from n2n_ablate.tracking import record
 from n2n_ablate.tracking.address import ORDER, PLAN
-from n2n_ablate.tracking.known import HOST, OUTCOME, PID
-from n2n_ablate.tracking.store import NOTE
+
+NOTE = "mlflow.note.content"
+"""The tag that MLflow shows as a description."""
+TRIAL, FITS, OUTCOME = "n2n.trial", "n2n.fits", "n2n.outcome"
+"""Tags by which a run is known again: the trial, its fits, and what they gave."""
+PICTURES = "n2n.pictures"
+"""The tag of a run whose pictures are not complete, because images were not there: `3 of 8`."""
+VERDICT = "n2n.verdict"
+"""The tag that holds a hash of what a run says of its contrast, see `record.verdict_key`."""
+FILES = "n2n.files"
+"""The tag that says how many files a run has."""
+HOST, PID = "n2n.host", "n2n.pid"
+"""Tags that say which process writes a run."""
 
 # MLflow's colours come from the runs' numbers, and two of ten are often alike.
 _INK, _FAINT = "#1b1b1b", "#c8c8c8"
@@ -22,9 +35,36 @@ _COLOURS = (
 )
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A run that is there.
+
+    Attributes:
+        run: Its id.
+        outcome: See `record.outcome_key`; empty for a summary that was never written whole.
+        pictures: See `PICTURES`; empty if nothing is missing.
+        files: See `FILES`.
+        location: Address of the folder of its files.
+        verdict: See `VERDICT`.
+    """
+
+    run: str
+    outcome: str
+    pictures: str = ""
+    files: int = 0
+    location: str = ""
+    verdict: str = ""
+
+
 def now() -> int:
     """Return the time in milliseconds since 1970, as MLflow counts it."""
     return int(1000 * time.time())
+
+
+def headline(question: str) -> str:
+    """Return the question of a study in bold Markdown, none of it taken for markup."""
+    plain = re.sub(r"([\\`*_{}\[\]#|~$])", r"\\\1", html.escape(question, quote=False))
+    return f"**{' '.join(plain.split())}**"
 
 
 def run_tags(plan: Plan, about: Invocation, role: str, *, number: int) -> dict[str, str]:
@@ -57,7 +97,7 @@ def run_tags(plan: Plan, about: Invocation, role: str, *, number: int) -> dict[s
     return tags | {f"version.{key}": value for key, value in about.versions.items()}
 
 
-def summary_tags(result: StudyResult, status: str, note: str, measured: bool) -> dict[str, str]:
+def summary_tags(result: StudyTrials, status: str, note: str, measured: bool) -> dict[str, str]:
     """Return the tags that a summary has when all of its files are there.
 
     Args:
@@ -78,8 +118,8 @@ def summary_tags(result: StudyResult, status: str, note: str, measured: bool) ->
 
 
 def _colour(role: str, number: int) -> str:
-    if role in (BASELINE, "summary"):
-        return _INK if role == BASELINE else _FAINT
+    if role in ("baseline", "summary"):
+        return _INK if role == "baseline" else _FAINT
     return _COLOURS[number % len(_COLOURS)]
 
 

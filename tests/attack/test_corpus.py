@@ -25,12 +25,12 @@ from PIL import Image as Pillow
 
 from n2n_ablate import redaction, study
 from n2n_ablate.cli import app
+from n2n_ablate.databases import sqlite_file, sqlite_url
 from n2n_ablate.errors import AblateError, printable
 from n2n_ablate.images import collect
 from n2n_ablate.registry import Registry
 from n2n_ablate.storage import journal, reopen
 from n2n_ablate.storage.cached_fits import cached_fits
-from n2n_ablate.storage.database_url import sqlite_file, sqlite_url
 from n2n_ablate.storage.output import Output
 from n2n_ablate.study.json_schema import json_schema
 from n2n_ablate.study.read import parse

@@ -2,10 +2,10 @@
 
 import contextlib
 import re
-import shutil
 import sys
 
 import pytest
+from helpers.chromium import CHROMIUM, FLAGS
 from rich.console import Console
 
 from n2n_ablate.registry import Registry
@@ -17,16 +17,6 @@ from n2n_ablate.runner.session import Request, RunOptions, open_session
 from n2n_ablate.storage import reopen
 from n2n_ablate.storage.output import Output
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SIZES = """() => [...document.querySelectorAll('svg, img')].map(item => {
     const box = item.getBoundingClientRect();
     const whole = item.tagName !== 'IMG' || (item.complete && item.naturalWidth > 0);

@@ -9,7 +9,6 @@ from helpers.program import here
 
 from n2n_ablate.cli.doctor import BROKEN, OK, remote
 from n2n_ablate.errors import StoreError, StoreUnavailableError
-from n2n_ablate.storage.output import Output
 from n2n_ablate.tracking.store import MlflowStore
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's imports warn about their own imports
@@ -22,7 +21,7 @@ MISSING = {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no such experime
 def everybody(folder, url):
     """Return what a study or sync, the doctor, and ui are told by a server: all the same."""
     with pytest.raises(StoreError) as caught:
-        MlflowStore(Output(folder / "mlruns"), url).experiment("tiny", "")
+        MlflowStore(folder / "mlruns", url).experiment("tiny", "")
     (finding,) = remote.tracking(folder, url)
     shown = here("ui", "--no-browser", folder=folder, MLFLOW_TRACKING_URI=url)
     assert finding.state == BROKEN
@@ -83,7 +82,7 @@ def test_what_is_no_address_is_told_by_everybody_before_anything_is_trained(fold
 def test_a_server_that_names_a_time_is_asked_again_sooner(folder):
     with answering(503, "", Retry_After="3600") as server:
         with pytest.raises(StoreUnavailableError, match="it answers 503"):
-            MlflowStore(Output(folder), server.url).experiment("tiny", "")
+            MlflowStore(folder, server.url).experiment("tiny", "")
         assert len(server.asked) == 2
 
 
@@ -113,7 +112,7 @@ def test_everybody_gives_the_login_and_nobody_shows_it(
 
     with answering(guarded) as server:
         url = server.url.replace("//", f"//{place}")
-        assert MlflowStore(Output(folder / "mlruns"), url).experiment_id("tiny") is None
+        assert MlflowStore(folder / "mlruns", url).experiment_id("tiny") is None
         (finding,) = remote.tracking(folder, url)
         shown = here("ui", "--no-browser", folder=folder, MLFLOW_TRACKING_URI=url)
         assert shown.stdout == f"{server.url}\n", shown.stderr

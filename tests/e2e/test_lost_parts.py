@@ -19,12 +19,12 @@ from mlflow.tracking._tracking_service import utils
 
 from n2n_ablate.errors import AblateError, StoreError
 from n2n_ablate.registry import Registry
+from n2n_ablate.runner.replay import sync
 from n2n_ablate.storage import journal, reopen
 from n2n_ablate.storage.fit_store import FitStore
 from n2n_ablate.storage.output import Output
 from n2n_ablate.tracking.address import tracking_uri
 from n2n_ablate.tracking.store import MlflowStore
-from n2n_ablate.tracking.sync import sync
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's imports warn about their own imports
 
@@ -71,13 +71,13 @@ def bring(folder):
 
 
 def runs_of(folder):
-    store = MlflowStore(Output(folder / "mlruns"), tracking_uri(folder / "mlruns"))
+    store = MlflowStore(folder / "mlruns", tracking_uri(folder / "mlruns"))
     return {run.info.run_name: run for run in store.runs(store.experiment_id("pair"), "")}
 
 
 def files_of(folder):
     """Names of files by name of the run, and names of folders that belong to no run."""
-    store = MlflowStore(Output(folder / "mlruns"), tracking_uri(folder / "mlruns"))
+    store = MlflowStore(folder / "mlruns", tracking_uri(folder / "mlruns"))
     every = store.runs(store.experiment_id("pair"), "", deleted=True)
     runs = {run.info.run_id: run.info.run_name for run in every}
     active = {run.info.run_id for run in runs_of(folder).values()}
@@ -125,7 +125,7 @@ def test_files_of_runs_that_were_deleted_are_restored(folder, how, lost):
 @BOTH
 def test_runs_that_were_deleted_are_written_again(folder, how):
     before = files_of(folder)
-    store = MlflowStore(Output(folder / "mlruns"), tracking_uri(folder / "mlruns"))
+    store = MlflowStore(folder / "mlruns", tracking_uri(folder / "mlruns"))
     store.client.delete_run(runs_of(folder)["baseline"].info.run_id)
     how(folder)
     assert files_of(folder) == before

@@ -19,7 +19,6 @@ from n2n_ablate.report.live import Silent
 from n2n_ablate.runner import background
 from n2n_ablate.runner.trainer import Trainer
 from n2n_ablate.search import database as search_database
-from n2n_ablate.storage.output import Output
 from n2n_ablate.tracking.store import MlflowStore
 from n2n_ablate.tracking.tracker import MlflowTracker
 
@@ -45,7 +44,7 @@ def home(tmp_path):
 
 def runs_in(uri, root, study="outage"):
     """Return name and status of all runs of the study."""
-    store = MlflowStore(Output(root), uri)
+    store = MlflowStore(root, uri)
     experiment = store.experiment_id(study)
     found = store.runs(experiment, "") if experiment else ()
     return sorted((run.info.run_name, run.info.status) for run in found)
@@ -125,14 +124,14 @@ def dying_after_the_baseline(monkeypatch, kill, start):
     """
     monkeypatch.setattr(background, "_FIRST_PAUSE", 0.2)
     said, killed, started = listening(monkeypatch), [], []
-    train, trial = Trainer.train, MlflowTracker.trial
+    train, trial = Trainer.train, MlflowTracker.trial_finished
 
     @functools.wraps(trial)
-    def killing(tracker, result, samples, **more):
+    def killing(tracker, result, so_far, samples, files):
         if tracker.written == ["baseline"] and not killed:
             killed.append(True)
             kill()
-        trial(tracker, result, samples, **more)
+        trial(tracker, result, so_far, samples, files)
 
     def waiting(trainer, fits, *others):
         yield from train(trainer, fits, *others)
@@ -141,7 +140,7 @@ def dying_after_the_baseline(monkeypatch, kill, start):
             started.append(True)
             start()
 
-    monkeypatch.setattr(MlflowTracker, "trial", killing)
+    monkeypatch.setattr(MlflowTracker, "trial_finished", killing)
     monkeypatch.setattr(Trainer, "train", waiting)
     return said
 

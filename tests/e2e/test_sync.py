@@ -14,15 +14,15 @@ import pytest
 from helpers.program import command, here
 from helpers.small_study import small_study, write_photos
 
+from n2n_ablate.databases import sqlite_file
 from n2n_ablate.errors import StoreError
 from n2n_ablate.registry import Registry
+from n2n_ablate.runner.replay import sync
 from n2n_ablate.storage import reopen
-from n2n_ablate.storage.database_url import sqlite_file
 from n2n_ablate.storage.output import Output, this_process
 from n2n_ablate.tracking import store as mlflow_store
 from n2n_ablate.tracking.address import tracking_uri
 from n2n_ablate.tracking.store import MlflowStore
-from n2n_ablate.tracking.sync import sync
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's imports warn about their own imports
 
@@ -39,7 +39,7 @@ OWN = {"invocation", "n2n.pid", "mlflow.source.name"}
 
 def told(root, uri=""):
     """Everything that MLflow has of the study, by name of the run."""
-    store = MlflowStore(Output(root), uri or tracking_uri(root))
+    store = MlflowStore(root, uri or tracking_uri(root))
     client = store.client
     found = {}
     for one in store.runs(store.experiment_id("grid"), ""):
@@ -93,7 +93,7 @@ def ids(runs):
 def empty_store(tmp_path_factory):
     """An empty database. Making one takes seconds, copying it none."""
     root = tmp_path_factory.mktemp("empty")
-    MlflowStore(Output(root), tracking_uri(root)).experiment_id("any")
+    MlflowStore(root, tracking_uri(root)).experiment_id("any")
     return sqlite_file(tracking_uri(root)).read_bytes()
 
 
@@ -211,7 +211,7 @@ def test_a_study_that_was_killed_while_it_was_tracked_is_repaired(copy, uri, tag
     lines = journal.read_text().splitlines(keepends=True)
     journal.write_text("".join(line for line in lines if '"line": "end"' not in line))
     bring(root, uri=uri)
-    store = MlflowStore(Output(root), uri or tracking_uri(root))
+    store = MlflowStore(root, uri or tracking_uri(root))
     before = told(root, uri)
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
@@ -322,7 +322,7 @@ def test_a_study_that_mlflow_refuses_does_not_keep_the_others_back(copy):
             text = journal.read_text()
             assert r"name = \"grid\"" in text
             journal.write_text(text.replace(r"name = \"grid\"", rf"name = \"{name}\""))
-    store = MlflowStore(Output(root), tracking_uri(root))
+    store = MlflowStore(root, tracking_uri(root))
     store.client.create_experiment("a-first", (root.parent / "elsewhere" / "a-first").as_uri())
     done = here("sync", folder=root.parent)
     assert done.returncode == 1

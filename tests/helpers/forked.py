@@ -11,7 +11,7 @@ import sys
 
 SERVER = """
 import json, os, signal, sys, time
-import n2n_ablate.cli.study, n2n_ablate.runner.run, n2n_ablate.report.write, n2n_ablate.tracking.sync
+import n2n_ablate.cli.study, n2n_ablate.runner.run, n2n_ablate.report.write, n2n_ablate.runner.replay
 import n2n_ablate.tracking.client
 n2n_ablate.tracking.client._load()
 import matplotlib.pyplot, mlflow.store.tracking.sqlalchemy_store, n2n_ablate.search.search, torch._dynamo

@@ -1,7 +1,9 @@
 """The documentation is true: generated parts are fresh, commands parse, examples run, links resolve."""
 
 import contextlib
+import importlib
 import importlib.util
+import inspect
 import os
 import re
 import runpy
@@ -17,10 +19,11 @@ import pytest
 import torch
 from optuna.samplers import TPESampler
 
+import n2n_ablate
 from n2n_ablate import engine, images, study, testing
 from n2n_ablate.components import KINDS, PROTOCOLS
 from n2n_ablate.components.recipe import ComponentSpec, Recipe
-from n2n_ablate.registry import Registry
+from n2n_ablate.registry import Registry, hookspecs
 from n2n_ablate.runner.denoising import choose_recipe, denoise_all
 from n2n_ablate.testing import scaffold
 
@@ -85,10 +88,9 @@ COMMANDS = sorted(
 
 @pytest.fixture(scope="module")
 def generate():
-    spec = importlib.util.spec_from_file_location("docs_generate", DOCS / "generate.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(DOCS)
+        return importlib.import_module("generate")
 
 
 @pytest.fixture
@@ -119,13 +121,44 @@ def test_generated_parts_are_fresh(generate, capsys):
 def test_a_stale_page_is_named_and_left_alone(generate, tmp_path, monkeypatch, capsys):
     page = tmp_path / "README.md"
     page.write_text("<!-- generated: errors -->\nold\n<!-- /generated -->\n")
+    old = tmp_path / generate.DRAWINGS / "gone.svg"
+    (tmp_path / generate.SCHEMA).parent.mkdir(parents=True)
+    old.parent.mkdir(parents=True)
+    old.touch()
     monkeypatch.setattr(generate, "ROOT", tmp_path)
     assert generate.main(["--check"]) == 1
-    assert "README.md is stale" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "README.md is stale" in told
+    assert "gone.svg is stale" in told
     assert "old" in page.read_text()
     assert generate.main([]) == 0
     assert "StudyError" in page.read_text()
+    assert not old.exists()
     assert generate.main(["--check"]) == 0
+
+
+def test_every_public_name_has_its_section():
+    def sections(*pages):
+        text = "\n".join((DOCS / "reference" / f"{page}.md").read_text() for page in pages)
+        return re.findall(r"^## (\S+)$", text, re.MULTILINE)
+
+    hooks = [*hookspecs.HOOK_OF.values(), *hookspecs.LIFE_CYCLE, hookspecs.IMAGE_SETS]
+    kit = [name for name, item in vars(testing).items() if not inspect.ismodule(item)]
+    assert sorted(sections("python", "plugin-names")) == sorted(n2n_ablate.__all__)
+    assert sorted(sections("testing")) == sorted(name for name in kit if name[0] != "_")
+    assert sorted(sections("hooks")) == sorted(hooks)
+
+
+def test_every_sampler_has_its_drawing(generate):
+    registry, _ = generate.components.first_party()
+    names = {entry.name for entry in registry if entry.kind == "sampler"}
+    drawn = {file.stem: file.read_text() for file in (ROOT / generate.DRAWINGS).glob("*.svg")}
+    assert drawn.keys() == names
+    # The published sampler: the two diagonals of a 2x2 cell, half of each pixel, none in both views.
+    assert re.findall(r">(\S+)</text>", drawn["diagonal"]) == [".5"] * 4
+    assert drawn["diagonal"].count("<path") == 36  # a divided pixel has a second path
+    assert "same at every draw" in drawn["diagonal"]
+    assert "one draw of many" in drawn["random-partition"]
 
 
 def test_an_unknown_part_is_named(generate):
@@ -357,7 +390,7 @@ def anchors(page):
 
 
 def test_the_navigation_has_every_page():
-    listed = re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    listed = re.findall(r' = "(\S+\.md)"', (ROOT / "zensical.toml").read_text())
     assert len(set(listed)) == len(listed)
     written = {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")}
     assert {page for page in written if not page.startswith("results/")} <= set(listed) <= written

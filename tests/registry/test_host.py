@@ -60,7 +60,7 @@ def test_a_plugin_can_listen_before_the_live_view_and_after_it():
         listener("plain", heard),
         installed=False,
     )
-    dispatcher = HookDispatcher(registry.host)
+    dispatcher = HookDispatcher(registry)
     for plugin in registry.listeners:
         dispatcher.add(plugin)
     dispatcher.join(listener("view", heard), "the live view")
@@ -78,7 +78,7 @@ def test_one_that_fails_is_named_once_and_everybody_else_hears_everything(error,
     heard, notes = [], []
     bad = listener("bad", heard, error, **marks)
     registry = Registry(listener("one", heard), bad, listener("two", heard), installed=False)
-    dispatcher = HookDispatcher(registry.host)
+    dispatcher = HookDispatcher(registry)
     for plugin in registry.listeners:
         dispatcher.add(plugin)
 
@@ -108,7 +108,7 @@ def test_a_second_study_of_one_registry_is_told_anew_and_the_first_no_more():
     heard, first, second = [], [], []
     registry = Registry(listener("plugin", heard, ValueError("once a study")), installed=False)
     for own in (first, second):
-        dispatcher = HookDispatcher(registry.host)
+        dispatcher = HookDispatcher(registry)
         for plugin in registry.listeners:
             dispatcher.add(plugin)
         dispatcher.join(listener("view", own), "the live view")

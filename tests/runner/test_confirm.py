@@ -475,18 +475,18 @@ def test_failures_of_a_confirmation_count(finished):
 
 @pytest.mark.filterwarnings("ignore")  # mlflow's imports warn about their own imports
 def test_runs_of_a_confirmation_have_that_role_and_are_written_once(home, registry):
+    from n2n_ablate.runner.replay import sync
     from n2n_ablate.storage import journal
     from n2n_ablate.storage.output import Output
     from n2n_ablate.tracking.address import tracking_uri
     from n2n_ablate.tracking.store import MlflowStore
-    from n2n_ablate.tracking.sync import sync
 
     result = drawn.opened(trials=2).run()  # few: every run costs pictures and a database
     output = Output(Path("mlruns"))
     (contents,) = journal.find(output.root, "drawn")
     first = sync(contents, output, registry)
     assert first.trials == len(result.trials) + len(result.confirmed.trials) == 4
-    store = MlflowStore(output, tracking_uri(output.root, None))
+    store = MlflowStore(output.root, tracking_uri(output.root))
     runs = list(store.runs(store.experiment_id("drawn"), ""))
     roles = [run.data.tags["role"] for run in runs]
     assert roles.count("confirm") == len(result.confirmed.trials) == 2

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.errors import StoreError
+from n2n_ablate.locks import opening
 from n2n_ablate.report.live import Silent
 from n2n_ablate.report.text.study import cached_text
 from n2n_ablate.runner.run import open_runner
@@ -106,7 +107,7 @@ def test_a_new_study_on_a_full_disk_is_one_line(tiny, disk):
     told = r"cannot be (written|taken): No space left on device"
     with pytest.raises(StoreError, match=f"the journal .* {told}"):
         open_runner(session, output, view, RunOptions(tracking="none"))
-    for lock in (output.lock(session.lock_name, "busy"), output.opening(print)):
+    for lock in (output.lock(session.lock_name, "busy"), opening(output.root, print)):
         with pytest.raises(StoreError, match=f"the lock .* {told}"), lock:
             pass
     out = disk.folder / "out"

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from n2n_ablate import hookimpl
-from n2n_ablate.errors import StoreError
+from n2n_ablate.errors import StoreError, StoreUnavailableError
 from n2n_ablate.records import Point
 from n2n_ablate.registry import Registry, hookspecs
 from n2n_ablate.runner import background
@@ -202,22 +202,63 @@ def test_a_misspelt_hook_or_argument_is_named_and_said_in_the_study(
     assert said.startswith("not loaded: plugin 'mine'")
 
 
-def test_a_listener_of_ours_that_fails_is_told_by_its_name():
+def test_a_listener_that_says_what_writes_the_rest_is_heard_when_it_fails():
     class Store:
+        background = True
+
         @hookimpl
         def point(self, point):
             msg = "the server is gone"
             raise StoreError(msg)
 
+        def later(self):
+            return "the same command writes the rest"
+
+        def unanswered(self):
+            return 0.0
+
     ear, audience = Ear(), HookDispatcher()
-    audience.join(Store(), "tracking", background=True)
+    audience.join(Store(), "tracking")
     audience.join(ear, "ear")
     audience.point(POINT)
     audience.point(POINT)
     audience.study_finished(SimpleNamespace(trials=()), "finished")
     assert ear.notes() == [
         "tracking stopped, the study continues: the server is gone",
-        "tracking is incomplete, the results are saved",
+        (
+            "tracking is incomplete, the results are saved: once that is put right, "
+            "the same command writes the rest"
+        ),
+    ]
+
+
+def test_a_plugin_whose_server_is_away_is_called_again(monkeypatch):
+    monkeypatch.setattr(background, "_FIRST_PAUSE", 0.01)
+    tries, heard = [], []
+
+    class Away:
+        background = True
+
+        @hookimpl
+        def point(self, point):
+            tries.append(point)
+            if len(tries) < 3:
+                msg = "the server is away"
+                raise StoreUnavailableError(msg)
+            heard.append(point)
+
+    ear, audience = Ear(), HookDispatcher()
+    audience.join(Away(), "away")
+    audience.join(ear, "ear")
+    audience.point(POINT)
+    deadline = time.monotonic() + 10
+    while not heard and time.monotonic() < deadline:
+        time.sleep(0.01)
+    audience.study_finished(None, "finished")
+    assert (len(tries), heard) == (3, [POINT])
+    assert ear.notes() == [
+        "away is waiting, the study continues: the server is away",
+        "away continues",
     ]
 
 
@@ -225,13 +266,15 @@ def test_a_listener_in_the_background_is_heard_out_before_the_study_ends():
     threads, gate = [], threading.Event()
 
     class Slow:
+        background = True
+
         @hookimpl
         def point(self, point):
             gate.wait(10)
             threads.append(threading.current_thread())
 
     audience = HookDispatcher()
-    audience.join(Slow(), "slow", background=True)
+    audience.join(Slow(), "slow")
     audience.point(POINT)
     assert not threads  # nobody waited
     gate.set()
@@ -281,6 +324,8 @@ def test_only_a_study_that_was_stopped_leaves_a_listener_in_the_background_behin
     heard = []
 
     class Slow:
+        background = True
+
         @hookimpl
         def point(self, point):
             time.sleep(0.1)
@@ -291,7 +336,7 @@ def test_only_a_study_that_was_stopped_leaves_a_listener_in_the_background_behin
             heard.append(status)
 
     audience = HookDispatcher()
-    audience.join(Slow(), "slow", background=True)
+    audience.join(Slow(), "slow")
     for _ in range(20):
         audience.point(POINT)
     audience.study_finished(None, status)
@@ -327,5 +372,6 @@ def test_every_life_cycle_hook_is_documented_and_called(name):
     assert "Since" in doc
     arguments = list(inspect.signature(spec).parameters)
     assert all(f"    {argument}: " in doc for argument in arguments)
-    assert list(inspect.signature(getattr(HookDispatcher, name)).parameters) == ["self", *arguments]
+    given = [*list(inspect.signature(getattr(HookDispatcher, name)).parameters)[1:], "files", "say"]
+    assert [argument for argument in given if argument in arguments] == arguments
     assert f"| `{name}` |" in PAGE.read_text(encoding="utf-8")

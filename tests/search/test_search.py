@@ -5,11 +5,11 @@ import uuid
 import optuna
 import pytest
 
+from n2n_ablate.databases import sqlite_url
 from n2n_ablate.errors import AblateError, PluginError, StoreError, StudyError
 from n2n_ablate.registry import Registry
 from n2n_ablate.search.database import SearchDatabase
 from n2n_ablate.search.search import BESIDE, Outcome, Search
-from n2n_ablate.storage.database_url import sqlite_url
 from n2n_ablate.storage.output import Output
 from n2n_ablate.study import plan, read
 

@@ -6,8 +6,8 @@ import shutil
 import pytest
 from helpers.program import here
 
+from n2n_ablate import locks
 from n2n_ablate.errors import BusyError, StoreError, StoreUnavailableError
-from n2n_ablate.storage import output as output_folder
 from n2n_ablate.storage.cached_fits import cached_fits, remove_unused
 from n2n_ablate.storage.journal import find
 from n2n_ablate.storage.output import Output
@@ -115,8 +115,8 @@ def test_while_a_study_is_running_nothing_is_removed(home):
 
 
 def test_no_study_starts_while_fits_are_removed(home, monkeypatch):
-    monkeypatch.setattr(output_folder, "_QUIET", 0.05)
-    monkeypatch.setattr(output_folder, "_PATIENCE", 0.05)
+    monkeypatch.setattr(locks, "_QUIET", 0.05)
+    monkeypatch.setattr(locks, "_PATIENCE", 0.05)
     with (
         Output(home / "mlruns").idle(),
         pytest.raises(StoreUnavailableError, match="another process removes fits"),

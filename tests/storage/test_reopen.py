@@ -127,7 +127,7 @@ def test_everything_comes_back_without_study_file_plugins_and_images(home, moved
     (command,) = found.commands
     assert command.status == "finished"
     assert command.invocation == runner.invocation
-    assert command.started < found.finished["baseline"][1] < command.ended
+    assert command.started < found.result.trials[0].finished < command.ended
 
 
 def test_denoised_images_are_read_when_asked_for(home, moved):

@@ -8,6 +8,7 @@ import stat
 import numpy as np
 import pytest
 
+from n2n_ablate import locks
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.engine.identity import Fingerprints, stream
@@ -15,7 +16,6 @@ from n2n_ablate.errors import BusyError, StoreError, StoreUnavailableError
 from n2n_ablate.files import write_whole
 from n2n_ablate.records import FitResult
 from n2n_ablate.registry.source import source_digest
-from n2n_ablate.storage import output as output_folder
 from n2n_ablate.storage.fit_store import FitStore
 from n2n_ablate.storage.output import FOLDERS, Output
 
@@ -192,7 +192,7 @@ def test_a_read_only_folder_in_an_output_folder_is_named_at_the_start(mortal, na
 def test_a_lock_that_cannot_be_taken_is_named(mortal):
     output = Output(mortal / "out")
     (mortal / "out" / "locks").chmod(READ_ONLY)
-    for lock in (output.lock("study", "busy"), output.opening(print)):
+    for lock in (output.lock("study", "busy"), locks.opening(output.root, print)):
         with pytest.raises(StoreError, match=r"lock '.*\.lock' cannot be taken: Permission"), lock:
             pass
 
@@ -228,13 +228,13 @@ def test_a_lock_without_a_name_still_keeps_others_out(tmp_path):
 def test_a_process_that_opens_the_stores_is_waited_for_with_a_word_and_not_for_ever(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(output_folder, "_QUIET", 0.05)
-    monkeypatch.setattr(output_folder, "_PATIENCE", 0.05)
+    monkeypatch.setattr(locks, "_QUIET", 0.05)
+    monkeypatch.setattr(locks, "_PATIENCE", 0.05)
     said = []
     what = f"another process is opening the stores in '{tmp_path}'"
-    with Output(tmp_path).opening(said.append):
+    with locks.opening(tmp_path, said.append):
         assert said == []
-        with pytest.raises(StoreUnavailableError) as caught, Output(tmp_path).opening(said.append):
+        with pytest.raises(StoreUnavailableError) as caught, locks.opening(tmp_path, said.append):
             pass
     assert said == [f"{what}: waiting up to 0 s for it"]
     assert str(caught.value).startswith(f"{what} and does not come to an end")
@@ -243,10 +243,10 @@ def test_a_process_that_opens_the_stores_is_waited_for_with_a_word_and_not_for_e
         said.append(message)
         first.close()
 
-    monkeypatch.setattr(output_folder, "_PATIENCE", 60.0)
+    monkeypatch.setattr(locks, "_PATIENCE", 60.0)
     first = contextlib.ExitStack()
-    first.enter_context(Output(tmp_path).opening(said.append))
-    with Output(tmp_path).opening(end):
+    first.enter_context(locks.opening(tmp_path, said.append))
+    with locks.opening(tmp_path, end):
         assert said[1:] == [f"{what}: waiting up to 60 s for it"]
 
 

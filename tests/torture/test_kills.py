@@ -17,7 +17,6 @@ from helpers import forked
 
 from n2n_ablate import files
 from n2n_ablate.images import write
-from n2n_ablate.storage.output import Output
 from n2n_ablate.tracking.address import tracking_uri
 from n2n_ablate.tracking.store import MlflowStore
 
@@ -122,7 +121,7 @@ def table(program, folder):
 def outcome(program, folder, uri):
     """Return all that is stored: table, names of fits, runs with status and files."""
     root = folder / "mlruns"
-    store = MlflowStore(Output(root), uri or tracking_uri(root))
+    store = MlflowStore(root, uri or tracking_uri(root))
     runs = store.runs(store.experiment_id("killed"), "")
     artifacts = root / "artifacts" / "killed"
     inside = {

@@ -7,8 +7,8 @@ import sqlite3
 import pytest
 
 from n2n_ablate.cli.doctor import BROKEN, WARNING, stores
+from n2n_ablate.databases import sqlite_file
 from n2n_ablate.errors import StoreError, StoreUnavailableError
-from n2n_ablate.storage.database_url import sqlite_file
 from n2n_ablate.storage.output import Output
 from n2n_ablate.tracking.address import chart_link, tracking_uri
 from n2n_ablate.tracking.store import MlflowStore
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's imports warn about
 def empty_store(tmp_path_factory):
     """An empty database. Making one takes seconds, copying it none."""
     output = Output(tmp_path_factory.mktemp("empty"))
-    assert MlflowStore(output, tracking_uri(output.root)).experiment_id("any") is None
+    assert MlflowStore(output.root, tracking_uri(output.root)).experiment_id("any") is None
     return sqlite_file(tracking_uri(output.root)).read_bytes()
 
 
@@ -30,7 +30,7 @@ def store(tmp_path, empty_store, monkeypatch):
     output = Output(tmp_path / "out")
     file = output.root / "mlflow.db"
     file.write_bytes(empty_store)
-    return MlflowStore(output, f"sqlite:///{file}")
+    return MlflowStore(output.root, f"sqlite:///{file}")
 
 
 def test_files_are_kept_in_the_output_folder_whatever_the_working_folder(store, folder):
@@ -47,7 +47,7 @@ def test_a_database_that_was_being_made_when_its_process_died_is_made_anew(tmp_p
     half = file.with_name("mlflow.db.new")
     with contextlib.closing(sqlite3.connect(half)) as database:
         database.execute("CREATE TABLE registered_model_tags (name TEXT)")
-    again = MlflowStore(output, tracking_uri(output.root))
+    again = MlflowStore(output.root, tracking_uri(output.root))
     assert again.experiment("tiny", "")
     assert file.is_file()
     assert not half.exists()
@@ -63,7 +63,7 @@ def test_an_experiment_in_the_bin_is_brought_back(store):
 def test_an_output_folder_that_was_moved_is_an_error_that_says_what_to_do(store, tmp_path):
     store.experiment("tiny", "")
     moved = (tmp_path / "out").rename(tmp_path / "moved")
-    again = MlflowStore(Output(moved), tracking_uri(moved))
+    again = MlflowStore(moved, tracking_uri(moved))
     with pytest.raises(StoreError, match=r"was the output folder moved\? Delete '.*mlflow\.db'"):
         again.experiment("tiny", "")
 
@@ -107,7 +107,7 @@ def test_a_damaged_database_is_one_line_with_the_doctors_remedy(store, damage):
 )
 def test_a_store_that_cannot_be_opened_is_one_line_without_the_password(tmp_path, uri, message):
     with pytest.raises(StoreError, match=message) as caught:
-        MlflowStore(Output(tmp_path), uri).experiment("tiny", "")
+        MlflowStore(tmp_path, uri).experiment("tiny", "")
     assert str(caught.value).startswith("MLflow's store '")
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -127,7 +127,7 @@ def test_a_folder_may_have_any_name(tmp_path, monkeypatch, empty_store):
     file = output.root / "mlflow.db"
     assert sqlite_file(tracking_uri(output.root)) == file
     file.write_bytes(empty_store)
-    MlflowStore(output, tracking_uri(output.root)).experiment("tiny", "")
+    MlflowStore(output.root, tracking_uri(output.root)).experiment("tiny", "")
     assert b"tiny" in file.read_bytes()
 
 

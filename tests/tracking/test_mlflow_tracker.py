@@ -22,6 +22,7 @@ from n2n_ablate import hookimpl
 from n2n_ablate import study as studies
 from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.components.recipe import Recipe
+from n2n_ablate.databases import sqlite_file
 from n2n_ablate.images import Image
 from n2n_ablate.records import (
     FitResult,
@@ -30,12 +31,13 @@ from n2n_ablate.records import (
     Invocation,
     NoisySample,
     Row,
-    StudyResult,
+    StudyTrials,
     TrialResult,
 )
 from n2n_ablate.runner.dispatcher import HookDispatcher
-from n2n_ablate.storage.database_url import sqlite_file
+from n2n_ablate.runner.run_files import FilesOfStudy, FilesOfTrial, RunFiles
 from n2n_ablate.storage.output import Output
+from n2n_ablate.storage.runs import EndedRuns
 from n2n_ablate.tracking import record
 from n2n_ablate.tracking.address import chart_link, tracking_uri
 from n2n_ablate.tracking.tags import run_tags
@@ -68,7 +70,7 @@ ABOUT = Invocation(
 def empty_store(tmp_path_factory):
     """An empty database. Making one takes seconds, copying it none."""
     output = Output(tmp_path_factory.mktemp("empty"))
-    MlflowTracker(output).store.experiment_id("any")
+    MlflowTracker(output.root).store.experiment_id("any")
     return sqlite_file(tracking_uri(output.root)).read_bytes()
 
 
@@ -146,12 +148,28 @@ def result_of(plan, trial, psnr=30.0, failed=()):
     return TrialResult(trial, tuple(rows))
 
 
+def begun(output, plan, about=ABOUT, ended=()):
+    """Return a tracker that has heard of a study."""
+    tracker = MlflowTracker(output.root)
+    tracker.study_started(plan, about, ended, replayed=False, say=lambda _: None)
+    return tracker
+
+
+def hear(tracker, plan, results, registry=None):
+    """Tell it of trials as a study does."""
+    files = RunFiles(registry)
+    for count, result in enumerate(results, 1):
+        so_far, samples = StudyTrials(plan, tuple(results[:count])), subjects_of(plan)
+        made = FilesOfTrial(files, result, so_far, samples)
+        tracker.trial_finished(result, so_far, samples, made)
+    return files
+
+
 def track(output, plan, results, *, status="finished", registry=None, about=ABOUT):
-    tracker = MlflowTracker(output, registry=registry)
-    tracker.start(plan, about)
-    for result in results:
-        tracker.trial(result, subjects_of(plan))
-    tracker.finish(StudyResult(plan, tuple(results), header=header_of(plan, results)), status)
+    tracker = begun(output, plan, about)
+    files = hear(tracker, plan, results, registry)
+    whole = StudyTrials(plan, tuple(results), header=header_of(plan, results))
+    tracker.study_finished(whole, status, FilesOfStudy(files, whole))
     return tracker
 
 
@@ -263,9 +281,11 @@ def test_a_long_study_is_logged_in_batches_that_mlflow_accepts(output, plan):
     rows = tuple(Row("sigma 25", name, 0, fit(name, 30.0)) for name in many)
     clean = torch.full((1, 1, 16, 16), 0.5)
     samples = [NoisySample(plan.conditions[0], Image(name, clean), 0, clean) for name in many]
-    tracker = MlflowTracker(output)
-    tracker.start(plan, replace(ABOUT, versions={f"plugin-{n}": "1" for n in range(120)}))
-    tracker.trial(TrialResult(plan.baseline, rows), samples)
+    tracker = begun(output, plan, replace(ABOUT, versions={f"plugin-{n}": "1" for n in range(120)}))
+    result = TrialResult(plan.baseline, rows)
+    so_far = StudyTrials(plan, (result,))
+    files = FilesOfTrial(RunFiles(), result, so_far, samples)
+    tracker.trial_finished(result, so_far, samples, files)
     run = runs_of(tracker, plan)["baseline"]
     assert len([name for name in run.data.metrics if name.startswith("per-image/psnr.")]) == 60
     assert run.data.tags["version.plugin-119"] == "1"
@@ -360,8 +380,7 @@ def test_the_summary_says_how_it_ended(output, plan, status, expected):
 def test_runs_of_a_dead_process_are_ended_and_those_of_a_living_one_left_alone(output, plan):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    tracker = MlflowTracker(output)
-    tracker.start(plan, ABOUT)
+    tracker = begun(output, plan)
     client, experiment = tracker.store.client, tracker.store.experiment_id("tiny")
     (mine,) = tracker.store.runs(experiment, "")
     own = {key: mine.data.tags[key] for key in ("n2n.plan", "n2n.host")}
@@ -370,7 +389,7 @@ def test_runs_of_a_dead_process_are_ended_and_those_of_a_living_one_left_alone(o
         name: client.create_run(experiment, tags={**own, "n2n.pid": str(pid)}, run_name=name)
         for name, pid in pids.items()
     }
-    MlflowTracker(output).start(plan, replace(ABOUT, id="two"))
+    begun(output, plan, replace(ABOUT, id="two"))
     assert client.get_run(made["dead"].info.run_id).info.status == "KILLED"
     assert client.get_run(made["alive"].info.run_id).info.status == "RUNNING"
     (continued,) = tracker.store.runs(experiment, "tags.role = 'summary'")
@@ -384,16 +403,16 @@ def test_no_run_of_the_study_stays_running_when_its_command_is_over(output, plan
     journals = output.root / "studies" / "tiny"
     journals.mkdir()
 
-    def begun(key, *ids):
+    def journal(key, *ids):
         lines = [
             {"line": "command", "host": "x", "at": 1, "invocation": asdict(replace(ABOUT, id=own))}
             for own in ids
         ]
         (journals / f"quick-{key}.jsonl").write_text("\n".join(map(json.dumps, lines)))
 
-    begun("aa", "own", "same-journal")
-    begun("bb", "other-journal", "container")
-    begun("cc", "alive")
+    journal("aa", "own", "same-journal")
+    journal("bb", "other-journal", "container")
+    journal("cc", "alive")
     places = {
         "same-journal": (plan, {"n2n.pid": "1"}),
         "other-journal": (two, {"n2n.pid": "1"}),
@@ -402,26 +421,27 @@ def test_no_run_of_the_study_stays_running_when_its_command_is_over(output, plan
         "stranger": (two, {"n2n.pid": "1"}),  # who knows: it is in no journal here
     }
     runs = {}
-    store = MlflowTracker(output).store
+    store = MlflowTracker(output.root).store
     experiment = store.experiment("tiny", "")
     for own, (asked, tags) in places.items():
         about = replace(ABOUT, id=own)
         whole = run_tags(asked, about, "declared", number=1) | tags
         runs[own] = store.create(experiment, own, 0, whole)
+    own = replace(ABOUT, id="own")
     with Output(output.root).lock("tiny-cc", "unused"):
-        tracker = MlflowTracker(output)
-        tracker.start(plan, replace(ABOUT, id="own"))
-    ended = {own for own, run in runs.items() if store.client.get_run(run).info.status == "KILLED"}
+        tracker = begun(output, plan, own, EndedRuns(output, "tiny", "own"))
+    ended = {
+        name for name, run in runs.items() if store.client.get_run(run).info.status == "KILLED"
+    }
     assert ended == {"same-journal", "other-journal", "container"}
     assert tracker.known.repaired == 3
-    MlflowTracker(output).start(plan, replace(ABOUT, id="own"))  # now nobody holds its lock
+    begun(output, plan, own, EndedRuns(output, "tiny", "own"))  # now nobody holds its lock
     assert store.client.get_run(runs["alive"]).info.status == "KILLED"
 
 
 def test_a_question_is_no_markup_on_the_page_of_its_experiment(output, plan):
     asked = replace(plan, study=replace(plan.study, question="<b>Is ![x](http://x) it?</b>"))
-    tracker = MlflowTracker(output)
-    tracker.start(asked, ABOUT)
+    tracker = begun(output, asked)
     page = tracker.store.client.get_experiment(tracker.store.experiment_id("tiny"))
     assert page.tags["mlflow.note.content"] == r"**&lt;b&gt;Is !\[x\](http://x) it?&lt;/b&gt;**"
 
@@ -429,12 +449,11 @@ def test_a_question_is_no_markup_on_the_page_of_its_experiment(output, plan):
 @both
 def test_a_run_that_could_not_be_written_whole_is_written_again(output, plan, monkeypatch):
     result = result_of(plan, plan.baseline)
-    tracker = MlflowTracker(output)
-    tracker.start(plan, ABOUT)
+    tracker = begun(output, plan)
     with monkeypatch.context() as patch:
         patch.setattr(tracker.store.client, "log_artifact", lambda *_: 1 / 0, raising=False)
         with pytest.raises(ZeroDivisionError):
-            tracker.trial(result, subjects_of(plan))
+            hear(tracker, plan, [result])
     assert runs_of(tracker, plan)["baseline"].info.status == "KILLED"
     tracker = track(output, plan, [result])
     kept = tracker.store.runs(tracker.store.experiment_id("tiny"), "tags.role = 'baseline'")
@@ -444,12 +463,12 @@ def test_a_run_that_could_not_be_written_whole_is_written_again(output, plan, mo
 @both
 def test_it_works_in_the_background_thread_that_runs_it(output, plan):
     notes = Notes()
-    tracker = MlflowTracker(output)
+    tracker = MlflowTracker(output.root)
     audience = HookDispatcher()
     audience.join(notes, "notes")
-    audience.join(tracker, "tracking", background=True)
+    audience.join(tracker, "tracking")
     trials = (result_of(plan, plan.baseline),)
-    whole = StudyResult(plan, trials, header=header_of(plan, trials))
+    whole = StudyTrials(plan, trials, header=header_of(plan, trials))
     audience.study_started(plan, ABOUT, 2, 30)
     audience.trial_finished(result_of(plan, plan.baseline), whole, subjects_of(plan))
     audience.study_finished(whole, "finished")
@@ -460,21 +479,14 @@ def test_it_works_in_the_background_thread_that_runs_it(output, plan):
 @both
 def test_runs_of_declared_contrasts_hold_their_verdicts(output, plan):
     trials = [result_of(plan, plan.baseline), result_of(plan, plan.declared[0], 31.0)]
-    images = list(dict.fromkeys(row.image for row in trials[0].rows))
-    header = Header(
-        plan, tuple(ImageRef(name, name, (3, 8, 8)) for name in images), 30, "cpu", "fp32"
-    )
-    tracker = MlflowTracker(output)
-    tracker.start(plan, ABOUT)
-    for each in trials:
-        tracker.trial(each, subjects_of(plan))
-    tracker.finish(StudyResult(plan, tuple(trials), header=header), "finished")
+    header = header_of(plan, trials)
+    tracker = track(output, plan, trials)
     run = runs_of(tracker, plan)["sampler.center=0.2"]
-    expected = analyse(StudyResult(plan, tuple(trials), header=header)).conditions[0].contrasts[0]
+    expected = analyse(StudyTrials(plan, tuple(trials), header=header)).conditions[0].contrasts[0]
     assert run.data.tags["verdict"] == expected.verdict == "withheld"
     assert run.data.tags["verdict_reason"] == expected.reason == "no_spread"
     assert run.data.metrics["verdict/difference"] == pytest.approx(expected.estimate)
-    beside = analyse(StudyResult(plan, tuple(trials), header=header)).conditions[0].trials
+    beside = analyse(StudyTrials(plan, tuple(trials), header=header)).conditions[0].trials
     ssim = next(row for row in beside if row.name == run.info.run_name).secondary["ssim"]
     assert run.data.metrics["secondary/ssim_difference"] == pytest.approx(ssim.estimate)
     assert "verdict" not in runs_of(tracker, plan)["baseline"].data.tags
@@ -525,10 +537,10 @@ def test_the_machine_is_watched_where_that_is_switched_on(output, plan, monkeypa
     pytest.importorskip("psutil", reason="pip install psutil")
     monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true")
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")
-    tracker = MlflowTracker(output)
-    tracker.start(plan, ABOUT)
+    tracker = begun(output, plan)
     time.sleep(0.5)
-    tracker.finish(StudyResult(plan, (), header=header_of(plan, [])), "finished")
+    nothing = StudyTrials(plan, (), header=header_of(plan, []))
+    tracker.study_finished(nothing, "finished", FilesOfStudy(RunFiles(), nothing))
     summary = runs_of(tracker, plan)["summary"]
     watched = {name for name in summary.data.metrics if name.startswith("system/")}
     assert {"system/cpu_utilization_percentage", "system/system_memory_usage_percentage"} <= watched
@@ -574,15 +586,8 @@ def test_the_chart_page_opens_with_the_metric_that_decides(output, plan, registr
 
 def test_a_verdict_that_did_not_change_is_not_written_again(output, plan):
     trials = [result_of(plan, plan.baseline), result_of(plan, plan.declared[0], 31.0)]
-    images = list(dict.fromkeys(row.image for row in trials[0].rows))
-    refs = tuple(ImageRef(name, name, (3, 8, 8)) for name in images)
-    header = Header(plan, refs, 30, "cpu", "fp32")
     for _ in range(2):
-        tracker = MlflowTracker(output)
-        tracker.start(plan, ABOUT)
-        for each in trials:
-            tracker.trial(each, subjects_of(plan))
-        tracker.finish(StudyResult(plan, tuple(trials), header=header), "finished")
+        tracker = track(output, plan, trials)
     run = runs_of(tracker, plan)["sampler.center=0.2"]
     history = tracker.store.client.get_metric_history(run.info.run_id, "verdict/difference")
     assert len(history) == 1

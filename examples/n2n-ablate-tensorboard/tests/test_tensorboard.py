@@ -90,6 +90,6 @@ def test_a_study_that_ran_without_it_is_told_again(folder):
     (contents,) = reopen.every(folder / "mlruns")
     plugin = listener(registry, name)
     for _ in range(2):
-        assert replay(contents, Output(folder / "mlruns"), registry, plugin) == []
+        assert replay(contents, Output(folder / "mlruns"), registry, plugin)[1] == []
     assert len(runs(folder)) == 2
     assert read(runs(folder)[0]).Tags()["images"] == ["sigma 25/coffee"]

@@ -16,6 +16,7 @@ from n2n_ablate.components import (
     declared,
     declares,
     is_fixed,
+    mask_of,
     pairs_of,
     prepare_sampler,
 )
@@ -39,6 +40,7 @@ class Anatomy:
     alike: bool  # whether a second draw cut in the same way
     declared: bool  # whether the sampler says that every draw does
     scheduled: bool = False  # whether it changes over the training; then this is step 0
+    hidden: np.ndarray | None = None  # of a sampler that masks: which pixels, shape (side, side)
 
 
 def anatomy(sampler: Sampler, noise: Noise | None = None) -> Anatomy:
@@ -81,6 +83,7 @@ def _anatomy(sampler: Sampler, side: int, noise: Noise | None) -> Anatomy:
         for place, view in zip(pair, chosen, strict=True)
     ]
     alike = all(map(torch.equal, views, again))
+    mask = mask_of(split)
     return Anatomy(
         side,
         (names[0], names[1]),
@@ -89,6 +92,7 @@ def _anatomy(sampler: Sampler, side: int, noise: Noise | None) -> Anatomy:
         alike,
         is_fixed(sampler),
         scheduled,
+        None if mask is None else mask[0, 0].bool().numpy(),
     )
 
 

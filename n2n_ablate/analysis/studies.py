@@ -1,0 +1,196 @@
+"""Several studies in one view: what of them may be contrasted, and what differs. See `side_by_side`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from n2n_ablate.analysis import rows
+from n2n_ablate.analysis.analyse import analyse, rule_of
+from n2n_ablate.analysis.contrast import plain
+from n2n_ablate.analysis.paired import Side
+from n2n_ablate.analysis.records import Caveat, ContrastRecord, Metric, Role
+from n2n_ablate.records import Header, StudyTrials, TrialResult
+from n2n_ablate.records.results import OWN
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What has to be the same for results to be contrasted, under one condition.
+
+    Attributes:
+        noise: The noise model with its parameters, or where measured noise comes from.
+        images: Digests of the images, whatever their names are.
+        seeds: One fit per image and seed.
+        steps: Of the baseline's training: the budget.
+        computed: Type of the device, and precision.
+    """
+
+    noise: str
+    images: frozenset[str]
+    seeds: tuple[int, ...]
+    steps: int
+    computed: str
+
+
+@dataclass(frozen=True)
+class StudyRow:
+    """A trial among those of other studies.
+
+    Attributes:
+        study: Which study it comes from.
+        trial, role: Its name and role there.
+        mean: Over its images, by the metric of the table; None if it has none.
+        n_images, n_failed: Images that it has a value on, and fits that failed.
+        contrast: Its paired difference from the reference of the table. It has a verdict where the
+            study declared it against that very baseline. None of the reference.
+    """
+
+    study: str
+    trial: str
+    role: str
+    mean: float | None
+    n_images: int
+    n_failed: int
+    contrast: ContrastRecord | None
+
+
+@dataclass(frozen=True)
+class StudyTable:
+    """Trials of studies that share a protocol.
+
+    Attributes:
+        condition: Label of the noise in the first of the studies.
+        protocol: What they share.
+        studies: Their names, the first that was asked for first.
+        metric: That decides the first study.
+        reference: Name of the study whose baseline is subtracted.
+        rows: Best first.
+    """
+
+    condition: str
+    protocol: Protocol
+    studies: tuple[str, ...]
+    metric: Metric
+    reference: str
+    rows: tuple[StudyRow, ...]
+
+
+def side_by_side(
+    studies: Mapping[str, tuple[StudyTrials, Header]],
+) -> tuple[StudyTable, ...]:
+    """Return a table per protocol: trials are contrasted within one, never across.
+
+    Args:
+        studies: Results and headers by what the study is called.
+    """
+    groups: dict[Protocol, list[tuple[str, str]]] = {}
+    for name, (result, header) in studies.items():
+        for condition in result.plan.conditions:
+            shared = protocol_of(header, condition.label)
+            groups.setdefault(shared, []).append((name, condition.label))
+    return tuple(_table(shared, members, studies) for shared, members in groups.items())
+
+
+def protocol_of(header: Header, condition: str) -> Protocol:
+    """Return what the trials of a study share under a condition."""
+    plan = header.plan
+    (asked,) = (each for each in plan.conditions if each.label == condition)
+    return Protocol(
+        asked.source,
+        frozenset(image.digest for label, image, _ in header.places() if label == condition),
+        plan.profile.seeds,
+        header.steps,
+        f"{header.device}, {header.precision}",
+    )
+
+
+def _table(
+    shared: Protocol,
+    members: Sequence[tuple[str, str]],
+    studies: Mapping[str, tuple[StudyTrials, Header]],
+) -> StudyTable:
+    reference, label = members[0]
+    metric = rows.metrics_of(studies[reference][0].plan)[0]
+    found = [
+        row
+        for name, condition in members
+        for row in _rows(name, condition, studies[name], (*studies[reference], label))
+    ]
+    worst = -math.inf
+
+    def place(row: StudyRow) -> float:
+        value = worst if row.mean is None or row.n_failed else row.mean
+        return -value if metric.higher_is_better or value == worst else value
+
+    return StudyTable(
+        condition=label,
+        protocol=shared,
+        studies=tuple(name for name, _ in members),
+        metric=metric,
+        reference=reference,
+        rows=tuple(sorted(found, key=place)),
+    )
+
+
+def _rows(
+    name: str,
+    condition: str,
+    study: tuple[StudyTrials, Header],
+    reference: tuple[StudyTrials, Header, str],
+) -> Iterator[StudyRow]:
+    result, header = study
+    base_result, base_header, label = reference
+    base, rule = base_result.baseline, rule_of(base_result, base_header)
+    analysis = analyse(result, header)
+    # A verdict of the study itself holds where the baseline that it is about is the reference.
+    known = {
+        row.name: row.contrast
+        for row in analysis.condition(condition).trials
+        if analysis.metric == rule.metric and _same(result.baseline, base)
+    }
+    names = {image.digest: image.name for image in base_header.images}
+    called = {image.name: names.get(image.digest, "") for image in header.images}
+    other: Side = base.values(rule.metric.name, label) if base else {}
+    for item in result.trials:
+        if item.trial.role not in (*OWN, "reference"):
+            continue
+        values = item.values(rule.metric.name, condition)
+        contrast = known.get(item.trial.name)
+        if contrast is None and base is not None and not _same(item, base):
+            side = {called[image]: own for image, own in values.items()}
+            given = {called[image] for image in item.given(condition)} & {*base.given(label)}
+            caveats = [Caveat.NOT_DECLARED]
+            if item.trial.role == "search":
+                caveats.insert(0, Caveat.SELECTED_BY_SEARCH)
+            contrast = plain(
+                rows.contrast_of(item.trial, base.trial),
+                label,
+                side,
+                other,
+                [image for image in rule.order if image in given],
+                rule,
+                role=Role.EXPLORATORY,
+                caveats=caveats,
+            )
+        elif contrast is not None and analysis.confirmation is not None:
+            contrast = replace(contrast, verdict=None)  # the confirmation gives them
+        mean = item.mean(rule.metric.name, condition)
+        failed = sum(bool(row.result.failure) for row in item.rows if row.condition == condition)
+        yield StudyRow(
+            study=name,
+            trial=item.trial.name,
+            role=item.trial.role,
+            mean=mean if math.isfinite(mean) else None,
+            n_images=len(values),
+            n_failed=failed,
+            contrast=contrast,
+        )
+
+
+def _same(one: TrialResult | None, other: TrialResult | None) -> bool:
+    """Say whether two trials are the same fits."""
+    if one is None or other is None:
+        return False
+    return {row.result.key for row in one.rows} == {row.result.key for row in other.rows}
