@@ -58,6 +58,7 @@ def metrics_of(plan: Plan) -> tuple[Metric, ...]:
             name=name,
             unit=plan.scales[name].unit,
             higher_is_better=plan.scales[name].higher_is_better,
+            convention=plan.scales[name].convention,
             margin=plan.study.margin if name == decides else None,
             decides=name == decides,
         )

@@ -94,6 +94,7 @@ def _register() -> None:
         studies,
         study,
         sync,
+        table,
         ui,
     )
     from n2n_ablate.cli.doctor import command as doctor
@@ -109,7 +110,12 @@ def _register() -> None:
             "cache": cache.run,
             "ui": ui.ui,
         },
-        "Results": {"report": report.run, "compare": compare.run, "best": best.run},
+        "Results": {
+            "table": table.run,
+            "report": report.run,
+            "compare": compare.run,
+            "best": best.run,
+        },
         "Images": {"denoise": denoise.run, "images": images.run},
         "Plugins": {"plugins": plugins.show, "new": new.run, "check": check.run},
         "This machine": {"doctor": doctor.run},

@@ -32,6 +32,8 @@ from n2n_ablate.study import Plan
 
 NAME = "name"
 """Attribute of every trial: its name in the study, which is also that of its MLflow run."""
+RUN = "mlflow"
+"""Attribute of every trial: what finds its run when it is typed into MLflow's search."""
 BESIDE = "beside"
 """Attribute of trials that the strategy did not choose: declared ones, and points drawn at random."""
 _DECLARED, _SKIPPED = "declared", "skipped"
@@ -56,6 +58,13 @@ class Outcome:
     seconds: float = 0.0  # of training
     # the metric by step, mean over images and conditions; a few points
     curve: Mapping[int, float] = field(default_factory=dict)
+    key: str = ""  # see `Plan.trial_key`
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """What the database says of the trial beside its score."""
+        run = {RUN: f"tags.`n2n.trial` = '{self.key}'"} if self.key else {}
+        return {NAME: self.name, **run}
 
 
 class Search:
@@ -148,7 +157,7 @@ class Search:
             params=dict(values),
             distributions=self._space,
             value=outcome.score,
-            user_attrs={NAME: outcome.name, _DECLARED: outcome.name, BESIDE: "declared"},
+            user_attrs={**outcome.attributes, _DECLARED: outcome.name, BESIDE: "declared"},
             intermediate_values=dict(outcome.curve),
         )
         if trial.datetime_complete is not None:
@@ -204,7 +213,8 @@ class Search:
         trial = self._study.get_trials(deepcopy=False)[number]
         if trial.state.is_finished():
             return
-        self._storage.set_trial_user_attr(trial._trial_id, NAME, outcome.name)
+        for name, text in outcome.attributes.items():
+            self._storage.set_trial_user_attr(trial._trial_id, name, text)
         for step, value in outcome.curve.items():
             self._storage.set_trial_intermediate_value(trial._trial_id, step, value)
 

@@ -41,9 +41,7 @@ def paragraph(study: Reopened, analysis: StudyAnalysis) -> str:
     ]
     if header.confirmed is not None and result.confirmed is not None:
         parts.append(_confirmation(plan, header.confirmed, result.confirmed))
-    metrics = join_words(
-        each.upper() if each in ("psnr", "ssim") else each for each in plan.metrics
-    )
+    metrics = join_words(_metric(name, plan.scales[name].convention) for name in plan.metrics)
     kinds = ["clean image"] * any(each.noise for each in plan.conditions)
     kinds += ["reference"] * any(each.pairs for each in plan.conditions)
     against = " or the ".join(kinds)
@@ -51,6 +49,11 @@ def paragraph(study: Reopened, analysis: StudyAnalysis) -> str:
         f"{metrics} {'was' if len(plan.metrics) == 1 else 'were'} computed against the {against}."
     )
     return " ".join([*parts, statistics(analysis)])
+
+
+def _metric(name: str, convention: str) -> str:
+    title = name.upper() if name in ("psnr", "ssim") else name
+    return f"{title} ({convention})" if convention else title
 
 
 def statistics(analysis: StudyAnalysis) -> str:
