@@ -11,7 +11,7 @@ design = "{design}"
 
 [baseline]
 sampler = {{ name = "three-by-three", center = 0.01 }}
-backbone = {{ name = "zs-n2n", width = 8 }}
+backbone = {{ name = "zs-n2n", width = {width} }}
 loss = "residual-consistency"
 training = "adam"
 
@@ -24,14 +24,15 @@ label = "sigma 25"
 
 [profiles.quick]
 images = ["photos"]
-crop = 20
+crop = {crop}
 set = {{ "training.steps" = {steps} }}
 """
 
 
-def small_study(name, *factors, design="one-at-a-time", steps=4):
+def small_study(name, *factors, design="one-at-a-time", steps=4, width=8, crop=20):
     """Return the text of the study; `factors` are lines of TOML."""
-    return TEXT.format(name=name, design=design, factors="\n".join(factors), steps=steps)
+    lines = "\n".join(factors)
+    return TEXT.format(name=name, design=design, factors=lines, steps=steps, width=width, crop=crop)
 
 
 def write_photos(folder, *names):

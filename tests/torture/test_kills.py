@@ -14,6 +14,7 @@ from threading import Thread
 import pytest
 import torch
 from helpers import forked
+from helpers.small_study import small_study
 
 from n2n_ablate import files
 from n2n_ablate.images import write
@@ -26,34 +27,12 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # mlflow's imports warn about their own imports
 ]
 
-STUDY = """
-name = "killed"
-question = "Which centre?"
-design = "one-at-a-time"
-
-[baseline]
-sampler = { name = "three-by-three", center = 0.01 }
-backbone = { name = "zs-n2n", width = 4 }
-loss = "residual-consistency"
-training = "adam"
-
-[[conditions]]
-noise = { name = "gaussian", sigma = 25.0 }
-label = "sigma 25"
-
-[factors]
-"sampler.center" = [0.0, 0.2]
-
-[profiles.quick]
-images = ["photos"]
-crop = 16
-set = { "training.steps" = 4 }
-"""
+STUDY = small_study("killed", '"sampler.center" = [0.0, 0.2]', width=4, crop=16)
 SEARCH = (
-    STUDY.replace('"one-at-a-time"', '"search"')
-    .replace("[0.0, 0.2]", "{ low = 0.0, high = 0.5 }")
-    .replace("crop = 16", "crop = 16\ntrials = 4")
-    + '[search]\nstrategy = { name = "tpe", startup = 1 }\n'
+    small_study(
+        "killed", '"sampler.center" = { low = 0.0, high = 0.5 }', design="search", width=4, crop=16
+    )
+    + 'trials = 4\n[search]\nstrategy = { name = "tpe", startup = 1 }\n'
 )
 RUN = ("study", "killed.toml", "--quiet", "--device", "cpu", "--precision", "fp32")
 SEARCHING = ("study", "search.toml", *RUN[2:])
