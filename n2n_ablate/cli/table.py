@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from n2n_ablate.records import StudyResult
+    from n2n_ablate.records import StudyTrials
     from n2n_ablate.storage.reopen import Reopened
 
 _PAUSE = 1.0  # seconds between two looks at the journal
@@ -102,7 +102,7 @@ def _watched(out: Console, opened: Reopened, output: Path) -> Reopened:
     return opened
 
 
-def _as_trained(result: StudyResult) -> StudyResult:
+def _as_trained(result: StudyTrials) -> StudyTrials:
     """Return results of which none counts as cached: everything that is read from disk would."""
     trials = [
         replace(one, rows=tuple(replace(row, reused=False) for row in one.rows))

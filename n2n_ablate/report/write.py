@@ -9,7 +9,7 @@ from pathlib import Path
 
 from n2n_ablate.analysis.analyse import to_json
 from n2n_ablate.errors import StudyError
-from n2n_ablate.records import StudyResult
+from n2n_ablate.records import StudyTrials
 from n2n_ablate.registry import Registry
 from n2n_ablate.report.build import report_document
 from n2n_ablate.report.document import Document, Figure
@@ -87,7 +87,7 @@ def written(
     return {"html": html, "md": markdown, "latex": latex}[kind](document), problems
 
 
-def _parquet(result: StudyResult) -> bytes:
+def _parquet(result: StudyTrials) -> bytes:
     """Return the rows of `fits_csv` as Parquet."""
     import pandas as pd
 
