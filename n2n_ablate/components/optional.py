@@ -31,6 +31,9 @@ OPTIONAL: Mapping[str, tuple[str, ...]] = {
 }
 """What a component of a kind may have beside what it has to have, see the protocols above."""
 
+OFFERED: Mapping[str, tuple[str, ...]] = {"estimate": ("draw", "rng")}
+"""Arguments that a method is given too if it names them, see the protocols."""
+
 
 _MISSING = object()
 
