@@ -16,7 +16,7 @@ from importlib.metadata import Distribution, EntryPoint, distributions
 from pathlib import Path
 from types import ModuleType
 
-from n2n_ablate.errors import PluginError, no_file, printable
+from n2n_ablate.errors import PluginError, no_file, on_failure, printable
 from n2n_ablate.registry import hookspecs
 
 LOCAL_FOLDER = "plugins"
@@ -167,11 +167,8 @@ def _load_file(file: Path) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up while it is being executed
-    try:
+    with on_failure(lambda: sys.modules.pop(name)):
         spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
     return module
 
 
