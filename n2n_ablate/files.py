@@ -31,9 +31,7 @@ def replacing(path: Path, *, keep_old: bool = False) -> Iterator[Path]:
     not undo it. A new file follows the umask, one that replaces another keeps its permissions. A
     symbolic link stays one: what it points to is replaced.
 
-    Args:
-        path: The file, in a folder that exists.
-        keep_old: Do not replace a file that is there.
+    `path`: the file, in a folder that exists; `keep_old`: do not replace a file that is there.
 
     Raises:
         FileExistsError: It is there, with `keep_old`.

@@ -191,9 +191,7 @@ class _Step:
 def python_state(component: object, depth: int = 5) -> object:
     """Return what a component holds beside the values of its tensors, for comparison.
 
-    Args:
-        component: An object, or any value.
-        depth: How far to follow attributes and containers; beyond, identity is all that counts.
+    `depth`: how far to follow attributes and containers; beyond, identity is all that counts.
     """
     if component is None or isinstance(component, str | bytes | int | float | complex):
         return component

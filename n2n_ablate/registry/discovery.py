@@ -28,18 +28,12 @@ _OURS = "n2n_ablate_plugins"
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a plugin came from.
+    """Where a plugin came from."""
 
-    Attributes:
-        plugin: Its name: that of the entry point, or of the file without `.py`.
-        source: `package`, `checkout`, `./plugins`, `--plugins-dir` or `file`.
-        file: Its source file, if it has one.
-        version, distribution: Of the package; empty for a single file.
-    """
-
-    plugin: str
-    source: str
-    file: str = ""
+    plugin: str  # its name: that of the entry point, or of the file without `.py`
+    source: str  # `package`, `checkout`, `./plugins`, `--plugins-dir` or `file`
+    file: str = ""  # its source file, if it has one
+    # of the package; empty for a single file
     version: str = ""
     distribution: str = ""
 
@@ -49,19 +43,12 @@ class Origin:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A plugin to load: call `load` and expect anything.
+    """A plugin to load: call `load` and expect anything."""
 
-    Attributes:
-        origin: Where it is.
-        load: Loads it; a `PluginError` says why it cannot be.
-        ours: Whether it is one of those that ship.
-        marks: What two candidates share that are one plugin.
-    """
-
-    origin: Origin
-    load: Callable[[], object]
-    ours: bool = False
-    marks: frozenset[str] = frozenset()
+    origin: Origin  # where it is
+    load: Callable[[], object]  # loads it; a `PluginError` says why it cannot be
+    ours: bool = False  # whether it is one of those that ship
+    marks: frozenset[str] = frozenset()  # what two candidates share that are one plugin
 
 
 def find(plugins_dir: Path | None, local: Path | None, file: Path | None) -> list[Candidate]:
