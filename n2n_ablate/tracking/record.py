@@ -22,36 +22,22 @@ _LONGEST_NAME, _MOST_SHAPES = 200, 8
 
 @dataclass(frozen=True)
 class Value:
-    """One value of one curve.
+    """One value of one curve."""
 
-    Attributes:
-        name: Of the curve.
-        step: Counted from 1; 0 for what belongs to no step.
-        value: Always finite.
-        progress: Share of the training that was done, from 0 to 1.
-    """
-
-    name: str
-    step: int
-    value: float
-    progress: float = 1.0
+    name: str  # of the curve
+    step: int  # counted from 1; 0 for what belongs to no step
+    value: float  # always finite
+    progress: float = 1.0  # share of the training that was done, from 0 to 1
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a run was evaluated on.
+    """What a run was evaluated on."""
 
-    Attributes:
-        name: Where the images come from.
-        digest: Of the pixels of all images.
-        source: Digest by name of the image.
-        profile: Number and shapes of the images.
-    """
-
-    name: str
-    digest: str
-    source: Mapping[str, str]
-    profile: Mapping[str, object]
+    name: str  # where the images come from
+    digest: str  # of the pixels of all images
+    source: Mapping[str, str]  # digest by name of the image
+    profile: Mapping[str, object]  # number and shapes of the images
 
 
 def suffixes(plan: Plan) -> dict[str, str]:
@@ -92,9 +78,8 @@ def short(value: object) -> str:
 def dataset(sources: Sequence[str], samples: Sequence[NoisySample]) -> Dataset | None:
     """Return the images of a trial as one dataset, None if they are not there: clean ones, or references and shots.
 
-    Args:
-        sources: Where the images come from, as the study names them.
-        samples: The noisy images of the trial's fits.
+    `sources`: where the images come from, as the study names them; `samples`: the noisy images of the trial's
+    fits.
     """
     images = {sample.image.name: sample.image for sample in samples}
     shots = {
@@ -121,10 +106,7 @@ def values(plan: Plan, result: TrialResult, baseline: TrialResult | None) -> lis
 
     Curves per image are of the metric that decides; differences from the baseline of every metric.
 
-    Args:
-        plan: The study's plan.
-        result: The trial.
-        baseline: What `psnr_gain` and its like are measured from, paired by image.
+    `baseline`: what `psnr_gain` and its like are measured from, paired by image.
     """
     points: list[Value] = []
     details: list[Value] = []

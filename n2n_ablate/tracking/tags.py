@@ -35,23 +35,14 @@ _COLOURS = (
 
 @dataclass(frozen=True)
 class Kept:
-    """A run that is there.
+    """A run that is there."""
 
-    Attributes:
-        run: Its id.
-        outcome: See `record.outcome_key`; empty for a summary that was never written whole.
-        pictures: See `PICTURES`; empty if nothing is missing.
-        files: See `FILES`.
-        location: Address of the folder of its files.
-        verdict: See `VERDICT`.
-    """
-
-    run: str
-    outcome: str
-    pictures: str = ""
-    files: int = 0
-    location: str = ""
-    verdict: str = ""
+    run: str  # its id
+    outcome: str  # see `record.outcome_key`; empty for a summary that was never written whole
+    pictures: str = ""  # see `PICTURES`; empty if nothing is missing
+    files: int = 0  # see `FILES`
+    location: str = ""  # address of the folder of its files
+    verdict: str = ""  # see `VERDICT`
 
 
 def now() -> int:
@@ -68,11 +59,7 @@ def headline(question: str) -> str:
 def run_tags(plan: Plan, about: Invocation, role: str, *, number: int) -> dict[str, str]:
     """Return the tags that every run of a study has.
 
-    Args:
-        plan: The study's plan.
-        about: The command that the run's results come from.
-        role: Of the trial, or `summary`.
-        number: Of the trial, for the colour.
+    `about`: the command that the run's results come from; `role`: of the trial, or `summary`.
     """
     tags = {
         "study": plan.study.name,
@@ -98,11 +85,7 @@ def run_tags(plan: Plan, about: Invocation, role: str, *, number: int) -> dict[s
 def summary_tags(result: StudyTrials, status: str, note: str, measured: bool) -> dict[str, str]:
     """Return the tags that a summary has when all of its files are there.
 
-    Args:
-        result: What it tells.
-        status: How the command ended.
-        note: Its table.
-        measured: Whether samplers were measured for it.
+    `measured`: whether samplers were measured for it.
     """
     return {
         "trials": str(len(result.trials)),

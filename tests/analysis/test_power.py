@@ -45,7 +45,7 @@ def test_one_image_decides_nothing():
     assert (alone.contrasts, alone.equivalence, alone.images_needed) == ((), None, None)
     assert (
         power_lines(alone, None)[1]
-        == "one image gives no confidence interval, so nothing is decided."
+        == "One image gives no confidence interval, so nothing is decided."
     )
 
 
