@@ -134,7 +134,7 @@ def start(folder: Path, trials: int | None) -> dict[str, float]:
 
 
 def reopened(folder: Path) -> dict[str, float]:
-    """Open the study from disk, as the commands do that show what was found."""
+    """Open the study from disk, as the commands do that show the result."""
     from n2n_ablate.storage import reopen
 
     clock = Clock()
@@ -156,7 +156,7 @@ def markdown(report: dict[str, object]) -> str:
     added = report["added"]
     parts = {
         "start": "start-up: imports, study file, images, every recipe checked",
-        "resume": "reference_methods; finished fits found, read, checked, put together",
+        "resume": "reference methods; finished fits looked up, read, checked, put together",
         "table": "table, legend and answer",
     }
     lines = "\n".join(

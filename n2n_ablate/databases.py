@@ -17,7 +17,11 @@ def sqlite_url(file: Path) -> str:
     import sqlalchemy  # late: `--help` does not need it
 
     url = sqlalchemy.URL.create("sqlite", database=str(file))
-    return url.render_as_string(hide_password=False)
+    text = url.render_as_string(hide_password=False)
+    if text != f"sqlite:///{file}":
+        # MLflow makes the folder of `sqlite:///...` without decoding it: an empty one of another name.
+        text = url.set(drivername="sqlite+pysqlite").render_as_string(hide_password=False)
+    return text
 
 
 def sqlite_file(url: str) -> Path | None:

@@ -46,6 +46,10 @@ class Ssim:
 
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = ""
+    convention: ClassVar[str] = (
+        "Gaussian window of 11x11 pixels, sigma 1.5, K1 0.01, K2 0.03, data range 1, population "
+        "covariance, mean over channels"
+    )
 
     def measure(self, denoised: Tensor, clean: Tensor, noisy: Tensor) -> Tensor:
         """See `n2n_ablate.Metric.measure`."""

@@ -25,10 +25,15 @@ class MsSsim:
     """Structural similarity at five scales, 1 for identical images (Wang et al., 2003).
 
     As torchmetrics has it: Gaussian window of 11x11 pixels, sigma 1.5, K1 = 0.01, K2 = 0.03, data range
-    1, the published weights of the scales. The denoised image is clamped to 0..1.
+    1, the published weights of the scales; the mean over channels and pixels at each scale. The
+    denoised image is clamped to 0..1.
     """
 
     higher_is_better: ClassVar[bool] = True
+    convention: ClassVar[str] = (
+        "five scales, Gaussian window of 11x11 pixels, sigma 1.5, K1 0.01, K2 0.03, data range 1, mean "
+        "over channels"
+    )
     smallest: ClassVar[int] = 176
     at_end: ClassVar[bool] = True
 
@@ -69,6 +74,7 @@ class Uqi:
     """
 
     higher_is_better: ClassVar[bool] = True
+    convention: ClassVar[str] = "Gaussian window of 11x11 pixels, sigma 1.5, mean over channels"
     smallest: ClassVar[int] = 12
     at_end: ClassVar[bool] = True
 

@@ -26,11 +26,11 @@ from n2n_ablate.analysis.study_records import (
     StudyAnalysis,
     TrialRecord,
 )
-from n2n_ablate.records import Header, StudyResult
+from n2n_ablate.records import Header, StudyTrials
 from n2n_ablate.study import BASELINE, Effect, Plan
 
 
-def analyse(result: StudyResult, header: Header | None = None) -> StudyAnalysis:
+def analyse(result: StudyTrials, header: Header | None = None) -> StudyAnalysis:
     """Return everything that the results of a study say, its confirmation included.
 
     Linear in trials times images.
@@ -83,7 +83,7 @@ def analyse(result: StudyResult, header: Header | None = None) -> StudyAnalysis:
     return replace(study, best=best_recipe.best_of(result, study))
 
 
-def to_json(result: StudyResult, header: Header) -> dict[str, Any]:
+def to_json(result: StudyTrials, header: Header) -> dict[str, Any]:
     """Return the analysis of a study, with its recipes and noises; numbers that do not exist are None."""
     plan = result.plan
     return {
@@ -98,7 +98,7 @@ def family_of(plan: Plan) -> Family:
     return Family(len(plan.effects) or len(plan.contrasts), len(plan.conditions))
 
 
-def rule_of(result: StudyResult, header: Header) -> Rule:
+def rule_of(result: StudyTrials, header: Header) -> Rule:
     """Return how the verdicts of a stage are decided."""
     return Rule(
         metric=rows.metrics_of(result.plan)[0],
@@ -110,7 +110,7 @@ def rule_of(result: StudyResult, header: Header) -> Rule:
     )
 
 
-def decided(result: StudyResult, header: Header) -> set[str]:
+def decided(result: StudyTrials, header: Header) -> set[str]:
     """Return the contrasts of a race that are decided under every condition: they need no more images."""
     rule = rule_of(result, header)
     labels = [condition.label for condition in result.plan.conditions]
@@ -124,7 +124,7 @@ def decided(result: StudyResult, header: Header) -> set[str]:
     return still
 
 
-def contrasts(result: StudyResult, condition: str, rule: Rule) -> tuple[ContrastRecord, ...]:
+def contrasts(result: StudyTrials, condition: str, rule: Rule) -> tuple[ContrastRecord, ...]:
     """Return the primary contrasts under a condition, in the order of the plan, run or not."""
     if result.plan.effects:
         return tuple(_effect(result, effect, condition, rule) for effect in result.plan.effects)
@@ -141,7 +141,7 @@ def contrasts(result: StudyResult, condition: str, rule: Rule) -> tuple[Contrast
     return tuple(found)
 
 
-def _effect(result: StudyResult, effect: Effect, condition: str, rule: Rule) -> ContrastRecord:
+def _effect(result: StudyTrials, effect: Effect, condition: str, rule: Rule) -> ContrastRecord:
     """Return an effect of a factorial: the mean of one half of its cells against the other."""
     kind = Kind.MAIN_EFFECT if effect.order == 1 else Kind.INTERACTION
     cells = {x.trial.name: x for x in result.trials if x.trial.role in (BASELINE, "declared")}
@@ -171,7 +171,7 @@ def _with_holm(
 
 
 def _condition(
-    result: StudyResult,
+    result: StudyTrials,
     header: Header,
     label: str,
     rule: Rule,
@@ -217,7 +217,7 @@ def _scope(
 
 
 def _highest(
-    result: StudyResult, label: str, rule: Rule, table: Sequence[TrialRecord]
+    result: StudyTrials, label: str, rule: Rule, table: Sequence[TrialRecord]
 ) -> Highest | None:
     complete = best_recipe.whole(result, [label])
     means, images = best_recipe.shared_means(complete, [label], rule.metric.name)
@@ -229,7 +229,7 @@ def _highest(
     return Highest(name, row.role, means[name], means.get(BASELINE), images, most, row.contrast)
 
 
-def _baseline_reason(result: StudyResult, label: str, rule: Rule) -> Reason | None:
+def _baseline_reason(result: StudyTrials, label: str, rule: Rule) -> Reason | None:
     base = result.baseline
     if base is None or not base.given(label):
         return Reason.NOT_RUN
@@ -255,7 +255,7 @@ def _summary(found: Mapping[str, tuple[ContrastRecord, ...]]) -> tuple[ContrastS
     return tuple(lines)
 
 
-def _fits(result: StudyResult) -> FitCounts:
+def _fits(result: StudyTrials) -> FitCounts:
     return FitCounts(
         total=sum(len(item.rows) for item in result.trials),
         failed=sum(item.failures for item in result.trials),
@@ -264,7 +264,7 @@ def _fits(result: StudyResult) -> FitCounts:
     )
 
 
-def _failures(result: StudyResult) -> tuple[Failure, ...]:
+def _failures(result: StudyTrials) -> tuple[Failure, ...]:
     return tuple(
         Failure(item.trial.name, row.condition, row.image, row.seed, row.result.failure)
         for item in result.trials

@@ -12,7 +12,7 @@ from n2n_ablate.analysis import rows
 from n2n_ablate.analysis.paired import Rule
 from n2n_ablate.analysis.records import Caveat, ContrastRecord, Kind, Reason, Verdict
 from n2n_ablate.analysis.study_records import Best, Rival, StudyAnalysis, Support
-from n2n_ablate.records import StudyResult, TrialResult
+from n2n_ablate.records import StudyTrials, TrialResult
 from n2n_ablate.records.results import OWN, mean_of
 from n2n_ablate.study import BASELINE
 
@@ -21,7 +21,7 @@ NOTHING = Best(BASELINE, Support.NO_RESULT, None, 0, {})
 _AGAINST = (Verdict.WORSE, Verdict.WITHHELD)
 
 
-def best_of(result: StudyResult, study: StudyAnalysis) -> Best:
+def best_of(result: StudyTrials, study: StudyAnalysis) -> Best:
     """Return the recipe to use.
 
     A candidate is *better* than the baseline under some condition and under none *worse* or withheld,
@@ -100,8 +100,8 @@ def _rivals(
 
 
 def _baseline(
-    result: StudyResult,
-    judge: StudyResult,
+    result: StudyTrials,
+    judge: StudyTrials,
     deciding: StudyAnalysis,
     labels: Sequence[str],
     highest: str,
@@ -128,7 +128,7 @@ def _baseline(
     )
 
 
-def whole(result: StudyResult, conditions: Sequence[str]) -> list[TrialResult]:
+def whole(result: StudyTrials, conditions: Sequence[str]) -> list[TrialResult]:
     """Return the study's own trials that have results and lost no fit under these conditions."""
     return [item for item in result.trials if item.trial.role in OWN and item.complete(conditions)]
 

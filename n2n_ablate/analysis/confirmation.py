@@ -16,12 +16,12 @@ from n2n_ablate.analysis.study_records import (
     SearchOutcome,
     StudyAnalysis,
 )
-from n2n_ablate.records import Header, StudyResult
+from n2n_ablate.records import Header, StudyTrials
 from n2n_ablate.study import BASELINE
 
 
 def confirmation_record(
-    result: StudyResult,
+    result: StudyTrials,
     analysis: StudyAnalysis,
     conditions: Sequence[ConditionAnalysis],
     header: Header | None,
@@ -45,7 +45,7 @@ def confirmation_record(
 
 
 def _confirmed(
-    after: ContrastRecord, known: Mapping[str, ContrastRecord | None], result: StudyResult
+    after: ContrastRecord, known: Mapping[str, ContrastRecord | None], result: StudyTrials
 ) -> ConfirmedContrast:
     name = after.contrast.name
     origin = Origin.DECLARED
@@ -81,7 +81,7 @@ def _units(record: ContrastRecord) -> list[float]:
     return [math.fsum(values) / len(values) for values in scenes.values()]
 
 
-def _search_outcome(result: StudyResult, analysis: StudyAnalysis) -> SearchOutcome | None:
+def _search_outcome(result: StudyTrials, analysis: StudyAnalysis) -> SearchOutcome | None:
     """Return what became of the best of a search."""
     plan, later = result.plan, result.confirmed
     if later is None or not plan.space or plan.profile.confirm is None:

@@ -10,7 +10,7 @@ from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.diagnostics import Diagnosis, Probe
 from n2n_ablate.diagnostics.concerns import clear_leak
 from n2n_ablate.diagnostics.relation import Point
-from n2n_ablate.records import NoisySample, StudyResult
+from n2n_ablate.records import NoisySample, StudyTrials
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.entry import component_context
 from n2n_ablate.study import Condition
@@ -82,7 +82,7 @@ def probes_of(samples: Sequence[NoisySample]) -> list[Probe]:
 
 
 def points(
-    result: StudyResult, diagnoses: Mapping[str, ByCondition], condition: str
+    result: StudyTrials, diagnoses: Mapping[str, ByCondition], condition: str
 ) -> list[Point]:
     """Return one point per trial and image under a condition, for `relations` and figures.
 

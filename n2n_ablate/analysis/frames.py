@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from n2n_ablate.analysis.records import ContrastRecord
 from n2n_ablate.analysis.studies import side_by_side
 from n2n_ablate.analysis.study_records import StudyAnalysis
-from n2n_ablate.records import Header, StudyResult, TrialResult
+from n2n_ablate.records import Header, StudyTrials, TrialResult
 from n2n_ablate.study import Plan
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _LOSS = "loss"
 
 
-def fits_frame(result: StudyResult, *, references: bool = False) -> pd.DataFrame:
+def fits_frame(result: StudyTrials, *, references: bool = False) -> pd.DataFrame:
     """Return a row per fit: trial, condition, image, seed, every metric, loss, seconds, failure.
 
     A value that does not exist is NaN; a fit that failed has the reason in `failure`.
@@ -48,7 +48,7 @@ def fit_rows(plan: Plan, trials: Sequence[TrialResult]) -> tuple[list[str], list
     ]
 
 
-def curves_frame(result: StudyResult, *, references: bool = False) -> pd.DataFrame:
+def curves_frame(result: StudyTrials, *, references: bool = False) -> pd.DataFrame:
     """Return a row per point of a curve: trial, condition, image, seed, step, metric, value.
 
     Arguments as in `fits_frame`. Fits that failed have no curves.
@@ -72,7 +72,7 @@ def curves_frame(result: StudyResult, *, references: bool = False) -> pd.DataFra
 _CURVE = ("trial", "condition", "image", "seed", "step", "metric", "value")
 
 
-def ordered(result: StudyResult, *, references: bool) -> list[TrialResult]:
+def ordered(result: StudyTrials, *, references: bool) -> list[TrialResult]:
     """Return the trials in the order of the plan, then those that a search chose, as they came."""
     planned = {trial.name: number for number, trial in enumerate(result.plan.fixed)}
     chosen = [item for item in result.trials if references or item.trial.role != "reference"]
@@ -95,7 +95,7 @@ def summary_frame(analysis: StudyAnalysis) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(numbers, float))
 
 
-def studies_frame(studies: Mapping[str, tuple[StudyResult, Header]]) -> pd.DataFrame:
+def studies_frame(studies: Mapping[str, tuple[StudyTrials, Header]]) -> pd.DataFrame:
     """Return a row per trial of several studies, see `side_by_side`."""
     import pandas as pd
 

@@ -9,11 +9,11 @@ from dataclasses import replace
 from n2n_ablate import stats
 from n2n_ablate.analysis.records import Interval
 from n2n_ablate.analysis.study_records import LossGuide
-from n2n_ablate.records import StudyResult
+from n2n_ablate.records import StudyTrials
 from n2n_ablate.records.results import OWN
 
 
-def finals(result: StudyResult, condition: str) -> dict[str, dict[str, tuple[float, float]]]:
+def finals(result: StudyTrials, condition: str) -> dict[str, dict[str, tuple[float, float]]]:
     """Return final training loss and PSNR by trial and image."""
     found = {}
     for item in result.trials:
@@ -40,7 +40,7 @@ def ranked_by_loss(finals: Mapping[str, Mapping[str, tuple[float, float]]]) -> s
     return stats.ranking(guides, truths)
 
 
-def loss_guide(result: StudyResult, condition: str) -> LossGuide | None:
+def loss_guide(result: StudyTrials, condition: str) -> LossGuide | None:
     """Return what the loss alone would have chosen among the study's own trials.
 
     None where there is nothing to rank, or the trials' losses differ in kind.

@@ -10,12 +10,12 @@ from n2n_ablate.analysis.paired import Rule
 from n2n_ablate.analysis.records import Caveat, ContrastRecord, Kind
 from n2n_ablate.analysis.sources import variance_of
 from n2n_ablate.analysis.study_records import Comparison, StudyAnalysis
-from n2n_ablate.records import StudyResult, TrialResult
+from n2n_ablate.records import StudyTrials, TrialResult
 from n2n_ablate.study import BASELINE
 
 
 def compare_trials(
-    result: StudyResult, study: StudyAnalysis, first: str, second: str, condition: str
+    result: StudyTrials, study: StudyAnalysis, first: str, second: str, condition: str
 ) -> Comparison:
     """Compare two trials of a study under one condition.
 
@@ -80,7 +80,7 @@ def _picked(first: TrialResult, second: TrialResult, condition: str, rule: Rule)
 
 
 def _confirmed(
-    result: StudyResult, study: StudyAnalysis, first: str, second: str, condition: str
+    result: StudyTrials, study: StudyAnalysis, first: str, second: str, condition: str
 ) -> Comparison | None:
     if result.confirmed is None or study.confirmation is None:
         return None

@@ -136,6 +136,7 @@ class Metric:
     # differences within +- margin count as equivalent; None if it does not decide
     margin: float | None = None
     decides: bool = False  # whether verdicts are read off it
+    convention: str = ""  # of several in use, the one that its values follow
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from n2n_ablate.analysis.records import (
     Role,
 )
 from n2n_ablate.analysis.study_records import Peak, TrialRecord
-from n2n_ablate.records import StudyResult, TrialResult
+from n2n_ablate.records import StudyTrials, TrialResult
 from n2n_ablate.records.results import OWN, mean_of
 from n2n_ablate.study import BASELINE, Plan, Trial
 
@@ -29,7 +29,7 @@ UNTRAINED = "untrained"
 
 
 def table(
-    result: StudyResult, condition: str, rule: Rule, contrasts: Mapping[str, ContrastRecord]
+    result: StudyTrials, condition: str, rule: Rule, contrasts: Mapping[str, ContrastRecord]
 ) -> tuple[TrialRecord, ...]:
     """Return the rows of a condition: best first, trials with failed fits and those without result last.
 
@@ -58,6 +58,7 @@ def metrics_of(plan: Plan) -> tuple[Metric, ...]:
             name=name,
             unit=plan.scales[name].unit,
             higher_is_better=plan.scales[name].higher_is_better,
+            convention=plan.scales[name].convention,
             margin=plan.study.margin if name == decides else None,
             decides=name == decides,
         )
@@ -109,7 +110,7 @@ def given_both(
 
 
 def secondary(
-    item: TrialResult, base: TrialResult, result: StudyResult, condition: str, rule: Rule
+    item: TrialResult, base: TrialResult, result: StudyTrials, condition: str, rule: Rule
 ) -> dict[str, ContrastRecord]:
     """Return the differences of two trials by the metrics that do not decide, by name."""
     return {
@@ -159,7 +160,7 @@ def crossing_of(
 
 def _row(
     item: TrialResult,
-    result: StudyResult,
+    result: StudyTrials,
     condition: str,
     rule: Rule,
     contrasts: Mapping[str, ContrastRecord],
@@ -173,7 +174,8 @@ def _row(
         if contrast is None:
             caveat = Caveat.SELECTED_BY_SEARCH if searched else Caveat.NOT_DECLARED
             contrast = compare(item, base, condition, rule, caveats=[caveat])
-        beside = secondary(item, base, result, condition, rule)
+        # Hundreds of searched trials, and nobody asks for their other metrics or peaks.
+        beside = {} if searched else secondary(item, base, result, condition, rule)
     curves = item.curves(metric.name, condition)
     crossing = None
     if base is not None and not searched:
@@ -192,13 +194,12 @@ def _row(
         n_failed=sum(bool(row.result.failure) for row in fits),
         seconds_per_fit=math.fsum(row.result.seconds for row in fits) / len(fits) if fits else None,
         curve=(tuple(curves.steps.tolist()), tuple(curves.mean.tolist())),
-        # Hundreds of searched trials, and nobody asks for the peaks of their curves.
         peak=None if searched else peak_of(item, condition, rule),
         crossing=crossing,
     )
 
 
-def _untrained(result: StudyResult, condition: str, rule: Rule) -> Iterator[TrialRecord]:
+def _untrained(result: StudyTrials, condition: str, rule: Rule) -> Iterator[TrialRecord]:
     """Yield the methods that need no training, e.g. doing nothing: the scale of the table."""
     base = result.baseline
     for name, known in result.reference_methods.items():

@@ -9,13 +9,13 @@ from n2n_ablate import stats
 from n2n_ablate.analysis.paired import Rule
 from n2n_ablate.analysis.records import Interval
 from n2n_ablate.analysis.study_records import Buy, VarianceRecord
-from n2n_ablate.records import StudyResult, TrialResult
+from n2n_ablate.records import StudyTrials, TrialResult
 from n2n_ablate.study import BASELINE
 
 _HALF = 0.5  # of the variance of the mean: what seeds have to make for seeds to help
 
 
-def variance(result: StudyResult, condition: str, rule: Rule) -> VarianceRecord:
+def variance(result: StudyTrials, condition: str, rule: Rule) -> VarianceRecord:
     """Return where the uncertainty of all declared contrasts, or effects, comes from."""
     metric = rule.metric.name
     if result.plan.effects:
@@ -34,7 +34,7 @@ def variance_of(
 
 
 def _halves(
-    result: StudyResult, condition: str, metric: str
+    result: StudyTrials, condition: str, metric: str
 ) -> list[tuple[Sequence[stats.Seeds], Sequence[stats.Seeds]]]:
     own = (item for item in result.trials if item.trial.role in (BASELINE, "declared"))
     cells = {item.trial.name: item.by_seed(metric, condition) for item in own}

@@ -48,7 +48,7 @@ class TrialRecord:
     means: Mapping[str, float | None]
     # against the baseline, by the metric that decides; None for the baseline itself
     contrast: ContrastRecord | None
-    secondary: Mapping[str, ContrastRecord]  # the same by every other metric, by its name
+    secondary: Mapping[str, ContrastRecord]  # by every other metric; empty after a search
     n_images: int  # images that the means are over
     n_images_given: int  # images that it was trained on
     n_fits: int  # fits, and those without a result

@@ -23,7 +23,14 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-_FORMATS = {".html": "html", ".md": "md", ".tex": "latex", ".csv": "csv", ".json": "json"}
+_FORMATS = {
+    ".html": "html",
+    ".md": "md",
+    ".tex": "latex",
+    ".csv": "csv",
+    ".parquet": "parquet",
+    ".json": "json",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +45,7 @@ class StudyResult:
         notes: What was said while it ran, and what is missing in what was read.
     """
 
-    record: records.StudyResult = field(repr=False)
+    record: records.StudyTrials = field(repr=False)
     header: Header = field(repr=False)
     output: Path
     run: str
@@ -104,7 +111,7 @@ class StudyResult:
 
         Args:
             path: The file.
-            format: `html`, `md`, `latex`, `csv` (a row per fit) or `json`; by default that of the
+            format: `html`, `md`, `latex`, `csv` or `parquet` (a row per fit) or `json`; by default that of the
                 file's ending.
 
         Raises:
@@ -120,7 +127,7 @@ class StudyResult:
             raise StudyError(msg)
         text, _ = written(self._reopened(), format or _FORMATS[file.suffix], Registry())
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+        file.write_bytes(text.encode() if isinstance(text, str) else text)
         return file
 
     def figures(self) -> dict[str, Figure]:

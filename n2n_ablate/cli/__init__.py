@@ -8,9 +8,10 @@ import os
 import sys
 from collections.abc import Callable
 from types import TracebackType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from n2n_ablate.components import watchdog
 from n2n_ablate.errors import AblateError, missing_package
@@ -18,8 +19,30 @@ from n2n_ablate.redaction import redact
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
+
+class _PlainFlags:
+    """A command in whose help flags have no type beside them."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options and arguments."""
+        params: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        for param in params:
+            if getattr(param, "is_flag", False) and param.metavar is None:
+                param.metavar = ""
+        return params
+
+
+class _Command(_PlainFlags, TyperCommand):
+    pass
+
+
+class _Group(_PlainFlags, TyperGroup):
+    pass
+
+
 app = typer.Typer(
     name="n2n-ablate",
+    cls=_Group,
     help="Swap one part of a zero-shot image denoiser at a time and measure what it was worth.\n\n"
     "Start with: n2n-ablate study center-weight",
     epilog="Every word is explained in docs/glossary.md. "
@@ -41,8 +64,8 @@ def _options(
         bool,
         typer.Option(
             "--local-plugins/--no-local-plugins",
-            help="Whether to run the plugin files in ./plugins. N2N_ABLATE_LOCAL_PLUGINS=0 turns "
-            "them off, too.",
+            show_default=False,
+            help="Run the plugin files in ./plugins (the default), or not.",
         ),
     ] = True,
 ) -> None:
@@ -71,6 +94,7 @@ def _register() -> None:
         studies,
         study,
         sync,
+        table,
         ui,
     )
     from n2n_ablate.cli.doctor import command as doctor
@@ -86,14 +110,19 @@ def _register() -> None:
             "cache": cache.run,
             "ui": ui.ui,
         },
-        "Results": {"report": report.run, "compare": compare.run, "best": best.run},
+        "Results": {
+            "table": table.run,
+            "report": report.run,
+            "compare": compare.run,
+            "best": best.run,
+        },
         "Images": {"denoise": denoise.run, "images": images.run},
         "Plugins": {"plugins": plugins.show, "new": new.run, "check": check.run},
         "This machine": {"doctor": doctor.run},
     }
     for panel, commands in panels.items():
         for name, command in commands.items():
-            app.command(name, rich_help_panel=panel)(kept(command))
+            app.command(name, cls=_Command, rich_help_panel=panel)(kept(command))
 
 
 _register()
@@ -151,7 +180,7 @@ def _run() -> None:
 def _command() -> None:
     """Run the command, and write out what it printed while an error can still be told."""
     try:
-        app()
+        app(prog_name="n2n-ablate")
     except SystemExit as ended:
         if isinstance(ended.__context__, BrokenPipeError):  # Rich and Typer make it status 1
             raise ended.__context__ from None

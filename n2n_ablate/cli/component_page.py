@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from n2n_ablate.cli.screen import table
-from n2n_ablate.components import BOTH_WAYS, declared
+from n2n_ablate.components import BOTH_WAYS, declared, watchdog
 from n2n_ablate.components.parameters import Choice, Component, Parameter, Range
 from n2n_ablate.components.spec import plain, written
 from n2n_ablate.errors import AblateError
@@ -43,6 +44,7 @@ ASSUMED: Mapping[str, Mapping[str, Any]] = {
         "at_end": False,
         "smallest": 1,
         "channels": (),
+        "convention": "",
     },
     "strategy": {"stores_pickles": False},
 }
@@ -155,10 +157,34 @@ def page(entry: Entry, registry: Registry) -> RenderableType:
     package = f"{origin.distribution} {origin.version}, " if origin.distribution else ""
     facts.add_row("from", Text(f"{package}plugin '{origin.plugin}' ({origin.source})"))
     facts.add_row("source", Text(source_line(entry.factory, origin)))
+    if entry.kind == "metric" and component is not None:
+        facts.add_row("cost", Text(_cost(entry, component, declares)))
     parts.append(facts)
     if entry.kind == "sampler" and component is not None:
         parts += [Text(""), _drawn(entry, component)]
     return Group(*parts)
+
+
+def _cost(entry: Entry, metric: Any, declares: Mapping[str, Any]) -> str:
+    """Return what one value takes on this machine, and how many of them a fit has."""
+    import torch
+
+    side = max(watchdog.SIDE, declares["smallest"])
+    count = declares["channels"][0] if declares["channels"] else 3
+    images = [torch.rand(1, count, side, side) for _ in range(3)]
+    times = []
+    try:
+        with component_context(entry, "cannot be measured", "measure"):
+            for _ in range(8):
+                begun = time.perf_counter()
+                metric.measure(*images)
+                times.append(time.perf_counter() - begun)
+    except AblateError as error:  # its page is still wanted
+        return str(error)
+    often = "once per fit" if declares["at_end"] else "per curve point, some 25 to a fit"
+    # The first call may import a library.
+    cost = 1000 * min(times[1:])
+    return f"{cost:.{0 if cost >= 10 else 1}f} ms {often} ({count} x {side} x {side} values, on this CPU)"
 
 
 def _drawn(entry: Entry, sampler: Any) -> RenderableType:

@@ -55,7 +55,9 @@ def _print(planned: StudyPlan) -> None:
     for title in ("#", "trial", "role"):
         table.add_column(title, overflow="fold")
     for number, trial in enumerate(plan.fixed, 1):
-        role = "contrast" if trial.name in plan.contrasts else trial.role
+        declared = "declared, no verdict" if plan.contrasts else "declared"
+        role = {"declared": declared}.get(trial.role, trial.role)
+        role = "contrast" if trial.name in plan.contrasts else role
         table.add_row(str(number), Text(trial.name), role)
     if plan.searched:
         where = ", ".join(f"{key} in {domain}" for key, domain in plan.space.items())

@@ -20,15 +20,18 @@ class Asked:
     """Which run, in which form, where to."""
 
     kind: Annotated[
-        str, typer.Option("--format", "-f", help="html, md, latex, csv (a row per fit) or json.")
+        str,
+        typer.Option(
+            "--format", "-f", help="html, md, latex, csv or parquet (a row per fit), or json."
+        ),
     ] = "html"
     out: Annotated[
         Path | None,
         typer.Option(
             "--out",
             "-o",
-            help="File to write. Without it, html goes to reports/ in the output folder and the "
-            "other formats are printed.",
+            help="File to write. Without it, html and parquet go to reports/ in the output folder "
+            "and the other formats are printed.",
         ),
     ] = None
     profile: options.Ran = ""
@@ -81,9 +84,9 @@ def run(study: options.Finished, asked: Asked, *, quiet: options.Quiet = False) 
             msg = f"the figures cannot be written to '{asked.figures}': {error.strerror}. Use --figures DIR."
             raise StoreError(msg) from error
     out = asked.out
-    if out is None and asked.kind == "html":
+    if out is None and asked.kind in ("html", "parquet"):
         earlier = "" if opened.latest else f"-{opened.journal.key}"
-        out = asked.output / "reports" / f"{study}{earlier}.html"
+        out = asked.output / "reports" / f"{study}{earlier}.{asked.kind}"
     if out is None:
         print(text, end="", file=stdout.stream())
     else:
@@ -94,7 +97,7 @@ def run(study: options.Finished, asked: Asked, *, quiet: options.Quiet = False) 
         print(out, file=stdout.stream())
 
 
-def _save(path: Path, text: str) -> None:
+def _save(path: Path, text: str | bytes) -> None:
     try:
         make_folders(path.parent)
         remove_leftovers(path.parent)

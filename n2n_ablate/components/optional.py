@@ -25,11 +25,14 @@ OPTIONAL: Mapping[str, tuple[str, ...]] = {
     "estimator": ("checkpoint_selector", "dropout"),
     "metric": (
         *("higher_is_better", "unit", "full_reference"),
-        *("at_end", "smallest", "channels"),
+        *("at_end", "smallest", "channels", "convention"),
     ),
     "strategy": ("stores_pickles",),
 }
 """What a component of a kind may have beside what it has to have, see the protocols above."""
+
+OFFERED: Mapping[str, tuple[str, ...]] = {"estimate": ("draw", "rng")}
+"""Arguments that a method is given too if it names them, see the protocols."""
 
 
 _MISSING = object()

@@ -271,6 +271,7 @@ class Metric(Protocol):
       25. It is then measured once, at the end, and has no curve.
     - `smallest = 1`: rows and columns that an image needs at least.
     - `channels = ()`: how many channels an image may have; empty for any number.
+    - `convention = ""`: of several in use, which one its values follow: what a paper has to say.
     """
 
     def measure(self, denoised: Tensor, clean: Tensor, noisy: Tensor) -> Tensor:

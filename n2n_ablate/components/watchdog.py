@@ -25,6 +25,7 @@ LIMIT = float(os.environ.get("N2N_ABLATE_TIME_LIMIT", "") or 60.0)
 """Seconds that one call into a plugin may take for an image of `SIDE` x `SIDE` pixels."""
 
 SIDE = 256
+_IMPORT = "<frozen importlib._bootstrap>"  # the file of the frames in which a module is imported
 _TRIES = 3  # interruptions before code is given up: it may catch the first ones
 end_process = os._exit
 
@@ -48,7 +49,8 @@ class _Section:
     limit: float
     thread: int = field(default_factory=threading.get_ident)
     process: int = field(default_factory=os.getpid)
-    idle: float = 0.0  # seconds since something happened
+    idle: float = 0.0  # seconds since something happened, without imports
+    imports: float = 0.0  # seconds of imports since then
     tries: int = 0
     due: bool = False
 
@@ -100,13 +102,26 @@ def alive(label: str = "") -> None:
     """
     if section := _sections.get(threading.get_ident()):
         end_if_forked(section.process)
-        section.idle, section.label = 0.0, label or section.label
+        section.idle, section.imports, section.label = 0.0, 0.0, label or section.label
 
 
 def end_if_forked(process: int) -> None:
     """End this process if it is a copy of the given one, which somebody's plugin made."""
     if os.getpid() != process:
         end_process(0)
+
+
+def import_limit() -> float:
+    """Return how long imports may take: a library with its own may need many seconds the first time."""
+    return 2 * LIMIT
+
+
+def importing(thread: int) -> bool:
+    """Say whether a thread is importing a module."""
+    frame = sys._current_frames().get(thread)
+    while frame is not None and frame.f_code.co_filename != _IMPORT:
+        frame = frame.f_back
+    return frame is not None
 
 
 def seconds_for(height: int, width: int, images: int = 1) -> float:
@@ -172,9 +187,13 @@ def _watch() -> None:
         time.sleep(pause)
         for section in list(_sections.values()):
             # Counted by looks and not by the clock: a process that is stopped must not come back to this.
-            section.idle += pause
-            if section.limit and section.idle > section.limit and not given_up(section.thread):
-                section.idle = section.limit - 2 * pause
+            spent, limit = "idle", section.limit
+            if importing(section.thread):
+                spent, limit = "imports", max(section.limit, import_limit())
+            setattr(section, spent, getattr(section, spent) + pause)
+            late = section.limit and getattr(section, spent) > limit
+            if late and not given_up(section.thread):
+                setattr(section, spent, limit - 2 * pause)
                 section.tries += 1
                 (_interrupt if section.tries <= _TRIES else _give_up)(section)
 

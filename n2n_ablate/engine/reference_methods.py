@@ -1,4 +1,4 @@
-"""What doing nothing and a classical denoiser give on paired data: the scale of the table."""
+"""What doing nothing and classical denoisers give on paired data: the scale of the table."""
 
 from __future__ import annotations
 
@@ -6,25 +6,30 @@ import importlib.util
 from collections.abc import Callable
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from n2n_ablate.engine.classical import non_local_means, sliding_dct
 from n2n_ablate.engine.paired_data import PairedData, one_thread
 from n2n_ablate.images.noise_level import noise_level
-from n2n_ablate.records import ReferenceMethods
+from n2n_ablate.records import NoisySample, ReferenceMethods
 
 
 def reference_methods(paired_data: PairedData) -> ReferenceMethods:
-    """Return the figures of each method. Without scikit-image there is no classical denoiser."""
-    denoisers: dict[str, Callable[[Tensor], Tensor]] = {"noisy": lambda noisy: noisy}
+    """Return the figures of each method. Without scikit-image there are no non-local means.
+
+    The noise level is estimated from each image; a second row has it from the clean image.
+    """
+    denoisers: dict[str, Callable[[NoisySample], Tensor]] = {"noisy": lambda sample: sample.noisy}
     if importlib.util.find_spec("skimage") is not None:
-        denoisers["nl-means"] = non_local_means
+        denoisers["nl-means"] = lambda sample: non_local_means(sample.noisy, _estimated(sample))
+    denoisers["dct"] = lambda sample: sliding_dct(sample.noisy, _estimated(sample))
+    denoisers["dct, known level"] = lambda sample: sliding_dct(sample.noisy, _known(sample))
     results: dict[str, dict[tuple[str, str], dict[str, float]]] = {}
     with one_thread():
         for name, denoiser in denoisers.items():
             by_image: dict[tuple[str, str], list[dict[str, float]]] = {}
             for sample in paired_data.samples:
-                figures = paired_data.measure(denoiser(sample.noisy), sample)
+                figures = paired_data.measure(denoiser(sample), sample)
                 by_image.setdefault((sample.condition.label, sample.image.name), []).append(figures)
             results[name] = {
                 key: {
@@ -35,20 +40,9 @@ def reference_methods(paired_data: PairedData) -> ReferenceMethods:
     return results
 
 
-def non_local_means(noisy: Tensor) -> Tensor:
-    """Denoise with non-local means (Buades et al., 2005), the noise level estimated from the image."""
-    from skimage.restoration import denoise_nl_means
+def _estimated(sample: NoisySample) -> float:
+    return noise_level(sample.noisy[0].permute(1, 2, 0).double().numpy())
 
-    array = np.ascontiguousarray(noisy[0].permute(1, 2, 0).double().numpy())
-    sigma = noise_level(array)
-    out = denoise_nl_means(
-        array,
-        patch_size=5,
-        patch_distance=6,
-        h=0.8 * sigma or 1e-6,
-        sigma=sigma,
-        fast_mode=True,
-        channel_axis=-1,
-    )
-    out = out.reshape(array.shape)  # a single channel comes back without its axis
-    return torch.from_numpy(np.ascontiguousarray(out.transpose(2, 0, 1))).float()[None]
+
+def _known(sample: NoisySample) -> float:
+    return float((sample.noisy - sample.image.pixels).square().mean().sqrt())

@@ -147,7 +147,7 @@ def fetch(wanted: NamedSet, note: Callable[[str], None] = lambda _: None) -> Pat
         except ValueError as error:
             msg = f"'{wanted.address}{name}' is not the file that was expected: its SHA-256 differs"
             raise ImageError(msg) from error
-        except Exception as error:
+        except OSError as error:  # those of requests are such
             reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
             msg = (
                 f"'{wanted.address}{name}' cannot be downloaded ({reason}). Put the files of "

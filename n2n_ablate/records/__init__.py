@@ -12,7 +12,7 @@ from n2n_ablate.records.invocation import Invocation as Invocation
 from n2n_ablate.records.results import ImageCurves as ImageCurves
 from n2n_ablate.records.results import ReferenceMethods as ReferenceMethods
 from n2n_ablate.records.results import Row as Row
-from n2n_ablate.records.results import StudyResult as StudyResult
+from n2n_ablate.records.results import StudyTrials as StudyTrials
 from n2n_ablate.records.results import TrialResult as TrialResult
 from n2n_ablate.records.sample import NoisySample as NoisySample
 from n2n_ablate.study import Plan as Plan

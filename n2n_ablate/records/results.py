@@ -182,7 +182,9 @@ class TrialResult:
             fits = [row.result for row in self._rows[condition][image]]
             if known := [fit.curves[metric] for fit in fits if metric in fit.curves]:
                 steps = fits[0].steps if not images else steps
-                images[image] = np.asarray(np.mean(known, axis=0, dtype=np.float64))
+                # With one seed without what numpy spends on a mean.
+                mean = known[0] if len(known) == 1 else np.mean(known, axis=0, dtype=np.float64)
+                images[image] = np.array(mean, dtype=np.float64)
                 images[image][-1] = final
         return ImageCurves(steps, images)
 
@@ -197,7 +199,7 @@ def _figures(rows: Sequence[Row], metric: str) -> list[float]:
 
 
 @dataclass(frozen=True, eq=False)
-class StudyResult:
+class StudyTrials:
     """Everything a study gave so far.
 
     Attributes:
@@ -214,10 +216,10 @@ class StudyResult:
     plan: Plan
     trials: tuple[TrialResult, ...]
     reference_methods: ReferenceMethods = field(default_factory=dict)
-    confirmed: StudyResult | None = None
+    confirmed: StudyTrials | None = None
     header: Header | None = None
 
-    def with_confirmed(self, confirmed: StudyResult) -> StudyResult:
+    def with_confirmed(self, confirmed: StudyTrials) -> StudyTrials:
         """Return this result with that of its confirmation."""
         return replace(self, confirmed=confirmed)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from n2n_ablate.components import OPTIONAL, PROTOCOLS, declared, watchdog
+from n2n_ablate.components import OFFERED, OPTIONAL, PROTOCOLS, declared, watchdog
 from n2n_ablate.components.parameters import Parameter
 from n2n_ablate.components.parameters import parameters as parameters_of
 from n2n_ablate.components.torch_state import changes, preserve_torch_state
@@ -75,11 +75,8 @@ def component_context(
 ) -> Iterator[None]:
     """Run code of a component; what it raises names it.
 
-    Args:
-        entry: The component.
-        problem: What it cannot do, e.g. `cannot be drawn`.
-        method: What runs, see `Entry.place`.
-        seconds: How long it may take; 0 for the limit of a small image.
+    `problem`: what it cannot do, e.g. `cannot be drawn`. `method`: what runs, see `Entry.place`; `seconds`:
+    how long it may take; 0 for the limit of a small image.
 
     Raises:
         PluginError: It fails, does not come back, or changes what all components share.
@@ -127,8 +124,10 @@ def require_methods(entry: Entry, component: Any) -> None:
             continue
         method = getattr(component, name)
         wrong = never_runs(component if inspect.isfunction(component) else method)
-        if not wrong and not _takes(method, len(arguments)):
-            wrong = f"{inspect.signature(method)} is called as {wanted}"
+        offered = OFFERED.get(name, ())
+        if not wrong and not _takes(method, len(arguments), offered):
+            more = f"; {' and '.join(offered)} are given by name" if offered else ""
+            wrong = f"{inspect.signature(method)} is called as {wanted}{more}"
         if wrong:
             line = source_line(getattr(type(component), name, type(component)), entry.origin)
             msg = f"{entry}: {name}{'' if wrong.startswith('(') else ' '}{wrong} ({line})"
@@ -159,17 +158,19 @@ def never_runs(function: Callable[..., Any]) -> str:
     return ""
 
 
-def _takes(method: Callable[..., Any], count: int) -> bool:
+def _takes(method: Callable[..., Any], count: int, offered: tuple[str, ...]) -> bool:
     function = getattr(method, "__func__", None)
     if inspect.ismethod(method) and inspect.isfunction(function):
-        return _binds(function, count + 1)
-    return _binds.__wrapped__(method, count)  # it may be another each time
+        return _binds(function, count + 1, offered)
+    return _binds.__wrapped__(method, count, offered)  # it may be another each time
 
 
 @functools.lru_cache(maxsize=1024)  # not again for every trial that makes a component of the class
-def _binds(function: Callable[..., Any], count: int) -> bool:
+def _binds(function: Callable[..., Any], count: int, offered: tuple[str, ...]) -> bool:
     try:
-        inspect.signature(function).bind(*range(count))
+        signature = inspect.signature(function)
+        named = {name: None for name in offered if name in signature.parameters}
+        signature.bind(*range(count), **named)
     except TypeError:
         return False
     except ValueError:  # written in C: nothing is known

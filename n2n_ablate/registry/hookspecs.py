@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # what the records are made of lies above; a hook only names 
         NoisySample,
         Point,
         StudyFiles,
-        StudyResult,
+        StudyTrials,
         TrialFiles,
         TrialResult,
     )
@@ -227,7 +227,7 @@ def fit_finished(result: FitResult) -> None:
 @hookspec
 def trial_finished(
     result: TrialResult,
-    so_far: StudyResult,
+    so_far: StudyTrials,
     samples: Sequence[NoisySample],
     files: TrialFiles,
 ) -> None:
@@ -244,7 +244,7 @@ def trial_finished(
 
 
 @hookspec
-def interim_analysis_finished(so_far: StudyResult, images: int) -> None:
+def interim_analysis_finished(so_far: StudyTrials, images: int) -> None:
     """Hear of an interim analysis of a race; contrasts without a verdict get further images.
 
     Args:
@@ -272,7 +272,7 @@ def confirmation_started(plan: Plan, fits: int, steps: int) -> None:
 
 
 @hookspec
-def study_finished(result: StudyResult, status: str, files: StudyFiles) -> None:
+def study_finished(result: StudyTrials, status: str, files: StudyFiles) -> None:
     """Hear that a study has ended. Called once, however it ended, unless the process is killed.
 
     Args:

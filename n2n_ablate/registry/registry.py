@@ -208,7 +208,9 @@ class Registry:
             hook: partial(register, kind) for kind, hook in hookspecs.HOOK_OF.items()
         }
         registers[hookspecs.IMAGE_SETS] = _add_image_sets
-        seconds = 0.0 if candidate.ours else 2 * watchdog.LIMIT  # ours may wait for a slow disk
+        seconds = (
+            0.0 if candidate.ours else watchdog.import_limit()
+        )  # ours may wait for a slow disk
         try:
             with (
                 watchdog.time_limit(seconds, f"plugin '{origin.plugin}'"),

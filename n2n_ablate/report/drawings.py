@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from n2n_ablate.analysis.diagnoses import points
 from n2n_ablate.analysis.guide import finals
-from n2n_ablate.analysis.study_records import ConditionAnalysis, StudyAnalysis
+from n2n_ablate.analysis.study_records import ConditionAnalysis, StudyAnalysis, TrialRecord
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics.measured_noise import noise_figures
-from n2n_ablate.records import StudyResult, TrialResult
+from n2n_ablate.records import StudyTrials, TrialResult
 from n2n_ablate.report import tables
 from n2n_ablate.report.document import Block, Figure
 from n2n_ablate.report.figures import curves as curve_figures
@@ -24,9 +24,10 @@ from n2n_ablate.report.text import captions
 from n2n_ablate.study import BASELINE
 
 _WIDTH = 3.0  # of a panel with a legend beside it, in inches
+_MOST = 30  # trials in a figure that names each: more cannot be read
 
 
-def arms(result: StudyResult, condition: ConditionAnalysis, most: int) -> list[TrialResult]:
+def arms(result: StudyTrials, condition: ConditionAnalysis, most: int) -> list[TrialResult]:
     """Return the trials worth a curve or a picture: baseline, contrasts, the highest, references."""
     by_name = {each.trial.name: each for each in result.trials}
     order = [BASELINE, *(record.contrast.name for record in condition.contrasts)]
@@ -34,6 +35,18 @@ def arms(result: StudyResult, condition: ConditionAnalysis, most: int) -> list[T
     for role in ("reference", "declared"):
         order += [row.name for row in condition.trials if row.role == role]
     return [by_name[name] for name in dict.fromkeys(order) if name in by_name][:most]
+
+
+def shown(rows: Sequence[TrialRecord]) -> tuple[list[TrialRecord], str]:
+    """Return the rows that a figure names, in their order, and a sentence if some are left out.
+
+    The baseline, contrasts and references come first, then the highest means.
+    """
+    trained = [row for row in rows if row.role != "untrained"]
+    chosen = sorted(trained, key=lambda row: row.role == "search")[:_MOST]
+    names = {row.name for row in chosen}
+    kept = [row for row in trained if row.name in names]
+    return kept, captions.omitted(len(kept), len(trained))
 
 
 def colours(given: Sources) -> dict[str, str]:
@@ -54,7 +67,7 @@ def colours(given: Sources) -> dict[str, str]:
 def differences(analysis: StudyAnalysis, condition: ConditionAnalysis, key: str) -> Iterator[Block]:
     """Yield the differences from the baseline, of the trials and of the confirmation."""
     names, metric = tables.row_names(condition), analysis.metric
-    rows = [row for row in tables.shown_rows(analysis, condition) if row.role != "untrained"]
+    rows, left_out = shown(tables.shown_rows(analysis, condition))
     if not any(row.contrast and row.contrast.estimate is not None for row in rows):
         return
     title = "study's own trials" if analysis.confirmation else ""
@@ -62,7 +75,7 @@ def differences(analysis: StudyAnalysis, condition: ConditionAnalysis, key: str)
     later = analysis.confirmation
     if later is not None:
         decided = later.analysis.condition(condition.condition)
-        held_out = [row for row in decided.trials if row.role != "untrained"]
+        held_out, _ = shown(decided.trials)
         if held_out:
             known = {**tables.row_names(decided), **names}
             parts.append(difference_figures.differences(held_out, known, metric, "held-out images"))
@@ -70,7 +83,7 @@ def differences(analysis: StudyAnalysis, condition: ConditionAnalysis, key: str)
         record.verdict for record in analysis.deciding.condition(condition.condition).contrasts
     )
     caption = captions.differences(metric, confirmed=later is not None, verdicts=verdicts)
-    yield Figure(parts, caption, f"differences-{key}")
+    yield Figure(parts, f"{caption} {left_out}".rstrip(), f"differences-{key}")
 
 
 def responses(given: Sources, condition: ConditionAnalysis, key: str) -> Iterator[Block]:
@@ -115,24 +128,29 @@ def curves(given: Sources, condition: ConditionAnalysis, key: str, most: int) ->
 
 def times(given: Sources, condition: ConditionAnalysis, key: str) -> Iterator[Block]:
     """Yield PSNR against training time, where times differ by more than chance."""
-    rows = condition.trials
+    rows, left_out = shown(condition.trials)
     if not difference_figures.worth_drawing_times(rows, given.analysis.metric):
         return
     figure = difference_figures.time_against_metric(
         rows, tables.row_names(condition), given.analysis.metric, colours(given)
     )
-    yield Figure([figure], captions.times(front=any(row.pareto for row in rows)), f"times-{key}")
+    caption = captions.times(front=any(row.pareto for row in rows))
+    yield Figure([figure], f"{caption} {left_out}".rstrip(), f"times-{key}")
 
 
 def diagnostics(given: Sources, condition: ConditionAnalysis, key: str) -> Iterator[Block]:
     """Yield PSNR against leak and gap; nothing with fewer than two trials."""
     names = tables.row_names(condition)
+    rows, left_out = shown(condition.trials)
+    kept = {row.name for row in rows}
     dots = points(given.study.result, given.diagnoses, condition.condition)
+    dots = [dot for dot in dots if dot.trial in kept]
     if len({dot.trial for dot in dots}) < 2:
         return
     dots = [replace(dot, trial=names.get(dot.trial, dot.trial)) for dot in dots]
     figure = diagnostic_figures.psnr_by_diagnostics(dots, colours(given), width=_WIDTH)
-    yield Figure([figure], captions.diagnostics(confirmed=given.confirmed), f"diagnostics-{key}")
+    caption = captions.diagnostics(confirmed=given.confirmed)
+    yield Figure([figure], f"{caption} {left_out}".rstrip(), f"diagnostics-{key}")
 
 
 def measured_noise(
@@ -155,10 +173,11 @@ def measured_noise(
 def loss(given: Sources, condition: ConditionAnalysis, key: str) -> Iterator[Block]:
     """Yield PSNR against the final training loss, without the references."""
     names = tables.row_names(condition)
-    shown: Sequence[str] = [row.name for row in condition.trials if row.role != "reference"]
+    rows, left_out = shown([row for row in condition.trials if row.role != "reference"])
     values = finals(given.study.result, condition.condition)
-    by_name = {names[name]: values[name] for name in shown if name in values}
+    by_name = {names[row.name]: values[row.name] for row in rows if row.name in values}
     guide = condition.loss_guide
     tau = guide.tau if guide and guide.n_trials > 2 else None  # two can only agree or disagree
     figure = diagnostic_figures.psnr_by_loss(by_name, colours(given), tau, width=1.4 * _WIDTH)
-    yield Figure([figure], captions.loss(confirmed=given.confirmed), f"loss-{key}")
+    caption = captions.loss(confirmed=given.confirmed)
+    yield Figure([figure], f"{caption} {left_out}".rstrip(), f"loss-{key}")

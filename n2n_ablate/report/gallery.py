@@ -11,7 +11,7 @@ from PIL.Image import Image
 
 from n2n_ablate.analysis.records import ContrastRecord
 from n2n_ablate.analysis.study_records import ConditionAnalysis
-from n2n_ablate.records import Header, StudyResult, TrialResult
+from n2n_ablate.records import Header, StudyTrials, TrialResult
 from n2n_ablate.report.document import Gallery, Panel, Strip
 from n2n_ablate.report.figures import figures
 from n2n_ablate.report.render.svg import data_png
@@ -27,7 +27,7 @@ class Stage:
     """What the strips are cut from: the trials, or their confirmation."""
 
     study: Reopened  # reads denoised images
-    result: StudyResult  # of the stage
+    result: StudyTrials  # of the stage
     header: Header
     images: RecoveredImages  # clean and noisy images, as far as they were recovered
     analysis: ConditionAnalysis  # of the stage under the condition to show

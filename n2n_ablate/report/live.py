@@ -18,7 +18,7 @@ from rich.progress import (
 from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.analysis.records import ContrastRecord
 from n2n_ablate.analysis.rows import metrics_of
-from n2n_ablate.records import Invocation, Point, StudyResult, TrialResult
+from n2n_ablate.records import Invocation, Point, StudyTrials, TrialResult
 from n2n_ablate.registry.hookspecs import hookimpl
 from n2n_ablate.report.text import progress
 from n2n_ablate.study import Plan, Trial
@@ -69,7 +69,7 @@ class Plain(Silent):
         self.note(progress.confirmation_started(self._total, fits))
 
     @hookimpl
-    def trial_finished(self, result: TrialResult, so_far: StudyResult) -> None:
+    def trial_finished(self, result: TrialResult, so_far: StudyTrials) -> None:
         """See `hookspecs.trial_finished`."""
         self._count += 1
         self.note(f"[{self._count}/{self._total}] {summary(result, so_far)}{self._rest(result)}")
@@ -79,7 +79,7 @@ class Plain(Silent):
         return f"  {left}" if left else ""
 
     @hookimpl
-    def interim_analysis_finished(self, so_far: StudyResult, images: int) -> None:
+    def interim_analysis_finished(self, so_far: StudyTrials, images: int) -> None:
         """See `hookspecs.interim_analysis_finished`."""
         analysis = analyse(so_far)
         records = [
@@ -174,7 +174,7 @@ def audience(console: Console, *, quiet: bool) -> Silent:
     return Live(console) if console.is_terminal else Plain(console)
 
 
-def summary(result: TrialResult, so_far: StudyResult) -> str:
+def summary(result: TrialResult, so_far: StudyTrials) -> str:
     """Return a finished trial in one line."""
     labels = [condition.label for condition in so_far.plan.conditions]
     metric = metrics_of(so_far.plan)[0]

@@ -10,7 +10,7 @@ from n2n_ablate.analysis.diagnoses import Diagnoses
 from n2n_ablate.analysis.study_records import StudyAnalysis
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.errors import AblateError
-from n2n_ablate.records import StudyResult
+from n2n_ablate.records import StudyTrials
 from n2n_ablate.registry import Registry
 from n2n_ablate.storage.recovered_images import RecoveredImages
 from n2n_ablate.storage.reopen import Reopened
@@ -31,7 +31,7 @@ class Sources:
     figures: bool = False  # whether figures are drawn
 
     @property
-    def deciding(self) -> StudyResult:
+    def deciding(self) -> StudyTrials:
         """The stage that gives the verdicts: the confirmation where there is one."""
         return self.study.result.confirmed or self.study.result
 

@@ -82,21 +82,24 @@ def answer_blocks(
 
 def dot_plot(records: Sequence[ContrastRecord]) -> DotPlot | None:
     """Return the differences by image of some contrasts; None where there are none, or too many."""
+    names = [contrast_name(record.contrast).partition(" vs ") for record in records]
+    common = len(records) > 1 and len({base for _, _, base in names}) == 1  # the baseline
     rows = [
         DotRow(
-            name=contrast_name(record.contrast),
+            name=name if common else contrast_name(record.contrast),
             values=[each.difference for each in record.images if each.difference is not None],
             mean=record.estimate,
             interval=(record.interval.low, record.interval.high) if record.interval else None,
             verdict=record.verdict.value if record.verdict else "",
         )
-        for record in records
+        for record, (name, _, _) in zip(records, names, strict=True)
         if record.estimate is not None
     ]
     if not rows or len(rows) > _MOST_DOTS or not all(row.values for row in rows):
         return None
     digits = max(map(digits_of, records))
-    return DotPlot(rows, records[0].margin or 0.0, records[0].metric.unit, DOT_PLOT_NOTE, digits)
+    note = DOT_PLOT_NOTE.format(base="from the baseline " if common else "")
+    return DotPlot(rows, records[0].margin or 0.0, records[0].metric.unit, note, digits)
 
 
 def next_steps(commands: Sequence[tuple[str, str]]) -> Document:

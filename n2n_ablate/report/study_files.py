@@ -12,7 +12,7 @@ from n2n_ablate.analysis.diagnoses import ByCondition
 from n2n_ablate.analysis.frames import fit_rows, summary_frame
 from n2n_ablate.diagnostics.concerns import flat
 from n2n_ablate.files import slugs
-from n2n_ablate.records import StudyResult, TrialResult
+from n2n_ablate.records import StudyTrials, TrialResult
 from n2n_ablate.report import samplers, study, tables
 from n2n_ablate.report.document import Block, Document, Heading
 from n2n_ablate.report.render.markdown import escape, markdown
@@ -24,7 +24,7 @@ def write_fits(path: Path, plan: Plan, result: TrialResult) -> None:
     _write_csv(path, *fit_rows(plan, [result]))
 
 
-def fits_csv(result: StudyResult) -> str:
+def fits_csv(result: StudyTrials) -> str:
     """Return one row per fit as CSV; `stage` says whether it is one of the confirmation."""
     stages = {"trials": result.trials}
     if result.confirmed:
@@ -51,7 +51,7 @@ def write_diagnostics(path: Path, diagnoses: Mapping[str, ByCondition]) -> None:
 
 
 def write_study(
-    folder: Path, result: StudyResult, diagnoses: Mapping[str, ByCondition] | None = None
+    folder: Path, result: StudyTrials, diagnoses: Mapping[str, ByCondition] | None = None
 ) -> None:
     """Write the table of every condition, the study file and what was measured of the samplers."""
     analysis, plan = analyse(result), result.plan
@@ -74,7 +74,7 @@ def headline(plan: Plan) -> str:
     return f"**{escape(plan.study.question)}**"
 
 
-def summary(result: StudyResult, diagnoses: Mapping[str, ByCondition] | None = None) -> str:
+def summary(result: StudyTrials, diagnoses: Mapping[str, ByCondition] | None = None) -> str:
     """Return answer and tables as Markdown, for the front page of a tracker."""
     analysis = analyse(result)
     blocks: list[Block] = []

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from n2n_ablate.analysis.records import ContrastRecord, Role
 from n2n_ablate.analysis.study_records import ConditionAnalysis, Peak, TrialRecord
 from n2n_ablate.report.document import Cell, Column, Interval, Name, Number, Table
-from n2n_ablate.report.numbers import format_interval, format_number, format_p
+from n2n_ablate.report.numbers import format_interval, format_p
 from n2n_ablate.report.tables import (
     Filled,
     estimate_cell,
@@ -119,12 +119,16 @@ def _sign_flip(record: ContrastRecord) -> Cell:
     if record.p_sign_flip is None:
         return ""
     smallest = record.p_sign_flip_smallest
-    limit = f" ({format_number(smallest, 3)})" if smallest is not None else ""
-    return f"{format_number(record.p_sign_flip, 3)}{limit}"
+    limit = f" ({_p(smallest)})" if smallest is not None else ""
+    return f"{_p(record.p_sign_flip)}{limit}"
+
+
+def _p(value: float) -> str:
+    return format_p(value).removeprefix("p ").removeprefix("= ")
 
 
 def _holm(record: ContrastRecord) -> Cell:
-    return "" if record.p_holm is None else format_p(record.p_holm).removeprefix("p = ")
+    return "" if record.p_holm is None else _p(record.p_holm)
 
 
 def _detectable(record: ContrastRecord) -> Cell:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from n2n_ablate.analysis.analyse import to_json
 from n2n_ablate.errors import StudyError
+from n2n_ablate.records import StudyTrials
 from n2n_ablate.registry import Registry
 from n2n_ablate.report.build import report_document
 from n2n_ablate.report.document import Document, Figure
@@ -20,7 +22,7 @@ from n2n_ablate.report.study_files import fits_csv
 from n2n_ablate.storage.recovered_images import gallery
 from n2n_ablate.storage.reopen import Reopened
 
-FORMATS = ("html", "md", "latex", "csv", "json")
+FORMATS = ("html", "md", "latex", "csv", "parquet", "json")
 FIGURE_FORMATS = ("pdf", "svg", "png")
 
 
@@ -55,7 +57,7 @@ def written(
     diagnostics: bool = True,
     figures: Path | None = None,
     figure_format: str = "pdf",
-) -> tuple[str, tuple[str, ...]]:
+) -> tuple[str | bytes, tuple[str, ...]]:
     """Return the report, and a sentence for everything that is missing in it.
 
     `kind`: one of `FORMATS`; `registry`: makes the noisy images again, draws and measures the samplers;
@@ -71,6 +73,8 @@ def written(
     check_figure_format(figure_format)
     if kind == "csv":
         return fits_csv(found.result), tuple(found.problems())
+    if kind == "parquet":
+        return _parquet(found.result), tuple(found.problems())
     if kind == "json":
         data = to_json(found.result, found.header)
         return json.dumps(data, indent=2, allow_nan=False) + "\n", tuple(found.problems())
@@ -81,6 +85,17 @@ def written(
     if figures is not None:
         save_figures(document, figures, figure_format)
     return {"html": html, "md": markdown, "latex": latex}[kind](document), problems
+
+
+def _parquet(result: StudyTrials) -> bytes:
+    """Return the rows of `fits_csv` as Parquet."""
+    import pandas as pd
+
+    try:
+        return pd.read_csv(io.StringIO(fits_csv(result))).to_parquet(index=False)
+    except ImportError as error:
+        msg = "--format parquet needs pyarrow: pip install pyarrow. The same rows: --format csv."
+        raise StudyError(msg) from error
 
 
 def full_document(

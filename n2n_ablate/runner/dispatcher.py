@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from n2n_ablate.errors import AblateError, StoreError, StoreUnavailableError
-from n2n_ablate.records import FitResult, Invocation, NoisySample, Point, StudyResult, TrialResult
+from n2n_ablate.records import FitResult, Invocation, NoisySample, Point, StudyTrials, TrialResult
 from n2n_ablate.registry import Plugin, Registry, hookspecs
 from n2n_ablate.registry.discovery import Origin
 from n2n_ablate.registry.failures import broken
@@ -42,11 +42,10 @@ class HookDispatcher:
     def add(self, plugin: Plugin, *, replaying: bool = False) -> None:
         """Add a plugin of the host.
 
-        Args:
-            plugin: One with `background = True` is called in another thread, so that training never
-                waits for it; it gets trials without their images. Whoever calls `study_finished`
-                waits until it has done everything, see `Background`.
-            replaying: Nothing is trained: call it in this thread, and raise what it raises.
+        `plugin`: one with `background = True` is called in another thread, so that training never waits for
+        it; it gets trials without their images. Whoever calls `study_finished` waits until it has done
+        everything, see `Background`. `replaying`: nothing is trained: call it in this thread, and raise what
+        it raises.
         """
         self._members.append(_Member(plugin, self.note, replaying=replaying))
 
@@ -97,13 +96,13 @@ class HookDispatcher:
         self._tell("fit_finished", result=result)
 
     def trial_finished(
-        self, result: TrialResult, so_far: StudyResult, samples: Sequence[NoisySample]
+        self, result: TrialResult, so_far: StudyTrials, samples: Sequence[NoisySample]
     ) -> None:
         """See `hookspecs.trial_finished`."""
         files = FilesOfTrial(self._files, result, so_far, samples)
         self._tell("trial_finished", result=result, so_far=so_far, samples=samples, files=files)
 
-    def interim_analysis_finished(self, so_far: StudyResult, images: int) -> None:
+    def interim_analysis_finished(self, so_far: StudyTrials, images: int) -> None:
         """See `hookspecs.interim_analysis_finished`."""
         self._tell("interim_analysis_finished", so_far=so_far, images=images)
 
@@ -111,7 +110,7 @@ class HookDispatcher:
         """See `hookspecs.confirmation_started`."""
         self._tell("confirmation_started", plan=plan, fits=fits, steps=steps)
 
-    def study_finished(self, result: StudyResult, status: str) -> None:
+    def study_finished(self, result: StudyTrials, status: str) -> None:
         """See `hookspecs.study_finished`. Returns when every listener has done its work."""
         files = FilesOfStudy(self._files, result)
         self._tell(hookspecs.STUDY_FINISHED, result=result, status=status, files=files)

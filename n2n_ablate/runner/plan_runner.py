@@ -19,7 +19,7 @@ from n2n_ablate.records import (
     NoisySample,
     ReferenceMethods,
     Row,
-    StudyResult,
+    StudyTrials,
     TrialResult,
 )
 from n2n_ablate.records.fit import Listener
@@ -39,7 +39,7 @@ class PlanRunner:
     dispatcher: HookDispatcher  # hears what happens
     sizes: tuple[int, ...] = ()  # images at each interim analysis of a race; empty without one
     earlier: tuple[str, ...] = ()  # see `Header`
-    reference_methods: ReferenceMethods = field(default_factory=dict)  # see `StudyResult`
+    reference_methods: ReferenceMethods = field(default_factory=dict)  # see `StudyTrials`
 
     def __post_init__(self) -> None:
         self._done: dict[str, TrialResult] = {}
@@ -51,10 +51,10 @@ class PlanRunner:
         return self.paired_data.plan
 
     @property
-    def result(self) -> StudyResult:
+    def result(self) -> StudyTrials:
         """What is known so far."""
         trials = tuple(self._done.values())
-        return StudyResult(self.plan, trials, self.reference_methods, header=self.header)
+        return StudyTrials(self.plan, trials, self.reference_methods, header=self.header)
 
     @cached_property
     def header(self) -> Header:

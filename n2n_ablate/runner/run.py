@@ -16,7 +16,7 @@ import torch
 from n2n_ablate import study
 from n2n_ablate.errors import StoreError, StudyError
 from n2n_ablate.execute import Executor
-from n2n_ablate.records import Header, Invocation, StudyResult
+from n2n_ablate.records import Header, Invocation, StudyTrials
 from n2n_ablate.records.invocation import commit
 from n2n_ablate.redaction import redact_command
 from n2n_ablate.runner.dispatcher import HookDispatcher
@@ -49,7 +49,7 @@ class Outcome:
 
     session: Session  # what was run
     # what came out
-    result: StudyResult
+    result: StudyTrials
     header: Header
     searching: bool  # whether a search chose trials
     not_tracked: bool  # whether a tracker lacks some of it

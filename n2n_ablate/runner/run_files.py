@@ -11,7 +11,7 @@ from n2n_ablate.analysis.diagnoses import ByCondition, Diagnoses
 from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.diagnostics.concerns import flat
 from n2n_ablate.errors import AblateError
-from n2n_ablate.records import NoisySample, StudyResult, TrialResult
+from n2n_ablate.records import NoisySample, StudyTrials, TrialResult
 from n2n_ablate.registry import Registry
 
 
@@ -52,7 +52,7 @@ class FilesOfTrial:
         self,
         files: RunFiles,
         result: TrialResult,
-        so_far: StudyResult,
+        so_far: StudyTrials,
         samples: Sequence[NoisySample],
     ) -> None:
         self._files, self._plan, self._samples = files, so_far.plan, samples
@@ -87,7 +87,7 @@ class FilesOfTrial:
 class FilesOfStudy:
     """See `records.StudyFiles`."""
 
-    def __init__(self, files: RunFiles, result: StudyResult) -> None:
+    def __init__(self, files: RunFiles, result: StudyTrials) -> None:
         self._files, self._result = files, result
 
     def markdown(self) -> str:

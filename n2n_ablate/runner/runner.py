@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.errors import StoreError
 from n2n_ablate.execute import Executor, Local
-from n2n_ablate.records import Header, Invocation, StudyResult
+from n2n_ablate.records import Header, Invocation, StudyTrials
 from n2n_ablate.runner.dispatcher import HookDispatcher
 from n2n_ablate.runner.interim import run_race, sizes_for
 from n2n_ablate.runner.plan_runner import PlanRunner, score_of
@@ -72,7 +72,7 @@ class Runner:
         self._confirming: PlanRunner | None = None
 
     @property
-    def result(self) -> StudyResult:
+    def result(self) -> StudyTrials:
         """What is known so far."""
         result = self._plan_runner.result
         return result.with_confirmed(self._confirming.result) if self._confirming else result
@@ -89,7 +89,7 @@ class Runner:
         """How many fits were trained."""
         return self._trainer.trained
 
-    def run(self) -> StudyResult:
+    def run(self) -> StudyTrials:
         """Run every trial that the plan has budget for, and the confirmation if there is one.
 
         Raises:

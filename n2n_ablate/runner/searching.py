@@ -11,7 +11,7 @@ from n2n_ablate.errors import AblateError
 from n2n_ablate.records import TrialResult
 from n2n_ablate.registry import Registry
 from n2n_ablate.runner.plan_runner import PlanRunner, score_of
-from n2n_ablate.study import Trial
+from n2n_ablate.study import Plan, Trial
 
 if TYPE_CHECKING:
     from n2n_ablate.search.search import Asked, Outcome, Search
@@ -20,11 +20,11 @@ _POINTS = 10  # of a curve in the search's database, which takes a request for e
 _TRIES = 20  # places a search may name in vain before it is believed to have no other
 
 
-def outcome_of(result: TrialResult, metric: str) -> Outcome:
+def outcome_of(result: TrialResult, plan: Plan) -> Outcome:
     """Return what a search is told of a trial."""
     from n2n_ablate.search.search import Outcome  # late: it imports Optuna
 
-    labels = dict.fromkeys(row.condition for row in result.rows)
+    metric, labels = plan.study.decide, dict.fromkeys(row.condition for row in result.rows)
     curves = [result.curves(metric, label) for label in labels]
     curve: dict[int, float] = {}
     if curves and all(np.array_equal(one.steps, curves[0].steps) for one in curves):
@@ -33,14 +33,15 @@ def outcome_of(result: TrialResult, metric: str) -> Outcome:
         curve = {
             int(steps[i]): float(mean[i]) for i in shown if len(steps) and np.isfinite(mean[i])
         }
-    return Outcome(result.trial.name, score_of(result, metric), result.seconds, curve)
+    name, score, key = result.trial.name, score_of(result, metric), plan.trial_key(result.trial)
+    return Outcome(name, score, result.seconds, curve, key)
 
 
 def search_on(plan_runner: PlanRunner, search: Search, registry: Registry) -> None:
     """Run the trials of a search that the plan has budget for, those of earlier commands first."""
-    plan, metric = plan_runner.plan, plan_runner.plan.study.decide
+    plan = plan_runner.plan
     for result in plan_runner.result.trials:
-        search.know(result.trial.values, outcome_of(result, metric))
+        search.know(result.trial.values, outcome_of(result, plan))
     wanted = plan.searched
     for asked in search.finished()[:wanted]:
         plan_runner.run([plan.search_trial(asked.values, registry)])
@@ -57,7 +58,7 @@ def search_on(plan_runner: PlanRunner, search: Search, registry: Registry) -> No
             return
         results = plan_runner.run([trial for _, trial in places])
         for (asked, _), result in zip(places, results, strict=True):
-            search.tell(asked, outcome_of(result, metric))
+            search.tell(asked, outcome_of(result, plan))
         wanted -= len(places)
 
 

@@ -23,7 +23,7 @@ from n2n_ablate.components import Strategy, declared
 from n2n_ablate.components.parameters import Choice, Domain
 from n2n_ablate.components.spec import Value
 from n2n_ablate.components.strategy import ask, has_pickle, quiet, replay
-from n2n_ablate.errors import StudyError
+from n2n_ablate.errors import StudyError, on_failure
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.entry import component_context
 from n2n_ablate.search.database import SearchDatabase
@@ -32,6 +32,8 @@ from n2n_ablate.study import Plan
 
 NAME = "name"
 """Attribute of every trial: its name in the study, which is also that of its MLflow run."""
+RUN = "mlflow"
+"""Attribute of every trial: what finds its run when it is typed into MLflow's search."""
 BESIDE = "beside"
 """Attribute of trials that the strategy did not choose: declared ones, and points drawn at random."""
 _DECLARED, _SKIPPED = "declared", "skipped"
@@ -56,6 +58,13 @@ class Outcome:
     seconds: float = 0.0  # of training
     # the metric by step, mean over images and conditions; a few points
     curve: Mapping[int, float] = field(default_factory=dict)
+    key: str = ""  # see `Plan.trial_key`
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """What the database says of the trial beside its score."""
+        run = {RUN: f"tags.`n2n.trial` = '{self.key}'"} if self.key else {}
+        return {NAME: self.name, **run}
 
 
 class Search:
@@ -107,7 +116,7 @@ class Search:
         assert plan.strategy is not None, "only a search has one"
         self._strategy = registry.get("strategy", plan.strategy.name)
         strategy = registry.build("strategy", plan.strategy.name, plan.strategy.parameters)
-        try:
+        with on_failure(self._database.close):
             if declared(strategy, "stores_pickles", False):
                 self._refuse_pickles(known=True)
             self._database.hold(self._stem, f"{busy} Wait, or use another --storage.")
@@ -115,9 +124,6 @@ class Search:
             # Nobody else may hold this search, so whoever was running these trials is gone.
             running = self._database.call(self._running)
             self._take_up(strategy)
-        except BaseException:
-            self._database.close()
-            raise
         self._interrupted = [_asked(trial) for trial in running]
         self._handed = {asked.number for asked in self._interrupted}
 
@@ -148,7 +154,7 @@ class Search:
             params=dict(values),
             distributions=self._space,
             value=outcome.score,
-            user_attrs={NAME: outcome.name, _DECLARED: outcome.name, BESIDE: "declared"},
+            user_attrs={**outcome.attributes, _DECLARED: outcome.name, BESIDE: "declared"},
             intermediate_values=dict(outcome.curve),
         )
         if trial.datetime_complete is not None:
@@ -204,7 +210,8 @@ class Search:
         trial = self._study.get_trials(deepcopy=False)[number]
         if trial.state.is_finished():
             return
-        self._storage.set_trial_user_attr(trial._trial_id, NAME, outcome.name)
+        for name, text in outcome.attributes.items():
+            self._storage.set_trial_user_attr(trial._trial_id, name, text)
         for step, value in outcome.curve.items():
             self._storage.set_trial_intermediate_value(trial._trial_id, step, value)
 

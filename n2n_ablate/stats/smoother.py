@@ -9,7 +9,6 @@ drawing a curve through few points, is the process's own (as in Nychka, 1988).
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,8 +36,11 @@ def smoothed(places: np.ndarray, values: np.ndarray, new: np.ndarray) -> Smoothe
         values: Shape (places, images).
         new: Shape (new places,), on the same scale.
     """
-    pairs = itertools.product(_LENGTHS, _NOISES)
-    fits = (_Fit.of(places, values, float(length), noise) for length, noise in pairs)
+    fits = []
+    for length in map(float, _LENGTHS):
+        # One decomposition serves every level of noise, which only adds to the eigenvalues.
+        spectrum = linalg.eigh(_matern(places, places, length))
+        fits += [_Fit.of(places, values, length, noise, *spectrum) for noise in _NOISES]
     return max(fits, key=lambda fit: fit.likelihood).at(new)
 
 
@@ -53,18 +55,25 @@ class _Fit:
     likelihood: float
 
     @classmethod
-    def of(cls, places: np.ndarray, values: np.ndarray, length: float, noise: float) -> _Fit:
+    def of(
+        cls,
+        places: np.ndarray,
+        values: np.ndarray,
+        length: float,
+        noise: float,
+        roots: np.ndarray,
+        vectors: np.ndarray,
+    ) -> _Fit:
         count, images = values.shape
         basis = _basis(places)
-        own = _matern(places, places, length) + noise * np.eye(count)
-        factor = linalg.cho_factor(own, lower=True)
-        inverse = linalg.cho_solve(factor, np.eye(count))
+        roots = np.maximum(roots, 0) + noise
+        inverse = (vectors / roots) @ vectors.T
         inner = basis.T @ inverse @ basis
         plane = linalg.solve(inner, basis.T @ inverse, assume_a="pos")
         rest = inverse - inverse @ basis @ plane
         free = images * (count - basis.shape[1])
         square = max(float(np.einsum("pi,pq,qi->", values, rest, values)), 1e-300)
-        volume = 2 * np.log(np.diag(factor[0])).sum() + np.linalg.slogdet(inner)[1]
+        volume = np.log(roots).sum() + np.linalg.slogdet(inner)[1]
         likelihood = -(free * np.log(square) + images * volume) / 2
         return cls(places, values, length, inverse, plane, square / free, float(likelihood))
 

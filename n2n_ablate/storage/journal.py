@@ -96,7 +96,7 @@ class Contents:
     commands: dict[str, Command] = field(default_factory=dict)
     # by name, in the order in which they were first finished
     trials: dict[str, Entry] = field(default_factory=dict)
-    reference_methods: ReferenceMethods = field(default_factory=dict)  # see `StudyResult`
+    reference_methods: ReferenceMethods = field(default_factory=dict)  # see `StudyTrials`
     confirm: Contents | None = None  # what it says of the confirmation, None if that has not begun
     # confirmations on other images or seeds, which came before that
     retired: list[Contents] = field(default_factory=list)

@@ -17,7 +17,7 @@ from n2n_ablate.records import (
     ImageRef,
     Invocation,
     ReferenceMethods,
-    StudyResult,
+    StudyTrials,
     TrialResult,
 )
 from n2n_ablate.storage.journal import FORMAT, Contents, Entry, header_from, read
@@ -137,7 +137,7 @@ class Journal:
             self._contents.confirm = old
         return Section(self, old, confirm=True)
 
-    def end(self, status: str, result: StudyResult) -> None:
+    def end(self, status: str, result: StudyTrials) -> None:
         """Append how the command ended (`finished`, `interrupted`, `failed`) and what it showed."""
         later = result.confirmed
         self.append(

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from n2n_ablate.errors import StoreError
-from n2n_ablate.records import FitResult, Header, Row, StudyResult, TrialResult
+from n2n_ablate.records import FitResult, Header, Row, StudyTrials, TrialResult
 from n2n_ablate.storage import journal, runs
 from n2n_ablate.storage.fit_store import FitStore
 from n2n_ablate.storage.journal import Command, Contents, Entry
@@ -42,7 +42,7 @@ class Reopened:
 
     # every trial that was finished, in the order in which it was. A fit whose result is lost is a
     # failed fit: it is counted, and its image left out of the trial's means.
-    result: StudyResult
+    result: StudyTrials
     header: Header  # what all trials share: images, steps, device, precision
     commands: tuple[Command, ...]  # every run of the command, in order
     finished: frozenset[str]  # trials that are whole; a race may give others further images
@@ -179,7 +179,7 @@ def _stage(
     known = list(entries)
     trials = tuple(_trial(entry, contents, header, store, lost) for entry in known)
     return Reopened(
-        result=StudyResult(header.plan, trials, contents.reference_methods, header=header),
+        result=StudyTrials(header.plan, trials, contents.reference_methods, header=header),
         header=header,
         commands=tuple(contents.commands.values()),
         finished=frozenset(entry.name for entry in known if not entry.more),

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import functools
+import platform
+import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from n2n_ablate.errors import BusyError, StoreError
+from n2n_ablate.files import process_is_gone, read_file
 from n2n_ablate.records import Header
 from n2n_ablate.storage.journal import Contents, find, studies
 from n2n_ablate.storage.journal_writer import read_back
 from n2n_ablate.storage.output import Output
 
 _NAMED = 5  # runs that a message lists; it counts the others
+_OWNER = re.compile(r"process (\d+) on (.*)")  # see `output.this_process`
 
 
 def pick(runs: Sequence[Contents], key: str = "") -> Contents:
@@ -48,6 +52,23 @@ def described(contents: Contents) -> str:
         parts.append(f"{count} trial{'s' * (count != 1)}")
         parts += [f"--set {text}" for text in plan.settings]
     return f"{contents.key} ({', '.join(parts)})"
+
+
+def ending(contents: Contents, root: Path) -> str:
+    """Return how the last command of a run ended: its status, or `killed`; empty while it runs.
+
+    Nothing is locked for that: whoever runs the study has written its name beside the lock.
+    """
+    last = next(reversed(contents.commands.values()), None)
+    if last is None or last.status:
+        return last.status if last else "killed"
+    owner = root / "locks" / f"{contents.path.parent.name}-{contents.key}.owner"
+    try:
+        named = _OWNER.search(read_file(owner).decode(errors="replace"))
+    except OSError:
+        return "killed"
+    here = named is not None and named[2] == platform.node()
+    return "killed" if named is not None and here and process_is_gone(int(named[1])) else ""
 
 
 def when(contents: Contents) -> str:

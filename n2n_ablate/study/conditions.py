@@ -58,7 +58,7 @@ def scale_of(registry: Catalogue, spec: ComponentSpec) -> Scale:
     """Return what the numbers of a metric mean."""
     metric = registry.build("metric", spec.name, spec.parameters)
     unit, higher = declared(metric, "unit", ""), declared(metric, "higher_is_better", True)
-    return Scale(str(unit), bool(higher))
+    return Scale(str(unit), bool(higher), str(declared(metric, "convention", "")))
 
 
 def _condition(condition: Condition, noise: Mapping[str, Value], registry: Catalogue) -> Condition:

@@ -50,6 +50,7 @@ class Scale:
 
     unit: str = ""
     higher_is_better: bool = True
+    convention: str = ""  # of several in use, the one that gave them
 
 
 @dataclass(frozen=True)

@@ -65,9 +65,6 @@ def check_address(uri: str) -> None:
 def knock(url: str) -> None:
     """Connect to a database and hang up; a server that does not answer is waited for 10 s.
 
-    Args:
-        url: As SQLAlchemy has it.
-
     Raises:
         sqlalchemy.exc.SQLAlchemyError: It cannot be reached, or is none.
         ImportError: Its driver is not installed.
@@ -88,11 +85,8 @@ def knock(url: str) -> None:
 def chart_link(base_url: str, experiment_id: str, order: str = "", plan: str = "") -> str:
     """Return the page that shows an experiment's curves. Without the queries MLflow opens another.
 
-    Args:
-        base_url: Where MLflow's pages are served.
-        experiment_id: Of the study.
-        order: By which the runs are sorted, as MLflow has it: "metrics.`eval/psnr` DESC".
-        plan: Key of the only plan whose runs are shown.
+    `order`: by which the runs are sorted, as MLflow has it: "metrics.`eval/psnr` DESC"; `plan`: key of the
+    only plan whose runs are shown.
     """
     query = {"workflowType": "machine_learning", "compareRunsMode": "CHART"}
     if order:

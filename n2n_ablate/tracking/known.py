@@ -10,63 +10,26 @@ from typing import TYPE_CHECKING
 
 from n2n_ablate.files import process_is_gone
 from n2n_ablate.tracking.address import PLAN
+from n2n_ablate.tracking.tags import FILES, FITS, HOST, OUTCOME, PICTURES, PID, VERDICT, Kept
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
     from n2n_ablate.tracking.store import MlflowStore
 
-TRIAL, FITS, OUTCOME = "n2n.trial", "n2n.fits", "n2n.outcome"
-"""Tags by which a run is known again: the trial, its fits, and what they gave."""
-PICTURES = "n2n.pictures"
-"""The tag of a run whose pictures are not complete, because images were not there: `3 of 8`."""
-VERDICT = "n2n.verdict"
-"""The tag that holds a hash of what a run says of its contrast, see `record.verdict_key`."""
-FILES = "n2n.files"
-"""The tag that says how many files a run has."""
-HOST, PID = "n2n.host", "n2n.pid"
-"""Tags that say which process writes a run."""
-
 _WHOLE = ("FINISHED", "FAILED")
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A run that is there.
-
-    Attributes:
-        run: Its id.
-        outcome: See `record.outcome_key`; empty for a summary that was never written whole.
-        pictures: See `PICTURES`; empty if nothing is missing.
-        files: See `FILES`.
-        location: Address of the folder of its files.
-        verdict: See `VERDICT`.
-    """
-
-    run: str
-    outcome: str
-    pictures: str = ""
-    files: int = 0
-    location: str = ""
-    verdict: str = ""
 
 
 @dataclass
 class Known:
-    """The runs of one plan.
+    """The runs of one plan."""
 
-    Attributes:
-        trials: Those that are whole, by `FITS`.
-        halves: Ids of those that are not, by `FITS`. They may go once the whole one is there.
-        summary: Of the plan.
-        repaired: How many of the study's a dead process had left running; they are ended now.
-        running: Machines on which, for all that is known, somebody is still writing.
-    """
-
-    trials: dict[str, Kept] = field(default_factory=dict)
+    trials: dict[str, Kept] = field(default_factory=dict)  # those that are whole, by `FITS`
+    # ids of those that are not, by `FITS`. They may go once the whole one is there.
     halves: dict[str, list[str]] = field(default_factory=dict)
-    summary: Kept | None = None
-    repaired: int = 0
+    summary: Kept | None = None  # of the plan
+    repaired: int = 0  # how many of the study's a dead process had left running; they are ended now
+    # machines on which, for all that is known, somebody is still writing
     running: list[str] = field(default_factory=list)
 
 
@@ -79,12 +42,8 @@ def look(
 ) -> Known:
     """Look through all runs of a plan, and end those of the study whose process is gone.
 
-    Args:
-        store: The store.
-        experiment: Id of the study's experiment.
-        plan: Key of the plan.
-        ended: Ids of invocations that are known to be over, wherever they ran.
-        writing: Id of a run that is being written by whoever asks.
+    `ended`: ids of invocations that are known to be over, wherever they ran; `writing`: id of a run that is
+    being written by whoever asks.
     """
     known = Known()
     # With other seeds, say, it is another plan: what that left running would stay so for ever.

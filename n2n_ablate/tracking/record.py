@@ -12,7 +12,7 @@ import numpy as np
 from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.analysis.records import ContrastRecord
 from n2n_ablate.files import slugs
-from n2n_ablate.records import NoisySample, Plan, StudyResult, Trial, TrialResult
+from n2n_ablate.records import NoisySample, Plan, StudyTrials, Trial, TrialResult
 
 _FORMAT = 3  # of what a run holds; one more, and runs are written anew
 _EVAL = "eval/"
@@ -21,36 +21,22 @@ _LONGEST_NAME, _MOST_SHAPES = 200, 8
 
 @dataclass(frozen=True)
 class Value:
-    """One value of one curve.
+    """One value of one curve."""
 
-    Attributes:
-        name: Of the curve.
-        step: Counted from 1; 0 for what belongs to no step.
-        value: Always finite.
-        progress: Share of the training that was done, from 0 to 1.
-    """
-
-    name: str
-    step: int
-    value: float
-    progress: float = 1.0
+    name: str  # of the curve
+    step: int  # counted from 1; 0 for what belongs to no step
+    value: float  # always finite
+    progress: float = 1.0  # share of the training that was done, from 0 to 1
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a run was evaluated on.
+    """What a run was evaluated on."""
 
-    Attributes:
-        name: Where the images come from.
-        digest: Of the pixels of all images.
-        source: Digest by name of the image.
-        profile: Number and shapes of the images.
-    """
-
-    name: str
-    digest: str
-    source: Mapping[str, str]
-    profile: Mapping[str, object]
+    name: str  # where the images come from
+    digest: str  # of the pixels of all images
+    source: Mapping[str, str]  # digest by name of the image
+    profile: Mapping[str, object]  # number and shapes of the images
 
 
 def suffixes(plan: Plan) -> dict[str, str]:
@@ -91,9 +77,8 @@ def short(value: object) -> str:
 def dataset(sources: Sequence[str], samples: Sequence[NoisySample]) -> Dataset | None:
     """Return the images of a trial as one dataset, None if they are not there: clean ones, or references and shots.
 
-    Args:
-        sources: Where the images come from, as the study names them.
-        samples: The noisy images of the trial's fits.
+    `sources`: where the images come from, as the study names them; `samples`: the noisy images of the trial's
+    fits.
     """
     images = {sample.image.name: sample.image for sample in samples}
     shots = {
@@ -120,10 +105,7 @@ def values(plan: Plan, result: TrialResult, baseline: TrialResult | None) -> lis
 
     Curves per image are of the metric that decides; differences from the baseline of every metric.
 
-    Args:
-        plan: The study's plan.
-        result: The trial.
-        baseline: What `psnr_gain` and its like are measured from, paired by image.
+    `baseline`: what `psnr_gain` and its like are measured from, paired by image.
     """
     points: list[Value] = []
     details: list[Value] = []
@@ -172,13 +154,13 @@ def outcome_key(result: TrialResult) -> str:
     )
 
 
-def summary_key(result: StudyResult, status: str) -> str:
+def summary_key(result: StudyTrials, status: str) -> str:
     """Return a hash of what a summary tells: of every outcome, and how the command ended."""
     later = result.confirmed.trials if result.confirmed else ()
     return _digest([status, *map(outcome_key, (*result.trials, *later))])
 
 
-def verdicts(stage: StudyResult) -> dict[str, tuple[dict[str, str], list[Value]]]:
+def verdicts(stage: StudyTrials) -> dict[str, tuple[dict[str, str], list[Value]]]:
     """Return what the runs of declared contrasts say, by name of the trial: tags, and values.
 
     The tags are verdict and reason; the values the interval, p, and the differences by the metrics
@@ -247,7 +229,7 @@ def _digest(parts: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def best(result: StudyResult) -> list[str]:
+def best(result: StudyTrials) -> list[str]:
     """Return the names of the trials with the best mean, one per condition, each once."""
     highest = [condition.highest for condition in analyse(result).conditions]
     return list(dict.fromkeys(each.name for each in highest if each is not None))

@@ -8,12 +8,24 @@ import os
 import re
 import socket
 import time
+from dataclasses import dataclass
 
-from n2n_ablate.records import Invocation, Plan, StudyResult
+from n2n_ablate.records import Invocation, Plan, StudyTrials
 from n2n_ablate.tracking import record
 from n2n_ablate.tracking.address import ORDER, PLAN
-from n2n_ablate.tracking.known import HOST, OUTCOME, PID
-from n2n_ablate.tracking.store import NOTE
+
+NOTE = "mlflow.note.content"
+"""The tag that MLflow shows as a description."""
+TRIAL, FITS, OUTCOME = "n2n.trial", "n2n.fits", "n2n.outcome"
+"""Tags by which a run is known again: the trial, its fits, and what they gave."""
+PICTURES = "n2n.pictures"
+"""The tag of a run whose pictures are not complete, because images were not there: `3 of 8`."""
+VERDICT = "n2n.verdict"
+"""The tag that holds a hash of what a run says of its contrast, see `record.verdict_key`."""
+FILES = "n2n.files"
+"""The tag that says how many files a run has."""
+HOST, PID = "n2n.host", "n2n.pid"
+"""Tags that say which process writes a run."""
 
 # MLflow's colours come from the runs' numbers, and two of ten are often alike.
 _INK, _FAINT = "#1b1b1b", "#c8c8c8"
@@ -21,6 +33,18 @@ _COLOURS = (
     *("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#17becf", "#e377c2", "#8c564b"),
     *("#bcbd22", "#0b5394", "#45818e", "#a64d79", "#38761d", "#e0a030", "#674ea7", "#990000"),
 )
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A run that is there."""
+
+    run: str  # its id
+    outcome: str  # see `record.outcome_key`; empty for a summary that was never written whole
+    pictures: str = ""  # see `PICTURES`; empty if nothing is missing
+    files: int = 0  # see `FILES`
+    location: str = ""  # address of the folder of its files
+    verdict: str = ""  # see `VERDICT`
 
 
 def now() -> int:
@@ -37,11 +61,7 @@ def headline(question: str) -> str:
 def run_tags(plan: Plan, about: Invocation, role: str, *, number: int) -> dict[str, str]:
     """Return the tags that every run of a study has.
 
-    Args:
-        plan: The study's plan.
-        about: The command that the run's results come from.
-        role: Of the trial, or `summary`.
-        number: Of the trial, for the colour.
+    `about`: the command that the run's results come from; `role`: of the trial, or `summary`.
     """
     tags = {
         "study": plan.study.name,
@@ -64,14 +84,10 @@ def run_tags(plan: Plan, about: Invocation, role: str, *, number: int) -> dict[s
     return tags | {f"version.{key}": value for key, value in about.versions.items()}
 
 
-def summary_tags(result: StudyResult, status: str, note: str, measured: bool) -> dict[str, str]:
+def summary_tags(result: StudyTrials, status: str, note: str, measured: bool) -> dict[str, str]:
     """Return the tags that a summary has when all of its files are there.
 
-    Args:
-        result: What it tells.
-        status: How the command ended.
-        note: Its table.
-        measured: Whether samplers were measured for it.
+    `measured`: whether samplers were measured for it.
     """
     return {
         "trials": str(len(result.trials)),

@@ -18,7 +18,7 @@ from n2n_ablate.records import (
     NoisySample,
     Plan,
     StudyFiles,
-    StudyResult,
+    StudyTrials,
     TrialFiles,
     TrialResult,
 )
@@ -26,10 +26,22 @@ from n2n_ablate.redaction import redact_command
 from n2n_ablate.registry.hookspecs import hookimpl
 from n2n_ablate.tracking import record
 from n2n_ablate.tracking.address import tracking_uri
-from n2n_ablate.tracking.known import FITS, OUTCOME, PICTURES, TRIAL, VERDICT, Kept, Known, look
-from n2n_ablate.tracking.store import NOTE, MlflowStore
+from n2n_ablate.tracking.known import Known, look
+from n2n_ablate.tracking.store import MlflowStore
 from n2n_ablate.tracking.system import Monitor, monitor
-from n2n_ablate.tracking.tags import headline, now, run_tags, summary_tags
+from n2n_ablate.tracking.tags import (
+    FITS,
+    NOTE,
+    OUTCOME,
+    PICTURES,
+    TRIAL,
+    VERDICT,
+    Kept,
+    headline,
+    now,
+    run_tags,
+    summary_tags,
+)
 
 _ENDS = {"finished": "FINISHED", "interrupted": "KILLED", "killed": "KILLED"}
 
@@ -39,7 +51,7 @@ class _Given:
     """A finished trial, as the hook has it; `end` in milliseconds."""
 
     result: TrialResult
-    so_far: StudyResult
+    so_far: StudyTrials
     samples: Sequence[NoisySample]
     files: TrialFiles
     end: int
@@ -130,7 +142,7 @@ class MlflowTracker:
     def trial_finished(
         self,
         result: TrialResult,
-        so_far: StudyResult,
+        so_far: StudyTrials,
         samples: Sequence[NoisySample],
         files: TrialFiles,
     ) -> None:
@@ -147,7 +159,7 @@ class MlflowTracker:
             self._keep(_Given(result, so_far, samples, files, end))
 
     @hookimpl
-    def study_finished(self, result: StudyResult, status: str, files: StudyFiles) -> None:
+    def study_finished(self, result: StudyTrials, status: str, files: StudyFiles) -> None:
         """Write the tables and end the run of this invocation.
 
         Raises:
@@ -168,7 +180,7 @@ class MlflowTracker:
             names = ", ".join(self._gone)
             self.problems.append(f"files of runs that are gone like their fits: {names}")
 
-    def _differs(self, result: StudyResult, status: str) -> bool:
+    def _differs(self, result: StudyTrials, status: str) -> bool:
         old, key = self.known.summary, record.summary_key(result, status)
         whole = {f"{key}-measured"} if self._measured else {f"{key}-measured", key}
         return old is None or old.outcome not in whole or self._lacks_files(old)
@@ -221,13 +233,13 @@ class MlflowTracker:
                     self.store.end(self._summary, "KILLED")
             raise
 
-    def _put_in_front(self, result: StudyResult, files: StudyFiles) -> None:
+    def _put_in_front(self, result: StudyTrials, files: StudyFiles) -> None:
         note = files.markdown()[:5000]
         self.store.client.set_experiment_tag(self._experiment, NOTE, note)
         for stage in filter(None, (result, result.confirmed)):
             self._put_verdicts(stage)
 
-    def _put_verdicts(self, stage: StudyResult) -> None:
+    def _put_verdicts(self, stage: StudyTrials) -> None:
         """Tell every run of a declared contrast its verdict, now that all of the family is known."""
         complete = not any(
             one.lost for one in stage.trials
@@ -242,7 +254,7 @@ class MlflowTracker:
                 self.known.trials[fits] = replace(kept, verdict=key)
 
     def _fill(
-        self, run: str, result: StudyResult, status: str, files: StudyFiles, end: int
+        self, run: str, result: StudyTrials, status: str, files: StudyFiles, end: int
     ) -> None:
         tags = summary_tags(result, status, files.markdown(), self._measured)
         self._write_files(run, files)

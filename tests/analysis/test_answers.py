@@ -9,7 +9,7 @@ from helpers.small_results import BASE, HIGH, LOW, NAN, TEXT, analysis, header, 
 from n2n_ablate.analysis.analyse import analyse, to_json
 from n2n_ablate.analysis.records import Reason, Verdict
 from n2n_ablate.analysis.study_records import SearchOutcome, Support
-from n2n_ablate.records import StudyResult
+from n2n_ablate.records import StudyTrials
 from n2n_ablate.report.study import answer_blocks
 from n2n_ablate.report.text.best import best_reasons
 from n2n_ablate.report.text.contrasts import contrast_line
@@ -104,8 +104,8 @@ def searched(folder, registry):
     def make(**psnrs):
         trials = [*known.fixed, Trial("sampler.center=0.3", "search", known.baseline.recipe, {})]
         given = zip(trials, (psnrs["base"], psnrs["contrast"], psnrs["found"]), strict=True)
-        result = StudyResult(known, tuple(trial(*pair) for pair in given))
-        later = StudyResult(confirmation(known), result.trials[:2])
+        result = StudyTrials(known, tuple(trial(*pair) for pair in given))
+        later = StudyTrials(confirmation(known), result.trials[:2])
         one = header(known)
         return analyse(
             replace(result, confirmed=later),

@@ -21,7 +21,7 @@ from n2n_ablate.cli import app
 from n2n_ablate.components.recipe import Recipe, toml
 from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.errors import StoreError
-from n2n_ablate.records import FitResult, Header, ImageRef, Row, StudyResult, TrialResult
+from n2n_ablate.records import FitResult, Header, ImageRef, Row, StudyTrials, TrialResult
 from n2n_ablate.report.compare import comparison_document
 from n2n_ablate.report.render.console import print_document
 from n2n_ablate.report.text.best import best_reasons, override_line
@@ -72,7 +72,7 @@ def made(plan):
         ]
         if searched:
             trials.append(trial(one, searched))
-        return StudyResult(plan, tuple(trials))
+        return StudyTrials(plan, tuple(trials))
 
     return make
 
@@ -148,7 +148,7 @@ def test_what_a_search_chose_has_the_verdict_of_its_confirmation_alone(made):
     best = result.trials[3]
     later = replace(best.trial, role="declared")
     plan = replace(result.plan, contrasts=(best.trial.name,), declared=(later,))
-    confirmed = StudyResult(plan, (result.trials[0], trial(later, BETTER)))
+    confirmed = StudyTrials(plan, (result.trials[0], trial(later, BETTER)))
     own, held_out = said(replace(result, confirmed=confirmed), best.trial.name, "baseline").split(
         "On held-out images"
     )
@@ -280,7 +280,7 @@ def test_a_trial_that_lost_a_fit_is_not_used(made):
 
 
 def test_nothing_but_failures_leaves_the_baseline_and_says_so(plan):
-    lost = StudyResult(plan, (trial(plan.baseline, BASE, lost=(0, 1, 2)),))
+    lost = StudyTrials(plan, (trial(plan.baseline, BASE, lost=(0, 1, 2)),))
     chosen = best(lost)
     assert (chosen.name, chosen.mean, chosen.support) == ("baseline", None, Support.BASELINE_FAILED)
     assert "no result to compare with" in reasons(lost)

@@ -14,7 +14,7 @@ from n2n_ablate.analysis.contrast import primary
 from n2n_ablate.analysis.paired import Rule
 from n2n_ablate.analysis.pairs import compare_trials
 from n2n_ablate.analysis.records import Caveat, Contrast, Metric, Reason, Verdict, to_plain
-from n2n_ablate.records import StudyResult
+from n2n_ablate.records import StudyTrials
 
 PSNR = Metric("psnr", "dB", True, 0.05, True)
 ERROR = Metric("mae", "", False, 0.05, True)
@@ -107,7 +107,7 @@ def test_thirty_contrasts_each_have_a_record_in_one_family(folder, registry):
         values = [value + 0.3 * number + 0.01 * i for i, value in enumerate(BASE)]
         values[0] = NAN if number == 7 else values[0]
         rows.append(small.trial(known, {LOW: values, HIGH: values}))
-    found = small.analysis(StudyResult(planned, tuple(rows)))
+    found = small.analysis(StudyTrials(planned, tuple(rows)))
     assert found.family.size == 60
     records = found.condition(LOW).contrasts
     assert len(records) == 30

@@ -13,7 +13,7 @@ from n2n_ablate.analysis.records import Reason, Verdict
 from n2n_ablate.analysis.study_records import Buy
 from n2n_ablate.cli import app
 from n2n_ablate.errors import StudyError
-from n2n_ablate.records import FitResult, Header, ImageRef, Row, StudyResult, TrialResult
+from n2n_ablate.records import FitResult, Header, ImageRef, Row, StudyTrials, TrialResult
 from n2n_ablate.report.tables import effects_table
 from n2n_ablate.report.text.contrasts import contrast_line, verdict_word
 from n2n_ablate.stats import Levels, t_critical
@@ -166,7 +166,7 @@ def result(planned, gains, spread=0.02, images=6, seeds=1):
             for seed in range(seeds)
         ]
         trials.append(TrialResult(trial, tuple(rows)))
-    return StudyResult(planned, tuple(trials))
+    return StudyTrials(planned, tuple(trials))
 
 
 def fit(psnr, failure=""):

@@ -45,7 +45,7 @@ def test_one_image_decides_nothing():
     assert (alone.contrasts, alone.equivalence, alone.images_needed) == ((), None, None)
     assert (
         power_lines(alone, None)[1]
-        == "one image gives no confidence interval, so nothing is decided."
+        == "One image gives no confidence interval, so nothing is decided."
     )
 
 
@@ -70,7 +70,7 @@ def test_sentences_say_power_what_is_detected_and_the_assumption():
         heading == "Power for 2 contrasts on 13 held-out images with 1 seed (margin \u00b10.05 dB):"
     )
     share = round(100 * power(NEAR).equivalence)
-    assert f"a true difference of zero is called equivalent in {share} % of such studies" in says
+    assert f"A true difference of zero is called equivalent in {share} % of such studies" in says
     seen = stats.detectable_effect(13, stats.Levels(2).critical(13)[0]) * 0.05
     assert f"a true difference of {seen:.3f} dB is called better or worse in 80 %" in says
     assert assumes.endswith("over images: 0.050 dB (six pilot images).")

@@ -15,7 +15,7 @@ from n2n_ablate.analysis.analyse import analyse, to_json
 from n2n_ablate.analysis.records import Planning, Reason, Verdict
 from n2n_ablate.analysis.study_records import Buy
 from n2n_ablate.engine.paired_data import PairedData
-from n2n_ablate.records import FitResult, Invocation, Point, Row, StudyResult, TrialResult
+from n2n_ablate.records import FitResult, Invocation, Point, Row, StudyTrials, TrialResult
 from n2n_ablate.report import tables
 from n2n_ablate.report.live import Live, Plain, summary
 from n2n_ablate.report.render.console import print_document
@@ -64,7 +64,7 @@ def found(bench, **psnrs):
     known = {"base": base, "contrast": contrast, "reference": reference}
     reference_methods = {"noisy": {("sigma 25", "astronaut"): {"psnr": 20.0, "ssim": 0.3}}}
     results = tuple(trial(known[name], values) for name, values in psnrs.items())
-    return StudyResult(bench.plan, results, reference_methods)
+    return StudyTrials(bench.plan, results, reference_methods)
 
 
 def analysis(bench, result):
@@ -100,14 +100,14 @@ def test_an_image_with_a_failed_seed_is_left_out_whole(bench):
     result = trial(bench.plan.baseline, [20.0, 30.0, 22.0, 30.0], failures=[2])
     assert result.by_image("psnr", "sigma 25") == {"coffee": 30.0}
     assert result.failures == 1
-    text = failures_text(analysis(bench, StudyResult(bench.plan, (result,))))
+    text = failures_text(analysis(bench, StudyTrials(bench.plan, (result,))))
     assert text.startswith("1 of 4 fits failed; their images are excluded")
     assert "astronaut, seed 1: lost" in text
 
 
 def test_a_trial_without_any_result_stands_last_and_has_no_numbers(bench):
     lost = trial(bench.plan.fixed[1], [0.0, 0.0], failures=[0, 1])
-    result = StudyResult(bench.plan, (trial(bench.plan.baseline, [20.0, 30.0]), lost))
+    result = StudyTrials(bench.plan, (trial(bench.plan.baseline, [20.0, 30.0]), lost))
     last = here(bench, result).trials[-1]
     assert last.name == "sampler.center=0.2"
     assert last.means["psnr"] is None
@@ -119,7 +119,7 @@ def test_a_trial_without_any_result_stands_last_and_has_no_numbers(bench):
 
 def test_a_trial_that_lost_its_hardest_image_is_not_ranked_above_whole_ones(bench):
     lucky = trial(bench.plan.fixed[1], [0.0, 29.0], failures=[0])
-    result = StudyResult(bench.plan, (trial(bench.plan.baseline, [20.0, 30.0]), lucky))
+    result = StudyTrials(bench.plan, (trial(bench.plan.baseline, [20.0, 30.0]), lucky))
     assert [row.name for row in here(bench, result).trials] == ["baseline", "sampler.center=0.2"]
     assert here(bench, result).highest.name == "baseline"
 
@@ -143,7 +143,7 @@ def test_the_answer_names_contrast_verdict_interval_and_scope(bench):
 
 
 def test_one_image_gives_no_interval_and_says_so(bench):
-    result = StudyResult(
+    result = StudyTrials(
         bench.plan,
         (trial(bench.plan.baseline, [26.0]), trial(bench.plan.fixed[1], [25.0])),
     )
@@ -180,7 +180,7 @@ def test_equal_trials_are_identical(bench):
 
 def test_a_contrast_without_any_result_is_named(bench):
     lost = trial(bench.plan.fixed[1], [0.0, 0.0], failures=[0, 1])
-    result = StudyResult(bench.plan, (trial(bench.plan.baseline, [20.0, 30.0]), lost))
+    result = StudyTrials(bench.plan, (trial(bench.plan.baseline, [20.0, 30.0]), lost))
     assert "center = 0.2 vs 0.01: no result: the trial failed on every image" in contrast_line(
         only(bench, result)
     )
@@ -189,7 +189,7 @@ def test_a_contrast_without_any_result_is_named(bench):
 def test_a_contrast_that_lost_images_is_not_called_better(bench):
     lucky = trial(bench.plan.fixed[1], [0.0, 29.0, 31.0, 31.5, 31.0, 31.0], failures=[0])
     base = trial(bench.plan.baseline, [30.0] * 6)
-    record = only(bench, StudyResult(bench.plan, (base, lucky)))
+    record = only(bench, StudyTrials(bench.plan, (base, lucky)))
     assert record.lost_by_trial == 1
     assert (record.verdict, record.reason) == (Verdict.WITHHELD, Reason.TRIAL_LOST_IMAGES)
 
@@ -204,7 +204,7 @@ def many(bench):
         trials = [trial(plan.baseline, base)]
         trials += [trial(*pair) for pair in zip(declared, contrasts.values(), strict=True)]
         own = dataclasses.replace(plan, contrasts=tuple(contrasts), declared=tuple(declared))
-        return StudyResult(own, tuple(trials))
+        return StudyTrials(own, tuple(trials))
 
     return make
 
@@ -286,7 +286,7 @@ def test_notes_explain_only_what_the_table_shows(bench):
 
 
 def test_nothing_yet_is_said_as_it_is(bench):
-    text = printed(bench, StudyResult(bench.plan, ()))
+    text = printed(bench, StudyTrials(bench.plan, ()))
     assert "The baseline has not run yet" in text
     assert "No trial is complete" in text
 
@@ -319,7 +319,7 @@ def drive(view, bench, result):
             told.point(Point(row.result.key, 15, 30, {"psnr": 20.0}))
             told.point(Point(row.result.key, 30, 30, {"psnr": 25.0}))
             told.fit_finished(row.result)
-        so_far = StudyResult(bench.plan, result.trials[:number])
+        so_far = StudyTrials(bench.plan, result.trials[:number])
         told.trial_finished(item, so_far, bench.samples)
     told.study_finished(result, "finished")
     view.close()
@@ -338,4 +338,4 @@ def test_a_view_tells_every_trial_in_a_line(bench, kind):
 
 def test_a_summary_counts_failures(bench):
     lost = trial(bench.plan.baseline, [20.0, 30.0], failures=[0])
-    assert "1 of 2 fits failed" in summary(lost, StudyResult(bench.plan, (lost,)))
+    assert "1 of 2 fits failed" in summary(lost, StudyTrials(bench.plan, (lost,)))

@@ -8,7 +8,7 @@ import pytest
 from helpers import small_results as small
 
 from n2n_ablate.analysis.analyse import analyse
-from n2n_ablate.records import FitResult, Row, StudyResult, TrialResult
+from n2n_ablate.records import FitResult, Row, StudyTrials, TrialResult
 from n2n_ablate.study import Trial
 
 STEPS = np.arange(1, 26)
@@ -39,7 +39,7 @@ def test_a_thousand_trials_of_24_images_under_two_conditions_take_seconds(folder
     taken = []
     for count in (250, 1000):
         known = [plan.baseline, *searched[:count]]
-        result = StudyResult(plan, tuple(trial(one, rng.normal(0, 0.1), rng) for one in known))
+        result = StudyTrials(plan, tuple(trial(one, rng.normal(0, 0.1), rng) for one in known))
         start = time.process_time()
         found = analyse(result, small.header(plan, 24))
         taken.append(time.process_time() - start)

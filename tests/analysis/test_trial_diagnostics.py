@@ -15,7 +15,7 @@ from n2n_ablate.components.recipe import ComponentSpec
 from n2n_ablate.diagnostics.relation import relations
 from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.errors import PluginError
-from n2n_ablate.records import Row, StudyResult, TrialResult
+from n2n_ablate.records import Row, StudyTrials, TrialResult
 from n2n_ablate.registry import Registry
 
 
@@ -94,7 +94,7 @@ def test_points_join_results_and_diagnoses(tiny, registry):
         )
         results.append(TrialResult(replace(plan.baseline, name=name, recipe=recipe), rows))
         diagnoses[name] = Diagnoses(registry).of(recipe, bench.samples)
-    result = StudyResult(plan, tuple(results))
+    result = StudyTrials(plan, tuple(results))
     found = points(result, diagnoses, "sigma 25")
     assert len(found) == 6
     by_trial = {item.trial: item for item in found if item.image == "coffee"}

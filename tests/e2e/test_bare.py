@@ -82,7 +82,9 @@ def test_a_bare_machine_plans_and_runs_studies_and_its_fits_are_those_of_an_inst
     done = machine("study", "samplers", *asked, "--tracking", "none")
     assert done.returncode == 0, done.stderr
     rows = {row["name"] for row in json.loads(done.stdout)["conditions"][0]["trials"]}
-    assert rows == {trial["name"] for trial in plan["trials"]} | {"noisy", "nl-means"}
+    assert rows == {trial["name"] for trial in plan["trials"]} | {
+        *("noisy", "nl-means", "dct", "dct, known level")
+    }
     here = open_session(
         Request(
             "samplers",

@@ -22,7 +22,14 @@ NOISE = '{ name = "gaussian", sigma = 25.0, clip = false }'
 PHOTONS = '{ name = "poisson", lam = 60.0, clip = false }'
 PHOTONS_ONLY = ("poisson-thinning",)
 SHOTS_ONLY = ("two-shots",)
-
+# What hides pixels and what looks at hidden ones only work together.
+PARTNERS = {
+    "bernoulli-mask": '{ loss = "masked" }',
+    "noise2void": '{ loss = "masked" }',
+    "noise2self": '{ loss = "masked" }',
+    "masked": '{ sampler = "noise2self" }',
+    "masked-ensemble": '{ sampler = "noise2self", loss = "masked" }',
+}
 
 STEPS = {
     "sampler": 36,  # twelve of the note's schedule before it switches: each of its samplers has one
@@ -70,7 +77,7 @@ def names_of(rows, kind):
 @pytest.mark.parametrize("kind", [*RECIPE_KINDS])
 def test_every_part_of_a_recipe_trains(registry, tmp_path, kind):
     names = [name for name in registry.names(kind) if name not in PHOTONS_ONLY + SHOTS_ONLY]
-    levels = [f'"{name}"' for name in names]
+    levels = [f'{{ name = "{name}", with = {PARTNERS.get(name, "{}")} }}' for name in names]
     (rows,) = told(tmp_path, study(kind, levels, [NOISE], steps=STEPS.get(kind, 3)))
     assert names_of(rows, kind) >= set(names)
 

@@ -66,8 +66,7 @@ def test_json_is_complete_and_agrees_with_itself(tiny, tmp_path):
         "declared",
         "reference",
         "search",
-        "untrained",
-        "untrained",
+        *["untrained"] * 4,
     ]
     means = {name: row["means"]["psnr"] for name, row in rows.items()}
     (contrast,) = condition["contrasts"]
@@ -76,7 +75,7 @@ def test_json_is_complete_and_agrees_with_itself(tiny, tmp_path):
     ends = contrast["difference_interval"]
     assert ends["low"] < contrast["estimate"] < ends["high"]
     assert contrast["verdict"] in ("better", "worse", "equivalent", "inconclusive")
-    assert 15 < means["noisy"] < 25 < means["nl-means"]
+    assert 15 < means["noisy"] < 25 < means["nl-means"] < means["dct"]
     assert (data["fits"]["total"], data["fits"]["failed"]) == (8, 0)
 
 

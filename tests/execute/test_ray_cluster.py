@@ -131,7 +131,8 @@ def test_a_worker_that_refuses_ends_the_study_with_one_line(cluster, tiny, tmp_p
     (tmp_path / "plugins" / "rows.py").write_text(SAMPLER.format(once=ANOTHER, each="pass"))
     words = ("study", tiny, *QUICK, "--set", "sampler=rows", "--executor", "ray")
     done = run(*words, "--address", cluster, folder=tmp_path, **THERE)
-    assert done.returncode == 1
+    assert done.returncode == 1, done.stderr
+    assert "error:" in done.stderr, done.stderr
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert line.startswith("error: a worker on '")
     assert "refuses: the source of plugin 'rows' (sampler 'rows') has the hash" in line

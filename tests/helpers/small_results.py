@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from n2n_ablate.analysis.analyse import analyse
-from n2n_ablate.records import FitResult, Header, ImageRef, Row, StudyResult, TrialResult
+from n2n_ablate.records import FitResult, Header, ImageRef, Row, StudyTrials, TrialResult
 from n2n_ablate.study import plan, read
 
 LOW, HIGH = "low", "high"
@@ -63,7 +63,7 @@ def made(planned, base, one, two):
     given = [
         item if isinstance(item, dict) else {LOW: item, HIGH: item} for item in (base, one, two)
     ]
-    return StudyResult(planned, tuple(map(trial, planned.fixed, given)))
+    return StudyTrials(planned, tuple(map(trial, planned.fixed, given)))
 
 
 def header(planned, images=4, interim_sizes=()):

@@ -1,7 +1,10 @@
 """PSNR worked by hand, SSIM against scikit-image."""
 
+import re
+
 import pytest
 import torch
+from helpers.program import here
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from n2n_ablate.testing import picture
@@ -81,3 +84,8 @@ def test_both_say_that_more_is_better():
     assert Psnr().higher_is_better
     assert Ssim().higher_is_better
     assert Psnr().unit == "dB"
+
+
+def test_what_a_metric_costs_is_on_its_page(folder):
+    shown = " ".join(here("plugins", "ssim", folder=folder).stdout.split())
+    assert re.search(r"cost [\d.]+ ms per curve point, some 25 to a fit \(3 x 256 x 256", shown)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from n2n_ablate.errors import StoreError, StudyError
-from n2n_ablate.report.figures.figures import Curves, curves
+from n2n_ablate.report.figures.axes import panel, plain
 from n2n_ablate.report.render.markdown import escape as for_markdown
 from n2n_ablate.storage.output import Output
 from n2n_ablate.study import plan
@@ -263,10 +263,10 @@ def test_locks_and_stores_lie_in_the_output_folder(folder):
 @pytest.mark.filterwarnings("ignore:Glyph")
 @pytest.mark.parametrize("text", [*HOSTILE, "$x$", "$$", "\\$", "a_b^c"])
 def test_a_figure_shows_a_name_as_it_is(text):
-    import numpy as np
-
-    own = Curves(np.arange(2), np.arange(2.0), {text: np.arange(2.0)})
-    figure = curves({text: own}, title=text)
+    figure, axes = panel(width=3, height=2)
+    axes.plot([0, 1], label=plain(text))
+    axes.set_title(plain(text))
+    axes.legend()
     figure.canvas.draw()
 
 

@@ -150,3 +150,14 @@ def test_large_images_and_many_of_them_have_more_time():
     assert seconds_for(4, 4) == watchdog.LIMIT
     assert seconds_for(512, 256) == 2 * watchdog.LIMIT
     assert seconds_for(512, 256, 3) == 6 * watchdog.LIMIT
+
+
+def test_a_slow_import_is_not_counted_and_an_endless_one_is_ended(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(watchdog, "LIMIT", 0.4)
+    (tmp_path / "slow_library.py").write_text("import time\ntime.sleep(0.7)\n")
+    (tmp_path / "endless_library.py").write_text("while True: pass\n")
+    with time_limit(0.4, "it"):
+        import slow_library  # noqa: F401
+    with pytest.raises(OverdueError), time_limit(0.4, "it"):
+        import endless_library  # noqa: F401

@@ -5,10 +5,12 @@ import io
 import json
 import re
 import shutil
+import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
@@ -19,7 +21,7 @@ from typer.testing import CliRunner
 from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.cli import app
 from n2n_ablate.errors import AblateError, StudyError
-from n2n_ablate.records import StudyResult
+from n2n_ablate.records import StudyTrials
 from n2n_ablate.report import build as building
 from n2n_ablate.report.build import report_document
 from n2n_ablate.report.live import Silent
@@ -304,6 +306,16 @@ def test_latex_escapes_every_letter_that_means_something(letter):
     assert tex(letter) != letter
 
 
+def test_parquet_has_the_rows_of_csv(found, registry, monkeypatch):
+    data, _ = written(found, "parquet", registry)
+    rows = pd.read_parquet(io.BytesIO(data))
+    text, _ = written(found, "csv", registry)
+    pd.testing.assert_frame_equal(rows, pd.read_csv(io.StringIO(text)))
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(StudyError, match=r"needs pyarrow: pip install pyarrow\. .*--format csv"):
+        written(found, "parquet", registry)
+
+
 def test_csv_has_a_row_per_fit(found, registry):
     text, _ = written(found, "csv", registry)
     rows = list(csv.DictReader(io.StringIO(text)))
@@ -352,7 +364,7 @@ def test_what_cannot_be_said_is_said_in_a_sentence(found, registry, change, told
 
 
 def test_a_study_without_any_trial_has_a_report(found):
-    document = built(replace(found, result=StudyResult(found.plan, ())))
+    document = built(replace(found, result=StudyTrials(found.plan, ())))
     assert "The baseline has not run yet" in html(document)
     assert "The baseline has not run yet" in markdown(document)
     assert "No trial has a result" in latex(document)
@@ -408,7 +420,7 @@ def test_the_command_writes_every_format(root, tmp_path, kind):
     assert done.exit_code == 0, done.output
     assert str(out) in done.stdout
     assert out.stat().st_size > 500
-    assert "tiny" in out.read_text()
+    assert b"tiny" in out.read_bytes()
 
 
 def test_a_page_goes_to_the_output_folder_and_text_is_printed(root, tmp_path):
@@ -423,7 +435,7 @@ def test_a_page_goes_to_the_output_folder_and_text_is_printed(root, tmp_path):
     ("words", "told"),
     [
         (["report", "tinny"], "Did you mean 'tiny'"),
-        (["report", "tiny", "--format", "pdf"], "Use html, md, latex, csv or json"),
+        (["report", "tiny", "--format", "pdf"], "Use html, md, latex, csv, parquet or json"),
         (["report", "tiny", "--profile", "quack"], "Did you mean 'quick'"),
         (["report", "tiny", "--format", "csv", "-o", "/proc/nothing/x.csv"], "cannot be written"),
         (["compare", "tiny", "0.22", "baseline"], "has no finished trial '0.22'"),

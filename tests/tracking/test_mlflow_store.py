@@ -129,6 +129,7 @@ def test_a_folder_may_have_any_name(tmp_path, monkeypatch, empty_store):
     file.write_bytes(empty_store)
     MlflowStore(output.root, tracking_uri(output.root)).experiment("tiny", "")
     assert b"tiny" in file.read_bytes()
+    assert list(tmp_path.iterdir()) == [output.root]  # MLflow would make `50%2520...` beside it
 
 
 def test_the_link_has_the_queries_without_which_mlflow_shows_another_page():

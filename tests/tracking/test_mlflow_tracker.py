@@ -31,7 +31,7 @@ from n2n_ablate.records import (
     Invocation,
     NoisySample,
     Row,
-    StudyResult,
+    StudyTrials,
     TrialResult,
 )
 from n2n_ablate.runner.dispatcher import HookDispatcher
@@ -159,7 +159,7 @@ def hear(tracker, plan, results, registry=None):
     """Tell it of trials as a study does."""
     files = RunFiles(registry)
     for count, result in enumerate(results, 1):
-        so_far, samples = StudyResult(plan, tuple(results[:count])), subjects_of(plan)
+        so_far, samples = StudyTrials(plan, tuple(results[:count])), subjects_of(plan)
         made = FilesOfTrial(files, result, so_far, samples)
         tracker.trial_finished(result, so_far, samples, made)
     return files
@@ -168,7 +168,7 @@ def hear(tracker, plan, results, registry=None):
 def track(output, plan, results, *, status="finished", registry=None, about=ABOUT):
     tracker = begun(output, plan, about)
     files = hear(tracker, plan, results, registry)
-    whole = StudyResult(plan, tuple(results), header=header_of(plan, results))
+    whole = StudyTrials(plan, tuple(results), header=header_of(plan, results))
     tracker.study_finished(whole, status, FilesOfStudy(files, whole))
     return tracker
 
@@ -283,7 +283,7 @@ def test_a_long_study_is_logged_in_batches_that_mlflow_accepts(output, plan):
     samples = [NoisySample(plan.conditions[0], Image(name, clean), 0, clean) for name in many]
     tracker = begun(output, plan, replace(ABOUT, versions={f"plugin-{n}": "1" for n in range(120)}))
     result = TrialResult(plan.baseline, rows)
-    so_far = StudyResult(plan, (result,))
+    so_far = StudyTrials(plan, (result,))
     files = FilesOfTrial(RunFiles(), result, so_far, samples)
     tracker.trial_finished(result, so_far, samples, files)
     run = runs_of(tracker, plan)["baseline"]
@@ -468,7 +468,7 @@ def test_it_works_in_the_background_thread_that_runs_it(output, plan):
     audience.join(notes, "notes")
     audience.join(tracker, "tracking")
     trials = (result_of(plan, plan.baseline),)
-    whole = StudyResult(plan, trials, header=header_of(plan, trials))
+    whole = StudyTrials(plan, trials, header=header_of(plan, trials))
     audience.study_started(plan, ABOUT, 2, 30)
     audience.trial_finished(result_of(plan, plan.baseline), whole, subjects_of(plan))
     audience.study_finished(whole, "finished")
@@ -482,11 +482,11 @@ def test_runs_of_declared_contrasts_hold_their_verdicts(output, plan):
     header = header_of(plan, trials)
     tracker = track(output, plan, trials)
     run = runs_of(tracker, plan)["sampler.center=0.2"]
-    expected = analyse(StudyResult(plan, tuple(trials), header=header)).conditions[0].contrasts[0]
+    expected = analyse(StudyTrials(plan, tuple(trials), header=header)).conditions[0].contrasts[0]
     assert run.data.tags["verdict"] == expected.verdict == "withheld"
     assert run.data.tags["verdict_reason"] == expected.reason == "no_spread"
     assert run.data.metrics["verdict/difference"] == pytest.approx(expected.estimate)
-    beside = analyse(StudyResult(plan, tuple(trials), header=header)).conditions[0].trials
+    beside = analyse(StudyTrials(plan, tuple(trials), header=header)).conditions[0].trials
     ssim = next(row for row in beside if row.name == run.info.run_name).secondary["ssim"]
     assert run.data.metrics["secondary/ssim_difference"] == pytest.approx(ssim.estimate)
     assert "verdict" not in runs_of(tracker, plan)["baseline"].data.tags
@@ -539,7 +539,7 @@ def test_the_machine_is_watched_where_that_is_switched_on(output, plan, monkeypa
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")
     tracker = begun(output, plan)
     time.sleep(0.5)
-    nothing = StudyResult(plan, (), header=header_of(plan, []))
+    nothing = StudyTrials(plan, (), header=header_of(plan, []))
     tracker.study_finished(nothing, "finished", FilesOfStudy(RunFiles(), nothing))
     summary = runs_of(tracker, plan)["summary"]
     watched = {name for name in summary.data.metrics if name.startswith("system/")}

@@ -99,11 +99,14 @@ def _scatter(
     good = [dot for dot in dots if all(map(math.isfinite, dot[2:]))]
     trials = list(dict.fromkeys(dot[0] for dot in good))
     images = list(dict.fromkeys(dot[1] for dot in good))
-    for place, image in enumerate(images):
-        own = sorted((x, y, colours[trial]) for trial, on, x, y in good if on == image)
-        xs, ys, inks = zip(*own, strict=True)
-        axes.plot(xs, ys, color="0.8", lw=0.7, zorder=1)
-        axes.scatter(xs, ys, s=26, c=inks, marker=_MARKS[place % len(_MARKS)], zorder=2)
+    marks = {image: _MARKS[place % len(_MARKS)] for place, image in enumerate(images)}
+    for image in images:
+        line = sorted((x, y) for _, on, x, y in good if on == image)
+        axes.plot(*zip(*line, strict=True), color="0.8", lw=0.7, zorder=1)
+    for mark in dict.fromkeys(marks.values()):  # few calls: each takes milliseconds
+        marked = [(x, y, colours[trial]) for trial, on, x, y in good if marks[on] == mark]
+        xs, ys, inks = zip(*marked, strict=True)
+        axes.scatter(xs, ys, s=26, c=inks, marker=mark, zorder=2)
     for trial in trials[:_MOST]:  # empty dots, for the legend alone
         axes.scatter([], [], s=26, color=colours[trial], label=_short(trial))
     for place, image in enumerate(images[: len(_MARKS)]):

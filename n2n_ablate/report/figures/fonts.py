@@ -54,7 +54,8 @@ def save(figure: Figure, target: Path | str | IO[Any], **options: Any) -> None:
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):
-        text.set_fontfamily(list(families()))
+        if not text.get_text().isascii():  # looking through several fonts takes its time
+            text.set_fontfamily(list(families()))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure.savefig(target, **options)

@@ -10,7 +10,7 @@ import numpy as np
 from n2n_ablate import stats
 from n2n_ablate.analysis.study_records import TrialRecord
 from n2n_ablate.components.parameters import Range
-from n2n_ablate.records import StudyResult
+from n2n_ablate.records import StudyTrials
 from n2n_ablate.report.figures.axes import (
     GREY,
     SIZE,
@@ -62,7 +62,7 @@ def is_log(plan: Plan, key: str) -> bool:
     return isinstance(domain, Range) and domain.log
 
 
-def curve(result: StudyResult, key: str, condition: str) -> Response | None:
+def curve(result: StudyTrials, key: str, condition: str) -> Response | None:
     """Return the curve through all trials, None with too few places."""
     tried = [
         (at, each.by_image("psnr", condition))
@@ -92,14 +92,16 @@ def response(
                 fitted.grid, fitted.low, fitted.high, color=PALETTE[0], alpha=0.2, lw=0
             )
         axes.plot(fitted.grid, fitted.mean, color=PALETTE[0], lw=1.6)
-    for row in rows:
-        record, at = row.contrast, number(row.parameters[key])
-        if record is None or at is None:
-            continue
-        colour = verdict_colour(record)
-        face = colour if record.verdict else "none"
-        axes.plot([at, at], ends_of(record), color=colour, lw=1.3)
-        axes.plot([at], [record.estimate or 0.0], marker="o", ms=6, mec=colour, mfc=face, ls="")
+    known = [(number(row.parameters[key]) or 0.0, row.contrast) for row in rows if row.contrast]
+    inks = [verdict_colour(record) for _, record in known]
+    at = [each for each, _ in known]
+    low, high = zip(*(ends_of(record) for _, record in known), strict=True) if known else ((), ())
+    axes.vlines(at, low, high, colors=inks, lw=1.3)
+    faces = [
+        ink if record.verdict else "none" for ink, (_, record) in zip(inks, known, strict=True)
+    ]
+    means = [record.estimate or 0.0 for _, record in known]
+    axes.scatter(at, means, s=36, facecolors=faces, edgecolors=inks)
     if baseline is not None:
         axes.plot([baseline], [0], marker="D", ms=7, mfc="none", mec="black", ls="")
     set_scale(axes.xaxis, log=fitted is not None and fitted.log)

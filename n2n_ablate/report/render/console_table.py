@@ -22,11 +22,11 @@ _NAME = 24  # columns that a name gets before optional columns are dropped
 
 def layout(table: Table, width: int) -> tuple[Text, list[str]]:
     """Return a table as wide as its cells, and the titles of optional columns that do not fit."""
-    kept = list(range(len(table.columns)))
+    kept, wide = list(range(len(table.columns))), _widths(table)
     for at in reversed(kept.copy()):
-        if table.columns[at].optional and _total(table, kept) > width:
+        if table.columns[at].optional and _total(table, kept, wide) > width:
             kept.remove(at)
-    widths = _fitted(table, kept, width)
+    widths = _fitted(table, kept, wide, width)
     text = Text()
     titles = [_broken(table.columns[at].title, wide) for at, wide in zip(kept, widths, strict=True)]
     for line in _joined(table, kept, widths, titles):
@@ -41,15 +41,15 @@ def layout(table: Table, width: int) -> tuple[Text, list[str]]:
 
 def needed_width(table: Table) -> int:
     """Return the columns of a terminal from which nothing is left out of a table."""
-    return _total(table, range(len(table.columns)))
+    return _total(table, range(len(table.columns)), _widths(table))
 
 
-def _total(table: Table, kept: Sequence[int]) -> int:
-    widths = [_width(table, at) for at in kept]
-    widths = [
-        min(width, _NAME) if table.columns[at].wraps else width
-        for at, width in zip(kept, widths, strict=True)
-    ]
+def _widths(table: Table) -> list[int]:
+    return [_width(table, at) for at in range(len(table.columns))]
+
+
+def _total(table: Table, kept: Sequence[int], wide: Sequence[int]) -> int:
+    widths = [min(wide[at], _NAME) if table.columns[at].wraps else wide[at] for at in kept]
     return sum(widths) + len(_GAP) * (len(widths) - 1)
 
 
@@ -61,10 +61,10 @@ def _width(table: Table, at: int, *, narrow: bool = False) -> int:
     return max(cell_len(line) for text in texts for line in text.split("\n"))
 
 
-def _fitted(table: Table, kept: Sequence[int], width: int) -> list[int]:
+def _fitted(table: Table, kept: Sequence[int], wide: Sequence[int], width: int) -> list[int]:
     """Return the width of each column; those that may be broken share what the others leave."""
-    narrow = _total(table, kept) > width
-    widths = [_width(table, at, narrow=narrow) for at in kept]
+    narrow = _total(table, kept, wide) > width
+    widths = [_width(table, at, narrow=True) if narrow else wide[at] for at in kept]
     free = [place for place, at in enumerate(kept) if table.columns[at].wraps]
     left = width - len(_GAP) * (len(kept) - 1)
     left -= sum(wide for place, wide in enumerate(widths) if place not in free)

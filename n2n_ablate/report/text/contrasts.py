@@ -83,7 +83,12 @@ def metric_digits(metric: Metric, values: Iterable[float | None] = ()) -> int:
 
     `values`: those to print; of the largest at least three digits are shown.
     """
-    largest = max((abs(value) for value in values if value and math.isfinite(value)), default=0.0)
+    largest = 0.0
+    for value in values:
+        if value and math.isfinite(value):
+            largest = max(largest, abs(value))
+        if largest >= 1:  # then the usual digits are enough, however large others are
+            break
     scales = [scale for scale in (metric.margin, largest / 100) if scale]
     return max([2 if metric.unit == "dB" else 3, *map(digits_of_scale, scales)])
 
@@ -91,7 +96,7 @@ def metric_digits(metric: Metric, values: Iterable[float | None] = ()) -> int:
 def digits_of(record: ContrastRecord) -> int:
     """Return how many digits show the interval, and keep it from contradicting the verdict."""
     interval, margin = record.interval, record.margin or 0.0
-    values = [value for each in record.images for value in (each.trial, each.baseline)]
+    values = (value for each in record.images for value in (each.trial, each.baseline))
     fewest = metric_digits(record.metric, values)
     if interval is None:
         return fewest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from n2n_ablate.analysis.records import Kind, Metric
 from n2n_ablate.analysis.study_records import Family, StudyAnalysis
-from n2n_ablate.records import Header, StudyResult
+from n2n_ablate.records import Header, StudyTrials
 from n2n_ablate.report.numbers import (
     format_duration,
     format_percent,
@@ -41,9 +41,7 @@ def paragraph(study: Reopened, analysis: StudyAnalysis) -> str:
     ]
     if header.confirmed is not None and result.confirmed is not None:
         parts.append(_confirmation(plan, header.confirmed, result.confirmed))
-    metrics = join_words(
-        each.upper() if each in ("psnr", "ssim") else each for each in plan.metrics
-    )
+    metrics = join_words(_metric(name, plan.scales[name].convention) for name in plan.metrics)
     kinds = ["clean image"] * any(each.noise for each in plan.conditions)
     kinds += ["reference"] * any(each.pairs for each in plan.conditions)
     against = " or the ".join(kinds)
@@ -51,6 +49,11 @@ def paragraph(study: Reopened, analysis: StudyAnalysis) -> str:
         f"{metrics} {'was' if len(plan.metrics) == 1 else 'were'} computed against the {against}."
     )
     return " ".join([*parts, statistics(analysis)])
+
+
+def _metric(name: str, convention: str) -> str:
+    title = name.upper() if name in ("psnr", "ssim") else name
+    return f"{title} ({convention})" if convention else title
 
 
 def statistics(analysis: StudyAnalysis) -> str:
@@ -147,7 +150,7 @@ def facts(study: Reopened) -> list[tuple[str, str]]:
     return pairs
 
 
-def _confirmation(plan: Plan, later: Header, confirmed: StudyResult) -> str:
+def _confirmation(plan: Plan, later: Header, confirmed: StudyTrials) -> str:
     before = len(later.plan.before)
     added = [name for name in later.plan.contrasts if name not in plan.contrasts]
     declared = len(later.plan.contrasts) - len(added)
@@ -164,7 +167,7 @@ def _confirmation(plan: Plan, later: Header, confirmed: StudyResult) -> str:
     )
 
 
-def _trained(header: Header, result: StudyResult) -> str:
+def _trained(header: Header, result: StudyTrials) -> str:
     """Return on what the trials of a stage were trained, and how many fits that made."""
     plan = header.plan
     sizes = sorted({image.shape for image in header.images})
@@ -215,7 +218,7 @@ def _material(header: Header, prefix: str) -> list[tuple[str, str]]:
     ]
 
 
-def _time(result: StudyResult) -> str:
+def _time(result: StudyTrials) -> str:
     stages = [result, *([result.confirmed] if result.confirmed else [])]
     seconds = [sum(trial.seconds for trial in stage.trials) for stage in stages]
     of = (

@@ -182,4 +182,4 @@ TRAINING_NOTES = (
     "Gain at peak: from stopping at the step where the mean curve of the other images peaks.",
     "Crossing: of the mean curves, in brackets the 95 % CI of the step.",
 )
-DOT_PLOT_NOTE = "Differences by image (\u00b7), their mean (\u25c6) and its CI (\u2500); \u2502 marks no difference."
+DOT_PLOT_NOTE = "Differences {base}by image (\u00b7), their mean (\u25c6) and its CI (\u2500); \u2502 marks no difference."

@@ -24,13 +24,13 @@ def power_lines(power: Power, longer: Power | None) -> list[str]:
         family += f" under {power.family.conditions} conditions"
     heading = f"Power for {family} on {_images(power)} (margin \u00b1{metric.margin:g}{unit}):"
     if power.detectable_per_spread is None or power.spread_limit is None:
-        return [heading, "one image gives no confidence interval, so nothing is decided."]
+        return [heading, "One image gives no confidence interval, so nothing is decided."]
     if not power.contrasts:
         limit = _size([power.spread_limit], unit)
         return [
             heading,
             (
-                "a true difference of zero is called equivalent in at least 80 % of such studies if the "
+                "A true difference of zero is called equivalent in at least 80 % of such studies if the "
                 f"differences have a standard deviation over images of at most {limit}; a true difference of "
                 f"{power.detectable_per_spread:.2g} times the standard deviation is called better or worse in 80 %."
             ),
@@ -45,7 +45,7 @@ def power_lines(power: Power, longer: Power | None) -> list[str]:
     lines = [
         heading,
         (
-            f"a true difference of zero is called equivalent in {_percent(chances)} of such studies; a true "
+            f"A true difference of zero is called equivalent in {_percent(chances)} of such studies; a true "
             f"difference of {detectable} is called better or worse in 80 %."
         ),
         f"Expected standard deviation of the differences over images: {spreads} ({_source(power)}).",
@@ -54,7 +54,7 @@ def power_lines(power: Power, longer: Power | None) -> list[str]:
 
 
 def _too_little(power: Power, longer: Power | None) -> Iterable[str]:
-    if (power.equivalence or 0.0) >= stats.POWER:
+    if round(power.equivalence or 0.0, 2) >= stats.POWER:  # as it is printed
         return
     best = longer or power
     which = "every contrast" if len(power.contrasts) > 1 else "the contrast"
