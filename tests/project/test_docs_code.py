@@ -33,6 +33,7 @@ NOT_RUN = {
     r"ray get-auth-token": "writes a secret into the home folder",
     r"optuna-dashboard ": "a program of others; tests/search reads the same database with Optuna",
     r"ssh |tar ": "needs a second machine",
+    r"sbatch ": "needs a Slurm cluster; the page says on which it was run",
     r"ONEDNN_MAX_CPU_ISA=": "a benchmark, with the variables that hide instructions",
 }
 
