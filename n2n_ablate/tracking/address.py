@@ -14,6 +14,8 @@ from n2n_ablate.redaction import redact_url
 DATABASE = "mlflow.db"
 PLAN, ORDER = "n2n.plan", "n2n.order"
 """Tags of a run: which plan it belongs to; how MLflow's pages sort the plan's runs."""
+NOTE = "mlflow.note.content"
+"""The tag that MLflow shows as a description."""
 _PATIENCE = 10  # seconds until a database server has to answer
 
 

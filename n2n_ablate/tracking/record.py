@@ -13,6 +13,7 @@ from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.analysis.records import ContrastRecord
 from n2n_ablate.files import slugs
 from n2n_ablate.records import NoisySample, Plan, StudyTrials, Trial, TrialResult
+from n2n_ablate.tracking.address import NOTE
 
 _FORMAT = 3  # of what a run holds; one more, and runs are written anew
 _EVAL = "eval/"
@@ -176,6 +177,8 @@ def verdicts(stage: StudyTrials) -> dict[str, tuple[dict[str, str], list[Value]]
                 continue
             tags, values = said.setdefault(name, ({}, []))
             tags[f"verdict{suffix}"] = str(contrast.verdict)
+            lines = [*filter(None, [tags.get(NOTE)]), _in_words(contrast)]
+            tags[NOTE] = "\n\n".join(lines)
             if contrast.reason is not None:
                 tags[f"verdict_reason{suffix}"] = str(contrast.reason)
             beside = {"p_holm": contrast.p_holm}
@@ -186,6 +189,17 @@ def verdicts(stage: StudyTrials) -> dict[str, tuple[dict[str, str], list[Value]]
             for metric, other in rows.get(name, {}).items():
                 values += _named(f"secondary/{metric}_", _interval(other), suffix)
     return said
+
+
+def _in_words(contrast: ContrastRecord) -> str:
+    """Return a contrast in a line, for the page of its run."""
+    unit = f" {contrast.metric.unit}" if contrast.metric.unit else ""
+    text = f"{contrast.condition}: {contrast.verdict}"
+    if contrast.estimate is not None:
+        text += f", {contrast.estimate:+.3f}{unit} vs {contrast.contrast.baseline}"
+    if (ends := contrast.interval) is not None:
+        text += f" ({100 * ends.level:.4g} % CI {ends.low:+.3f} to {ends.high:+.3f})"
+    return text
 
 
 def _interval(contrast: ContrastRecord) -> dict[str, float | None]:

@@ -21,13 +21,14 @@ from n2n_ablate.locks import opening
 from n2n_ablate.redaction import redact_url, remember
 from n2n_ablate.tracking.address import (
     DATABASE,
+    NOTE,
     check_address,
     is_server,
     kept_in,
     knock,
 )
 from n2n_ablate.tracking.client import connect, experiments, explained
-from n2n_ablate.tracking.tags import FILES, NOTE
+from n2n_ablate.tracking.tags import FILES
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -12,10 +12,8 @@ from dataclasses import dataclass
 
 from n2n_ablate.records import Invocation, Plan, StudyTrials
 from n2n_ablate.tracking import record
-from n2n_ablate.tracking.address import ORDER, PLAN
+from n2n_ablate.tracking.address import NOTE, ORDER, PLAN
 
-NOTE = "mlflow.note.content"
-"""The tag that MLflow shows as a description."""
 TRIAL, FITS, OUTCOME = "n2n.trial", "n2n.fits", "n2n.outcome"
 """Tags by which a run is known again: the trial, its fits, and what they gave."""
 PICTURES = "n2n.pictures"
@@ -53,9 +51,9 @@ def now() -> int:
 
 
 def headline(question: str) -> str:
-    """Return the question of a study in bold Markdown, none of it taken for markup."""
+    """Return the question of a study as Markdown, none of it taken for markup."""
     plain = re.sub(r"([\\`*_{}\[\]#|~$])", r"\\\1", html.escape(question, quote=False))
-    return f"**{' '.join(plain.split())}**"
+    return " ".join(plain.split())
 
 
 def run_tags(plan: Plan, about: Invocation, role: str, *, number: int) -> dict[str, str]:
