@@ -153,7 +153,7 @@ def opened(contents: Contents, root: Path) -> Reopened:
     if header is None:
         msg = (
             f"the journal '{contents.path}' cannot be opened: {contents.problem}. "
-            "Run the study again: its fits are reused."
+            "Run the study again: its fits are cached."
         )
         raise StoreError(msg)
     store = FitStore(Output(root, reading=True), reading=True)
@@ -208,7 +208,7 @@ def _trial(
             why = "damaged" if damaged else "missing"
             lost.append(Lost(entry.name, label, mark.name, seed, key, why))
             result = _failed(key, f"its stored result is {why}")
-        rows.append(Row(label, mark.name, seed, result, reused=True))
+        rows.append(Row(label, mark.name, seed, result, cached=True))
     trial = Trial(entry.name, entry.role, entry.recipe, entry.values)
     command = contents.commands.get(entry.command)
     return TrialResult(
