@@ -123,10 +123,6 @@ def reopen(root: Path, study: str, profile: str = "", run: str = "") -> Reopened
 
     `root`: the output folder; `profile`: of this profile; empty for any; `run`: the one whose key begins so;
     empty for any.
-
-    Raises:
-        StoreError: The study was not run in this output folder, there is no such run or several,
-            or its journal cannot be opened.
     """
     journals = journal.find(root, study)
     chosen = runs.pick(journal.of_profile(journals, profile), run)
@@ -144,11 +140,7 @@ def every(root: Path, study: str = "", profile: str = "") -> Iterator[Contents]:
 
 
 def opened(contents: Contents, root: Path) -> Reopened:
-    """Open what a journal tells.
-
-    Raises:
-        StoreError: The journal has no header that can be read, or a stored fit cannot be read.
-    """
+    """Open what a journal tells."""
     header = contents.header
     if header is None:
         msg = (
