@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 
 from n2n_ablate import stats
+from n2n_ablate.analysis.condition_records import Buy, VarianceRecord
 from n2n_ablate.analysis.paired import Rule
 from n2n_ablate.analysis.records import Interval
-from n2n_ablate.analysis.study_records import Buy, VarianceRecord
 from n2n_ablate.records import StudyTrials, TrialResult
 from n2n_ablate.study import BASELINE
 
