@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from n2n_ablate.redaction import redact
@@ -21,6 +22,15 @@ class AblateError(Exception):
 
     def __str__(self) -> str:
         return printable(redact(super().__str__()))
+
+
+@contextmanager
+def on_failure(undo: Callable[[], object]) -> Iterator[None]:
+    """Call `undo` if the block is left by an exception, whichever it is; it goes on its way."""
+    with ExitStack() as stack:
+        stack.callback(undo)
+        yield
+        stack.pop_all()
 
 
 class ParameterError(AblateError):

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from socket import gethostname
 
-from n2n_ablate.errors import no_file
+from n2n_ablate.errors import no_file, on_failure
 
 _PREFIX = ".writing-"
 _NAME = re.compile(
@@ -31,9 +31,7 @@ def replacing(path: Path, *, keep_old: bool = False) -> Iterator[Path]:
     not undo it. A new file follows the umask, one that replaces another keeps its permissions. A
     symbolic link stays one: what it points to is replaced.
 
-    Args:
-        path: The file, in a folder that exists.
-        keep_old: Do not replace a file that is there.
+    `path`: the file, in a folder that exists; `keep_old`: do not replace a file that is there.
 
     Raises:
         FileExistsError: It is there, with `keep_old`.
@@ -44,17 +42,18 @@ def replacing(path: Path, *, keep_old: bool = False) -> Iterator[Path]:
     if mode is not None and not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, no_file(target), str(path))
     made = target.with_name(temporary_name(target.suffix))
-    try:
+
+    def forget() -> None:
+        with contextlib.suppress(OSError):
+            made.unlink()
+
+    with on_failure(forget):
         os.close(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         if mode is not None:
             made.chmod(stat.S_IMODE(mode))
         yield made
         _flush(made)
         (_rename_to_new if keep_old else os.replace)(made, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            made.unlink()
-        raise
     flush_folder(target.parent)
 
 

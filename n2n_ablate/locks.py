@@ -20,11 +20,9 @@ _PATIENCE = 60.0  # seconds for which it then waits
 def opening(root: Path, note: Callable[[str], None], file: Path | None = None) -> Iterator[None]:
     """Hold the lock for opening a database: two first openings at once can break it.
 
-    Args:
-        root: The output folder, a whole path.
-        note: Told if another process holds it for longer than a few seconds.
-        file: Of the database. One outside the output folder has its lock beside it, for the
-            processes that use it from other output folders.
+    `root`: the output folder, a whole path; `note`: told if another process holds it for longer than a few
+    seconds; `file`: of the database. One outside the output folder has its lock beside it, for the processes
+    that use it from other output folders.
 
     Raises:
         StoreUnavailableError: Another process holds it for more than a minute.

@@ -9,23 +9,20 @@ from typing import Any
 
 from n2n_ablate import stats
 from n2n_ablate.analysis import best_recipe, rows
+from n2n_ablate.analysis.condition_records import (
+    ConditionAnalysis,
+    ContrastSummary,
+    Highest,
+    Scope,
+    TrialRecord,
+)
 from n2n_ablate.analysis.confirmation import confirmation_record
 from n2n_ablate.analysis.contrast import primary
 from n2n_ablate.analysis.guide import loss_guide
 from n2n_ablate.analysis.paired import Rule, effect_sides
 from n2n_ablate.analysis.records import Contrast, ContrastRecord, Kind, Reason, Verdict, to_plain
 from n2n_ablate.analysis.sources import variance
-from n2n_ablate.analysis.study_records import (
-    ConditionAnalysis,
-    ContrastSummary,
-    Failure,
-    Family,
-    FitCounts,
-    Highest,
-    Scope,
-    StudyAnalysis,
-    TrialRecord,
-)
+from n2n_ablate.analysis.study_records import Failure, Family, FitCounts, StudyAnalysis
 from n2n_ablate.records import Header, StudyTrials
 from n2n_ablate.study import BASELINE, Effect, Plan
 
@@ -259,7 +256,7 @@ def _fits(result: StudyTrials) -> FitCounts:
     return FitCounts(
         total=sum(len(item.rows) for item in result.trials),
         failed=sum(item.failures for item in result.trials),
-        cached=sum(item.reused for item in result.trials),
+        cached=sum(item.cached for item in result.trials),
         seconds=sum(item.seconds for item in result.trials),
     )
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from n2n_ablate import stats
 from n2n_ablate.analysis.best_recipe import shared_means
+from n2n_ablate.analysis.condition_records import ConditionAnalysis
 from n2n_ablate.analysis.records import ContrastRecord, Interval
 from n2n_ablate.analysis.study_records import (
-    ConditionAnalysis,
     ConfirmationRecord,
     ConfirmedContrast,
     Origin,

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from n2n_ablate import stats
+from n2n_ablate.analysis.condition_records import LossGuide
 from n2n_ablate.analysis.records import Interval
-from n2n_ablate.analysis.study_records import LossGuide
 from n2n_ablate.records import StudyTrials
 from n2n_ablate.records.results import OWN
 

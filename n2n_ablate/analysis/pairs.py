@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from n2n_ablate.analysis import rows
+from n2n_ablate.analysis.condition_records import Peak, VarianceRecord
 from n2n_ablate.analysis.contrast import primary
 from n2n_ablate.analysis.paired import Rule
 from n2n_ablate.analysis.records import Caveat, ContrastRecord, Kind
 from n2n_ablate.analysis.sources import variance_of
-from n2n_ablate.analysis.study_records import Comparison, StudyAnalysis
+from n2n_ablate.analysis.study_records import StudyAnalysis
 from n2n_ablate.records import StudyTrials, TrialResult
+from n2n_ablate.stats import Crossing
 from n2n_ablate.study import BASELINE
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two trials of a study under one condition, in full."""
+
+    contrast: ContrastRecord  # first minus second; as declared, with its verdict, or exploratory
+    secondary: Mapping[str, ContrastRecord]  # the same by every other metric
+    peaks: tuple[Peak | None, Peak | None]  # of either trial
+    crossing: Crossing | None  # of their curves; None if they have no points in common
+    variance: VarianceRecord  # of this difference
+    confirmed: Comparison | None = None  # the same on held-out images; None without that
 
 
 def compare_trials(

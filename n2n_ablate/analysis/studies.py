@@ -17,64 +17,42 @@ from n2n_ablate.records.results import OWN
 
 @dataclass(frozen=True)
 class Protocol:
-    """What has to be the same for results to be contrasted, under one condition.
+    """What has to be the same for results to be contrasted, under one condition."""
 
-    Attributes:
-        noise: The noise model with its parameters, or where measured noise comes from.
-        images: Digests of the images, whatever their names are.
-        seeds: One fit per image and seed.
-        steps: Of the baseline's training: the budget.
-        computed: Type of the device, and precision.
-    """
-
-    noise: str
-    images: frozenset[str]
-    seeds: tuple[int, ...]
-    steps: int
-    computed: str
+    noise: str  # the noise model with its parameters, or where measured noise comes from
+    images: frozenset[str]  # digests of the images, whatever their names are
+    seeds: tuple[int, ...]  # one fit per image and seed
+    steps: int  # of the baseline's training: the budget
+    computed: str  # type of the device, and precision
 
 
 @dataclass(frozen=True)
 class StudyRow:
-    """A trial among those of other studies.
+    """A trial among those of other studies."""
 
-    Attributes:
-        study: Which study it comes from.
-        trial, role: Its name and role there.
-        mean: Over its images, by the metric of the table; None if it has none.
-        n_images, n_failed: Images that it has a value on, and fits that failed.
-        contrast: Its paired difference from the reference of the table. It has a verdict where the
-            study declared it against that very baseline. None of the reference.
-    """
-
-    study: str
+    study: str  # which study it comes from
+    # its name and role there
     trial: str
     role: str
-    mean: float | None
+    mean: float | None  # over its images, by the metric of the table; None if it has none
+    # images that it has a value on, and fits that failed
     n_images: int
     n_failed: int
+    # its paired difference from the reference of the table. It has a verdict where the study
+    # declared it against that very baseline. None of the reference.
     contrast: ContrastRecord | None
 
 
 @dataclass(frozen=True)
 class StudyTable:
-    """Trials of studies that share a protocol.
+    """Trials of studies that share a protocol."""
 
-    Attributes:
-        condition: Label of the noise in the first of the studies.
-        protocol: What they share.
-        studies: Their names, the first that was asked for first.
-        metric: That decides the first study.
-        reference: Name of the study whose baseline is subtracted.
-        rows: Best first.
-    """
-
-    condition: str
-    protocol: Protocol
-    studies: tuple[str, ...]
-    metric: Metric
-    reference: str
-    rows: tuple[StudyRow, ...]
+    condition: str  # label of the noise in the first of the studies
+    protocol: Protocol  # what they share
+    studies: tuple[str, ...]  # their names, the first that was asked for first
+    metric: Metric  # that decides the first study
+    reference: str  # name of the study whose baseline is subtracted
+    rows: tuple[StudyRow, ...]  # best first
 
 
 def side_by_side(
@@ -82,8 +60,7 @@ def side_by_side(
 ) -> tuple[StudyTable, ...]:
     """Return a table per protocol: trials are contrasted within one, never across.
 
-    Args:
-        studies: Results and headers by what the study is called.
+    `studies`: results and headers by what the study is called.
     """
     groups: dict[Protocol, list[tuple[str, str]]] = {}
     for name, (result, header) in studies.items():

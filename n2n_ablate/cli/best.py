@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from n2n_ablate.cli import options, stdout
 from n2n_ablate.cli.opened import open_run
 from n2n_ablate.cli.screen import results, say
+
+if TYPE_CHECKING:
+    from n2n_ablate.analysis.study_records import StudyAnalysis
+    from n2n_ablate.components.recipe import Recipe
 
 
 def run(
@@ -28,10 +33,7 @@ def run(
         n2n-ablate best samplers
     """
     from n2n_ablate.analysis.analyse import analyse
-    from n2n_ablate.analysis.records import to_plain
-    from n2n_ablate.components.recipe import toml
     from n2n_ablate.errors import StoreError
-    from n2n_ablate.report.text.best import best_reasons, best_title, override_line
 
     opened = open_run(output, study, profile, key, quiet=quiet)
     if not opened.result.trials:
@@ -47,6 +49,8 @@ def run(
     words = ["denoise", "noisy.png", "-o", "clean.png", "--from-study", study, *where]
     command = shlex.join(["n2n-ablate", *words])
     if as_json:
+        from n2n_ablate.analysis.records import to_plain
+
         data = {
             "study": study,
             "profile": opened.plan.profile.name,
@@ -57,11 +61,19 @@ def run(
         }
         stdout.write_json(data, allow_nan=False)
         return
-    out, confirmed = results(), analysis.confirmation is not None
+    _print(analysis, recipe, "" if quiet else command)
+    for problem in () if quiet else opened.problems():
+        say(f"note: {problem}")
+
+
+def _print(analysis: StudyAnalysis, recipe: Recipe, command: str) -> None:
+    """Print the recipe with its reasons, and the command that denoises with it unless that is empty."""
+    from n2n_ablate.components.recipe import toml
+    from n2n_ablate.report.text.best import best_reasons, best_title, override_line
+
+    best, out, confirmed = analysis.best, results(), analysis.confirmation is not None
     for text in (best_title(best, analysis.metric, confirmed=confirmed), *best_reasons(analysis)):
         out.print(f"# {text}", markup=False, highlight=False, soft_wrap=True)
     out.print(toml(recipe), markup=False, highlight=False, soft_wrap=True)
-    for line in () if quiet else filter(None, (command, override_line(best, study))):
+    for line in filter(None, (command, override_line(best, analysis.study))) if command else ():
         out.print(f"# {line}", markup=False, highlight=False, soft_wrap=True)
-    for problem in () if quiet else opened.problems():
-        say(f"note: {problem}")

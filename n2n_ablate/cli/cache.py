@@ -43,15 +43,9 @@ def run(
     cached = look(folder)
     unused = sum(cached.unused.values())
     if as_json:
-        stdout.write_json(
-            {
-                "runs": [_plain(one) for one in cached.runs],
-                "fits": cached.fits,
-                "bytes": cached.size,
-                "unused": {"fits": len(cached.unused), "bytes": unused, "removed": remove_unused},
-                "folder_bytes": cached_fits.folder_size(folder.root),
-            }
-        )
+        left = {"fits": len(cached.unused), "bytes": unused, "removed": remove_unused}
+        size = cached_fits.folder_size(folder.root)
+        stdout.write_json(_to_json(cached) | {"unused": left, "folder_bytes": size})
         return
     those = f"{pluralize(len(cached.unused), 'stored fit')}, {format_size(unused)}"
     if remove_unused:
@@ -66,6 +60,11 @@ def run(
     )
     if cached.unused:
         say(f"Used by no finished trial: {those}. n2n-ablate cache --remove-unused removes them.")
+
+
+def _to_json(cached: CachedFits) -> dict[str, Any]:
+    runs = [_plain(one) for one in cached.runs]
+    return {"runs": runs, "fits": cached.fits, "bytes": cached.size}
 
 
 def _plain(one: RunFits) -> dict[str, Any]:

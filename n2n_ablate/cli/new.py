@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from n2n_ablate.cli.screen import messages, results
 from n2n_ablate.components import KINDS
 from n2n_ablate.errors import PluginError
+
+if TYPE_CHECKING:
+    from n2n_ablate.testing.scaffold import Names
 
 
 def run(
@@ -45,18 +48,20 @@ def run(
         msg = f"a {kind} called '{name}' comes from {registry.get(kind, name).origin}. Choose another name."
         raise PluginError(msg)
     written = (scaffold.new_package if package else scaffold.new_file)(wanted, output)
-    target = str(written) if output is not None or package else name
-    if package:
-        edit = next(written.glob("src/*.py"))
-        commands = [f"pip install -e {shlex.quote(str(written))}", f"n2n-ablate check {name}"]
-    else:
-        edit = written
-        commands = [f"n2n-ablate check {shlex.quote(target)}"]
-        more = f" --plugins-dir {shlex.quote(str(output))}" if output is not None else ""
-        if wanted.use:
-            commands.append(wanted.use + more)
+    edit = next(written.glob("src/*.py")) if package else written
     results().print(str(written), markup=False, highlight=False, soft_wrap=True)
     said = messages()
     said.print(f"It works as it is. Edit the three marked lines of {edit}, then:", markup=False)
-    for line in commands:
+    for line in _next(wanted, written, output, package=package):
         said.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _next(wanted: Names, written: Path, output: Path | None, *, package: bool) -> list[str]:
+    """Return the commands that check and try what was written."""
+    if package:
+        install = f"pip install -e {shlex.quote(str(written))}"
+        return [install, f"n2n-ablate check {wanted.name}"]
+    target = wanted.name if output is None else str(written)
+    folder = f" --plugins-dir {shlex.quote(str(output))}" if output is not None else ""
+    use = [wanted.use + folder] if wanted.use else []
+    return [f"n2n-ablate check {shlex.quote(target)}", *use]

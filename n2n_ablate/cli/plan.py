@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from n2n_ablate.cli import grouping, options, stdout
-from n2n_ablate.cli.screen import results
+from n2n_ablate.cli.screen import results, table
 from n2n_ablate.report.numbers import format_duration, format_size
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from n2n_ablate.analysis.power import Power
     from n2n_ablate.engine.paired_data import PairedData
     from n2n_ablate.runner.estimate import Estimate
@@ -39,9 +41,7 @@ def show(
 
 
 def _print(planned: StudyPlan) -> None:
-    from rich import box
     from rich.padding import Padding
-    from rich.table import Table
     from rich.text import Text
 
     from n2n_ablate.report.text.power import power_lines
@@ -51,19 +51,7 @@ def _print(planned: StudyPlan) -> None:
     out.print(plan.study.question, markup=False, highlight=False)
     if not plan.profile.decides:
         out.print(told_demonstration(plan), markup=False, highlight=False)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for title in ("#", "trial", "role"):
-        table.add_column(title, overflow="fold")
-    for number, trial in enumerate(plan.fixed, 1):
-        declared = "declared, no verdict" if plan.contrasts else "declared"
-        role = {"declared": declared}.get(trial.role, trial.role)
-        role = "contrast" if trial.name in plan.contrasts else role
-        table.add_row(str(number), Text(trial.name), role)
-    if plan.searched:
-        where = ", ".join(f"{key} in {domain}" for key, domain in plan.space.items())
-        rest = f"{plan.searched} more, chosen by {plan.strategy}: {where}"
-        table.add_row(f"+{plan.searched}", Text(rest), "search")
-    out.print(table)
+    out.print(_trials(plan))
     if plan.dropped:
         out.print(told_limit(plan))
     if plan.repeated:
@@ -96,6 +84,23 @@ def _print(planned: StudyPlan) -> None:
         out.print(heading, markup=False, highlight=False)
         for sentence in sentences:
             out.print(Padding(Text(sentence), (0, 0, 0, 2)))
+
+
+def _trials(plan: Plan) -> Table:
+    """Return the table of trials."""
+    from rich.text import Text
+
+    rows = table("#", "trial", "role")
+    for number, trial in enumerate(plan.fixed, 1):
+        declared = "declared, no verdict" if plan.contrasts else "declared"
+        role = {"declared": declared}.get(trial.role, trial.role)
+        role = "contrast" if trial.name in plan.contrasts else role
+        rows.add_row(str(number), Text(trial.name), role)
+    if plan.searched:
+        where = ", ".join(f"{key} in {domain}" for key, domain in plan.space.items())
+        rest = f"{plan.searched} more, chosen by {plan.strategy}: {where}"
+        rows.add_row(f"+{plan.searched}", Text(rest), "search")
+    return rows
 
 
 def repeated_levels(plan: Plan) -> str:

@@ -38,8 +38,6 @@ def show(
         raise StudyError(msg)
     from n2n_ablate.cli import component_page
     from n2n_ablate.registry import Registry
-    from n2n_ablate.report.document import Definitions, Document, Heading
-    from n2n_ablate.report.render.console import print_document
 
     registry = Registry(plugins_dir=plugins_dir)
     entries = [entry for entry in registry if kind in ("", entry.kind) and name in ("", entry.name)]
@@ -54,12 +52,20 @@ def show(
                 results().print()
             results().print(component_page.page(entry, registry), highlight=False)
         return
+    _list(registry, entries, whole=not kind)
+
+
+def _list(registry: Any, entries: list[Any], *, whole: bool) -> None:
+    """Print components by kind; of the whole list who listens, too, and what could not be loaded."""
+    from n2n_ablate.report.document import Definitions, Document, Heading
+    from n2n_ablate.report.render.console import print_document
+
     out = results()
     for each in dict.fromkeys(entry.kind for entry in entries):
         summaries = [(one.name, _summary(one)) for one in entries if one.kind == each]
         print_document(out, Document("", "", [Heading(each), Definitions(summaries)]))
     messages().print("For parameters: n2n-ablate plugins NAME.", highlight=False)
-    for listener in registry.listeners if not kind else ():
+    for listener in registry.listeners if whole else ():
         line = f"{listener.origin.plugin} ({listener.origin}) listens to {', '.join(listener.listens_to)}"
         results().print(line, markup=False, highlight=False, soft_wrap=True)
     for line in [*(f"not loaded: {each}" for each in registry.broken), *registry.contested]:

@@ -22,7 +22,7 @@ import typer
 from n2n_ablate.cli import options
 from n2n_ablate.cli.screen import messages, results, say
 from n2n_ablate.databases import sqlite_file
-from n2n_ablate.errors import AblateError, BusyError, StoreError, nearest
+from n2n_ablate.errors import AblateError, BusyError, StoreError, nearest, on_failure
 from n2n_ablate.locks import opening
 from n2n_ablate.redaction import redact
 from n2n_ablate.tracking.address import (
@@ -200,11 +200,8 @@ def _server(uri: str, output_root: Path, port: int) -> Iterator[_Server]:
                 start_new_session=True,
             )
             server = _Server(process, log)
-            try:
+            with on_failure(server.stop):
                 server.await_health(f"http://{_HOST}:{port}")
-            except BaseException:
-                server.stop()
-                raise
         try:
             yield server
         finally:

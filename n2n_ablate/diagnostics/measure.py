@@ -56,7 +56,8 @@ def diagnose(
     sampler with `supports_consistency = False` cannot cut the clean one: then a view's noise is all that
     changes from one noisy image to the next, what the sampler adds by itself included, and the gap
     is what the views differ by on average. Schedules (`at`) are measured at steps spread over the
-    training.
+    training. Of a sampler that hides pixels the hidden ones are measured; it and one that replaces the
+    input have no bias, gap or gain, since what they show is no image.
 
     `noise`: the noise model. None if there is only the noisy image of each probe: then the noise is noisy
     minus clean, and noise whose mean depends on the scene looks like a leak. `probes`: the images; without
@@ -127,7 +128,10 @@ def _rows(
             same = bool(cuts) and cuts[0].mask is not None
             rng = _rng(seed, f"draw/{probe.name}", 2 * pair if same else draw)
             cuts.append(_cut(now, noise, probe, noisy, rng))
-        yield _moments([*_hidden(cuts)], pairs_of(now))
+        moments = _moments([*_hidden(cuts)], pairs_of(now))
+        if cuts[0].mask is not None or declared(now, "replaces_input", False):
+            moments[4:] = [math.nan] * 4  # an input that is no image has no bias, gap or gain
+        yield moments
 
 
 @dataclass(frozen=True, eq=False)

@@ -61,17 +61,11 @@ def _is_plain(layer: nn.Conv2d) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Chain:
-    """The forward pass of one network.
+    """The forward pass of one network."""
 
-    Attributes:
-        layers: See `layers_of`.
-        packing: Where their weights lie.
-        residual: Whether the network's output is subtracted from its input.
-    """
-
-    layers: tuple[Layer, ...]
-    packing: Packing
-    residual: bool
+    layers: tuple[Layer, ...]  # see `layers_of`
+    packing: Packing  # where their weights lie
+    residual: bool  # whether the network's output is subtracted from its input
 
     def __call__(self, weights: Tensor, images: Sequence[Tensor]) -> list[Tensor]:
         """Denoise float32 images (n, c, h, w) of any shapes with the weights (1, n)."""

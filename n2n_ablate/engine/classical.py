@@ -15,12 +15,7 @@ _VALUES = 4_000_000  # coefficients at a time, so that memory does not grow with
 
 
 def non_local_means(noisy: Tensor, sigma: float) -> Tensor:
-    """Denoise (1, c, h, w) with non-local means (Buades et al., 2005).
-
-    Args:
-        noisy: The noisy image.
-        sigma: Standard deviation of its noise.
-    """
+    """Denoise (1, c, h, w) with non-local means (Buades et al., 2005)."""
     from skimage.restoration import denoise_nl_means
 
     array = np.ascontiguousarray(noisy[0].permute(1, 2, 0).double().numpy())
@@ -43,10 +38,6 @@ def sliding_dct(noisy: Tensor, sigma: float) -> Tensor:
     Channels are decorrelated, coefficients of all 8x8 patches cut off (Yu and Sapiro, 2011), and the
     result steers a Wiener filter of all 16x16 patches, whose results are averaged with weights, as in
     the two steps of BM3D (Dabov et al., 2007), here without its grouping of similar patches.
-
-    Args:
-        noisy: The noisy image.
-        sigma: Standard deviation of its noise.
     """
     colours = _cosines(noisy.shape[1])
     y = torch.einsum("kc,bchw->bkhw", colours, noisy)

@@ -80,9 +80,7 @@ class Curves:
     def results(self, seconds: float, beside: Mapping[str, Tensor]) -> list[FitResult]:
         """Return one result per fit.
 
-        Args:
-            seconds: The time of the stack.
-            beside: Figures without a curve, by name: one number per fit, shape (b,).
+        `beside`: figures without a curve, by name: one number per fit, shape (b,).
         """
         more = {name: values.tolist() for name, values in beside.items()}
         curves = {

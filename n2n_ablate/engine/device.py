@@ -19,23 +19,16 @@ PRECISIONS = ("auto", "fp32", "tf32", "bf16")
 
 @dataclass(frozen=True)
 class Machine:
-    """Where fits are trained.
+    """Where fits are trained."""
 
-    Attributes:
-        device: `cpu`, `cuda` or `cuda:1`.
-        precision: Of the convolutions: `fp32`, `tf32` (CUDA only) or `bf16`.
-        workers: Fits trained side by side, one thread each. On a GPU 1: the stack fills the card.
-        stack: Most fits trained as one stacked network.
-        name: What to call the device in a table.
-        way: How chains of convolutions are computed: by the compiled `kernel`, by the same algorithm
-            with torch's operations (`winograd`), or by torch's convolutions, one of `stacking.WAYS`.
-    """
-
-    device: str
-    precision: str
+    device: str  # `cpu`, `cuda` or `cuda:1`
+    precision: str  # of the convolutions: `fp32`, `tf32` (CUDA only) or `bf16`
+    # fits trained side by side, one thread each. On a GPU 1: the stack fills the card.
     workers: int
-    stack: int
-    name: str
+    stack: int  # most fits trained as one stacked network
+    name: str  # what to call the device in a table
+    # how chains of convolutions are computed: by the compiled `kernel`, by the same algorithm with
+    # torch's operations (`winograd`), or by torch's convolutions, one of `stacking.WAYS`
     way: str = stacking.DEFAULT
 
     @property
@@ -57,11 +50,9 @@ class Machine:
 def machine(device: str = "auto", precision: str = "auto") -> Machine:
     """Choose a device and a precision that this machine has.
 
-    Args:
-        device: `auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N`.
-        precision: `auto`, `fp32` (exact), `tf32` or `bf16`. On `auto` a GPU uses tf32, or what
-            `benchmarks/gpu.py` has chosen on it, a CPU fp32 with the compiled kernel. Without the
-            kernel a CPU that has bf16 instructions uses them.
+    `device`: `auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N`; `precision`: `auto`, `fp32` (exact),
+    `tf32` or `bf16`. On `auto` a GPU uses tf32, or what `benchmarks/gpu.py` has chosen on it, a CPU fp32 with
+    the compiled kernel. Without the kernel a CPU that has bf16 instructions uses them.
 
     Raises:
         DeviceError: The machine does not have it; the message says what it has.

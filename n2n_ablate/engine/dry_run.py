@@ -44,12 +44,8 @@ def dry_run(
 
     The fit itself is left as it is.
 
-    Args:
-        fit: The fit.
-        entries: How its components are registered, by kind.
-        machine: What the fit will be trained on.
-        split: False if an equal sampler has cut an image of this shape before.
-        step: False if equal components have done a step before.
+    `entries`: how its components are registered, by kind; `split`: False if an equal sampler has cut an image
+    of this shape before; `step`: False if equal components have done a step before.
 
     Raises:
         ImageError: The image is too small for the sampler, or too large for the memory.
@@ -72,8 +68,7 @@ def dry_run(
 def named(entries: Mapping[str, Entry]) -> Iterator[None]:
     """Give what a component does wrong its name, file and line.
 
-    Args:
-        entries: The components, by kind; a metric by `metric:` and its column.
+    `entries`: the components, by kind; a metric by `metric:` and its column.
     """
     try:
         yield

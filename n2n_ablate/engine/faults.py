@@ -132,11 +132,8 @@ def require_shares(shares: Sequence[float]) -> None:
 def require_images(images: object, like: Tensor, blame: ComponentContext, what: str) -> Tensor:
     """Return images if they have the shape of `like`.
 
-    Args:
-        images: What should be images.
-        like: What they were made from, (n, c, h, w).
-        blame: Who made them.
-        what: What it did, as a sentence that goes on with what came out.
+    `like`: what they were made from, (n, c, h, w); `what`: what it did, as a sentence that goes on with what
+    came out.
     """
     if isinstance(images, Tensor) and images.shape == like.shape:
         return images

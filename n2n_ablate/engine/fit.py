@@ -28,37 +28,29 @@ from n2n_ablate.registry import Registry
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """One recipe on one noisy image with one seed: the unit of work, of storage and of failure.
+    """One recipe on one noisy image with one seed: the unit of work, of storage and of failure."""
 
-    Attributes:
-        key: Its identity, see `identity.Fingerprints.fit_key`.
-        noisy: The noisy image, float32 (1, c, h, w), on the CPU.
-        clean: The clean image, same shape; only metrics see it. None for a real noisy image.
-        noise: The noise model that made `noisy`, or more shots of the scene, if there are any.
-        sampler, backbone, loss, training, estimator: The recipe's components.
-        metrics: By name.
-        init_seed: Seeds the initial weights.
-        rng: Makes a generator at the start of the fit's stream for a purpose, such as `sampler`.
-        stack_key: Fits of equal `stack_key` may be trained in one stack, if their shapes agree too.
-        unclipped: Keep the denoised image as float32, values outside [0, 1] too.
-        spec: What it was made from, so that another process can make it; None if nobody asked.
-    """
-
-    key: str
-    noisy: Tensor
+    key: str  # its identity, see `identity.Fingerprints.fit_key`
+    noisy: Tensor  # the noisy image, float32 (1, c, h, w), on the CPU
+    # the clean image, same shape; only metrics see it. None for a real noisy image.
     clean: Tensor | None
+    # the noise model that made `noisy`, or more shots of the scene, if there are any
     noise: Noise | MeasuredNoise | None
+    # the recipe's components
     sampler: Sampler
     backbone: Backbone
     loss: Loss
     training: Training
     estimator: Estimator
-    metrics: Mapping[str, Metric]
-    init_seed: int
+    metrics: Mapping[str, Metric]  # by name
+    init_seed: int  # seeds the initial weights
+    # makes a generator at the start of the fit's stream for a purpose, such as `sampler`
     rng: Callable[[str], torch.Generator]
+    # fits of equal `stack_key` may be trained in one stack, if their shapes agree too
     stack_key: str = ""
+    # what it was made from, so that another process can make it; None if nobody asked
     spec: FitSpec | None = None
-    unclipped: bool = False
+    unclipped: bool = False  # keep the denoised image as float32, values outside [0, 1] too
 
     @property
     def shots(self) -> tuple[Tensor, ...]:
@@ -68,24 +60,16 @@ class Fit:
 
 @dataclass(frozen=True)
 class FitSpec:
-    """A fit without its tensors and its live components.
+    """A fit without its tensors and its live components."""
 
-    Attributes:
-        recipe: With every parameter written out.
-        noise: The noise model with every parameter; None for measured noise.
-        metrics: What is measured, by name.
-        seed: The fit's seed.
-        image: Hash of the clean image, see `Image.digest`.
-        noisy: Hash of the noisy image: whoever made it, from whatever files, another one is another fit.
-        shots: Hashes of other shots of the scene, where the sampler may see them.
-    """
-
-    recipe: Recipe
-    noise: ComponentSpec | None
-    metrics: Mapping[str, ComponentSpec]
-    seed: int
-    image: str
+    recipe: Recipe  # with every parameter written out
+    noise: ComponentSpec | None  # the noise model with every parameter; None for measured noise
+    metrics: Mapping[str, ComponentSpec]  # what is measured, by name
+    seed: int  # the fit's seed
+    image: str  # hash of the clean image, see `Image.digest`
+    # hash of the noisy image: whoever made it, from whatever files, another one is another fit
     noisy: str
+    # hashes of other shots of the scene, where the sampler may see them
     shots: tuple[str, ...] = ()
 
     def key(self, prints: Fingerprints, computation: str) -> str:
@@ -129,12 +113,8 @@ class FitSpec:
     ) -> Fit:
         """Return the fit: random streams and everything else follow from the spec.
 
-        Args:
-            key: Its identity.
-            noisy: The noisy image, (1, c, h, w).
-            clean: The clean image, same shape.
-            components: See `components`.
-            shots: Other shots of the scene, where the sampler may see them.
+        `noisy`: the noisy image, (1, c, h, w); `clean`: the clean image, same shape; `components`: see
+        `components`; `shots`: other shots of the scene, where the sampler may see them.
         """
         if shots:
             components = {**components, "noise": MeasuredNoise(tuple(shots))}

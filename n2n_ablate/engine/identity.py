@@ -78,13 +78,9 @@ class Fingerprints:
     ) -> str:
         """Return the identity of a fit, 32 hexadecimal digits.
 
-        Args:
-            images: Hashes of the clean image, of the noisy one, and of whatever else the fit sees.
-            noise: The noise model with every parameter, None for measured noise.
-            recipe: The recipe with every parameter written out.
-            seed: The fit's seed.
-            computation: See `Machine.computation`.
-            metrics: What is measured.
+        `images`: hashes of the clean image, of the noisy one, and of whatever else the fit sees; `noise`: the
+        noise model with every parameter, None for measured noise; `recipe`: the recipe with every parameter
+        written out; `computation`: see `Machine.computation`.
         """
         everything = {
             "images": list(images),

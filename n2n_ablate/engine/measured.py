@@ -55,11 +55,8 @@ def read_pairs(
 ) -> MeasuredSet:
     """Read the scenes of one source of measured noise.
 
-    Args:
-        pairs: The source: a folder, or a named set.
-        crop: Side of the centre crop in pixels; 0 keeps all.
-        reading: What the files do not say themselves.
-        folder: Where a relative source starts from.
+    `pairs`: the source: a folder, or a named set; `crop`: side of the centre crop in pixels; 0 keeps all;
+    `reading`: what the files do not say themselves; `folder`: where a relative source starts from.
     """
     known = named_set(pairs.source)
     if known is not None and known.kind != "measured":

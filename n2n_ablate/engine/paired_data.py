@@ -136,9 +136,7 @@ class PairedData:
     def fits(self, recipe: Recipe, samples: Sequence[NoisySample] | None = None) -> list[Fit]:
         """Return the fits of a recipe, one per noisy sample, in their order.
 
-        Args:
-            recipe: With every parameter written out.
-            samples: Some of these; by default all.
+        `samples`: some of these; by default all.
         """
         parts = recipe.build(self._registry)
         wanted = self.samples if samples is None else samples

@@ -45,15 +45,9 @@ def fit_all(
 
     Closing the iterator stops the training within a step.
 
-    Args:
-        fits: What to train.
-        machine: Where.
-        listener: Called at every point of every curve.
-        threads: Threads of one fit on a CPU. More than one is for a lone fit: the order of its sums,
-            and so its last digits, depend on it.
-        points: Points of every curve.
-        note: Told what a user should know, from any thread.
-        sizes: What is known of memory; more is learned here.
+    `listener`: called at every point of every curve; `threads`: threads of one fit on a CPU. More than one is
+    for a lone fit: the order of its sums, and so its last digits, depend on it. `note`: told what a user
+    should know, from any thread; `sizes`: what is known of memory; more is learned here.
 
     Raises:
         DeviceError: The GPU has stopped, so that no further fit can be trained.
@@ -84,11 +78,7 @@ def stacks_of(
 ) -> Iterator[list[Fit]]:
     """Sort fits into stacks that can be trained together, keeping their order.
 
-    Args:
-        fits: What to sort.
-        most: Fits of a stack at most.
-        sizes: What is known of memory.
-        room: Foretells how many fits like one there is room for; asked where nothing is known yet.
+    `room`: foretells how many fits like one there is room for; asked where nothing is known yet.
     """
     sizes = StackSizeCache() if sizes is None else sizes
     groups: dict[object, list[Fit]] = {}

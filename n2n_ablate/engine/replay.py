@@ -16,6 +16,8 @@ from typing import Protocol, TypeAlias
 import torch
 from torch import Tensor
 
+from n2n_ablate.errors import on_failure
+
 _CALLED = 3  # steps before the recording: they make the optimiser's state and choose the kernels
 _COMPARED = 2  # how many of them the recording has to repeat
 
@@ -159,15 +161,19 @@ class CudaRecorder:
         """See `Recorder.record`. Other threads may use the card meanwhile."""
         graph = torch.cuda.CUDAGraph()
         current = torch.cuda.current_stream()
-        try:
-            with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
-                loss = work()
-        except BaseException:
+
+        def put_back() -> None:
             # A recording that ends badly may leave its stream behind as the current one.
             torch.cuda.set_stream(current)
             with contextlib.suppress(RuntimeError):  # what ended the recording has to be raised
                 torch.cuda.synchronize()
-            raise
+
+        mode = "thread_local"
+        with (
+            on_failure(put_back),
+            torch.cuda.graph(graph, stream=self._stream, capture_error_mode=mode),
+        ):
+            loss = work()
         return graph.replay, loss
 
 
@@ -185,9 +191,7 @@ class _Step:
 def python_state(component: object, depth: int = 5) -> object:
     """Return what a component holds beside the values of its tensors, for comparison.
 
-    Args:
-        component: An object, or any value.
-        depth: How far to follow attributes and containers; beyond, identity is all that counts.
+    `depth`: how far to follow attributes and containers; beyond, identity is all that counts.
     """
     if component is None or isinstance(component, str | bytes | int | float | complex):
         return component

@@ -16,11 +16,9 @@ TILE = 512
 def in_tiles(forward: Forward, backbone: Backbone, tile: int = TILE) -> Forward:
     """Return a forward pass whose memory does not grow with the image.
 
-    Args:
-        forward: From images (n, c, h, w) to the same shape.
-        backbone: Its `halo` is the radius of the network's receptive field in pixels; without one
-            images are denoised in one piece, since nobody knows how far a pixel reaches.
-        tile: Side of a tile in pixels, without its halo.
+    `forward`: from images (n, c, h, w) to the same shape; `backbone`: its `halo` is the radius of the
+    network's receptive field in pixels; without one images are denoised in one piece, since nobody knows how
+    far a pixel reaches; `tile`: side of a tile in pixels, without its halo.
     """
     halo = declared(backbone, "halo")
     if halo is None:

@@ -24,19 +24,12 @@ _LARGE = 2**15  # pixels from which a few steps are enough to tell a step from n
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds of one fit while all workers are busy, or of its share of a stack.
+    """Seconds of one fit while all workers are busy, or of its share of a stack."""
 
-    Attributes:
-        start: Until the first step.
-        step: One step.
-        point: One point of the curves.
-        end: The last point, in full precision, and the result.
-    """
-
-    start: float
-    step: float
-    point: float
-    end: float
+    start: float  # until the first step
+    step: float  # one step
+    point: float  # one point of the curves
+    end: float  # the last point, in full precision, and the result
 
     def of(self, fit: Fit) -> float:
         """Return the seconds that a whole fit takes."""
@@ -55,9 +48,7 @@ class Cost:
 def cost_of(fits: Sequence[Fit], machine: Machine) -> Cost:
     """Time a few steps of fits, side by side on a CPU, as one stack on a GPU.
 
-    Args:
-        fits: At most as many as are trained at once; all of one form.
-        machine: Where.
+    `fits`: at most as many as are trained at once; all of one form.
     """
     stacks = [list(fits)] if machine.type == "cuda" else [[fit] for fit in fits]
     workers: set[int] = set()

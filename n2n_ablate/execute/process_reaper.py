@@ -56,6 +56,13 @@ class ProcessReaper:
             self._process = None
 
 
+def children() -> set[int]:
+    """Return the processes that this one has started and that still run; none without /proc."""
+    if not sys.platform.startswith("linux"):
+        return set()
+    return {process for process, (parent, _) in running().items() if parent == os.getpid()}
+
+
 def running() -> dict[int, tuple[int, int]]:
     """Return the parent of every process, and when it was started: that tells ids used again."""
     processes = {}

@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -27,7 +27,7 @@ from n2n_ablate.engine.identity import Fingerprints
 from n2n_ablate.errors import ExecutorError
 from n2n_ablate.execute import bundle, task
 from n2n_ablate.execute.cluster_health import ClusterHealth
-from n2n_ablate.execute.process_reaper import ProcessReaper
+from n2n_ablate.execute.process_reaper import ProcessReaper, children
 from n2n_ablate.records import FitResult, Point
 from n2n_ablate.records.fit import Listener
 from n2n_ablate.registry import Registry
@@ -88,16 +88,14 @@ class Ray:
         plugins = bundle.packed(self._registry)
         with _handlers_kept():
             try:
+                before = children()
                 if self._address:
-                    ray.init(address=self._address, **_QUIET)
+                    here = ray.init(address=self._address, **_QUIET).address_info
                 else:
-                    _start(self._cpus)
-                node = ray._private.worker.global_worker.node
-                self._guard.watch(  # of a cluster that runs elsewhere there are none
-                    info.process.pid for infos in node.all_processes.values() for info in infos
-                )
+                    here = _start(self._cpus)
+                self._guard.watch(children() - before)  # of a cluster that runs elsewhere none
                 head = ray.get_runtime_context().gcs_address
-                self._pulse = ClusterHealth(head, node.raylet_socket_name)
+                self._pulse = ClusterHealth(head, here["raylet_socket_name"])
                 self._plugins = ray.put(plugins)
             except Exception as error:  # ray has no family of errors for this
                 self.__exit__()
@@ -108,6 +106,7 @@ class Ray:
                 msg = f"no Ray cluster can be used {where}: {reason.removesuffix('.')}.{hint}"
                 raise ExecutorError(msg) from error
         # What Ray tells of a node that died goes to stdout, whatever `_QUIET` says: into the JSON.
+        # There is no public switch for that.
         ray._private.worker._worker_logs_enabled = False
         self._images, self._kept = {}, []
         self._train = ray.remote(num_cpus=1, num_gpus=self._gpus, max_retries=0)(task.train)
@@ -229,10 +228,10 @@ _REASONS = {
 }
 
 
-def _start(cpus: int) -> None:
-    """Start a cluster of this machine alone, which nobody else can reach.
+def _start(cpus: int) -> Mapping[str, Any]:
+    """Start a cluster of this machine alone, which nobody else can reach; return its addresses.
 
-    Ray takes the machine's outward address even where it is given the loopback, unless clusters of
+    No public option does that. Ray takes the machine's outward address even where it is given the loopback, unless clusters of
     several machines are switched off. Its environment variable for that is read at import only.
     Ray's web server is left out: without the dashboard it only gathers usage statistics, and even where
     these are off, it asks at the addresses of three clouds whether it runs there.
@@ -241,7 +240,7 @@ def _start(cpus: int) -> None:
     before, constants.ENABLE_RAY_CLUSTER = constants.ENABLE_RAY_CLUSTER, False
     server, services.start_api_server = services.start_api_server, lambda *_, **__: ("", None)
     try:
-        ray.init(
+        started = ray.init(
             address="local",  # otherwise Ray joins whatever cluster ran here last
             num_cpus=cpus,
             object_store_memory=_STORE,
@@ -249,6 +248,8 @@ def _start(cpus: int) -> None:
             _node_ip_address=_LOOPBACK,
             **_QUIET,
         )
+        addresses: Mapping[str, Any] = started.address_info
+        return addresses
     finally:
         constants.ENABLE_RAY_CLUSTER = before
         services.start_api_server = server
@@ -257,7 +258,7 @@ def _start(cpus: int) -> None:
 def _resources() -> Counter[str]:
     """Return what the nodes that are there have.
 
-    `ray.cluster_resources` has no limit of time: where the first node is gone, it waits for a minute,
+    The public `ray.nodes` and `ray.cluster_resources` have no limit of time: where the first node is gone, it waits for a minute,
     then Ray ends this process.
     """
     total: Counter[str] = Counter()

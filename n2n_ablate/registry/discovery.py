@@ -16,7 +16,7 @@ from importlib.metadata import Distribution, EntryPoint, distributions
 from pathlib import Path
 from types import ModuleType
 
-from n2n_ablate.errors import PluginError, no_file, printable
+from n2n_ablate.errors import PluginError, no_file, on_failure, printable
 from n2n_ablate.registry import hookspecs
 
 LOCAL_FOLDER = "plugins"
@@ -28,18 +28,12 @@ _OURS = "n2n_ablate_plugins"
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a plugin came from.
+    """Where a plugin came from."""
 
-    Attributes:
-        plugin: Its name: that of the entry point, or of the file without `.py`.
-        source: `package`, `checkout`, `./plugins`, `--plugins-dir` or `file`.
-        file: Its source file, if it has one.
-        version, distribution: Of the package; empty for a single file.
-    """
-
-    plugin: str
-    source: str
-    file: str = ""
+    plugin: str  # its name: that of the entry point, or of the file without `.py`
+    source: str  # `package`, `checkout`, `./plugins`, `--plugins-dir` or `file`
+    file: str = ""  # its source file, if it has one
+    # of the package; empty for a single file
     version: str = ""
     distribution: str = ""
 
@@ -49,19 +43,12 @@ class Origin:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A plugin to load: call `load` and expect anything.
+    """A plugin to load: call `load` and expect anything."""
 
-    Attributes:
-        origin: Where it is.
-        load: Loads it; a `PluginError` says why it cannot be.
-        ours: Whether it is one of those that ship.
-        marks: What two candidates share that are one plugin.
-    """
-
-    origin: Origin
-    load: Callable[[], object]
-    ours: bool = False
-    marks: frozenset[str] = frozenset()
+    origin: Origin  # where it is
+    load: Callable[[], object]  # loads it; a `PluginError` says why it cannot be
+    ours: bool = False  # whether it is one of those that ship
+    marks: frozenset[str] = frozenset()  # what two candidates share that are one plugin
 
 
 def find(plugins_dir: Path | None, local: Path | None, file: Path | None) -> list[Candidate]:
@@ -167,11 +154,8 @@ def _load_file(file: Path) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up while it is being executed
-    try:
+    with on_failure(lambda: sys.modules.pop(name)):
         spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
     return module
 
 

@@ -75,11 +75,8 @@ def component_context(
 ) -> Iterator[None]:
     """Run code of a component; what it raises names it.
 
-    Args:
-        entry: The component.
-        problem: What it cannot do, e.g. `cannot be drawn`.
-        method: What runs, see `Entry.place`.
-        seconds: How long it may take; 0 for the limit of a small image.
+    `problem`: what it cannot do, e.g. `cannot be drawn`. `method`: what runs, see `Entry.place`; `seconds`:
+    how long it may take; 0 for the limit of a small image.
 
     Raises:
         PluginError: It fails, does not come back, or changes what all components share.

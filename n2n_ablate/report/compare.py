@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from n2n_ablate.analysis.pairs import Comparison
 from n2n_ablate.analysis.records import ContrastRecord
-from n2n_ablate.analysis.study_records import Comparison
 from n2n_ablate.report.document import (
     Block,
     Cell,

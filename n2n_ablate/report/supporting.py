@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from n2n_ablate.analysis.condition_records import ConditionAnalysis, Peak, TrialRecord
 from n2n_ablate.analysis.records import ContrastRecord, Role
-from n2n_ablate.analysis.study_records import ConditionAnalysis, Peak, TrialRecord
 from n2n_ablate.report.document import Cell, Column, Interval, Name, Number, Table
 from n2n_ablate.report.numbers import format_interval, format_p
 from n2n_ablate.report.tables import (

@@ -6,14 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
+from n2n_ablate.analysis.condition_records import ConditionAnalysis, TrialRecord
 from n2n_ablate.analysis.records import ContrastRecord, Kind
-from n2n_ablate.analysis.study_records import (
-    ConditionAnalysis,
-    ConfirmedContrast,
-    Origin,
-    StudyAnalysis,
-    TrialRecord,
-)
+from n2n_ablate.analysis.study_records import ConfirmedContrast, Origin, StudyAnalysis
 from n2n_ablate.report.document import (
     Cell,
     Column,

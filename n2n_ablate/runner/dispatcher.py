@@ -42,11 +42,10 @@ class HookDispatcher:
     def add(self, plugin: Plugin, *, replaying: bool = False) -> None:
         """Add a plugin of the host.
 
-        Args:
-            plugin: One with `background = True` is called in another thread, so that training never
-                waits for it; it gets trials without their images. Whoever calls `study_finished`
-                waits until it has done everything, see `Background`.
-            replaying: Nothing is trained: call it in this thread, and raise what it raises.
+        `plugin`: one with `background = True` is called in another thread, so that training never waits for
+        it; it gets trials without their images. Whoever calls `study_finished` waits until it has done
+        everything, see `Background`. `replaying`: nothing is trained: call it in this thread, and raise what
+        it raises.
         """
         self._members.append(_Member(plugin, self.note, replaying=replaying))
 
@@ -84,9 +83,9 @@ class HookDispatcher:
         about = {"plan": plan, "invocation": invocation, "ended": ended, "replayed": replayed}
         self._tell("study_started", **about, **size, say=self.note)
 
-    def trial_started(self, trial: Trial, fits: int, reused: int) -> None:
+    def trial_started(self, trial: Trial, fits: int, cached: int) -> None:
         """See `hookspecs.trial_started`."""
-        self._tell("trial_started", trial=trial, fits=fits, reused=reused)
+        self._tell("trial_started", trial=trial, fits=fits, cached=cached)
 
     def point(self, point: Point) -> None:
         """See `hookspecs.point`. May be called from any thread."""

@@ -22,26 +22,17 @@ from n2n_ablate.tracking.tracker import MlflowTracker
 
 @dataclass(frozen=True)
 class Synced:
-    """What a sync did with one journal.
+    """What a sync did with one journal."""
 
-    Attributes:
-        study, profile: Of which study and profile the journal is.
-        run: Its key, see `Contents.key`.
-        trials: Trials in the journal.
-        written: Runs that were written or completed, summaries included.
-        repaired: Runs that a dead process had left running.
-        orphans: Folders of files that were removed because their runs are gone.
-        problems: One sentence for each thing that is missing.
-    """
-
+    # of which study and profile the journal is
     study: str
     profile: str
-    run: str
-    trials: int
-    written: int
-    repaired: int
-    orphans: int
-    problems: tuple[str, ...]
+    run: str  # its key, see `Contents.key`
+    trials: int  # trials in the journal
+    written: int  # runs that were written or completed, summaries included
+    repaired: int  # runs that a dead process had left running
+    orphans: int  # folders of files that were removed because their runs are gone
+    problems: tuple[str, ...]  # one sentence for each thing that is missing
 
 
 class _Notes:

@@ -23,7 +23,7 @@ from n2n_ablate.components import Strategy, declared
 from n2n_ablate.components.parameters import Choice, Domain
 from n2n_ablate.components.spec import Value
 from n2n_ablate.components.strategy import ask, has_pickle, quiet, replay
-from n2n_ablate.errors import StudyError
+from n2n_ablate.errors import StudyError, on_failure
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.entry import component_context
 from n2n_ablate.search.database import SearchDatabase
@@ -116,7 +116,7 @@ class Search:
         assert plan.strategy is not None, "only a search has one"
         self._strategy = registry.get("strategy", plan.strategy.name)
         strategy = registry.build("strategy", plan.strategy.name, plan.strategy.parameters)
-        try:
+        with on_failure(self._database.close):
             if declared(strategy, "stores_pickles", False):
                 self._refuse_pickles(known=True)
             self._database.hold(self._stem, f"{busy} Wait, or use another --storage.")
@@ -124,9 +124,6 @@ class Search:
             # Nobody else may hold this search, so whoever was running these trials is gone.
             running = self._database.call(self._running)
             self._take_up(strategy)
-        except BaseException:
-            self._database.close()
-            raise
         self._interrupted = [_asked(trial) for trial in running]
         self._handed = {asked.number for asked in self._interrupted}
 

@@ -1,93 +1,49 @@
 """Statistics of a study: numbers in, numbers out. Pure: numpy and scipy, no torch."""
 
-from n2n_ablate.stats.curves import Crossing, Peak, band, crossing, peak
-from n2n_ablate.stats.interim import InterimDesign, sizes_for
-from n2n_ablate.stats.intervals import (
-    HALL_FROM,
-    LEVEL,
-    has_spread,
-    limits,
-    t_critical,
-    t_interval,
-    welch_interval,
-    wilson_interval,
-    within_images_interval,
-)
-from n2n_ablate.stats.permutation import SignFlip, sign_flip
-from n2n_ablate.stats.planning import (
-    FEWEST_TO_PLAN,
-    POWER,
-    detectable_effect,
-    equivalence_margin,
-    equivalence_power,
-    images_to_resolve,
-    images_to_show_equivalence,
-    narrowing,
-    power,
-    spread_limit,
-)
-from n2n_ablate.stats.ranking import Ranking, kendall, ranking
-from n2n_ablate.stats.response import Response, response
-from n2n_ablate.stats.variance import Seeds, VarianceComponents, components, components_of_effects
-from n2n_ablate.stats.verdicts import (
-    BETTER,
-    EQUIVALENT,
-    INCONCLUSIVE,
-    WORSE,
-    Levels,
-    decide,
-    holm,
-    left_out,
-    probability_within,
-    t_test,
-)
-
-__all__ = [
-    "BETTER",
-    "EQUIVALENT",
-    "FEWEST_TO_PLAN",
-    "HALL_FROM",
-    "INCONCLUSIVE",
-    "LEVEL",
-    "POWER",
-    "WORSE",
-    "Crossing",
-    "InterimDesign",
-    "Levels",
-    "Peak",
-    "Ranking",
-    "Response",
-    "Seeds",
-    "SignFlip",
-    "VarianceComponents",
-    "band",
-    "components",
-    "components_of_effects",
-    "crossing",
-    "decide",
-    "detectable_effect",
-    "equivalence_margin",
-    "equivalence_power",
-    "has_spread",
-    "holm",
-    "images_to_resolve",
-    "images_to_show_equivalence",
-    "kendall",
-    "left_out",
-    "limits",
-    "narrowing",
-    "peak",
-    "power",
-    "probability_within",
-    "ranking",
-    "response",
-    "sign_flip",
-    "sizes_for",
-    "spread_limit",
-    "t_critical",
-    "t_interval",
-    "t_test",
-    "welch_interval",
-    "wilson_interval",
-    "within_images_interval",
-]
+from n2n_ablate.stats.curves import Crossing as Crossing
+from n2n_ablate.stats.curves import Peak as Peak
+from n2n_ablate.stats.curves import band as band
+from n2n_ablate.stats.curves import crossing as crossing
+from n2n_ablate.stats.curves import peak as peak
+from n2n_ablate.stats.interim import InterimDesign as InterimDesign
+from n2n_ablate.stats.interim import sizes_for as sizes_for
+from n2n_ablate.stats.intervals import HALL_FROM as HALL_FROM
+from n2n_ablate.stats.intervals import LEVEL as LEVEL
+from n2n_ablate.stats.intervals import has_spread as has_spread
+from n2n_ablate.stats.intervals import limits as limits
+from n2n_ablate.stats.intervals import t_critical as t_critical
+from n2n_ablate.stats.intervals import t_interval as t_interval
+from n2n_ablate.stats.intervals import welch_interval as welch_interval
+from n2n_ablate.stats.intervals import wilson_interval as wilson_interval
+from n2n_ablate.stats.intervals import within_images_interval as within_images_interval
+from n2n_ablate.stats.permutation import SignFlip as SignFlip
+from n2n_ablate.stats.permutation import sign_flip as sign_flip
+from n2n_ablate.stats.planning import FEWEST_TO_PLAN as FEWEST_TO_PLAN
+from n2n_ablate.stats.planning import POWER as POWER
+from n2n_ablate.stats.planning import detectable_effect as detectable_effect
+from n2n_ablate.stats.planning import equivalence_margin as equivalence_margin
+from n2n_ablate.stats.planning import equivalence_power as equivalence_power
+from n2n_ablate.stats.planning import images_to_resolve as images_to_resolve
+from n2n_ablate.stats.planning import images_to_show_equivalence as images_to_show_equivalence
+from n2n_ablate.stats.planning import narrowing as narrowing
+from n2n_ablate.stats.planning import power as power
+from n2n_ablate.stats.planning import spread_limit as spread_limit
+from n2n_ablate.stats.ranking import Ranking as Ranking
+from n2n_ablate.stats.ranking import kendall as kendall
+from n2n_ablate.stats.ranking import ranking as ranking
+from n2n_ablate.stats.response import Response as Response
+from n2n_ablate.stats.response import response as response
+from n2n_ablate.stats.variance import Seeds as Seeds
+from n2n_ablate.stats.variance import VarianceComponents as VarianceComponents
+from n2n_ablate.stats.variance import components as components
+from n2n_ablate.stats.variance import components_of_effects as components_of_effects
+from n2n_ablate.stats.verdicts import BETTER as BETTER
+from n2n_ablate.stats.verdicts import EQUIVALENT as EQUIVALENT
+from n2n_ablate.stats.verdicts import INCONCLUSIVE as INCONCLUSIVE
+from n2n_ablate.stats.verdicts import WORSE as WORSE
+from n2n_ablate.stats.verdicts import Levels as Levels
+from n2n_ablate.stats.verdicts import decide as decide
+from n2n_ablate.stats.verdicts import holm as holm
+from n2n_ablate.stats.verdicts import left_out as left_out
+from n2n_ablate.stats.verdicts import probability_within as probability_within
+from n2n_ablate.stats.verdicts import t_test as t_test

@@ -14,6 +14,8 @@ from n2n_ablate.redaction import redact_url
 DATABASE = "mlflow.db"
 PLAN, ORDER = "n2n.plan", "n2n.order"
 """Tags of a run: which plan it belongs to; how MLflow's pages sort the plan's runs."""
+NOTE = "mlflow.note.content"
+"""The tag that MLflow shows as a description."""
 _PATIENCE = 10  # seconds until a database server has to answer
 
 
@@ -65,9 +67,6 @@ def check_address(uri: str) -> None:
 def knock(url: str) -> None:
     """Connect to a database and hang up; a server that does not answer is waited for 10 s.
 
-    Args:
-        url: As SQLAlchemy has it.
-
     Raises:
         sqlalchemy.exc.SQLAlchemyError: It cannot be reached, or is none.
         ImportError: Its driver is not installed.
@@ -88,11 +87,8 @@ def knock(url: str) -> None:
 def chart_link(base_url: str, experiment_id: str, order: str = "", plan: str = "") -> str:
     """Return the page that shows an experiment's curves. Without the queries MLflow opens another.
 
-    Args:
-        base_url: Where MLflow's pages are served.
-        experiment_id: Of the study.
-        order: By which the runs are sorted, as MLflow has it: "metrics.`eval/psnr` DESC".
-        plan: Key of the only plan whose runs are shown.
+    `order`: by which the runs are sorted, as MLflow has it: "metrics.`eval/psnr` DESC"; `plan`: key of the
+    only plan whose runs are shown.
     """
     query = {"workflowType": "machine_learning", "compareRunsMode": "CHART"}
     if order:

@@ -68,8 +68,7 @@ def _load() -> None:
 def connect(uri: str) -> MlflowClient:
     """Return a client of a store. A server is not asked anything yet.
 
-    Args:
-        uri: See `address.tracking_uri`.
+    `uri`: see `address.tracking_uri`.
 
     Raises:
         StoreError: That is no address.
@@ -83,10 +82,6 @@ def connect(uri: str) -> MlflowClient:
 
 def experiments(client: MlflowClient, most: int = 1) -> Sequence[Experiment]:
     """Return some experiments: the first question to every store.
-
-    Args:
-        client: Of the store.
-        most: How many at most.
 
     Raises:
         MlflowException: What answers is no MLflow.

@@ -22,20 +22,14 @@ _WHOLE = ("FINISHED", "FAILED")
 
 @dataclass
 class Known:
-    """The runs of one plan.
+    """The runs of one plan."""
 
-    Attributes:
-        trials: Those that are whole, by `FITS`.
-        halves: Ids of those that are not, by `FITS`. They may go once the whole one is there.
-        summary: Of the plan.
-        repaired: How many of the study's a dead process had left running; they are ended now.
-        running: Machines on which, for all that is known, somebody is still writing.
-    """
-
-    trials: dict[str, Kept] = field(default_factory=dict)
+    trials: dict[str, Kept] = field(default_factory=dict)  # those that are whole, by `FITS`
+    # ids of those that are not, by `FITS`. They may go once the whole one is there.
     halves: dict[str, list[str]] = field(default_factory=dict)
-    summary: Kept | None = None
-    repaired: int = 0
+    summary: Kept | None = None  # of the plan
+    repaired: int = 0  # how many of the study's a dead process had left running; they are ended now
+    # machines on which, for all that is known, somebody is still writing
     running: list[str] = field(default_factory=list)
 
 
@@ -48,12 +42,8 @@ def look(
 ) -> Known:
     """Look through all runs of a plan, and end those of the study whose process is gone.
 
-    Args:
-        store: The store.
-        experiment: Id of the study's experiment.
-        plan: Key of the plan.
-        ended: Ids of invocations that are known to be over, wherever they ran.
-        writing: Id of a run that is being written by whoever asks.
+    `ended`: ids of invocations that are known to be over, wherever they ran; `writing`: id of a run that is
+    being written by whoever asks.
     """
     known = Known()
     # With other seeds, say, it is another plan: what that left running would stay so for ever.

@@ -13,6 +13,7 @@ from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.analysis.records import ContrastRecord
 from n2n_ablate.files import slugs
 from n2n_ablate.records import NoisySample, Plan, StudyTrials, Trial, TrialResult
+from n2n_ablate.tracking.address import NOTE
 
 _FORMAT = 3  # of what a run holds; one more, and runs are written anew
 _EVAL = "eval/"
@@ -21,36 +22,22 @@ _LONGEST_NAME, _MOST_SHAPES = 200, 8
 
 @dataclass(frozen=True)
 class Value:
-    """One value of one curve.
+    """One value of one curve."""
 
-    Attributes:
-        name: Of the curve.
-        step: Counted from 1; 0 for what belongs to no step.
-        value: Always finite.
-        progress: Share of the training that was done, from 0 to 1.
-    """
-
-    name: str
-    step: int
-    value: float
-    progress: float = 1.0
+    name: str  # of the curve
+    step: int  # counted from 1; 0 for what belongs to no step
+    value: float  # always finite
+    progress: float = 1.0  # share of the training that was done, from 0 to 1
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a run was evaluated on.
+    """What a run was evaluated on."""
 
-    Attributes:
-        name: Where the images come from.
-        digest: Of the pixels of all images.
-        source: Digest by name of the image.
-        profile: Number and shapes of the images.
-    """
-
-    name: str
-    digest: str
-    source: Mapping[str, str]
-    profile: Mapping[str, object]
+    name: str  # where the images come from
+    digest: str  # of the pixels of all images
+    source: Mapping[str, str]  # digest by name of the image
+    profile: Mapping[str, object]  # number and shapes of the images
 
 
 def suffixes(plan: Plan) -> dict[str, str]:
@@ -91,9 +78,8 @@ def short(value: object) -> str:
 def dataset(sources: Sequence[str], samples: Sequence[NoisySample]) -> Dataset | None:
     """Return the images of a trial as one dataset, None if they are not there: clean ones, or references and shots.
 
-    Args:
-        sources: Where the images come from, as the study names them.
-        samples: The noisy images of the trial's fits.
+    `sources`: where the images come from, as the study names them; `samples`: the noisy images of the trial's
+    fits.
     """
     images = {sample.image.name: sample.image for sample in samples}
     shots = {
@@ -120,10 +106,7 @@ def values(plan: Plan, result: TrialResult, baseline: TrialResult | None) -> lis
 
     Curves per image are of the metric that decides; differences from the baseline of every metric.
 
-    Args:
-        plan: The study's plan.
-        result: The trial.
-        baseline: What `psnr_gain` and its like are measured from, paired by image.
+    `baseline`: what `psnr_gain` and its like are measured from, paired by image.
     """
     points: list[Value] = []
     details: list[Value] = []
@@ -194,6 +177,8 @@ def verdicts(stage: StudyTrials) -> dict[str, tuple[dict[str, str], list[Value]]
                 continue
             tags, values = said.setdefault(name, ({}, []))
             tags[f"verdict{suffix}"] = str(contrast.verdict)
+            lines = [*filter(None, [tags.get(NOTE)]), _in_words(contrast)]
+            tags[NOTE] = "\n\n".join(lines)
             if contrast.reason is not None:
                 tags[f"verdict_reason{suffix}"] = str(contrast.reason)
             beside = {"p_holm": contrast.p_holm}
@@ -204,6 +189,17 @@ def verdicts(stage: StudyTrials) -> dict[str, tuple[dict[str, str], list[Value]]
             for metric, other in rows.get(name, {}).items():
                 values += _named(f"secondary/{metric}_", _interval(other), suffix)
     return said
+
+
+def _in_words(contrast: ContrastRecord) -> str:
+    """Return a contrast in a line, for the page of its run."""
+    unit = f" {contrast.metric.unit}" if contrast.metric.unit else ""
+    text = f"{contrast.condition}: {contrast.verdict}"
+    if contrast.estimate is not None:
+        text += f", {contrast.estimate:+.3f}{unit} vs {contrast.contrast.baseline}"
+    if (ends := contrast.interval) is not None:
+        text += f" ({100 * ends.level:.4g} % CI {ends.low:+.3f} to {ends.high:+.3f})"
+    return text
 
 
 def _interval(contrast: ContrastRecord) -> dict[str, float | None]:

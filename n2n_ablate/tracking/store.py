@@ -21,13 +21,14 @@ from n2n_ablate.locks import opening
 from n2n_ablate.redaction import redact_url, remember
 from n2n_ablate.tracking.address import (
     DATABASE,
+    NOTE,
     check_address,
     is_server,
     kept_in,
     knock,
 )
 from n2n_ablate.tracking.client import connect, experiments, explained
-from n2n_ablate.tracking.tags import FILES, NOTE
+from n2n_ablate.tracking.tags import FILES
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -212,13 +213,7 @@ class MlflowStore:
         return name if self._is_own else f"{name}@{zlib.crc32(redact_url(self.uri).encode()):08x}"
 
     def runs(self, experiment: str, wanted: str, *, deleted: bool = False) -> Iterator[Run]:
-        """Return all runs of an experiment that a filter lets through, page by page.
-
-        Args:
-            experiment: Its id.
-            wanted: The filter.
-            deleted: Those in MLflow's bin too.
-        """
+        """Return all runs of an experiment that a filter lets through, page by page."""
         from mlflow.entities import ViewType
 
         view = ViewType.ALL if deleted else ViewType.ACTIVE_ONLY
@@ -253,12 +248,7 @@ class MlflowStore:
     ) -> None:
         """Write everything at once: that is 20 to 200 times as fast as a call per value.
 
-        Args:
-            run: Its id.
-            params: What was chosen.
-            tags: What else is known.
-            values: Points of curves.
-            span: Start and end of the run in milliseconds; points are spread between them.
+        `span`: start and end of the run in milliseconds; points are spread between them.
         """
         from mlflow.entities import Metric, Param, RunTag
 
@@ -301,9 +291,7 @@ class MlflowStore:
     def lacks_files(self, kept: Kept, *, ask: bool) -> bool:
         """Say whether files of a run are gone.
 
-        Args:
-            kept: The run.
-            ask: Ask a server too: a request for every folder. Otherwise it is believed.
+        `ask`: ask a server too: a request for every folder. Otherwise it is believed.
         """
         folder = kept_in(kept.location)
         if folder is not None:

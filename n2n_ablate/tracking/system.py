@@ -22,10 +22,7 @@ class Monitor(Protocol):
 def monitor(uri: str, run: str, note: Callable[[str], None]) -> Monitor | None:
     """Begin to watch the machine if that is switched on.
 
-    Args:
-        uri: Of the store.
-        run: Id of the run that gets the values.
-        note: Told if it cannot be done.
+    `run`: id of the run that gets the values.
     """
     if os.environ.get(SWITCH, "").strip().lower() not in ("true", "1"):
         return None

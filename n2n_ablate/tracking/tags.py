@@ -12,10 +12,8 @@ from dataclasses import dataclass
 
 from n2n_ablate.records import Invocation, Plan, StudyTrials
 from n2n_ablate.tracking import record
-from n2n_ablate.tracking.address import ORDER, PLAN
+from n2n_ablate.tracking.address import NOTE, ORDER, PLAN
 
-NOTE = "mlflow.note.content"
-"""The tag that MLflow shows as a description."""
 TRIAL, FITS, OUTCOME = "n2n.trial", "n2n.fits", "n2n.outcome"
 """Tags by which a run is known again: the trial, its fits, and what they gave."""
 PICTURES = "n2n.pictures"
@@ -37,23 +35,14 @@ _COLOURS = (
 
 @dataclass(frozen=True)
 class Kept:
-    """A run that is there.
+    """A run that is there."""
 
-    Attributes:
-        run: Its id.
-        outcome: See `record.outcome_key`; empty for a summary that was never written whole.
-        pictures: See `PICTURES`; empty if nothing is missing.
-        files: See `FILES`.
-        location: Address of the folder of its files.
-        verdict: See `VERDICT`.
-    """
-
-    run: str
-    outcome: str
-    pictures: str = ""
-    files: int = 0
-    location: str = ""
-    verdict: str = ""
+    run: str  # its id
+    outcome: str  # see `record.outcome_key`; empty for a summary that was never written whole
+    pictures: str = ""  # see `PICTURES`; empty if nothing is missing
+    files: int = 0  # see `FILES`
+    location: str = ""  # address of the folder of its files
+    verdict: str = ""  # see `VERDICT`
 
 
 def now() -> int:
@@ -62,19 +51,15 @@ def now() -> int:
 
 
 def headline(question: str) -> str:
-    """Return the question of a study in bold Markdown, none of it taken for markup."""
+    """Return the question of a study as Markdown, none of it taken for markup."""
     plain = re.sub(r"([\\`*_{}\[\]#|~$])", r"\\\1", html.escape(question, quote=False))
-    return f"**{' '.join(plain.split())}**"
+    return " ".join(plain.split())
 
 
 def run_tags(plan: Plan, about: Invocation, role: str, *, number: int) -> dict[str, str]:
     """Return the tags that every run of a study has.
 
-    Args:
-        plan: The study's plan.
-        about: The command that the run's results come from.
-        role: Of the trial, or `summary`.
-        number: Of the trial, for the colour.
+    `about`: the command that the run's results come from; `role`: of the trial, or `summary`.
     """
     tags = {
         "study": plan.study.name,
@@ -100,11 +85,7 @@ def run_tags(plan: Plan, about: Invocation, role: str, *, number: int) -> dict[s
 def summary_tags(result: StudyTrials, status: str, note: str, measured: bool) -> dict[str, str]:
     """Return the tags that a summary has when all of its files are there.
 
-    Args:
-        result: What it tells.
-        status: How the command ended.
-        note: Its table.
-        measured: Whether samplers were measured for it.
+    `measured`: whether samplers were measured for it.
     """
     return {
         "trials": str(len(result.trials)),

@@ -25,13 +25,12 @@ from n2n_ablate.records import (
 from n2n_ablate.redaction import redact_command
 from n2n_ablate.registry.hookspecs import hookimpl
 from n2n_ablate.tracking import record
-from n2n_ablate.tracking.address import tracking_uri
+from n2n_ablate.tracking.address import NOTE, tracking_uri
 from n2n_ablate.tracking.known import Known, look
 from n2n_ablate.tracking.store import MlflowStore
 from n2n_ablate.tracking.system import Monitor, monitor
 from n2n_ablate.tracking.tags import (
     FITS,
-    NOTE,
     OUTCOME,
     PICTURES,
     TRIAL,
@@ -234,7 +233,9 @@ class MlflowTracker:
             raise
 
     def _put_in_front(self, result: StudyTrials, files: StudyFiles) -> None:
-        note = files.markdown()[:5000]
+        note = files.markdown()[:5000].removeprefix(
+            "# "
+        )  # the list of experiments shows it as it is
         self.store.client.set_experiment_tag(self._experiment, NOTE, note)
         for stage in filter(None, (result, result.confirmed)):
             self._put_verdicts(stage)

@@ -8,9 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from n2n_ablate.analysis.analyse import analyse, to_json
+from n2n_ablate.analysis.condition_records import Buy
 from n2n_ablate.analysis.paired import Paired, effect_sides
 from n2n_ablate.analysis.records import Reason, Verdict
-from n2n_ablate.analysis.study_records import Buy
 from n2n_ablate.cli import app
 from n2n_ablate.errors import StudyError
 from n2n_ablate.records import FitResult, Header, ImageRef, Row, StudyTrials, TrialResult

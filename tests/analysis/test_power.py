@@ -6,9 +6,10 @@ import pytest
 from helpers import small_results as small
 
 from n2n_ablate import stats
+from n2n_ablate.analysis.condition_records import Scope
 from n2n_ablate.analysis.power import MeasuredSpread, measured_spread, power_of
 from n2n_ablate.analysis.records import Metric
-from n2n_ablate.analysis.study_records import Family, Scope
+from n2n_ablate.analysis.study_records import Family
 from n2n_ablate.report.text.power import power_lines
 from n2n_ablate.study import Spread
 
@@ -45,7 +46,7 @@ def test_one_image_decides_nothing():
     assert (alone.contrasts, alone.equivalence, alone.images_needed) == ((), None, None)
     assert (
         power_lines(alone, None)[1]
-        == "one image gives no confidence interval, so nothing is decided."
+        == "One image gives no confidence interval, so nothing is decided."
     )
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from n2n_ablate.analysis.condition_records import LossGuide
 from n2n_ablate.analysis.guide import ranked_by_loss
 from n2n_ablate.analysis.records import Interval
-from n2n_ablate.analysis.study_records import LossGuide
 from n2n_ablate.diagnostics.relation import (
     Point,
     mean_over_images,

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from n2n_ablate import engine
 from n2n_ablate.analysis.analyse import analyse, to_json
+from n2n_ablate.analysis.condition_records import Buy
 from n2n_ablate.analysis.records import Planning, Reason, Verdict
-from n2n_ablate.analysis.study_records import Buy
 from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.records import FitResult, Invocation, Point, Row, StudyTrials, TrialResult
 from n2n_ablate.report import tables

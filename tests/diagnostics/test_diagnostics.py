@@ -14,6 +14,7 @@ from n2n_ablate.diagnostics.concerns import Concern, clear_leak, concerns, to_js
 from n2n_ablate.diagnostics.measure import LARGEST, diagnose, flat_probes
 from n2n_ablate.errors import ImageError
 from n2n_ablate.report.text.diagnostics import concern_text
+from n2n_ablate_plugins.blind_spot import Noise2Self, Noise2Void
 from n2n_ablate_plugins.noises import Gaussian, Poisson
 from n2n_ablate_plugins.pooling import AvgStochasticPool, MaxAvgPool, MaxStochasticPool
 from n2n_ablate_plugins.recorruption import Recorruption
@@ -381,3 +382,13 @@ def test_warnings_say_what_was_measured():
     assert "noise that is clipped" in first_text(diagnose(clipped, Gaussian(SIGMA), PHOTO))
     assert concerns(diagnose(clipped, WHITE, PHOTO)) == []
     assert concerns(diagnose(Diagonal(), WHITE, PHOTO)) == []
+
+
+def test_of_hidden_pixels_alone_is_measured_whether_their_noise_leaks():
+    for sampler in (Noise2Void(box=4), Noise2Self()):
+        measured = diagnose(sampler, WHITE, PHOTO)
+        assert abs(measured.total.leak.value) < 4 * measured.total.leak.error + 0.01
+        assert measured.total.noise[1].value == pytest.approx(1, abs=0.05)
+        assert math.isnan(measured.total.bias.value)
+        assert math.isnan(measured.total.gap.value)
+        assert concerns(measured) == []

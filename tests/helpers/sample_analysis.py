@@ -5,6 +5,15 @@ import math
 import numpy as np
 from scipy import stats
 
+from n2n_ablate.analysis.condition_records import (
+    Buy,
+    ConditionAnalysis,
+    Highest,
+    Peak,
+    Scope,
+    TrialRecord,
+    VarianceRecord,
+)
 from n2n_ablate.analysis.records import (
     Caveat,
     Contrast,
@@ -22,22 +31,15 @@ from n2n_ablate.analysis.records import (
 )
 from n2n_ablate.analysis.study_records import (
     Best,
-    Buy,
-    ConditionAnalysis,
     ConfirmationRecord,
     ConfirmedContrast,
     Failure,
     Family,
     FitCounts,
-    Highest,
     Origin,
-    Peak,
-    Scope,
     SearchOutcome,
     StudyAnalysis,
     Support,
-    TrialRecord,
-    VarianceRecord,
 )
 from n2n_ablate.stats import Crossing
 

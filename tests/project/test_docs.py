@@ -11,12 +11,12 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from helpers.pages import DOCS, PAGES, ROOT, blocks, prose, shell_lines
 from optuna.samplers import TPESampler
 
 import n2n_ablate
@@ -27,45 +27,7 @@ from n2n_ablate.registry import Registry, hookspecs
 from n2n_ablate.runner.denoising import choose_recipe, denoise_all
 from n2n_ablate.testing import scaffold
 
-ROOT = Path(__file__).resolve().parents[2]
-DOCS = ROOT / "docs"
-PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
-PAGES += sorted(DOCS.rglob("*.md"))
-_BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
-_INLINE = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced block of a page."""
-
-    page: Path
-    language: str
-    title: str
-    text: str
-
-    def __str__(self):
-        return f"{self.page.relative_to(ROOT)}:{self.title or self.language}"
-
-
-def blocks(page):
-    return [Block(page, *match) for match in _BLOCK.findall(page.read_text(encoding="utf-8"))]
-
-
-def prose(page):
-    """A page without its fenced blocks."""
-    return _BLOCK.sub("", page.read_text(encoding="utf-8"))
-
-
-def shell_lines(page):
-    """Every command line of a page, in blocks and in running text."""
-    for block in blocks(page):
-        if block.language in ("sh", "console"):
-            yield from (line.removeprefix("$ ") for line in block.text.splitlines())
-    yield from _INLINE.findall(prose(page))
-
-
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 PLUGINS = [block for block in BLOCKS if block.title.startswith("plugins/")]
 STUDIES = [block for block in BLOCKS if block.title.startswith("studies/")]
@@ -75,7 +37,7 @@ COMMANDS = sorted(
         (str(page.relative_to(ROOT)), line)
         for page in PAGES
         for line in shell_lines(page)
-        if re.match(r"n2n-ablate [a-z]", line)
+        if re.match(r"(n2n-ablate|python -m n2n_ablate) [a-z]", line)
     }
     | {
         (str(file.relative_to(ROOT)), re.split(r"\s{2,}", line.lstrip("# "))[0])
@@ -217,6 +179,7 @@ def parsed(line):
     group = get_command(app)
     for command in group.commands.values():
         command.callback = lambda **given: found.update(given)
+    line = line.replace("python -m n2n_ablate", "n2n-ablate").replace("$SLURM_ARRAY_TASK_ID", "1")
     words = shlex.split(line, comments=True)
     with pytest.raises(SystemExit) as end:
         group(words[1:])

@@ -443,7 +443,7 @@ def test_a_question_is_no_markup_on_the_page_of_its_experiment(output, plan):
     asked = replace(plan, study=replace(plan.study, question="<b>Is ![x](http://x) it?</b>"))
     tracker = begun(output, asked)
     page = tracker.store.client.get_experiment(tracker.store.experiment_id("tiny"))
-    assert page.tags["mlflow.note.content"] == r"**&lt;b&gt;Is !\[x\](http://x) it?&lt;/b&gt;**"
+    assert page.tags["mlflow.note.content"] == r"&lt;b&gt;Is !\[x\](http://x) it?&lt;/b&gt;"
 
 
 @both
@@ -485,6 +485,7 @@ def test_runs_of_declared_contrasts_hold_their_verdicts(output, plan):
     expected = analyse(StudyTrials(plan, tuple(trials), header=header)).conditions[0].contrasts[0]
     assert run.data.tags["verdict"] == expected.verdict == "withheld"
     assert run.data.tags["verdict_reason"] == expected.reason == "no_spread"
+    assert run.data.tags["mlflow.note.content"] == "sigma 25: withheld, +1.000 dB vs baseline"
     assert run.data.metrics["verdict/difference"] == pytest.approx(expected.estimate)
     beside = analyse(StudyTrials(plan, tuple(trials), header=header)).conditions[0].trials
     ssim = next(row for row in beside if row.name == run.info.run_name).secondary["ssim"]

@@ -51,7 +51,7 @@ def strip(sight: Sight, *, side: int = 768) -> Image.Image:
     """
     h, w = sight.shape[-2:]
     shrink = -(-max(h, w) // side)
-    zoom = 2 if max(h, w) < _SMALL else 1
+    zoom = -(-_SMALL // max(h, w))
     note = f"  1:{shrink}" if shrink > 1 else f"  {zoom}x" if zoom > 1 else ""
     panels = _panels(sight, f"{w}x{h}{note}")
     width, height = -(-w // shrink) * zoom, -(-h // shrink) * zoom

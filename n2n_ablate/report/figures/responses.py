@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from n2n_ablate import stats
-from n2n_ablate.analysis.study_records import TrialRecord
+from n2n_ablate.analysis.condition_records import TrialRecord
 from n2n_ablate.components.parameters import Range
 from n2n_ablate.records import StudyTrials
 from n2n_ablate.report.figures.axes import (

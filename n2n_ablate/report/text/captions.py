@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from n2n_ablate.analysis.condition_records import Scope
 from n2n_ablate.analysis.records import ContrastRecord, Kind, Metric
-from n2n_ablate.analysis.study_records import Scope
 from n2n_ablate.report.numbers import format_percent, join_words, pluralize
 from n2n_ablate.report.text.contrasts import contrast_name, unit_of
 from n2n_ablate.report.text.study import metric_name, scope_text
