@@ -1,4 +1,4 @@
-"""Are the verdicts right as often as they promise? Drawn studies with known answers, by the thousand.
+"""Are the verdicts right as often as they claim? Drawn studies with known answers, by the thousand.
 
     python benchmarks/verdicts.py                                    prints, takes some minutes
     python benchmarks/verdicts.py --out docs/results/statistics      writes JSON and Markdown
@@ -287,7 +287,7 @@ def _cell(value: object) -> str:
 def page(found: dict[str, object], machine: str, command: str) -> str:
     count = len(found["cells"])
     parts = [
-        "# Are the verdicts right as often as they promise?",
+        "# Are the verdicts right as often as they claim?",
         (
             "Simulated studies with known effects, decided by the program's own code. "
             "[How verdicts are decided](../explanation/fairness-and-statistics.md)."

@@ -26,6 +26,7 @@ _STUDY = re.compile(
     r'^```toml title="studies/([\w-]+)\.toml"\n(.*?)^```$', re.MULTILINE | re.DOTALL
 )
 _SIDE, _GAP, _LABEL = 128, 6, 34
+_IMAGE = "chelsea"  # whose strip is shown: skin, fur and an edge
 _COLOURS = 96  # of a photograph with its noise: more cost bytes and cannot be told apart
 
 
@@ -75,7 +76,8 @@ def _draw(document: Document, folder: Path, name: str) -> None:
                         block.parts[0], folder / file, bbox_inches="tight", metadata={"Date": None}
                     )
         elif isinstance(block, Gallery) and (file := f"{name}-images.png") in pictures():
-            _sheet(block.strips[0]).save(folder / file, optimize=True)
+            strip = next((one for one in block.strips if one.image == _IMAGE), block.strips[0])
+            _sheet(strip).save(folder / file, optimize=True)
 
 
 def _sheet(strip: Strip) -> Image.Image:

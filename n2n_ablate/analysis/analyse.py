@@ -256,7 +256,7 @@ def _fits(result: StudyTrials) -> FitCounts:
     return FitCounts(
         total=sum(len(item.rows) for item in result.trials),
         failed=sum(item.failures for item in result.trials),
-        cached=sum(item.reused for item in result.trials),
+        cached=sum(item.cached for item in result.trials),
         seconds=sum(item.seconds for item in result.trials),
     )
 

@@ -93,7 +93,6 @@ class VarianceRecord:
     # value of t included; None with one image
     narrowing_images: float | None = None
     narrowing_seeds: float | None = None  # the same of twice the seeds
-    narrowing_seeds_interval: Interval | None = None
 
     @property
     def estimable(self) -> bool:

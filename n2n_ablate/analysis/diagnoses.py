@@ -32,9 +32,6 @@ class Diagnoses:
         """Return the diagnosis of a recipe's sampler for every condition, by its label.
 
         `samples`: the noisy images of a study, see `PairedData.samples`.
-
-        Raises:
-            AblateError: The sampler or the noise fails.
         """
         conditions = {item.condition.label: item.condition for item in samples}
         return {

@@ -76,12 +76,6 @@ class Caveat(StrEnum):
     """Fewer than 4 units: nothing can be planned from their spread."""
     IMAGES_LOST = "images_lost"
     """Some images are left out because a fit failed there."""
-    FEWER_IMAGES_THAN_OTHERS = "fewer_images_than_others"
-    """The difference is over other images than those of other rows."""
-    CONFIRMED_BEFORE = "confirmed_before"
-    """Only an earlier command asked for this contrast, on these held-out images."""
-    IMAGES_REUSED = "images_reused"
-    """These held-out images have served earlier confirmations in this output folder."""
 
 
 class Kind(StrEnum):

@@ -52,7 +52,6 @@ def _record(found: stats.VarianceComponents, rule: Rule) -> VarianceRecord:
         return VarianceRecord(
             _reason(found), found.images, found.seeds, found.contrasts, narrowing_images=narrower
         )
-    gains = [1 - math.sqrt(1 - x / 2) for x in (found.share, found.share_low, found.share_high)]
     if found.share_low < _HALF < found.share_high:
         code = Buy.UNKNOWN
     else:
@@ -69,8 +68,7 @@ def _record(found: stats.VarianceComponents, rule: Rule) -> VarianceRecord:
         seed_share=found.share,
         seed_share_interval=Interval(found.share_low, found.share_high, stats.LEVEL, "f"),
         narrowing_images=narrower,
-        narrowing_seeds=gains[0],
-        narrowing_seeds_interval=Interval(gains[1], gains[2], stats.LEVEL, "f"),
+        narrowing_seeds=1 - math.sqrt(1 - found.share / 2),
     )
 
 

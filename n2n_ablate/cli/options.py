@@ -87,7 +87,7 @@ _SETTLED = "Racing: interim analyses; contrasts stop when decided."
 _UntilSettled = Annotated[bool, _confirming(_SETTLED, "--until-settled")]
 _BUDGET = "Racing: start no batch of images that would end later, e.g. 20m."
 _Budget = Annotated[str, _confirming(_BUDGET, metavar="TIME")]
-_Fresh = Annotated[bool, _rare("Start a new search; finished fits are reused.", "--fresh")]
+_Fresh = Annotated[bool, _rare("Start a new search; finished fits stay cached.", "--fresh")]
 _Refit = Annotated[bool, _rare("Train again what is already stored.", "--refit")]
 _Tracking = Annotated[str, _rare("mlflow or none.", metavar="NAME")]
 _URI = "MLflow server or database instead of the output folder's."

@@ -105,7 +105,7 @@ def _watched(out: Console, opened: Reopened, output: Path) -> Reopened:
 def _as_trained(result: StudyTrials) -> StudyTrials:
     """Return results of which none counts as cached: everything that is read from disk would."""
     trials = [
-        replace(one, rows=tuple(replace(row, reused=False) for row in one.rows))
+        replace(one, rows=tuple(replace(row, cached=False) for row in one.rows))
         for one in result.trials
     ]
     confirmed = _as_trained(result.confirmed) if result.confirmed else None

@@ -1,4 +1,7 @@
-"""Reads and writes images; nothing else does. Outside: files; inside: `Image` records."""
+"""Reads and writes images; nothing else does. Outside: files; inside: `Image` records.
+
+Whatever cannot be read, used or written raises an `ImageError`: what was given, why it is wrong, what would work.
+"""
 
 from __future__ import annotations
 

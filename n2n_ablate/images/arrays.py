@@ -21,9 +21,6 @@ def read(path: Path, channels: Sequence[int] = ()) -> list[Samples]:
     """Return the images of an `.npy` or `.npz` file.
 
     (h, w) and (h, w, 3) are one image; (n, h, w), (n, h, w, 1) and (n, h, w, 3) are n of them.
-
-    Raises:
-        ImageError: An array holds no real numbers, or its shape has no meaning or two.
     """
     with path.open("rb") as file:
         if file.read(4) != NPZ:
@@ -48,20 +45,12 @@ def read(path: Path, channels: Sequence[int] = ()) -> list[Samples]:
 
 
 def from_bytes(content: bytes, name: str, channels: Sequence[int] = ()) -> list[Samples]:
-    """Return the images of the content of an `.npy` file, e.g. from standard input.
-
-    Raises:
-        ImageError: See `read`.
-    """
+    """Return the images of the content of an `.npy` file, e.g. from standard input."""
     return split(_loaded(io.BytesIO(content), len(content), name), name, channels)
 
 
 def split(array: np.ndarray, name: str, channels: Sequence[int] = ()) -> list[Samples]:
-    """Return an array as images.
-
-    Raises:
-        ImageError: See `read`.
-    """
+    """Return an array as images."""
     if array.dtype.kind not in "buif":
         msg = f"'{name}' holds samples of type {array.dtype}; use integers or floats"
         raise ImageError(msg)

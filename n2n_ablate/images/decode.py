@@ -17,9 +17,6 @@ def decode(path: Path, channels: Sequence[int] = ()) -> list[Samples]:
     """Return the images of a file: pages of a TIFF file, arrays of a NumPy file, else one.
 
     `path`: the file; `channels`: counted from 1: which to take where they are no colours, each as an image.
-
-    Raises:
-        ImageError: The file is missing, damaged, too large, or of a form that cannot be used.
     """
     with explained(path):
         return [
@@ -29,11 +26,7 @@ def decode(path: Path, channels: Sequence[int] = ()) -> list[Samples]:
 
 
 def from_bytes(content: bytes, name: str, channels: Sequence[int] = ()) -> list[Samples]:
-    """Return the images of the content of an `.npy` file, e.g. from standard input.
-
-    Raises:
-        ImageError: It is none, or of a form that cannot be used.
-    """
+    """Return the images of the content of an `.npy` file, e.g. from standard input."""
     with explained(name):
         images = arrays.from_bytes(content, name, channels)
         return [replace(samples, array=as_samples(samples.array)) for samples in images]

@@ -36,9 +36,6 @@ def gather(sources: Sequence[str], crop: int = 0, reading: Reading = AS_TYPED) -
 
     `sources`: see `collect`; `crop`: side of the centre crop in pixels; 0 keeps all; `reading`: what the
     files do not say themselves.
-
-    Raises:
-        ImageError: An image cannot be used.
     """
     whole = list({image.name: image for image in collect(sources, reading)}.values())
     if all(source.partition(":")[0] == BUILTIN for source in sources):
@@ -50,11 +47,7 @@ def gather(sources: Sequence[str], crop: int = 0, reading: Reading = AS_TYPED) -
 
 
 def require_apart(searched: Gathered, held_out: Gathered) -> None:
-    """Check that no held-out image shows a scene of the images that the trials see.
-
-    Raises:
-        ImageError: One does.
-    """
+    """Check that no held-out image shows a scene of the images that the trials see."""
     if not searched.known and not held_out.known:
         searched_names = {image.name for image in searched.shipped}
         shared = next(

@@ -55,9 +55,6 @@ def read_measured(
     crops of one scene stay together; `confirming`: return the held-out scenes, and not the others; `crop`:
     side of the centre crop in pixels, the same of reference and shots; 0 keeps all; `reading`: what the files
     do not say themselves.
-
-    Raises:
-        ImageError: The folder holds no pairs, or a pair does not fit together.
     """
     read = [_read(paths, reading) for paths in find_scenes(folder, reference, noisy)]
     whole = [scene for scene, _ in read]

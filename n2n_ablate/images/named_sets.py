@@ -57,11 +57,7 @@ class NamedSet:
         return [] if there else [self.layout]
 
     def require(self) -> Path:
-        """Return the folder with its files.
-
-        Raises:
-            ImageError: They are not there; the message says how to get them.
-        """
+        """Return the folder with its files."""
         if self.missing:
             ways = f"put its files ({self.layout}) into '{self.folder}'"
             if self.address:
@@ -82,11 +78,7 @@ def data_folder() -> Path:
 
 
 def named_sets() -> dict[str, NamedSet]:
-    """Return all sets by name: those that ship, then those of plugins and of the user's own files.
-
-    Raises:
-        ImageError: A file of sets cannot be read.
-    """
+    """Return all sets by name: those that ship, then those of plugins and of the user's own files."""
     shipped = resources.files("n2n_ablate.images") / "sets" / "sets.toml"
     found = _read(shipped.read_text(encoding="utf-8"), "sets.toml") | _OF_PLUGINS
     given = os.environ.get(DATA, "")
@@ -98,11 +90,7 @@ def named_sets() -> dict[str, NamedSet]:
 
 
 def add_file(file: str | os.PathLike[str]) -> None:
-    """Add the sets of a plugin's file to those that can be named in this process.
-
-    Raises:
-        ImageError: The file cannot be read.
-    """
+    """Add the sets of a plugin's file to those that can be named in this process."""
     _OF_PLUGINS.update(_of_file(Path(file)))
 
 
@@ -121,11 +109,7 @@ def named_set(source: str) -> NamedSet | None:
 
 
 def fetch(wanted: NamedSet, note: Callable[[str], None] = lambda _: None) -> Path:
-    """Download the files of a set that are not there yet, and check every one of them.
-
-    Raises:
-        ImageError: It has no address, a file does not arrive, or it is another file.
-    """
+    """Download the files of a set that are not there yet, and check every one of them."""
     if not wanted.address or not wanted.files:
         msg = (
             f"the set '{wanted.name}' has no address that was checked. Get it from {wanted.page} and put "

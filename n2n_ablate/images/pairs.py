@@ -45,9 +45,6 @@ def find_scenes(folder: Path, reference: str = "", noisy: str = "") -> list[Scen
     """Return the scenes of a folder, in the order of their names.
 
     `reference`: a folder, or a pattern with `*`, inside `folder`; empty to recognise the layout.
-
-    Raises:
-        ImageError: The folder holds no pairs, or a file has no partner.
     """
     if reference or noisy:
         if not (reference and noisy):

@@ -17,11 +17,7 @@ _FEWEST = 8  # integers have to use one part of so many of their range
 
 
 def to_pixels(array: np.ndarray, name: str) -> Tensor:
-    """Convert (h, w) or (h, w, c) samples of any usual type to (1, c, h, w) in [0, 1].
-
-    Raises:
-        ImageError: The shape or type is no image, or values are not finite.
-    """
+    """Convert (h, w) or (h, w, c) samples of any usual type to (1, c, h, w) in [0, 1]."""
     if array.ndim == 3 and array.shape[-1] in (2, 4):
         array = array[..., :-1]  # transparency says nothing about noise
     samples = Samples(as_samples(array))
@@ -29,11 +25,7 @@ def to_pixels(array: np.ndarray, name: str) -> Tensor:
 
 
 def scaled(samples: Samples, levels: ValueRange, name: str) -> Tensor:
-    """Return samples as pixels, float32 (1, c, h, w).
-
-    Raises:
-        ImageError: The shape is no image, or values are not finite.
-    """
+    """Return samples as pixels, float32 (1, c, h, w)."""
     array = samples.array[..., None] if samples.array.ndim == 2 else samples.array
     if array.ndim != 3 or array.shape[-1] not in (1, 3) or 0 in array.shape:
         msg = f"'{name}' has shape {array.shape}, expected (h, w), (h, w, 3) or (h, w, 4)"
@@ -52,9 +44,6 @@ def range_of_type(
     `images`: those of one file; `name`: of the file; `white`: the sample that is white, 0 for that of the
     type; `strict`: refuse integers that use less than an eighth of their range: 12 bits in 16, say, would
     pass for a dark picture.
-
-    Raises:
-        ImageError: The samples do not fit into the range, or the type has none that is certain.
     """
     kind = images[0].array.dtype
     low, high = _limits(images, name)
@@ -82,9 +71,6 @@ def robust_range(images: Sequence[Samples], name: str) -> ValueRange:
     """Return the range that holds nearly all samples of a file: one for all images of a stack.
 
     Its ends are samples, so that of a*x + b they are a times and b above those of x.
-
-    Raises:
-        ImageError: Values are not finite, or of a type that is no number.
     """
     kind = images[0].array.dtype
     low, high = _limits(images, name)

@@ -43,11 +43,7 @@ _NAMED = (
 
 
 def read(path: Path) -> Samples:
-    """Return the image of a file. Transparency is dropped, a noted orientation is applied.
-
-    Raises:
-        ImageError: The file is of another format, animated, or of a form that cannot be used.
-    """
+    """Return the image of a file. Transparency is dropped, a noted orientation is applied."""
     from PIL import Image as Pillow
     from PIL import ImageOps
 
@@ -120,9 +116,6 @@ def _check_inflated(reader: Any, path: Path) -> None:
     """Check that no more is packed in the file than its size needs; pypng would unpack it all.
 
     `reader`: a `png.Reader` of the file, before it has read anything; `path`: the file.
-
-    Raises:
-        ImageError: More is packed in it.
     """
     import png
 

@@ -32,11 +32,7 @@ def as_samples(array: np.ndarray) -> np.ndarray:
 
 
 def check_size(samples: int, name: str) -> None:
-    """Check that an image can be held in memory before it is decoded.
-
-    Raises:
-        ImageError: It has too many samples, or none.
-    """
+    """Check that an image can be held in memory before it is decoded."""
     if samples > LARGEST:
         msg = f"'{name}' has {samples:,} samples; at most {LARGEST:,} can be read. Crop it first."
         raise ImageError(msg)
@@ -48,9 +44,6 @@ def pick_channels(
     """Return the channels that the user asked for, each as an image (h, w) with a label.
 
     `array`: Shape (h, w, c); `channels`: counted from 1; `name`: of the file.
-
-    Raises:
-        ImageError: There is no such channel, or nobody said which.
     """
     count = array.shape[-1]
     if not channels:

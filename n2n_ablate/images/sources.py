@@ -43,11 +43,7 @@ def builtin_names() -> list[str]:
 
 
 def builtin(names: Sequence[str] = ()) -> list[Image]:
-    """Return built-in images by name: the colour ones if no name is given, the others by `grey`.
-
-    Raises:
-        ImageError: A name is unknown.
-    """
+    """Return built-in images by name: the colour ones if no name is given, the others by `grey`."""
     try:
         with warnings.catch_warnings():  # of its downloader, about widgets that a notebook lacks
             warnings.simplefilter("ignore")
@@ -66,11 +62,7 @@ def builtin(names: Sequence[str] = ()) -> list[Image]:
 
 
 def collect(sources: Iterable[str], reading: Reading = AS_TYPED) -> list[Image]:
-    """Return the images of folders, files, `builtin`, `builtin:NAME`, `kodak24:`, ..., in order.
-
-    Raises:
-        ImageError: Nothing is there, a file cannot be read, or two images share a name.
-    """
+    """Return the images of folders, files, `builtin`, `builtin:NAME`, `kodak24:`, ..., in order."""
     images = [image for source in sources for image in images_of(source, reading)]
     if not images:
         msg = f"no images given. Name a folder, files or '{BUILTIN}'."
@@ -84,11 +76,7 @@ def collect(sources: Iterable[str], reading: Reading = AS_TYPED) -> list[Image]:
 
 
 def images_of(source: str, reading: Reading = AS_TYPED) -> Iterator[Image]:
-    """Yield the images of one source, one file at a time.
-
-    Raises:
-        ImageError: See `collect`.
-    """
+    """Yield the images of one source, one file at a time."""
     kind, _, name = source.partition(":")
     if kind == BUILTIN and name.isprintable():
         yield from builtin([name] if ":" in source else [])
@@ -114,9 +102,6 @@ def files_of(path: Path) -> list[Path]:
     """Return a file, or the image files of a folder in the order of their names.
 
     Hidden files are no images: some disks put one beside every picture.
-
-    Raises:
-        ImageError: There is no such file, it is none, or no image is in the folder.
     """
     try:
         if path.is_file():
@@ -141,12 +126,7 @@ def files_of(path: Path) -> list[Path]:
 
 
 def read(path: Path, reading: Reading = AS_TYPED) -> Image:
-    """Read a file with one image over the range of its type; transparency is dropped.
-
-    Raises:
-        ImageError: The file is missing, damaged, not an image, of a form that cannot be used, or
-            has several pages.
-    """
+    """Read a file with one image over the range of its type; transparency is dropped."""
     page_images = pages(path, reading, strict=False)
     if len(page_images) > 1:
         msg = f"'{path}' holds {len(page_images)} pages; save the one that you want as a file of its own"
@@ -159,9 +139,6 @@ def pages(path: Path, reading: Reading = AS_TYPED, *, strict: bool = True) -> li
 
     `path`: the file; `reading`: what the file does not say itself; `strict`: refuse integers that use less
     than an eighth of their range without `white`.
-
-    Raises:
-        ImageError: See `read`.
     """
     name = checked_name(path)
     samples = decode(path, reading.channels)
@@ -173,21 +150,13 @@ def pages(path: Path, reading: Reading = AS_TYPED, *, strict: bool = True) -> li
 
 
 def open_stack(path: Path, channels: Sequence[int] = ()) -> list[Image]:
-    """Read the noisy images of a file over a robust range, which they share.
-
-    Raises:
-        ImageError: The file is missing, damaged, or of a form that cannot be used.
-    """
+    """Read the noisy images of a file over a robust range, which they share."""
     checked_name(path)
     return stack(decode(path, channels), str(path))
 
 
 def stack(samples: Sequence[Samples], name: str) -> list[Image]:
-    """Return the images of one file over a robust range, which they share.
-
-    Raises:
-        ImageError: Values are not finite, or images have different types.
-    """
+    """Return the images of one file over a robust range, which they share."""
     kinds = {page.array.dtype.name for page in samples}
     if len(kinds) > 1:
         msg = f"'{name}' holds images of different types ({', '.join(sorted(kinds))}); split it"
@@ -215,11 +184,7 @@ def named(
 
 
 def checked_name(path: Path) -> str:
-    """Return the name of the image in a file.
-
-    Raises:
-        ImageError: Tables and files cannot bear it.
-    """
+    """Return the name of the image in a file."""
     name = path.stem
     if not name.isprintable() or not name.strip(". ") or len(name) > _LONGEST_NAME:
         msg = (

@@ -47,9 +47,6 @@ def read(path: Path, channels: Sequence[int] = ()) -> list[Samples]:
     Reduced copies (thumbnails, pyramids) and masks are no images.
 
     `path`: the file; `channels`: counted from 1: which to take where they are no colours, each as an image.
-
-    Raises:
-        ImageError: The file is of a form that is not known to be read as what it is.
     """
     import tifffile
 

@@ -28,9 +28,6 @@ def write(path: Path, pixels: Tensor, *, bits: int = 8) -> None:
     """Write an image of shape (1, c, h, w); values outside [0, 1] are clipped.
 
     `path`: the ending decides the format; 16 bits need .png or .tif; `bits`: 8 or 16 per sample.
-
-    Raises:
-        ImageError: The format cannot hold the image, or the file cannot be written.
     """
     levels = ValueRange(0, 65535, "uint16") if bits > 8 else ValueRange()
     write_images(path, [Image(path.stem, pixels, levels)], overwrite=True)
@@ -40,9 +37,6 @@ def write_images(path: Path, images: Sequence[Image], *, overwrite: bool = False
     """Write one image, or the images of a stack, as samples of their type.
 
     `images`: of one range; several need .tif or .npy; `overwrite`: replace a file that is there.
-
-    Raises:
-        ImageError: The format cannot hold the images, the file is there, or it cannot be written.
     """
     check_writable(path, images[0].range.dtype, count=len(images), overwrite=overwrite)
     arrays = []
@@ -66,12 +60,7 @@ def write_images(path: Path, images: Sequence[Image], *, overwrite: bool = False
 def check_writable(
     path: Path, dtype: str = "uint8", *, count: int = 1, overwrite: bool = True
 ) -> None:
-    """Check that images can be written there, before any work is done for them.
-
-    Raises:
-        ImageError: The ending is unknown or cannot hold them, the file is there, or its folder is
-            no folder.
-    """
+    """Check that images can be written there, before any work is done for them."""
     suffix = path.suffix.lower()
     known: tuple[str, ...] = _ANY_TYPE
     if dtype == "uint16":

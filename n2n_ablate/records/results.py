@@ -31,14 +31,14 @@ class Row:
         image: Name of the image.
         seed: The seed.
         result: What the fit gave.
-        reused: True if it was already in the store.
+        cached: True if it was already in the store.
     """
 
     condition: str
     image: str
     seed: int
     result: FitResult
-    reused: bool = False
+    cached: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,13 +81,13 @@ class TrialResult:
 
     @property
     def seconds(self) -> float:
-        """Training time of all fits, reused ones included."""
+        """Training time of all fits, cached ones included."""
         return sum(row.result.seconds for row in self.rows)
 
     @property
-    def reused(self) -> int:
-        """Fits that were in the store before."""
-        return sum(row.reused for row in self.rows)
+    def cached(self) -> int:
+        """Fits that were cached."""
+        return sum(row.cached for row in self.rows)
 
     def light(self) -> TrialResult:
         """Return it without denoised images; `with_images` reads them again."""

@@ -190,13 +190,13 @@ def study_started(
 
 
 @hookspec
-def trial_started(trial: Trial, fits: int, reused: int) -> None:
+def trial_started(trial: Trial, fits: int, cached: int) -> None:
     """Hear that a trial begins. Trials that are trained together all begin before the first ends.
 
     Args:
         trial: Its name, role, recipe and place among the factors.
         fits: How many fits it has.
-        reused: How many of them are stored already and need no training.
+        cached: How many of them are stored already and need no training.
 
     Since 0.1.
     """
@@ -215,7 +215,7 @@ def point(point: Point) -> None:
 
 @hookspec
 def fit_finished(result: FitResult) -> None:
-    """Hear that a fit was trained and stored, or has failed. Fits that are reused are not told.
+    """Hear that a fit was trained and stored, or has failed. Cached fits are not announced.
 
     Args:
         result: Its figures and curves, its denoised image, or the reason why there is none.

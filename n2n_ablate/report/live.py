@@ -134,10 +134,10 @@ class Live(Plain):
         self._progress.update(self._task, total=total, completed=0)
 
     @hookimpl
-    def trial_started(self, trial: Trial, reused: int) -> None:
+    def trial_started(self, trial: Trial, cached: int) -> None:
         """See `hookspecs.trial_started`."""
         with self._lock:
-            self._left -= reused
+            self._left -= cached
             total = self._left * self._per_fit
         self._progress.update(self._task, description=_short(trial.name), total=total)
 
@@ -185,7 +185,7 @@ def summary(result: TrialResult, so_far: StudyTrials) -> str:
         [_gain(result, so_far.baseline, metric.name, label) for label in labels],
         fits=len(result.rows),
         failed=result.failures,
-        cached=result.reused,
+        cached=result.cached,
         seconds=result.seconds,
     )
 

@@ -61,10 +61,10 @@ class NotebookProgress(Collected):
         self._fits = len(plan.fixed) * fits
 
     @hookimpl
-    def trial_started(self, trial: Trial, fits: int, reused: int) -> None:
+    def trial_started(self, trial: Trial, fits: int, cached: int) -> None:
         """See `hookspecs.trial_started`."""
         self._part = trial.name
-        self._fits -= reused
+        self._fits -= cached
         self._draw(force=True)
 
     @hookimpl

@@ -27,22 +27,14 @@ FIGURE_FORMATS = ("pdf", "svg", "png")
 
 
 def check_format(kind: str) -> None:
-    """Check that there is such a format before anything is read for it.
-
-    Raises:
-        StudyError: There is not.
-    """
+    """Check that there is such a format before anything is read for it."""
     if kind not in FORMATS:
         msg = f"--format cannot be '{kind}'. Use {', '.join(FORMATS[:-1])} or {FORMATS[-1]}."
         raise StudyError(msg)
 
 
 def check_figure_format(kind: str) -> None:
-    """Check that there is such a format for figures.
-
-    Raises:
-        StudyError: There is not.
-    """
+    """Check that there is such a format for figures."""
     if kind not in FIGURE_FORMATS:
         msg = f"--figure-format cannot be '{kind}'. Use {', '.join(FIGURE_FORMATS[:-1])} or {FIGURE_FORMATS[-1]}."
         raise StudyError(msg)

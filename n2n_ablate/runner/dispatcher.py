@@ -83,9 +83,9 @@ class HookDispatcher:
         about = {"plan": plan, "invocation": invocation, "ended": ended, "replayed": replayed}
         self._tell("study_started", **about, **size, say=self.note)
 
-    def trial_started(self, trial: Trial, fits: int, reused: int) -> None:
+    def trial_started(self, trial: Trial, fits: int, cached: int) -> None:
         """See `hookspecs.trial_started`."""
-        self._tell("trial_started", trial=trial, fits=fits, reused=reused)
+        self._tell("trial_started", trial=trial, fits=fits, cached=cached)
 
     def point(self, point: Point) -> None:
         """See `hookspecs.point`. May be called from any thread."""

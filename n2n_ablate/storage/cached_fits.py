@@ -45,11 +45,7 @@ class CachedFits:
 
 
 def cached_fits(output: Output) -> CachedFits:
-    """Look through the fit store and all journals.
-
-    Raises:
-        StoreError: A journal or a folder cannot be read.
-    """
+    """Look through the fit store and all journals."""
     files = dict(_files(output.root / "fits"))
     keys = {path.stem: path for path in files if path.suffix == ".safetensors"}
     runs, unused = [], dict(files)

@@ -64,11 +64,7 @@ class FitStore:
             raise _unreadable(self.path(key), error) from error
 
     def save(self, result: FitResult) -> None:
-        """Write a result; a crash at any moment leaves either the whole file or none.
-
-        Raises:
-            StoreError: The file cannot be written, for instance because the disk is full.
-        """
+        """Write a result; a crash at any moment leaves either the whole file or none."""
         about, arrays = to_arrays(result)
         text = json.dumps(about)
         rest, image = _sums(text, arrays)
@@ -86,9 +82,6 @@ class FitStore:
 
         A damaged file is renamed to end in `.damaged`, listed in `damaged`, and counts as missing.
         What is not asked for is not read and not checked: the image is most of the file.
-
-        Raises:
-            StoreError: The file is there and cannot be read; it may be healthy.
         """
         path = self.path(key)
         try:

@@ -168,11 +168,7 @@ def _is_whole(contents: Contents, last: Command) -> bool:
 
 
 def find(root: Path, study: str, profile: str = "") -> list[Contents]:
-    """Return the journals of a study, the most recently used first.
-
-    Raises:
-        StoreError: The study was not run in this output folder, or not with this profile.
-    """
+    """Return the journals of a study, the most recently used first."""
     folder = root / "studies"
     names = studies(root)
     if study not in names:

@@ -123,10 +123,6 @@ def reopen(root: Path, study: str, profile: str = "", run: str = "") -> Reopened
 
     `root`: the output folder; `profile`: of this profile; empty for any; `run`: the one whose key begins so;
     empty for any.
-
-    Raises:
-        StoreError: The study was not run in this output folder, there is no such run or several,
-            or its journal cannot be opened.
     """
     journals = journal.find(root, study)
     chosen = runs.pick(journal.of_profile(journals, profile), run)
@@ -144,16 +140,12 @@ def every(root: Path, study: str = "", profile: str = "") -> Iterator[Contents]:
 
 
 def opened(contents: Contents, root: Path) -> Reopened:
-    """Open what a journal tells.
-
-    Raises:
-        StoreError: The journal has no header that can be read, or a stored fit cannot be read.
-    """
+    """Open what a journal tells."""
     header = contents.header
     if header is None:
         msg = (
             f"the journal '{contents.path}' cannot be opened: {contents.problem}. "
-            "Run the study again: its fits are reused."
+            "Run the study again: its fits are cached."
         )
         raise StoreError(msg)
     store = FitStore(Output(root, reading=True), reading=True)
@@ -208,7 +200,7 @@ def _trial(
             why = "damaged" if damaged else "missing"
             lost.append(Lost(entry.name, label, mark.name, seed, key, why))
             result = _failed(key, f"its stored result is {why}")
-        rows.append(Row(label, mark.name, seed, result, reused=True))
+        rows.append(Row(label, mark.name, seed, result, cached=True))
     trial = Trial(entry.name, entry.role, entry.recipe, entry.values)
     command = contents.commands.get(entry.command)
     return TrialResult(

@@ -1,4 +1,7 @@
-"""Studies: from a TOML file to the trials that answer its question. Pure: trains nothing."""
+"""Studies: from a TOML file to the trials that answer its question. Pure: trains nothing.
+
+What a study file, a setting or an option may not say raises a `StudyError` that names the key.
+"""
 
 from __future__ import annotations
 

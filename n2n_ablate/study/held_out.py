@@ -22,9 +22,6 @@ def to_confirm(
     `profile`: as the study file has it; `seeds`: given on the command line, for both parts; `images`: images
     were given on the command line. Those of the file may be of another kind, so a confirmation needs other
     images then. `scenes`: how many scenes of each measured condition are held out, instead of the profile's.
-
-    Raises:
-        StudyError: The number of scenes is negative.
     """
     if scenes is not None and scenes < 0:
         msg = f"--confirm-scenes must not be negative, got {scenes}"
@@ -55,11 +52,7 @@ def holding_out(study: Study, scenes: int) -> Study:
 
 
 def check_confirm(study: Study, profile: Profile) -> None:
-    """Check that a confirmation has images for every condition, and no seed of what it confirms.
-
-    Raises:
-        StudyError: It has not, or asks for the best of a search where there is none.
-    """
+    """Check that a confirmation has images for every condition, and no seed of what it confirms."""
     if profile.confirm is None:
         return
     where = f"{study.path}: the confirmation of profile '{profile.name}'"

@@ -23,9 +23,6 @@ def check(data: object, where: str = "") -> None:
     one line of printable text.
 
     `data`: what a TOML file holds, or a part of it; `where`: how to call it in a message, e.g. `--set`.
-
-    Raises:
-        StudyError: Something is nested too deeply, too long, too large, NaN or not printable.
     """
     for path, value in _walk(data, where, 0):
         reason = _wrong(value)

@@ -47,9 +47,6 @@ def plan(
     the profile's; `confirm_images`: sources of the images to confirm on, instead of the profile's;
     `confirm_scenes`: how many scenes of each measured condition are held out, instead of the profile's;
     `pairs`: sources of measured noise, see `MeasuredPairs`: each is a condition, in place of the study's.
-
-    Raises:
-        AblateError: Something in the file or the settings makes no sense; see the message.
     """
     limits.check_numbers(trials=trials, seeds=seeds, first_seed=first_seed, crop=crop, white=white)
     chosen = _profile(study, profile)

@@ -32,11 +32,7 @@ _MARGIN = 0.05  # dB
 
 
 def read(path: Path) -> Study:
-    """Read a study file.
-
-    Raises:
-        StudyError: The file cannot be read or says something that makes no sense.
-    """
+    """Read a study file."""
     try:
         if path.stat().st_size > limits.MOST_BYTES:
             msg = f"{path}: has more than {limits.MOST_BYTES:,} bytes, which is no study file"
@@ -70,9 +66,6 @@ def build(data: Mapping[str, Any]) -> Study:
     """Return a study from Python data with the keys of a study file.
 
     It becomes the text of a study file first, so that it is checked alike and can be stored.
-
-    Raises:
-        StudyError: It says something that makes no sense; the message begins with the name.
     """
     name = data.get("name")
     path = Path(f"study '{name}'" if isinstance(name, str) and NAME.fullmatch(name) else "study")

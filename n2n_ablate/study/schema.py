@@ -243,9 +243,6 @@ def checked(table: type[Any], data: object, where: tuple[str, ...] = ()) -> Any:
     """Return data as a table of the schema.
 
     `data`: from a TOML file; `where`: path of keys to the data, for messages.
-
-    Raises:
-        StudyError: It has another form. The message has the key, what was given and what would work.
     """
     try:
         return table.model_validate(data)

@@ -15,11 +15,7 @@ from n2n_ablate.study.model import Factor, Level, Study, shown
 
 
 def setting(text: str) -> tuple[str, Value]:
-    """Read `kind.parameter=value` or `kind=name` from the command line.
-
-    Raises:
-        StudyError: It has another form, or there is no such slot.
-    """
+    """Read `kind.parameter=value` or `kind=name` from the command line."""
     key, equals, value = text.partition("=")
     key, value = key.strip(), value.strip()
     kind = key.partition(".")[0]

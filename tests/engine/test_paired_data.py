@@ -122,7 +122,7 @@ def test_what_other_trainings_allow_is_no_excuse(bench, tried):
     assert tried == ["split", "step"] * 2
 
 
-def test_yardsticks_are_measured_on_one_thread_and_leave_the_others(tiny):
+def test_reference_methods_are_measured_on_one_thread_and_leave_the_others(tiny):
     registry = Registry(Plugin())
     text = tiny.read_text().replace('design = "search"', 'design = "search"\nmetrics = ["threads"]')
     tiny.write_text(text)

@@ -35,8 +35,8 @@ class Ear:
         self.heard.append(("study_started", plan.study.name, invocation.precision, fits, steps))
 
     @hookimpl
-    def trial_started(self, trial, fits, reused):
-        self.heard.append(("trial_started", trial.name, fits, reused))
+    def trial_started(self, trial, fits, cached):
+        self.heard.append(("trial_started", trial.name, fits, cached))
 
     @hookimpl
     def point(self, point):

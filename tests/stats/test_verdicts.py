@@ -1,4 +1,4 @@
-"""Verdicts by simulation: right as often as they promise, in every case; the old rule fails the same test."""
+"""Verdicts by simulation: right as often as they claim, in every case; the old rule fails the same test."""
 
 import runpy
 import sys

@@ -88,7 +88,7 @@ def journals(root: Path) -> Iterator[Finding]:
     yield Finding("journals", OK, f"{count} runs of studies")
 
 
-_AGAIN = "run the study again: its fits are reused and the journal is written anew"
+_AGAIN = "run the study again: its fits are cached and the journal is written anew"
 
 
 def locks(root: Path) -> Iterator[Finding]:
