@@ -179,7 +179,8 @@ def parsed(line):
     group = get_command(app)
     for command in group.commands.values():
         command.callback = lambda **given: found.update(given)
-    words = shlex.split(line.replace("python -m n2n_ablate", "n2n-ablate"), comments=True)
+    line = line.replace("python -m n2n_ablate", "n2n-ablate").replace("$SLURM_ARRAY_TASK_ID", "1")
+    words = shlex.split(line, comments=True)
     with pytest.raises(SystemExit) as end:
         group(words[1:])
     assert not end.value.code, f"{line}: not a command"
