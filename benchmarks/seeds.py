@@ -68,7 +68,7 @@ def crossed_fits(bench: PairedData, trial: Trial, trainings: int) -> Iterator[Fi
                 each,
                 key=f"{trial.name}/{sample.image.name}/{sample.seed}/{seed}",
                 init_seed=stream("weights", digest, seed),
-                rng=partial(generator, "sampler", digest, seed),
+                rng=partial(generator, image_digest=digest, seed=seed),
             )
 
 

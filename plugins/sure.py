@@ -75,7 +75,7 @@ def _declared(noise: Noise | MeasuredNoise | None) -> float:
     given = "a real image" if noise is None else repr(noise)
     msg = (
         f"loss 'sure' needs Gaussian noise of known strength, got {given}. Give its parameter sigma, "
-        "the standard deviation on the 0-255 scale, or level=estimated."
+        "the standard deviation on the 0-255 scale, or level=estimated"
     )
     raise ParameterError(msg)
 

@@ -78,6 +78,8 @@ SELECTOR = ComponentContext("estimator", "checkpoint_selector")
 def reason(fit: Fit, error: BaseException) -> str:
     """Return why the training of a fit stopped: whose fault it is, if that is known, and where."""
     if not isinstance(error, ComponentError):
+        if isinstance(error, AblateError):  # says what a user can do
+            return f"stopped: {str(error).rstrip('.')}"
         return f"stopped with {describe(error)}"
     blame, made_from = error.blame, fit.spec
     if blame.kind == "metric":
