@@ -255,7 +255,7 @@ def test_a_finished_study_opens_without_torch_mlflow_and_optuna(root, result):
         import sys
         import n2n_ablate
         summary = n2n_ablate.load("width", output={str(root)!r}).summary()
-        assert len(summary) == 2 * 6, summary
+        assert len(summary) == 2 * 8, summary
         loaded = {{"torch", "mlflow", "optuna", "skimage", "ray"}} & set(sys.modules)
         assert not loaded, loaded
     """
