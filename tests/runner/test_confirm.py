@@ -124,6 +124,9 @@ def test_studies_that_ship_see_no_picture_twice(name, registry):
     asked = read(shipped()[name])
     for profile in asked.profiles.values():
         held = profile.confirm.images if profile.confirm else ()
+        if profile.name == "kodak":  # a set that may not be here: 24 pictures, each under its name
+            assert len({*profile.images, *held}) == len(profile.images) + len(held) == 24
+            continue
         seen = gather(profile.images)
         assert len({image.scene for image in seen.images}) == len(seen.images)
         if held:
