@@ -43,7 +43,7 @@ def test_from_an_empty_folder_to_a_row_in_the_table(folder):
     done = here("check", "my-pair", folder=folder)
     assert done.returncode == 0, done.stdout
     assert "sampler my-pair (plugins/my_pair.py)" in done.stdout
-    assert "23 of 23 checks passed." in done.stdout
+    assert "25 of 25 checks passed." in done.stdout
     told = here("study", "samplers", "--set", "sampler=my-pair", *QUICK, *FEW, folder=folder)
     assert told.returncode == 0, told.stderr
     (row,) = [line for line in told.stdout.splitlines() if line.split()[1:2] == ["my-pair"]]
