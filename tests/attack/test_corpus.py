@@ -156,7 +156,7 @@ OPTIONS = [
 FREE = {"--output", "--out-dir", "-o", "--figures"}  # whatever a folder or a file may be called
 UNUSED = {"--storage", "--tracking-uri", "--plugins-dir"}  # by this base, or it is there
 HARMLESS = {"", "0", ".", "..", "~", "-", "1_0", "٣", "builtin:"}
-LONG = {"check", "sync", "report"}
+LONG = {"check", "sync", "report", "study"}  # `plan` reads most of what `study` does
 
 
 @pytest.fixture(scope="module")

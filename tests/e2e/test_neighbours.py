@@ -39,8 +39,8 @@ def test_optuna_has_every_trial_with_its_curve_and_finds_its_mlflow_run(
             {step: points[step] for step in trial.intermediate_values}
         )
         took = timedelta(seconds=own.seconds)
-        if name in searched:  # from question to answer
-            assert took * 0.9 < trial.duration < took + timedelta(seconds=60)
+        if name in searched:  # from question to answer; its two fits may have been trained at once
+            assert took * 0.45 < trial.duration < took + timedelta(seconds=60)
         else:
             assert abs(trial.duration - took) < timedelta(seconds=0.1)
 
