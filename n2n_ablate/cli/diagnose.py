@@ -78,10 +78,11 @@ class Asked:
             msg = "measured noise brings its own images; leave --noise, --images, --set and --profile out"
         elif self.profile and not self.study:
             msg = "--profile needs --study: it names a budget of a study"
-        elif self.crop is not None and self.crop < 0:
-            msg = f"--crop must not be negative, got {self.crop}"
         if msg:
             raise StudyError(msg)
+        from n2n_ablate.study.limits import check_numbers  # late: `--help` does not need it
+
+        check_numbers(crop=self.crop)
 
 
 @grouping.grouped

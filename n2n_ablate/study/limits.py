@@ -11,6 +11,7 @@ MOST_BYTES = 1_000_000
 MOST_TRIALS = 100_000
 MOST_SEEDS = 10_000
 LARGEST_SEED = 2**31 - 1
+LARGEST_SIDE = 100_000  # pixels
 _DEEPEST = 20
 _LONGEST = 1000  # characters of a name or a sentence
 _LARGEST = 2**63 - 1  # whole numbers that files and databases hold
@@ -33,18 +34,18 @@ def check(data: object, where: str = "") -> None:
 
 def check_numbers(
     *,
-    trials: int | None,
-    seeds: int | None,
-    first_seed: int | None,
-    crop: int | None,
-    white: float | None,
+    trials: int | None = None,
+    seeds: int | None = None,
+    first_seed: int | None = None,
+    crop: int | None = None,
+    white: float | None = None,
 ) -> None:
     """Check numbers that are given on the command line; None is not given."""
     wrong = ""
     if trials is not None and trials < 1:
         wrong = f"--trials must be at least 1, got {trials}"
-    elif crop is not None and crop < 0:
-        wrong = f"--crop must not be negative, got {crop}"
+    elif crop is not None and not 0 <= crop <= LARGEST_SIDE:
+        wrong = f"--crop must be from 0 to {LARGEST_SIDE}, got {crop}"
     elif white is not None and not 0 < white < float("inf"):
         wrong = f"--white must be above 0, got {white:g}"
     elif seeds is not None and not 1 <= seeds <= MOST_SEEDS:

@@ -34,6 +34,7 @@ from n2n_ablate.study.schema_values import (
     OneLevel,
     Pairs,
     Seeds,
+    Side,
     component_of,
     message,
     one_of,
@@ -134,7 +135,7 @@ class ConfirmTable(Table):
         description="of [measured pairs](../how-to/measured-pairs.md): how many scenes of each condition "
         "the trials do not see. A condition with a noise model needs `images`, a measured one `scenes`",
     )
-    crop: Count | None = Field(
+    crop: Side | None = Field(
         None, description="side of the centre crop in pixels; by default the profile's"
     )
     seeds: Seeds | None = Field(
@@ -156,7 +157,7 @@ class ProfileTable(Table):
         "`builtin:NAME`, or a [named set](../how-to/named-sets.md) such as `kodak24:`. Required unless "
         "all conditions are measured",
     )
-    crop: Count = Field(0, description="side of the centre crop in pixels; 0 keeps whole images")
+    crop: Side = Field(0, description="side of the centre crop in pixels; 0 keeps whole images")
     white: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         0.0, description="the sample of the image files that is white; 0 for that of their type"
     )

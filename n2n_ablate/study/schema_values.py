@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from n2n_ablate.components import RECIPE_KINDS
 from n2n_ablate.components.spec import ComponentSpec, Scalar, Value, read_value
 from n2n_ablate.errors import StudyError, nearest, printable
+from n2n_ablate.study.limits import LARGEST_SIDE
 from n2n_ablate.study.model import Level, MeasuredPairs
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -133,6 +134,7 @@ Choices: TypeAlias = list[
     ]
 ]
 Count: TypeAlias = Annotated[int, Field(ge=0)]
+Side: TypeAlias = Annotated[int, Field(ge=0, le=LARGEST_SIDE)]
 Seeds: TypeAlias = Annotated[list[int], AfterValidator(_each_once)]
 Images: TypeAlias = Annotated[list[str], Field(min_length=1)]
 
@@ -168,6 +170,8 @@ def message(problem: Mapping[str, Any], where: tuple[str, ...]) -> str:
         least = problem["ctx"]["ge"]
         what = "not be negative" if least == 0 else f"be at least {least}"
         return f"'{key}' must {what}, got {given!r}"
+    if kind == "less_than_equal":
+        return f"'{key}' must be at most {problem['ctx']['le']}, got {given!r}"
     if kind == "greater_than":
         return f"'{key}' must be above {problem['ctx']['gt']:g}, got {given!r}"
     if kind == "too_short":

@@ -176,7 +176,7 @@ def test_the_trials_of_a_study(tiny, monkeypatch, capsys):
         (["--set", "sampler=diagonal"], "only sampler.PARAMETER and noise.PARAMETER"),
         (["--noise", "gausian"], "Did you mean 'gaussian'?"),
         (["--images", "nowhere"], "'nowhere' does not exist"),
-        (["--crop", "-1"], "--crop must not be negative, got -1"),
+        (["--crop", "-1"], "--crop must be from 0 to 100000, got -1"),
         (["diagonal", "--crop", "1"], "at least 2x2 pixels, got 1x1"),
         (["--study", "samplrs"], "Did you mean 'samplers'?"),
         (["diagonal", "--study", "samplers"], "brings its own samplers"),

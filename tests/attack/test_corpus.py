@@ -191,7 +191,8 @@ def test_an_odd_value_for_any_option(command, seed, stocked, tmp_path):
                 assert last.startswith("error: "), (case, done.stderr)
                 assert last.isprintable(), case
             if done.returncode == 0 and option not in FREE | UNUSED and value not in HARMLESS:
-                assert printable(value)[:50] in done.stderr, case  # it is said to be of no use
+                named = printable(value)[:50].rstrip("/")  # a path ends without them
+                assert named in done.stderr, case  # it is said to be of no use
     assert {path: path.read_bytes() for path in before} == before
 
 

@@ -578,7 +578,7 @@ def test_the_chart_page_opens_with_the_metric_that_decides(output, plan, registr
         above for above, line in itertools.pairwise(lines) if re.fullmatch(r"\(\d+\)", line)
     ]
     assert sections == [
-        *("eval", "per-image", "sampler", "training", "verdict"),
+        *("eval", "per-image", "sampler", "secondary", "training", "verdict"),
         *("Model metrics", "System metrics"),
     ]
     charts = [line for line in lines if re.fullmatch(r"[a-z-]+/[\w. ()-]+", line)]

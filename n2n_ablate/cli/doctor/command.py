@@ -58,12 +58,7 @@ def examine(
     looks: list[Callable[[], Iterable[Finding]]] = [
         host.device,
         lambda: host.plugins(plugins_dir),
-        lambda: stores.folder(output),
-        lambda: stores.fits(output),
-        lambda: stores.journals(output),
-        lambda: stores.locks(output),
-        lambda: stores.databases(output),
-        lambda: stores.experiments(output),
+        lambda: stores.everything(output),
         lambda: remote.tracking(output, tracking_uri),
         lambda: remote.storage(storage),
     ]

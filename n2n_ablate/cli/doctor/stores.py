@@ -18,6 +18,17 @@ from n2n_ablate.tracking.address import DATABASE, kept_in
 _LOW, _LEAST = 2 * 2**30, 200 * 2**20  # bytes free on the disk
 
 
+def everything(root: Path) -> Iterator[Finding]:
+    """Look at the folder and at all that is in it."""
+    yield from folder(root)
+    try:
+        root.exists()
+    except OSError:  # no folder can be called so: `folder` said it
+        return
+    for look in (fits, journals, locks, databases, experiments):
+        yield from look(root)
+
+
 def folder(root: Path) -> Iterator[Finding]:
     """Look whether the output folder can be written, and how much space there is."""
     home = _existing(root)
