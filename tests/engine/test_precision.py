@@ -17,7 +17,7 @@ def test_every_way_gives_the_psnr_of_torch_in_fp32():
     assert spec.loader
     precision = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(precision)
-    asked = argparse.Namespace(size=64, steps=300, seeds=2, images=["builtin"])
+    asked = argparse.Namespace(size=96, steps=500, seeds=2, images=["builtin"])
     ways = precision.ways("cpu")
     exact, *others = precision.Psnr(asked).by_each(ways)
     for name, psnr in zip(list(ways)[1:], others, strict=True):
