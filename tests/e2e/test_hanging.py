@@ -22,7 +22,7 @@ class Hangs:
 def register_samplers(register):
     register("hangs", Hangs)
 '''
-LINES = (9, 10)  # of the loop
+LINES = (8, 9)  # of the loop
 QUICK = "from n2n_ablate import cli; from n2n_ablate.components import watchdog; watchdog.LIMIT = 8.0; cli.main()"
 COMMANDS = {
     "study": ("study", "samplers", "--set", "sampler=hangs", "--tracking", "none"),

@@ -46,7 +46,8 @@ def test_optuna_has_every_trial_with_its_curve_and_finds_its_mlflow_run(
 
     import mlflow
 
-    mlflow.set_tracking_uri(sqlite_url(root / "mlflow.db"))
+    # Not by `mlflow.set_tracking_uri`: it sets the variable for all tests after this one.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", sqlite_url(root / "mlflow.db"))
     for name, trial in known.items():
         found = mlflow.search_runs(
             experiment_names=["tiny"], filter_string=trial.user_attrs["mlflow"]
