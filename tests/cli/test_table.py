@@ -78,7 +78,8 @@ def test_watching_ends_with_a_study_that_was_killed(home, tmp_path, how):
 def test_a_running_study_is_followed_without_torch_and_ctrl_c_ends_the_watching(home, tmp_path):
     journal, rest = unfinished(home, tmp_path, this_process())
     code = (
-        "import sys\n"
+        "import signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's job may ignore it
         "from n2n_ablate.cli import main\n"
         "try:\n    main()\n"
         "finally:\n    print('torch' in sys.modules, file=sys.stderr)\n"
