@@ -19,14 +19,9 @@ def reference_methods(paired_data: PairedData) -> ReferenceMethods:
 
     The noise level is estimated from each image; a second row has it from the clean image.
     """
-    denoisers: dict[str, Callable[[NoisySample], Tensor]] = {"noisy": lambda sample: sample.noisy}
-    if importlib.util.find_spec("skimage") is not None:
-        denoisers["nl-means"] = lambda sample: non_local_means(sample.noisy, _estimated(sample))
-    denoisers["dct"] = lambda sample: sliding_dct(sample.noisy, _estimated(sample))
-    denoisers["dct, known level"] = lambda sample: sliding_dct(sample.noisy, _known(sample))
     results: dict[str, dict[tuple[str, str], dict[str, float]]] = {}
     with one_thread():
-        for name, denoiser in denoisers.items():
+        for name, denoiser in _denoisers().items():
             by_image: dict[tuple[str, str], list[dict[str, float]]] = {}
             for sample in paired_data.samples:
                 figures = paired_data.measure(denoiser(sample), sample)
@@ -38,6 +33,23 @@ def reference_methods(paired_data: PairedData) -> ReferenceMethods:
                 for key, seeds in by_image.items()
             }
     return results
+
+
+def are_whole(stored: ReferenceMethods, paired_data: PairedData) -> bool:
+    """Say whether figures are those of every method there is here, on all of this data."""
+    places = {(sample.condition.label, sample.image.name) for sample in paired_data.samples}
+    return stored.keys() == _denoisers().keys() and all(
+        each.keys() == places for each in stored.values()
+    )
+
+
+def _denoisers() -> dict[str, Callable[[NoisySample], Tensor]]:
+    denoisers: dict[str, Callable[[NoisySample], Tensor]] = {"noisy": lambda sample: sample.noisy}
+    if importlib.util.find_spec("skimage") is not None:
+        denoisers["nl-means"] = lambda sample: non_local_means(sample.noisy, _estimated(sample))
+    denoisers["dct"] = lambda sample: sliding_dct(sample.noisy, _estimated(sample))
+    denoisers["dct, known level"] = lambda sample: sliding_dct(sample.noisy, _known(sample))
+    return denoisers
 
 
 def _estimated(sample: NoisySample) -> float:

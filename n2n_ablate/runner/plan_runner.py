@@ -12,7 +12,7 @@ import numpy as np
 
 from n2n_ablate.engine import Fit
 from n2n_ablate.engine.paired_data import PairedData
-from n2n_ablate.engine.reference_methods import reference_methods
+from n2n_ablate.engine.reference_methods import are_whole, reference_methods
 from n2n_ablate.records import (
     FitResult,
     Header,
@@ -67,8 +67,13 @@ class PlanRunner:
         return len(self.paired_data.samples), self.paired_data.steps(self.plan.baseline.recipe)
 
     def begin(self) -> None:
-        """Measure what needs no training."""
-        self.reference_methods = reference_methods(self.paired_data)
+        """Measure what needs no training, unless the journal has it."""
+        baseline = self.plan.baseline
+        keys = {fit.key for fit in self.paired_data.fits(baseline.recipe)}
+        stored = self.journal.stored_reference_methods(baseline.name, keys)
+        self.reference_methods = (
+            stored if are_whole(stored, self.paired_data) else reference_methods(self.paired_data)
+        )
         self.journal.reference_methods(self.reference_methods)
 
     def run_all(self) -> None:

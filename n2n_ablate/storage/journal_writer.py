@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any, BinaryIO
 
@@ -44,6 +44,14 @@ class Section:
             for name, places in values.items()
         }
         self._append({"line": "reference_methods", "values": rows})
+
+    def stored_reference_methods(self, baseline: str, fits: Collection[str]) -> ReferenceMethods:
+        """Return what stands there already, nothing if its baseline has other fits.
+
+        The same fits are of the same images, noise, metrics and engine.
+        """
+        old = self._contents.trials.get(baseline)
+        return self._contents.reference_methods if old and set(old.fits) == set(fits) else {}
 
     def add(self, result: TrialResult, score: float | None, *, more: bool = False) -> None:
         """Append a trial, unless it is there already with the same fits.

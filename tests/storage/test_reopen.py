@@ -14,10 +14,12 @@ from rich.console import Console
 
 from n2n_ablate import study
 from n2n_ablate.analysis.analyse import analyse
+from n2n_ablate.engine.reference_methods import reference_methods
 from n2n_ablate.errors import StoreError
 from n2n_ablate.registry import Registry
 from n2n_ablate.report.live import Silent
 from n2n_ablate.report.text.study import failures_text
+from n2n_ablate.runner import plan_runner
 from n2n_ablate.runner.run import open_runner
 from n2n_ablate.runner.session import Request, RunOptions, open_session
 from n2n_ablate.storage import journal, reopen
@@ -212,6 +214,31 @@ def test_a_fit_that_stopped_with_an_error_keeps_its_reason(folder, tiny):
         "",
         f"stopped: sampler 'mine' raises ZeroDivisionError: division by zero ({where}:7)",
     }
+
+
+def test_what_needs_no_training_is_measured_once_and_again_where_the_journal_lacks_it(
+    folder, tiny, monkeypatch
+):
+    calls = []
+
+    def measured(paired_data):
+        calls.append(paired_data)
+        return reference_methods(paired_data)
+
+    monkeypatch.setattr(plan_runner, "reference_methods", measured)
+    request = Request(study=str(tiny), trials=1, settings=["training.steps=2"])
+    first = run(request).result.reference_methods
+    assert run(request).result.reference_methods == first
+    assert len(calls) == 1
+    path = reopen.reopen(Path("mlruns"), "tiny").journal.path
+    text = path.read_text()
+    path.write_text(text.replace('"dct"', '"gone"'))  # as one that had other methods wrote it
+    assert run(request).result.reference_methods == first
+    assert len(calls) == 2
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if '"line": "trial"' not in line))
+    assert run(request).result.reference_methods == first
+    assert len(calls) == 3
 
 
 def test_the_journal_used_last_is_opened_and_a_profile_can_be_chosen(folder, tiny):
