@@ -48,7 +48,7 @@ def write(
             file = Path(output) / f"{name}.toml"
             file.write_text(text, encoding="utf-8")
             result = n2n_ablate.run(
-                *(file,),
+                file,
                 settings=settings,
                 images=images,
                 crop=crop,

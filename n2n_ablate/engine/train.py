@@ -169,7 +169,10 @@ class _Stack:
             self._changing = "the loss changes with the progress of the training"
         loss = self._replay() if self._replay is not None else self._update()
         if self._draws.mask is not None and not self._context.heeds_mask:
-            problem = "does not ask for the mask of this sampler, which hides pixels: the network would learn to copy the others; use the loss 'masked'"
+            problem = (
+                "does not ask for the mask of this sampler, which hides pixels: the network would "
+                "learn to copy the others; use the loss 'masked'"
+            )
             raise LOSS.fault(problem)
         self._blend(step)
         return loss

@@ -20,6 +20,7 @@ from n2n_ablate.report.document import (
 from n2n_ablate.report.numbers import join_words, pluralize
 from n2n_ablate.report.tables import (
     Filled,
+    bracketed,
     estimate_cell,
     interval_cell,
     interval_title,
@@ -29,6 +30,7 @@ from n2n_ablate.report.tables import (
 )
 from n2n_ablate.report.text.contrasts import metric_digits
 from n2n_ablate.report.text.study import metric_title
+from n2n_ablate.study import seeds_text
 
 _PAIRED = (
     "Differences are paired by image. CI: 95 % confidence interval across images where there is no "
@@ -50,18 +52,14 @@ def side_by_side_document(tables: Sequence[StudyTable]) -> Document:
 
 def _protocol(shared: Protocol) -> str:
     return (
-        f"{pluralize(len(shared.images), 'image')}, {_seeds(shared)}, {shared.noise}, "
+        f"{pluralize(len(shared.images), 'image')}, {seeds_text(shared.seeds)}, {shared.noise}, "
         f"{shared.steps} steps, {shared.computed}"
     )
 
 
-def _seeds(shared: Protocol) -> str:
-    return f"seed{'s' * (len(shared.seeds) > 1)} {', '.join(map(str, shared.seeds))}"
-
-
 def _table(table: StudyTable) -> Table:
     contrasts = [row.contrast for row in table.rows]
-    unit = f" ({table.metric.unit})" if table.metric.unit else ""
+    unit = bracketed(table.metric.unit)
     of = f" of {table.reference}" if len(table.studies) > 1 else ""
     digits = metric_digits(table.metric, [row.mean for row in table.rows])
 
@@ -95,7 +93,9 @@ def _apart(tables: Sequence[StudyTable]) -> Iterator[str]:
                 f"images ({len(other.images)}, not the same {len(one.images)})"
                 if one.images != other.images
                 else "",
-                f"{_seeds(other)} instead of {_seeds(one)}" if one.seeds != other.seeds else "",
+                f"{seeds_text(other.seeds)} instead of {seeds_text(one.seeds)}"
+                if one.seeds != other.seeds
+                else "",
                 f"{other.noise} instead of {one.noise}" if one.noise != other.noise else "",
                 f"{other.steps} steps instead of {one.steps}" if one.steps != other.steps else "",
                 f"{other.computed} instead of {one.computed}"

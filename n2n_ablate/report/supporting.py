@@ -10,6 +10,7 @@ from n2n_ablate.report.document import Cell, Column, Interval, Name, Number, Tab
 from n2n_ablate.report.numbers import format_interval, format_p
 from n2n_ablate.report.tables import (
     Filled,
+    bracketed,
     estimate_cell,
     interval_cell,
     named,
@@ -68,7 +69,7 @@ def training_table(condition: ConditionAnalysis, key: str = "") -> Table | None:
     names = row_names(condition)
     shown = [trial for trial in condition.trials if _early_peak(trial) or _crossing(trial)]
     metric = next((trial.contrast.metric for trial in condition.trials if trial.contrast), None)
-    unit = f" ({metric.unit})" if metric and metric.unit else ""
+    unit = bracketed(metric.unit if metric else "")
     digits = metric_digits(metric) if metric else 2
 
     def interval(trial: TrialRecord) -> Cell:

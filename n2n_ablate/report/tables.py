@@ -100,7 +100,7 @@ def trials_table(analysis: StudyAnalysis, condition: ConditionAnalysis) -> Table
         (Column("#"), lambda row: row.rank or ""),
         (named(short_key(only_key(condition)) or "trial"), lambda row: Name(names[row.name])),
         means[0],
-        (Column(f"{_baseline_title(condition)}{_bracketed(metric.unit)}"), _difference),
+        (Column(f"{_baseline_title(condition)}{bracketed(metric.unit)}"), _difference),
         (Column(interval_title(records)), lambda row: interval_cell(row.contrast)),
     ]
     if any(record and record.verdict for record in records):
@@ -190,7 +190,7 @@ def effects_table(analysis: StudyAnalysis, condition: ConditionAnalysis) -> Tabl
         return None
     columns: list[Filled] = [
         (named("effect"), lambda record: Name(contrast_name(record.contrast))),
-        (Column(f"change{_bracketed(analysis.metric.unit)}"), estimate_cell),
+        (Column(f"change{bracketed(analysis.metric.unit)}"), estimate_cell),
         (Column(interval_title(effects)), interval_cell),
         (_VERDICT, verdict_cell),
     ]
@@ -258,7 +258,8 @@ def interval_title(shown: Sequence[ContrastRecord | None]) -> str:
     return f"{100 * next(iter(levels)):.4g} % CI" if len(levels) == 1 else "CI"
 
 
-def _bracketed(unit: str) -> str:
+def bracketed(unit: str) -> str:
+    """Return a unit as titles of columns have it; nothing for none."""
     return f" ({unit})" if unit else ""
 
 

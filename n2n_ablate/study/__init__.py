@@ -24,6 +24,7 @@ from n2n_ablate.study.model import Spread as Spread
 from n2n_ablate.study.model import Study as Study
 from n2n_ablate.study.model import Trial as Trial
 from n2n_ablate.study.model import levels_of_samples as levels_of_samples
+from n2n_ablate.study.model import seeds_text as seeds_text
 from n2n_ablate.study.plan import Plan as Plan
 from n2n_ablate.study.planning import plan as plan
 from n2n_ablate.study.read import build as build

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -130,8 +130,13 @@ class Profile:
 
     @property
     def told_seeds(self) -> str:
-        """The seeds by their numbers: how many there are would read as if it were one of them."""
-        return f"seed{'s' if len(self.seeds) > 1 else ''} {', '.join(map(str, self.seeds))}"
+        """Its seeds, see `seeds_text`."""
+        return seeds_text(self.seeds)
+
+
+def seeds_text(seeds: Sequence[int]) -> str:
+    """Return seeds by their numbers: how many there are would read as if it were one of them."""
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
 
 
 @dataclass(frozen=True)

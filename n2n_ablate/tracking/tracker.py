@@ -233,18 +233,16 @@ class MlflowTracker:
             raise
 
     def _put_in_front(self, result: StudyTrials, files: StudyFiles) -> None:
-        note = files.markdown()[:5000].removeprefix(
-            "# "
-        )  # the list of experiments shows it as it is
+        # The list of experiments shows it as it is, so without the mark of a heading.
+        note = files.markdown()[:5000].removeprefix("# ")
         self.store.client.set_experiment_tag(self._experiment, NOTE, note)
         for stage in filter(None, (result, result.confirmed)):
             self._put_verdicts(stage)
 
     def _put_verdicts(self, stage: StudyTrials) -> None:
         """Tell every run of a declared contrast its verdict, now that all of the family is known."""
-        complete = not any(
-            one.lost for one in stage.trials
-        )  # else verdicts that are there are better
+        # Where fits are lost, verdicts that are there are better.
+        complete = not any(one.lost for one in stage.trials)
         trials = {one.trial.name: one for one in stage.trials}
         for name, (tags, values) in record.verdicts(stage).items():
             fits, key = record.fits_key(self._plan, trials[name]), record.verdict_key(tags, values)
