@@ -8,7 +8,6 @@ import pytest
 from typer.testing import CliRunner
 
 from n2n_ablate.analysis.analyse import analyse, to_json
-from n2n_ablate.analysis.condition_records import Buy
 from n2n_ablate.analysis.paired import Paired, effect_sides
 from n2n_ablate.analysis.records import Reason, Verdict
 from n2n_ablate.cli import app
@@ -16,7 +15,7 @@ from n2n_ablate.errors import StudyError
 from n2n_ablate.records import FitResult, Header, ImageRef, Row, StudyTrials, TrialResult
 from n2n_ablate.report.tables import effects_table
 from n2n_ablate.report.text.contrasts import contrast_line, verdict_word
-from n2n_ablate.stats import Levels, t_critical
+from n2n_ablate.stats import Buy, Levels, t_critical
 from n2n_ablate.study import plan, read, saved
 
 FACTORS = """
