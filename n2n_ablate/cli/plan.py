@@ -67,7 +67,7 @@ def _print(planned: StudyPlan) -> None:
         for condition in plan.conditions
     )
     out.print(f"images: {images}", markup=False, highlight=False)
-    out.print(f"noise: {conditions}; {plan.profile.told_seeds}", markup=False, highlight=False)
+    out.print(f"noise: {conditions}; {plan.profile.seeds_in_words}", markup=False, highlight=False)
     out.print(
         f"{_fits(cost)} and {format_size(planned.memory)} on {paired_data.machine.name}, "
         f"{paired_data.machine.precision}",
@@ -136,7 +136,7 @@ def _confirmation(session: Session, paired_data: PairedData, cost: Estimate) -> 
         names.append("the best of the search" if more == 1 else f"the best {more} of the search")
     return [
         f"Confirmation on held-out images: {', '.join(names)}",
-        f"images: {', '.join(image.name for image in paired_data.images)}; {paired_data.plan.profile.told_seeds}",
+        f"images: {', '.join(image.name for image in paired_data.images)}; {paired_data.plan.profile.seeds_in_words}",
         _fits(cost),
     ]
 

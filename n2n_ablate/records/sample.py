@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # so that a finished study can be opened without torch
@@ -29,3 +30,10 @@ class NoisySample:
     seed: int
     noisy: Tensor
     shots: tuple[Tensor, ...] = ()
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of the noisy pixels, see `Image.digest`."""
+        from n2n_ablate.images.image import digest_of
+
+        return digest_of(self.noisy)

@@ -54,14 +54,15 @@ class FitStore:
         """Return where the result of a fit is, or would be."""
         return self._root / key[:2] / f"{key}.safetensors"
 
-    def __contains__(self, key: str) -> bool:
+    def __contains__(self, key: object) -> bool:
         """Say whether there is a file of a fit."""
+        path = self.path(str(key))
         try:
-            return stat.S_ISREG(self.path(key).stat().st_mode)
+            return stat.S_ISREG(path.stat().st_mode)
         except FileNotFoundError:
             return False
         except OSError as error:
-            raise _unreadable(self.path(key), error) from error
+            raise _unreadable(path, error) from error
 
     def save(self, result: FitResult) -> None:
         """Write a result; a crash at any moment leaves either the whole file or none."""
