@@ -33,6 +33,11 @@ class Interval:
     # `repeated_t_hall` (hold at every interim analysis), `welch`, `wilson`, `f`
     method: str = "t"
 
+    @property
+    def half_width(self) -> float:
+        """Half of its width; of an interval that is not symmetric about the estimate, the mean of both."""
+        return (self.high - self.low) / 2
+
 
 @lru_cache(maxsize=4096)
 def t_critical(level: float, n: int) -> float:

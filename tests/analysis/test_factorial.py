@@ -212,7 +212,7 @@ def test_the_variance_of_a_factorial_is_that_of_its_effects(planned):
     found = result(planned, {A: -0.5}, images=4, seeds=2)
     variance = analysis(found).conditions[0].variance
     assert (variance.n_images, variance.n_seeds, variance.n_contrasts) == (4, 2, 9)
-    assert variance.estimable
+    assert variance.seed_share is not None
     # Rows differ by seed alone, in 6 or 4 cells on each side of an effect.
     assert 0.02 * (2 / 6) ** 0.5 / 2 < variance.sd_trial_seed < 0.02 * (2 / 4) ** 0.5 * 2
     cut = replace(found, trials=tuple(t for t in found.trials if t.trial.name != f"{A}, {F}"))

@@ -181,7 +181,7 @@ def test_the_loss_alone_needs_trials():
     mixed["trial-0"]["image-0"] = (math.nan, 20.0)
     assert ranked_by_loss(mixed).n_images == 5
     mixed["broken"] = dict.fromkeys(IMAGES, (math.nan, math.nan))
-    assert (ranked_by_loss(mixed).trials, ranked_by_loss(mixed).images) == (3, 5)
+    assert (ranked_by_loss(mixed).n_trials, ranked_by_loss(mixed).n_images) == (3, 5)
 
 
 def test_figures_have_a_dot_per_trial_and_image():
