@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from n2n_ablate import stats
 from n2n_ablate.analysis import best_recipe, rows
-from n2n_ablate.analysis.condition_records import (
-    ConditionAnalysis,
-    ContrastSummary,
-    Highest,
-    Scope,
-    TrialRecord,
-)
+from n2n_ablate.analysis.condition import condition_analysis
+from n2n_ablate.analysis.condition_records import ContrastSummary
 from n2n_ablate.analysis.confirmation import confirmation_record
 from n2n_ablate.analysis.contrast import primary
-from n2n_ablate.analysis.guide import loss_guide
 from n2n_ablate.analysis.paired import Rule, effect_sides
-from n2n_ablate.analysis.records import Contrast, ContrastRecord, Kind, Reason, Verdict, to_plain
-from n2n_ablate.analysis.sources import variance
+from n2n_ablate.analysis.records import Contrast, ContrastRecord, Kind, Verdict, to_plain
 from n2n_ablate.analysis.study_records import Failure, Family, FitCounts, StudyAnalysis
 from n2n_ablate.records import Header, StudyTrials
 from n2n_ablate.study import BASELINE, Effect, Plan
@@ -49,7 +42,8 @@ def analyse(result: StudyTrials, header: Header | None = None) -> StudyAnalysis:
     }
     by_condition = _with_holm(by_condition, family.size)
     conditions = tuple(
-        _condition(result, head, label, rule, found) for label, found in by_condition.items()
+        condition_analysis(result, head, label, rule, records)
+        for label, records in by_condition.items()
     )
     confirmation = None
     later = head.confirmed
@@ -165,72 +159,6 @@ def _with_holm(
         )
         for label, records in found.items()
     }
-
-
-def _condition(
-    result: StudyTrials,
-    header: Header,
-    label: str,
-    rule: Rule,
-    found: tuple[ContrastRecord, ...],
-) -> ConditionAnalysis:
-    table = rows.table(
-        result, label, rule, {x.contrast.name: x for x in found if x.contrast.kind is Kind.TRIAL}
-    )
-    counts = {n for row in table if row.role != "untrained" for n in _counts(row)}
-    return ConditionAnalysis(
-        condition=label,
-        scope=_scope(header, rule, found, table),
-        trials=table,
-        contrasts=found,
-        highest=_highest(result, label, rule, table),
-        variance=variance(result, label, rule),
-        baseline_reason=_baseline_reason(result, label, rule),
-        loss_guide=loss_guide(result, label),
-        unequal_images=len(counts - {0}) > 1,
-    )
-
-
-def _counts(row: TrialRecord) -> tuple[int, int]:
-    return row.n_images, row.contrast.n_images if row.contrast else row.n_images
-
-
-def _scope(
-    header: Header, rule: Rule, found: Sequence[ContrastRecord], table: Sequence[TrialRecord]
-) -> Scope:
-    sizes = [(mark.shape[-2], mark.shape[-1]) for mark in header.images] or [(0, 0)]
-    heights, widths = zip(*sizes, strict=True)
-    compared = [record.n_images for record in found]
-    compared += [row.contrast.n_images for row in table if row.contrast and not found]
-    return Scope(
-        n_images=len(rule.order),
-        n_clusters=rule.units(rule.order),
-        n_compared=max(compared, default=0),
-        n_seeds=len(header.plan.profile.seeds),
-        smallest=(min(heights), min(widths)),
-        largest=(max(heights), max(widths)),
-        steps=header.steps,
-    )
-
-
-def _highest(
-    result: StudyTrials, label: str, rule: Rule, table: Sequence[TrialRecord]
-) -> Highest | None:
-    complete = best_recipe.whole(result, [label])
-    means, images = best_recipe.shared_means(complete, [label], rule.metric.name)
-    if not means:
-        return None
-    name = best_recipe.leader(means, rule.metric.higher_is_better)
-    row = next(row for row in table if row.name == name)
-    most = max(len(item.values(rule.metric.name, label)) for item in complete)
-    return Highest(name, row.role, means[name], means.get(BASELINE), images, most, row.contrast)
-
-
-def _baseline_reason(result: StudyTrials, label: str, rule: Rule) -> Reason | None:
-    base = result.baseline
-    if base is None or not base.given(label):
-        return Reason.NOT_RUN
-    return None if base.values(rule.metric.name, label) else Reason.BASELINE_FAILED
 
 
 def _summary(found: Mapping[str, tuple[ContrastRecord, ...]]) -> tuple[ContrastSummary, ...]:

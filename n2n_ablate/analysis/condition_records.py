@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
-from n2n_ablate.analysis.records import Contrast, ContrastRecord, Interval, Reason, Verdict
-from n2n_ablate.stats import Crossing
+from n2n_ablate.analysis.records import Contrast, ContrastRecord, Reason, Verdict
+from n2n_ablate.stats import Crossing, Peak, Ranking, VarianceComponents
 
 
 @dataclass(frozen=True)
@@ -21,17 +20,6 @@ class ContrastSummary:
     counts: Mapping[Verdict, int]  # conditions by verdict, those that occur
     lowest: float | None  # smallest and largest estimate over conditions
     highest: float | None
-
-
-@dataclass(frozen=True)
-class Peak:
-    """Stopping at the peak against training to the end, by the metric that decides."""
-
-    step: int  # where the mean curve peaks
-    # what stopping at the peak step of the other images would have gained; None with one image
-    gain: float | None
-    interval: Interval | None  # plain 95 %; None without spread
-    oracle_gain: float  # each image stopped at its own peak: an upper bound
 
 
 @dataclass(frozen=True)
@@ -61,45 +49,6 @@ class TrialRecord:
     pareto: bool = False  # whether no other of the study's trials is better and faster
 
 
-class Buy(StrEnum):
-    """What would narrow the intervals of a study most, as far as its data say."""
-
-    IMAGES = "images"
-    SEEDS_TOO = "seeds_too"
-    UNKNOWN = "unknown"
-    """The data do not say whether seeds make more or less than half of the variance."""
-    NO_CONTRAST = "no_contrast"
-    NO_COMMON_IMAGE = "no_common_image"
-    ONE_IMAGE = "one_image"
-    ONE_SEED = "one_seed"
-    NO_SPREAD = "no_spread"
-
-
-@dataclass(frozen=True)
-class VarianceRecord:
-    """Where the uncertainty of the contrasts comes from, pooled. Numbers are None where not estimable."""
-
-    code: Buy  # what to buy, or why that is not estimable
-    n_images: int  # that it is estimated from
-    n_seeds: int
-    n_contrasts: int
-    sd_image: float | None = None  # shared by both trials: pairing removes them
-    sd_seed: float | None = None
-    sd_trial_image: float | None = None  # of the difference
-    sd_trial_seed: float | None = None
-    seed_share: float | None = None  # of the variance of the mean difference, what seeds make
-    seed_share_interval: Interval | None = None
-    # by what share twice the images would narrow the intervals with a verdict, the smaller critical
-    # value of t included; None with one image
-    narrowing_images: float | None = None
-    narrowing_seeds: float | None = None  # the same of twice the seeds
-
-    @property
-    def estimable(self) -> bool:
-        """Whether images and seeds can be told apart."""
-        return self.seed_share is not None
-
-
 @dataclass(frozen=True)
 class Scope:
     """What the results of a condition hold for."""
@@ -127,16 +76,9 @@ class Highest:
 
 
 @dataclass(frozen=True)
-class LossGuide:
-    """How well the training loss, which needs no clean image, ranks the trials."""
+class LossGuide(Ranking):
+    """How well the training loss, which needs no clean image, ranks the trials by PSNR."""
 
-    n_trials: int  # compared
-    n_images: int
-    tau: float | None  # Kendall's tau-b within images, mean over images
-    tau_interval: Interval | None
-    tau_of_means: float | None  # of the means over images
-    cost: float | None  # lost by choosing on each image the trial of the lowest loss
-    cost_interval: Interval | None
     n_samplers: int  # with more than one, losses have no common scale
 
 
@@ -151,7 +93,7 @@ class ConditionAnalysis:
     # primary ones, in the order of the study: trials, or the effects of a factorial
     contrasts: tuple[ContrastRecord, ...]
     highest: Highest | None  # none if every trial lost a fit
-    variance: VarianceRecord  # of the contrasts, pooled
+    variance: VarianceComponents  # of the contrasts, pooled
     # why nothing can be compared; None if the baseline has results
     baseline_reason: Reason | None = None
     loss_guide: LossGuide | None = None  # none where losses differ in kind

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from n2n_ablate import stats
 from n2n_ablate.analysis.best_recipe import shared_means
 from n2n_ablate.analysis.condition_records import ConditionAnalysis
-from n2n_ablate.analysis.records import ContrastRecord, Interval
+from n2n_ablate.analysis.records import ContrastRecord
 from n2n_ablate.analysis.study_records import (
     ConfirmationRecord,
     ConfirmedContrast,
@@ -60,16 +60,13 @@ def _confirmed(
 
 def _shrinkage(
     before: ContrastRecord | None, after: ContrastRecord
-) -> tuple[float | None, Interval | None]:
+) -> tuple[float | None, stats.Interval | None]:
     """Return how much of a difference is gone, counted in its direction before."""
     if before is None or before.estimate is None or after.estimate is None:
         return None, None
-    difference, low, high = stats.welch_interval(_units(before), _units(after))
+    sides = _units(before), _units(after)
     up = before.estimate > 0 or (before.estimate == 0 and after.estimate > 0)
-    if not up:
-        difference, low, high = -difference, -high, -low
-    ends = Interval(low, high, stats.LEVEL, "welch") if math.isfinite(low) else None
-    return difference, ends
+    return stats.welch_interval(*(sides if up else ([-x for x in side] for side in sides)))
 
 
 def _units(record: ContrastRecord) -> list[float]:

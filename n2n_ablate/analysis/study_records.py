@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from n2n_ablate.analysis.condition_records import ConditionAnalysis, ContrastSummary
-from n2n_ablate.analysis.records import ContrastRecord, Interval, Metric
+from n2n_ablate.analysis.records import ContrastRecord, Metric
+from n2n_ablate.stats import Interval
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from n2n_ablate.analysis.condition import finals
 from n2n_ablate.analysis.condition_records import ConditionAnalysis, TrialRecord
 from n2n_ablate.analysis.diagnoses import points
-from n2n_ablate.analysis.guide import finals
 from n2n_ablate.analysis.study_records import StudyAnalysis
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics.measured_noise import noise_figures

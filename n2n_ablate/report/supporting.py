@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from n2n_ablate.analysis.condition_records import ConditionAnalysis, Peak, TrialRecord
+from n2n_ablate.analysis.condition_records import ConditionAnalysis, TrialRecord
 from n2n_ablate.analysis.records import ContrastRecord, Role
 from n2n_ablate.report.document import Cell, Column, Interval, Name, Number, Table
 from n2n_ablate.report.numbers import format_interval, format_p
@@ -25,6 +25,7 @@ from n2n_ablate.report.text.contrasts import (
     metric_digits,
 )
 from n2n_ablate.report.text.study import metric_title
+from n2n_ablate.stats import Peak
 
 
 def supporting_table(records: Sequence[ContrastRecord], key: str = "") -> Table | None:

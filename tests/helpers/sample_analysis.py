@@ -6,20 +6,16 @@ import numpy as np
 from scipy import stats
 
 from n2n_ablate.analysis.condition_records import (
-    Buy,
     ConditionAnalysis,
     Highest,
-    Peak,
     Scope,
     TrialRecord,
-    VarianceRecord,
 )
 from n2n_ablate.analysis.records import (
     Caveat,
     Contrast,
     ContrastRecord,
     ImageDifference,
-    Interval,
     Kind,
     LeaveOneOut,
     Metric,
@@ -41,7 +37,7 @@ from n2n_ablate.analysis.study_records import (
     StudyAnalysis,
     Support,
 )
-from n2n_ablate.stats import Crossing
+from n2n_ablate.stats import Buy, Crossing, Interval, Peak, VarianceComponents
 
 PSNR = Metric("psnr", "dB", margin=0.05, decides=True)
 SSIM = Metric("ssim")
@@ -154,7 +150,7 @@ def rows(zero, two):
 
 
 def variance():
-    return VarianceRecord(Buy.ONE_SEED, len(IMAGES), 1, 2)
+    return VarianceComponents(Buy.ONE_SEED, len(IMAGES), 1, 2)
 
 
 def condition(trials, contrasts, label=LABEL, **more):

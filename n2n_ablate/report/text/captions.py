@@ -9,6 +9,7 @@ from n2n_ablate.analysis.records import ContrastRecord, Kind, Metric
 from n2n_ablate.report.numbers import format_percent, join_words, pluralize
 from n2n_ablate.report.text.contrasts import contrast_name, unit_of
 from n2n_ablate.report.text.study import metric_name, scope_text
+from n2n_ablate.stats import LEVEL
 from n2n_ablate.stats.response import Response
 
 MOST, MIDDLE, LEAST = "most", "by the median amount", "least"
@@ -95,7 +96,7 @@ def two_parameters(keys: tuple[str, str], *, confirmed: bool) -> str:
 def _smoothed(fitted: Response | None) -> str:
     if fitted is None:
         return ""
-    band = f"{format_percent(fitted.level)} simultaneous confidence band"
+    band = f"{format_percent(LEVEL)} simultaneous confidence band"
     return f" Line: smoothed over {_images(fitted)}, with its {band}. {_maximum(fitted)}"
 
 
@@ -107,7 +108,7 @@ def _maximum(fitted: Response) -> str:
         f"{low:.3g} to {high:.3g}" if low < high else f"{low:.3g}" for low, high in fitted.stretches
     )
     edge = ", and may extend beyond the range tried" if fitted.at_edge else ""
-    return f"{text}; the {format_percent(fitted.level)} confidence region of the maximum is {join_words(ends)}{edge}."
+    return f"{text}; the {format_percent(LEVEL)} confidence region of the maximum is {join_words(ends)}{edge}."
 
 
 def _images(fitted: Response) -> str:
