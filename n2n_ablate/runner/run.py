@@ -17,7 +17,7 @@ from n2n_ablate import study
 from n2n_ablate.errors import StoreError, StudyError
 from n2n_ablate.execute import Executor
 from n2n_ablate.records import Header, Invocation, StudyTrials
-from n2n_ablate.records.invocation import commit
+from n2n_ablate.records.header import commit
 from n2n_ablate.redaction import redact_command
 from n2n_ablate.runner.dispatcher import HookDispatcher
 from n2n_ablate.runner.runner import Runner
