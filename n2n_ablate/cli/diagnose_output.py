@@ -47,7 +47,7 @@ def draw(
         AblateError: They cannot be written.
     """
     from n2n_ablate.report.document import Document, Figure
-    from n2n_ablate.report.figures.measured_noise import measured_noise
+    from n2n_ablate.report.figures.diagnostics import measured_noise
     from n2n_ablate.report.write import save_figures
 
     blocks = [
