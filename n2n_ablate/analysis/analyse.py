@@ -32,9 +32,9 @@ from n2n_ablate.study import BASELINE, Effect, Plan
 
 
 def analyse(result: StudyTrials, header: Header | None = None) -> StudyAnalysis:
-    """Return everything that the results of a study say, its confirmation included.
+    """Return everything that the results of a study say, its confirmation included; linear in fits.
 
-    Linear in trials times images. `header`: what the trials share; by default that of the result.
+    `header`: what the trials share; by default that of the result.
 
     Raises:
         ValueError: Neither gives a header.
@@ -43,8 +43,7 @@ def analyse(result: StudyTrials, header: Header | None = None) -> StudyAnalysis:
     if head is None:
         msg = "the result has no header, so give one: analyse(result, header)"
         raise ValueError(msg)
-    plan, family = result.plan, family_of(result.plan)
-    rule = rule_of(result, head)
+    plan, rule = result.plan, rule_of(result, head)
     by_condition = _with_holm(result, rule)
     conditions = tuple(
         condition_analysis(result, head, label, rule, records)
@@ -60,7 +59,7 @@ def analyse(result: StudyTrials, header: Header | None = None) -> StudyAnalysis:
         clusters=rule.clusters,
         seeds=tuple(plan.profile.seeds),
         metrics=rows.metrics_of(plan),
-        family=family,
+        family=family_of(plan),
         conditions=conditions,
         summary=_summary(by_condition),
         best=best_recipe.NOTHING,

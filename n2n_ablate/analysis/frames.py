@@ -55,6 +55,7 @@ def stages_table(result: StudyTrials) -> pd.DataFrame:
     own = sum(len(trial.rows) for trial in result.trials)
     stages = ["trials"] * own + ["confirmation"] * (len(table) - own)
     table.insert(1, "stage", stages)
+    table["failure"] = table["failure"].where(table["failure"] != "")
     return table
 
 

@@ -77,8 +77,7 @@ def diagnose(
     count = _count(sampler, noise, probes, pairs)
     with torch.no_grad():
         rows = [[*_rows(sampler, noise, probe, count, seed, steps)] for probe in probes]
-    moments = np.array(rows, dtype=np.float64)  # (probes, pairs, moments)
-    trained = pairs_of(at_step(sampler, 0, steps))
+    moments, trained = np.array(rows, dtype=np.float64), pairs_of(at_step(sampler, 0, steps))
     return Diagnosis(
         total=_figures(moments),
         images={

@@ -74,15 +74,14 @@ def components(
     Balanced one-way analysis of variance of the differences, seeds within images; estimates below
     zero are reported as zero. Several contrasts are pooled by averaging their mean squares; since
     they share the baseline, the interval counts the degrees of freedom of one. An interaction counts
-    with the difference of its halves, half of what it is reported as, so that all effects are on the
-    scale of a main effect.
+    half of what it is reported as, as the difference of its halves: on the scale of a main effect.
 
     `halves`: of each contrast both sides, as means over cells: a trial and the baseline, or those of an effect
     of a factorial; failed fits left out. `size`: of the family.
     """
     images, seeds = _complete([cell for half in halves for side in half for cell in side])
     n, r = len(images), len(seeds)
-    narrower = narrowing(n, Levels(size).difference)
+    gain = narrowing(n, Levels(size).difference)
     record = functools.partial(
         VarianceComponents,
         n_images=n,
@@ -97,12 +96,11 @@ def components(
     main_between, main_within = _pooled([(first + second) / 2 for first, second in tables])
     if between <= 0 or within <= 0:
         return record(Buy.NO_SPREAD)
-    # The mean of two trials holds half the variance of one trial's own part, a difference twice.
-    image = (main_between - main_within) / r - (between - within) / r / 4
     share, ends = _share(between / within, n, r)
     return record(
         _advice(share, ends),
-        sd_image=_root(image),
+        # The mean of two trials holds half the variance of one trial's part, a difference twice.
+        sd_image=_root((main_between - main_within) / r - (between - within) / r / 4),
         sd_seed=_root(main_within - within / 4),
         sd_trial_image=_root((between - within) / r),
         sd_trial_seed=_root(within),
