@@ -115,7 +115,10 @@ def replay(
         last = _last(stored)
         ended = EndedRuns(output, stored.plan.study.name, last.invocation.id)
         dispatcher.study_started(stored.plan, last.invocation, *_size(stored), ended, replayed=True)
-        problems = _not_drawn(stored, registry) + _trials(stored, dispatcher, registry, images)
+        problems = _trials(stored, dispatcher, registry, images)
+        used = {result.trial.recipe.specs["sampler"].name for result in stored.result.trials}
+        if gone := ", ".join(sorted(used - set(registry.names("sampler")))):
+            problems.insert(0, f"samplers that no plugin registers, so not drawn: {gone}")
         if stored.confirmation:
             dispatcher.confirmation_started(stored.confirmation.plan, *_size(stored.confirmation))
             later = _trials(stored.confirmation, dispatcher, registry, images)
@@ -164,10 +167,3 @@ def _shown(stored: Reopened, command: Command) -> StudyTrials:
         confirmed = replace(confirmed, trials=tuple(kept)) if kept else None
     shown = tuple(trials[name] for name in names if name in trials)
     return replace(stored.result, trials=shown, confirmed=confirmed)
-
-
-def _not_drawn(stored: Reopened, registry: Registry) -> list[str]:
-    used = {result.trial.recipe.specs["sampler"].name for result in stored.result.trials}
-    if gone := sorted(used - set(registry.names("sampler"))):
-        return [f"samplers that no plugin registers, so not drawn: {', '.join(gone)}"]
-    return []
