@@ -159,13 +159,10 @@ def denoise_all(
     for fit in {fit.noisy.shape: fit for fit in fits}.values():
         dry_run(fit, registry.entries(recipe), machine, step=False)
     alone = len(images) == 1 and images[0].pixels[0, 0].numel() >= _SMALL
-    # `OMP_NUM_THREADS` is the most
-    threads = min(machine.workers, torch.get_num_threads()) if alone else 1
+    threads = min(machine.workers, torch.get_num_threads()) if alone else 1  # `OMP_NUM_THREADS`
     results = {one.key: one for one in fit_all(fits, machine, listener, threads=threads)}
-    return [
-        _denoised(image, results[fit.key], registry)
-        for image, fit in zip(images, fits, strict=True)
-    ]
+    pairs = zip(images, fits, strict=True)
+    return [_denoised(image, results[fit.key], registry) for image, fit in pairs]
 
 
 def _denoised(image: Image, result: FitResult, registry: Registry) -> Denoised:

@@ -116,9 +116,6 @@ def replay(
         ended = EndedRuns(output, stored.plan.study.name, last.invocation.id)
         dispatcher.study_started(stored.plan, last.invocation, *_size(stored), ended, replayed=True)
         problems = _trials(stored, dispatcher, registry, images)
-        used = {result.trial.recipe.specs["sampler"].name for result in stored.result.trials}
-        if gone := ", ".join(sorted(used - set(registry.names("sampler")))):
-            problems.insert(0, f"samplers that no plugin registers, so not drawn: {gone}")
         if stored.confirmation:
             dispatcher.confirmation_started(stored.confirmation.plan, *_size(stored.confirmation))
             later = _trials(stored.confirmation, dispatcher, registry, images)
@@ -144,6 +141,9 @@ def _trials(
     stored: Reopened, dispatcher: HookDispatcher, registry: Registry, images: Sequence[str]
 ) -> list[str]:
     recovered = gallery(stored.header, registry, images)
+    used = {result.trial.recipe.specs["sampler"].name for result in stored.result.trials}
+    gone = ", ".join(sorted(used - set(registry.names("sampler"))))
+    problems = [f"samplers that no plugin registers, so not drawn: {gone}"] if gone else []
     # A journal line that was damaged and written again stands at the end.
     trials = sorted(stored.result.trials, key=lambda result: result.trial.role != BASELINE)
     done = [result for result in trials if result.trial.name in stored.finished]
@@ -154,7 +154,7 @@ def _trials(
         dispatcher.trial_started(result.trial, len(result.rows), len(result.rows))
         whole = result.with_images() if dispatcher.wants_images else result
         dispatcher.trial_finished(whole, so_far, samples)
-    return list(recovered.problems)
+    return [*problems, *recovered.problems]
 
 
 def _shown(stored: Reopened, command: Command) -> StudyTrials:
