@@ -8,15 +8,15 @@ from dataclasses import replace
 
 from n2n_ablate import stats
 from n2n_ablate.analysis import best_recipe, rows
-from n2n_ablate.analysis.condition_records import (
+from n2n_ablate.analysis.paired import Rule
+from n2n_ablate.analysis.records import ContrastRecord, Kind, Reason
+from n2n_ablate.analysis.study_records import (
     ConditionAnalysis,
     Highest,
     LossGuide,
     Scope,
     TrialRecord,
 )
-from n2n_ablate.analysis.paired import Rule
-from n2n_ablate.analysis.records import ContrastRecord, Kind, Reason
 from n2n_ablate.records import Header, StudyTrials, TrialResult
 from n2n_ablate.records.results import OWN
 from n2n_ablate.study import BASELINE

@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 
 from n2n_ablate import stats
-from n2n_ablate.analysis.condition_records import TrialRecord
 from n2n_ablate.analysis.contrast import plain
 from n2n_ablate.analysis.paired import Rule, Side
 from n2n_ablate.analysis.records import (
@@ -20,6 +19,7 @@ from n2n_ablate.analysis.records import (
     Metric,
     Role,
 )
+from n2n_ablate.analysis.study_records import TrialRecord
 from n2n_ablate.records import StudyTrials, TrialResult
 from n2n_ablate.records.results import OWN, mean_of
 from n2n_ablate.study import BASELINE, Plan, Trial

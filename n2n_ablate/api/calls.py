@@ -267,7 +267,7 @@ def _sources(given: Sources) -> list[str]:
 
 
 def _view(progress: bool | None) -> View:
-    from n2n_ablate.report.notebook import Collected, NotebookProgress, in_notebook
+    from n2n_ablate.report.live import Collected, NotebookProgress, in_notebook
 
     if progress is False or (progress is None and not in_notebook()):
         return Collected()

@@ -99,8 +99,8 @@ def _studies(
 ) -> None:
     from n2n_ablate.analysis.records import to_plain
     from n2n_ablate.analysis.studies import side_by_side
+    from n2n_ablate.report.compare import side_by_side_document
     from n2n_ablate.report.render.console import print_document
-    from n2n_ablate.report.side_by_side import side_by_side_document
 
     if key:
         msg = "--run is for one study. Of several, name a run as STUDY@RUN."

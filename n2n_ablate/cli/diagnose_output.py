@@ -73,12 +73,12 @@ def plain(noise: Mapping[str, NoiseFigures]) -> dict[str, object]:
 
 def to_json(diagnoses: Diagnoses) -> list[dict[str, object]]:
     """Return diagnoses as plain data."""
-    from n2n_ablate.diagnostics import concerns
+    from n2n_ablate.diagnostics import model
 
     return [
         {
             "condition": condition,
-            "samplers": {name: concerns.to_json(each) for name, each in rows.items()},
+            "samplers": {name: model.to_json(each) for name, each in rows.items()},
         }
         for condition, rows in diagnoses.items()
     ]

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from n2n_ablate.analysis.condition_records import ConditionAnalysis
 from n2n_ablate.analysis.diagnoses import points
-from n2n_ablate.analysis.study_records import StudyAnalysis
+from n2n_ablate.analysis.study_records import ConditionAnalysis, StudyAnalysis
 from n2n_ablate.diagnostics.relation import relations
 from n2n_ablate.files import slugs
 from n2n_ablate.registry import Registry

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from n2n_ablate.analysis.condition import finals
-from n2n_ablate.analysis.condition_records import ConditionAnalysis, TrialRecord
 from n2n_ablate.analysis.diagnoses import points
-from n2n_ablate.analysis.study_records import StudyAnalysis
+from n2n_ablate.analysis.names import only_factor
+from n2n_ablate.analysis.study_records import ConditionAnalysis, StudyAnalysis, TrialRecord
 from n2n_ablate.diagnostics import Diagnosis
 from n2n_ablate.diagnostics.measured_noise import noise_figures
 from n2n_ablate.records import StudyTrials, TrialResult
@@ -19,12 +20,14 @@ from n2n_ablate.report.figures import diagnostics as diagnostic_figures
 from n2n_ablate.report.figures import differences as difference_figures
 from n2n_ablate.report.figures import measured_noise as noise_figure
 from n2n_ablate.report.figures import responses as response_figures
-from n2n_ablate.report.figures.colours import of_trials
+from n2n_ablate.report.figures.axes import of_trials
 from n2n_ablate.report.sources import Sources
 from n2n_ablate.report.text import captions
 from n2n_ablate.study import BASELINE
 
-_WIDTH = 3.0  # of a panel with a legend beside it, in inches
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
 _MOST = 30  # trials in a figure that names each: more cannot be read
 
 
@@ -65,6 +68,10 @@ def colours(given: Sources) -> dict[str, str]:
     return of_trials(names.get(BASELINE, BASELINE), (names.get(name, name) for name in order))
 
 
+def _figure(parts: Sequence[Drawing], caption: str, left_out: str, key: str) -> Figure:
+    return Figure(parts, f"{caption} {left_out}".rstrip(), key)
+
+
 def differences(analysis: StudyAnalysis, condition: ConditionAnalysis, key: str) -> Iterator[Block]:
     """Yield the differences from the baseline, of the trials and of the confirmation."""
     names, metric = tables.row_names(condition), analysis.metric
@@ -84,26 +91,20 @@ def differences(analysis: StudyAnalysis, condition: ConditionAnalysis, key: str)
         record.verdict for record in analysis.deciding.condition(condition.condition).contrasts
     )
     caption = captions.differences(metric, confirmed=later is not None, verdicts=verdicts)
-    yield Figure(parts, f"{caption} {left_out}".rstrip(), f"differences-{key}")
+    yield _figure(parts, caption, left_out, f"differences-{key}")
 
 
 def responses(given: Sources, condition: ConditionAnalysis, key: str) -> Iterator[Block]:
-    """Yield the response to one or two parameters that are numbers."""
-    plan, confirmed = given.study.plan, given.confirmed
-    keys, rows = response_figures.axes_of(plan, tables.shown_rows(given.analysis, condition))
-    if len(rows) < 2 or len(keys) not in (1, 2):
+    """Yield the response to the only factor, if its levels are numbers."""
+    plan = given.study.plan
+    factor = only_factor(plan)
+    rows = response_figures.along(tables.shown_rows(given.analysis, condition), factor)
+    if not factor or len(rows) < 2:
         return
-    base = [response_figures.number(plan.baseline.values.get(each)) for each in keys]
-    if len(keys) == 1:
-        fitted = response_figures.curve(given.study.result, keys[0], condition.condition)
-        figure = response_figures.response(rows, keys[0], base[0], plan.study.margin, fitted)
-        caption = captions.response(keys[0], fitted, confirmed=confirmed)
-    else:
-        both = (keys[0], keys[1])
-        at = (base[0], base[1]) if base[0] is not None and base[1] is not None else None
-        logs = (response_figures.is_log(plan, keys[0]), response_figures.is_log(plan, keys[1]))
-        figure = response_figures.two_parameters(rows, both, at, logs=logs)
-        caption = captions.two_parameters(both, confirmed=confirmed)
+    base = response_figures.number(plan.baseline.values.get(factor))
+    fitted = response_figures.curve(given.study.result, factor, condition.condition)
+    figure = response_figures.response(rows, factor, base, plan.study.margin, fitted)
+    caption = captions.response(factor, fitted, confirmed=given.confirmed)
     yield Figure([figure], caption, f"response-{key}")
 
 
@@ -124,7 +125,7 @@ def curves(given: Sources, condition: ConditionAnalysis, key: str, most: int) ->
         return
     caption = captions.curves(band=len(parts) > 1, confirmed=given.confirmed)
     left_out = captions.omitted(len(chosen), len(result.trials))
-    yield Figure(parts, f"{caption} {left_out}".rstrip(), f"curves-{key}")
+    yield _figure(parts, caption, left_out, f"curves-{key}")
 
 
 def times(given: Sources, condition: ConditionAnalysis, key: str) -> Iterator[Block]:
@@ -136,7 +137,7 @@ def times(given: Sources, condition: ConditionAnalysis, key: str) -> Iterator[Bl
         rows, tables.row_names(condition), given.analysis.metric, colours(given)
     )
     caption = captions.times(front=any(row.pareto for row in rows))
-    yield Figure([figure], f"{caption} {left_out}".rstrip(), f"times-{key}")
+    yield _figure([figure], caption, left_out, f"times-{key}")
 
 
 def diagnostics(given: Sources, condition: ConditionAnalysis, key: str) -> Iterator[Block]:
@@ -149,9 +150,9 @@ def diagnostics(given: Sources, condition: ConditionAnalysis, key: str) -> Itera
     if len({dot.trial for dot in dots}) < 2:
         return
     dots = [replace(dot, trial=names.get(dot.trial, dot.trial)) for dot in dots]
-    figure = diagnostic_figures.psnr_by_diagnostics(dots, colours(given), width=_WIDTH)
+    figure = diagnostic_figures.psnr_by_diagnostics(dots, colours(given))
     caption = captions.diagnostics(confirmed=given.confirmed)
-    yield Figure([figure], f"{caption} {left_out}".rstrip(), f"diagnostics-{key}")
+    yield _figure([figure], caption, left_out, f"diagnostics-{key}")
 
 
 def measured_noise(
@@ -179,6 +180,6 @@ def loss(given: Sources, condition: ConditionAnalysis, key: str) -> Iterator[Blo
     by_name = {names[row.name]: values[row.name] for row in rows if row.name in values}
     guide = condition.loss_guide
     tau = guide.tau if guide and guide.n_trials > 2 else None  # two can only agree or disagree
-    figure = diagnostic_figures.psnr_by_loss(by_name, colours(given), tau, width=1.4 * _WIDTH)
+    figure = diagnostic_figures.psnr_by_loss(by_name, colours(given), tau)
     caption = captions.loss(confirmed=given.confirmed)
-    yield Figure([figure], f"{caption} {left_out}".rstrip(), f"loss-{key}")
+    yield _figure([figure], caption, left_out, f"loss-{key}")

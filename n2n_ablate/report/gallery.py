@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from PIL.Image import Image
 
-from n2n_ablate.analysis.condition_records import ConditionAnalysis
 from n2n_ablate.analysis.records import ContrastRecord
+from n2n_ablate.analysis.study_records import ConditionAnalysis
 from n2n_ablate.records import Header, StudyTrials, TrialResult
 from n2n_ablate.report.document import Gallery, Panel, Strip
 from n2n_ablate.report.figures import figures
-from n2n_ablate.report.render.svg import data_png
+from n2n_ablate.report.figures.figures import data_png
 from n2n_ablate.report.text import captions
 from n2n_ablate.storage.recovered_images import RecoveredImages
 from n2n_ablate.storage.reopen import Reopened

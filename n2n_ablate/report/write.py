@@ -18,7 +18,7 @@ from n2n_ablate.report.render.html import html
 from n2n_ablate.report.render.latex import latex
 from n2n_ablate.report.render.markdown import markdown
 from n2n_ablate.report.sources import sources
-from n2n_ablate.report.study_files import fits_csv
+from n2n_ablate.report.tracker_files import fits_csv
 from n2n_ablate.storage.recovered_images import gallery
 from n2n_ablate.storage.reopen import Reopened
 

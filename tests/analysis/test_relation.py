@@ -8,14 +8,14 @@ import pytest
 from scipy import stats
 
 from n2n_ablate.analysis.condition import ranked_by_loss
-from n2n_ablate.analysis.condition_records import LossGuide
+from n2n_ablate.analysis.study_records import LossGuide
 from n2n_ablate.diagnostics.relation import (
     Point,
     mean_over_images,
     relation,
     relations,
 )
-from n2n_ablate.report.figures.colours import of_trials
+from n2n_ablate.report.figures.axes import of_trials
 from n2n_ablate.report.figures.diagnostics import psnr_by_diagnostics, psnr_by_loss
 from n2n_ablate.report.text.diagnostics import relation_text
 from n2n_ablate.report.text.study import loss_text
@@ -186,9 +186,7 @@ def test_the_loss_alone_needs_trials():
 
 def test_figures_have_a_dot_per_trial_and_image():
     own = points(lambda t, i: -t, [0, 0.1, -0.3, 0.9], [5, 4, 6, 5])
-    figure = psnr_by_diagnostics(
-        own, of_trials("trial-0", [point.trial for point in own]), title="samplers"
-    )
+    figure = psnr_by_diagnostics(own, of_trials("trial-0", [point.trial for point in own]))
     for axes in figure.axes:
         dots = [len(item.get_offsets()) for item in axes.collections]
         assert sum(dots) == len(own)

@@ -5,12 +5,6 @@ import math
 import numpy as np
 from scipy import stats
 
-from n2n_ablate.analysis.condition_records import (
-    ConditionAnalysis,
-    Highest,
-    Scope,
-    TrialRecord,
-)
 from n2n_ablate.analysis.records import (
     Caveat,
     Contrast,
@@ -27,15 +21,19 @@ from n2n_ablate.analysis.records import (
 )
 from n2n_ablate.analysis.study_records import (
     Best,
+    ConditionAnalysis,
     ConfirmationRecord,
     ConfirmedContrast,
     Failure,
     Family,
     FitCounts,
+    Highest,
     Origin,
+    Scope,
     SearchOutcome,
     StudyAnalysis,
     Support,
+    TrialRecord,
 )
 from n2n_ablate.stats import Buy, Crossing, Interval, Peak, VarianceComponents
 

@@ -26,12 +26,11 @@ from n2n_ablate.report import build as building
 from n2n_ablate.report.build import report_document
 from n2n_ablate.report.live import Silent
 from n2n_ablate.report.render import html as pages
-from n2n_ablate.report.render.html import html
+from n2n_ablate.report.render.html import html, inline
 from n2n_ablate.report.render.latex import escape as tex
 from n2n_ablate.report.render.latex import latex
 from n2n_ablate.report.render.markdown import escape as md
 from n2n_ablate.report.render.markdown import markdown
-from n2n_ablate.report.render.svg import inline
 from n2n_ablate.report.sources import sources
 from n2n_ablate.report.write import FORMATS, full_document, save_figures, written
 from n2n_ablate.runner.run import open_runner

@@ -15,24 +15,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MARKS = "osD^vP*X<>"
-_WIDTH = 4.6  # of a panel, in inches
 _LONGEST = 30  # letters of a name in the legend
 _MOST = 20  # trials or images that a legend can name
 
 
-def psnr_by_diagnostics(
-    points: Sequence[Point],
-    colours: Mapping[str, str],
-    *,
-    title: str = "",
-    width: float = _WIDTH,
-) -> Figure:
+def psnr_by_diagnostics(points: Sequence[Point], colours: Mapping[str, str]) -> Figure:
     """Draw PSNR against the size of the leak and against the gap; a colour per trial, a mark per image.
 
     Thin lines join the trials of one image: PSNR differs between images by more than between
     trials, so only within a line can dots be compared.
     """
-    figure, axes = _panels(2, title, width)
+    figure, axes = _panels(2, 3.0)
     found = {item.what: item for item in relations(points) if not item.among}
     sizes = {"leak": "absolute leak, the larger way", "gap": "gap in grey levels"}
     for place, (what, label) in enumerate(sizes.items()):
@@ -55,12 +48,9 @@ def psnr_by_loss(
     finals: Mapping[str, Mapping[str, tuple[float, float]]],
     colours: Mapping[str, str],
     tau: float | None = None,
-    *,
-    title: str = "",
-    width: float = _WIDTH,
 ) -> Figure:
     """Draw PSNR against the final training loss, as in `psnr_by_diagnostics`."""
-    figure, (axes,) = _panels(1, title, width)
+    figure, (axes,) = _panels(1, 4.2)
     dots = [
         (trial, image, loss, psnr)
         for trial, own in finals.items()
@@ -76,7 +66,7 @@ def psnr_by_loss(
     return figure
 
 
-def _panels(count: int, title: str, each: float) -> tuple[Figure, list[Axes]]:
+def _panels(count: int, each: float) -> tuple[Figure, list[Axes]]:
     # Not pyplot: it keeps global state, and a tracker may draw in a thread of its own.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -85,7 +75,6 @@ def _panels(count: int, title: str, each: float) -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=(width, 4.2), dpi=100)
     FigureCanvasAgg(figure)
     figure.subplots_adjust(0.65 / width, 0.13, 1 - 2.5 / width, 0.85, wspace=0.12)
-    figure.suptitle(plain(title), fontsize=11)
     axes = [figure.add_subplot(1, count, 1)]
     axes += [figure.add_subplot(1, count, place, sharey=axes[0]) for place in range(2, count + 1)]
     for one in axes:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from n2n_ablate.analysis.condition_records import TrialRecord
 from n2n_ablate.analysis.records import Metric
+from n2n_ablate.analysis.study_records import TrialRecord
 from n2n_ablate.report.figures.axes import (
     GREY,
     SIZE,

@@ -1,4 +1,4 @@
-"""Draws the response to the parameters of a search: against one with a band, or over two."""
+"""Draws the response to the parameter of a search, with a band."""
 
 from __future__ import annotations
 
@@ -8,45 +8,35 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from n2n_ablate import stats
-from n2n_ablate.analysis.condition_records import TrialRecord
+from n2n_ablate.analysis.study_records import TrialRecord
 from n2n_ablate.components.parameters import Range
 from n2n_ablate.records import StudyTrials
 from n2n_ablate.report.figures.axes import (
     GREY,
-    SIZE,
+    PALETTE,
     ends_of,
     panel,
     plain,
     set_scale,
     verdict_colour,
 )
-from n2n_ablate.report.figures.colours import PALETTE
 from n2n_ablate.stats.response import Response
-from n2n_ablate.study import BASELINE, Plan
+from n2n_ablate.study import BASELINE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _VARIED = ("declared", "search")
-_COLOURS = "PuOr"
 
 
-def axes_of(plan: Plan, rows: Sequence[TrialRecord]) -> tuple[list[str], list[TrialRecord]]:
-    """Return the factors if all of them are numbers, and the trials that have a value of each.
-
-    A study that varies one factor at a time has no surface between two.
-    """
-    keys = [factor.key for factor in plan.study.factors]
+def along(rows: Sequence[TrialRecord], key: str) -> list[TrialRecord]:
+    """Return the trials that were varied, along a factor whose values are all numbers; else none."""
     varied = [
         row
         for row in rows
         if row.role in _VARIED and row.contrast and row.contrast.estimate is not None
     ]
-    placed = [
-        row for row in varied if all(number(row.parameters.get(key)) is not None for key in keys)
-    ]
-    crossed = plan.study.design != "one-at-a-time" or len(keys) == 1
-    return (keys, placed) if crossed and placed and len(placed) == len(varied) else ([], [])
+    return varied if all(number(row.parameters.get(key)) is not None for row in varied) else []
 
 
 def number(value: object) -> float | None:
@@ -54,12 +44,6 @@ def number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value)
-
-
-def is_log(plan: Plan, key: str) -> bool:
-    """Say whether a parameter was searched on a logarithmic scale."""
-    domain = plan.space.get(key)
-    return isinstance(domain, Range) and domain.log
 
 
 def curve(result: StudyTrials, key: str, condition: str) -> Response | None:
@@ -72,7 +56,9 @@ def curve(result: StudyTrials, key: str, condition: str) -> Response | None:
     ]
     second = result.baseline.by_image("psnr", condition) if result.baseline else {}
     places, firsts = [at for at, _ in tried], [values for _, values in tried]
-    return stats.response(places, firsts, second, log=is_log(result.plan, key))
+    domain = result.plan.space.get(key)
+    log = isinstance(domain, Range) and domain.log
+    return stats.response(places, firsts, second, log=log)
 
 
 def response(
@@ -108,40 +94,4 @@ def response(
     axes.set_xlabel(plain(key))
     axes.set_ylabel("difference from the baseline in dB")
     axes.grid(alpha=0.25)
-    return figure
-
-
-def two_parameters(
-    rows: Sequence[TrialRecord],
-    keys: tuple[str, str],
-    baseline: tuple[float, float] | None,
-    *,
-    logs: tuple[bool, bool],
-) -> Figure:
-    """Draw the difference from the baseline in colours over the two parameters that vary."""
-    figure, axes = panel(width=6.0, height=4.3)
-    first, second = ([number(row.parameters[key]) or 0.0 for row in rows] for key in keys)
-    values = [row.contrast.estimate or 0.0 for row in rows if row.contrast]
-    most = max(map(abs, values), default=0.0) or 1.0
-    dots = axes.scatter(
-        first,
-        second,
-        c=values,
-        s=70,
-        edgecolors="black",
-        lw=0.8,
-        cmap=_COLOURS,
-        vmin=-most,
-        vmax=most,
-    )
-    if baseline is not None:
-        axes.plot([baseline[0]], [baseline[1]], marker="D", ms=10, mfc="none", mec="black")
-    axes.margins(0.08)
-    for axis, log in zip((axes.xaxis, axes.yaxis), logs, strict=True):
-        set_scale(axis, log=log)
-    axes.set_xlabel(plain(keys[0]))
-    axes.set_ylabel(plain(keys[1]))
-    bar = figure.colorbar(dots, ax=axes)
-    bar.set_label("difference from the baseline in dB", fontsize=SIZE)
-    bar.ax.tick_params(labelsize=SIZE)
     return figure

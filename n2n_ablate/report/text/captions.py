@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from n2n_ablate.analysis.condition_records import Scope
 from n2n_ablate.analysis.records import ContrastRecord, Kind, Metric
+from n2n_ablate.analysis.study_records import Scope
 from n2n_ablate.report.numbers import format_percent, join_words, pluralize
 from n2n_ablate.report.text.contrasts import contrast_name, unit_of
 from n2n_ablate.report.text.study import metric_name, scope_text
@@ -84,12 +84,6 @@ def curves(*, band: bool, confirmed: bool) -> str:
 def response(key: str, fitted: Response | None, *, confirmed: bool) -> str:
     """Return the caption of the differences over one parameter."""
     text = f"Difference from the baseline (diamond) against {key}, with confidence intervals.{_smoothed(fitted)}"
-    return text + _own_trials(confirmed=confirmed)
-
-
-def two_parameters(keys: tuple[str, str], *, confirmed: bool) -> str:
-    """Return the caption of the differences over two parameters."""
-    text = f"Mean difference from the baseline (diamond) over {keys[0]} and {keys[1]}."
     return text + _own_trials(confirmed=confirmed)
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from n2n_ablate.analysis.condition_records import (
+from n2n_ablate.analysis.records import Kind, Metric, Reason
+from n2n_ablate.analysis.study_records import (
     ConditionAnalysis,
+    Failure,
     Highest,
     LossGuide,
     Scope,
+    SearchOutcome,
+    StudyAnalysis,
 )
-from n2n_ablate.analysis.records import Kind, Metric, Reason
-from n2n_ablate.analysis.study_records import Failure, SearchOutcome, StudyAnalysis
 from n2n_ablate.report.numbers import (
     format_interval,
     format_number,
