@@ -102,10 +102,10 @@ def run(
         plugins=plugins,
     )
     view = _view(progress)
-    outcome = run_study(request, RunOptions(tracking=tracking), view)
-    key = outcome.session.paired_data.key
+    runner = run_study(request, RunOptions(tracking=tracking), view)
+    key = runner.paired_data.key
     notes = tuple(getattr(view, "notes", ()))
-    return StudyResult(outcome.result, outcome.header, request.output, key, notes)
+    return StudyResult(runner.result, runner.header, request.output, key, notes)
 
 
 def load(

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from n2n_ablate.execute import Executor
     from n2n_ablate.report.live import Silent
     from n2n_ablate.runner.estimate import PlanTimer
-    from n2n_ablate.runner.run import Outcome, StudyInterrupted
+    from n2n_ablate.runner.run import StudyInterrupted
+    from n2n_ablate.runner.runner import Runner
     from n2n_ablate.runner.session import Request, Session
     from n2n_ablate.storage.output import Output
 
@@ -77,14 +78,14 @@ def run(
 
     _heed_signals()
     try:
-        outcome = run_study(request, how, view, introduce)
+        runner = run_study(request, how, view, introduce)
     except StudyInterrupted as stopped:
         _interrupted(stopped, view.console)
         raise typer.Exit(_INTERRUPTED) from None
-    _print(outcome, request, as_json=shown.as_json, quiet=shown.quiet)
-    if outcome.result.failures:
+    _print(runner, request, as_json=shown.as_json, quiet=shown.quiet)
+    if runner.result.failures:
         raise typer.Exit(_FAILED_FITS)
-    raise typer.Exit(_NOT_TRACKED if outcome.not_tracked else 0)
+    raise typer.Exit(_NOT_TRACKED if runner.dispatcher.incomplete else 0)
 
 
 def _introduce(session: Session, view: Silent) -> None:
@@ -120,14 +121,14 @@ def _foretell(session: Session, view: Silent, timer: PlanTimer, *, tracked: bool
     view.time_left = left
 
 
-def _print(outcome: Outcome, request: Request, *, as_json: bool, quiet: bool) -> None:
+def _print(runner: Runner, request: Request, *, as_json: bool, quiet: bool) -> None:
     from n2n_ablate.analysis.analyse import analyse, to_json
     from n2n_ablate.cli.plan import told_demonstration
     from n2n_ablate.report.render.console import print_document
     from n2n_ablate.report.study import next_steps, study_document
 
-    out, plan = results(), outcome.session.plan
-    result, header = outcome.result, outcome.header
+    out, plan = results(), runner.plan
+    result, header = runner.result, runner.header
     if as_json:
         stdout.write_json(to_json(result, header))
         return
@@ -135,21 +136,21 @@ def _print(outcome: Outcome, request: Request, *, as_json: bool, quiet: bool) ->
     if not plan.profile.decides:
         out.print(told_demonstration(plan), markup=False, highlight=False)
     if not quiet:
-        print_document(out, next_steps(_next(outcome, request)))
+        print_document(out, next_steps(_next(runner, request)))
 
 
-def _next(outcome: Outcome, request: Request) -> list[tuple[str, str]]:
+def _next(runner: Runner, request: Request) -> list[tuple[str, str]]:
     """Return commands that may follow, each with what it is for."""
-    plan = outcome.session.plan
+    plan = runner.plan
     name = plan.study.name
     where = [] if request.output == Path("mlruns") else ["--output", str(request.output)]
     commands = [
         ("write the report: answer, figures, methods", ["report", name, *where]),
         ("browse curves and images", ["ui", name, *where]),
     ]
-    if outcome.searching:
+    if runner.search:
         more = ["--trials", str(plan.profile.trials * 2)]
-        joins = ", then confirm its new best trial" if outcome.session.confirmation_data else ""
+        joins = ", then confirm its new best trial" if runner.confirmation_data else ""
         commands.append(
             (f"continue the search{joins}", [*_without_trials(_going_on(sys.argv[1:])), *more])
         )

@@ -7,6 +7,7 @@ import re
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -21,11 +22,7 @@ from n2n_ablate.runner.interim import RaceOptions
 from n2n_ablate.storage.fit_store import FitStore
 from n2n_ablate.storage.output import Output
 from n2n_ablate.study import Plan, Study
-
-_OF_PLAN = (
-    *("settings", "trials", "seeds", "first_seed", "images", "crop", "white", "channels"),
-    *("confirm_images", "confirm_scenes", "pairs"),
-)
+from n2n_ablate.study.planning import Asked
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,7 @@ class Request:
     Attributes:
         study: Name or path of a study, or a study.
         profile, settings, trials, seeds, first_seed, images, crop, white, channels,
-            confirm_images, confirm_scenes, pairs: See `study.plan`.
+            confirm_images, confirm_scenes, pairs: See `study.planning.Asked`.
         device, precision: See `engine.machine`.
         executor: What trains the fits.
         output: The output folder.
@@ -65,8 +62,8 @@ class Request:
 
     def plan(self, asked: Study, registry: Registry, profile: str) -> Plan:
         """Return the plan of a study under a profile, with what the user asked for beside."""
-        given = {name: getattr(self, name) for name in _OF_PLAN}
-        return study.plan(asked, registry, profile=profile, **given)
+        given = {name: getattr(self, name) for name in Asked.__annotations__}
+        return study.plan(asked, registry, profile=profile, **cast("Asked", given))
 
 
 @dataclass(frozen=True)
