@@ -83,11 +83,7 @@ def components(
     n, r = len(images), len(seeds)
     gain = narrowing(n, Levels(size).difference)
     record = functools.partial(
-        VarianceComponents,
-        n_images=n,
-        n_seeds=r,
-        n_contrasts=len(halves),
-        narrowing_images=narrower,
+        VarianceComponents, n_images=n, n_seeds=r, n_contrasts=len(halves), narrowing_images=gain
     )
     if reason := _missing(len(halves), n, r):
         return record(reason)
