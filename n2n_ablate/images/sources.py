@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from n2n_ablate.errors import ImageError, nearest, no_file
+from n2n_ablate.errors import ImageError, nearest, no_file, reasoned
 from n2n_ablate.images.decode import decode
 from n2n_ablate.images.image import Image, Samples, ValueRange
 from n2n_ablate.images.named_sets import named_set
@@ -111,16 +111,13 @@ def files_of(path: Path) -> list[Path]:
 
     Hidden files are no images: some disks put one beside every picture.
     """
-    try:
+    with reasoned(ImageError, f"'{path}' cannot be read"):
         if path.is_file():
             return [path]
         if not path.is_dir():
             msg = f"'{path}' {no_file(path)}. Name a folder, a file or '{BUILTIN}'."
             raise ImageError(msg)
         files = sorted(file for file in path.iterdir() if is_image_file(file))
-    except (OSError, ValueError) as error:
-        msg = f"'{path}' cannot be read: {getattr(error, 'strerror', '') or error}"
-        raise ImageError(msg) from error
     if looks_paired(path):
         msg = (
             f"'{path}' holds noisy shots with references, not clean images: use --pairs {path}. To use "
