@@ -155,7 +155,7 @@ def markdown(report: dict[str, object]) -> str:
     one, all_, again = report["one"], report["all"], report["reopened"]
     added = report["added"]
     parts = {
-        "start": "start-up: imports, study file, images, every recipe checked",
+        "start": "start-up: imports, study file, images, new recipes tried",
         "resume": "reference methods; finished fits looked up, read, checked, put together",
         "table": "table, legend and answer",
     }

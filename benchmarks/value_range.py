@@ -14,7 +14,7 @@ import numpy as np
 
 from n2n_ablate import engine
 from n2n_ablate.images import Image, collect, stack, to_pixels
-from n2n_ablate.images.samples import Samples
+from n2n_ablate.images.image import Samples
 from n2n_ablate.registry import Registry
 from n2n_ablate.runner.denoising import choose_recipe, denoise
 

@@ -33,6 +33,22 @@ def on_failure(undo: Callable[[], object]) -> Iterator[None]:
         stack.pop_all()
 
 
+@contextmanager
+def reasoned(kind: type[AblateError], what: str, rest: str = "") -> Iterator[None]:
+    """Turn an error of the system into one of ours: what cannot be done, and why.
+
+    `what`: as in `the journal 'x' cannot be read`; `rest`: what would work.
+
+    Raises:
+        AblateError: Of the kind.
+    """
+    try:
+        yield
+    except (OSError, ValueError) as error:  # what no file can be called is a ValueError
+        msg = f"{what}: {getattr(error, 'strerror', None) or error}{rest}"
+        raise kind(msg) from error
+
+
 class ParameterError(AblateError):
     """A parameter that does not exist, has the wrong type or lies outside its range."""
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from n2n_ablate.errors import AblateError
 from n2n_ablate.registry import Registry
-from n2n_ablate.report.figures.anatomy import Anatomy, anatomy, box_of
+from n2n_ablate.report.figures.sampler import Anatomy, anatomy, box_of
 
 COLOURS = ("#1f77b4", "#ff7f0e")  # of the first and of the second view
 _NOISES = ("", "poisson", "gaussian")  # some samplers have to know the noise

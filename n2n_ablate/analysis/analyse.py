@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,31 +10,31 @@ from typing import Any
 
 from n2n_ablate import stats
 from n2n_ablate.analysis import best_recipe, rows
-from n2n_ablate.analysis.condition_records import (
-    ConditionAnalysis,
-    ContrastSummary,
-    Highest,
-    Scope,
-    TrialRecord,
-)
-from n2n_ablate.analysis.confirmation import confirmation_record
+from n2n_ablate.analysis.best_recipe import shared_means
+from n2n_ablate.analysis.condition import condition_analysis
 from n2n_ablate.analysis.contrast import primary
-from n2n_ablate.analysis.guide import loss_guide
 from n2n_ablate.analysis.paired import Rule, effect_sides
-from n2n_ablate.analysis.records import Contrast, ContrastRecord, Kind, Reason, Verdict, to_plain
-from n2n_ablate.analysis.sources import variance
-from n2n_ablate.analysis.study_records import Failure, Family, FitCounts, StudyAnalysis
+from n2n_ablate.analysis.records import Contrast, ContrastRecord, Kind, Verdict, to_plain
+from n2n_ablate.analysis.study_records import (
+    ConditionAnalysis,
+    ConfirmationRecord,
+    ConfirmedContrast,
+    ContrastSummary,
+    Failure,
+    Family,
+    FitCounts,
+    Origin,
+    SearchOutcome,
+    StudyAnalysis,
+)
 from n2n_ablate.records import Header, StudyTrials
 from n2n_ablate.study import BASELINE, Effect, Plan
 
 
 def analyse(result: StudyTrials, header: Header | None = None) -> StudyAnalysis:
-    """Return everything that the results of a study say, its confirmation included.
+    """Return everything that the results of a study say, its confirmation included; linear in fits.
 
-    Linear in trials times images.
-
-    `result`: with the confirmation, if there is one; `header`: what the trials share; by default that of the
-    result.
+    `header`: what the trials share; by default that of the result.
 
     Raises:
         ValueError: Neither gives a header.
@@ -42,20 +43,12 @@ def analyse(result: StudyTrials, header: Header | None = None) -> StudyAnalysis:
     if head is None:
         msg = "the result has no header, so give one: analyse(result, header)"
         raise ValueError(msg)
-    plan, family = result.plan, family_of(result.plan)
-    rule = rule_of(result, head)
-    by_condition = {
-        condition.label: contrasts(result, condition.label, rule) for condition in plan.conditions
-    }
-    by_condition = _with_holm(by_condition, family.size)
+    plan, rule = result.plan, rule_of(result, head)
+    by_condition = _with_holm(result, rule)
     conditions = tuple(
-        _condition(result, head, label, rule, found) for label, found in by_condition.items()
+        condition_analysis(result, head, label, rule, records)
+        for label, records in by_condition.items()
     )
-    confirmation = None
-    later = head.confirmed
-    if result.confirmed is not None and (later := later or result.confirmed.header):
-        analysis = analyse(result.confirmed, later)
-        confirmation = confirmation_record(result, analysis, conditions, later)
     study = StudyAnalysis(
         study=plan.study.name,
         question=plan.study.question,
@@ -66,14 +59,14 @@ def analyse(result: StudyTrials, header: Header | None = None) -> StudyAnalysis:
         clusters=rule.clusters,
         seeds=tuple(plan.profile.seeds),
         metrics=rows.metrics_of(plan),
-        family=family,
+        family=family_of(plan),
         conditions=conditions,
         summary=_summary(by_condition),
         best=best_recipe.NOTHING,
         fits=_fits(result),
         failures=_failures(result),
         interim_sizes=head.interim_sizes,
-        confirmation=confirmation,
+        confirmation=_confirmation(result, head, conditions),
         confirmation_planned=plan.profile.confirm is not None,
         searched=bool(plan.space),
     )
@@ -153,84 +146,18 @@ def _effect(result: StudyTrials, effect: Effect, condition: str, rule: Rule) -> 
     return primary(contrast, condition, plus, minus, given, rule)
 
 
-def _with_holm(
-    found: Mapping[str, tuple[ContrastRecord, ...]], size: int
-) -> dict[str, tuple[ContrastRecord, ...]]:
-    ps = [record.p for records in found.values() for record in records if record.p is not None]
-    adjusted = iter(stats.holm(ps, size=size))
+def _with_holm(result: StudyTrials, rule: Rule) -> dict[str, tuple[ContrastRecord, ...]]:
+    """Return the primary contrasts by condition, with p values corrected over all of them."""
+    known = {each.label: contrasts(result, each.label, rule) for each in result.plan.conditions}
+    ps = [record.p for records in known.values() for record in records if record.p is not None]
+    adjusted = iter(stats.holm(ps, size=rule.size))
     return {
         label: tuple(
             replace(record, p_holm=next(adjusted)) if record.p is not None else record
             for record in records
         )
-        for label, records in found.items()
+        for label, records in known.items()
     }
-
-
-def _condition(
-    result: StudyTrials,
-    header: Header,
-    label: str,
-    rule: Rule,
-    found: tuple[ContrastRecord, ...],
-) -> ConditionAnalysis:
-    table = rows.table(
-        result, label, rule, {x.contrast.name: x for x in found if x.contrast.kind is Kind.TRIAL}
-    )
-    counts = {n for row in table if row.role != "untrained" for n in _counts(row)}
-    return ConditionAnalysis(
-        condition=label,
-        scope=_scope(header, rule, found, table),
-        trials=table,
-        contrasts=found,
-        highest=_highest(result, label, rule, table),
-        variance=variance(result, label, rule),
-        baseline_reason=_baseline_reason(result, label, rule),
-        loss_guide=loss_guide(result, label),
-        unequal_images=len(counts - {0}) > 1,
-    )
-
-
-def _counts(row: TrialRecord) -> tuple[int, int]:
-    return row.n_images, row.contrast.n_images if row.contrast else row.n_images
-
-
-def _scope(
-    header: Header, rule: Rule, found: Sequence[ContrastRecord], table: Sequence[TrialRecord]
-) -> Scope:
-    sizes = [(mark.shape[-2], mark.shape[-1]) for mark in header.images] or [(0, 0)]
-    heights, widths = zip(*sizes, strict=True)
-    compared = [record.n_images for record in found]
-    compared += [row.contrast.n_images for row in table if row.contrast and not found]
-    return Scope(
-        n_images=len(rule.order),
-        n_clusters=rule.units(rule.order),
-        n_compared=max(compared, default=0),
-        n_seeds=len(header.plan.profile.seeds),
-        smallest=(min(heights), min(widths)),
-        largest=(max(heights), max(widths)),
-        steps=header.steps,
-    )
-
-
-def _highest(
-    result: StudyTrials, label: str, rule: Rule, table: Sequence[TrialRecord]
-) -> Highest | None:
-    complete = best_recipe.whole(result, [label])
-    means, images = best_recipe.shared_means(complete, [label], rule.metric.name)
-    if not means:
-        return None
-    name = best_recipe.leader(means, rule.metric.higher_is_better)
-    row = next(row for row in table if row.name == name)
-    most = max(len(item.values(rule.metric.name, label)) for item in complete)
-    return Highest(name, row.role, means[name], means.get(BASELINE), images, most, row.contrast)
-
-
-def _baseline_reason(result: StudyTrials, label: str, rule: Rule) -> Reason | None:
-    base = result.baseline
-    if base is None or not base.given(label):
-        return Reason.NOT_RUN
-    return None if base.values(rule.metric.name, label) else Reason.BASELINE_FAILED
 
 
 def _summary(found: Mapping[str, tuple[ContrastRecord, ...]]) -> tuple[ContrastSummary, ...]:
@@ -268,3 +195,77 @@ def _failures(result: StudyTrials) -> tuple[Failure, ...]:
         for row in item.rows
         if row.result.failure
     )
+
+
+def _confirmation(
+    result: StudyTrials, header: Header, conditions: Sequence[ConditionAnalysis]
+) -> ConfirmationRecord | None:
+    """Return the confirmation on held-out images, beside what the study's own trials showed."""
+    later = header.confirmed or (result.confirmed.header if result.confirmed else None)
+    if result.confirmed is None or later is None:
+        return None
+    analysis = analyse(result.confirmed, later)
+    before = {
+        each.condition: {row.name: row.contrast for row in each.trials} for each in conditions
+    }
+    return ConfirmationRecord(
+        analysis=analysis,
+        contrasts={
+            each.condition: tuple(
+                _confirmed(record, before.get(each.condition, {}), result)
+                for record in each.contrasts
+            )
+            for each in analysis.conditions
+        },
+        earlier=later.earlier,
+        search=_search_outcome(result, analysis),
+    )
+
+
+def _confirmed(
+    after: ContrastRecord, known: Mapping[str, ContrastRecord | None], result: StudyTrials
+) -> ConfirmedContrast:
+    name = after.contrast.name
+    origin = Origin.DECLARED
+    if result.confirmed is not None and name in result.confirmed.plan.before:
+        origin = Origin.EARLIER
+    elif name not in result.plan.contrasts:
+        origin = Origin.SEARCH
+    before = known.get(name)
+    shrinkage, ends = _shrinkage(before, after)
+    return ConfirmedContrast(origin, before, after, shrinkage, ends)
+
+
+def _shrinkage(
+    before: ContrastRecord | None, after: ContrastRecord
+) -> tuple[float | None, stats.Interval | None]:
+    """Return how much of a difference is gone, counted in its direction before."""
+    if before is None or before.estimate is None or after.estimate is None:
+        return None, None
+    sides = _units(before), _units(after)
+    up = before.estimate > 0 or (before.estimate == 0 and after.estimate > 0)
+    return stats.welch_interval(*(sides if up else ([-x for x in side] for side in sides)))
+
+
+def _units(record: ContrastRecord) -> list[float]:
+    """Return the differences of a contrast, one per cluster of images."""
+    scenes: dict[str, list[float]] = {}
+    for image in record.images:
+        if image.difference is not None:
+            scenes.setdefault(image.cluster, []).append(image.difference)
+    return [math.fsum(values) / len(values) for values in scenes.values()]
+
+
+def _search_outcome(result: StudyTrials, analysis: StudyAnalysis) -> SearchOutcome | None:
+    """Return what became of the best of a search."""
+    plan, later = result.plan, result.confirmed
+    if later is None or not plan.space or plan.profile.confirm is None:
+        return None
+    if any(name not in (*plan.contrasts, *later.plan.before) for name in later.plan.contrasts):
+        return SearchOutcome.CONFIRMED
+    labels = [condition.label for condition in plan.conditions]
+    own = [x for x in result.trials if x.trial.role != "reference" and x.complete(labels)]
+    means, _ = shared_means(own, labels, analysis.metric.name)
+    if BASELINE not in means:
+        return SearchOutcome.NO_COMPLETE_TRIAL
+    return SearchOutcome.NONE_ABOVE_BASELINE

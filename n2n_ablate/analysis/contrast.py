@@ -15,7 +15,6 @@ from n2n_ablate.analysis.records import (
     Contrast,
     ContrastRecord,
     Interim,
-    Interval,
     LeaveOneOut,
     Planning,
     Reason,
@@ -179,7 +178,6 @@ def _with_intervals(
     values, levels = paired.values, stats.Levels(rule.size)
     n, sd = len(values), float(values.std(ddof=1))
     flips = stats.sign_flip(values)
-    within = stats.within_images_interval(paired.seeds)
     (low, inner_low), (high, inner_high) = stats.limits(values, np.array(critical))
     inner = _interval(inner_low, inner_high, levels.equivalence, n, rule.raced)
     return replace(
@@ -193,7 +191,7 @@ def _with_intervals(
         p_sign_flip_smallest=flips.smallest,
         probability_equivalent=stats.probability_within(values, rule.margin),
         wins=_wins(values, rule.sign),
-        fixed_images_interval=Interval(*within[1:], stats.LEVEL, "t") if within else None,
+        fixed_images_interval=stats.within_images_interval(paired.seeds),
     )
 
 
@@ -247,17 +245,17 @@ def _wins(values: np.ndarray, sign: int) -> Wins:
     decided = n - ties
     if not decided:
         return Wins(0, 0, ties, n, None, None)
-    interval = Interval(*stats.wilson_interval(wins, decided), stats.LEVEL, "wilson")
+    interval = stats.wilson_interval(wins, decided)
     return Wins(wins, decided - wins, ties, n, wins / decided, interval)
 
 
 def _interval(
     low: np.ndarray, high: np.ndarray, level: float, n: int, raced: bool = False
-) -> Interval | None:
+) -> stats.Interval | None:
     if not (math.isfinite(low) and math.isfinite(high)):
         return None
     method = "t_hall" if n >= stats.HALL_FROM else "t"
-    return Interval(float(low), float(high), level, f"repeated_{method}" if raced else method)
+    return stats.Interval(float(low), float(high), level, f"repeated_{method}" if raced else method)
 
 
 def _caveats(record: ContrastRecord, rule: Rule) -> tuple[Caveat, ...]:

@@ -8,7 +8,7 @@ from n2n_ablate.components import Noise, declares
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.diagnostics import Diagnosis, Probe
-from n2n_ablate.diagnostics.concerns import clear_leak
+from n2n_ablate.diagnostics.model import clear_leak
 from n2n_ablate.diagnostics.relation import Point
 from n2n_ablate.records import NoisySample, StudyTrials
 from n2n_ablate.registry import Registry

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from n2n_ablate.analysis import rows
-from n2n_ablate.analysis.condition_records import Peak, VarianceRecord
+from n2n_ablate.analysis.condition import variance_of
 from n2n_ablate.analysis.contrast import primary
 from n2n_ablate.analysis.paired import Rule
 from n2n_ablate.analysis.records import Caveat, ContrastRecord, Kind
-from n2n_ablate.analysis.sources import variance_of
 from n2n_ablate.analysis.study_records import StudyAnalysis
 from n2n_ablate.records import StudyTrials, TrialResult
-from n2n_ablate.stats import Crossing
+from n2n_ablate.stats import Crossing, Peak, VarianceComponents
 from n2n_ablate.study import BASELINE
 
 
@@ -25,7 +24,7 @@ class Comparison:
     secondary: Mapping[str, ContrastRecord]  # the same by every other metric
     peaks: tuple[Peak | None, Peak | None]  # of either trial
     crossing: Crossing | None  # of their curves; None if they have no points in common
-    variance: VarianceRecord  # of this difference
+    variance: VarianceComponents  # of this difference
     confirmed: Comparison | None = None  # the same on held-out images; None without that
 
 

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from n2n_ablate import stats
-from n2n_ablate.analysis.condition_records import Scope
 from n2n_ablate.analysis.records import Metric
-from n2n_ablate.analysis.study_records import Family, StudyAnalysis
+from n2n_ablate.analysis.study_records import Family, Scope, StudyAnalysis
 from n2n_ablate.study import Spread
 
 

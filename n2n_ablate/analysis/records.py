@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from n2n_ablate.stats import Interval
+
 
 class Verdict(StrEnum):
     """What a study says of a contrast."""
@@ -101,23 +103,6 @@ class Role(StrEnum):
     """By another metric: a plain interval, no verdict."""
     EXPLORATORY = "exploratory"
     """Not declared: a plain interval, no verdict."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A confidence interval."""
-
-    low: float  # ends, in units of the metric
-    high: float
-    level: float  # coverage, after any correction for several contrasts
-    # `t`, `t_hall` (on each side the outer limit of t and Hall's skew-corrected one), `repeated_t`,
-    # `repeated_t_hall` (hold at every interim analysis), `welch`, `wilson`, `f`
-    method: str = "t"
-
-    @property
-    def half_width(self) -> float:
-        """Half of its width; of an interval that is not symmetric about the estimate, the mean of both."""
-        return (self.high - self.low) / 2
 
 
 @dataclass(frozen=True)

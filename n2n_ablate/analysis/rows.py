@@ -9,18 +9,17 @@ from dataclasses import replace
 import numpy as np
 
 from n2n_ablate import stats
-from n2n_ablate.analysis.condition_records import Peak, TrialRecord
 from n2n_ablate.analysis.contrast import plain
 from n2n_ablate.analysis.paired import Rule, Side
 from n2n_ablate.analysis.records import (
     Caveat,
     Contrast,
     ContrastRecord,
-    Interval,
     Kind,
     Metric,
     Role,
 )
+from n2n_ablate.analysis.study_records import TrialRecord
 from n2n_ablate.records import StudyTrials, TrialResult
 from n2n_ablate.records.results import OWN, mean_of
 from n2n_ablate.study import BASELINE, Plan, Trial
@@ -122,21 +121,10 @@ def secondary(
     }
 
 
-def peak_of(item: TrialResult, condition: str, rule: Rule) -> Peak | None:
+def peak_of(item: TrialResult, condition: str, rule: Rule) -> stats.Peak | None:
     """Return peak against final value of a trial, by the metric that decides."""
     curves = item.curves(rule.metric.name, condition)
-    if not curves.images:
-        return None
-    found = stats.peak(curves.steps, rule.sign * np.array(list(curves.images.values())))
-    if found is None:
-        return None
-    finite = math.isfinite(found.low)
-    return Peak(
-        step=found.step,
-        gain=_finite(found.gain),
-        interval=Interval(found.low, found.high, stats.LEVEL) if finite else None,
-        oracle_gain=found.oracle,
-    )
+    return stats.peak(curves.steps, rule.sign * np.array(list(curves.images.values())))
 
 
 def curve_differences(

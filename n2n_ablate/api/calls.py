@@ -102,10 +102,10 @@ def run(
         plugins=plugins,
     )
     view = _view(progress)
-    outcome = run_study(request, RunOptions(tracking=tracking), view)
-    key = outcome.session.paired_data.key
+    runner = run_study(request, RunOptions(tracking=tracking), view)
+    key = runner.paired_data.key
     notes = tuple(getattr(view, "notes", ()))
-    return StudyResult(outcome.result, outcome.header, request.output, key, notes)
+    return StudyResult(runner.result, runner.header, request.output, key, notes)
 
 
 def load(
@@ -267,7 +267,7 @@ def _sources(given: Sources) -> list[str]:
 
 
 def _view(progress: bool | None) -> View:
-    from n2n_ablate.report.notebook import Collected, NotebookProgress, in_notebook
+    from n2n_ablate.report.live import Collected, NotebookProgress, in_notebook
 
     if progress is False or (progress is None and not in_notebook()):
         return Collected()

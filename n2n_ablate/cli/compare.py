@@ -82,8 +82,8 @@ def _trials(opened: Reopened, asked: tuple[str, ...], *, as_json: bool) -> None:
 def _studies(asked: list[str], chosen: options.StoredRun, printed: options.PrintOptions) -> None:
     from n2n_ablate.analysis.records import to_plain
     from n2n_ablate.analysis.studies import side_by_side
+    from n2n_ablate.report.compare import side_by_side_document
     from n2n_ablate.report.render.console import print_document
-    from n2n_ablate.report.side_by_side import side_by_side_document
 
     if chosen.key:
         msg = "--run is for one study. Of several, name a run as STUDY@RUN."

@@ -22,7 +22,7 @@ from n2n_ablate.registry.entry import component_context, require_readable
 from n2n_ablate.registry.failures import source_line
 
 if TYPE_CHECKING:
-    from n2n_ablate.report.figures.anatomy import Anatomy
+    from n2n_ablate.report.figures.sampler import Anatomy
 
 ASSUMED = {
     kind: {name: value for name, value in values.items() if value is not OBJECT}
@@ -158,7 +158,7 @@ def _cost(entry: Entry, metric: Any, declares: Mapping[str, Any]) -> str:
 
 
 def _drawn(entry: Entry, sampler: Any) -> RenderableType:
-    from n2n_ablate.report.figures.anatomy import anatomy
+    from n2n_ablate.report.figures.sampler import anatomy
 
     try:
         with component_context(entry, "cannot be drawn", "draw"):
@@ -182,7 +182,7 @@ def _map(drawn: Anatomy) -> Text:
 
 
 def _kernels(drawn: Anatomy) -> RenderableType:
-    from n2n_ablate.report.figures.anatomy import box_of
+    from n2n_ablate.report.figures.sampler import box_of
 
     top, left, bottom, right = box_of(drawn.cell)
     parts: list[RenderableType] = []

@@ -46,7 +46,7 @@ def draw(
         AblateError: They cannot be written.
     """
     from n2n_ablate.report.document import Document, Figure
-    from n2n_ablate.report.figures.measured_noise import measured_noise
+    from n2n_ablate.report.figures.diagnostics import measured_noise
     from n2n_ablate.report.write import save_figures
 
     blocks = [
@@ -72,7 +72,7 @@ def plain(noise: Mapping[str, NoiseFigures]) -> dict[str, object]:
 
 def to_json(diagnoses: Diagnoses) -> list[dict[str, object]]:
     """Return diagnoses as plain data."""
-    from n2n_ablate.diagnostics.concerns import to_json
+    from n2n_ablate.diagnostics.model import to_json
 
     return [
         {"condition": condition, "samplers": {name: to_json(each) for name, each in rows.items()}}

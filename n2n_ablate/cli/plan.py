@@ -60,7 +60,7 @@ def _print(planned: StudyPlan) -> None:
     )
     machine = data.machine
     out.print(f"images: {', '.join(image.name for image in data.images)}")
-    out.print(f"noise: {conditions}; {plan.profile.told_seeds}")
+    out.print(f"noise: {conditions}; {plan.profile.seeds_in_words}")
     memory = format_size(planned.memory)
     out.print(f"{_fits(planned.cost)} and {memory} on {machine.name}, {machine.precision}")
     for line in _confirmation(planned):
@@ -116,7 +116,7 @@ def _confirmation(planned: StudyPlan) -> Iterator[str]:
         names.append("the best of the search" if more == 1 else f"the best {more} of the search")
     yield f"Confirmation on held-out images: {', '.join(names)}"
     images = ", ".join(image.name for image in data.images)
-    yield f"images: {images}; {data.plan.profile.told_seeds}"
+    yield f"images: {images}; {data.plan.profile.seeds_in_words}"
     yield _fits(cost)
     yield f"Total: about {format_duration(planned.seconds)}"
 

@@ -47,9 +47,9 @@ def run(
         n2n-ablate report center-weight --format latex -o t.tex --figures figures
     """
     from n2n_ablate.registry import Registry
-    from n2n_ablate.report.write import check_format, written
+    from n2n_ablate.report.write import check_formats, written
 
-    check_format(asked.kind)
+    check_formats(asked.kind, asked.figure_format)
     opened = chosen.open(study, quiet=quiet)
     registry = Registry(plugins_dir=asked.plugins_dir, local_if_needed=True)
     with messages().status("Writing the report; measuring the samplers takes longest."):

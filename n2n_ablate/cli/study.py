@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from n2n_ablate.execute import Executor
     from n2n_ablate.report.live import Silent
     from n2n_ablate.runner.estimate import PlanTimer
-    from n2n_ablate.runner.run import Outcome, StudyInterrupted
+    from n2n_ablate.runner.run import StudyInterrupted
+    from n2n_ablate.runner.runner import Runner
     from n2n_ablate.runner.session import Request, Session
     from n2n_ablate.storage.output import Output
     from n2n_ablate.study import Plan
@@ -66,14 +67,14 @@ def run(
 
     _heed_signals()
     try:
-        outcome = run_study(request, rerun.chosen(), view, introduce)
+        runner = run_study(request, rerun.chosen(), view, introduce)
     except StudyInterrupted as stopped:
         _interrupted(stopped, view.console)
         raise typer.Exit(_INTERRUPTED) from None
-    _print(outcome, request, printed)
-    if outcome.result.failures:
+    _print(runner, request, printed)
+    if runner.result.failures:
         raise typer.Exit(_FAILED_FITS)
-    raise typer.Exit(_NOT_TRACKED if outcome.not_tracked else 0)
+    raise typer.Exit(_NOT_TRACKED if runner.dispatcher.incomplete else 0)
 
 
 def _introduce(plan: Plan, view: Silent) -> None:
@@ -107,34 +108,34 @@ def _foretell(session: Session, view: Silent, timer: PlanTimer, *, tracked: bool
     view.time_left = left
 
 
-def _print(outcome: Outcome, request: Request, printed: options.PrintOptions) -> None:
+def _print(runner: Runner, request: Request, printed: options.PrintOptions) -> None:
     from n2n_ablate.analysis.analyse import analyse, to_json
     from n2n_ablate.cli.plan import demonstration_line
     from n2n_ablate.report.render.console import print_document
     from n2n_ablate.report.study import next_steps, study_document
 
-    out, plan = results(), outcome.session.plan
+    out, plan = results(), runner.plan
     if printed.as_json:
-        show_json(to_json(outcome.result, outcome.header))
+        show_json(to_json(runner.result, runner.header))
         return
-    print_document(out, study_document(analyse(outcome.result, outcome.header), plan.heeded))
+    print_document(out, study_document(analyse(runner.result, runner.header), plan.heeded))
     if not plan.profile.decides:
         out.print(demonstration_line(plan))
     if not printed.quiet:
-        print_document(out, next_steps(_next(outcome, request)))
+        print_document(out, next_steps(_next(runner, request)))
 
 
-def _next(outcome: Outcome, request: Request) -> list[tuple[str, str]]:
+def _next(runner: Runner, request: Request) -> list[tuple[str, str]]:
     """Return commands that may follow, each with what it is for."""
-    plan = outcome.session.plan
+    plan = runner.plan
     name, where = plan.study.name, options.output_words(request.output)
     commands = [
         ("write the report: answer, figures, methods", ["report", name, *where]),
         ("browse curves and images", ["ui", name, *where]),
     ]
-    if outcome.searching:
+    if runner.search:
         more = ["--trials", str(plan.profile.trials * 2)]
-        joins = ", then confirm its new best trial" if outcome.session.confirmation_data else ""
+        joins = ", then confirm its new best trial" if runner.confirmation_data else ""
         commands.append((f"continue the search{joins}", [*_words(), *more]))
     denoise = ["denoise", "noisy.png", "-o", "clean.png", "--from-study", name, *where]
     commands.append(("denoise with the recipe chosen by `n2n-ablate best`", denoise))

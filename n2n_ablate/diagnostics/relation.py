@@ -98,10 +98,10 @@ def mean_over_images(values: Sequence[float]) -> Mean:
     kept = [value for value in values if not math.isnan(value)]
     if not kept:
         return _NONE
-    mean, low, high = stats.t_interval(kept)
-    if not math.isfinite(low):
+    mean, ends = stats.t_interval(kept)
+    if ends is None:
         return Mean(mean, math.nan, math.nan, len(kept))
-    return Mean(mean, max(-1.0, low), min(1.0, high), len(kept))
+    return Mean(mean, max(-1.0, ends.low), min(1.0, ends.high), len(kept))
 
 
 def _spearman(pairs: Sequence[tuple[float, float]]) -> float:

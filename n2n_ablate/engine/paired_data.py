@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -161,22 +161,28 @@ class PairedData:
         with named(self._registry.entries(recipe)):
             return steps_of(self._registry.build("training", spec.name, spec.parameters))
 
-    def check(self, recipe: Recipe) -> None:
+    def check(self, recipe: Recipe, stored: Container[str] = ()) -> None:
         """Try a recipe before anything is trained: its sampler on every image shape, and one step.
 
         What was tried in another recipe is not tried again: a sampler on the same image, a step
-        with components that have all done one. With the baseline the metrics are tried too.
+        with components that have all done one. Nor is a recipe with a stored fit for every image
+        shape. With the baseline the metrics are tried too.
+
+        `stored`: keys of stored fits.
 
         Raises:
             ImageError: An image is too small for the sampler, or too large for the memory.
             PluginError: A component fails, or the views cannot be trained on.
         """
         entries = self._registry.entries(recipe)
-        for kind, component in recipe.build(self._registry).items():
-            require_readable(entries[kind], component)
         by_shape = {sample.noisy.shape: sample for sample in self.samples}
         fits = self.fits(recipe, list(by_shape.values()))
-        for shape, fit in zip(by_shape, fits, strict=True):
+        untrained = [fit for fit in fits if fit.key not in stored]
+        if untrained:
+            for kind, component in recipe.build(self._registry).items():
+                require_readable(entries[kind], component)
+        for fit in untrained:
+            shape = fit.noisy.shape
             try:
                 new = set(recipe.specs.items()) - self._stepped
                 with named(entries), one_thread():
@@ -231,7 +237,7 @@ class PairedData:
             self.plan.metrics,
             sample.seed,
             sample.image.digest,
-            digest_of(sample.noisy),
+            sample.digest,
             tuple(map(digest_of, others)),
         )
         noise = self._noises.get(sample.condition.label)

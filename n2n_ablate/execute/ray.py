@@ -139,7 +139,8 @@ class Ray:
                         yield result
                 if not ready and not self._slots() and not starved:
                     starved = True
-                    note(self._starving())
+                    need = f"{self._gpus:g} of a GPU" if self._gpus else "a core"
+                    note(f"no node of the cluster has {need} for a stack; waiting for one to join")
         finally:
             for reference in sent:
                 with contextlib.suppress(Exception):  # the cluster may be gone
@@ -186,13 +187,8 @@ class Ray:
 
     def _send(self, stack: Sequence[Fit]) -> Any:
         machine = replace(self._machine, stack=len(stack))
-        images = [
-            image
-            for fit in stack
-            for image in (fit.noisy, fit.clean, *fit.shots)
-            if image is not None
-        ]
-        references = list(dict.fromkeys(self._put(image) for image in images))
+        images = [image for fit in stack for image in (fit.noisy, fit.clean, *fit.shots)]
+        references = dict.fromkeys(self._put(image) for image in images if image is not None)
         text = task.written(stack, machine, self._prints)
         return self._train.remote(text, self._plugins, *references)
 
@@ -210,10 +206,6 @@ class Ray:
                 self._have = _resources()
         cpus = int(self._have["CPU"])
         return min(cpus, int(self._have["GPU"] / self._gpus + 1e-6)) if self._gpus else cpus
-
-    def _starving(self) -> str:
-        need = f"{self._gpus:g} of a GPU" if self._gpus else "a core"
-        return f"no node of the cluster has {need} for a stack; waiting for one to join"
 
 
 _QUIET: dict[str, Any] = {

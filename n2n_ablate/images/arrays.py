@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import zipfile
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import IO
 import numpy as np
 
 from n2n_ablate.errors import ImageError
-from n2n_ablate.images.samples import Samples, check_size, pick_channels
+from n2n_ablate.images.image import Samples, check_size, pick_channels
 
 NPY, NPZ = b"\x93NUMPY", b"PK\x03\x04"
 
@@ -25,7 +24,7 @@ def read(path: Path, channels: Sequence[int] = ()) -> list[Samples]:
     with path.open("rb") as file:
         if file.read(4) != NPZ:
             file.seek(0)
-            return split(_loaded(file, path.stat().st_size, str(path)), str(path), channels)
+            return split(loaded(file, path.stat().st_size, str(path)), str(path), channels)
     images: list[Samples] = []
     with zipfile.ZipFile(path) as archive:
         members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
@@ -36,17 +35,12 @@ def read(path: Path, channels: Sequence[int] = ()) -> list[Samples]:
             key = info.filename.removesuffix(".npy")
             name = f"{path}, array {key}"
             with archive.open(info) as stream:
-                parts = split(_loaded(stream, info.file_size, name), name, channels)
+                parts = split(loaded(stream, info.file_size, name), name, channels)
             images += [
                 Samples(part.array, label="-".join(filter(None, (key, part.label))))
                 for part in parts
             ]
     return images if len(images) > 1 else [Samples(images[0].array)]
-
-
-def from_bytes(content: bytes, name: str, channels: Sequence[int] = ()) -> list[Samples]:
-    """Return the images of the content of an `.npy` file, e.g. from standard input."""
-    return split(_loaded(io.BytesIO(content), len(content), name), name, channels)
 
 
 def split(array: np.ndarray, name: str, channels: Sequence[int] = ()) -> list[Samples]:
@@ -69,12 +63,10 @@ def split(array: np.ndarray, name: str, channels: Sequence[int] = ()) -> list[Sa
     images: list[Samples] = []
     for number, plane in enumerate(planes, 1):
         label = f"p{number}" if len(planes) > 1 else ""
-        if plane.ndim == 2 or plane.shape[-1] in (1, 3):
-            channel_images = [
-                ("", plane[..., 0] if plane.ndim == 3 and plane.shape[-1] == 1 else plane)
-            ]
-        else:
-            channel_images = pick_channels(plane, channels, name)
+        channel_images = [("", plane)]
+        if plane.ndim == 3 and plane.shape[-1] != 3:
+            grey = plane.shape[-1] == 1
+            channel_images = [("", plane[..., 0])] if grey else pick_channels(plane, channels, name)
         images += [
             Samples(image, label="-".join(filter(None, (label, channel))))
             for channel, image in channel_images
@@ -82,7 +74,7 @@ def split(array: np.ndarray, name: str, channels: Sequence[int] = ()) -> list[Sa
     return images
 
 
-def _loaded(file: IO[bytes], size: int, name: str) -> np.ndarray:
+def loaded(file: IO[bytes], size: int, name: str) -> np.ndarray:
     """Load one array; its header is read first, so that nothing enormous is made room for."""
     from numpy.lib import format as npy
 
@@ -98,11 +90,9 @@ def _loaded(file: IO[bytes], size: int, name: str) -> np.ndarray:
         raise ImageError(msg)
     wanted = math.prod(shape) * dtype.itemsize
     content = file.read(wanted + 1)
-    if len(content) < wanted:
-        msg = f"'{name}' cannot be read as an image: the file ends early"
-        raise ImageError(msg)
-    if wanted > size:
-        msg = f"'{name}' cannot be read as an image: it is larger than its file"
+    if len(content) < wanted or wanted > size:
+        what = "the file ends early" if len(content) < wanted else "it is larger than its file"
+        msg = f"'{name}' cannot be read as an image: {what}"
         raise ImageError(msg)
     flat = np.frombuffer(content[:wanted], dtype=dtype)
     return flat.reshape(shape, order="F" if columns_first else "C")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from n2n_ablate.errors import ImageError, missing_package, no_file
 from n2n_ablate.images import arrays, raster, tiff
-from n2n_ablate.images.samples import Samples, as_samples
+from n2n_ablate.images.image import Samples, as_samples
 
 
 def decode(path: Path, channels: Sequence[int] = ()) -> list[Samples]:
@@ -28,7 +29,9 @@ def decode(path: Path, channels: Sequence[int] = ()) -> list[Samples]:
 def from_bytes(content: bytes, name: str, channels: Sequence[int] = ()) -> list[Samples]:
     """Return the images of the content of an `.npy` file, e.g. from standard input."""
     with explained(name):
-        images = arrays.from_bytes(content, name, channels)
+        images = arrays.split(
+            arrays.loaded(io.BytesIO(content), len(content), name), name, channels
+        )
         return [replace(samples, array=as_samples(samples.array)) for samples in images]
 
 

@@ -1,14 +1,16 @@
-"""What an image is inside the program: pixels, and what is needed to write them back as they came."""
+"""What an image is: samples as its file has them, and pixels, with what writes them back as they came."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 from torch import Tensor
+
+from n2n_ablate.errors import ImageError
 
 
 @dataclass(frozen=True)
@@ -105,3 +107,53 @@ def centre_crop(pixels: Tensor, size: int) -> Tensor:
         return pixels
     top, left = max(0, (h - size) // 2), max(0, (w - size) // 2)
     return pixels[..., top : top + min(size, h), left : left + min(size, w)].contiguous()
+
+
+LARGEST = 400_000_000
+"""Samples in a file; larger ones would fill the memory of most machines."""
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """One image of a file."""
+
+    array: np.ndarray  # shape (h, w) or (h, w, 3), any real type
+    # the sample that is white, where the file says so; None if its type has to tell
+    white: float | None = None
+    # tells it from the other images of the file, e.g. `p2`; empty for the only one.
+    label: str = ""
+    metadata: Metadata = NO_METADATA  # of the file
+
+
+def as_samples(array: np.ndarray) -> np.ndarray:
+    """Return an array as samples: truth values as 8 bits, black and white."""
+    return array.astype(np.uint8) * np.uint8(255) if array.dtype == bool else array
+
+
+def check_size(samples: int, name: str) -> None:
+    """Check that an image can be held in memory before it is decoded."""
+    if samples > LARGEST:
+        msg = f"'{name}' has {samples:,} samples; at most {LARGEST:,} can be read. Crop it first."
+        raise ImageError(msg)
+
+
+def pick_channels(
+    array: np.ndarray, channels: Sequence[int], name: str
+) -> list[tuple[str, np.ndarray]]:
+    """Return the channels that the user asked for, each as an image (h, w) with a label.
+
+    `array`: Shape (h, w, c); `channels`: counted from 1; `name`: of the file.
+    """
+    count = array.shape[-1]
+    if not channels:
+        msg = (
+            f"'{name}' has shape {array.shape}: {count} channels that are no colours. Choose with "
+            f"--channels, e.g. --channels 1, or --channels {','.join(map(str, range(1, count + 1)))} "
+            "for an image of each"
+        )
+        raise ImageError(msg)
+    if wrong := [channel for channel in channels if not 1 <= channel <= count]:
+        msg = f"'{name}' has {count} channel{'s' * (count > 1)}, --channels asks for {wrong[0]}"
+        raise ImageError(msg)
+    several = len(channels) > 1
+    return [(f"c{k}" if several else "", array[..., k - 1]) for k in channels]

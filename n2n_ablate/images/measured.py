@@ -70,12 +70,13 @@ def read_measured(
     for cluster in dict.fromkeys(scene.image.cluster for scene in scenes if scene.image.cluster):
         together = ", ".join(s.image.name for s in scenes if s.image.cluster == cluster)
         notes.append(f"{together} show parts of one scene and count as one image in the intervals")
-    kept = [whole[at] for at in rows]
-    return MeasuredSet(
-        tuple(scenes),
-        (*_brightness(kept), *notes, *_shots(kept)),
-        tuple(prints[at] for at in rows),
-    )
+    notes = [*_brightness([whole[at] for at in rows]), *notes]
+    if {len(scene.shots) for scene in scenes} == {1}:
+        notes.append(
+            "one shot per scene: seeds change training only, and what the noise adds to the variance "
+            "cannot be estimated"
+        )
+    return MeasuredSet(tuple(scenes), tuple(notes), tuple(prints[at] for at in rows))
 
 
 def _held_out(clusters: Sequence[str], count: int, folder: Path) -> set[str]:
@@ -95,18 +96,19 @@ def _held_out(clusters: Sequence[str], count: int, folder: Path) -> set[str]:
 
 def _read(paths: ScenePaths, reading: Reading) -> tuple[Scene, list[str]]:
     files = [path for path in (paths.reference, *paths.shots) if path is not None]
-    found = {path: pages(path, reading) for path in files}
-    shots = [image for path in paths.shots for image in found[path]]
+    images = {path: pages(path, reading) for path in files}
+    shots = [image for path in paths.shots for image in images[path]]
+    name, pixels = checked_name(Path(f"{paths.name}.png")), tuple(shot.pixels for shot in shots)
     for image in shots:
         _check_shape(image, shots[0], paths)
     if paths.reference is None:
-        mean = torch.stack([image.pixels.double() for image in shots]).mean(dim=0).float()
-        return Scene(replace(shots[0], name=_name(paths), pixels=mean), _pixels(shots)), []
-    reference = found[paths.reference]
+        mean = torch.stack([each.double() for each in pixels]).mean(dim=0).float()
+        return Scene(replace(shots[0], name=name, pixels=mean), pixels), []
+    reference = images[paths.reference]
     if len(reference) > 1:
         msg = f"'{paths.reference}' holds {len(reference)} images; a reference is one"
         raise ImageError(msg)
-    image = replace(reference[0], name=_name(paths))
+    image = replace(reference[0], name=name)
     _check_shape(shots[0], image, paths)
     if any(shot.digest == image.digest for shot in shots):
         msg = f"a shot of scene '{paths.name}' has the same pixels as its reference '{paths.reference}'"
@@ -122,15 +124,7 @@ def _read(paths: ScenePaths, reading: Reading) -> tuple[Scene, list[str]]:
             f"scene '{image.name}': the shot matches its reference best when moved by {shift[0]} rows "
             f"and {shift[1]} columns; align them, or PSNR measures the shift"
         )
-    return Scene(image, _pixels(shots)), notes
-
-
-def _name(paths: ScenePaths) -> str:
-    return checked_name(Path(f"{paths.name}.png"))
-
-
-def _pixels(shots: Sequence[Image]) -> tuple[Tensor, ...]:
-    return tuple(image.pixels for image in shots)
+    return Scene(image, pixels), notes
 
 
 def _check_shape(shot: Image, other: Image, paths: ScenePaths) -> None:
@@ -177,7 +171,7 @@ def _brightness(scenes: Sequence[Scene]) -> list[str]:
             off[scene.image.name] = (gain, shift)
     if not off:
         return []
-    name = max(off, key=lambda own: abs(off[own][0] - 1) + abs(off[own][1]))
+    name = max(off, key=lambda each: abs(off[each][0] - 1) + abs(off[each][1]))
     gain, shift = off[name]
     line = (
         f"{len(off)} of {len(scenes)} references differ in brightness from their shots ('{name}': the "
@@ -185,12 +179,3 @@ def _brightness(scenes: Sequence[Scene]) -> list[str]:
         "that as error"
     )
     return [line]
-
-
-def _shots(scenes: Sequence[Scene]) -> list[str]:
-    counts = {len(scene.shots) for scene in scenes}
-    line = (
-        "one shot per scene: seeds change training only, and what the noise adds to the variance "
-        "cannot be estimated"
-    )
-    return [line] if counts == {1} else []

@@ -10,11 +10,8 @@ from n2n_ablate.images.image import Image
 
 _BLOCK = 16  # side of a part, in pairs of pixels
 _FLATTEST = 0.05  # share of the parts that are looked at
-_FLAT, _ENOUGH, _LEAST = (
-    0.1,
-    20,
-    0.3 / 255,
-)  # share, fewest parts, and noise that a part has to show
+# share, fewest parts, and noise that a part has to show
+_FLAT, _ENOUGH, _LEAST = 0.1, 20, 0.3 / 255
 _NOISY = 4.5  # of 255; clean pictures stay below, unless they are textured from edge to edge
 
 

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from n2n_ablate.errors import ImageError, no_file
-from n2n_ablate.images.files import is_image_file
+from n2n_ablate.images.write import SUFFIXES
 
 _REFERENCE = frozenset(
     ("mean", "gt", "clean", "reference", "ref", "truth", "groundtruth", "target")
@@ -16,12 +17,18 @@ _REFERENCE = frozenset(
 _NOISY = frozenset(("real", "noisy", "raw", "noise", "shot", "shots", "input"))
 _FEWEST_SHOTS = 4  # of a scene without a reference, whose mean is taken for one
 _MOST_FILES = 100_000
+READ_SUFFIXES = (*SUFFIXES, ".npy", ".npz", ".gif", ".pgm", ".ppm", ".pnm")
+"""Endings of the files of a folder that count as images."""
 
 LAYOUTS = (
     "NAME_mean and NAME_real; a folder GT and a folder Noisy with equal names, or with NAME_1, NAME_2 "
     "for several shots; gt/SCENE and raw/SCENE; one folder per scene with a file called mean, gt or "
     "clean beside the shots"
 )
+
+
+Key: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
+"""What shots and their reference share: folders, and words of the name."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,7 @@ def looks_paired(folder: Path) -> bool:
     """Say whether a folder given as one of clean images holds shots with references."""
     try:
         entries = [_entry(path, folder) for path in _files(folder)]
-        return {"reference", "noisy"} <= {own.role for own in entries} and bool(
+        return {"reference", "noisy"} <= {entry.role for entry in entries} and bool(
             _matched(folder, _with_roles(folder, entries))
         )
     except ImageError:
@@ -84,6 +91,12 @@ def _files(folder: Path) -> list[Path]:
         msg = f"no images in '{folder}' or the folders in it"
         raise ImageError(msg)
     return sorted(found)
+
+
+def is_image_file(path: Path) -> bool:
+    """Say whether a file of a folder counts as an image, by its name alone."""
+    hidden = path.name.startswith(".") and not path.name.startswith("..")
+    return path.suffix.lower() in READ_SUFFIXES and not hidden
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -114,16 +127,16 @@ def _given(folder: Path, pattern: str, role: str) -> Iterator[_Entry]:
         return
     inside = folder / pattern
     for path in _files(inside):
-        own = _entry(path, inside)
-        yield _Entry(path, role, own.folder, own.words)
+        entry = _entry(path, inside)
+        yield _Entry(path, role, entry.folder, entry.words)
 
 
 def _with_roles(folder: Path, entries: Sequence[_Entry]) -> list[_Entry]:
     """Return the entries with roles where a file's neighbours tell what it is."""
-    roles = {own.role for own in entries}
+    roles = {entry.role for entry in entries}
     if "reference" not in roles and "noisy" in roles:  # photo.png beside photo_noisy.png
         return [_Entry(o.path, o.role or "reference", o.folder, o.words) for o in entries]
-    if roles == {""} and not all(own.folder for own in entries):
+    if roles == {""} and not all(entry.folder for entry in entries):
         msg = (
             f"'{folder}' holds images, but nothing tells shots from references. Layouts that are "
             f'recognised: {LAYOUTS}. Or name both: {{ reference = "...", noisy = "..." }}'
@@ -133,24 +146,26 @@ def _with_roles(folder: Path, entries: Sequence[_Entry]) -> list[_Entry]:
 
 
 def _matched(folder: Path, entries: Sequence[_Entry]) -> list[ScenePaths]:
-    references = [own for own in entries if own.role == "reference"]
-    by_key = {(own.folder, own.words): own for own in references}
+    references = [entry for entry in entries if entry.role == "reference"]
+    by_key = {(entry.folder, entry.words): entry for entry in references}
     if len(by_key) < len(references):
-        twice = next(own for own in references if by_key[own.folder, own.words] is not own)
+        twice = next(
+            entry for entry in references if by_key[entry.folder, entry.words] is not entry
+        )
         other = by_key[twice.folder, twice.words].path
         msg = f"'{twice.path}' and '{other}' are references of one name; rename one"
         raise ImageError(msg)
-    shots: dict[tuple[tuple[str, ...], tuple[str, ...]], list[Path]] = {}
-    for own in entries:
-        if own.role == "noisy":
-            shots.setdefault(_key_of(own, by_key), []).append(own.path)
+    shots: dict[Key, list[Path]] = {}
+    for entry in entries:
+        if entry.role == "noisy":
+            shots.setdefault(_key_of(entry, by_key), []).append(entry.path)
     for key, paths in shots.items():
         if key not in by_key and (len(paths) < _FEWEST_SHOTS or references):
             msg = f"'{paths[0]}' has no reference in '{folder}'. Give its reference the same name"
             if not references:
                 msg += f", or at least {_FEWEST_SHOTS} shots per scene: their mean then serves"
             raise ImageError(msg)
-    if lonely := [own.path for key, own in by_key.items() if key not in shots]:
+    if lonely := [entry.path for key, entry in by_key.items() if key not in shots]:
         msg = f"the reference '{lonely[0]}' has no noisy shot in '{folder}'. Give one the same name"
         raise ImageError(msg)
     if not shots:
@@ -164,9 +179,7 @@ def _matched(folder: Path, entries: Sequence[_Entry]) -> list[ScenePaths]:
     return scenes
 
 
-def _key_of(
-    shot: _Entry, references: dict[tuple[tuple[str, ...], tuple[str, ...]], _Entry]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _key_of(shot: _Entry, references: dict[Key, _Entry]) -> Key:
     """Return the key of a shot's reference: the same name, the longest beginning, the only one."""
     for length in range(len(shot.words), 0, -1):
         if (shot.folder, shot.words[:length]) in references:

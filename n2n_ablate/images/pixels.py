@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from n2n_ablate.errors import ImageError
-from n2n_ablate.images.image import ValueRange
-from n2n_ablate.images.samples import Samples, as_samples
+from n2n_ablate.images.image import Samples, ValueRange, as_samples
 
 _TAILS = (0.001, 0.999)  # shares of the samples below and above which a range need not reach
 _FEWEST = 8  # integers have to use one part of so many of their range

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from n2n_ablate.errors import ImageError
-from n2n_ablate.images.image import Metadata
-from n2n_ablate.images.samples import Samples, check_size
+from n2n_ablate.images.image import Metadata, Samples, check_size
 
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "PPM")  # Pillow knows others that run programs
 _FRAMES = ("PNG", "WEBP", "GIF")
@@ -47,7 +46,12 @@ def read(path: Path) -> Samples:
     from PIL import Image as Pillow
     from PIL import ImageOps
 
-    _check_known(path)
+    with path.open("rb") as file:
+        start = file.read(160)
+    for at, magic, what in _NAMED:
+        if start[at : at + len(magic)] == magic:
+            msg = f"'{path}' cannot be read as an image: it is {what}. Save it as TIFF or PNG."
+            raise ImageError(msg)
     warnings.simplefilter("error", Pillow.DecompressionBombWarning)
     with Pillow.open(path, formats=_FORMATS) as image:
         check_size(image.width * image.height * len(image.getbands()), str(path))
@@ -55,8 +59,11 @@ def read(path: Path) -> Samples:
         if frames > 1:
             msg = f"'{path}' is animated, with {frames} frames; save the one that you want"
             raise ImageError(msg)
-        about = _metadata(image)
-        if image.format == "PNG" and _png_depth(path) == 16 and image.mode in ("RGB", "RGBA", "LA"):
+        dpi = image.info.get("dpi")
+        resolution = (float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 1 else None
+        about = Metadata(resolution, bytes(image.info.get("icc_profile") or b""))
+        bits = start[24]  # of a sample, in every PNG
+        if image.format == "PNG" and bits == 16 and image.mode in ("RGB", "RGBA", "LA"):
             return Samples(_png16(path), metadata=about)  # Pillow would keep 8 of the 16 bits
         image.load()
         array = _array(ImageOps.exif_transpose(image) or image, path)
@@ -80,26 +87,6 @@ def _opaque(array: np.ndarray) -> np.ndarray:
     if array.ndim == 3 and array.shape[-1] in (2, 4):
         array = array[..., :-1]
     return array[..., 0] if array.ndim == 3 and array.shape[-1] == 1 else array
-
-
-def _check_known(path: Path) -> None:
-    with path.open("rb") as file:
-        start = file.read(160)
-    for at, magic, what in _NAMED:
-        if start[at : at + len(magic)] == magic:
-            msg = f"'{path}' cannot be read as an image: it is {what}. Save it as TIFF or PNG."
-            raise ImageError(msg)
-
-
-def _metadata(image: Any) -> Metadata:
-    dpi = image.info.get("dpi")
-    resolution = (float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 1 else None
-    return Metadata(resolution, bytes(image.info.get("icc_profile") or b""))
-
-
-def _png_depth(path: Path) -> int:
-    with path.open("rb") as file:
-        return file.read(25)[24]  # byte 24 of every PNG: bits per sample
 
 
 def _png16(path: Path) -> np.ndarray:

@@ -7,18 +7,26 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from n2n_ablate.errors import ImageError, nearest, no_file
+from n2n_ablate.errors import ImageError, nearest, no_file, reasoned
 from n2n_ablate.images.decode import decode
-from n2n_ablate.images.files import READ_SUFFIXES, is_image_file
-from n2n_ablate.images.image import Image, ValueRange
+from n2n_ablate.images.image import Image, Samples, ValueRange
 from n2n_ablate.images.named_sets import named_set
-from n2n_ablate.images.pairs import looks_paired
+from n2n_ablate.images.pairs import READ_SUFFIXES, is_image_file, looks_paired
 from n2n_ablate.images.pixels import range_of_type, robust_range, scaled, to_pixels
-from n2n_ablate.images.samples import Samples
-from n2n_ablate.images.shipped import COLOUR, GREY
 
 BUILTIN = "builtin"
 _LONGEST_NAME = 100
+
+COLOUR = ("astronaut", "chelsea", "coffee", "motorcycle", "rocket", "tissue", "retina", "hubble")
+"""The built-in set: photographs, then pictures from two microscopes and a telescope. No two show one scene."""
+GREY = ("camera", "coins", "moon", "cell", "brick", "grass", "gravel", "clock")
+"""Of one channel, 300 x 300 pixels and larger: for confirmations, beside the built-in set."""
+_IN_SKIMAGE = {
+    "motorcycle": "stereo_motorcycle",
+    "tissue": "immunohistochemistry",
+    "hubble": "hubble_deep_field",
+}
+"""What scikit-image calls them, where it is something else."""
 
 _NO_BUILTIN = """the built-in images come with scikit-image, which is not installed. \
 Use your own with --images FOLDER, or: pip install scikit-image"""
@@ -50,13 +58,13 @@ def builtin(names: Sequence[str] = ()) -> list[Image]:
             from skimage import data
     except ModuleNotFoundError as error:
         raise ImageError(_NO_BUILTIN) from error
-    known = COLOUR | GREY
+    known = (*COLOUR, *GREY)
     images = []
     for name in GREY if list(names) == ["grey"] else names or COLOUR:
         if name not in known:
             msg = f"no built-in image is called '{name}'. {nearest(name, [*known, 'grey'])}"
             raise ImageError(msg)
-        array = getattr(data, known[name])()
+        array = getattr(data, _IN_SKIMAGE.get(name, name))()
         images.append(Image(name, to_pixels(array[0] if isinstance(array, tuple) else array, name)))
     return images
 
@@ -103,16 +111,13 @@ def files_of(path: Path) -> list[Path]:
 
     Hidden files are no images: some disks put one beside every picture.
     """
-    try:
+    with reasoned(ImageError, f"'{path}' cannot be read"):
         if path.is_file():
             return [path]
         if not path.is_dir():
             msg = f"'{path}' {no_file(path)}. Name a folder, a file or '{BUILTIN}'."
             raise ImageError(msg)
         files = sorted(file for file in path.iterdir() if is_image_file(file))
-    except (OSError, ValueError) as error:
-        msg = f"'{path}' cannot be read: {getattr(error, 'strerror', '') or error}"
-        raise ImageError(msg) from error
     if looks_paired(path):
         msg = (
             f"'{path}' holds noisy shots with references, not clean images: use --pairs {path}. To use "

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from n2n_ablate.errors import ImageError
-from n2n_ablate.images.samples import Samples, check_size, pick_channels
+from n2n_ablate.images.image import Samples, check_size, pick_channels
 from n2n_ablate.images.tiff_metadata import metadata
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -98,10 +98,15 @@ def _images(
         what = f"its {min(notes)} notes describe other data than it holds (it ends early?)"
         msg = f"'{path}' cannot be read as an image: {what}"
         raise ImageError(msg)
+    planes, mixed = 0, False
     for one_series in series:
-        _check_axes(one_series, path)
-    planes = sum(map(_planes, series))
-    mixed = any(_size(one_series, "C") > 1 for one_series in series)
+        sizes = list(zip(one_series.axes, one_series.shape, strict=True))
+        for axis, size in sizes:
+            if size > 1 and axis not in _STACK_AXES | frozenset("CYXS"):
+                msg = f"'{path}' has an axis '{axis}' of {size} steps, which is no stack of images"
+                raise ImageError(msg)
+        planes += math.prod(size for axis, size in sizes if axis not in "YXS")
+        mixed = mixed or any(axis == "C" and size > 1 for axis, size in sizes)
     if planes == len(pages) and not mixed:
         for page in pages:
             _check_form(page, path)
@@ -153,22 +158,6 @@ def _pictures_of(
             yield replace(samples, label=label)
 
 
-def _check_axes(series: Any, path: Path) -> None:
-    for axis, size in zip(series.axes, series.shape, strict=True):
-        if size > 1 and axis not in _STACK_AXES | frozenset("CYXS"):
-            msg = f"'{path}' has an axis '{axis}' of {size} steps, which is no stack of images"
-            raise ImageError(msg)
-
-
-def _planes(series: Any) -> int:
-    sizes = zip(series.axes, series.shape, strict=True)
-    return math.prod(size for axis, size in sizes if axis not in "YXS")
-
-
-def _size(series: Any, axis: str) -> int:
-    return int(series.shape[series.axes.index(axis)]) if axis in series.axes else 1
-
-
 def _check_form(page: Any, path: Path) -> None:
     """Check colours, compression and type of samples against what is known to be read right."""
     frame = page.keyframe
@@ -204,20 +193,21 @@ def _pictures(
         yield _looked_up(array, frame, path)
         return
     colours = 1 if kind in (_WHITE_IS_ZERO, _BLACK_IS_ZERO) else 3
-    if array.ndim == 3 and _has_transparency(array, colours, frame):
+    extra = tuple(map(int, frame.extrasamples))
+    has_alpha = len(extra) == 1 and extra[0] in _TRANSPARENCY
+    if array.ndim == 3 and array.shape[-1] == colours + 1 and has_alpha:
         array = _opaque(array, frame, path)
     elif array.ndim == 3 and array.shape[-1] != colours:
         for label, image in pick_channels(array, channels, str(path)):
             yield Samples(image, _white(frame), label)
         return
+    if kind == _WHITE_IS_ZERO and array.dtype.kind not in "bu":
+        msg = f"'{path}' has white at zero in samples of type {array.dtype}; save it with black at zero"
+        raise ImageError(msg)
     if kind == _WHITE_IS_ZERO:
-        array = _inverted(array, frame, path)
+        top = 2 ** int(frame.bitspersample) - 1
+        array = ~array if array.dtype == bool else np.asarray(top, array.dtype) - array
     yield Samples(array, _white(frame))
-
-
-def _has_transparency(array: np.ndarray, colours: int, frame: Any) -> bool:
-    extra = tuple(map(int, frame.extrasamples))
-    return array.shape[-1] == colours + 1 and len(extra) == 1 and extra[0] in _TRANSPARENCY
 
 
 def _opaque(array: np.ndarray, frame: Any, path: Path) -> np.ndarray:
@@ -244,24 +234,11 @@ def _looked_up(array: np.ndarray, frame: Any, path: Path) -> Samples:
     return Samples(colours)
 
 
-def _inverted(array: np.ndarray, frame: Any, path: Path) -> np.ndarray:
-    if array.dtype == bool:
-        return ~array
-    if array.dtype.kind != "u":
-        msg = f"'{path}' has white at zero in samples of type {array.dtype}; save it with black at zero"
-        raise ImageError(msg)
-    return np.asarray(_top(frame), array.dtype) - array
-
-
-def _top(frame: Any) -> int:
-    return 2 ** int(frame.bitspersample) - 1
-
-
 def _white(frame: Any) -> float | None:
     """Return white where samples are packed in fewer bits than their type has."""
     kind = frame.dtype
     packed = kind.kind == "u" and int(frame.bitspersample) < kind.itemsize * 8
-    return float(_top(frame)) if packed else None
+    return 2.0 ** int(frame.bitspersample) - 1 if packed else None
 
 
 def _upright(array: np.ndarray, orientation: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from torch import Tensor
 
-from n2n_ablate.errors import ImageError
+from n2n_ablate.errors import ImageError, reasoned
 from n2n_ablate.files import make_folders, remove_leftovers, replacing
 from n2n_ablate.images.image import Image, Metadata, ValueRange
 
@@ -47,14 +47,11 @@ def write_images(path: Path, images: Sequence[Image], *, overwrite: bool = False
     if len(arrays) > 1 and len({array.shape for array in arrays}) == 1:
         arrays = [np.stack(arrays)]
     save = _writer(path.suffix.lower(), arrays, metadata, stacked=len(images) > 1)
-    try:
+    with reasoned(ImageError, f"'{path}' cannot be written"):
         make_folders(path.parent)
         remove_leftovers(path.parent)
         with replacing(path) as made, made.open("r+b") as file:
             save(file)
-    except OSError as error:
-        msg = f"'{path}' cannot be written: {error.strerror or error}"
-        raise ImageError(msg) from error
 
 
 def check_writable(

@@ -11,8 +11,7 @@ from typing import TypeAlias
 import numpy as np
 
 from n2n_ablate.records.fit import FitResult
-from n2n_ablate.records.header import Header
-from n2n_ablate.records.invocation import Invocation
+from n2n_ablate.records.header import Header, Invocation
 from n2n_ablate.study import BASELINE, Plan, Trial
 
 OWN = (BASELINE, "declared", "search")

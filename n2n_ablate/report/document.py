@@ -1,7 +1,7 @@
-"""A document before it is rendered: headings, paragraphs, tables with typed cells, figures, lists.
+"""A document before it is rendered: headings, paragraphs, tables, figures, lists.
 
 A builder fills it from records, a renderer turns it into a terminal screen, a page, Markdown or LaTeX.
-A cell holds a number, not its text, so that every renderer can align and colour it.
+A cell is the text of a number or a name, a verdict, which renderers colour, or a curve.
 """
 
 from __future__ import annotations
@@ -10,13 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from n2n_ablate.report.numbers import (
-    format_half_width,
-    format_interval,
-    format_number,
-    format_signed,
-    sparkline,
-)
+from n2n_ablate.report.numbers import sparkline
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
@@ -32,46 +26,11 @@ VERDICT_SIGNS = {
 
 
 @dataclass(frozen=True)
-class Number:
-    """A number with so many digits; `signed` for differences."""
-
-    value: float
-    digits: int = 2
-    signed: bool = False
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A confidence interval by both ends."""
-
-    low: float
-    high: float
-    digits: int = 2
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A difference with half of its interval's width, as `-0.50 +- 0.19`."""
-
-    mean: float
-    low: float
-    high: float
-    digits: int = 2
-
-
-@dataclass(frozen=True)
 class Verdict:
     """One of the verdicts, or another word that is coloured like the verdict `like`."""
 
     word: str
     like: str = ""
-
-
-@dataclass(frozen=True)
-class Name:
-    """The name of a trial, which may be long; it breaks behind . _ - and = where it has to."""
-
-    text: str
 
 
 @dataclass(frozen=True)
@@ -81,26 +40,15 @@ class Curve:
     values: Sequence[float]
 
 
-Cell: TypeAlias = str | int | Number | Interval | Estimate | Verdict | Name | Curve
+Cell: TypeAlias = str | int | Verdict | Curve
 
 
 def cell_text(cell: Cell, *, signs: bool = False) -> str:
     """Return what people read in a cell."""
-    match cell:
-        case Number(value, digits, signed):
-            return format_signed(value, digits) if signed else format_number(value, digits)
-        case Interval(low, high, digits):
-            return format_interval(low, high, digits)
-        case Estimate(mean, low, high, digits):
-            return format_half_width(mean, low, high, digits)
-        case Verdict(word, like):
-            sign = VERDICT_SIGNS.get(like or word, "") if signs else ""
-            return f"{sign} {word}".strip()
-        case Curve(values):
-            return sparkline(values)
-        case Name(text):
-            return text
-    return str(cell)
+    if isinstance(cell, Verdict):
+        sign = VERDICT_SIGNS.get(cell.like or cell.word, "") if signs else ""
+        return f"{sign} {cell.word}".strip()
+    return sparkline(cell.values) if isinstance(cell, Curve) else str(cell)
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,16 @@ _MORE_DIGITS = 2  # at most so many beyond what the scale of a number asks for
 _BARS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
 
 
-def format_number(value: float, digits: int = 2) -> str:
-    """Return `28.24`; an empty text for what is not finite. Never a negative zero."""
-    if not math.isfinite(value):
+def format_number(value: float | None, digits: int = 2) -> str:
+    """Return `28.24`; an empty text for what is not there or not finite. Never a negative zero."""
+    if value is None or not math.isfinite(value):
         return ""
     text = f"{value:.{digits}f}"
     return text.replace("-", "" if float(text) == 0 else MINUS)
 
 
-def format_signed(value: float, digits: int = 2) -> str:
-    """Return `+0.12` or, with a real minus sign, the negative; an empty text for what is not finite."""
+def format_signed(value: float | None, digits: int = 2) -> str:
+    """Return `+0.12` or, with a real minus sign, the negative; an empty text as `format_number` does."""
     text = format_number(value, digits)
     return text if not text or text.startswith(MINUS) else f"+{text}"
 

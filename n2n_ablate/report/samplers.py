@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from math import nan
 
 from n2n_ablate.components import Noise
 from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.diagnostics import Diagnosis
-from n2n_ablate.diagnostics.concerns import Concern, concerns, warnings, wrong_gain
 from n2n_ablate.diagnostics.measured_noise import NoiseFigures
+from n2n_ablate.diagnostics.model import Concern, concerns, warnings, wrong_gain
 from n2n_ablate.errors import AblateError
 from n2n_ablate.records import TrialResult
 from n2n_ablate.registry import Registry
@@ -18,14 +16,12 @@ from n2n_ablate.report.document import (
     Block,
     Cell,
     Column,
-    Name,
-    Number,
     Picture,
     Row,
     Table,
     Verdict,
 )
-from n2n_ablate.report.numbers import format_number
+from n2n_ablate.report.numbers import format_number, format_signed
 from n2n_ablate.report.text import captions
 from n2n_ablate.report.text import diagnostics as text
 from n2n_ablate.study import Condition
@@ -55,13 +51,13 @@ def _figures(name: str, diagnosis: Diagnosis, *, gains: bool) -> list[Cell]:
     noise = " ".join(format_number(view.value) for view in total.noise) if total.sigma else ""
     gain = wrong_gain(total)
     return [
-        Name(name),
-        Number(total.leak.value, signed=True),
-        Number(total.back.value, signed=True) if diagnosis.both_ways else "",
-        Number(total.bias.value, 1, signed=True),
+        name,
+        format_signed(total.leak.value),
+        format_signed(total.back.value) if diagnosis.both_ways else "",
+        format_signed(total.bias.value, 1),
         noise.strip(),
-        Number(total.gap.value, 1),
-        *([Number(gain) if math.isfinite(gain) else ""] if gains else []),
+        format_number(total.gap.value, 1),
+        *([format_number(gain)] if gains else []),
     ]
 
 
@@ -81,10 +77,10 @@ def noise_table(scenes: Mapping[str, NoiseFigures]) -> Table:
     rows = [
         Row(
             [
-                *(Name(name), each.shots, Number(each.psnr), Number(each.sigma, 1)),
-                *(Number(each.down), Number(each.across)),
-                *([] if not colours else [Number(nan if each.colours is None else each.colours)]),
-                Number(each.bright),
+                *(name, each.shots, format_number(each.psnr), format_number(each.sigma, 1)),
+                *(format_number(each.down), format_number(each.across)),
+                *([format_number(each.colours)] if colours else []),
+                format_number(each.bright),
             ]
         )
         for name, each in scenes.items()
@@ -96,8 +92,8 @@ def sampler_pictures(
     trials: Sequence[TrialResult], condition: Condition, registry: Registry
 ) -> Iterator[Block]:
     """Yield a picture of every sampler that these trials use, each once."""
+    from n2n_ablate.report.figures.figures import data_png
     from n2n_ablate.report.figures.sampler import sampler_picture
-    from n2n_ablate.report.render.svg import data_png
 
     for part in _samplers(trials):
         try:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from n2n_ablate.analysis.condition_records import ConditionAnalysis
 from n2n_ablate.analysis.records import ContrastRecord
-from n2n_ablate.analysis.study_records import StudyAnalysis
+from n2n_ablate.analysis.study_records import ConditionAnalysis, StudyAnalysis
 from n2n_ablate.report import tables
 from n2n_ablate.report.document import (
     Block,

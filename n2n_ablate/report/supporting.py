@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from n2n_ablate.analysis.condition_records import ConditionAnalysis, Peak, TrialRecord
 from n2n_ablate.analysis.records import ContrastRecord, Role
-from n2n_ablate.report.document import Cell, Column, Interval, Name, Number, Table
-from n2n_ablate.report.numbers import format_interval, format_p
+from n2n_ablate.analysis.study_records import ConditionAnalysis, TrialRecord
+from n2n_ablate.report.document import Cell, Column, Table
+from n2n_ablate.report.numbers import format_interval, format_number, format_p, format_signed
 from n2n_ablate.report.tables import (
     Filled,
     bracketed,
@@ -25,6 +25,7 @@ from n2n_ablate.report.text.contrasts import (
     metric_digits,
 )
 from n2n_ablate.report.text.study import metric_title
+from n2n_ablate.stats import Peak
 
 
 def supporting_table(records: Sequence[ContrastRecord], key: str = "") -> Table | None:
@@ -75,14 +76,14 @@ def training_table(condition: ConditionAnalysis, key: str = "") -> Table | None:
     def interval(trial: TrialRecord) -> Cell:
         early = _early_peak(trial)
         ends = early.interval if early else None
-        return Interval(ends.low, ends.high, digits) if ends else ""
+        return format_interval(ends.low, ends.high, digits) if ends else ""
 
     columns: list[Filled] = [
-        (named("trial"), lambda trial: Name(names[trial.name])),
+        (named("trial"), lambda trial: names[trial.name]),
         (Column("peak at step"), lambda trial: getattr(_early_peak(trial), "step", "")),
         (
             Column(f"gain at peak{unit}"),
-            lambda trial: _number(getattr(_early_peak(trial), "gain", None), digits, signed=True),
+            lambda trial: format_signed(getattr(_early_peak(trial), "gain", None), digits),
         ),
         (Column("95 % CI"), interval),
         (Column("crosses baseline at step"), _crossing),
@@ -134,11 +135,7 @@ def _holm(record: ContrastRecord) -> Cell:
 
 def _detectable(record: ContrastRecord) -> Cell:
     plan = record.planning
-    return Number(plan.detectable_difference, digits_of(record)) if plan else ""
-
-
-def _number(value: float | None, digits: int = 2, *, signed: bool = False) -> Cell:
-    return "" if value is None else Number(value, digits, signed)
+    return format_number(plan.detectable_difference, digits_of(record)) if plan else ""
 
 
 def _ends(record: ContrastRecord, name: str) -> Cell:
@@ -146,13 +143,13 @@ def _ends(record: ContrastRecord, name: str) -> Cell:
     return format_interval(ends.low, ends.high, digits_of(record)) if ends else ""
 
 
-_NAMED: Filled = (named("contrast"), lambda record: Name(contrast_name(record.contrast)))
+_NAMED: Filled = (named("contrast"), lambda record: contrast_name(record.contrast))
 _SUPPORTING: tuple[Filled, ...] = (
-    (Column("d_z"), lambda record: _number(record.effect_size, signed=True)),
+    (Column("d_z"), lambda record: format_signed(record.effect_size)),
     (Column("better on"), _wins),
     (Column("Holm p"), _holm),
     (Column("sign-flip p"), _sign_flip),
-    (Column("P(equivalent)"), lambda record: _number(record.probability_equivalent)),
+    (Column("P(equivalent)"), lambda record: format_number(record.probability_equivalent)),
     (Column("one image out"), lambda record: _ends(record, "leave_one_out")),
     (Column("these images"), lambda record: _ends(record, "fixed_images_interval")),
     (Column("detectable"), _detectable),

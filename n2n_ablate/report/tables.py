@@ -6,22 +6,28 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from n2n_ablate.analysis.condition_records import ConditionAnalysis, TrialRecord
 from n2n_ablate.analysis.records import ContrastRecord, Kind
-from n2n_ablate.analysis.study_records import ConfirmedContrast, Origin, StudyAnalysis
+from n2n_ablate.analysis.study_records import (
+    ConditionAnalysis,
+    ConfirmedContrast,
+    Origin,
+    StudyAnalysis,
+    TrialRecord,
+)
 from n2n_ablate.report.document import (
     Cell,
     Column,
     Curve,
-    Estimate,
-    Interval,
-    Name,
-    Number,
     Row,
     Table,
     Verdict,
 )
-from n2n_ablate.report.numbers import format_signed
+from n2n_ablate.report.numbers import (
+    format_half_width,
+    format_interval,
+    format_number,
+    format_signed,
+)
 from n2n_ablate.report.text import notes
 from n2n_ablate.report.text.contrasts import (
     caveat_lines,
@@ -98,7 +104,7 @@ def trials_table(analysis: StudyAnalysis, condition: ConditionAnalysis) -> Table
     ]
     columns: list[Filled] = [
         (Column("#"), lambda row: row.rank or ""),
-        (named(short_key(only_key(condition)) or "trial"), lambda row: Name(names[row.name])),
+        (named(short_key(only_key(condition)) or "trial"), lambda row: names[row.name]),
         means[0],
         (Column(f"{_baseline_title(condition)}{bracketed(metric.unit)}"), _difference),
         (Column(interval_title(records)), lambda row: interval_cell(row.contrast)),
@@ -112,7 +118,7 @@ def trials_table(analysis: StudyAnalysis, condition: ConditionAnalysis) -> Table
     columns += means[1:]
     if any(row.seconds_per_fit for row in rows):
         seconds = Column("s/fit", optional=True)
-        columns.append((seconds, lambda row: _number(row.seconds_per_fit or None, 1)))
+        columns.append((seconds, lambda row: format_number(row.seconds_per_fit or None, 1)))
     title = f"{metric_title(metric).partition(' ')[0]} by step"
     columns.append((Column(title, numeric=False, optional=True), lambda row: Curve(row.curve[1])))
     texts = _trials_notes(analysis, condition, rows)
@@ -154,9 +160,7 @@ def confirmation_table(analysis: StudyAnalysis, condition: str) -> Table | None:
     columns: list[Filled] = [
         (
             named("contrast"),
-            lambda pair: Name(
-                f"{contrast_name(pair.after.contrast)}{_ORIGINS.get(pair.origin, '')}"
-            ),
+            lambda pair: f"{contrast_name(pair.after.contrast)}{_ORIGINS.get(pair.origin, '')}",
         ),
         (
             Column("search" if analysis.searched else "trials"),
@@ -189,7 +193,7 @@ def effects_table(analysis: StudyAnalysis, condition: ConditionAnalysis) -> Tabl
     if not effects:
         return None
     columns: list[Filled] = [
-        (named("effect"), lambda record: Name(contrast_name(record.contrast))),
+        (named("effect"), lambda record: contrast_name(record.contrast)),
         (Column(f"change{bracketed(analysis.metric.unit)}"), estimate_cell),
         (Column(interval_title(effects)), interval_cell),
         (_VERDICT, verdict_cell),
@@ -210,7 +214,7 @@ def summary_table(analysis: StudyAnalysis) -> Table | None:
     stage = analysis.deciding
     if len(stage.conditions) < 2 or not stage.summary:
         return None
-    columns: list[Filled] = [(named("contrast"), lambda each: Name(contrast_name(each.contrast)))]
+    columns: list[Filled] = [(named("contrast"), lambda each: contrast_name(each.contrast))]
     columns += [(Column(each.condition), _in_short(each.condition)) for each in stage.conditions]
     where = " on held-out images" if analysis.confirmation else ""
     unit = f", {analysis.metric.unit}" if analysis.metric.unit else ""
@@ -243,13 +247,13 @@ def estimate_cell(record: ContrastRecord | None, missing: str = "no result") -> 
     """Return the difference of a contrast."""
     if record is None or record.estimate is None:
         return missing
-    return Number(record.estimate, digits_of(record), signed=True)
+    return format_signed(record.estimate, digits_of(record))
 
 
 def interval_cell(record: ContrastRecord | None) -> Cell:
     """Return the confidence interval of a contrast."""
     ends = record.interval if record and record.estimate is not None else None
-    return Interval(ends.low, ends.high, digits_of(record)) if record and ends else ""
+    return format_interval(ends.low, ends.high, digits_of(record)) if record and ends else ""
 
 
 def interval_title(shown: Sequence[ContrastRecord | None]) -> str:
@@ -263,14 +267,10 @@ def bracketed(unit: str) -> str:
     return f" ({unit})" if unit else ""
 
 
-def _number(value: float | None, digits: int) -> Cell:
-    return "" if value is None else Number(value, digits)
-
-
 def _mean_of(metric: str, digits: int) -> Callable[[TrialRecord], Cell]:
     def cell(row: TrialRecord) -> Cell:
         value = row.means.get(metric)
-        return "failed" if value is None and row.n_failed else _number(value, digits)
+        return "failed" if value is None and row.n_failed else format_number(value, digits)
 
     return cell
 
@@ -294,5 +294,5 @@ def _shrinkage(pair: ConfirmedContrast) -> Cell:
         return ""
     ends, digits = pair.shrinkage_interval, digits_of(pair.after)
     if ends is None:
-        return Number(pair.shrinkage, digits, signed=True)
-    return Estimate(pair.shrinkage, ends.low, ends.high, digits)
+        return format_signed(pair.shrinkage, digits)
+    return format_half_width(pair.shrinkage, ends.low, ends.high, digits)

@@ -22,6 +22,7 @@ from n2n_ablate.engine.identity import generator, stream
 from n2n_ablate.errors import AblateError, StoreError, StudyError
 from n2n_ablate.images import Image, arrays
 from n2n_ablate.images.sources import stack
+from n2n_ablate.records import FitResult
 from n2n_ablate.records.fit import Listener
 from n2n_ablate.registry import Registry
 from n2n_ablate.registry.entry import component_context
@@ -157,21 +158,21 @@ def denoise_all(
     # Too small or too large an image is refused at once.
     for fit in {fit.noisy.shape: fit for fit in fits}.values():
         dry_run(fit, registry.entries(recipe), machine, step=False)
-    threads = 1
-    if len(images) == 1 and images[0].pixels[0, 0].numel() >= _SMALL:
-        threads = min(machine.workers, torch.get_num_threads())  # `OMP_NUM_THREADS` is the most
+    alone = len(images) == 1 and images[0].pixels[0, 0].numel() >= _SMALL
+    threads = min(machine.workers, torch.get_num_threads()) if alone else 1  # `OMP_NUM_THREADS`
     results = {one.key: one for one in fit_all(fits, machine, listener, threads=threads)}
-    denoised_images = []
-    for image, fit in zip(images, fits, strict=True):
-        result = results[fit.key]
-        if result.denoised is None:
-            hint = "" if result.passing else "Try a smaller rate: --set training.lr=0.0003"
-            msg = f"the training on '{image.name}' {result.failure}. {hint}".rstrip()
-            raise StudyError(msg)
-        denoised = torch.from_numpy(result.denoised)[None]
-        figures, failed = _without_truth(registry, denoised, image.pixels)
-        denoised_images.append(Denoised(denoised, {**result.figures, **figures}, failed))
-    return denoised_images
+    pairs = zip(images, fits, strict=True)
+    return [_denoised(image, results[fit.key], registry) for image, fit in pairs]
+
+
+def _denoised(image: Image, result: FitResult, registry: Registry) -> Denoised:
+    if result.denoised is None:
+        hint = "" if result.passing else "Try a smaller rate: --set training.lr=0.0003"
+        msg = f"the training on '{image.name}' {result.failure}. {hint}".rstrip()
+        raise StudyError(msg)
+    denoised = torch.from_numpy(result.denoised)[None]
+    figures, failed = _without_truth(registry, denoised, image.pixels)
+    return Denoised(denoised, {**result.figures, **figures}, failed)
 
 
 def _without_truth(

@@ -19,7 +19,7 @@ from n2n_ablate.runner.background import Background, Outside
 from n2n_ablate.runner.run_files import FilesOfStudy, FilesOfTrial, RunFiles
 from n2n_ablate.study import Plan, Trial
 
-_OWN = "own"
+_PROGRAM = "own"
 
 
 class HookDispatcher:
@@ -36,7 +36,7 @@ class HookDispatcher:
         self._members: list[_Member] = []
         for plugin in self._host.get_plugins():  # of an earlier study
             plugin.call = silent
-            if plugin.origin.source == _OWN:
+            if plugin.origin.source == _PROGRAM:
                 self._host.unregister(plugin)
 
     def add(self, plugin: Plugin, *, replaying: bool = False) -> None:
@@ -54,7 +54,7 @@ class HookDispatcher:
 
         `replaying`: see `add`.
         """
-        plugin = Plugin(Origin(name, _OWN), listener)
+        plugin = Plugin(Origin(name, _PROGRAM), listener)
         self._host.register(plugin)
         self.add(plugin, replaying=replaying)
 
@@ -136,7 +136,7 @@ class _Member:
             plugin.implementation if isinstance(plugin.implementation, Outside) else None
         )
         self._complain = complain
-        self._ours = plugin.origin.source == _OWN
+        self._ours = plugin.origin.source == _PROGRAM
         self._lock = threading.RLock()  # a hook may itself give rise to a note
         self._broken = False
         self._jobs: Background | None = None

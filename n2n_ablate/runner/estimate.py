@@ -64,11 +64,8 @@ class PlanTimer:
             by_trial[trial.name] = idle * self._seconds(trial.recipe, paired_data, missing)
         unknown = plan.searched + more
         baseline = plan.baseline.recipe
-        each = (
-            idle * self._seconds(baseline, paired_data, paired_data.fits(baseline))
-            if unknown
-            else 0.0
-        )
+        searched = paired_data.fits(baseline) if unknown else []
+        each = idle * self._seconds(baseline, paired_data, searched)
         count = len(plan.fixed) + unknown
         return Estimate(
             trials=count,
@@ -183,24 +180,23 @@ def _corners(fits: Sequence[Fit], machine: Machine) -> list[Fit] | None:
     def corner(image: Tensor) -> Tensor:
         return image[..., :_CORNER, :_CORNER].contiguous()
 
+    parts = fits if machine.type == "cuda" else fits[:1]
+    cleans = [None if fit.clean is None else corner(fit.clean) for fit in parts]
     return [
-        replace(
-            fit, noisy=corner(fit.noisy), clean=None if fit.clean is None else corner(fit.clean)
-        )
-        for fit in (fits if machine.type == "cuda" else fits[:1])
+        replace(fit, noisy=corner(fit.noisy), clean=clean)
+        for fit, clean in zip(parts, cleans, strict=True)
     ]
 
 
 def _kind(recipe: Recipe) -> object:
     """What the time depends on; numbers of a sampler or an estimator do not change it."""
-    heavy = [recipe.specs[kind] for kind in ("backbone", "loss")]
-    return tuple(_bare(recipe.specs[kind]) for kind in ("sampler", "estimator", "training")), *heavy
-
-
-def _bare(part: ComponentSpec) -> ComponentSpec:
-    kept = {
-        name: value
-        for name, value in part.parameters.items()
-        if isinstance(value, ComponentSpec | tuple) or name == "crop"
-    }
-    return ComponentSpec(part.name, kept)
+    kinds: list[object] = [recipe.specs[kind] for kind in ("backbone", "loss")]
+    for kind in ("sampler", "estimator", "training"):
+        spec = recipe.specs[kind]
+        counts = {
+            name: value
+            for name, value in spec.parameters.items()
+            if isinstance(value, ComponentSpec | tuple) or name == "crop"
+        }
+        kinds.append(ComponentSpec(spec.name, counts))
+    return tuple(kinds)

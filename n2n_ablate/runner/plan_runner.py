@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -13,6 +15,7 @@ import numpy as np
 from n2n_ablate.engine import Fit
 from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.engine.reference_methods import are_whole, reference_methods
+from n2n_ablate.execute import Executor
 from n2n_ablate.records import (
     FitResult,
     Header,
@@ -24,9 +27,54 @@ from n2n_ablate.records import (
 )
 from n2n_ablate.records.fit import Listener
 from n2n_ablate.runner.dispatcher import HookDispatcher
-from n2n_ablate.runner.trainer import Trainer
+from n2n_ablate.storage.fit_store import FitStore
 from n2n_ablate.storage.journal_writer import Section
 from n2n_ablate.study import Plan, Trial
+
+
+@dataclass
+class Trainer:
+    """Gives the results of fits."""
+
+    store: FitStore  # where finished fits are
+    executor: Executor  # trains the others
+    dispatcher: HookDispatcher  # hears of every fit
+    refit: bool = False  # train again what is in the store, once
+    # keys of the fits that were trained by this object
+    fresh: set[str] = field(default_factory=set)
+    trained: int = 0  # how many of them gave a result that was stored
+    seconds: float = 0.0  # how long that took, by the clock on the wall
+
+    def stored(self, wanted: Mapping[str, Fit]) -> dict[str, FitResult]:
+        """Return the results that are there, with their images if a plugin wants to see them."""
+        keys = [key for key in wanted if not self.refit or key in self.fresh]
+        images = self.dispatcher.wants_images
+        results = {key: self.store.load(key, with_image=images) for key in keys}
+        for path in self.store.damaged:
+            self.dispatcher.note(f"'{path}' is damaged; it was set aside and its fit is retrained")
+        self.store.damaged.clear()
+        return {key: result for key, result in results.items() if result is not None}
+
+    def train(self, fits: Sequence[Fit], listener: Listener) -> Iterator[FitResult]:
+        """Train fits and yield each result once it is safe on disk, in no fixed order.
+
+        `listener` hears of every point, from any thread.
+        """
+        began = time.monotonic()
+        for result in self.executor.run(fits, listener, self.dispatcher.note):
+            if not result.passing:
+                self.store.save(result)
+                self.trained += 1
+            self.fresh.add(result.key)
+            self.dispatcher.fit_finished(result)
+            self.seconds, began = self.seconds + time.monotonic() - began, time.monotonic()
+            yield result
+            began = time.monotonic()
+
+    @property
+    def per_fit(self) -> float | None:
+        """Seconds that a fit takes here, all workers busy; None if none was trained yet."""
+        return self.seconds / len(self.fresh) if self.fresh else None
 
 
 @dataclass
@@ -127,7 +175,8 @@ class PlanRunner:
         finished: list[TrialResult] = []
         listener = self._listener(trials, jobs, samples)
         left = [fit for key, fit in wanted.items() if key not in there]
-        for result in self._arriving(left, listener):
+        # What is stored may already make a trial whole.
+        for result in itertools.chain([None], self.trainer.train(left, listener)):
             if result is not None:
                 results[result.key] = result
             # In the order of the plan: whoever listens can count on the baseline being the first.
@@ -138,10 +187,6 @@ class PlanRunner:
                 trial = trials[len(finished)]
                 finished.append(self._finish(trial, samples, fits, results, more=more))
         return finished
-
-    def _arriving(self, fits: Sequence[Fit], listener: Listener) -> Iterator[FitResult | None]:
-        yield None  # what is stored may already make a trial whole
-        yield from self.trainer.train(fits, listener)
 
     def _listener(
         self,
@@ -175,16 +220,11 @@ class PlanRunner:
         *,
         more: bool,
     ) -> TrialResult:
-        rows = [
-            Row(
-                sample.condition.label,
-                sample.image.name,
-                sample.seed,
-                results[fit.key],
-                fit.key not in self.trainer.fresh,
-            )
-            for sample, fit in zip(samples, fits, strict=True)
-        ]
+        rows = []
+        for sample, fit in zip(samples, fits, strict=True):
+            label, image = sample.condition.label, sample.image.name
+            cached = fit.key not in self.trainer.fresh
+            rows.append(Row(label, image, sample.seed, results[fit.key], cached))
         whole = TrialResult(trial, tuple(rows), self._load)
         # Images are for those who listen; a thousand trials need not keep them in memory.
         kept = whole.light()

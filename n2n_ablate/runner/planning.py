@@ -84,9 +84,9 @@ def _spread(plan: Plan, output: Path) -> Spread | MeasuredSpread | None:
     """Return what the last run of a study in an output folder shows, or else what its file says."""
     with contextlib.suppress(StoreError):
         for contents in reversed(list(reopen.every(output, plan.study.name))):
-            found = reopen.opened(contents, output)
-            same = found.plan.study.decide == plan.study.decide and found.plan.profile.decides
-            if same and (measured := measured_spread(analyse(found.result, found.header))):
+            stored = reopen.opened(contents, output)
+            same = stored.plan.study.decide == plan.study.decide and stored.plan.profile.decides
+            if same and (measured := measured_spread(analyse(stored.result, stored.header))):
                 return measured
     return plan.study.spread
 
@@ -99,24 +99,19 @@ def _power(
     names = tuple(effect.name for effect in stage.effects) or stage.contrasts
     if not names or not plan.profile.decides:
         return None
+    scenes: dict[str, set[str]] = {}  # under each condition: pictures of one scene count once
+    for sample in deciding.samples:
+        scenes.setdefault(sample.condition.label, set()).add(sample.image.scene)
     return power_of(
         plan.profile.name,
         names,
         Family(len(names) + plan.best_to_confirm, len(plan.conditions)),
         metrics_of(plan)[0],
-        min(len(scenes) for scenes in _scenes(deciding).values()),
+        min(map(len, scenes.values())),
         len(stage.profile.seeds),
         spread,
         held_out=stage.confirming,
     )
-
-
-def _scenes(paired_data: PairedData) -> dict[str, set[str]]:
-    """Return the scenes under each condition: pictures of one scene count once."""
-    scenes: dict[str, set[str]] = {}
-    for sample in paired_data.samples:
-        scenes.setdefault(sample.condition.label, set()).add(sample.image.scene)
-    return scenes
 
 
 def _longer(

@@ -115,7 +115,7 @@ def replay(
         last = _last(stored)
         ended = EndedRuns(output, stored.plan.study.name, last.invocation.id)
         dispatcher.study_started(stored.plan, last.invocation, *_size(stored), ended, replayed=True)
-        problems = _not_drawn(stored, registry) + _trials(stored, dispatcher, registry, images)
+        problems = _trials(stored, dispatcher, registry, images)
         if stored.confirmation:
             dispatcher.confirmation_started(stored.confirmation.plan, *_size(stored.confirmation))
             later = _trials(stored.confirmation, dispatcher, registry, images)
@@ -141,6 +141,9 @@ def _trials(
     stored: Reopened, dispatcher: HookDispatcher, registry: Registry, images: Sequence[str]
 ) -> list[str]:
     recovered = gallery(stored.header, registry, images)
+    used = {result.trial.recipe.specs["sampler"].name for result in stored.result.trials}
+    gone = ", ".join(sorted(used - set(registry.names("sampler"))))
+    problems = [f"samplers that no plugin registers, so not drawn: {gone}"] if gone else []
     # A journal line that was damaged and written again stands at the end.
     trials = sorted(stored.result.trials, key=lambda result: result.trial.role != BASELINE)
     done = [result for result in trials if result.trial.name in stored.finished]
@@ -151,7 +154,7 @@ def _trials(
         dispatcher.trial_started(result.trial, len(result.rows), len(result.rows))
         whole = result.with_images() if dispatcher.wants_images else result
         dispatcher.trial_finished(whole, so_far, samples)
-    return list(recovered.problems)
+    return [*problems, *recovered.problems]
 
 
 def _shown(stored: Reopened, command: Command) -> StudyTrials:
@@ -164,10 +167,3 @@ def _shown(stored: Reopened, command: Command) -> StudyTrials:
         confirmed = replace(confirmed, trials=tuple(kept)) if kept else None
     shown = tuple(trials[name] for name in names if name in trials)
     return replace(stored.result, trials=shown, confirmed=confirmed)
-
-
-def _not_drawn(stored: Reopened, registry: Registry) -> list[str]:
-    used = {result.trial.recipe.specs["sampler"].name for result in stored.result.trials}
-    if gone := sorted(used - set(registry.names("sampler"))):
-        return [f"samplers that no plugin registers, so not drawn: {', '.join(gone)}"]
-    return []

@@ -7,7 +7,6 @@ import platform
 import sys
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,8 +15,8 @@ import torch
 from n2n_ablate import study
 from n2n_ablate.errors import StoreError, StudyError
 from n2n_ablate.execute import Executor
-from n2n_ablate.records import Header, Invocation, StudyTrials
-from n2n_ablate.records.invocation import commit
+from n2n_ablate.records import Invocation
+from n2n_ablate.records.header import commit
 from n2n_ablate.redaction import redact_command
 from n2n_ablate.runner.dispatcher import HookDispatcher
 from n2n_ablate.runner.runner import Runner
@@ -43,18 +42,6 @@ class View(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """A study that was run."""
-
-    session: Session  # what was run
-    # what came out
-    result: StudyTrials
-    header: Header
-    searching: bool  # whether a search chose trials
-    not_tracked: bool  # whether a tracker lacks some of it
-
-
 class StudyInterrupted(KeyboardInterrupt):
     """Ctrl-C while a study was running. Everything that was finished is stored.
 
@@ -68,13 +55,13 @@ class StudyInterrupted(KeyboardInterrupt):
         self.trials, self.trained = trials, trained
 
 
-Ready = Callable[[Session, Output, Executor], None]
-
-
 def run_study(
-    request: Request, options: RunOptions, view: View, ready: Ready | None = None
-) -> Outcome:
-    """Run a study.
+    request: Request,
+    options: RunOptions,
+    view: View,
+    ready: Callable[[Session, Output, Executor], None] = lambda *_: None,
+) -> Runner:
+    """Run a study and return its runner, done.
 
     `ready`: called when everything is checked and opened, before the first trial.
 
@@ -89,32 +76,21 @@ def run_study(
         f"study '{session.plan.study.name}' is being run by {{owner}} in '{request.output}'. "
         "Wait, or use --output."
     )
-    with (
-        output.lock(session.lock_name, busy),
-        request.executor.executor(session.paired_data.machine, session.registry) as executor,
-    ):
+    executor = request.executor.executor(session.paired_data.machine, session.registry)
+    runner: Runner | None = None
+    with output.lock(session.lock_name, busy), executor:
         try:
             runner = open_runner(session, output, view, options, executor)
-        except KeyboardInterrupt as stop:  # it may wait for a tracking server
-            view.close()
-            raise StudyInterrupted(0, 0) from stop
-        try:
-            if ready is not None:
-                ready(session, output, executor)
+            ready(session, output, executor)
             runner.run()
-        except KeyboardInterrupt as stop:
-            raise StudyInterrupted(len(runner.result.trials), runner.trained) from stop
+        except KeyboardInterrupt as stop:  # opening may wait for a tracking server
+            done = (len(runner.result.trials), runner.trained) if runner else (0, 0)
+            raise StudyInterrupted(*done) from stop
         finally:
             view.close()
-            if runner.search is not None:
+            if runner and runner.search is not None:
                 runner.search.close()
-    return Outcome(
-        session=session,
-        result=runner.result,
-        header=runner.header,
-        searching=runner.search is not None,
-        not_tracked=bool(runner.dispatcher.incomplete),
-    )
+    return runner
 
 
 def open_runner(
@@ -128,29 +104,24 @@ def open_runner(
 
     `view` implements life-cycle hooks, like any plugin. Whoever gives an executor opens and closes it.
     """
-    options = options or RunOptions()
-    _check_race(session, options)
-    dispatcher = _dispatcher(session, output, view, options)
-    search = _search(session, output, options, dispatcher.note)
-    invocation = _invocation(session)
-    return Runner(session, options, output, dispatcher, invocation, search, executor)
-
-
-def _check_race(session: Session, options: RunOptions) -> None:
-    plan, msg = session.plan, ""
+    options, plan = options or RunOptions(), session.plan
     if options.race and plan.effects:
         msg = (
             "--until-settled is for contrasts; a factorial has effects, which need every cell whole"
         )
-    elif options.race and plan.space and session.confirmation_data is None:
+        raise StudyError(msg)
+    if options.race and plan.space and session.confirmation_data is None:
         msg = (
             f"--until-settled analyses declared contrasts while they run, and study "
             f"'{plan.study.name}' is a search without a confirmation. Name held-out images "
             "with --confirm-images (of measured pairs: --confirm-scenes), or add [confirm] to the study "
             "file."
         )
-    if msg:
         raise StudyError(msg)
+    dispatcher = _dispatcher(session, output, view, options)
+    search = _search(session, output, options, dispatcher.note)
+    invocation = _invocation(session)
+    return Runner(session, options, output, dispatcher, invocation, search, executor)
 
 
 def _dispatcher(
@@ -178,7 +149,13 @@ def _search(
     if not (plan.space and plan.searched):
         return None
     if importlib.util.find_spec("optuna") is None:
-        raise StudyError(_no_search(plan))
+        count, others = len(plan.fixed), ", ".join(one for one in study.DESIGNS if one != "search")
+        msg = (
+            f"study '{plan.study.name}' is a search, which needs Optuna: pip install optuna. Without it, "
+            f"--trials {count} runs the {count} trials that are declared, and studies of the designs "
+            f"{others} run whole."
+        )
+        raise StudyError(msg)
     from n2n_ablate.search.search import Search
 
     return Search(
@@ -189,15 +166,6 @@ def _search(
         storage=options.storage,
         fresh=options.fresh,
         note=note,
-    )
-
-
-def _no_search(plan: study.Plan) -> str:
-    fixed = len(plan.fixed)
-    return (
-        f"study '{plan.study.name}' is a search, which needs Optuna: pip install optuna. Without it, "
-        f"--trials {fixed} runs the {fixed} trials that are declared, and studies of the designs "
-        f"{', '.join(design for design in study.DESIGNS if design != 'search')} run whole."
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from n2n_ablate.analysis.diagnoses import ByCondition, Diagnoses
 from n2n_ablate.components.spec import ComponentSpec
-from n2n_ablate.diagnostics.concerns import flat
+from n2n_ablate.diagnostics.model import flat
 from n2n_ablate.errors import AblateError
 from n2n_ablate.records import NoisySample, StudyTrials, TrialResult
 from n2n_ablate.registry import Registry
@@ -70,7 +70,7 @@ class FilesOfTrial:
 
     def write(self, folder: Path) -> None:
         """See `records.TrialFiles`."""
-        from n2n_ablate.report.trial_files import write_trial  # late: figures take a second
+        from n2n_ablate.report.tracker_files import write_trial  # late: figures take a second
 
         result, made = self._result, self._files.made
         write_trial(
@@ -92,12 +92,12 @@ class FilesOfStudy:
 
     def markdown(self) -> str:
         """See `records.StudyFiles`."""
-        from n2n_ablate.report.study_files import summary
+        from n2n_ablate.report.tracker_files import summary
 
         return summary(self._result, self._files.diagnoses)
 
     def write(self, folder: Path) -> None:
         """See `records.StudyFiles`."""
-        from n2n_ablate.report.study_files import write_study
+        from n2n_ablate.report.tracker_files import write_study
 
         write_study(folder, self._result, self._files.diagnoses)

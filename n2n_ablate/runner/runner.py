@@ -13,10 +13,9 @@ from n2n_ablate.execute import Executor, Local
 from n2n_ablate.records import Header, Invocation, StudyTrials
 from n2n_ablate.runner.dispatcher import HookDispatcher
 from n2n_ablate.runner.interim import run_race, sizes_for
-from n2n_ablate.runner.plan_runner import PlanRunner, score_of
+from n2n_ablate.runner.plan_runner import PlanRunner, Trainer, score_of
 from n2n_ablate.runner.searching import search_on
 from n2n_ablate.runner.session import RunOptions, Session
-from n2n_ablate.runner.trainer import Trainer
 from n2n_ablate.storage.fit_store import FitStore
 from n2n_ablate.storage.journal_writer import Journal
 from n2n_ablate.storage.output import Output
@@ -57,15 +56,16 @@ class Runner:
         self.output, self.dispatcher = output, dispatcher
         self.invocation, self.search = invocation, search
         self._race = options.race
-        if self._race is not None and held_out is None:
+        sizes: tuple[int, ...] = ()
+        if self._race is not None and held_out is not None:
+            self.confirmation_data = held_out.shuffled()
+            sizes_for(self.confirmation_data)  # too few are named at once
+        elif self._race is not None:
             self.paired_data = paired_data = paired_data.shuffled()
-        elif self._race is not None and held_out is not None:
-            self.confirmation_data = held_out = held_out.shuffled()
-            sizes_for(held_out)  # too few are named at once
+            sizes = sizes_for(paired_data)
         executor = executor or Local(paired_data.machine)
         self._trainer = Trainer(FitStore(output), executor, dispatcher, refit=options.refit)
         self._journal = Journal(output, self.plan, paired_data.key)
-        sizes = sizes_for(paired_data) if self._race is not None and held_out is None else ()
         self._plan_runner = PlanRunner(
             paired_data, self._trainer, self._journal.study, dispatcher, sizes
         )

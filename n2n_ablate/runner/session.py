@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import torch
 
 from n2n_ablate import study
 from n2n_ablate.engine import Machine
 from n2n_ablate.engine.paired_data import PairedData
-from n2n_ablate.errors import StudyError
+from n2n_ablate.errors import StoreError, StudyError
 from n2n_ablate.execute import Choice
 from n2n_ablate.images.gather import require_apart
 from n2n_ablate.registry import Registry
 from n2n_ablate.runner.interim import RaceOptions
+from n2n_ablate.storage.fit_store import FitStore
+from n2n_ablate.storage.output import Output
 from n2n_ablate.study import Plan, Study
-
-_OF_PLAN = (
-    *("settings", "trials", "seeds", "first_seed", "images", "crop", "white", "channels"),
-    *("confirm_images", "confirm_scenes", "pairs"),
-)
+from n2n_ablate.study.planning import Asked
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Request:
     Attributes:
         study: Name or path of a study, or a study.
         profile, settings, trials, seeds, first_seed, images, crop, white, channels,
-            confirm_images, confirm_scenes, pairs: See `study.plan`.
+            confirm_images, confirm_scenes, pairs: See `study.planning.Asked`.
         device, precision: See `engine.machine`.
         executor: What trains the fits.
         output: The output folder.
@@ -62,8 +62,8 @@ class Request:
 
     def plan(self, asked: Study, registry: Registry, profile: str) -> Plan:
         """Return the plan of a study under a profile, with what the user asked for beside."""
-        given = {name: getattr(self, name) for name in _OF_PLAN}
-        return study.plan(asked, registry, profile=profile, **given)
+        given = {name: getattr(self, name) for name in Asked.__annotations__}
+        return study.plan(asked, registry, profile=profile, **cast("Asked", given))
 
 
 @dataclass(frozen=True)
@@ -111,21 +111,33 @@ def open_session(request: Request) -> Session:
     profile = request.profile or default_profile(asked, request.device)
     plan = request.plan(asked, registry, profile)
     machine = request.executor.machine(request.device, request.precision)
-    paired_data = _checked_data(plan, registry, machine)
+    stored = _stored(request.output)
+    paired_data = _checked_data(plan, registry, machine, stored)
     if plan.profile.confirm is None:
         return Session(registry, plan, paired_data)
-    held_out = _checked_data(study.confirmation(plan), registry, machine, paired_data)
+    held_out = _checked_data(study.confirmation(plan), registry, machine, stored, paired_data)
     return Session(registry, plan, paired_data, held_out)
 
 
+def _stored(output: Path) -> Container[str]:
+    """Return the keys of the fits that an output folder holds."""
+    with contextlib.suppress(StoreError):  # there is none yet
+        return FitStore(Output(output, reading=True), reading=True)
+    return ()
+
+
 def _checked_data(
-    plan: Plan, registry: Registry, machine: Machine, apart_from: PairedData | None = None
+    plan: Plan,
+    registry: Registry,
+    machine: Machine,
+    stored: Container[str],
+    apart_from: PairedData | None = None,
 ) -> PairedData:
     paired_data = PairedData(plan, registry, machine)
     if apart_from is not None:
         require_apart(apart_from.gathered, paired_data.gathered)
     for trial in plan.fixed:
-        paired_data.check(trial.recipe)
+        paired_data.check(trial.recipe, stored)
     return paired_data
 
 

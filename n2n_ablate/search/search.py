@@ -104,10 +104,10 @@ class Search:
         self._maximise = plan.scales[plan.study.decide].higher_is_better
         self._database = SearchDatabase(storage, output, note)
         self._storage = self._database.storage
-        self._key = key or plan.key
+        self._stem = f"{plan.study.name}/{plan.profile.name}/{key or plan.key}"
         if storage and not self._database.shared:
             home = f"{platform.node()}/{output.root}"
-            self._key += f"-{hashlib.sha256(home.encode()).hexdigest()[:6]}"
+            self._stem += f"-{hashlib.sha256(home.encode()).hexdigest()[:6]}"
         self._space = {
             key: _distribution(domain, whole=key in plan.whole)
             for key, domain in plan.space.items()
@@ -258,17 +258,17 @@ class Search:
                 problem = f"must return a sampler of Optuna's, got {self._sampler!r}"
                 raise self._strategy.error(problem, "sampler")
             self._database.call(self._refuse_pickles)
-            self._database.call(
-                lambda: replay(
-                    self._sampler,
-                    self._study,
-                    self._space,
-                    lambda trial: BESIDE not in trial.user_attrs,
-                )
-            )
+            about = self._sampler, self._study, self._space
+            self._database.call(lambda: replay(*about, lambda one: BESIDE not in one.user_attrs))
 
     def _refuse_pickles(self, *, known: bool = False) -> None:
-        if self._database.shared and (known or self._has_pickle()):
+        if not self._database.shared:
+            return
+        if not known:
+            stored = self._storage.get_study_system_attrs(self._study._study_id)
+            trials = self._study.get_trials(deepcopy=False)
+            known = has_pickle([stored, *(trial.system_attrs for trial in trials)])
+        if known:
             msg = (
                 f"{self._strategy} keeps pickles in the search storage, and this one is shared: "
                 "whoever can write to it could run code here. Leave --storage out, or use another "
@@ -276,21 +276,11 @@ class Search:
             )
             raise StudyError(msg)
 
-    def _has_pickle(self) -> bool:
-        stored = self._storage.get_study_system_attrs(self._study._study_id)
-        trials = self._study.get_trials(deepcopy=False)
-        return has_pickle([stored, *(trial.system_attrs for trial in trials)])
-
-    @property
-    def _stem(self) -> str:
-        return f"{self._plan.study.name}/{self._plan.profile.name}/{self._key}"
-
     def _name(self, *, fresh: bool) -> str:
         stem = self._stem
-        names = [
-            name for name in optuna.get_all_study_names(self._storage) if name.startswith(stem)
-        ]
-        latest = max((int(name.rpartition("#")[2]) for name in names if "#" in name), default=0)
+        names = optuna.get_all_study_names(self._storage)
+        alike = [name for name in names if name.startswith(stem) and "#" in name]
+        latest = max((int(name.rpartition("#")[2]) for name in alike), default=0)
         return f"{stem}#{latest + 1}" if fresh or not latest else f"{stem}#{latest}"
 
 

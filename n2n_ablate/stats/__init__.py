@@ -9,6 +9,7 @@ from n2n_ablate.stats.interim import InterimDesign as InterimDesign
 from n2n_ablate.stats.interim import sizes_for as sizes_for
 from n2n_ablate.stats.intervals import HALL_FROM as HALL_FROM
 from n2n_ablate.stats.intervals import LEVEL as LEVEL
+from n2n_ablate.stats.intervals import Interval as Interval
 from n2n_ablate.stats.intervals import has_spread as has_spread
 from n2n_ablate.stats.intervals import limits as limits
 from n2n_ablate.stats.intervals import t_critical as t_critical
@@ -16,7 +17,6 @@ from n2n_ablate.stats.intervals import t_interval as t_interval
 from n2n_ablate.stats.intervals import welch_interval as welch_interval
 from n2n_ablate.stats.intervals import wilson_interval as wilson_interval
 from n2n_ablate.stats.intervals import within_images_interval as within_images_interval
-from n2n_ablate.stats.permutation import SignFlip as SignFlip
 from n2n_ablate.stats.permutation import sign_flip as sign_flip
 from n2n_ablate.stats.planning import FEWEST_TO_PLAN as FEWEST_TO_PLAN
 from n2n_ablate.stats.planning import POWER as POWER
@@ -26,17 +26,15 @@ from n2n_ablate.stats.planning import equivalence_power as equivalence_power
 from n2n_ablate.stats.planning import images_to_resolve as images_to_resolve
 from n2n_ablate.stats.planning import images_to_show_equivalence as images_to_show_equivalence
 from n2n_ablate.stats.planning import narrowing as narrowing
-from n2n_ablate.stats.planning import power as power
 from n2n_ablate.stats.planning import spread_limit as spread_limit
 from n2n_ablate.stats.ranking import Ranking as Ranking
-from n2n_ablate.stats.ranking import kendall as kendall
 from n2n_ablate.stats.ranking import ranking as ranking
 from n2n_ablate.stats.response import Response as Response
 from n2n_ablate.stats.response import response as response
+from n2n_ablate.stats.variance import Buy as Buy
 from n2n_ablate.stats.variance import Seeds as Seeds
 from n2n_ablate.stats.variance import VarianceComponents as VarianceComponents
 from n2n_ablate.stats.variance import components as components
-from n2n_ablate.stats.variance import components_of_effects as components_of_effects
 from n2n_ablate.stats.verdicts import BETTER as BETTER
 from n2n_ablate.stats.verdicts import EQUIVALENT as EQUIVALENT
 from n2n_ablate.stats.verdicts import INCONCLUSIVE as INCONCLUSIVE

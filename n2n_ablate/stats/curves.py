@@ -5,13 +5,12 @@ The unit is the image here too. Every band is the t interval over images at one 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from n2n_ablate.stats.intervals import LEVEL, t_critical, t_interval
+from n2n_ablate.stats.intervals import LEVEL, Interval, t_critical, t_interval
 
 
 @dataclass(frozen=True)
@@ -20,13 +19,11 @@ class Peak:
 
     step: int  # where the mean curve peaks
     # what stopping at the peak of the *other* images' mean curve would have gained over the final
-    # value, mean over images: nobody knows the peak of an image beforehand. NaN with one image,
+    # value, mean over images: nobody knows the peak of an image beforehand. None with one image,
     # which has no other to choose by.
-    gain: float
-    low: float  # ends of its t interval over images; infinite if they show no spread
-    high: float
-    # the same with each image stopped at its own peak, never negative: an upper bound
-    oracle: float
+    gain: float | None
+    interval: Interval | None  # plain 95 %; None without spread
+    oracle_gain: float  # each image stopped at its own peak, never negative: an upper bound
 
 
 @dataclass(frozen=True)
@@ -43,18 +40,11 @@ class Crossing:
     certain: bool  # True if the band excludes zero before and after the stretch, on opposite sides
 
 
-def peak(
-    steps: Sequence[int] | np.ndarray, curves: np.ndarray, *, level: float = LEVEL
-) -> Peak | None:
-    """Compare the peak of curves with their last point.
+def peak(steps: Sequence[int] | np.ndarray, curves: np.ndarray) -> Peak | None:
+    """Compare the peak of curves with their last point; None without an image whose curve is finite.
 
-    Args:
-        steps: At which the curves have points, ascending.
-        curves: Shape (images, points), seeds averaged; higher is better.
-        level: Of the interval.
-
-    Returns:
-        None without an image whose curve is finite throughout.
+    `steps`: at which the curves have points, ascending; `curves`: shape (images, points), seeds averaged;
+    higher is better.
     """
     good = _finite(curves)
     n = len(good)
@@ -64,49 +54,39 @@ def peak(
     step = int(steps[int(total.argmax())])
     oracle = float((good.max(axis=1) - good[:, -1]).mean())
     if n == 1:
-        return Peak(step, math.nan, -math.inf, math.inf, oracle)
+        return Peak(step, None, None, oracle)
     others = (total - good).argmax(axis=1)
     chosen = np.take_along_axis(good, others[:, None], axis=1)[:, 0]
-    gain, low, high = t_interval(list(chosen - good[:, -1]), level)
-    return Peak(step, gain, low, high, oracle)
+    return Peak(step, *t_interval(list(chosen - good[:, -1])), oracle)
 
 
-def band(gaps: np.ndarray, *, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the mean and the ends of the pointwise t interval over images at every step.
+def band(gaps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the mean and the ends of the pointwise 95 % t interval over images at every step.
 
-    Args:
-        gaps: Shape (images, points); with one image the ends are infinite.
-        level: Of the interval at each step, by itself.
+    `gaps`: shape (images, points); with one image the ends are infinite.
     """
     n = len(gaps)
     mean = gaps.mean(axis=0)
     if n < 2:
         return mean, np.full_like(mean, -np.inf), np.full_like(mean, np.inf)
-    half = t_critical(level, n) * gaps.std(axis=0, ddof=1) / np.sqrt(n)
+    half = t_critical(LEVEL, n) * gaps.std(axis=0, ddof=1) / np.sqrt(n)
     return mean, mean - half, mean + half
 
 
-def crossing(
-    steps: Sequence[int] | np.ndarray, gaps: np.ndarray, *, level: float = LEVEL
-) -> Crossing | None:
+def crossing(steps: Sequence[int] | np.ndarray, gaps: np.ndarray) -> Crossing | None:
     """Find the step at which one trial overtakes another for good.
 
     The interval is the stretch of steps at which "no difference" cannot be excluded. Where the
     true curves cross once, that step is missed only if the band misses zero just there, so the
     pointwise level is the right one (the argument of Fieller, 1954).
 
-    Args:
-        steps: At which the curves have points, ascending.
-        gaps: First minus second, shape (images, points), seeds averaged.
-        level: Of the band.
-
-    Returns:
-        None without an image whose curve is finite throughout.
+    `steps`: at which the curves have points, ascending; `gaps`: first minus second, shape (images, points),
+    seeds averaged. None without an image whose curve is finite throughout.
     """
     good = _finite(gaps)
     if len(good) == 0:
         return None
-    mean, low, high = band(good, level=level)
+    mean, low, high = band(good)
     signed = np.flatnonzero(mean)  # a mean of exactly zero is on neither side
     changes = np.flatnonzero(np.diff(np.sign(mean[signed])))
     if len(changes) == 0:

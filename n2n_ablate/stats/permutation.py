@@ -26,9 +26,7 @@ class SignFlip:
     exact: bool  # True if all patterns of signs were tried, False if they were drawn
 
 
-def sign_flip(
-    gaps: Sequence[float] | np.ndarray, *, draws: int = _DRAWS, seed: int = 0
-) -> SignFlip:
+def sign_flip(gaps: Sequence[float] | np.ndarray) -> SignFlip:
     """Test whether differences are symmetric about zero, by flipping their signs.
 
     It assumes no normal distribution, only that under the null hypothesis a difference is as
@@ -36,10 +34,7 @@ def sign_flip(
     drawn with a fixed seed and the one observed is counted among them, which keeps the test valid
     (Phipson and Smyth, 2010).
 
-    Args:
-        gaps: One finite difference per image.
-        draws: Patterns drawn beyond 16 images.
-        seed: Of the draws.
+    `gaps`: one finite difference per image.
 
     Raises:
         ValueError: There is no difference.
@@ -56,10 +51,10 @@ def sign_flip(
     hits, batch = 0, max(1, _BATCH // n)
     single = values.astype(np.float32)  # half the memory to go through; no sum is exact here
     limit = abs(values.sum()) - _SINGLE * np.abs(values).sum()
-    for start in range(0, draws, batch):
-        signs = _signs(n, min(batch, draws - start), seed + start)
+    for start in range(0, _DRAWS, batch):
+        signs = _signs(n, min(batch, _DRAWS - start), start)
         hits += int(np.count_nonzero(np.abs(signs @ single) >= limit))
-    return SignFlip((1 + hits) / (1 + draws), 1 / (1 + draws), exact=False)
+    return SignFlip((1 + hits) / (1 + _DRAWS), 1 / (1 + _DRAWS), exact=False)
 
 
 @lru_cache(maxsize=4)  # a study asks for the same number of images again and again

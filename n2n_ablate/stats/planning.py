@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 
 import numpy as np
 from scipy import optimize, stats
@@ -31,10 +32,8 @@ _MOST_DRAWN = 200  # beyond so many images the correction for skewness no longer
 def power(effect: float, n: int, critical: float) -> float:
     """Return the chance that a t interval excludes zero, from the noncentral t distribution.
 
-    Args:
-        effect: True mean difference in standard deviations over images.
-        n: Images, at least two.
-        critical: Half-width of the interval in standard errors.
+    `effect`: true mean difference in standard deviations over images; `n`: images, at least two; `critical`:
+    half-width of the interval in standard errors.
     """
     centre = abs(effect) * math.sqrt(n)
     # By symmetry the second term is the chance below -limit, which scipy's cdf gives as NaN far out.
@@ -42,31 +41,25 @@ def power(effect: float, n: int, critical: float) -> float:
 
 
 @functools.cache  # it is the same for all contrasts of a study
-def detectable_effect(n: int, critical: float, chance: float = POWER) -> float:
-    """Return the smallest true difference, in standard deviations, that is called better or worse.
+def detectable_effect(n: int, critical: float) -> float:
+    """Return the true difference, in standard deviations, that is called better or worse with a power of 0.8.
 
-    Args:
-        n: Images, at least two.
-        critical: Half-width of the interval in standard errors.
-        chance: How often.
+    Arguments as in `power`.
     """
     if HALL_FROM <= n <= _MOST_DRAWN:
         # A shift of all values shifts their limits by as much, so one set of draws gives every shift.
         low, _ = limits(_draws(n), critical)
-        return float(np.quantile(-low, chance))
+        return float(np.quantile(-low, POWER))
     high = 2.0
-    while power(high, n, critical) < chance:
+    while power(high, n, critical) < POWER:
         high *= 2
-    return float(optimize.brentq(lambda effect: power(effect, n, critical) - chance, 0, high))
+    return float(optimize.brentq(lambda effect: power(effect, n, critical) - POWER, 0, high))
 
 
 def equivalence_power(n: int, size: int, margin: float) -> float:
     """Return how often a contrast without any true difference is called equivalent.
 
-    Args:
-        n: Images, at least two.
-        size: Of the family.
-        margin: In standard deviations over images.
+    `n`: images, at least two; `size`: of the family; `margin`: in standard deviations over images.
     """
     if n > _MOST_DRAWN:
         reach = margin * math.sqrt(n) - Levels(size).critical(n)[1]
@@ -74,38 +67,20 @@ def equivalence_power(n: int, size: int, margin: float) -> float:
     return float(np.mean(_farther_ends(n, size) <= margin))
 
 
-def equivalence_margin(n: int, size: int, chance: float = POWER) -> float:
-    """Return the margin, in standard deviations, with which `equivalence_power` is `chance`.
-
-    Args:
-        n: Images, at least two.
-        size: Of the family.
-        chance: How often.
-    """
+def equivalence_margin(n: int, size: int) -> float:
+    """Return the margin, in standard deviations, with which `equivalence_power` is 0.8."""
     if n > _MOST_DRAWN:
-        ends = float(stats.t.isf((1 - chance) / 2, n - 1)) + Levels(size).critical(n)[1]
+        ends = float(stats.t.isf((1 - POWER) / 2, n - 1)) + Levels(size).critical(n)[1]
         return ends / math.sqrt(n)
-    return float(np.quantile(_farther_ends(n, size), chance))
+    return float(np.quantile(_farther_ends(n, size), POWER))
 
 
 def images_to_show_equivalence(size: int, margin: float) -> int:
     """Return with how many images a true zero is called equivalent with a power of 0.8.
 
-    Args:
-        size: Of the family.
-        margin: In standard deviations over images, above zero.
-
-    Returns:
-        At most `MANY`.
+    `size`: of the family; `margin`: in standard deviations over images, above zero. At most `MANY`.
     """
-    low, high = 1, 2
-    while high < MANY and equivalence_power(high, size, margin) < POWER:
-        low, high = high, min(MANY, 2 * high)
-    while high - low > 1:
-        middle = (low + high) // 2
-        enough = equivalence_power(middle, size, margin) >= POWER
-        low, high = (low, middle) if enough else (middle, high)
-    return high
+    return _fewest(lambda n: equivalence_power(n, size, margin) >= POWER)
 
 
 def spread_limit(sd: float, n: int) -> float:
@@ -119,24 +94,22 @@ def _spread_ratio(n: int) -> float:
 
 
 def images_for(sd: float, half_width: float, level: float) -> int:
-    """Return how many images make a t interval this narrow if their spread is `sd`.
+    """Return how many images make a t interval this narrow if their standard deviation is `sd`.
 
-    Args:
-        sd: Standard deviation of the difference over images.
-        half_width: Wanted, in the same units, above zero.
-        level: Of the interval.
-
-    Returns:
-        At least 2, at most `MANY`.
+    At least 2, at most `MANY`.
     """
     ratio = sd / half_width
+    return _fewest(lambda n: t_critical(level, n) * ratio <= math.sqrt(n))
+
+
+def _fewest(enough: Callable[[int], bool]) -> int:
+    """Return the first number that is enough, at least 2 and at most `MANY`."""
     low, high = 1, 2  # too few, and the first that may do
-    while high < MANY and t_critical(level, high) * ratio > math.sqrt(high):
+    while high < MANY and not enough(high):
         low, high = high, min(MANY, 2 * high)
     while high - low > 1:
         middle = (low + high) // 2
-        enough = t_critical(level, middle) * ratio <= math.sqrt(middle)
-        low, high = (low, middle) if enough else (middle, high)
+        low, high = (low, middle) if enough(middle) else (middle, high)
     return high
 
 
@@ -146,12 +119,8 @@ def images_to_resolve(mean: float, sd: float, n: int, size: int, margin: float) 
     That is when the interval of level 1 - a/m has become narrow enough to exclude zero, or that of
     level 1 - 2a/m to lie within +- margin, whichever takes fewer.
 
-    Args:
-        mean: Of the differences.
-        sd: Their standard deviation.
-        n: That they are taken from, at least two.
-        size: Of the family.
-        margin: In their units; without one above zero only the sign can be resolved.
+    `mean`, `sd`: of the differences of `n` images, at least two; `size`: of the family; `margin`: in their units;
+    without one above zero only the sign can be resolved.
     """
     levels, wide = Levels(size), spread_limit(sd, n)
     counts = [images_for(wide, abs(mean), levels.difference)] if mean else []

@@ -9,47 +9,37 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from n2n_ablate.stats.intervals import LEVEL, t_interval
+from n2n_ablate.stats.intervals import LEVEL, Interval, t_interval
 
 
 @dataclass(frozen=True)
 class Ranking:
     """Agreement of a guide (say, the self-supervised loss) with the truth (PSNR), over images."""
 
+    n_trials: int  # compared
+    n_images: int  # that all trials have
     # Kendall's tau-b between guide and truth over trials, taken within each image, mean over
-    # images: 1 ranks them alike, 0 at random, -1 the other way round. NaN if the trials cannot be
+    # images: 1 ranks them alike, 0 at random, -1 the other way round. None if the trials cannot be
     # ranked.
-    tau: float
-    tau_low: float  # ends of its t interval over images; NaN if there is none
-    tau_high: float
-    overall: float  # tau of the means over images: one number without an interval
+    tau: float | None
+    tau_interval: Interval | None  # over images
+    tau_of_means: float | None  # of the means over images: one number without an interval
     # truth lost by choosing on each image the trial that the guide likes best, mean over images, in
     # units of the truth
     cost: float
-    cost_low: float  # ends of its t interval over images; NaN if there is none
-    cost_high: float
-    images: int  # that all trials have
-    trials: int  # compared
+    cost_interval: Interval | None
 
 
 def ranking(
-    guides: Sequence[Mapping[str, float]],
-    truths: Sequence[Mapping[str, float]],
-    *,
-    level: float = LEVEL,
+    guides: Sequence[Mapping[str, float]], truths: Sequence[Mapping[str, float]]
 ) -> Ranking | None:
     """Compare the order of trials by a guide with their order by the truth. Higher is better in both.
 
     Give a loss as its negative. Trials whose losses measure different things (another sampler,
     another loss) have no common scale, and a low tau then says just that.
 
-    Args:
-        guides: Value per image, one mapping per trial.
-        truths: The same for what counts.
-        level: Of the intervals.
-
-    Returns:
-        The agreement; None with fewer than two trials or no image that all have.
+    `guides`: value per image, one mapping per trial; `truths`: the same for what counts. None with fewer than
+    two trials or no image that all have.
     """
     arms = [*guides, *truths]
     if len(guides) < 2:
@@ -62,34 +52,29 @@ def ranking(
     guide, truth = (
         np.array([[arm[name] for arm in side] for name in shared]) for side in (guides, truths)
     )
-    taus = [tau for pair in zip(guide, truth, strict=True) if math.isfinite(tau := kendall(*pair))]
-    costs = (
-        truth.max(axis=1) - np.take_along_axis(truth, guide.argmax(axis=1)[:, None], axis=1)[:, 0]
-    )
-    tau, tau_low, tau_high = _interval(taus, level)
-    cost, cost_low, cost_high = _interval(list(costs), level)
+    taus = [tau for pair in zip(guide, truth, strict=True) if (tau := kendall(*pair)) is not None]
+    chosen = np.take_along_axis(truth, guide.argmax(axis=1)[:, None], axis=1)[:, 0]
+    tau, tau_ends = t_interval(taus) if taus else (None, None)
+    cost, cost_ends = t_interval(list(truth.max(axis=1) - chosen))
     return Ranking(
+        n_trials=len(guides),
+        n_images=len(shared),
         tau=tau,
-        tau_low=float(np.maximum(-1.0, tau_low)),
-        tau_high=float(np.minimum(1.0, tau_high)),
-        overall=kendall(guide.mean(axis=0), truth.mean(axis=0)),
+        tau_interval=_within(tau_ends, -1.0, 1.0),
+        tau_of_means=kendall(guide.mean(axis=0), truth.mean(axis=0)),
         cost=cost,
-        cost_low=float(np.maximum(0.0, cost_low)),
-        cost_high=cost_high,
-        images=len(shared),
-        trials=len(guides),
+        cost_interval=_within(cost_ends, 0.0, math.inf),
     )
 
 
-def kendall(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray) -> float:
-    """Return Kendall's tau-b of two rankings; NaN if one of them has only ties."""
+def kendall(
+    first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray
+) -> float | None:
+    """Return Kendall's tau-b of two rankings; None if one of them has only ties."""
     if np.ptp(first) == 0 or np.ptp(second) == 0:
-        return math.nan
+        return None
     return float(stats.kendalltau(first, second).statistic)
 
 
-def _interval(values: Sequence[float], level: float) -> tuple[float, float, float]:
-    if not values:
-        return math.nan, math.nan, math.nan
-    mean, low, high = t_interval(values, level)
-    return (mean, low, high) if math.isfinite(low) else (mean, math.nan, math.nan)
+def _within(ends: Interval | None, low: float, high: float) -> Interval | None:
+    return ends and Interval(max(low, ends.low), min(high, ends.high), LEVEL)

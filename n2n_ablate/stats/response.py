@@ -2,7 +2,7 @@
 
 What the band promises: at a fixed set of places, with differences that are about normal over images
 and a mean curve that is smooth on the scale of the gaps between places, it holds the whole true
-curve between the first and the last place with the probability `level` (measured in
+curve between the first and the last place with the probability 0.95 (measured in
 docs/results/response-curves.md). The unit is the image: how far images disagree is seen, not assumed.
 
 What it does not promise: a search puts its places where the scores so far were high. Curves are
@@ -10,6 +10,17 @@ drawn through all places, good and bad, and the places' own errors are averaged 
 so this matters much less than for the best trial of a search, but nothing here corrects for it. A
 feature narrower than the gaps, e.g. a step between two places, is not seen. The answer holds for the
 recipe, the noise and the kind of images that were tried.
+
+The curve is universal kriging, the same weights for all images: a line plus a Gaussian process (Matern,
+5/2) plus noise. How smooth and how noisy is chosen once for all images, by restricted maximum likelihood
+pooled over them. The weights are linear in the values, so the smoothed curves are again one independent
+curve per image, and t intervals over images hold for them. What no spread over images can show, the error
+of drawing a curve through few points, is the process's own (as in Nychka, 1988).
+
+The band: at every place there is a t statistic over images. The largest of them over a stretch exceeds c
+with a probability that depends on how much the statistic changes along it: for smooth fields the expected
+Euler characteristic of the places above c, a sum of densities (Worsley, 1994, for t fields) weighted by
+lengths estimated from the residuals (Taylor and Worsley, 2007), as Liebl and Reimherr (2023) do for curves.
 """
 
 from __future__ import annotations
@@ -19,10 +30,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import linalg, optimize, special
 
-from n2n_ablate.stats import bands
-from n2n_ablate.stats.intervals import LEVEL
-from n2n_ablate.stats.smoother import Smoothed, smoothed
+from n2n_ablate.stats.intervals import LEVEL, t_critical
 
 FEWEST_PLACES = 5
 """Places below which no curve is drawn."""
@@ -33,6 +43,8 @@ Values = Mapping[str, float]
 _GRID = 101
 _MOST_PLACES = 40  # smoothed as they are: neighbours among more are averaged first
 _ROUNDING = 1e-12
+_LENGTHS = np.geomspace(0.1, 6.0, 9)  # of correlation, in ranges of the parameter
+_NOISES = np.geomspace(1e-5, 1e1, 10)  # variances, as shares of the process's
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,18 +53,14 @@ class Response:
 
     grid: np.ndarray  # values of the parameter, ascending; shape (g,)
     mean: np.ndarray  # smoothed mean difference from the baseline in units of the metric; (g,)
-    half_width: (
-        np.ndarray
-    )  # of the band that holds the whole curve at once; infinite without spread
+    # of the band that holds the whole curve at once; infinite without spread
+    half_width: np.ndarray
     pointwise: np.ndarray  # half-width of the interval at each place by itself, narrower
-    near_best: np.ndarray  # where the best place may be: a set that holds it with `level`
+    near_best: np.ndarray  # where the best place may be: a set that holds it with `LEVEL`
     places: np.ndarray  # values of the parameter that were tried, ascending; shape (p,)
-    points: np.ndarray  # mean difference at each of them, not smoothed; shape (p,)
     images: int  # that have a value at every place
     lost_images: int = 0  # left out because some fit failed
-    lost_places: int = 0  # left out because more than half of the images failed there
     log: bool = False  # whether the parameter is on a logarithmic scale
-    level: float = LEVEL  # of the band and of `near_best`
 
     @property
     def low(self) -> np.ndarray:
@@ -83,24 +91,14 @@ class Response:
 
 
 def response(
-    places: Sequence[float],
-    firsts: Sequence[Values],
-    second: Values,
-    *,
-    log: bool = False,
-    level: float = LEVEL,
+    places: Sequence[float], firsts: Sequence[Values], second: Values, *, log: bool = False
 ) -> Response | None:
     """Draw the curve of differences from the baseline over one parameter.
 
-    Args:
-        places: Value of the parameter of each trial. The baseline may be one of the trials.
-        firsts: Value per image of each trial, seeds averaged; failed images left out or NaN.
-        second: The same of the baseline.
-        log: Smooth over the logarithm of the parameter; places must be above 0.
-        level: Of the band.
-
-    Returns:
-        None with fewer than 5 places, or if no image has a value at every place.
+    `places`: value of the parameter of each trial, of which the baseline may be one; `firsts`: value per image of
+    each trial, seeds averaged, failed images left out or NaN; `second`: the same of the baseline; `log`: smooth
+    over the logarithm of the parameter. None with fewer than 5 places, or if no image has a value at every
+    place.
 
     Raises:
         ValueError: A logarithm of a number that is not positive.
@@ -108,39 +106,35 @@ def response(
     if log and min(places, default=1) <= 0:
         msg = "a logarithmic scale needs places above 0"
         raise ValueError(msg)
-    tried, gaps, lost_places = _merged(places, firsts, second)
+    tried, gaps = _merged(places, firsts, second)
     whole = np.isfinite(gaps).all(axis=0)
     gaps = gaps[:, whole]
     images = int(whole.sum())
     if len(tried) < FEWEST_PLACES or not images:
         return None
-    points = gaps.mean(axis=1)
     straight, gaps = _thinned(np.log(tried) if log else tried, gaps)
     scaled = (straight - straight[0]) / (straight[-1] - straight[0])
     curve = smoothed(scaled, gaps, np.linspace(0, 1, _GRID))
-    wide = bands.critical(level, images, bands.path(bands.directions(curve.values)))
+    wide = critical(LEVEL, images, path(directions(curve.values)))
     error = _error(curve.values, np.diag(curve.bias))
     grid = np.linspace(straight[0], straight[-1], _GRID)
     return Response(
         grid=np.exp(grid) if log else grid,
         mean=curve.values.mean(axis=1),
         half_width=wide * error,
-        pointwise=bands.critical(level, images) * error,
-        near_best=_near_best(curve, level),
+        pointwise=critical(LEVEL, images) * error,
+        near_best=_near_best(curve),
         places=tried,
-        points=points,
         images=images,
         lost_images=int((~whole).sum()),
-        lost_places=lost_places,
         log=log,
-        level=level,
     )
 
 
 def _merged(
     places: Sequence[float], firsts: Sequence[Values], second: Values
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return places, differences by place and image, and how many places are left out.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return places, and differences by place and image.
 
     A place tried twice counts once, with the mean; one where at most half of the images have a value
     is left out.
@@ -154,7 +148,7 @@ def _merged(
     merged = np.array([gaps[of == place].mean(axis=0) for place in range(len(tried))])
     merged = merged.reshape(len(tried), len(known))
     good = np.isfinite(merged).sum(axis=1) * 2 > len(known)
-    return tried[good], merged[good], int((~good).sum())
+    return tried[good], merged[good]
 
 
 def _thinned(places: np.ndarray, gaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -172,26 +166,26 @@ def _thinned(places: np.ndarray, gaps: np.ndarray) -> tuple[np.ndarray, np.ndarr
     )
 
 
-def _near_best(found: Smoothed, level: float) -> np.ndarray:
+def _near_best(curve: Smoothed) -> np.ndarray:
     """Return at which places the true mean may be the highest of all.
 
     A place is left out if somewhere else the mean is higher by more than chance allows, paired by
     image, with a band over all other places at once. The true best place is left out only if that
-    band misses at it, so the set holds it with probability `level` at least.
+    band misses at it, so the set holds it with probability `LEVEL` at least.
     """
-    images = found.values.shape[1]
+    images = curve.values.shape[1]
     if images < 2:
-        return np.ones(len(found.values), dtype=bool)
+        return np.ones(len(curve.values), dtype=bool)
     may_be = []
-    bias = np.diag(found.bias)
-    for place, (own, crossed) in enumerate(zip(found.values, found.bias, strict=True)):
-        higher = found.values - own
+    bias = np.diag(curve.bias)
+    for place, (here, crossed) in enumerate(zip(curve.values, curve.bias, strict=True)):
+        higher = curve.values - here
         sure = _error(higher, bias + bias[place] - 2 * crossed)
         sure[place] = np.inf  # nothing is higher than itself
         largest = float((higher.mean(axis=1) / sure).max())
         # From before the place to behind it the statistic turns its sign only.
-        length = bands.path(bands.directions(np.delete(higher, place, axis=0)))
-        may_be.append(bands.chance(largest, images, length) > 1 - level)
+        length = path(directions(np.delete(higher, place, axis=0)))
+        may_be.append(chance(largest, images, length) > 1 - LEVEL)
     return np.array(may_be)
 
 
@@ -202,3 +196,103 @@ def _error(values: np.ndarray, bias: np.ndarray) -> np.ndarray:
     if not (spread > _ROUNDING * max(1.0, float(np.abs(values).max(initial=0)))).any():
         return np.full(len(values), np.inf)
     return np.asarray(np.sqrt(spread**2 / images + np.maximum(0.0, bias)))
+
+
+def chance(largest: float, images: int, length: float = 0.0) -> float:
+    """Return how often chance alone gives a t statistic beyond +- `largest` anywhere.
+
+    `images`: from which mean and spread are taken, at least 2; `length`: of the curve, see `path`; 0 gives the
+    ordinary two-sided p of one place. An upper bound, above 1 where it says nothing.
+    """
+    df = images - 1
+    tail = (1 + largest * largest / df) ** (-(df - 1) / 2)
+    return float(2 * (special.stdtr(df, -largest) + length * tail / (2 * math.pi)))
+
+
+def critical(level: float, images: int, length: float = 0.0) -> float:
+    """Return the half-width in standard errors of a band that holds everywhere at once, see `chance`."""
+    if not length:
+        return t_critical(level, images)
+    if images < 3:  # the tail does not fall: no width is enough
+        return math.inf
+    low = high = t_critical(level, images)
+    while chance(high, images, length) > 1 - level:
+        high *= 2
+    if high == low:
+        return low
+    return float(optimize.brentq(lambda c: chance(c, images, length) - 1 + level, low, high))
+
+
+def directions(values: np.ndarray) -> np.ndarray:
+    """Return residuals (places, images) as unit vectors: their turning is how fast a t field changes."""
+    rest = values - values.mean(axis=-1, keepdims=True)
+    size = np.linalg.norm(rest, axis=-1, keepdims=True)
+    return np.divide(rest, size, out=np.zeros_like(rest), where=size > 0)
+
+
+def path(units: np.ndarray) -> float:
+    """Return the length of the way from each unit vector to the next.
+
+    A vector and its opposite count as one, because bands have two sides: the difference of two
+    places of a curve changes its sign where they meet, and nothing else.
+
+    `units`: shape (places, images), neighbours side by side.
+    """
+    one, two = units[1:], units[:-1]
+    apart, opposite = np.linalg.norm(one - two, axis=-1), np.linalg.norm(one + two, axis=-1)
+    return float(np.minimum(apart, opposite).sum())
+
+
+@dataclass(frozen=True, eq=False)
+class Smoothed:
+    """Smoothed values at new places."""
+
+    values: np.ndarray  # shape (new places, images)
+    # covariance of the error of smoothing and interpolating, shape (new places, new places), in
+    # squared units of the values; the same for all images
+    bias: np.ndarray
+
+
+def smoothed(places: np.ndarray, values: np.ndarray, new: np.ndarray) -> Smoothed:
+    """Smooth values, shape (places, images), and read them off at new places; places range from 0 to 1."""
+    fits = [
+        (length, *_fitted(places, values, np.maximum(roots, 0) + noise, vectors))
+        for length in map(float, _LENGTHS)
+        # One decomposition serves every level of noise, which only adds to the eigenvalues.
+        for roots, vectors in [linalg.eigh(_matern(places, places, length))]
+        for noise in _NOISES
+    ]
+    length, inverse, plane, scale, _ = max(fits, key=lambda fit: fit[-1])
+    near = _matern(new, places, length)
+    trend = _basis(new) - near @ inverse @ _basis(places)
+    weights = near @ inverse + trend @ plane
+    across = near @ weights.T
+    within = weights @ _matern(places, places, length) @ weights.T
+    bias = _matern(new, new, length) - across - across.T + within
+    return Smoothed(weights @ values, scale * bias)
+
+
+def _fitted(
+    places: np.ndarray, values: np.ndarray, roots: np.ndarray, vectors: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, float, float]:
+    """Return inverse covariance, weights of the line, variance and likelihood of one smoother."""
+    count, images = values.shape
+    basis = _basis(places)
+    inverse = (vectors / roots) @ vectors.T
+    inner = basis.T @ inverse @ basis
+    plane = linalg.solve(inner, basis.T @ inverse, assume_a="pos")
+    rest = inverse - inverse @ basis @ plane
+    free = images * (count - basis.shape[1])
+    square = max(float(np.einsum("pi,pq,qi->", values, rest, values)), 1e-300)
+    volume = np.log(roots).sum() + np.linalg.slogdet(inner)[1]
+    likelihood = -(free * np.log(square) + images * volume) / 2
+    return inverse, plane, square / free, float(likelihood)
+
+
+def _basis(places: np.ndarray) -> np.ndarray:
+    return np.column_stack([np.ones(len(places)), places])
+
+
+def _matern(one: np.ndarray, two: np.ndarray, length: float) -> np.ndarray:
+    far = np.sqrt(5) * np.abs(one[:, None] - two) / length
+    return np.asarray((1 + far + far**2 / 3) * np.exp(-far))

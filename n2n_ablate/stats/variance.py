@@ -12,108 +12,123 @@ and cancel in the paired difference; the two last parts are what its interval is
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from scipy import stats
 
-from n2n_ablate.stats.intervals import LEVEL
+from n2n_ablate.stats.intervals import LEVEL, Interval
+from n2n_ablate.stats.planning import narrowing
+from n2n_ablate.stats.verdicts import Levels
 
 Seeds = Mapping[str, Mapping[int, float]]
 """Value per image and seed."""
 
+_HALF = 0.5  # of the variance of the mean: what seeds have to make for seeds to help
+
+
+class Buy(StrEnum):
+    """What would narrow the intervals of a study most, as far as its data say."""
+
+    IMAGES = "images"
+    SEEDS_TOO = "seeds_too"
+    UNKNOWN = "unknown"
+    """The data do not say whether seeds make more or less than half of the variance."""
+    NO_CONTRAST = "no_contrast"
+    NO_COMMON_IMAGE = "no_common_image"
+    ONE_IMAGE = "one_image"
+    ONE_SEED = "one_seed"
+    NO_SPREAD = "no_spread"
+
 
 @dataclass(frozen=True)
 class VarianceComponents:
-    """Standard deviations by source, in units of the metric; NaN where not estimable."""
+    """Standard deviations by source, in units of the metric. Numbers are None where not estimable."""
 
-    images: int  # on which all trials have all seeds
-    seeds: int  # per image
-    contrasts: int  # pooled; of a factorial, its effects
-    image: float = math.nan  # between images, the same for both trials: pairing removes it
-    # between seeds on one image, the same for both trials: pairing removes it
-    seed: float = math.nan
-    # of the difference, between images: how far images disagree about a trial
-    trial_image: float = math.nan
-    trial_seed: float = math.nan  # of the difference, between seeds on one image
-    # of the variance of the mean difference, what seeds are to blame for, 0 to 1
-    share: float = math.nan
-    share_low: float = math.nan  # ends of its 95 % interval (exact for normal values)
-    share_high: float = math.nan
-
-    @property
-    def estimable(self) -> bool:
-        """True if the parts can be told apart."""
-        return math.isfinite(self.share)
+    code: Buy  # what to buy, or why that is not estimable
+    n_images: int  # on which all trials have all seeds
+    n_seeds: int  # per image
+    n_contrasts: int  # pooled; of a factorial, its effects
+    sd_image: float | None = None  # shared by both trials: pairing removes them
+    sd_seed: float | None = None
+    # of the difference: between images, how far these disagree about a trial; between seeds on one
+    sd_trial_image: float | None = None
+    sd_trial_seed: float | None = None
+    seed_share: float | None = None  # of the variance of the mean difference, what seeds make
+    seed_share_interval: Interval | None = None  # exact for normal values
+    # by what share twice the images would narrow the intervals with a verdict, the smaller critical
+    # value of t included; None with one image
+    narrowing_images: float | None = None
+    narrowing_seeds: float | None = None  # the same of twice the seeds
 
 
-def components(firsts: Sequence[Seeds], second: Seeds) -> VarianceComponents:
+def components(
+    halves: Sequence[tuple[Sequence[Seeds], Sequence[Seeds]]], size: int = 1
+) -> VarianceComponents:
     """Take the variance of paired differences apart by the method of moments.
 
     Balanced one-way analysis of variance of the differences, seeds within images; estimates below
     zero are reported as zero. Several contrasts are pooled by averaging their mean squares; since
-    they share the baseline, the interval counts the degrees of freedom of one.
+    they share the baseline, the interval counts the degrees of freedom of one. An interaction counts
+    half of what it is reported as, as the difference of its halves: on the scale of a main effect.
 
-    Args:
-        firsts: Value per image and seed of each trial, failed fits left out.
-        second: The same of the trial that they are compared with.
+    `halves`: of each contrast both sides, as means over cells: a trial and the baseline, or those of an effect
+    of a factorial; failed fits left out. `size`: of the family.
     """
-    return _components([([first], [second]) for first in firsts])
-
-
-def components_of_effects(
-    halves: Sequence[tuple[Sequence[Seeds], Sequence[Seeds]]],
-) -> VarianceComponents:
-    """Take the variance of the effects of a factorial apart in the same way.
-
-    An interaction counts with the difference of its halves, half of what it is reported as, so that
-    all effects are on the scale of a main effect.
-
-    Args:
-        halves: Of each effect the cells of both halves, see `effect`: value per image and seed.
-    """
-    return _components(halves)
-
-
-def _components(halves: Sequence[tuple[Sequence[Seeds], Sequence[Seeds]]]) -> VarianceComponents:
-    if not halves:
-        return VarianceComponents(0, 0, 0)
     images, seeds = _complete([cell for half in halves for side in half for cell in side])
     n, r = len(images), len(seeds)
-    if n < 2 or r < 2:
-        return VarianceComponents(n, r, len(halves))
+    gain = narrowing(n, Levels(size).difference)
+    record = functools.partial(
+        VarianceComponents, n_images=n, n_seeds=r, n_contrasts=len(halves), narrowing_images=gain
+    )
+    if reason := _missing(len(halves), n, r):
+        return record(reason)
     tables = [[_mean(side, images, seeds) for side in half] for half in halves]
     between, within = _pooled([first - second for first, second in tables])
     main_between, main_within = _pooled([(first + second) / 2 for first, second in tables])
-    # The mean of two trials holds half the variance of one trial's own part, a difference twice.
-    seed = main_within - within / 4
-    image = (main_between - main_within) / r - (between - within) / r / 4
-    found = VarianceComponents(
-        n,
-        r,
-        len(halves),
-        image=_root(image),
-        seed=_root(seed),
-        trial_image=_root((between - within) / r),
-        trial_seed=_root(within),
+    if between <= 0 or within <= 0:
+        return record(Buy.NO_SPREAD)
+    share, ends = _share(between / within, n, r)
+    return record(
+        _advice(share, ends),
+        # The mean of two trials holds half the variance of one trial's part, a difference twice.
+        sd_image=_root((main_between - main_within) / r - (between - within) / r / 4),
+        sd_seed=_root(main_within - within / 4),
+        sd_trial_image=_root((between - within) / r),
+        sd_trial_seed=_root(within),
+        seed_share=share,
+        seed_share_interval=ends,
+        narrowing_seeds=1 - math.sqrt(1 - share / 2),
     )
-    return _with_share(found, between, within)
+
+
+def _missing(contrasts: int, images: int, seeds: int) -> Buy | None:
+    """Return why nothing can be taken apart; None if there is enough of everything."""
+    if not contrasts:
+        return Buy.NO_CONTRAST
+    if images < 2:
+        return Buy.ONE_IMAGE if images else Buy.NO_COMMON_IMAGE
+    return Buy.ONE_SEED if seeds < 2 else None
 
 
 def _complete(arms: Sequence[Seeds]) -> tuple[list[str], list[int]]:
     """Return the images that every trial has, and the seeds that all of these have everywhere."""
     finite = [
         {
-            image: {seed for seed, value in own.items() if math.isfinite(value)}
-            for image, own in arm.items()
+            image: {seed for seed, value in values.items() if math.isfinite(value)}
+            for image, values in arm.items()
         }
         for arm in arms
     ]
-    most = max((len(own) for arm in finite for own in arm.values()), default=0)
+    most = max((len(seeds) for arm in finite for seeds in arm.values()), default=0)
     images = [
-        image for image in arms[0] if all(len(arm.get(image, ())) == most > 0 for arm in finite)
+        image
+        for image in (arms[0] if arms else ())
+        if all(len(arm.get(image, ())) == most > 0 for arm in finite)
     ]
     sets = [arm[image] for arm in finite for image in images]
     return images, sorted(set.intersection(*sets)) if sets else []
@@ -133,25 +148,18 @@ def _pooled(tables: Sequence[np.ndarray]) -> tuple[float, float]:
     return float(np.mean(between)), float(np.mean(within))
 
 
-def _with_share(found: VarianceComponents, between: float, within: float) -> VarianceComponents:
-    if between <= 0 or within <= 0:
-        return found
-    ratio = between / within
-    df = (found.images - 1, found.images * (found.seeds - 1))
+def _share(ratio: float, images: int, seeds: int) -> tuple[float, Interval]:
+    """Return what seeds make of the variance of the mean, from the ratio of the mean squares."""
+    df = (images - 1, images * (seeds - 1))
     ends = (stats.f.ppf(tail, *df) / ratio for tail in ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
     low, high = (min(1.0, float(end)) for end in ends)
-    return VarianceComponents(
-        found.images,
-        found.seeds,
-        found.contrasts,
-        found.image,
-        found.seed,
-        found.trial_image,
-        found.trial_seed,
-        share=min(1.0, 1 / ratio),
-        share_low=low,
-        share_high=high,
-    )
+    return min(1.0, 1 / ratio), Interval(low, high, LEVEL, "f")
+
+
+def _advice(share: float, ends: Interval) -> Buy:
+    if ends.low < _HALF < ends.high:
+        return Buy.UNKNOWN
+    return Buy.IMAGES if share < _HALF else Buy.SEEDS_TOO
 
 
 def _root(variance: float) -> float:

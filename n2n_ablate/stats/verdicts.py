@@ -52,13 +52,9 @@ def decide(values: np.ndarray, critical: tuple[float, float], margin: float) -> 
     Equivalent goes first: a difference that is real but too small to matter is no finding. Without a
     margin above zero nothing is equivalent.
 
-    Args:
-        values: Finite differences, one per independent unit, shape (..., n).
-        critical: Half-widths of both intervals in standard errors, see `Levels.critical`.
-        margin: In units of the values.
-
-    Returns:
-        Codes, shape (...); inconclusive where values show no spread.
+    `values`: finite differences, one per independent unit, shape (..., n); `critical`: half-widths of both
+    intervals in standard errors, see `Levels.critical`; `margin`: in units of the values. Codes, shape (...);
+    inconclusive where values show no spread.
     """
     both = np.reshape(critical, (2, *(1,) * (values.ndim - 1)))
     (low, inner_low), (high, inner_high) = limits(values, both)
@@ -76,14 +72,8 @@ def left_out(values: np.ndarray) -> np.ndarray:
 def probability_within(values: np.ndarray, margin: float) -> float | None:
     """Return the probability that the true mean lies within +- margin.
 
-    The posterior of a mean of normal values under a flat prior on mean and log spread: Student's t.
-
-    Args:
-        values: Finite differences, shape (n,).
-        margin: In their units, above zero.
-
-    Returns:
-        None without spread.
+    The posterior of a mean of normal values under a flat prior on mean and log spread: Student's t. None
+    without spread, or a margin above zero.
     """
     if margin <= 0 or not has_spread(values):
         return None
@@ -106,9 +96,7 @@ def t_test(values: np.ndarray) -> float | None:
 def holm(ps: Sequence[float], *, size: int = 0) -> list[float]:
     """Return p values adjusted by Holm's step-down method (Holm, 1979).
 
-    Args:
-        ps: One per contrast, in any order.
-        size: Of the family; those not given count as if their p were 1.
+    `ps`: one per contrast, in any order; `size`: of the family; those not given count as if their p were 1.
     """
     declared = max(size, len(ps))
     adjusted, highest = [0.0] * len(ps), 0.0

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from n2n_ablate.errors import StoreError
+from n2n_ablate.errors import StoreError, reasoned
 from n2n_ablate.storage import journal
 from n2n_ablate.storage.journal import Contents
 from n2n_ablate.storage.output import Output
@@ -53,7 +53,10 @@ def cached_fits(output: Output) -> CachedFits:
         for contents in journal.find(output.root, study):
             needed = [keys[key] for key in _named(contents) if key in keys]
             size = sum(files[path] for path in needed)
-            runs.append(RunFits(contents, len(needed), size, _is_complete(contents)))
+            last = next(reversed(contents.commands.values()), None)
+            readable = contents.header is not None and not contents.unreadable
+            complete = readable and last is not None and last.status == "finished"
+            runs.append(RunFits(contents, len(needed), size, complete))
             for path in needed:
                 unused.pop(path, None)
     return CachedFits(tuple(runs), len(files), sum(files.values()), unused)
@@ -69,13 +72,17 @@ def remove_unused(output: Output) -> CachedFits:
     with output.idle():
         cached = cached_fits(output)
         if cached.unused and cached.incomplete:
-            raise StoreError(_refusal(cached.incomplete))
+            named = [f"'{run.journal.path}'" for run in cached.incomplete]
+            more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+            msg = (
+                "nothing is removed: runs that are not complete may need fits that no finished trial "
+                f"names: {', '.join(named[:_NAMED])}{more}. Finish them with the same study command, or "
+                "delete these journals to give the runs up."
+            )
+            raise StoreError(msg)
         for path in cached.unused:
-            try:
+            with reasoned(StoreError, f"the stored fit '{path}' cannot be removed"):
                 path.unlink(missing_ok=True)
-            except OSError as error:
-                msg = f"the stored fit '{path}' cannot be removed: {error.strerror}"
-                raise StoreError(msg) from error
     return cached
 
 
@@ -107,19 +114,3 @@ def _files(fits: Path) -> Iterator[tuple[Path, int]]:
 def _named(contents: Contents) -> set[str]:
     parts = (contents, *contents.retired, *filter(None, [contents.confirm]))
     return {key for part in parts for entry in part.trials.values() for key in entry.fits}
-
-
-def _is_complete(contents: Contents) -> bool:
-    commands = list(contents.commands.values())
-    readable = contents.header is not None and not contents.unreadable
-    return readable and bool(commands) and commands[-1].status == "finished"
-
-
-def _refusal(runs: list[RunFits]) -> str:
-    names = ", ".join(f"'{run.journal.path}'" for run in runs[:_NAMED])
-    rest = f" and {len(runs) - _NAMED} more" if len(runs) > _NAMED else ""
-    return (
-        f"nothing is removed: runs that are not complete may need fits that no finished trial names: "
-        f"{names}{rest}. Finish them with the same study command, or delete these journals to give "
-        "the runs up."
-    )

@@ -15,7 +15,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from n2n_ablate.errors import StoreError
+from n2n_ablate.errors import StoreError, reasoned
 from n2n_ablate.files import make_folders, write_whole
 from n2n_ablate.records import FitResult
 from n2n_ablate.records.fit import from_arrays, to_arrays
@@ -54,14 +54,15 @@ class FitStore:
         """Return where the result of a fit is, or would be."""
         return self._root / key[:2] / f"{key}.safetensors"
 
-    def __contains__(self, key: str) -> bool:
+    def __contains__(self, key: object) -> bool:
         """Say whether there is a file of a fit."""
+        path = self.path(str(key))
         try:
-            return stat.S_ISREG(self.path(key).stat().st_mode)
+            return stat.S_ISREG(path.stat().st_mode)
         except FileNotFoundError:
             return False
         except OSError as error:
-            raise _unreadable(self.path(key), error) from error
+            raise _unreadable(path, error) from error
 
     def save(self, result: FitResult) -> None:
         """Write a result; a crash at any moment leaves either the whole file or none."""
@@ -70,12 +71,9 @@ class FitStore:
         rest, image = _sums(text, arrays)
         notes = {_FIT: text, _REST: rest, _IMAGE: image}
         path = self.path(result.key)
-        try:
+        with reasoned(StoreError, f"the result of a fit cannot be written to '{path.parent}'"):
             make_folders(path.parent)
             write_whole(path, save(arrays, notes))
-        except OSError as error:
-            msg = f"the result of a fit cannot be written to '{path.parent}': {error.strerror}"
-            raise StoreError(msg) from error
 
     def load(self, key: str, *, with_image: bool = False) -> FitResult | None:
         """Return a stored result, or None if the fit has to be run.

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import Value
-from n2n_ablate.errors import StoreError, StudyError, nearest
+from n2n_ablate.errors import StoreError, StudyError, nearest, reasoned
 from n2n_ablate.files import read_file
 from n2n_ablate.records import Header, ImageRef, Invocation, ReferenceMethods
 from n2n_ablate.records.fit import is_fit_key
@@ -76,7 +76,7 @@ _ENTRY: dict[str, TypeAdapter[Any]] = {
     "more": TypeAdapter(bool),
 }
 _REFERENCE_METHODS = TypeAdapter[ReferenceMethods](ReferenceMethods)
-_HEADER: dict[str, TypeAdapter[Any]] = {
+HEADER: dict[str, TypeAdapter[Any]] = {
     "images": TypeAdapter(tuple[ImageRef, ...]),
     "steps": TypeAdapter(int),
     **{key: TypeAdapter(str) for key in ("device", "precision", "folder")},
@@ -135,13 +135,11 @@ class Contents:
 def read(path: Path) -> Contents:
     """Read a journal. A file that is not there says nothing."""
     contents = Contents(path)
-    try:
-        text = read_file(path).decode("utf-8", errors="replace")
-    except FileNotFoundError:
-        return contents
-    except OSError as error:
-        msg = f"the journal '{path}' cannot be read: {error.strerror}"
-        raise StoreError(msg) from error
+    with reasoned(StoreError, f"the journal '{path}' cannot be read"):
+        try:
+            text = read_file(path).decode("utf-8", errors="replace")
+        except FileNotFoundError:
+            return contents
     contents.problem = "it has no header that says what was asked"
     before: dict[str, int] = {}  # by command: how many lines were lost when it began
     for text_of_line in filter(None, text.split("\n")):
@@ -201,13 +199,11 @@ def journals_in(folder: Path) -> list[Path]:
 
 def _listed(folder: Path) -> list[Path]:
     """Return what is in a folder; nothing if there is none. Being denied is not the same."""
-    try:
-        return sorted(folder.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        msg = f"the folder '{folder}' cannot be read: {error.strerror}"
-        raise StoreError(msg) from error
+    with reasoned(StoreError, f"the folder '{folder}' cannot be read"):
+        try:
+            return sorted(folder.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
 
 
 def _take(line: Mapping[str, Any], contents: Contents) -> None:
@@ -289,5 +285,5 @@ def header_from(line: Mapping[str, Any]) -> Header:
     """Read the header from its line."""
     return Header(
         plan=saved.from_json(line["plan"]),
-        **{key: adapter.validate_python(line[key]) for key, adapter in _HEADER.items()},
+        **{key: adapter.validate_python(line[key]) for key, adapter in HEADER.items()},
     )

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any, BinaryIO
 
-from n2n_ablate.errors import StoreError
+from n2n_ablate.errors import StoreError, reasoned
 from n2n_ablate.files import make_folders, write_whole
 from n2n_ablate.records import (
     Header,
@@ -20,7 +20,7 @@ from n2n_ablate.records import (
     StudyTrials,
     TrialResult,
 )
-from n2n_ablate.storage.journal import FORMAT, Contents, Entry, header_from, read
+from n2n_ablate.storage.journal import FORMAT, HEADER, Contents, Entry, header_from, read
 from n2n_ablate.storage.output import Output
 from n2n_ablate.study import Plan, Trial, saved
 
@@ -99,11 +99,9 @@ class Journal:
     def __init__(self, output: Output, plan: Plan, key: str) -> None:
         folder = output.root / "studies" / plan.study.name
         self.path = folder / f"{plan.profile.name}-{key}.jsonl"
-        try:
+        self._written = f"the journal '{self.path}' cannot be written"
+        with reasoned(StoreError, self._written):
             make_folders(folder)
-        except OSError as error:
-            msg = f"the journal '{self.path}' cannot be written: {error.strerror}"
-            raise StoreError(msg) from error
         self._contents = read(self.path)
         self.study = Section(self, self._contents)
         self.command = ""
@@ -147,25 +145,21 @@ class Journal:
 
     def end(self, status: str, result: StudyTrials) -> None:
         """Append how the command ended (`finished`, `interrupted`, `failed`) and what it showed."""
+        end: dict[str, Any] = {
+            "line": "end",
+            "command": self.command,
+            "at": time.time(),
+            "status": status,
+        }
+        end["trials"] = [each.trial.name for each in result.trials]
         later = result.confirmed
-        self.append(
-            [
-                {
-                    "line": "end",
-                    "command": self.command,
-                    "at": time.time(),
-                    "status": status,
-                    "trials": [trial_result.trial.name for trial_result in result.trials],
-                    "confirmed": later
-                    and [trial_result.trial.name for trial_result in later.trials],
-                }
-            ]
-        )
+        end["confirmed"] = later and [each.trial.name for each in later.trials]
+        self.append([end])
 
     def append(self, lines: Iterable[Mapping[str, Any]]) -> None:
         """Append lines; a crash costs at most the last of them."""
         text = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines).encode()
-        try:
+        with reasoned(StoreError, self._written):
             if not self.path.exists():
                 write_whole(self.path, text)
                 return
@@ -175,9 +169,6 @@ class Journal:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
-        except OSError as error:
-            msg = f"the journal '{self.path}' cannot be written: {error.strerror}"
-            raise StoreError(msg) from error
 
 
 def read_back(header: Header) -> Header:
@@ -190,13 +181,8 @@ def _header_line(header: Header) -> dict[str, Any]:
         "line": "study",
         "format": FORMAT,
         "plan": saved.to_json(header.plan),
-        "images": [asdict(mark) for mark in header.images],
-        "steps": header.steps,
-        "device": header.device,
-        "precision": header.precision,
-        "folder": header.folder,
-        "interim_sizes": list(header.interim_sizes),
-        "earlier": list(header.earlier),
+        **{name: getattr(header, name) for name in HEADER},
+        "images": [asdict(each) for each in header.images],
     }
 
 

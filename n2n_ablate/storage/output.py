@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from n2n_ablate.errors import ABSENT, BusyError, StoreError
+from n2n_ablate.errors import ABSENT, BusyError, StoreError, reasoned
 from n2n_ablate.files import make_folders, read_file, remove_leftovers, write_whole
 from n2n_ablate.locks import explained, wait
 
@@ -40,25 +40,16 @@ class Output:
                 msg = f"the output folder '{root}' {why}. Name one with --output DIR."
                 raise StoreError(msg)
             return
-        what = f"the output folder '{root}'"
-        try:
+        what, hint = "cannot be written", ". Use --output DIR."
+        with reasoned(StoreError, f"the output folder '{root}' {what}", hint):
             for name in FOLDERS:
                 make_folders(self.root / name)
             try_to_write(self.root)
-            for name in FOLDERS:
-                what = f"'{root / name}' in the output folder"
+        for name in FOLDERS:
+            with reasoned(StoreError, f"'{root / name}' in the output folder {what}", hint):
                 try_to_write(self.root / name)
-        except OSError as error:
-            msg = f"{what} cannot be written: {error.strerror}. Use --output DIR."
-            raise StoreError(msg) from error
-        self._tidy()
-
-    def _tidy(self) -> None:
-        """Remove what processes that were killed had begun to write."""
-        fits = self.root / "fits"
-        for folder in (fits, *fits.iterdir()):
-            remove_leftovers(folder)
-        for folder in (self.root / "studies").iterdir():
+        fits = self.root / "fits"  # what processes that were killed had begun to write
+        for folder in (fits, *fits.iterdir(), *(self.root / "studies").iterdir()):
             remove_leftovers(folder)
 
     @contextlib.contextmanager

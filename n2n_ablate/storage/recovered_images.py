@@ -16,6 +16,8 @@ from n2n_ablate.images import BUILTIN, Image, Reading
 from n2n_ablate.records import Header, NoisySample
 from n2n_ablate.registry import Registry
 
+_UNREADABLE = (AblateError, OSError, ValueError)
+
 
 @dataclass(frozen=True, eq=False)
 class RecoveredImages:
@@ -49,7 +51,13 @@ def gallery(header: Header, registry: Registry, sources: Sequence[str] = ()) -> 
                         mark.name, replace(cropped, name=mark.name, cluster=mark.cluster)
                     )
     clean = {name: images[name] for name in names if name in images}
-    problems = [why for source in sources if (why := _not_there(source, header.folder))]
+    problems = []
+    for source in sources:
+        try:
+            if not source.startswith(BUILTIN):
+                _files(source, header.folder)
+        except _UNREADABLE as error:
+            problems.append(str(error))
     if lost := [name for name in names if name not in images]:
         why = f" ({'; '.join(dict.fromkeys(reasons))})" if reasons else ""
         problems.append(f"clean images not found: {', '.join(lost)}{why}")
@@ -87,11 +95,11 @@ def _measured(
     clean, shots = {}, {}
     marks = {mark.name: mark for mark in header.images if mark.condition}
     try:
-        found = measured_sets(header.plan, Path(header.folder)) if marks else {}
+        sets = measured_sets(header.plan, Path(header.folder)) if marks else {}
     except AblateError as error:
         reasons.append(str(error))
-        found = {}
-    for scene in (scene for own in found.values() for scene in own.scenes):
+        sets = {}
+    for scene in (scene for each in sets.values() for scene in each.scenes):
         mark = marks.get(scene.image.name)
         if mark is not None and mark.digest == scene.image.digest:
             clean[mark.name], shots[mark.name] = scene.image, scene.shots
@@ -107,7 +115,7 @@ def _read(source: str, folder: str, reading: Reading, reasons: list[str]) -> Ite
         return
     try:
         files = _files(source, folder)
-    except (AblateError, OSError, ValueError) as error:
+    except _UNREADABLE as error:
         reasons.append(str(error))
         return
     for file in files:
@@ -120,13 +128,3 @@ def _read(source: str, folder: str, reading: Reading, reasons: list[str]) -> Ite
 def _files(source: str, folder: str) -> list[Path]:
     elsewhere = Path(folder) / source
     return images.files_of(elsewhere if folder and not Path(source).exists() else Path(source))
-
-
-def _not_there(source: str, folder: str) -> str:
-    """Return what keeps a source that the user named from being read, if it is a folder or a file."""
-    try:
-        if not source.startswith(BUILTIN):
-            _files(source, folder)
-    except (AblateError, OSError, ValueError) as error:
-        return str(error)
-    return ""

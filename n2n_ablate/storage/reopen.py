@@ -193,7 +193,9 @@ def _trial(
         raise StoreError(msg)
     rows = []
     for (label, mark, seed), key in zip(places, entry.fits, strict=True):
-        result = _stored(key, entry, store)
+        result = store.load(key)
+        if result is None and key in entry.failures:
+            result = _failed(key, entry.failures[key])
         if result is None:
             path = store.path(key)
             damaged = path in store.damaged or path.with_suffix(".damaged").exists()
@@ -211,13 +213,6 @@ def _trial(
         entry.at,
         len(lost) - before,
     )
-
-
-def _stored(key: str, entry: Entry, store: FitStore) -> FitResult | None:
-    result = store.load(key)
-    if result is None and key in entry.failures:
-        return _failed(key, entry.failures[key])
-    return result
 
 
 def _failed(key: str, why: str) -> FitResult:

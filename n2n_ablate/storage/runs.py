@@ -47,7 +47,7 @@ def described(contents: Contents) -> str:
         parts.append("cannot be opened")
     else:
         plan = contents.header.plan
-        parts.append(plan.profile.told_seeds)
+        parts.append(plan.profile.seeds_in_words)
         count = len(contents.trials)
         parts.append(f"{count} trial{'s' * (count != 1)}")
         parts += [f"--set {text}" for text in plan.settings]

@@ -16,8 +16,6 @@ from n2n_ablate.study.model import DESIGNS as DESIGNS
 from n2n_ablate.study.model import Condition as Condition
 from n2n_ablate.study.model import Confirm as Confirm
 from n2n_ablate.study.model import Factor as Factor
-from n2n_ablate.study.model import Level as Level
-from n2n_ablate.study.model import MeasuredPairs as MeasuredPairs
 from n2n_ablate.study.model import Profile as Profile
 from n2n_ablate.study.model import Scale as Scale
 from n2n_ablate.study.model import Spread as Spread
@@ -29,3 +27,5 @@ from n2n_ablate.study.plan import Plan as Plan
 from n2n_ablate.study.planning import plan as plan
 from n2n_ablate.study.read import build as build
 from n2n_ablate.study.read import read as read
+from n2n_ablate.study.values import Level as Level
+from n2n_ablate.study.values import MeasuredPairs as MeasuredPairs

@@ -9,8 +9,9 @@ from n2n_ablate.components.optional import declared
 from n2n_ablate.components.recipe import Catalogue, resolved
 from n2n_ablate.components.spec import ComponentSpec, Value
 from n2n_ablate.errors import StudyError
-from n2n_ablate.study.model import Condition, MeasuredPairs, Scale, Study
+from n2n_ablate.study.model import Condition, Scale, Study
 from n2n_ablate.study.read import pairs_label
+from n2n_ablate.study.values import MeasuredPairs
 
 
 def measured(study: Study, sources: Sequence[str]) -> Study:

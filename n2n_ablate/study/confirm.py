@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from n2n_ablate.errors import StudyError
+from n2n_ablate.study.held_out import with_pairs
 from n2n_ablate.study.model import BASELINE, Trial
 from n2n_ablate.study.plan import Plan
 
@@ -28,27 +29,18 @@ def confirmation(plan: Plan, best: Sequence[Trial] = (), before: Sequence[Trial]
         raise StudyError(msg)
     asked = _asked(plan)
     known = {plan.baseline.recipe, *(trial.recipe for trial in asked)}
-    added = [replace(trial, role="declared") for trial in best if trial.recipe not in known]
+    added = [trial for trial in best if trial.recipe not in known]
     known |= {trial.recipe for trial in added}
     names = {trial.name for trial in (*asked, *added)}
-    new = [trial for trial in before if trial.recipe not in known and trial.name not in names]
-    old = [replace(trial, role="declared") for trial in new]
-    profile = replace(
-        plan.profile,
-        images=confirm.images,
-        crop=plan.profile.crop if confirm.crop is None else confirm.crop,
-        seeds=confirm.seeds,
-        trials=0,
-        confirm=None,
-    )
-    declared = (*asked, *added, *old)
+    old = [trial for trial in before if trial.recipe not in known and trial.name not in names]
+    profile = replace(plan.profile, images=confirm.images, seeds=confirm.seeds, confirm=None)
+    crop = profile.crop if confirm.crop is None else confirm.crop
+    profile = replace(profile, crop=crop, trials=0)
+    declared = tuple(replace(trial, role="declared") for trial in (*asked, *added, *old))
     return replace(
         plan,
         profile=profile,
-        conditions=tuple(
-            replace(c, pairs=replace(c.pairs, confirming=True)) if c.pairs else c
-            for c in plan.conditions
-        ),
+        conditions=with_pairs(plan.conditions, confirming=True),
         declared=declared,
         references=(),
         space={},

@@ -12,7 +12,8 @@ from n2n_ablate.components.recipe import Catalogue, Recipe
 from n2n_ablate.components.spec import ComponentSpec, Value, toml
 from n2n_ablate.errors import AblateError, StudyError, nearest
 from n2n_ablate.study import limits
-from n2n_ablate.study.model import Factor, Level, Study, Trial, named
+from n2n_ablate.study.model import Factor, Study, Trial, named
+from n2n_ablate.study.values import Level
 
 Change: TypeAlias = tuple[str, Level]
 """A factor's key and one of its levels."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
-from n2n_ablate.errors import StudyError, nearest, no_file
+from n2n_ablate.errors import StudyError, nearest, no_file, reasoned
 
 
 def shipped() -> dict[str, Path]:
@@ -30,12 +30,9 @@ def find(name: str) -> Path:
     """Return the file of a study: a path, a file in `./studies/`, or one that ships."""
     given = Path(name)
     if given.suffix == ".toml" or "/" in name:
-        try:
+        with reasoned(StudyError, f"study file '{name}' cannot be read"):
             if given.is_file():
                 return given
-        except (OSError, ValueError) as error:
-            msg = f"study file '{name}' cannot be read: {getattr(error, 'strerror', '') or error}"
-            raise StudyError(msg) from error
         msg = f"study file '{name}' {no_file(given)}."
         raise StudyError(msg)
     every = known()

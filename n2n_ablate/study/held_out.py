@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from n2n_ablate.errors import StudyError
-from n2n_ablate.study.model import Confirm, Profile, Study
+from n2n_ablate.study.model import Condition, Confirm, Profile, Study
 
 
-def to_confirm(
-    profile: Profile,
-    *,
-    seeds: int | None,
-    crop: int | None,
-    images: bool,
-    sources: tuple[str, ...],
-    scenes: int | None,
-) -> Confirm | None:
+def to_confirm(profile: Profile, asked: Mapping[str, Any]) -> Confirm | None:
     """Return what follows a profile's trials.
 
-    `profile`: as the study file has it; `seeds`: given on the command line, for both parts; `images`: images
-    were given on the command line. Those of the file may be of another kind, so a confirmation needs other
-    images then. `scenes`: how many scenes of each measured condition are held out, instead of the profile's.
+    `profile`: as the study file has it; `asked`: see `planning.Asked`. Where images are given, those of the
+    file may be of another kind, so a confirmation needs other images then.
     """
+    scenes, seeds, crop = (asked.get(name) for name in ("confirm_scenes", "seeds", "crop"))
+    sources = tuple(asked.get("confirm_images", ()))
     if scenes is not None and scenes < 0:
         msg = f"--confirm-scenes must not be negative, got {scenes}"
         raise StudyError(msg)
-    confirm = profile.confirm or Confirm(())
+    confirm = profile.confirm or Confirm()
     confirm = replace(
         confirm,
-        images=sources or (() if images else confirm.images),
+        images=sources or (() if asked.get("images") else confirm.images),
         scenes=confirm.scenes if scenes is None else scenes,
         crop=confirm.crop if crop is None else crop,
     )
@@ -42,13 +37,12 @@ def to_confirm(
     return replace(confirm, crop=profile.crop if confirm.crop is None else confirm.crop)
 
 
-def holding_out(study: Study, scenes: int) -> Study:
-    """Return the study without so many scenes of each condition whose noise is measured."""
-    conditions = (
-        replace(c, pairs=replace(c.pairs, held_out=scenes)) if c.pairs else c
-        for c in study.conditions
+def with_pairs(conditions: Sequence[Condition], **changes: Any) -> tuple[Condition, ...]:
+    """Return conditions with changes of those whose noise is measured, see `MeasuredPairs`."""
+    return tuple(
+        replace(each, pairs=replace(each.pairs, **changes)) if each.pairs else each
+        for each in conditions
     )
-    return replace(study, conditions=tuple(conditions))
 
 
 def check_confirm(study: Study, profile: Profile) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from n2n_ablate.components import RECIPE_KINDS
 from n2n_ablate.components.parameters import Parameter
-from n2n_ablate.study.schema import ConfirmTable, StudyTable
+from n2n_ablate.study.schema import StudyTable
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -34,24 +34,18 @@ def json_schema(entries: Iterable[Entry]) -> dict[str, Any]:
         kinds.setdefault(entry.kind, []).append(entry)
     schema = _with_components(StudyTable.model_json_schema(), kinds)
     tables = schema["$defs"]
-    confirm = ConfirmTable.model_json_schema()
-    tables["ConfirmTable"] = confirm
-    for table in (schema, tables["ProfileTable"]):
-        about = table["properties"]["confirm"].get("description", "")
-        table["properties"]["confirm"] = {"$ref": "#/$defs/ConfirmTable", "description": about}
     keys = _keys(kinds)
     properties = schema["properties"]
-    for table in (tables["ProfileTable"]["properties"]["set"], *_changes(properties)):
+    for table in (
+        tables["Profile"]["properties"]["set"],
+        properties["references"]["additionalProperties"],
+        properties["contrasts"]["items"],
+    ):
         table["properties"] = {key: {"description": text} for key, text in keys.items()}
     properties["factors"]["properties"] = {
         key: {"$ref": "#/$defs/FactorTable", "description": text} for key, text in keys.items()
     }
     return {"$schema": DRAFT, **schema, "title": "n2n-ablate study"}
-
-
-def _changes(properties: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the tables whose keys are those of a recipe, beside `[factors]`."""
-    return [properties["references"]["additionalProperties"], properties["contrasts"]["items"]]
 
 
 def _with_components(schema: Any, kinds: dict[str, list[Entry]]) -> Any:
@@ -61,6 +55,8 @@ def _with_components(schema: Any, kinds: dict[str, list[Entry]]) -> Any:
     if not isinstance(schema, dict):
         return schema
     schema_of = {key: _with_components(part, kinds) for key, part in schema.items()}
+    if isinstance(text := schema_of.get("description"), str):
+        schema_of["description"] = " ".join(text.split())
     kind = schema_of.pop("component", None)
     if kind is None:
         return schema_of

@@ -6,33 +6,37 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
 
 from n2n_ablate.components.parameters import Domain
 from n2n_ablate.components.recipe import Recipe
-from n2n_ablate.components.spec import ComponentSpec, Value, written
+from n2n_ablate.components.spec import ComponentSpec, Value
+from n2n_ablate.study.values import (
+    Amount,
+    Changes,
+    Channel,
+    Component,
+    Count,
+    Flag,
+    Images,
+    Level,
+    Pairs,
+    Positive,
+    Seeds,
+    Side,
+    component_of,
+    keys_of,
+)
 
 BASELINE = "baseline"
+CONFIG = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+"""Of records that are read from study files: what stands below a field describes its key."""
 WHITE = 255.0
 """White on the scale that noise levels are given on, whatever it is in the files."""
 DESIGNS = ("search", "factorial", "grid", "one-at-a-time", "leave-one-out")
-
-
-@dataclass(frozen=True)
-class Level:
-    """One value of a factor."""
-
-    value: Value  # a part (the factor is a whole component) or the value of a parameter
-    # further changes that belong to this level, e.g. another learning rate.
-    also: Mapping[str, Value] = field(default_factory=dict)
-    label: str = ""  # how to call it in tables; empty to derive it from the value
-
-    def __str__(self) -> str:
-        extra = "".join(f", {key}={value}" for key, value in self.also.items())
-        return self.label or f"{shown(self.value)}{extra}"
-
-    def changes(self, key: str) -> dict[str, Value]:
-        """Return everything that this level of factor `key` changes in the baseline."""
-        return {key: self.value, **self.also}
 
 
 @dataclass(frozen=True)
@@ -54,34 +58,21 @@ class Scale:
 
 
 @dataclass(frozen=True)
-class MeasuredPairs:
-    """Where measured noise comes from: noisy shots of scenes, with references."""
-
-    source: str  # a folder whose layout is recognised, or a named set such as `cc:`
-    # folders or patterns with `*` inside `source`, where it is not
-    reference: str = ""
-    noisy: str = ""
-    held_out: int = 0  # how many scenes only the confirmation sees; 0 without one
-    confirming: bool = False  # whether the held-out scenes are meant, and not the others
-
-    def __str__(self) -> str:
-        names = f" (reference {self.reference}, noisy {self.noisy})" if self.reference else ""
-        which = "the" if self.confirming else "without the"
-        part = f", {which} {self.held_out} held-out scenes" if self.held_out else ""
-        return f"measured: pairs in {self.source}{names}{part}"
-
-
-@dataclass(frozen=True)
 class Condition:
     """Noise that trials are compared under: a model with its level, or measured on pairs.
 
     Trials are compared within a condition, never across.
     """
 
-    noise: ComponentSpec | None  # the noise model; None where the noise is measured
-    label: str  # its name in tables
-    # where measured noise comes from; its scenes are the condition's images
-    pairs: MeasuredPairs | None = None
+    __pydantic_config__ = CONFIG
+
+    noise: Annotated[Component | None, component_of("noise")] = None
+    """a [noise model](../components/noise.md) with its parameters; or `pairs`"""
+    label: str = ""
+    """how tables call it; by default the noise itself, or the folder's name"""
+    pairs: Pairs | None = None
+    """[measured noise](../how-to/measured-pairs.md), whose scenes are the condition's images: a folder of
+    noisy shots with references, a named set such as `cc:`, or a table with `folder`, `reference`, `noisy`"""
 
     @property
     def source(self) -> str:
@@ -101,35 +92,50 @@ class Condition:
 class Confirm:
     """A second, smaller study of the same contrasts, on what the first one never saw."""
 
-    # other pictures than the profile's, see `Profile.images`; none where all noise is measured
-    images: tuple[str, ...]
-    # side of the centre crop in pixels, 0 for whole images; None for the profile's
-    crop: int | None = None
-    # other seeds than the profile's. Empty: as many as the profile has, and next to them.
-    seeds: tuple[int, ...] = ()
-    top: int = 1  # after a search: how many of its best trials are confirmed beside the contrasts
-    scenes: int = 0  # how many scenes of each measured condition are held out of the trials for it
+    __pydantic_config__ = CONFIG
+
+    images: Images = ()
+    """as in a profile; none may show a picture of the trials"""
+    crop: Side | None = None
+    """side of the centre crop in pixels; by default the profile's"""
+    seeds: Seeds = ()
+    """none of the profile's; by default as many as the profile has, next to them"""
+    top: Count = 1
+    """after a search: how many of its best trials are confirmed beside the contrasts"""
+    scenes: Count = 0
+    """of [measured pairs](../how-to/measured-pairs.md): how many scenes of each condition the trials do
+    not see. A condition with a noise model needs `images`, a measured one `scenes`"""
 
 
 @dataclass(frozen=True)
 class Profile:
-    """A named budget."""
+    """A budget: images, seeds, trials."""
 
-    name: str  # `quick`, `paper` or whatever the file calls it
-    images: tuple[str, ...]  # folders, files, `builtin` or `builtin:NAME`
-    crop: int = 0  # side of the centre crop in pixels, 0 for whole images
-    seeds: tuple[int, ...] = (0,)  # one fit per image and seed
-    trials: int = 0  # most trials, the baseline included; 0 for no limit
-    # changes of the baseline, e.g. `training.steps`.
-    changes: Mapping[str, Value] = field(default_factory=dict)
-    confirm: Confirm | None = None  # what follows when the trials are finished; None for nothing
-    decides: bool = True  # False for a demonstration: too few images and steps for any conclusion
-    white: float = 0.0  # the sample of the image files that is white; 0 for that of their type
-    # which channels of the image files to take where they are no colours, from 1
-    channels: tuple[int, ...] = ()
+    __pydantic_config__ = CONFIG
+
+    name: SkipJsonSchema[str] = ""  # `quick`, `paper` or whatever the file calls it
+    images: Images = ()
+    """folders, files, `builtin` (eight in colour), `builtin:grey` (eight more), `builtin:NAME`, or a [named
+    set](../how-to/named-sets.md) such as `kodak24:`. Required unless all conditions are measured"""
+    crop: Side = 0
+    """side of the centre crop in pixels; 0 keeps whole images"""
+    white: Amount = 0.0
+    """the sample of the image files that is white; 0 for that of their type"""
+    channels: tuple[Channel, ...] = ()
+    """which channels of the image files to take where they are no colours, from 1"""
+    seeds: Seeds = (0,)
+    """one fit per image and seed"""
+    trials: Count = 0
+    """maximum number of trials, including the baseline; 0 for no limit. A search needs it"""
+    changes: Annotated[Changes, Field(alias="set")] = field(default_factory=dict)
+    """changes of the baseline, such as `"training.steps" = 500`"""
+    confirm: Annotated[Confirm, keys_of(Confirm)] | None = None
+    """[a confirmation](#confirm-profilesnameconfirm)"""
+    decides: Flag = True
+    """false for a demonstration: too few images and steps for any conclusion"""
 
     @property
-    def told_seeds(self) -> str:
+    def seeds_in_words(self) -> str:
         """Its seeds, see `seeds_text`."""
         return seeds_text(self.seeds)
 
@@ -143,9 +149,14 @@ def seeds_text(seeds: Sequence[int]) -> str:
 class Spread:
     """How far paired differences are expected to differ: standard deviations in units of the metric."""
 
-    images: float  # over images, beyond what seeds add
-    seeds: float  # over seeds on one image
-    source: str  # where the figures come from
+    __pydantic_config__ = CONFIG
+
+    images: Positive
+    """over images beyond what seeds add, in units of the deciding metric"""
+    seeds: Amount = 0.0
+    """over seeds on one image"""
+    source: str = ""
+    """where the figures come from; `plan` prints it"""
 
     def over_images(self, seeds: int) -> float:
         """Return the standard deviation over images where so many seeds are averaged."""
@@ -188,15 +199,6 @@ class Trial:
     recipe: Recipe  # with every parameter written out
     # its levels of the factors, for the search strategy and the tables
     values: Mapping[str, Value] = field(default_factory=dict)
-
-
-def shown(value: Value) -> str:
-    """Return a value as tables show it: short, and equal for equal values."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return written(value)
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def named(values: Mapping[str, Level | Value]) -> str:

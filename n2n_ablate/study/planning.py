@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any, TypedDict, Unpack
 
 from n2n_ablate.components.recipe import Catalogue, resolved
 from n2n_ablate.components.spec import Value
@@ -11,71 +12,64 @@ from n2n_ablate.errors import AblateError, StudyError, nearest
 from n2n_ablate.study import limits
 from n2n_ablate.study.conditions import conditions_of, measured, metrics_of, scale_of
 from n2n_ablate.study.designs import changed, declare, factor_values, repeated
-from n2n_ablate.study.held_out import check_confirm, holding_out, to_confirm
+from n2n_ablate.study.held_out import check_confirm, to_confirm, with_pairs
 from n2n_ablate.study.model import BASELINE, Factor, Profile, Study, Trial
 from n2n_ablate.study.plan import Plan
 from n2n_ablate.study.ranges import searched
 from n2n_ablate.study.settings import check_settings, setting, sort_settings
 
+_NUMBERS = ("trials", "seeds", "first_seed", "crop", "white")
+_OF_PROFILE = ("trials", "seeds", "images", "crop", "white", "channels")
 
-def plan(
-    study: Study,
-    registry: Catalogue,
-    *,
-    profile: str = "",
-    settings: Sequence[str] = (),
-    trials: int | None = None,
-    seeds: int | None = None,
-    first_seed: int | None = None,
-    images: Sequence[str] = (),
-    crop: int | None = None,
-    white: float | None = None,
-    channels: Sequence[int] = (),
-    confirm_images: Sequence[str] = (),
-    confirm_scenes: int | None = None,
-    pairs: Sequence[str] = (),
-) -> Plan:
+
+class Asked(TypedDict, total=False):
+    """What a user asks for instead of what the profile says; None, and nothing, leave it as it is."""
+
+    # `kind.parameter=value` or `kind=name`: on a factor one more level, elsewhere another baseline (or,
+    # for `noise`, other conditions)
+    settings: Sequence[str]
+    trials: int | None  # most trials
+    seeds: int | None  # number of seeds
+    # the first of the seeds; all others, the confirmation's too, follow it as they do in the study
+    first_seed: int | None
+    images: Sequence[str]  # sources of images
+    crop: int | None  # side of the centre crop in pixels, 0 for whole images
+    white: float | None  # the sample of the image files that is white
+    channels: Sequence[int]  # of image files that are no colours
+    confirm_images: Sequence[str]  # sources of the images to confirm on
+    confirm_scenes: int | None  # how many scenes of each measured condition are held out
+    pairs: Sequence[str]  # sources of measured noise, see `MeasuredPairs`: each is a condition
+
+
+def plan(study: Study, registry: Catalogue, *, profile: str = "", **given: Unpack[Asked]) -> Plan:
     """Decide everything that can be decided before the first image is read.
 
-    `profile`: name of a profile; the file's first if empty; `settings`: `kind.parameter=value` or
-    `kind=name`. On a factor it adds a level, elsewhere it changes the baseline (or, for `noise`, the
-    conditions). `trials`: most trials, instead of the profile's; `seeds`: number of seeds, instead of the
-    profile's; `first_seed`: the first of the seeds; all others, the confirmation's too, follow it as they do
-    in the study; `images`: sources of images, instead of the profile's; `crop`: side of the centre crop in
-    pixels, 0 for whole images, instead of the profile's; `white`: the sample of the image files that is
-    white, instead of the profile's; `channels`: channels of the image files that are no colours, instead of
-    the profile's; `confirm_images`: sources of the images to confirm on, instead of the profile's;
-    `confirm_scenes`: how many scenes of each measured condition are held out, instead of the profile's;
-    `pairs`: sources of measured noise, see `MeasuredPairs`: each is a condition, in place of the study's.
+    `profile`: name of a profile; the file's first if empty; `given`: see `Asked`.
     """
-    limits.check_numbers(trials=trials, seeds=seeds, first_seed=first_seed, crop=crop, white=white)
+    asked: dict[str, Any] = dict(given)
+    limits.check_numbers(**{name: asked.get(name) for name in _NUMBERS})
     chosen = _profile(study, profile)
-    confirm = to_confirm(
-        chosen,
-        seeds=seeds,
-        crop=crop,
-        images=bool(images),
-        sources=tuple(confirm_images),
-        scenes=confirm_scenes,
-    )
-    given = {
-        "trials": trials,
-        "seeds": None if seeds is None else tuple(range(seeds)),
-        "images": tuple(images) or None,
-        "crop": crop,
-        "white": white,
-        "channels": tuple(channels) or None,
+    confirm = to_confirm(chosen, asked)
+    if (seeds := asked.get("seeds")) is not None:
+        asked["seeds"] = range(seeds)
+    for name in ("seeds", "images", "channels"):
+        asked[name] = tuple(asked.get(name) or ()) or None
+    changes: dict[str, Any] = {
+        name: asked[name] for name in _OF_PROFILE if asked.get(name) is not None
     }
-    changes = {name: value for name, value in given.items() if value is not None}
-    chosen = replace(chosen, confirm=confirm, **changes)  # type: ignore[arg-type]
-    if pairs:
+    chosen = replace(chosen, confirm=confirm, **changes)
+    if pairs := asked.get("pairs"):
         study = measured(study, pairs)
-    chosen = _with_images(study, chosen, given=bool(images or confirm_images))
-    if first_seed is not None:
-        chosen = _from_seed(chosen, first_seed)
+    images_given = bool(asked["images"] or asked.get("confirm_images"))
+    chosen = _with_images(study, chosen, given=images_given)
+    if (first := asked.get("first_seed")) is not None:
+        chosen = _from_seed(chosen, first)
     check_confirm(study, chosen)
-    study = holding_out(study, chosen.confirm.scenes) if chosen.confirm else study
+    if chosen.confirm:
+        scenes = chosen.confirm.scenes
+        study = replace(study, conditions=with_pairs(study.conditions, held_out=scenes))
     as_written = _plan_from(study, registry, chosen, [], str(study.path))
+    settings = asked.get("settings", ())
     if not settings:
         return as_written
     read = [setting(text) for text in settings]

@@ -15,20 +15,13 @@ from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec, toml
 from n2n_ablate.errors import ParameterError, StudyError, nearest
 from n2n_ablate.study import limits
-from n2n_ablate.study.model import Condition, Confirm, Factor, Profile, Spread, Study, named
-from n2n_ablate.study.schema import (
-    ConditionTable,
-    ConfirmTable,
-    FactorTable,
-    ProfileTable,
-    SearchTable,
-    StudyTable,
-    checked,
-)
-from n2n_ablate.study.schema_values import NAME, joined
+from n2n_ablate.study.model import DESIGNS, Condition, Factor, Profile, Study, named
+from n2n_ablate.study.schema import FactorTable, StudyTable, checked
+from n2n_ablate.study.values import NAME, joined
 from n2n_ablate.study.write import to_toml
 
 _MARGIN = 0.05  # dB
+_AS_WRITTEN = ("name", "question", "design", "references", "decide", "spread")
 
 
 def read(path: Path) -> Study:
@@ -56,7 +49,7 @@ def parse(text: str, path: Path) -> Study:
         raise StudyError(msg) from error
     try:
         limits.check(data)
-        return replace(_study(checked(StudyTable, data), path), text=text)
+        return replace(_study(checked(_with_confirm(data)), path), text=text)
     except (StudyError, ParameterError) as error:
         msg = f"{path}: {error}"
         raise StudyError(msg) from error
@@ -79,9 +72,13 @@ def build(data: Mapping[str, Any]) -> Study:
 
 def _study(table: StudyTable, path: Path) -> Study:
     metrics = _metrics(table.metrics)
-    if table.decide not in metrics:
-        msg = f"'decide' cannot be '{table.decide}'. {nearest(table.decide, metrics)}"
-        raise StudyError(msg)
+    for key, given, known in (
+        ("design", table.design, DESIGNS),
+        ("decide", table.decide, metrics),
+    ):
+        if given not in known:
+            msg = f"'{key}' cannot be '{given}'. {nearest(given, known)}"
+            raise StudyError(msg)
     if table.decide != "psnr" and table.margin is None:
         msg = (
             f"'margin' is missing: with decide = \"{table.decide}\" say which differences of "
@@ -94,22 +91,20 @@ def _study(table: StudyTable, path: Path) -> Study:
             "Remove the table, or change the design"
         )
         raise StudyError(msg)
-    search = table.search or SearchTable.model_validate({})
+    if table.spread and not table.spread.source:
+        msg = "'spread.source' is missing"
+        raise StudyError(msg)
+    same = {name: getattr(table, name) for name in _AS_WRITTEN}
     return Study(
-        name=table.name,
-        question=table.question,
-        design=table.design,
+        **same,
         baseline=Recipe(dict(table.baseline)),
         conditions=_conditions(table),
         factors=_factors(table),
-        references=table.references,
         contrasts=tuple(named(values) for values in table.contrasts),
         metrics=metrics,
-        decide=table.decide,
         margin=_MARGIN if table.margin is None else table.margin,
-        spread=Spread(**table.spread.model_dump()) if table.spread else None,
-        strategy=search.strategy,
-        profiles={name: _profile(name, profile, table) for name, profile in table.profiles.items()},
+        strategy=table.search.strategy if table.search else ComponentSpec("tpe"),
+        profiles={name: _profile(name, profile) for name, profile in table.profiles.items()},
         path=path,
     )
 
@@ -134,23 +129,18 @@ def _metrics(specs: list[ComponentSpec]) -> dict[str, ComponentSpec]:
 
 
 def _conditions(table: StudyTable) -> tuple[Condition, ...]:
-    conditions = [_condition(index, own) for index, own in enumerate(table.conditions)]
+    conditions = list(table.conditions)
+    for index, each in enumerate(conditions):
+        if (each.noise is None) == (each.pairs is None):
+            msg = f"'conditions[{index}]' needs either 'noise', a model, or 'pairs', measured noise"
+            raise StudyError(msg)
+        label = pairs_label(each.pairs.source) if each.pairs else str(each.noise)
+        conditions[index] = replace(each, label=each.label or label)
     for label, count in Counter(condition.label for condition in conditions).items():
         if count > 1:
             msg = f"'conditions': two are called '{label}'. Give them different labels"
             raise StudyError(msg)
     return tuple(conditions)
-
-
-def _condition(index: int, own: ConditionTable) -> Condition:
-    if (own.noise is None) == (own.pairs is None):
-        msg = f"'conditions[{index}]' needs either 'noise', a model, or 'pairs', measured noise"
-        raise StudyError(msg)
-    if own.noise is not None:
-        return Condition(own.noise, str(own.noise) if own.label is None else own.label)
-    pairs = own.pairs
-    assert pairs is not None
-    return Condition(None, pairs_label(pairs.source) if own.label is None else own.label, pairs)
 
 
 def pairs_label(source: str) -> str:
@@ -210,44 +200,25 @@ def _domain(key: str, factor_table: FactorTable) -> Domain | None:
     return None
 
 
-def _profile(name: str, profile_table: ProfileTable, table: StudyTable) -> Profile:
+def _profile(name: str, profile: Profile) -> Profile:
     if not NAME.fullmatch(name):
         msg = f"profile names are lowercase letters, digits, '-' and '_', got {name!r}"
         raise StudyError(msg)
-    return Profile(
-        name=name,
-        images=tuple(profile_table.images or ()),
-        crop=profile_table.crop,
-        white=profile_table.white,
-        channels=tuple(profile_table.channels),
-        seeds=tuple(profile_table.seeds),
-        trials=profile_table.trials,
-        changes=profile_table.set,
-        confirm=_confirm(name, profile_table, table.confirm),
-        decides=profile_table.decides,
-    )
-
-
-def _confirm(
-    name: str, profile_table: ProfileTable, shared: Mapping[str, Any] | None
-) -> Confirm | None:
-    """Return a profile's confirmation: what the study's `[confirm]` says, and before that what the profile says."""
-    if profile_table.confirm is None and shared is None:
-        return None
-    for where, data in (
-        (("confirm",), shared),
-        (("profiles", name, "confirm"), profile_table.confirm),
-    ):
-        if unknown := set(data or {}) - set(ConfirmTable.model_fields):
-            checked(ConfirmTable, dict.fromkeys(unknown), where)
-    table = checked(
-        ConfirmTable,
-        {**(shared or {}), **(profile_table.confirm or {})},
-        ("profiles", name, "confirm"),
-    )
-    if not table.images and not table.scenes:
+    if (confirm := profile.confirm) and not confirm.images and not confirm.scenes:
         msg = f"'profiles.{name}.confirm' needs 'images', or 'scenes' where the noise is measured"
         raise StudyError(msg)
-    return Confirm(
-        tuple(table.images or ()), table.crop, tuple(table.seeds or ()), table.top, table.scenes
-    )
+    return replace(profile, name=name)
+
+
+def _with_confirm(data: dict[str, Any]) -> dict[str, Any]:
+    """Return a study file's tables, with the keys of `[confirm]` in every profile that lacks them."""
+    shared, profiles = data.get("confirm"), data.get("profiles")
+    if not isinstance(shared, Mapping) or not isinstance(profiles, Mapping):
+        return data  # the schema refuses what has another form
+    merged = dict(profiles)
+    for name, profile in profiles.items():
+        if isinstance(profile, Mapping) and isinstance(
+            given := profile.get("confirm", {}), Mapping
+        ):
+            merged[name] = {**profile, "confirm": {**shared, **given}}
+    return {**data, "profiles": merged}

@@ -12,26 +12,13 @@ from pydantic import TypeAdapter
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec, Value, plain, read_value
 from n2n_ablate.study.designs import Effect
-from n2n_ablate.study.model import Condition, Confirm, MeasuredPairs, Profile, Scale, Trial
+from n2n_ablate.study.model import Condition, Profile, Scale, Trial
 from n2n_ablate.study.plan import Plan
 from n2n_ablate.study.read import parse
+from n2n_ablate.study.values import MeasuredPairs
 
 _PROFILE = ("name", "images", "crop", "seeds", "white", "channels", "trials", "decides")
 _SavedTrial = tuple[str, str, dict[str, Any], dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class _SavedProfile:
-    name: str
-    images: tuple[str, ...]
-    crop: int
-    seeds: tuple[int, ...]
-    white: float
-    channels: tuple[int, ...]
-    trials: int
-    decides: bool
-    set: dict[str, Any]
-    confirm: Confirm | None
 
 
 @dataclass(frozen=True)
@@ -46,7 +33,7 @@ class _Saved:
     file: str
     path: str
     settings: tuple[str, ...]
-    profile: _SavedProfile
+    profile: Profile
     baseline: _SavedTrial
     declared: tuple[_SavedTrial, ...]
     references: tuple[_SavedTrial, ...]
@@ -94,16 +81,14 @@ def to_json(plan: Plan) -> dict[str, Any]:
 
 def from_json(data: Mapping[str, Any]) -> Plan:
     """Read what `to_json` wrote. Types are checked: something else may have written it."""
-    saved = _SAVED.validate_python(data)
+    profile = _given(data["profile"])
+    profile["confirm"] = profile["confirm"] and _given(profile["confirm"])
+    saved = _SAVED.validate_python({**data, "profile": profile})
     study = parse(saved.file, Path(saved.path))
     searched = study.factors if study.design == "search" and not saved.confirming else ()
     return Plan(
         study=study,
-        profile=Profile(
-            **{name: getattr(saved.profile, name) for name in _PROFILE},
-            changes=_values(saved.profile.set),
-            confirm=saved.profile.confirm,
-        ),
+        profile=saved.profile,
         baseline=_trial(saved.baseline),
         declared=tuple(map(_trial, saved.declared)),
         references=tuple(map(_trial, saved.references)),
@@ -119,6 +104,11 @@ def from_json(data: Mapping[str, Any]) -> Plan:
         before=saved.before,
         effects=tuple(Effect(*effect) for effect in saved.effects),
     )
+
+
+def _given(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a table without empty lists, which a study file may not have."""
+    return {key: value for key, value in table.items() if value != []}
 
 
 def _strategy(saved: object) -> ComponentSpec | None:

@@ -11,7 +11,8 @@ from n2n_ablate.components import RECIPE_KINDS
 from n2n_ablate.components.spec import ComponentSpec, Scalar, Value, read_value
 from n2n_ablate.errors import StudyError, nearest
 from n2n_ablate.study import limits
-from n2n_ablate.study.model import Factor, Level, Study, shown
+from n2n_ablate.study.model import Factor, Study
+from n2n_ablate.study.values import Level, shown
 
 
 def setting(text: str) -> tuple[str, Value]:

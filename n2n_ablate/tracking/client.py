@@ -1,14 +1,16 @@
-"""Opens MLflow, asks the first question, and says in one line why that failed. Imports mlflow late."""
+"""Opens MLflow, asks it, and says in one line why that failed. Imports mlflow late."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import logging
 import os
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
@@ -51,6 +53,8 @@ _TOLD = (
     ("not in a valid JSON format|BadStatusLine", _NOT_MLFLOW),
 )
 """What MLflow says with many words, and what is said instead."""
+SWITCH = "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING"
+"""MLflow's own environment variable: `true` writes `system/...` metrics to the study's summary."""
 
 
 def _load() -> None:
@@ -96,6 +100,52 @@ def experiments(client: MlflowClient, most: int = 1) -> Sequence[Experiment]:
     return list(experiments_known)
 
 
+class Asked:
+    """A client that says since when a request is under way."""
+
+    since = 0.0  # by `time.monotonic`, 0 for none
+
+    def __init__(self, client: object) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._client, name)
+
+        def ask(*args: Any, **kwargs: Any) -> Any:
+            self.since = time.monotonic()
+            try:
+                return method(*args, **kwargs)
+            finally:
+                self.since = 0.0
+
+        return ask
+
+
+class Monitor(Protocol):
+    """What watches the machine in a thread of its own."""
+
+    def finish(self) -> None:
+        """Stop watching, and write what is left."""
+        ...
+
+
+def monitor(uri: str, run: str, note: Callable[[str], None]) -> Monitor | None:
+    """Begin to watch the machine if that is switched on.
+
+    `run`: id of the run that gets the values.
+    """
+    if os.environ.get(SWITCH, "").strip().lower() not in ("true", "1"):
+        return None
+    if importlib.util.find_spec("psutil") is None:
+        note(f"{SWITCH} is set, but system metrics need psutil: pip install psutil")
+        return None
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+    started = SystemMetricsMonitor(run, resume_logging=True, tracking_uri=uri)
+    started.start()
+    return cast("Monitor", started)
+
+
 @contextlib.contextmanager
 def explained(uri: str) -> Iterator[None]:
     """Turn every way in which a store or a server can fail into one line.
@@ -116,9 +166,10 @@ def explained(uri: str) -> Iterator[None]:
     except AblateError:
         raise
     except Exception as error:  # a damaged database makes MLflow raise whatever comes to it
-        if damage := _damage(error) or _found_damaged(uri):
+        file = sqlite_file(uri)
+        if damage := _damage(error) or (damage_of(file) if file else ""):
             msg = (
-                f"'{sqlite_file(uri)}' is damaged: {damage}. Delete it: n2n-ablate sync makes it "
+                f"'{file}' is damaged: {damage}. Delete it: n2n-ablate sync makes it "
                 "anew from the journals, without training."
             )
             raise StoreError(msg) from error
@@ -138,11 +189,6 @@ def _damage(error: BaseException | None) -> str:
             return str(error)
         error = error.__cause__
     return ""
-
-
-def _found_damaged(uri: str) -> str:
-    file = sqlite_file(uri)
-    return "" if file is None else damage_of(file)
 
 
 def _reason(error: BaseException) -> str:

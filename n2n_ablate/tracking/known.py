@@ -52,7 +52,7 @@ def look(
         if run.info.run_id == writing:
             continue
         if _is_dead(tags) or tags.get("invocation", "") in ended:
-            store.end(run.info.run_id, "KILLED")
+            store.client.set_terminated(run.info.run_id, "KILLED")
             known.repaired += 1
         elif tags.get(PLAN) == plan:
             known.running.append(tags.get(HOST, "another machine"))

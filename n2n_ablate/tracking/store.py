@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import json
 import re
@@ -27,7 +28,7 @@ from n2n_ablate.tracking.address import (
     kept_in,
     knock,
 )
-from n2n_ablate.tracking.client import connect, experiments, explained
+from n2n_ablate.tracking.client import Asked, connect, experiments, explained
 from n2n_ablate.tracking.tags import FILES
 
 if TYPE_CHECKING:
@@ -44,32 +45,13 @@ _RUN = re.compile(r"[0-9a-f]{32}")
 _ANEW = "n2n-ablate sync makes it anew from the journals, without training."
 
 
-class _Asked:
-    """A client whose requests are marked while they are under way."""
-
-    def __init__(
-        self, client: object, asking: Callable[[], contextlib.AbstractContextManager[None]]
-    ) -> None:
-        self._client = client
-        self._asking = asking
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        method = getattr(self._client, name)
-
-        def ask(*args: Any, **kwargs: Any) -> Any:
-            with self._asking():
-                return method(*args, **kwargs)
-
-        return ask
-
-
 class MlflowStore:
     """A store for runs, opened when it is first needed.
 
     Args:
         root: The output folder. Its lock keeps two processes from opening a database at once.
         uri: See `tracking_uri`.
-        note: Told once if another process keeps it from being opened.
+        note: Given a line, once, if another process keeps it from being opened.
 
     Raises:
         StoreError: MLflow is not installed, or that is no address.
@@ -83,23 +65,14 @@ class MlflowStore:
         check_address(uri)
         self.uri = uri
         self._root = root.resolve()
-        self._note, self._noted = note, False
-        self._client: MlflowClient | None = None
-        self._asked = 0.0
+        self._waits = functools.lru_cache(note)  # each of its lines once
+        self._opened = False
+        self._asked: Asked | None = None
 
     def unanswered(self) -> float:
         """Return how many seconds ago the present request was sent, 0 if there is none."""
-        asked = self._asked
-        return time.monotonic() - asked if asked else 0.0
-
-    @contextlib.contextmanager
-    def asking(self) -> Iterator[None]:
-        """Mark a request, see `unanswered`."""
-        self._asked = time.monotonic()
-        try:
-            yield
-        finally:
-            self._asked = 0.0
+        since = self._asked.since if self._asked else 0.0
+        return time.monotonic() - since if since else 0.0
 
     @property
     def client(self) -> MlflowClient:
@@ -108,13 +81,15 @@ class MlflowStore:
         Raises:
             StoreError: It cannot be opened.
         """
-        if self._client is None:
-            with self._opening(), self.explained():
+        if not self._opened:
+            unlocked, file = contextlib.nullcontext(), sqlite_file(self.uri)
+            lock = unlocked if is_server(self.uri) else opening(self._root, self._waits, file)
+            with lock, explained(self.uri):
                 self._make()
-                client = cast("MlflowClient", _Asked(connect(self.uri), self.asking))
-                experiments(client)  # only this opens the store
-            self._client = client
-        return self._client
+                self._asked = Asked(connect(self.uri))
+                experiments(cast("MlflowClient", self._asked))  # only this opens the store
+            self._opened = True
+        return cast("MlflowClient", self._asked)
 
     def check(self) -> None:
         """Check, before anything is trained for it, that the store can be used.
@@ -131,20 +106,19 @@ class MlflowStore:
         if self._is_own:
             return
         refused: list[StoreError] = []
-        opening = threading.Thread(target=self._try, args=(refused,), daemon=True)
+
+        def first() -> None:
+            try:
+                _ = MlflowStore(self._root, self.uri).client
+            except StoreError as error:
+                refused.append(error)
+
+        opening = threading.Thread(target=first, daemon=True)
         opening.start()
         opening.join(_PATIENCE)
-        if refused:
+        if refused and not isinstance(refused[0], StoreUnavailableError):
             msg = f"{refused[0]}. Nothing was trained. Put that right, or use --tracking none."
             raise StoreError(msg) from refused[0]
-
-    def _try(self, refused: list[StoreError]) -> None:
-        try:
-            _ = MlflowStore(self._root, self.uri).client
-        except StoreUnavailableError:
-            pass
-        except StoreError as error:
-            refused.append(error)
 
     def _make(self) -> None:
         """Make an SQLite database under another name, and rename it when it is whole.
@@ -153,11 +127,10 @@ class MlflowStore:
         """
         file = sqlite_file(self.uri)
         if file is None:
-            self._reach()
-        else:
-            check_file(file, _ANEW)
-        if file is None:
+            if self.uri.startswith(("postgresql", "mysql", "mssql")):
+                knock(self.uri)  # MLflow itself goes on trying for minutes when it is down
             return
+        check_file(file, _ANEW)
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
         # MLflow keeps databases open, one too that was deleted since this process used it, and made
@@ -174,11 +147,6 @@ class MlflowStore:
         SqlAlchemyStore(new, home).engine.dispose()
         file.with_name(f"{file.name}.new").replace(file)
 
-    def _reach(self) -> None:
-        """Knock at a database server: MLflow itself goes on trying for minutes when it is down."""
-        if self.uri.startswith(("postgresql", "mysql", "mssql")):
-            knock(self.uri)
-
     def experiment_id(self, name: str) -> str | None:
         """Return the id of an experiment, None if there is none."""
         experiment = self.client.get_experiment_by_name(name)
@@ -190,10 +158,12 @@ class MlflowStore:
         Raises:
             StoreError: It cannot be made, or its files are kept in a folder that is gone.
         """
-        with self.explained():
+        with explained(self.uri):
             experiment = self.client.get_experiment_by_name(name)
             if experiment is None:
-                home = self._root / "artifacts" / self._folder_name(name)
+                # Other stores must not share a folder with ours.
+                other = "" if self._is_own else f"@{zlib.crc32(redact_url(self.uri).encode()):08x}"
+                home = self._root / "artifacts" / f"{name}{other}"
                 # MLflow's default is a folder below wherever the command happens to be run.
                 location = None if is_server(self.uri) else home.as_uri()
                 made = self.client.create_experiment(name, location, {NOTE: note[:_LONGEST]})
@@ -207,10 +177,6 @@ class MlflowStore:
     def _is_own(self) -> bool:
         """Whether this is the database of the output folder."""
         return sqlite_file(self.uri) == self._root / DATABASE
-
-    def _folder_name(self, name: str) -> str:
-        """Return a name for files of a study: other stores must not share one with ours."""
-        return name if self._is_own else f"{name}@{zlib.crc32(redact_url(self.uri).encode()):08x}"
 
     def runs(self, experiment: str, wanted: str, *, deleted: bool = False) -> Iterator[Run]:
         """Return all runs of an experiment that a filter lets through, page by page."""
@@ -261,15 +227,21 @@ class MlflowStore:
         ]
         entries = [Param(key, value[:_LONGEST]) for key, value in (params or {}).items()]
         labels = [RunTag(key, value[:_LONGEST]) for key, value in (tags or {}).items()]
-        self._send(run, "metrics", metrics, _MOST_VALUES)
-        self._send(run, "params", entries, _MOST_ENTRIES)
-        self._send(run, "tags", labels, _MOST_ENTRIES)
+        chunks: tuple[tuple[str, list[Any], int], ...] = (
+            ("metrics", metrics, _MOST_VALUES),
+            ("params", entries, _MOST_ENTRIES),
+            ("tags", labels, _MOST_ENTRIES),
+        )
+        for what, every, most in chunks:
+            for first in range(0, len(every), most):
+                chunk: dict[str, Any] = {what: every[first : first + most]}
+                self.client.log_batch(run, **chunk)
 
     def log_dataset(self, run: str, dataset: Dataset) -> None:
         """Say what a run was evaluated on; twice is once."""
         from mlflow import entities
 
-        found = entities.Dataset(
+        used = entities.Dataset(
             dataset.name,
             dataset.digest,
             "n2n-ablate",
@@ -277,7 +249,7 @@ class MlflowStore:
             profile=json.dumps(dataset.profile),
         )
         context = entities.InputTag("mlflow.data.context", "evaluation")
-        self.client.log_inputs(run, [entities.DatasetInput(found, [context])])
+        self.client.log_inputs(run, [entities.DatasetInput(used, [context])])
 
     def keep_files(self, run: str, folder: Path) -> None:
         """Keep everything in a folder with a run, at the same relative paths, and how much it was."""
@@ -320,29 +292,6 @@ class MlflowStore:
         for path in folders.values():
             shutil.rmtree(path, ignore_errors=True)
         return len(folders)
-
-    def end(self, run: str, status: str, at: int | None = None) -> None:
-        """End a run: `FINISHED`, `FAILED` or `KILLED`."""
-        self.client.set_terminated(run, status, at)
-
-    def _send(self, run: str, what: str, rest: Sequence[Any], most: int) -> None:
-        for start in range(0, len(rest), most):
-            chunk: dict[str, Any] = {what: rest[start : start + most]}
-            self.client.log_batch(run, **chunk)
-
-    def explained(self) -> contextlib.AbstractContextManager[None]:
-        """Say why it fails, see `client.explained`."""
-        return explained(self.uri)
-
-    def _opening(self) -> contextlib.AbstractContextManager[None]:
-        if is_server(self.uri):
-            return contextlib.nullcontext()
-        return opening(self._root, self._waits, sqlite_file(self.uri))
-
-    def _waits(self, message: str) -> None:
-        if not self._noted:
-            self._note(message)
-        self._noted = True
 
     def _check_home(self, location: str, name: str) -> None:
         home, root = kept_in(location), self._root

@@ -26,7 +26,7 @@ HOST, PID = "n2n.host", "n2n.pid"
 """Tags that say which process writes a run."""
 
 # MLflow's colours come from the runs' numbers, and two of ten are often alike.
-_INK, _FAINT = "#1b1b1b", "#c8c8c8"
+_FIXED = {"baseline": "#1b1b1b", "summary": "#c8c8c8"}
 _COLOURS = (
     *("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#17becf", "#e377c2", "#8c564b"),
     *("#bcbd22", "#0b5394", "#45818e", "#a64d79", "#38761d", "#e0a030", "#674ea7", "#990000"),
@@ -75,7 +75,7 @@ def run_tags(plan: Plan, about: Invocation, role: str, *, number: int) -> dict[s
         "mlflow.source.name": about.command,
         "mlflow.source.type": "LOCAL",
         "mlflow.user": _user(),
-        "mlflow.runColor": _colour(role, number),
+        "mlflow.runColor": _FIXED.get(role, _COLOURS[number % len(_COLOURS)]),
     }
     if about.commit:
         tags["mlflow.source.git.commit"] = about.commit
@@ -96,12 +96,6 @@ def summary_tags(result: StudyTrials, status: str, note: str, measured: bool) ->
         OUTCOME: record.summary_key(result, status) + ("-measured" if measured else ""),
         "status": status,
     }
-
-
-def _colour(role: str, number: int) -> str:
-    if role in ("baseline", "summary"):
-        return _INK if role == "baseline" else _FAINT
-    return _COLOURS[number % len(_COLOURS)]
 
 
 def _user() -> str:

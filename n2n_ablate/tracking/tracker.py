@@ -26,9 +26,9 @@ from n2n_ablate.redaction import redact_command
 from n2n_ablate.registry.hookspecs import hookimpl
 from n2n_ablate.tracking import record
 from n2n_ablate.tracking.address import NOTE, tracking_uri
+from n2n_ablate.tracking.client import Monitor, explained, monitor
 from n2n_ablate.tracking.known import Known, look
 from n2n_ablate.tracking.store import MlflowStore
-from n2n_ablate.tracking.system import Monitor, monitor
 from n2n_ablate.tracking.tags import (
     FITS,
     OUTCOME,
@@ -87,14 +87,15 @@ class MlflowTracker:
     def __init__(self, root: Path, uri: str = "", *, thorough: bool = False) -> None:
         self._say: Callable[[str], None] = lambda _: None
         self._root = root.resolve()
-        self.store = MlflowStore(self._root, tracking_uri(root, uri), self._tell)
+        self.store = MlflowStore(self._root, tracking_uri(root, uri), lambda line: self._say(line))
+        self.unanswered = self.store.unanswered  # see `background.Outside`
         self._asked, self._thorough = bool(uri), thorough
         self.known = Known()
         self.written: list[str] = []
         self.problems: list[str] = []
         self._gone: list[str] = []
         self.orphans = 0
-        self._summary = ""
+        self._summary = self._writing = ""  # runs that are being written
         self._monitor: Monitor | None = None
         self._unsure = False  # whether the store heard all that was sent
         self._measured = False  # whether a sampler was
@@ -119,23 +120,21 @@ class MlflowTracker:
             StoreError: The store cannot be opened.
         """
         self._plan, self._invocation, self._over, self._say = plan, invocation, ended, say
-        with self.store.explained():
+        with explained(self.store.uri):
             question = headline(plan.study.question)
             self._experiment = self.store.experiment(plan.study.name, question)
             self.known = look(self.store, self._experiment, plan.key, ended)
             self.orphans = self.store.remove_orphans(self._experiment)
         if replayed:
-            self.problems += self._elsewhere()
+            if machines := ", ".join(sorted(set(self.known.running))):
+                count = len(self.known.running)
+                self.problems.append(
+                    f"{count} runs are marked as running on {machines}: they are left alone"
+                )
             return
         with self._surely():
             self._summary = self._begin_summary(now())
             self._monitor = self._monitor or monitor(self.store.uri, self._summary, say)
-
-    def _elsewhere(self) -> list[str]:
-        if not (machines := sorted(set(self.known.running))):
-            return []
-        count = len(self.known.running)
-        return [f"{count} runs are marked as running on {', '.join(machines)}: they are left alone"]
 
     @hookimpl
     def trial_finished(
@@ -174,7 +173,11 @@ class MlflowTracker:
                 start, end = self._span
                 self._fill(self._begin_summary(start), result, status, files, end)
                 self.written.append("summary")
-            self._put_in_front(result, files)
+            # The list of experiments shows it as it is, so without the mark of a heading.
+            note = files.markdown()[:5000].removeprefix("# ")
+            self.store.client.set_experiment_tag(self._experiment, NOTE, note)
+            for stage in filter(None, (result, result.confirmed)):
+                self._put_verdicts(stage)
         if self._gone:
             names = ", ".join(self._gone)
             self.problems.append(f"files of runs that are gone like their fits: {names}")
@@ -204,13 +207,6 @@ class MlflowTracker:
         words += ["--tracking-uri", self.store.uri] * self._asked
         return f"the same command, or {redact_command(words)}, writes the rest"
 
-    def unanswered(self) -> float:
-        """See `background.Outside`."""
-        return self.store.unanswered()
-
-    def _tell(self, message: str) -> None:
-        self._say(message)
-
     @contextlib.contextmanager
     def _surely(self) -> Iterator[None]:
         """Say why the store fails; the next time, look first what it did take.
@@ -218,7 +214,7 @@ class MlflowTracker:
         An answer that did not arrive leaves open whether the request did.
         """
         try:
-            with self.store.explained():
+            with explained(self.store.uri):
                 if self._unsure:
                     about = self.store, self._experiment, self._plan.key, self._over
                     self.known, self._unsure = look(*about, writing=self._summary), False
@@ -227,17 +223,11 @@ class MlflowTracker:
             self._unsure = True
             raise
         except BaseException:
-            if self._summary:  # nobody will call again
+            # Nobody will call again; a trial that is half written is written anew next time.
+            for run in filter(None, (self._writing, self._summary)):
                 with contextlib.suppress(Exception):
-                    self.store.end(self._summary, "KILLED")
+                    self.store.client.set_terminated(run, "KILLED")
             raise
-
-    def _put_in_front(self, result: StudyTrials, files: StudyFiles) -> None:
-        # The list of experiments shows it as it is, so without the mark of a heading.
-        note = files.markdown()[:5000].removeprefix("# ")
-        self.store.client.set_experiment_tag(self._experiment, NOTE, note)
-        for stage in filter(None, (result, result.confirmed)):
-            self._put_verdicts(stage)
 
     def _put_verdicts(self, stage: StudyTrials) -> None:
         """Tell every run of a declared contrast its verdict, now that all of the family is known."""
@@ -248,8 +238,8 @@ class MlflowTracker:
             fits, key = record.fits_key(self._plan, trials[name]), record.verdict_key(tags, values)
             kept = self.known.trials.get(fits)
             if kept is not None and kept.verdict != key and (complete or not kept.verdict):
-                own = {**tags, VERDICT: key}
-                self.store.log(kept.run, values=values, tags=own, span=(now(), now()))
+                tags |= {VERDICT: key}
+                self.store.log(kept.run, values=values, tags=tags, span=(now(), now()))
                 self.known.trials[fits] = replace(kept, verdict=key)
 
     def _fill(
@@ -258,7 +248,7 @@ class MlflowTracker:
         tags = summary_tags(result, status, files.markdown(), self._measured)
         self._write_files(run, files)
         self.store.log(run, tags=tags)
-        self.store.end(run, _ENDS.get(status, "FAILED"), end)
+        self.store.client.set_terminated(run, _ENDS.get(status, "FAILED"), end)
 
     def _keep(self, given: _Given) -> None:
         result = given.result
@@ -297,25 +287,20 @@ class MlflowTracker:
         about = result.invocation or self._invocation
         whose = run_tags(self._plan, about, role, number=self._number)
         run = self.store.create(self._experiment, given.name, start, {**tags, **whose})
-        try:
-            with self.store.explained():
-                images = dict.fromkeys(row.image for row in result.rows)
-                values = record.values(self._plan, result, given.so_far.baseline)
-                self.store.log(
-                    run,
-                    params=record.parameters(plan, result.trial, images),
-                    values=[*values, *self._diagnosed(given)],
-                    span=(start, end),
-                )
-                self._log_dataset(run, given)
-                self._write_files(run, given.files)
-                failed = result.failures == len(result.rows)
-                self.store.end(run, "FAILED" if failed else "FINISHED", end)
-        except BaseException as error:
-            if not isinstance(error, StoreUnavailableError):  # it would not hear of the end either
-                with contextlib.suppress(Exception):
-                    self.store.end(run, "KILLED")  # so that it is written again next time
-            raise
+        self._writing = run
+        images = dict.fromkeys(row.image for row in result.rows)
+        values = record.values(self._plan, result, given.so_far.baseline)
+        self.store.log(
+            run,
+            params=record.parameters(plan, result.trial, images),
+            values=[*values, *self._diagnosed(given)],
+            span=(start, end),
+        )
+        self._log_dataset(run, given)
+        self._write_files(run, given.files)
+        failed = result.failures == len(result.rows)
+        self.store.client.set_terminated(run, "FAILED" if failed else "FINISHED", end)
+        self._writing = ""
         return run
 
     def _log_dataset(self, run: str, given: _Given) -> None:

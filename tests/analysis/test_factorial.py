@@ -8,7 +8,6 @@ import pytest
 from typer.testing import CliRunner
 
 from n2n_ablate.analysis.analyse import analyse, to_json
-from n2n_ablate.analysis.condition_records import Buy
 from n2n_ablate.analysis.paired import Paired, effect_sides
 from n2n_ablate.analysis.records import Reason, Verdict
 from n2n_ablate.cli import app
@@ -16,7 +15,7 @@ from n2n_ablate.errors import StudyError
 from n2n_ablate.records import FitResult, Header, ImageRef, Row, StudyTrials, TrialResult
 from n2n_ablate.report.tables import effects_table
 from n2n_ablate.report.text.contrasts import contrast_line, verdict_word
-from n2n_ablate.stats import Levels, t_critical
+from n2n_ablate.stats import Buy, Levels, t_critical
 from n2n_ablate.study import plan, read, saved
 
 FACTORS = """
@@ -213,7 +212,7 @@ def test_the_variance_of_a_factorial_is_that_of_its_effects(planned):
     found = result(planned, {A: -0.5}, images=4, seeds=2)
     variance = analysis(found).conditions[0].variance
     assert (variance.n_images, variance.n_seeds, variance.n_contrasts) == (4, 2, 9)
-    assert variance.estimable
+    assert variance.seed_share is not None
     # Rows differ by seed alone, in 6 or 4 cells on each side of an effect.
     assert 0.02 * (2 / 6) ** 0.5 / 2 < variance.sd_trial_seed < 0.02 * (2 / 4) ** 0.5 * 2
     cut = replace(found, trials=tuple(t for t in found.trials if t.trial.name != f"{A}, {F}"))

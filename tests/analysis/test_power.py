@@ -6,10 +6,9 @@ import pytest
 from helpers import small_results as small
 
 from n2n_ablate import stats
-from n2n_ablate.analysis.condition_records import Scope
 from n2n_ablate.analysis.power import MeasuredSpread, measured_spread, power_of
 from n2n_ablate.analysis.records import Metric
-from n2n_ablate.analysis.study_records import Family
+from n2n_ablate.analysis.study_records import Family, Scope
 from n2n_ablate.report.text.power import power_lines
 from n2n_ablate.study import Spread
 

@@ -12,7 +12,6 @@ from rich.console import Console
 
 from n2n_ablate import engine
 from n2n_ablate.analysis.analyse import analyse, to_json
-from n2n_ablate.analysis.condition_records import Buy
 from n2n_ablate.analysis.records import Planning, Reason, Verdict
 from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.records import FitResult, Invocation, Point, Row, StudyTrials, TrialResult
@@ -23,6 +22,7 @@ from n2n_ablate.report.study import study_document
 from n2n_ablate.report.text.contrasts import contrast_line, finding, planning_lines
 from n2n_ablate.report.text.study import failures_text, variance_text
 from n2n_ablate.runner.dispatcher import HookDispatcher
+from n2n_ablate.stats import Buy
 from n2n_ablate.study import plan, read
 
 MACHINE = engine.Machine("cpu", "fp32", 1, 1, "test")

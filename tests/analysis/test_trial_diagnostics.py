@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from n2n_ablate import engine, hookimpl, study
+from n2n_ablate.analysis.condition import finals, ranked_by_loss
 from n2n_ablate.analysis.diagnoses import Diagnoses, points, probes_of
-from n2n_ablate.analysis.guide import finals, ranked_by_loss
 from n2n_ablate.cli import main
 from n2n_ablate.components.recipe import ComponentSpec
 from n2n_ablate.diagnostics.relation import relations

@@ -10,8 +10,8 @@ from scipy import ndimage, signal
 
 from n2n_ablate import images
 from n2n_ablate.diagnostics import Estimate, Probe
-from n2n_ablate.diagnostics.concerns import Concern, clear_leak, concerns, to_json
 from n2n_ablate.diagnostics.measure import LARGEST, diagnose, flat_probes
+from n2n_ablate.diagnostics.model import Concern, clear_leak, concerns, to_json
 from n2n_ablate.errors import ImageError
 from n2n_ablate.report.text.diagnostics import concern_text
 from n2n_ablate_plugins.blind_spot import Noise2Self, Noise2Void

@@ -17,7 +17,7 @@ from helpers.small_study import small_study, write_photos
 
 from n2n_ablate.report.live import Silent
 from n2n_ablate.runner import background
-from n2n_ablate.runner.trainer import Trainer
+from n2n_ablate.runner.plan_runner import Trainer
 from n2n_ablate.search import database as search_database
 from n2n_ablate.tracking.store import MlflowStore
 from n2n_ablate.tracking.tracker import MlflowTracker

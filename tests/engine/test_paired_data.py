@@ -104,6 +104,14 @@ def test_what_recipes_share_is_tried_once(bench, tried):
     assert tried[4:] == ["split", "step"]
 
 
+def test_a_recipe_whose_fits_are_stored_is_not_tried(bench, tried):
+    one = recipe(bench)
+    bench.check(one, {fit.key for fit in bench.fits(one)})
+    assert tried == []
+    bench.check(one.replace("backbone.width", 6), {fit.key for fit in bench.fits(one)})
+    assert tried == ["split", "step"]
+
+
 def test_every_declared_recipe_is_tried_not_only_the_baseline(bench):
     with pytest.raises(PluginError, match="loss 'lost' raises ZeroDivisionError"):
         bench.check(recipe(bench).replace("loss", "lost").resolved(bench._registry))

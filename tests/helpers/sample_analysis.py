@@ -5,21 +5,11 @@ import math
 import numpy as np
 from scipy import stats
 
-from n2n_ablate.analysis.condition_records import (
-    Buy,
-    ConditionAnalysis,
-    Highest,
-    Peak,
-    Scope,
-    TrialRecord,
-    VarianceRecord,
-)
 from n2n_ablate.analysis.records import (
     Caveat,
     Contrast,
     ContrastRecord,
     ImageDifference,
-    Interval,
     Kind,
     LeaveOneOut,
     Metric,
@@ -31,17 +21,21 @@ from n2n_ablate.analysis.records import (
 )
 from n2n_ablate.analysis.study_records import (
     Best,
+    ConditionAnalysis,
     ConfirmationRecord,
     ConfirmedContrast,
     Failure,
     Family,
     FitCounts,
+    Highest,
     Origin,
+    Scope,
     SearchOutcome,
     StudyAnalysis,
     Support,
+    TrialRecord,
 )
-from n2n_ablate.stats import Crossing
+from n2n_ablate.stats import Buy, Crossing, Interval, Peak, VarianceComponents
 
 PSNR = Metric("psnr", "dB", margin=0.05, decides=True)
 SSIM = Metric("ssim")
@@ -154,7 +148,7 @@ def rows(zero, two):
 
 
 def variance():
-    return VarianceRecord(Buy.ONE_SEED, len(IMAGES), 1, 2)
+    return VarianceComponents(Buy.ONE_SEED, len(IMAGES), 1, 2)
 
 
 def condition(trials, contrasts, label=LABEL, **more):

@@ -10,8 +10,7 @@ import pytest
 from helpers import drawn_results as drawn
 from rich.console import Console
 
-from n2n_ablate.analysis.analyse import analyse, to_json
-from n2n_ablate.analysis.confirmation import _shrinkage
+from n2n_ablate.analysis.analyse import _shrinkage, analyse, to_json
 from n2n_ablate.analysis.contrast import plain
 from n2n_ablate.analysis.paired import Rule
 from n2n_ablate.analysis.records import Contrast, Metric, Role, Verdict

@@ -7,7 +7,12 @@ import pytest
 from scipy import stats as scipy_stats
 
 from n2n_ablate.stats import InterimDesign
-from n2n_ablate.stats.boundaries import critical_values, squared
+from n2n_ablate.stats.interim import critical_values
+
+
+def squared(share, alpha):
+    """Spend as the program does (Kim and DeMets, 1987)."""
+    return alpha * share**2
 
 
 def pocock(share, alpha):

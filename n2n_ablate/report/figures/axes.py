@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from n2n_ablate.analysis.records import ContrastRecord
@@ -21,6 +22,11 @@ _OF_VERDICT = {
 }
 _LONGEST = 38  # letters of a name beside an axis
 SIZE = 9.5
+PALETTE = (
+    *("#2b7bba", "#e07b24", "#23945a", "#b5519c", "#8c6d46", "#3aa6a6", "#d3504f"),
+    *("#8168c2", "#a3a032", "#e48bb0"),
+)
+"""Of middle brightness, so that they can be read on white and on black."""
 
 
 def panel(*, width: float, height: float) -> tuple[Figure, Axes]:
@@ -86,3 +92,10 @@ def plain(text: str) -> str:
 def short(name: str) -> str:
     """Return a name that fits beside an axis."""
     return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}\u2026"
+
+
+def of_trials(baseline: str, others: Iterable[str]) -> dict[str, str]:
+    """Return a colour by name of trial: black for the baseline, after ten others they repeat."""
+    names = [name for name in dict.fromkeys(others) if name != baseline]
+    colours = {name: PALETTE[at % len(PALETTE)] for at, name in enumerate(names)}
+    return {baseline: "black", **colours}

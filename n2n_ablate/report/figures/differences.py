@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from n2n_ablate.analysis.condition_records import TrialRecord
 from n2n_ablate.analysis.records import Metric
+from n2n_ablate.analysis.study_records import TrialRecord
 from n2n_ablate.report.figures.axes import (
     GREY,
     SIZE,
@@ -81,15 +81,10 @@ def _differences(axes: Axes, rows: Sequence[TrialRecord]) -> None:
             ],
             zorder=3,
         )
+    beside = axes.get_yaxis_transform()
     for place, record in known:
         if word := verdict_word(record):
-            axes.annotate(
-                plain(word),
-                (1.02, place),
-                xycoords=("axes fraction", "data"),
-                va="center",
-                fontsize=SIZE - 0.5,
-            )
+            axes.text(1.02, place, plain(word), transform=beside, va="center", fontsize=SIZE - 0.5)
 
 
 def _mark(row: TrialRecord) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -160,3 +162,10 @@ def _error_scale(row: Image.Image, left: int, width: int) -> None:
     draw.text((end, 2), f" {LARGEST_ERROR}+", INK, font(12))
     bar = Image.fromarray(np.tile(_colours(), (10, 1, 1)))
     row.paste(bar.resize((end - start - zero, 10)), (start + zero, 4))
+
+
+def data_png(picture: Image.Image) -> str:
+    """Return a picture as the address of a `data:` PNG."""
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

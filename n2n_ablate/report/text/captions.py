@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from n2n_ablate.analysis.condition_records import Scope
 from n2n_ablate.analysis.records import ContrastRecord, Kind, Metric
+from n2n_ablate.analysis.study_records import Scope
 from n2n_ablate.report.numbers import format_percent, join_words, pluralize
 from n2n_ablate.report.text.contrasts import contrast_name, unit_of
 from n2n_ablate.report.text.study import metric_name, scope_text
+from n2n_ablate.stats import LEVEL
 from n2n_ablate.stats.response import Response
 
 MOST, MIDDLE, LEAST = "most", "by the median amount", "least"
@@ -86,16 +87,10 @@ def response(key: str, fitted: Response | None, *, confirmed: bool) -> str:
     return text + _own_trials(confirmed=confirmed)
 
 
-def two_parameters(keys: tuple[str, str], *, confirmed: bool) -> str:
-    """Return the caption of the differences over two parameters."""
-    text = f"Mean difference from the baseline (diamond) over {keys[0]} and {keys[1]}."
-    return text + _own_trials(confirmed=confirmed)
-
-
 def _smoothed(fitted: Response | None) -> str:
     if fitted is None:
         return ""
-    band = f"{format_percent(fitted.level)} simultaneous confidence band"
+    band = f"{format_percent(LEVEL)} simultaneous confidence band"
     return f" Line: smoothed over {_images(fitted)}, with its {band}. {_maximum(fitted)}"
 
 
@@ -107,7 +102,7 @@ def _maximum(fitted: Response) -> str:
         f"{low:.3g} to {high:.3g}" if low < high else f"{low:.3g}" for low, high in fitted.stretches
     )
     edge = ", and may extend beyond the range tried" if fitted.at_edge else ""
-    return f"{text}; the {format_percent(fitted.level)} confidence region of the maximum is {join_words(ends)}{edge}."
+    return f"{text}; the {format_percent(LEVEL)} confidence region of the maximum is {join_words(ends)}{edge}."
 
 
 def _images(fitted: Response) -> str:
@@ -130,14 +125,6 @@ def measured_noise(scenes: int, shots: int) -> str:
         f"The measured noise, from {source}: its correlation with pixels beside and below (mean of "
         f"{pluralize(scenes, 'scene')}), its standard deviation by brightness of the reference, and the share of it "
         "that each sampler leaks from one view to the other (diamonds: all scenes, dots: one)."
-    )
-
-
-def loss(*, confirmed: bool) -> str:
-    """Return the caption of PSNR against the training loss."""
-    return (
-        "PSNR against the final training loss: a dot per trial and image; lines join the trials of one "
-        f"image.{_own_trials(confirmed=confirmed)}"
     )
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from n2n_ablate.analysis.condition_records import Peak
 from n2n_ablate.analysis.records import Caveat, Contrast, ContrastRecord, Metric, Role
 from n2n_ablate.report.numbers import format_interval, format_number, format_signed
 from n2n_ablate.report.text.contrasts import contrast_name, finding, metric_digits
 from n2n_ablate.report.text.study import metric_name
-from n2n_ablate.stats import Crossing
+from n2n_ablate.stats import Crossing, Peak
 
 CONFIRMED = "On held-out images"
 

@@ -10,7 +10,6 @@ from n2n_ablate.analysis.records import (
     Caveat,
     Contrast,
     ContrastRecord,
-    Interval,
     Kind,
     LeaveOneOut,
     Metric,
@@ -28,6 +27,7 @@ from n2n_ablate.report.numbers import (
     pluralize,
     round_up,
 )
+from n2n_ablate.stats import Interval
 
 INTERACTION_WORDS = {
     Verdict.BETTER: "above the sum",

@@ -6,14 +6,14 @@ import math
 from collections.abc import Mapping
 
 from n2n_ablate.diagnostics import Diagnosis
-from n2n_ablate.diagnostics.concerns import (
+from n2n_ablate.diagnostics.measured_noise import NoiseFigures
+from n2n_ablate.diagnostics.model import (
     LEAK,
     Concern,
     clear_leak,
     concerns,
     wrong_gain,
 )
-from n2n_ablate.diagnostics.measured_noise import NoiseFigures
 from n2n_ablate.diagnostics.relation import Relation
 from n2n_ablate.report.numbers import format_interval, format_number, format_signed, pluralize
 

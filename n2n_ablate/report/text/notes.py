@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from n2n_ablate.analysis.condition_records import TrialRecord
 from n2n_ablate.analysis.records import Caveat, ContrastRecord, Kind, Role, Verdict
 from n2n_ablate.analysis.study_records import (
     ConfirmationRecord,
@@ -12,6 +11,7 @@ from n2n_ablate.analysis.study_records import (
     Family,
     Origin,
     StudyAnalysis,
+    TrialRecord,
 )
 from n2n_ablate.report.numbers import format_percent, join_words, pluralize
 from n2n_ablate.report.text.contrasts import unit_of

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from n2n_ablate.analysis.condition_records import (
-    Buy,
+from n2n_ablate.analysis.records import Kind, Metric, Reason
+from n2n_ablate.analysis.study_records import (
     ConditionAnalysis,
+    Failure,
     Highest,
     LossGuide,
     Scope,
-    VarianceRecord,
+    SearchOutcome,
+    StudyAnalysis,
 )
-from n2n_ablate.analysis.records import Kind, Metric, Reason
-from n2n_ablate.analysis.study_records import Failure, SearchOutcome, StudyAnalysis
 from n2n_ablate.report.numbers import (
     format_interval,
     format_number,
@@ -28,6 +28,7 @@ from n2n_ablate.report.text.contrasts import (
     metric_digits,
     unit_of,
 )
+from n2n_ablate.stats import Buy, VarianceComponents
 
 NEXT_STEPS = "Next steps"
 NO_CONTRAST = "No contrast has a result yet."
@@ -178,7 +179,7 @@ def cached_text(analysis: StudyAnalysis) -> str:
     return f"{cached:,} of {pluralize(total, 'fit')} were cached." if cached else ""
 
 
-def variance_text(record: VarianceRecord) -> str:
+def variance_text(record: VarianceComponents) -> str:
     """Return what would narrow the intervals; empty where the study cannot say it."""
     if record.seed_share is None:
         return ""

@@ -1,23 +1,28 @@
-"""Writes the pictures and tables of a trial into a folder for a tracker to keep."""
+"""Writes the pictures and tables of trials and of a study into a folder for a tracker to keep."""
 
 from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL.Image import Image
 
+from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.analysis.diagnoses import ByCondition
+from n2n_ablate.analysis.frames import fits_table, summary_frame
 from n2n_ablate.components import Noise, Sampler
+from n2n_ablate.diagnostics.model import flat
 from n2n_ablate.files import slugs
-from n2n_ablate.records import NoisySample, Row, TrialResult
+from n2n_ablate.records import NoisySample, Row, StudyTrials, TrialResult
+from n2n_ablate.report import samplers, study, tables
+from n2n_ablate.report.document import Block, Document, Heading
 from n2n_ablate.report.figures import figures
 from n2n_ablate.report.figures.figures import Sight
 from n2n_ablate.report.figures.sampler import sampler_picture
-from n2n_ablate.report.study_files import write_diagnostics, write_fits
+from n2n_ablate.report.render.markdown import escape, markdown
 from n2n_ablate.study import Plan
 
 MOST = 32
@@ -45,7 +50,7 @@ def write_trial(
     if sampler is not None:
         title = str(result.trial.recipe.specs["sampler"])
         sampler_picture(sampler, title=title, noise=noise).save(folder / "sampler.png")
-    write_fits(folder / "fits.csv", plan, result)
+    fits_table(plan, [result]).to_csv(folder / "fits.csv", index=False)
     if diagnoses:
         write_diagnostics(folder / "diagnostics.csv", {result.trial.name: diagnoses})
     text = json.dumps(result.trial.recipe.to_json(), indent=2)
@@ -103,3 +108,64 @@ def _sight(row: Row, sample: NoisySample | None) -> Sight:
         psnr=row.result.figures.get("psnr") if not row.result.failure else None,
         failure=row.result.failure or "image not kept",
     )
+
+
+def write_diagnostics(path: Path, diagnoses: Mapping[str, ByCondition]) -> None:
+    """Write what was measured of samplers: a row for all images together (`all`), then one each."""
+    import pandas as pd
+
+    rows = [
+        {"trial": trial, "condition": label, "image": image, **flat(figures)}
+        for trial, by_condition in diagnoses.items()
+        for label, measured in by_condition.items()
+        for image, figures in {"all": measured.total, **measured.images}.items()
+    ]
+    pd.DataFrame(rows).to_csv(path, index=False)
+
+
+def write_study(
+    folder: Path, result: StudyTrials, diagnoses: Mapping[str, ByCondition] | None = None
+) -> None:
+    """Write the table of every condition, the study file and what was measured of the samplers."""
+    analysis, plan = analyse(result), result.plan
+    names = slugs(condition.label for condition in plan.conditions)
+    stages = {"": analysis}
+    if analysis.confirmation is not None:
+        stages["confirmed."] = analysis.confirmation.analysis
+    for prefix, stage in stages.items():
+        for label, table in summary_frame(stage).groupby("condition", sort=False):
+            infix = "" if len(names) == 1 else f".{names[str(label)]}"
+            table.to_csv(folder / f"{prefix}table{infix}.csv", index=False)
+    if diagnoses:
+        write_diagnostics(folder / "diagnostics.csv", diagnoses)
+    if plan.study.text:
+        (folder / "study.toml").write_text(plan.study.text, encoding="utf-8")
+
+
+def headline(plan: Plan) -> str:
+    """Return the study's question as Markdown."""
+    return f"**{escape(plan.study.question)}**"
+
+
+def summary(result: StudyTrials, diagnoses: Mapping[str, ByCondition] | None = None) -> str:
+    """Return answer and tables as Markdown, for the front page of a tracker."""
+    analysis = analyse(result)
+    blocks: list[Block] = []
+    for condition in analysis.conditions:
+        blocks.append(Heading(condition.condition))
+        blocks += study.answer_blocks(analysis, condition, dots=False)
+        blocks += study.trial_blocks(analysis, condition)
+        names = tables.row_names(condition)
+        measured = {
+            names.get(name, name): each[condition.condition]
+            for name, each in (diagnoses or {}).items()
+            if condition.condition in each
+        }
+        if measured:
+            blocks += [
+                Heading("Diagnostics of the samplers", 3),
+                samplers.diagnostics_table(measured, "trial"),
+            ]
+    if table := tables.summary_table(analysis):
+        blocks.append(table)
+    return markdown(Document(analysis.question, "", blocks))
