@@ -32,12 +32,9 @@ from n2n_ablate.study import BASELINE, Effect, Plan
 
 
 def analyse(result: StudyTrials, header: Header | None = None) -> StudyAnalysis:
-    """Return everything that the results of a study say, its confirmation included.
+    """Return everything that the results of a study say, its confirmation included; linear in fits.
 
-    Linear in trials times images.
-
-    `result`: with the confirmation, if there is one; `header`: what the trials share; by default that of the
-    result.
+    `header`: what the trials share; by default that of the result.
 
     Raises:
         ValueError: Neither gives a header.
@@ -46,21 +43,12 @@ def analyse(result: StudyTrials, header: Header | None = None) -> StudyAnalysis:
     if head is None:
         msg = "the result has no header, so give one: analyse(result, header)"
         raise ValueError(msg)
-    plan, family = result.plan, family_of(result.plan)
-    rule = rule_of(result, head)
-    by_condition = {
-        condition.label: contrasts(result, condition.label, rule) for condition in plan.conditions
-    }
-    by_condition = _with_holm(by_condition, family.size)
+    plan, rule = result.plan, rule_of(result, head)
+    by_condition = _with_holm(result, rule)
     conditions = tuple(
         condition_analysis(result, head, label, rule, records)
         for label, records in by_condition.items()
     )
-    confirmation = None
-    later = head.confirmed
-    if result.confirmed is not None and (later := later or result.confirmed.header):
-        analysis = analyse(result.confirmed, later)
-        confirmation = confirmation_record(result, analysis, conditions, later)
     study = StudyAnalysis(
         study=plan.study.name,
         question=plan.study.question,
@@ -71,14 +59,14 @@ def analyse(result: StudyTrials, header: Header | None = None) -> StudyAnalysis:
         clusters=rule.clusters,
         seeds=tuple(plan.profile.seeds),
         metrics=rows.metrics_of(plan),
-        family=family,
+        family=family_of(plan),
         conditions=conditions,
         summary=_summary(by_condition),
         best=best_recipe.NOTHING,
         fits=_fits(result),
         failures=_failures(result),
         interim_sizes=head.interim_sizes,
-        confirmation=confirmation,
+        confirmation=_confirmation(result, head, conditions),
         confirmation_planned=plan.profile.confirm is not None,
         searched=bool(plan.space),
     )
@@ -158,17 +146,17 @@ def _effect(result: StudyTrials, effect: Effect, condition: str, rule: Rule) -> 
     return primary(contrast, condition, plus, minus, given, rule)
 
 
-def _with_holm(
-    found: Mapping[str, tuple[ContrastRecord, ...]], size: int
-) -> dict[str, tuple[ContrastRecord, ...]]:
-    ps = [record.p for records in found.values() for record in records if record.p is not None]
-    adjusted = iter(stats.holm(ps, size=size))
+def _with_holm(result: StudyTrials, rule: Rule) -> dict[str, tuple[ContrastRecord, ...]]:
+    """Return the primary contrasts by condition, with p values corrected over all of them."""
+    known = {each.label: contrasts(result, each.label, rule) for each in result.plan.conditions}
+    ps = [record.p for records in known.values() for record in records if record.p is not None]
+    adjusted = iter(stats.holm(ps, size=rule.size))
     return {
         label: tuple(
             replace(record, p_holm=next(adjusted)) if record.p is not None else record
             for record in records
         )
-        for label, records in found.items()
+        for label, records in known.items()
     }
 
 
@@ -209,13 +197,14 @@ def _failures(result: StudyTrials) -> tuple[Failure, ...]:
     )
 
 
-def confirmation_record(
-    result: StudyTrials,
-    analysis: StudyAnalysis,
-    conditions: Sequence[ConditionAnalysis],
-    header: Header | None,
-) -> ConfirmationRecord:
-    """Return the confirmation of a study."""
+def _confirmation(
+    result: StudyTrials, header: Header, conditions: Sequence[ConditionAnalysis]
+) -> ConfirmationRecord | None:
+    """Return the confirmation on held-out images, beside what the study's own trials showed."""
+    later = header.confirmed or (result.confirmed.header if result.confirmed else None)
+    if result.confirmed is None or later is None:
+        return None
+    analysis = analyse(result.confirmed, later)
     before = {
         each.condition: {row.name: row.contrast for row in each.trials} for each in conditions
     }
@@ -228,7 +217,7 @@ def confirmation_record(
             )
             for each in analysis.conditions
         },
-        earlier=header.earlier if header else (),
+        earlier=later.earlier,
         search=_search_outcome(result, analysis),
     )
 

@@ -24,21 +24,20 @@ def fits_frame(result: StudyTrials, *, references: bool = False) -> pd.DataFrame
 
     `references`: with the fits of reference trials, which lie outside the question.
     """
-    import pandas as pd
-
-    head, rows = fit_rows(result.plan, ordered(result, references=references))
     names = list(dict.fromkeys([*result.plan.metrics, _LOSS]))
     columns = ["trial", "condition", "image", "seed", *names, "seconds", "failure"]
-    frame = pd.DataFrame(rows, columns=head).reindex(columns=columns)
-    return frame.astype(dict.fromkeys(names, float))
+    table = fits_table(result.plan, ordered(result, references=references))
+    return table.reindex(columns=columns).astype(dict.fromkeys(names, float))
 
 
-def fit_rows(plan: Plan, trials: Sequence[TrialResult]) -> tuple[list[str], list[Sequence[object]]]:
-    """Return titles and one row per fit, tidy: every number, for anybody's own statistics."""
+def fits_table(plan: Plan, trials: Sequence[TrialResult]) -> pd.DataFrame:
+    """Return a row per fit with every number, for anybody's own statistics."""
+    import pandas as pd
+
     rows = [(item.trial, row) for item in trials for row in item.rows]
     metrics = list(dict.fromkeys([*plan.metrics, *(k for _, r in rows for k in r.result.figures)]))
     head = ["study", "trial", "role", "condition", "image", "seed"]
-    return [*head, *metrics, "seconds", "failure", "fit"], [
+    values = [
         (
             *(plan.study.name, trial.name, trial.role, row.condition, row.image, row.seed),
             *(row.result.figures.get(name) for name in metrics),
@@ -46,6 +45,18 @@ def fit_rows(plan: Plan, trials: Sequence[TrialResult]) -> tuple[list[str], list
         )
         for trial, row in rows
     ]
+    return pd.DataFrame(values, columns=[*head, *metrics, "seconds", "failure", "fit"])
+
+
+def stages_table(result: StudyTrials) -> pd.DataFrame:
+    """Return the same of a study and its confirmation; `stage` says which."""
+    later = result.confirmed.trials if result.confirmed else ()
+    table = fits_table(result.plan, [*result.trials, *later])
+    own = sum(len(trial.rows) for trial in result.trials)
+    stages = ["trials"] * own + ["confirmation"] * (len(table) - own)
+    table.insert(1, "stage", stages)
+    table["failure"] = table["failure"].where(table["failure"] != "")
+    return table
 
 
 def curves_frame(result: StudyTrials, *, references: bool = False) -> pd.DataFrame:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from n2n_ablate.analysis import rows
 from n2n_ablate.analysis.analyse import analyse, rule_of
 from n2n_ablate.analysis.contrast import plain
-from n2n_ablate.analysis.paired import Side
 from n2n_ablate.analysis.records import Caveat, ContrastRecord, Metric, Role
 from n2n_ablate.records import Header, StudyTrials, TrialResult
 from n2n_ablate.records.results import OWN
@@ -118,8 +117,7 @@ def _rows(
     reference: tuple[StudyTrials, Header, str],
 ) -> Iterator[StudyRow]:
     result, header = study
-    base_result, base_header, label = reference
-    base, rule = base_result.baseline, rule_of(base_result, base_header)
+    base, rule = reference[0].baseline, rule_of(reference[0], reference[1])
     analysis = analyse(result, header)
     # A verdict of the study itself holds where the baseline that it is about is the reference.
     known = {
@@ -127,43 +125,53 @@ def _rows(
         for row in analysis.condition(condition).trials
         if analysis.metric == rule.metric and _same(result.baseline, base)
     }
-    names = {image.digest: image.name for image in base_header.images}
-    called = {image.name: names.get(image.digest, "") for image in header.images}
-    other: Side = base.values(rule.metric.name, label) if base else {}
     for item in result.trials:
         if item.trial.role not in (*OWN, "reference"):
             continue
-        values = item.values(rule.metric.name, condition)
         contrast = known.get(item.trial.name)
         if contrast is None and base is not None and not _same(item, base):
-            side = {called[image]: own for image, own in values.items()}
-            given = {called[image] for image in item.given(condition)} & {*base.given(label)}
-            caveats = [Caveat.NOT_DECLARED]
-            if item.trial.role == "search":
-                caveats.insert(0, Caveat.SELECTED_BY_SEARCH)
-            contrast = plain(
-                rows.contrast_of(item.trial, base.trial),
-                label,
-                side,
-                other,
-                [image for image in rule.order if image in given],
-                rule,
-                role=Role.EXPLORATORY,
-                caveats=caveats,
-            )
+            contrast = _contrast(item, condition, header, base, reference)
         elif contrast is not None and analysis.confirmation is not None:
             contrast = replace(contrast, verdict=None)  # the confirmation gives them
         mean = item.mean(rule.metric.name, condition)
-        failed = sum(bool(row.result.failure) for row in item.rows if row.condition == condition)
         yield StudyRow(
             study=name,
             trial=item.trial.name,
             role=item.trial.role,
             mean=mean if math.isfinite(mean) else None,
-            n_images=len(values),
-            n_failed=failed,
+            n_images=len(item.values(rule.metric.name, condition)),
+            n_failed=sum(
+                bool(row.result.failure) for row in item.rows if row.condition == condition
+            ),
             contrast=contrast,
         )
+
+
+def _contrast(
+    item: TrialResult,
+    condition: str,
+    header: Header,
+    base: TrialResult,
+    reference: tuple[StudyTrials, Header, str],
+) -> ContrastRecord:
+    """Return a trial's difference from the baseline of another study, paired by the images' pixels."""
+    base_result, base_header, label = reference
+    rule = rule_of(base_result, base_header)
+    names = {image.digest: image.name for image in base_header.images}
+    called = {image.name: names.get(image.digest, "") for image in header.images}
+    values = item.values(rule.metric.name, condition)
+    given = {called[image] for image in item.given(condition)} & {*base.given(label)}
+    selected = [Caveat.SELECTED_BY_SEARCH] if item.trial.role == "search" else []
+    return plain(
+        rows.contrast_of(item.trial, base.trial),
+        label,
+        {called[image]: each for image, each in values.items()},
+        base.values(rule.metric.name, label),
+        [image for image in rule.order if image in given],
+        rule,
+        role=Role.EXPLORATORY,
+        caveats=[*selected, Caveat.NOT_DECLARED],
+    )
 
 
 def _same(one: TrialResult | None, other: TrialResult | None) -> bool:

@@ -4,6 +4,13 @@ Every figure is a mean over *pairs of noisy images* of one clean image: their di
 alone, whatever the noise does to the mean (clipping shifts it in dark places). So any sampler can
 be measured, and any noise, also one that depends on the scene or is correlated over pixels. The
 standard errors come from leaving pairs out, not from counting pixels, which need not be independent.
+
+The noise of a view is D(y) - D(x), the same split of the noisy and of the clean image. A
+sampler with `supports_consistency = False` cannot cut the clean one: then a view's noise is all that
+changes from one noisy image to the next, what the sampler adds by itself included, and the gap
+is what the views differ by on average. Schedules (`at`) are measured at steps spread over the
+training. Of a sampler that hides pixels the hidden ones are measured; it and one that replaces the
+input have no bias, gap or gain, since what they show is no image.
 """
 
 from __future__ import annotations
@@ -52,13 +59,6 @@ def diagnose(
 ) -> Diagnosis:
     """Measure a sampler under a noise model on images.
 
-    The noise of a view is D(y) - D(x), the same split of the noisy and of the clean image. A
-    sampler with `supports_consistency = False` cannot cut the clean one: then a view's noise is all that
-    changes from one noisy image to the next, what the sampler adds by itself included, and the gap
-    is what the views differ by on average. Schedules (`at`) are measured at steps spread over the
-    training. Of a sampler that hides pixels the hidden ones are measured; it and one that replaces the
-    input have no bias, gap or gain, since what they show is no image.
-
     `noise`: the noise model. None if there is only the noisy image of each probe: then the noise is noisy
     minus clean, and noise whose mean depends on the scene looks like a leak. `probes`: the images; without
     any, three flat ones (grey 0.25, 0.5, 0.75), which have no gap; `pairs`: pairs of noisy images for each
@@ -67,26 +67,21 @@ def diagnose(
     training, for schedules.
 
     Raises:
-        ImageError: An image is too small for the sampler.
+        ImageError: An image is too small for the sampler; or whatever else it or the noise model raises.
         ValueError: There is neither a noise model nor a noisy image.
-        Exception: Whatever the sampler or the noise model raises.
     """
     probes = [_centre(probe) for probe in probes or flat_probes()]
     if noise is None and not all(probe.noisy for probe in probes):
         msg = "without a noise model every image needs a noisy version"
         raise ValueError(msg)
-    count = pairs or _enough(sampler, probes)
-    if noise is None:
-        count = max(1, min(len(probe.noisy) for probe in probes) // 2)
+    count = _count(sampler, noise, probes, pairs)
     with torch.no_grad():
         rows = [[*_rows(sampler, noise, probe, count, seed, steps)] for probe in probes]
-    moments = np.array(rows, dtype=np.float64)  # (probes, pairs, moments)
-    trained = pairs_of(at_step(sampler, 0, steps))
+    moments, trained = np.array(rows, dtype=np.float64), pairs_of(at_step(sampler, 0, steps))
     return Diagnosis(
         total=_figures(moments),
         images={
-            probe.name: _figures(moment[None])
-            for probe, moment in zip(probes, moments, strict=True)
+            probe.name: _figures(each[None]) for probe, each in zip(probes, moments, strict=True)
         },
         declared=bool(declared(sampler, "leaks", False)),
         both_ways=any((second, first) in trained for first, second in trained),
@@ -103,7 +98,12 @@ def flat_probes(side: int = 96, channels: int = 3) -> list[Probe]:
     ]
 
 
-def _enough(sampler: Sampler, probes: Sequence[Probe]) -> int:
+def _count(sampler: Sampler, noise: Noise | None, probes: Sequence[Probe], wanted: int) -> int:
+    """Return how many pairs of noisy images to measure on; of noise that is only measured, those there are."""
+    if noise is None:
+        return max(1, min(len(probe.noisy) for probe in probes) // 2)
+    if wanted:
+        return wanted
     values = sum(probe.clean.numel() for probe in probes)
     wanted = max(math.ceil(_PAIRS / len(probes)), math.ceil(_VALUES / values))
     if declares(sampler, "at"):

@@ -19,7 +19,7 @@ from n2n_ablate.report.document import (
     Lines,
     Paragraph,
 )
-from n2n_ablate.report.gallery import Stage, gallery
+from n2n_ablate.report.drawings import Stage, gallery
 from n2n_ablate.report.sources import Sources
 from n2n_ablate.report.text import captions, methods
 from n2n_ablate.report.text import diagnostics as diagnostics_text
@@ -89,8 +89,6 @@ def _condition(given: Sources, condition: ConditionAnalysis, key: str) -> Iterat
     yield from _diagnostics(given, condition, names, key)
     if condition.loss_guide and (guide := text.loss_text(condition.loss_guide)):
         yield Heading("Choosing without clean images", 3)
-        if given.figures:
-            yield from drawings.loss(given, condition, key)
         yield Paragraph(guide)
 
 

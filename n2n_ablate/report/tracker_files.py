@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +12,7 @@ from PIL.Image import Image
 
 from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.analysis.diagnoses import ByCondition
-from n2n_ablate.analysis.frames import fit_rows, summary_frame
+from n2n_ablate.analysis.frames import fits_table, summary_frame
 from n2n_ablate.components import Noise, Sampler
 from n2n_ablate.diagnostics.model import flat
 from n2n_ablate.files import slugs
@@ -52,7 +50,7 @@ def write_trial(
     if sampler is not None:
         title = str(result.trial.recipe.specs["sampler"])
         sampler_picture(sampler, title=title, noise=noise).save(folder / "sampler.png")
-    write_fits(folder / "fits.csv", plan, result)
+    fits_table(plan, [result]).to_csv(folder / "fits.csv", index=False)
     if diagnoses:
         write_diagnostics(folder / "diagnostics.csv", {result.trial.name: diagnoses})
     text = json.dumps(result.trial.recipe.to_json(), indent=2)
@@ -112,35 +110,17 @@ def _sight(row: Row, sample: NoisySample | None) -> Sight:
     )
 
 
-def write_fits(path: Path, plan: Plan, result: TrialResult) -> None:
-    """Write one row per fit, see `fit_rows`."""
-    _write_csv(path, *fit_rows(plan, [result]))
-
-
-def fits_csv(result: StudyTrials) -> str:
-    """Return one row per fit as CSV; `stage` says whether it is one of the confirmation."""
-    stages = {"trials": result.trials}
-    if result.confirmed:
-        stages["confirmation"] = result.confirmed.trials
-    names = [name for name, trials in stages.items() for trial in trials for _ in trial.rows]
-    (study, *head), rows = fit_rows(result.plan, [each for own in stages.values() for each in own])
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([study, "stage", *head])
-    writer.writerows([row[0], name, *row[1:]] for name, row in zip(names, rows, strict=True))
-    return buffer.getvalue()
-
-
 def write_diagnostics(path: Path, diagnoses: Mapping[str, ByCondition]) -> None:
     """Write what was measured of samplers: a row for all images together (`all`), then one each."""
+    import pandas as pd
+
     rows = [
-        (trial, label, image, *flat(figures).values())
+        {"trial": trial, "condition": label, "image": image, **flat(figures)}
         for trial, by_condition in diagnoses.items()
-        for label, own in by_condition.items()
-        for image, figures in {"all": own.total, **own.images}.items()
+        for label, measured in by_condition.items()
+        for image, figures in {"all": measured.total, **measured.images}.items()
     ]
-    names = next(list(flat(own.total)) for each in diagnoses.values() for own in each.values())
-    _write_csv(path, ["trial", "condition", "image", *names], rows)
+    pd.DataFrame(rows).to_csv(path, index=False)
 
 
 def write_study(
@@ -189,10 +169,3 @@ def summary(result: StudyTrials, diagnoses: Mapping[str, ByCondition] | None = N
     if table := tables.summary_table(analysis):
         blocks.append(table)
     return markdown(Document(analysis.question, "", blocks))
-
-
-def _write_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(head)
-        writer.writerows(rows)

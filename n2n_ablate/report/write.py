@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from n2n_ablate.analysis.analyse import to_json
+from n2n_ablate.analysis.frames import stages_table
 from n2n_ablate.errors import StudyError
 from n2n_ablate.records import StudyTrials
 from n2n_ablate.registry import Registry
@@ -18,7 +18,6 @@ from n2n_ablate.report.render.html import html
 from n2n_ablate.report.render.latex import latex
 from n2n_ablate.report.render.markdown import markdown
 from n2n_ablate.report.sources import sources
-from n2n_ablate.report.tracker_files import fits_csv
 from n2n_ablate.storage.recovered_images import gallery
 from n2n_ablate.storage.reopen import Reopened
 
@@ -26,18 +25,15 @@ FORMATS = ("html", "md", "latex", "csv", "parquet", "json")
 FIGURE_FORMATS = ("pdf", "svg", "png")
 
 
-def check_format(kind: str) -> None:
-    """Check that there is such a format before anything is read for it."""
-    if kind not in FORMATS:
-        msg = f"--format cannot be '{kind}'. Use {', '.join(FORMATS[:-1])} or {FORMATS[-1]}."
-        raise StudyError(msg)
-
-
-def check_figure_format(kind: str) -> None:
-    """Check that there is such a format for figures."""
-    if kind not in FIGURE_FORMATS:
-        msg = f"--figure-format cannot be '{kind}'. Use {', '.join(FIGURE_FORMATS[:-1])} or {FIGURE_FORMATS[-1]}."
-        raise StudyError(msg)
+def check_formats(kind: str, figure_format: str = "pdf") -> None:
+    """Check that there are such formats, of the report and of figures, before anything is read for them."""
+    for option, given, known in (
+        ("--format", kind, FORMATS),
+        ("--figure-format", figure_format, FIGURE_FORMATS),
+    ):
+        if given not in known:
+            msg = f"{option} cannot be '{given}'. Use {', '.join(known[:-1])} or {known[-1]}."
+            raise StudyError(msg)
 
 
 def written(
@@ -61,10 +57,9 @@ def written(
         StudyError: There is no such format.
         OSError: A figure cannot be written.
     """
-    check_format(kind)
-    check_figure_format(figure_format)
+    check_formats(kind, figure_format)
     if kind == "csv":
-        return fits_csv(found.result), tuple(found.problems())
+        return stages_table(found.result).to_csv(index=False), tuple(found.problems())
     if kind == "parquet":
         return _parquet(found.result), tuple(found.problems())
     if kind == "json":
@@ -80,11 +75,8 @@ def written(
 
 
 def _parquet(result: StudyTrials) -> bytes:
-    """Return the rows of `fits_csv` as Parquet."""
-    import pandas as pd
-
     try:
-        return pd.read_csv(io.StringIO(fits_csv(result))).to_parquet(index=False)
+        return stages_table(result).to_parquet(index=False)
     except ImportError as error:
         msg = "--format parquet needs pyarrow: pip install pyarrow. The same rows: --format csv."
         raise StudyError(msg) from error

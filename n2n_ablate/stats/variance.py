@@ -74,37 +74,29 @@ def components(
     Balanced one-way analysis of variance of the differences, seeds within images; estimates below
     zero are reported as zero. Several contrasts are pooled by averaging their mean squares; since
     they share the baseline, the interval counts the degrees of freedom of one. An interaction counts
-    with the difference of its halves, half of what it is reported as, so that all effects are on the
-    scale of a main effect.
+    half of what it is reported as, as the difference of its halves: on the scale of a main effect.
 
-    `halves`: of each contrast both sides, as means over cells: one of a trial and one of the baseline, or those
-    of an effect of a factorial; failed fits left out. `size`: of the family.
+    `halves`: of each contrast both sides, as means over cells: a trial and the baseline, or those of an effect
+    of a factorial; failed fits left out. `size`: of the family.
     """
     images, seeds = _complete([cell for half in halves for side in half for cell in side])
     n, r = len(images), len(seeds)
+    gain = narrowing(n, Levels(size).difference)
     record = functools.partial(
-        VarianceComponents,
-        n_images=n,
-        n_seeds=r,
-        n_contrasts=len(halves),
-        narrowing_images=narrowing(n, Levels(size).difference),
+        VarianceComponents, n_images=n, n_seeds=r, n_contrasts=len(halves), narrowing_images=gain
     )
-    reasons = {Buy.NO_CONTRAST: not halves, Buy.NO_COMMON_IMAGE: n == 0, Buy.ONE_IMAGE: n == 1}
-    reasons[Buy.ONE_SEED] = r < 2
-    if reason := next((code for code, holds in reasons.items() if holds), None):
+    if reason := _missing(len(halves), n, r):
         return record(reason)
     tables = [[_mean(side, images, seeds) for side in half] for half in halves]
     between, within = _pooled([first - second for first, second in tables])
     main_between, main_within = _pooled([(first + second) / 2 for first, second in tables])
     if between <= 0 or within <= 0:
         return record(Buy.NO_SPREAD)
-    # The mean of two trials holds half the variance of one trial's own part, a difference twice.
-    image = (main_between - main_within) / r - (between - within) / r / 4
     share, ends = _share(between / within, n, r)
-    code = Buy.IMAGES if share < _HALF else Buy.SEEDS_TOO
     return record(
-        Buy.UNKNOWN if ends.low < _HALF < ends.high else code,
-        sd_image=_root(image),
+        _advice(share, ends),
+        # The mean of two trials holds half the variance of one trial's part, a difference twice.
+        sd_image=_root((main_between - main_within) / r - (between - within) / r / 4),
         sd_seed=_root(main_within - within / 4),
         sd_trial_image=_root((between - within) / r),
         sd_trial_seed=_root(within),
@@ -112,6 +104,15 @@ def components(
         seed_share_interval=ends,
         narrowing_seeds=1 - math.sqrt(1 - share / 2),
     )
+
+
+def _missing(contrasts: int, images: int, seeds: int) -> Buy | None:
+    """Return why nothing can be taken apart; None if there is enough of everything."""
+    if not contrasts:
+        return Buy.NO_CONTRAST
+    if images < 2:
+        return Buy.ONE_IMAGE if images else Buy.NO_COMMON_IMAGE
+    return Buy.ONE_SEED if seeds < 2 else None
 
 
 def _complete(arms: Sequence[Seeds]) -> tuple[list[str], list[int]]:
@@ -153,6 +154,12 @@ def _share(ratio: float, images: int, seeds: int) -> tuple[float, Interval]:
     ends = (stats.f.ppf(tail, *df) / ratio for tail in ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
     low, high = (min(1.0, float(end)) for end in ends)
     return min(1.0, 1 / ratio), Interval(low, high, LEVEL, "f")
+
+
+def _advice(share: float, ends: Interval) -> Buy:
+    if ends.low < _HALF < ends.high:
+        return Buy.UNKNOWN
+    return Buy.IMAGES if share < _HALF else Buy.SEEDS_TOO
 
 
 def _root(variance: float) -> float:

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from n2n_ablate.diagnostics.measured_noise import REACH, noise_figures
 from n2n_ablate.report.figures import fonts
-from n2n_ablate.report.figures.measured_noise import measured_noise
+from n2n_ablate.report.figures.diagnostics import measured_noise
 
 SIDE = 128
 CLEAN = torch.linspace(0.2, 0.8, SIDE).expand(1, 3, SIDE, SIDE).contiguous()

@@ -35,8 +35,7 @@ from n2n_ablate.report.numbers import (
     round_up,
     sparkline,
 )
-from n2n_ablate.report.render.console import dot_plot_lines, print_block
-from n2n_ablate.report.render.console_table import needed_width
+from n2n_ablate.report.render.console import dot_plot_lines, needed_width, print_block
 from n2n_ablate.report.render.markdown import markdown_table
 from n2n_ablate.report.supporting import supporting_table
 from n2n_ablate.report.text.contrasts import contrast_line, contrast_name, metric_digits

@@ -81,15 +81,10 @@ def _differences(axes: Axes, rows: Sequence[TrialRecord]) -> None:
             ],
             zorder=3,
         )
+    beside = axes.get_yaxis_transform()
     for place, record in known:
         if word := verdict_word(record):
-            axes.annotate(
-                plain(word),
-                (1.02, place),
-                xycoords=("axes fraction", "data"),
-                va="center",
-                fontsize=SIZE - 0.5,
-            )
+            axes.text(1.02, place, plain(word), transform=beside, va="center", fontsize=SIZE - 0.5)
 
 
 def _mark(row: TrialRecord) -> str:

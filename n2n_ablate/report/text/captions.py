@@ -128,14 +128,6 @@ def measured_noise(scenes: int, shots: int) -> str:
     )
 
 
-def loss(*, confirmed: bool) -> str:
-    """Return the caption of PSNR against the training loss."""
-    return (
-        "PSNR against the final training loss: a dot per trial and image; lines join the trials of one "
-        f"image.{_own_trials(confirmed=confirmed)}"
-    )
-
-
 def _own_trials(*, confirmed: bool) -> str:
     return " From the study's own trials, not from the confirmation." if confirmed else ""
 
