@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import inspect
 import os
 import sys
-from collections.abc import Callable
+from importlib import import_module
 from types import TracebackType
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from n2n_ablate.cli import screen
 from n2n_ablate.components import watchdog
 from n2n_ablate.errors import AblateError, missing_package
 from n2n_ablate.redaction import redact
@@ -20,8 +22,8 @@ from n2n_ablate.redaction import redact
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 
-class _PlainFlags:
-    """A command in whose help flags have no type beside them."""
+class _PlainHelp:
+    """A command in whose help flags and arguments have no type beside them."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the options and arguments."""
@@ -29,14 +31,21 @@ class _PlainFlags:
         for param in params:
             if getattr(param, "is_flag", False) and param.metavar is None:
                 param.metavar = ""
+            if param.param_type_name == "argument":
+                param.display_type_rich = lambda ctx: None
         return params
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the words of the usage line, without braces around arguments."""
+        pieces: list[str] = super().collect_usage_pieces(ctx)  # type: ignore[misc]
+        return [piece.replace("{", "").replace("}", "") for piece in pieces]
 
-class _Command(_PlainFlags, TyperCommand):
+
+class _Command(_PlainHelp, TyperCommand):
     pass
 
 
-class _Group(_PlainFlags, TyperGroup):
+class _Group(_PlainHelp, TyperGroup):
     pass
 
 
@@ -60,16 +69,11 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
     ] = False,
-    local_plugins: Annotated[
-        bool,
-        typer.Option(
-            "--local-plugins/--no-local-plugins",
-            show_default=False,
-            help="Run the plugin files in ./plugins (the default), or not.",
-        ),
-    ] = True,
+    no_local_plugins: Annotated[
+        bool, typer.Option("--no-local-plugins", help="Do not run the plugin files in ./plugins.")
+    ] = False,
 ) -> None:
-    if not local_plugins:
+    if no_local_plugins:
         os.environ["N2N_ABLATE_LOCAL_PLUGINS"] = "0"  # so that it holds for child processes
     if version:
         from n2n_ablate.version import __version__
@@ -78,67 +82,40 @@ def _options(
         raise typer.Exit
 
 
-def _register() -> None:
-    from n2n_ablate.cli import (
-        best,
-        cache,
-        check,
-        compare,
-        denoise,
-        diagnose,
-        images,
-        new,
-        plan,
-        plugins,
-        report,
-        studies,
-        study,
-        sync,
-        table,
-        ui,
+_PANELS = {
+    "Studies": ("study", "plan", "studies", "diagnose", "sync", "cache", "ui"),
+    "Results": ("table", "report", "compare", "best"),
+    "Images": ("denoise", "images"),
+    "Plugins": ("plugins", "new", "check"),
+    "This machine": ("doctor",),
+}
+"""The commands; each is the function `run` of the module of its name."""
+
+
+def _help(run: object) -> str:
+    """Return a docstring with its paragraphs in one line each, but for the examples."""
+    paragraphs = (inspect.getdoc(run) or "").split("\n\n")
+    return "\n\n".join(
+        text if text.startswith("Example") else text.replace("\n", " ") for text in paragraphs
     )
-    from n2n_ablate.cli.doctor import command as doctor
-    from n2n_ablate.cli.stdout import kept
-
-    panels: dict[str, dict[str, Callable[..., None]]] = {
-        "Studies": {
-            "study": study.run,
-            "plan": plan.show,
-            "studies": studies.show,
-            "diagnose": diagnose.run,
-            "sync": sync.run,
-            "cache": cache.run,
-            "ui": ui.ui,
-        },
-        "Results": {
-            "table": table.run,
-            "report": report.run,
-            "compare": compare.run,
-            "best": best.run,
-        },
-        "Images": {"denoise": denoise.run, "images": images.run},
-        "Plugins": {"plugins": plugins.show, "new": new.run, "check": check.run},
-        "This machine": {"doctor": doctor.run},
-    }
-    for panel, commands in panels.items():
-        for name, command in commands.items():
-            app.command(name, cls=_Command, rich_help_panel=panel)(kept(command))
 
 
-_register()
+for _panel, _names in _PANELS.items():
+    for _name in _names:
+        _run = import_module(f"n2n_ablate.cli.{_name}").run
+        _add = app.command(_name, cls=_Command, rich_help_panel=_panel, help=_help(_run))
+        _add(screen.results_apart()(_run))
 
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def main() -> None:
     """Run the command line. A mistake of the user is one line and exit status 1."""
-    from n2n_ablate.cli.screen import never_strict
-
-    never_strict()
+    screen.never_strict()
     sys.excepthook = _show_traceback
     watchdog.at_a_loss[:] = [_end_at_once]
     try:
-        _run()
+        _checked()
     except SystemExit as ended:
         _leave(ended.code)
         raise
@@ -154,9 +131,8 @@ def _show_traceback(
     print(redact(text), end="", file=sys.stderr)  # noqa: T201
 
 
-def _run() -> None:
-    from n2n_ablate.cli.screen import let_go
-
+def _checked() -> None:
+    """Run the command; what a user can cause is one line."""
     try:
         _command()
     except AblateError as error:
@@ -168,12 +144,12 @@ def _run() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        let_go(sys.stdout)
+        screen.let_go(sys.stdout)
         sys.exit(141)
     except OSError as error:
         if error.errno not in _UNWRITABLE:
             raise
-        let_go(sys.stdout)
+        screen.let_go(sys.stdout)
         _complain(f"the output cannot be written: {error.strerror}")
 
 
@@ -190,9 +166,7 @@ def _command() -> None:
 
 
 def _complain(text: str) -> None:
-    from n2n_ablate.cli.screen import say
-
-    say(f"error: {text}")
+    screen.say(f"error: {text}")
     sys.exit(1)
 
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from n2n_ablate.cli.screen import table
-from n2n_ablate.components import BOTH_WAYS, declared, watchdog
+from n2n_ablate.components import BOTH_WAYS, OBJECT, OPTIONAL, declared, watchdog
 from n2n_ablate.components.parameters import Choice, Component, Parameter, Range
 from n2n_ablate.components.spec import plain, written
 from n2n_ablate.errors import AblateError
@@ -24,31 +24,9 @@ from n2n_ablate.registry.failures import source_line
 if TYPE_CHECKING:
     from n2n_ablate.report.figures.sampler import Anatomy
 
-ASSUMED: Mapping[str, Mapping[str, Any]] = {
-    "noise": {"unbiased": None},
-    "sampler": {
-        "fixed": False,
-        "leaks": False,
-        "supports_consistency": True,
-        "preserves_mean": True,
-        "drawn_once": False,
-        "replaces_input": False,
-        "pairs": BOTH_WAYS,
-    },
-    "backbone": {"halo": None},
-    "loss": {},
-    "training": {"elementwise": False, "crop": 0},
-    "estimator": {"dropout": False},
-    "metric": {
-        "higher_is_better": True,
-        "unit": "",
-        "full_reference": True,
-        "at_end": False,
-        "smallest": 1,
-        "channels": (),
-        "convention": "",
-    },
-    "strategy": {"stores_pickles": False},
+ASSUMED = {
+    kind: {name: value for name, value in values.items() if value is not OBJECT}
+    for kind, values in OPTIONAL.items()
 }
 """What a component of a kind may declare, and what is assumed if it does not."""
 
@@ -58,38 +36,30 @@ _CITED = re.compile(
     r"|(?P<whole>N2N reproduction note|this project|github\.com/[\w.-]+/[\w-]+(?:\.[\w-]+)*)",
 )
 _ARGS = re.compile(r"^Args:\n((?:    .*\n|\n)*)", re.MULTILINE)
-_ITEM = re.compile(r"^    (\w+): (.*(?:\n     +.*)*)", re.MULTILINE)
-
-
-def declarations(entry: Entry, component: Any) -> dict[str, Any]:
-    """Return what a component declares, or what is assumed where it says nothing."""
-    found = {}
-    for name, assumed in ASSUMED[entry.kind].items():
-        value = declared(component, name, assumed)
-        if name == "unbiased" and value is None:
-            value = not declared(component, "clip", False)
-        found[name] = value
-    return found
+_ARGUMENT = re.compile(r"^    (\w+): (.*(?:\n     +.*)*)", re.MULTILINE)
 
 
 def _made(entry: Entry, registry: Registry) -> tuple[Any, dict[str, Any]]:
-    """Return a component with its defaults, and what it declares."""
+    """Return a component with its defaults, and what it declares or is assumed to declare."""
     component = registry.build(entry.kind, entry.name, {})
     require_readable(entry, component)
-    for item in entry.parameters:
+    for parameter in entry.parameters:
         try:
-            registry.data(item, item.default)
+            registry.data(parameter, parameter.default)
         except AblateError as error:
-            seen = f"has the parameter '{item.name}', and {error}"
-            raise entry.error(seen) from error
-    return component, declarations(entry, component)
+            problem = f"has the parameter '{parameter.name}', and {error}"
+            raise entry.error(problem) from error
+    values = {name: declared(component, name, each) for name, each in ASSUMED[entry.kind].items()}
+    if values.get("unbiased", False) is None:
+        values["unbiased"] = not declared(component, "clip", False)
+    return component, values
 
 
-def _default(item: Parameter, registry: Registry) -> Any:
+def _default(parameter: Parameter, registry: Registry) -> Any:
     try:
-        return registry.data(item, item.default)
+        return registry.data(parameter, parameter.default)
     except AblateError:  # `_made` says why
-        return repr(item.default)
+        return repr(parameter.default)
 
 
 def references(entry: Entry) -> list[str]:
@@ -105,9 +75,9 @@ def references(entry: Entry) -> list[str]:
 
 def to_json(entry: Entry, registry: Registry) -> dict[str, Any]:
     """Return everything that is known of a component as plain data."""
-    meaning = _meanings(entry)
+    meaning, origin = _meanings(entry), entry.origin
     try:
-        _, declares = _made(entry, registry)
+        declares = _made(entry, registry)[1]
     except AblateError as error:
         declares = {"error": str(error)}
     return {
@@ -116,23 +86,23 @@ def to_json(entry: Entry, registry: Registry) -> dict[str, Any]:
         "summary": entry.summary,
         "description": _docstring(entry),
         "references": references(entry),
-        "plugin": entry.origin.plugin,
-        "origin": str(entry.origin),
-        "installed": entry.origin.source,
-        "package": entry.origin.distribution,
-        "version": entry.origin.version,
-        "file": entry.origin.file,
-        "source": source_line(entry.factory, entry.origin),
+        "plugin": origin.plugin,
+        "origin": str(origin),
+        "installed": origin.source,
+        "package": origin.distribution,
+        "version": origin.version,
+        "file": origin.file,
+        "source": source_line(entry.factory, origin),
         "declares": declares,
         "parameters": [
             {
-                "name": item.name,
-                "type": item.type_name,
-                "default": plain(_default(item, registry)),
-                "domain": _domain(item.domain),
-                "meaning": meaning.get(item.name, ""),
+                "name": parameter.name,
+                "type": parameter.type_name,
+                "default": plain(_default(parameter, registry)),
+                "domain": _domain(parameter.domain),
+                "meaning": meaning.get(parameter.name, ""),
             }
-            for item in entry.parameters
+            for parameter in entry.parameters
         ],
     }
 
@@ -140,20 +110,18 @@ def to_json(entry: Entry, registry: Registry) -> dict[str, Any]:
 def page(entry: Entry, registry: Registry) -> RenderableType:
     """Return a component in full, as rich draws it."""
     parts: list[RenderableType] = [Text(f"{entry.kind} {entry.name}", "bold")]
-    body = _reflowed(_ARGS.sub("", _docstring(entry) + "\n"))
-    parts += [Text(body), Text("")]
+    parts += [Text(_reflowed(_ARGS.sub("", _docstring(entry) + "\n"))), Text("")]
     if entry.parameters:
         parts.append(_parameters(entry, registry))
     facts = Table.grid(padding=(0, 2))
+    component, declares = None, dict[str, Any]()
     try:
         component, declares = _made(entry, registry)
     except AblateError as error:
-        component, declares = None, {}
         facts.add_row("cannot be used", Text(str(error), "red"))
     if declares:
-        facts.add_row(
-            "declares", Text(", ".join(f"{k} = {_short(v)}" for k, v in declares.items()))
-        )
+        listed = ", ".join(f"{name} = {_short(value)}" for name, value in declares.items())
+        facts.add_row("declares", Text(listed))
     facts.add_row("reference", Text(", ".join(references(entry)) or "none is given"))
     origin = entry.origin
     package = f"{origin.distribution} {origin.version}, " if origin.distribution else ""
@@ -203,13 +171,12 @@ def _drawn(entry: Entry, sampler: Any) -> RenderableType:
 
 
 def _map(drawn: Anatomy) -> Text:
-    styles = {"1 ": "white on blue", "2 ": "black on yellow", "12": "white on magenta", ". ": "dim"}
+    cells = {(True, False): ("1 ", "white on blue"), (False, True): ("2 ", "black on yellow"),
+             (True, True): ("12", "white on magenta"), (False, False): (". ", "dim")}  # fmt: skip
     text = Text()
-    for row in range(drawn.side):
-        for column in range(drawn.side):
-            first, second = (bool(weight) for weight in drawn.total[:, row, column])
-            cell = {(1, 0): "1 ", (0, 1): "2 ", (1, 1): "12", (0, 0): ". "}[first, second]
-            text.append(cell, styles[cell])
+    for row in (drawn.total != 0).transpose(1, 2, 0):
+        for first, second in row:
+            text.append(*cells[bool(first), bool(second)])
         text.append("\n")
     return text
 
@@ -226,9 +193,12 @@ def _kernels(drawn: Anatomy) -> RenderableType:
             row, column = (int(at[0]) for at in area.nonzero()) if area.any() else (0, 0)
             parts.append(Text(f"  {int((area != 0).sum())} pixels, the first at ({row}, {column})"))
             continue
-        shown = [[f"{value:.3g}" if value else "." for value in line] for line in area]
-        wide = max(len(value) for line in shown for value in line)
-        parts += [Text("  " + "  ".join(value.rjust(wide) for value in line)) for line in shown]
+        grid = Table.grid(padding=(0, 0, 0, 2), pad_edge=True)
+        for line in area:
+            grid.add_row(*(f"{value:.3g}" if value else "." for value in line))
+        for each in grid.columns:
+            each.justify = "right"
+        parts.append(grid)
     return Group(*parts)
 
 
@@ -255,28 +225,27 @@ def _parameters(entry: Entry, registry: Registry) -> Table:
         value = _default(parameter, registry)
         default = str(value).lower() if parameter.type is bool else written(value)
         domain = "" if parameter.domain is None else str(parameter.domain)
-        about = meaning.get(parameter.name, "")
-        cells = (Text(default), Text(domain), Text(about))
+        cells = map(Text, (default, domain, meaning.get(parameter.name, "")))
         rows.add_row(parameter.name, parameter.type_name, *cells)
     return rows
 
 
 def _meanings(entry: Entry) -> dict[str, str]:
-    found = _ARGS.search(_docstring(entry) + "\n")
-    items = _ITEM.findall(found[1]) if found else []
-    return {name: " ".join(about.split()) for name, about in items}
+    args = _ARGS.search(_docstring(entry) + "\n")
+    listed = _ARGUMENT.findall(args[1]) if args else []
+    return {name: " ".join(about.split()) for name, about in listed}
 
 
 def _docstring(entry: Entry) -> str:
     return inspect.cleandoc(getattr(entry.factory, "__doc__", None) or "")
 
 
-def _domain(item: object) -> dict[str, Any] | None:
-    if isinstance(item, Range):
-        return {"low": item.low, "high": item.high, "log": item.log}
-    if isinstance(item, Choice):
-        return {"choices": list(item.values)}
-    return {"component": item.kind} if isinstance(item, Component) else None
+def _domain(domain: object) -> dict[str, Any] | None:
+    if isinstance(domain, Range):
+        return {"low": domain.low, "high": domain.high, "log": domain.log}
+    if isinstance(domain, Choice):
+        return {"choices": list(domain.values)}
+    return {"component": domain.kind} if isinstance(domain, Component) else None
 
 
 def _reflowed(text: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,64 +15,47 @@ from n2n_ablate.cli.screen import messages, say
 
 if TYPE_CHECKING:
     from n2n_ablate.components.recipe import Recipe
-    from n2n_ablate.engine import Machine
     from n2n_ablate.images import Image
-    from n2n_ablate.registry import Registry
+    from n2n_ablate.records import Point
     from n2n_ablate.runner.denoise_files import Job
     from n2n_ablate.runner.denoising import Denoised
+
+_SET = "Change the recipe (repeatable)."
 
 
 @dataclass(frozen=True)
 class Asked:
     """Which recipe, where results go, and what they are compared with."""
 
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="File for the result of one source.")
-    ] = None
-    out_dir: Annotated[
-        Path | None, typer.Option(help="Folder for results, under the names of their sources.")
-    ] = None
+    out: Annotated[Path | None, options.option("Result of one source.", "FILE", "--out", "-o")] = (
+        None
+    )
+    out_dir: Annotated[Path | None, options.option("Folder for results, named alike.", "DIR")] = (
+        None
+    )
     reference: Annotated[
-        Path | None,
-        typer.Option(help="A clean image to compare with: prints PSNR and SSIM before and after."),
+        Path | None, options.option("Clean image: prints PSNR and SSIM.", "FILE")
     ] = None
-    from_study: Annotated[
-        str,
-        typer.Option(
-            help="Denoise with the recipe of this study chosen by the command best.",
-            metavar="STUDY",
-        ),
-    ] = ""
-    key: options.Run = ""
-    trial: Annotated[str, typer.Option(help="With --from-study: use this trial's recipe.")] = ""
-    settings: Annotated[
-        options.Many,
-        typer.Option(
-            "--set",
-            metavar="KIND.PARAMETER=VALUE",
-            help="Changes the recipe, e.g. training.steps=1000. Repeatable.",
-        ),
-    ] = None
-    channels: options.Channels = ""
-    seed: Annotated[int, typer.Option(help="Seed of the weights and of the sampler.")] = 0
+    from_study: Annotated[str, options.option("Recipe that this study recommends.", "STUDY")] = ""
+    key: Annotated[str, options.option("Of that study: an earlier run.", "KEY", "--run")] = ""
+    trial: Annotated[str, options.option("Of that study: this trial's recipe.", "NAME")] = ""
+    settings: Annotated[options.Many, options.option(_SET, "KEY=VALUE", "--set")] = None
+    seed: Annotated[int, options.option("Seed of weights and sampler.", "N")] = 0
+    overwrite: Annotated[
+        bool, options.flag("Replace files that exist, also the input.", "--overwrite")
+    ] = False
     device: options.Device = "auto"
     precision: options.Precision = "auto"
-    output: options.Output = Path("mlruns")
+    output: options.Output = options.MLRUNS
+    channels: options.Channels = ""
     plugins_dir: options.PluginsDir = None
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files that exist, the input included.")
-    ] = False
 
 
 @grouping.grouped
 def run(
     sources: Annotated[
         list[str],
-        typer.Argument(
-            help="Noisy images: files, stacks, folders, patterns, or - for an .npy array on standard "
-            "input.",
-            metavar="IMAGE...",
-        ),
+        typer.Argument(help="Files, folders, patterns, or - (.npy on stdin).", metavar="IMAGE"),
     ],
     asked: Asked,
     *,
@@ -78,20 +63,18 @@ def run(
 ) -> None:
     """Denoise images without any clean one.
 
-    The recipe is the official one, or a study's. Results have the type, range and metadata of their
-    sources.
+    The recipe is the official one, or a study's; --set training.steps=1000 changes it. Results have
+    the type, range and metadata of their sources.
 
     Examples:
         n2n-ablate denoise noisy.png -o denoised.png
-
         n2n-ablate denoise cells.tif -o denoised.tif --from-study center-weight
-
         n2n-ablate denoise 'night/*.png' --out-dir denoised
     """
     from n2n_ablate import engine
     from n2n_ablate.registry import Registry
-    from n2n_ablate.runner.denoise_files import against, jobs
-    from n2n_ablate.runner.denoising import choose_recipe
+    from n2n_ablate.runner.denoise_files import against, correlation_warning, jobs
+    from n2n_ablate.runner.denoising import choose_recipe, denoise_all
 
     registry = Registry(plugins_dir=asked.plugins_dir, local_if_needed=True)
     name, recipe = choose_recipe(
@@ -107,76 +90,51 @@ def run(
     work = jobs(sources, **where, channels=channels, overwrite=asked.overwrite)
     clean = iter(against(asked.reference, work) if asked.reference else ())
     machine = engine.machine(asked.device, asked.precision)
-    warned: set[str] = set()
+    warned = quiet
     for number, job in enumerate(work, 1):
-        if not quiet:
-            _warn(job, recipe, registry, warned)
+        if not warned and (line := correlation_warning(job.images[0], recipe, registry)):
+            warned = True
+            say(f"{job.source}: {line}")
         prefix = f"{number} of {len(work)}: " if len(work) > 1 else ""
-        denoised = _denoised(job, recipe, registry, machine, asked.seed, prefix, quiet=quiet)
+        with _bar(f"{prefix}training", len(job.images), quiet=quiet) as listener:
+            denoised = denoise_all(
+                job.images, recipe, registry, machine, seed=asked.seed, listener=listener
+            )
         _write(job, denoised, overwrite=asked.overwrite)
         if not quiet:
-            _tell(job, denoised, f"{name} ({_short(recipe)})")
+            _report(job, denoised, f"{name} ({_short(recipe)})")
         for image, result in zip(job.images, denoised, strict=True) if asked.reference else ():
             say(_compared(image, result, next(clean)))
 
 
-def _denoised(
-    job: Job,
-    recipe: Recipe,
-    registry: Registry,
-    machine: Machine,
-    seed: int,
-    prefix: str,
-    *,
-    quiet: bool,
-) -> list[Denoised]:
+@contextmanager
+def _bar(text: str, count: int, *, quiet: bool) -> Iterator[Callable[[Point], None]]:
+    """Show a progress bar for the training of so many images; hands out what hears of it."""
     from rich.progress import Progress, TextColumn, TimeRemainingColumn
 
-    from n2n_ablate.runner.denoising import denoise_all
-
-    columns = (
-        *Progress.get_default_columns()[:2],
-        TextColumn("step {task.completed}/{task.total}"),
-    )
-    with Progress(
-        *columns, TimeRemainingColumn(), console=messages(), transient=True, disable=quiet
-    ) as bar:
-        task = bar.add_task(f"{prefix}training", total=None)
+    columns = Progress.get_default_columns()[:2]
+    steps = TextColumn("step {task.completed}/{task.total}")
+    last = TimeRemainingColumn()
+    with Progress(*columns, steps, last, console=messages(), transient=True, disable=quiet) as bar:
+        task = bar.add_task(text, total=None)
         done: dict[str, int] = {}
 
-        def advance(key: str, step: int, steps: int) -> None:
-            done[key] = step
-            bar.update(task, completed=sum(done.values()), total=steps * len(job.images))
+        def advance(point: Point) -> None:
+            done[point.key] = point.step
+            bar.update(task, completed=sum(done.values()), total=point.steps * count)
 
-        return denoise_all(
-            job.images,
-            recipe,
-            registry,
-            machine,
-            seed=seed,
-            listener=lambda point: advance(point.key, point.step, point.steps),
-        )
-
-
-def _warn(job: Job, recipe: Recipe, registry: Registry, warned: set[str]) -> None:
-    from n2n_ablate.runner.denoise_files import correlation_warning
-
-    line = correlation_warning(job.images[0], recipe, registry)
-    if line and "correlated" not in warned:
-        warned.add("correlated")
-        say(f"{job.source}: {line}")
+        yield advance
 
 
 def _write(job: Job, denoised: list[Denoised], *, overwrite: bool) -> None:
     from n2n_ablate.images import write_images
 
-    results = [
-        replace(image, pixels=one.image) for image, one in zip(job.images, denoised, strict=True)
-    ]
+    pairs = zip(job.images, denoised, strict=True)
+    results = [replace(image, pixels=one.image) for image, one in pairs]
     write_images(job.target, results, overwrite=overwrite)
 
 
-def _tell(job: Job, denoised: list[Denoised], recipe: str) -> None:
+def _report(job: Job, denoised: list[Denoised], recipe: str) -> None:
     from n2n_ablate.runner.denoise_files import noise_of
 
     first = job.images[0]
@@ -200,11 +158,7 @@ def _compared(noisy: Image, result: Denoised, clean: Image) -> str:
     from n2n_ablate.runner.denoise_files import scores
 
     before, after = scores(noisy, noisy.pixels, clean), scores(noisy, result.image, clean)
-    parts = [
-        f"{name} {first:.{digits}f} before, {second:.{digits}f} after"
-        for name, digits, first, second in (
-            ("PSNR", 2, before[0], after[0]),
-            ("SSIM", 3, before[1], after[1]),
-        )
-    ]
-    return f"{noisy.name}: {'; '.join(parts)}"
+    return (
+        f"{noisy.name}: PSNR {before[0]:.2f} before, {after[0]:.2f} after; "
+        f"SSIM {before[1]:.3f} before, {after[1]:.3f} after"
+    )

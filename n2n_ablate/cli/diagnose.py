@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from n2n_ablate.cli import diagnose_output, grouping, options, stdout
-from n2n_ablate.cli.screen import say
+from n2n_ablate.cli import diagnose_output, grouping, options
+from n2n_ablate.cli.screen import say, show_json
 from n2n_ablate.errors import AblateError, StudyError, nearest
 
 if TYPE_CHECKING:
@@ -23,42 +23,25 @@ if TYPE_CHECKING:
 
 _CROP = 96
 _MEASURED_CROP = 256  # the centre of a shot says enough of its noise
+_IMAGES = "Folder, file, builtin[:NAME] (repeatable)."
+_SET = "sampler.P=V or noise.P=V (repeatable)."
 
 
 @dataclass(frozen=True)
 class Asked:
     """What is measured, on what."""
 
-    study: Annotated[
-        str, typer.Option(help="Measure the trials of this study on its images and noise.")
-    ] = ""
-    profile: Annotated[str, typer.Option(help="With --study: whose images and crop to use.")] = ""
-    noise: Annotated[
-        str, typer.Option(help="A noise model, e.g. gaussian or 'poisson(lam=10)'.")
-    ] = ""
-    images: Annotated[
-        options.Many,
-        typer.Option(
-            "--images", help="Folder, file, builtin (the default) or builtin:NAME. Repeatable."
-        ),
-    ] = None
+    study: Annotated[str, options.option("Measure the trials of this study.", "STUDY")] = ""
+    profile: Annotated[str, options.option("With --study: its images and crop.", "NAME")] = ""
+    noise: Annotated[str, options.option("Noise model, e.g. 'poisson(lam=10)'.", "NOISE")] = ""
+    images: Annotated[options.Many, options.option(_IMAGES, "SOURCE")] = None
     crop: Annotated[
-        int | None,
-        typer.Option(help=f"Side of the centre crop in pixels, else {_CROP}; 0 for whole images."),
+        int | None, options.option(f"Centre crop, else {_CROP}; 0: whole images.", "PIXELS")
     ] = None
-    settings: Annotated[
-        options.Many,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="sampler.P=VALUE: of every sampler with a parameter P; noise.P=VALUE: of the noise. "
-            "Repeatable.",
-        ),
-    ] = None
+    settings: Annotated[options.Many, options.option(_SET, "KEY=VALUE", "--set")] = None
     pairs: options.Pairs = None
     figures: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="With --pairs: write figures of the noise here."),
+        Path | None, options.option("With --pairs: folder for figures of noise.", "DIR")
     ] = None
     plugins_dir: options.PluginsDir = None
 
@@ -90,10 +73,7 @@ def run(
     asked: Asked,
     samplers: Annotated[
         options.Many,
-        typer.Argument(
-            help="Names, or 'name(parameter=value)' in quotes; all samplers if none is given.",
-            metavar="SAMPLER",
-        ),
+        typer.Argument(help="Names or 'name(parameter=value)'; by default all.", metavar="SAMPLER"),
     ] = None,
     *,
     as_json: options.Json = False,
@@ -104,11 +84,8 @@ def run(
 
     Examples:
         n2n-ablate diagnose
-
         n2n-ablate diagnose 'three-by-three(center=0.2)' --noise poisson
-
         n2n-ablate diagnose --study center-weight
-
         n2n-ablate diagnose --pairs shots/ --figures noise/
     """
     asked.check(samplers)
@@ -120,7 +97,7 @@ def run(
         return
     diagnoses = _of_study(asked) if asked.study else _of_samplers(asked, samplers)
     if as_json:
-        stdout.write_json(diagnose_output.to_json(diagnoses))
+        show_json(diagnose_output.to_json(diagnoses))
         return
     for condition, rows in diagnoses.items():
         diagnose_output.show(condition, rows)
@@ -167,26 +144,25 @@ def _label(trial: Trial, plan: Plan) -> str:
 
 
 def _of_pairs(asked: Asked, samplers: options.Many, *, as_json: bool) -> None:
-    """Say of every source what its noise is like, and how samplers cope with it."""
+    """Print of every source what its noise is like, and how samplers cope with it."""
     from n2n_ablate.diagnostics.measured_noise import noise_figures
     from n2n_ablate.registry import Registry
 
     registry = Registry(plugins_dir=asked.plugins_dir)
-    parts = _parts(samplers, registry)
+    specs = _specs(samplers, registry)
     sources = []
     for source in asked.pairs or ():
         title, probes = _scenes(source, _MEASURED_CROP if asked.crop is None else asked.crop)
         noise = {probe.name: noise_figures(probe.clean, probe.noisy) for probe in probes}
+        rows = _measured(registry, specs, None, probes, strict=bool(samplers))
         if not as_json:
             diagnose_output.show_noise(title, noise)
-        rows = _measured(registry, parts, None, probes, strict=bool(samplers))
-        if not as_json:
             diagnose_output.show("Samplers", rows)
         sources.append((title, noise, rows))
     if asked.figures:
         diagnose_output.draw([(noise, rows) for _, noise, rows in sources], asked.figures)
     if as_json:
-        stdout.write_json(
+        show_json(
             [
                 {**diagnose_output.to_json({title: rows})[0], "noise": diagnose_output.plain(noise)}
                 for title, noise, rows in sources
@@ -216,60 +192,50 @@ def _of_samplers(asked: Asked, samplers: options.Many) -> Diagnoses:
     from n2n_ablate.study.settings import read_part
 
     registry = Registry(plugins_dir=asked.plugins_dir)
-    parts, model = _with_settings(
-        registry,
-        _parts(samplers, registry),
-        read_part(asked.noise or "gaussian"),
-        asked.settings or [],
-    )
+    specs, model = _specs(samplers, registry), read_part(asked.noise or "gaussian")
+    for text in asked.settings or ():
+        specs, model = _with_setting(registry, specs, model, text)
     model = resolved(registry, "noise", model)
     size = _CROP if asked.crop is None else asked.crop
     pictures = [image.cropped(size) for image in collect(asked.images or ["builtin"])]
     probes = [Probe(image.name, image.pixels) for image in pictures]
     made: Noise = registry.build("noise", model.name, model.parameters)
     names = f"{len(probes)} images" if len(probes) > 1 else probes[0].name
-    return {f"{model}, {names}": _measured(registry, parts, made, probes, strict=bool(samplers))}
+    return {f"{model}, {names}": _measured(registry, specs, made, probes, strict=bool(samplers))}
 
 
-def _parts(samplers: options.Many, registry: Registry) -> list[ComponentSpec]:
+def _specs(samplers: options.Many, registry: Registry) -> list[ComponentSpec]:
     from n2n_ablate.study.settings import read_part
 
     return [read_part(text) for text in samplers or registry.names("sampler")]
 
 
-def _with_settings(
-    registry: Registry,
-    parts: Sequence[ComponentSpec],
-    model: ComponentSpec,
-    settings: Sequence[str],
+def _with_setting(
+    registry: Registry, specs: list[ComponentSpec], model: ComponentSpec, text: str
 ) -> tuple[list[ComponentSpec], ComponentSpec]:
     from n2n_ablate.study.settings import setting
 
-    kept = list(parts)
-    for text in settings:
-        key, value = setting(text)
-        kind, _, name = key.partition(".")
-        if not name or kind not in ("sampler", "noise"):
-            msg = f"--set '{text}': only sampler.PARAMETER and noise.PARAMETER count here"
-            raise StudyError(msg)
-        if kind == "noise":
-            model = model.replace(name, value)
-            continue
-        known = {
-            part.name: {each.name for each in registry.get("sampler", part.name).parameters}
-            for part in kept
-        }
-        if not any(name in names for names in known.values()):
-            hint = nearest(name, set().union(*known.values()))
-            msg = f"--set '{text}': no sampler here has a parameter '{name}'. {hint}"
-            raise StudyError(msg)
-        kept = [part.replace(name, value) if name in known[part.name] else part for part in kept]
-    return kept, model
+    key, value = setting(text)
+    kind, _, name = key.partition(".")
+    if not name or kind not in ("sampler", "noise"):
+        msg = f"--set '{text}': only sampler.PARAMETER and noise.PARAMETER count here"
+        raise StudyError(msg)
+    if kind == "noise":
+        return specs, model.replace(name, value)
+    known = [
+        {each.name for each in registry.get("sampler", spec.name).parameters} for spec in specs
+    ]
+    if not any(name in names for names in known):
+        hint = nearest(name, set().union(*known))
+        msg = f"--set '{text}': no sampler here has a parameter '{name}'. {hint}"
+        raise StudyError(msg)
+    pairs = zip(specs, known, strict=True)
+    return [spec.replace(name, value) if name in names else spec for spec, names in pairs], model
 
 
 def _measured(
     registry: Registry,
-    parts: Sequence[ComponentSpec],
+    specs: Sequence[ComponentSpec],
     noise: Noise | None,
     probes: Sequence[Probe],
     *,
@@ -281,13 +247,13 @@ def _measured(
     from n2n_ablate.registry.entry import component_context
 
     rows = {}
-    for part in parts:
+    for given in specs:
         try:
-            spec = resolved(registry, "sampler", part)
+            spec = resolved(registry, "sampler", given)
             sampler = registry.build("sampler", spec.name, spec.parameters)
-            entry = registry.get("sampler", part.name)
+            entry = registry.get("sampler", spec.name)
             with component_context(entry, "cannot be measured", "draw"):
-                rows[str(part)] = diagnose(sampler, noise, probes)
+                rows[str(given)] = diagnose(sampler, noise, probes)
         except AblateError as error:
             if strict:
                 raise

@@ -25,8 +25,7 @@ def show(title: str, rows: Mapping[str, Diagnosis]) -> None:
     from n2n_ablate.report.text.diagnostics import warning_lines
 
     heading, warnings = Heading(title), Lines(warning_lines(rows))
-    page = Document(title, "", [heading, diagnostics_table(rows), warnings])
-    print_document(results(), page)
+    print_document(results(), Document(title, "", [heading, diagnostics_table(rows), warnings]))
 
 
 def show_noise(title: str, noise: Mapping[str, NoiseFigures]) -> None:
@@ -73,12 +72,9 @@ def plain(noise: Mapping[str, NoiseFigures]) -> dict[str, object]:
 
 def to_json(diagnoses: Diagnoses) -> list[dict[str, object]]:
     """Return diagnoses as plain data."""
-    from n2n_ablate.diagnostics import model
+    from n2n_ablate.diagnostics.model import to_json
 
     return [
-        {
-            "condition": condition,
-            "samplers": {name: model.to_json(each) for name, each in rows.items()},
-        }
+        {"condition": condition, "samplers": {name: to_json(each) for name, each in rows.items()}}
         for condition, rows in diagnoses.items()
     ]

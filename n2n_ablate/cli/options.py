@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,112 +11,80 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from n2n_ablate.cli.screen import say
 from n2n_ablate.errors import StudyError
 from n2n_ablate.redaction import STORAGE
 
 if TYPE_CHECKING:
     from n2n_ablate.execute import Choice
-    from n2n_ablate.runner.session import Request
+    from n2n_ablate.runner.session import Request, RunOptions
+    from n2n_ablate.storage.reopen import Reopened
 
+MLRUNS = Path("mlruns")
 Many: TypeAlias = list[str] | None
 """An option that may be repeated."""
 
 
-def _option(text: str, *names: str, metavar: str | None = None, **more: Any) -> Any:
+def option(text: str, metavar: str | None = None, *names: str, **more: Any) -> Any:
+    """Return an option with its help text; without a name it has that of its parameter."""
     return typer.Option(*names, metavar=metavar, help=text, **more)
 
 
-_confirming = partial(_option, rich_help_panel="Confirmation and racing")
-_cluster = partial(_option, rich_help_panel="Cluster")
-_rare = partial(_option, rich_help_panel="Rarely used")
+def flag(text: str, *names: str, **more: Any) -> Any:
+    """Return an option that takes no value."""
+    return typer.Option(*names, help=text, **more)
 
-Study = Annotated[
-    str, typer.Argument(help="Name of a study, or a study file (TOML).", metavar="STUDY")
-]
+
+_confirming = partial(option, rich_help_panel="Confirmation and racing")
+_confirming_flag = partial(flag, rich_help_panel="Confirmation and racing")
+_rare = partial(option, rich_help_panel="Rarely used")
+_rare_flag = partial(flag, rich_help_panel="Rarely used")
+
+Study = Annotated[str, typer.Argument(help="Name of a study, or a study file.", metavar="STUDY")]
 Finished = Annotated[str, typer.Argument(help="Name of a study that was run.", metavar="STUDY")]
-_RAN = "Latest run of this profile; by default the latest of all."
-Ran = Annotated[str, _option(_RAN, "--profile", metavar="NAME")]
-_RUN = "An earlier run, by the beginning of its key: n2n-ablate studies STUDY lists them."
-Run = Annotated[str, _option(_RUN, "--run", metavar="KEY")]
-_FOUND = (
-    "Where the images are now: a folder or a file. They are recognized by their pixels. Repeatable."
-)
-FoundImages = Annotated[Many, _option(_FOUND, "--images", metavar="SOURCE")]
-Device = Annotated[str, _option("auto, cpu, cuda or cuda:1.", metavar="NAME")]
-Output = Annotated[Path, _option("Folder for results.", metavar="DIR")]
-Json = Annotated[bool, _option("Print JSON.", "--json")]
-Quiet = Annotated[bool, _option("Print only the result.", "--quiet", "-q")]
-_PAIRS = "Measured noise: folder of shots, or a set. Repeatable."
-Pairs = Annotated[Many, _option(_PAIRS, "--pairs", metavar="FOLDER")]
-_PRECISION = "auto, fp32 (exact), tf32 or bf16."
-Precision = Annotated[str, _option(_PRECISION, metavar="NAME")]
+SourceImages = Annotated[Many, option("Where the images are (repeatable).", "SOURCE", "--images")]
+Device = Annotated[str, option("auto, cpu, cuda or cuda:1.", "NAME")]
+Output = Annotated[Path, option("Folder for results.", "DIR")]
+Json = Annotated[bool, flag("Print JSON.", "--json")]
+Quiet = Annotated[bool, flag("Print only the result.", "--quiet", "-q")]
+Pairs = Annotated[Many, option("Measured: folder or set (repeatable).", "SOURCE")]
+_PRECISION = "auto, fp32, tf32 or bf16."
+Precision = Annotated[str, option(_PRECISION, "NAME")]
 _PLUGINS = "An additional folder of plugin files."
-PluginsDir = Annotated[Path | None, _option(_PLUGINS, metavar="DIR")]
-_CHANNELS = "Channels to use where they are not colours; each is an image."
-Channels = Annotated[str, _rare(_CHANNELS, metavar="N,N")]
-
-# Of the groups below only.
-_Profile = Annotated[
-    str, _option("Budget in the study file, such as quick or paper.", metavar="NAME")
-]
-_SET = "Add a level to a factor, or change the baseline. Repeatable."
-_Settings = Annotated[Many, _option(_SET, "--set", metavar="KEY=VALUE")]
-_IMAGES = "Folder, file, builtin or builtin:NAME. Repeatable."
-_Images = Annotated[Many, _option(_IMAGES, "--images", metavar="SOURCE")]
-_SEEDS = "Number of seeds per image (2 means seeds 0 and 1)."
-_Seeds = Annotated[int | None, _option(_SEEDS, metavar="N")]
-_TRIALS = "Maximum number of trials, including the baseline."
-_Trials = Annotated[int | None, _option(_TRIALS, metavar="N")]
-_CONFIRM = "Held-out images for the confirmation. Repeatable."
-_ConfirmImages = Annotated[Many, _confirming(_CONFIRM, "--confirm-images", metavar="SOURCE")]
-_FIRST_SEED = "Repeat the whole study with other random numbers: its seeds start at N."
-_FirstSeed = Annotated[int | None, _rare(_FIRST_SEED, "--first-seed", metavar="N")]
-_SCENES = "With measured pairs: hold out N scenes of each condition for the confirmation."
-_ConfirmScenes = Annotated[int | None, _confirming(_SCENES, "--confirm-scenes", metavar="N")]
-_CROP = "Side of the centre crop; 0 for whole images."
-_Crop = Annotated[int | None, _rare(_CROP, metavar="PIXELS")]
-_WHITE = "Value of white in the files, e.g. 4095 for 12 bits in 16."
-_White = Annotated[float | None, _rare(_WHITE, metavar="VALUE")]
-_RarePrecision = Annotated[str, _rare(_PRECISION, "--precision", metavar="NAME")]
-_RarePluginsDir = Annotated[Path | None, _rare(_PLUGINS, "--plugins-dir", metavar="DIR")]
-_Executor = Annotated[str, _cluster("local (this process) or ray (a cluster).", metavar="NAME")]
-_ADDRESS = "A running Ray cluster; by default one is started here."
-_Address = Annotated[str, _cluster(_ADDRESS, metavar="HOST:PORT")]
-_GPUS = "Ray: share of a GPU for a stack of fits, e.g. 0.25."
-_GpusPerStack = Annotated[float | None, _cluster(_GPUS, metavar="SHARE")]
-_SETTLED = "Racing: interim analyses; contrasts stop when decided."
-_UntilSettled = Annotated[bool, _confirming(_SETTLED, "--until-settled")]
-_BUDGET = "Racing: start no batch of images that would end later, e.g. 20m."
-_Budget = Annotated[str, _confirming(_BUDGET, metavar="TIME")]
-_Fresh = Annotated[bool, _rare("Start a new search; finished fits stay cached.", "--fresh")]
-_Refit = Annotated[bool, _rare("Train again what is already stored.", "--refit")]
-_Tracking = Annotated[str, _rare("mlflow or none.", metavar="NAME")]
-_URI = "MLflow server or database instead of the output folder's."
-_TrackingUri = Annotated[str, _rare(_URI, metavar="URI")]
-_STORAGE = "Database of searches (SQLAlchemy) instead of the output folder's."
-_Storage = Annotated[str, _rare(_STORAGE, metavar="URL", envvar=STORAGE)]
+PluginsDir = Annotated[Path | None, option(_PLUGINS, "DIR")]
+Channels = Annotated[str, _rare("Use these channels, each as an image.", "N,N")]
+_TRACKING_URI = "MLflow server or database to use."
+TrackingUri = Annotated[str, option(_TRACKING_URI, "URI")]
 
 
 @dataclass(frozen=True)
 class StudyOptions:
     """What of a study is run, and where: the same for `plan` and `study`."""
 
-    profile: _Profile = ""
-    settings: _Settings = None
-    images: _Images = None
+    profile: Annotated[str, option("Budget, such as quick or paper.", "NAME")] = ""
+    settings: Annotated[
+        Many, option("Add a level, change the baseline (repeatable).", "KEY=VALUE", "--set")
+    ] = None
+    images: Annotated[Many, option("Folder, file or builtin[:NAME] (repeatable).", "SOURCE")] = None
     pairs: Pairs = None
-    seeds: _Seeds = None
-    trials: _Trials = None
+    seeds: Annotated[int | None, option("Number of seeds per image.", "N")] = None
+    trials: Annotated[int | None, option("Maximum number of trials.", "N")] = None
     device: Device = "auto"
-    output: Output = Path("mlruns")
-    confirm_images: _ConfirmImages = None
-    first_seed: _FirstSeed = None
-    confirm_scenes: _ConfirmScenes = None
-    crop: _Crop = None
-    white: _White = None
+    output: Output = MLRUNS
+    confirm_images: Annotated[
+        Many, _confirming("Held-out images to confirm on (repeatable).", "SOURCE")
+    ] = None
+    confirm_scenes: Annotated[int | None, _confirming("Of --pairs: scenes to hold out.", "N")] = (
+        None
+    )
+    first_seed: Annotated[int | None, _rare("Start the seeds at N, for a replication.", "N")] = None
+    crop: Annotated[int | None, _rare("Side of the centre crop; 0: whole images.", "PIXELS")] = None
+    white: Annotated[float | None, _rare("White in the files, e.g. 4095 for 12 bits.", "VALUE")] = (
+        None
+    )
     channels: Channels = ""
-    precision: _RarePrecision = "auto"
-    plugins_dir: _RarePluginsDir = None
+    precision: Annotated[str, _rare(_PRECISION, "NAME")] = "auto"
+    plugins_dir: Annotated[Path | None, _rare(_PLUGINS, "DIR")] = None
 
     def request(self, study: str, executor: Choice | None = None) -> Request:
         """Return what is asked for."""
@@ -132,22 +101,36 @@ class StudyOptions:
 class ClusterOptions:
     """What trains the fits."""
 
-    executor: _Executor = "local"
-    address: _Address = ""
-    gpus_per_stack: _GpusPerStack = None
+    executor: Annotated[str, _rare("local or ray (a cluster).", "NAME")] = "local"
+    address: Annotated[str, _rare("A running Ray cluster, HOST:PORT.", "ADDRESS")] = ""
+    gpus_per_stack: Annotated[
+        float | None, _rare("Ray: share of a GPU for a stack of fits.", "SHARE")
+    ] = None
 
 
 @dataclass(frozen=True)
 class RerunOptions:
     """When a contrast has enough images, what is run again, and where results are tracked."""
 
-    until_settled: _UntilSettled = False
-    budget: _Budget = ""
-    fresh: _Fresh = False
-    refit: _Refit = False
-    tracking: _Tracking = "mlflow"
-    tracking_uri: _TrackingUri = ""
-    storage: _Storage = ""
+    until_settled: Annotated[
+        bool, _confirming_flag("Race: stop contrasts when decided.", "--until-settled")
+    ] = False
+    budget: Annotated[str, _confirming("Race: time limit, e.g. 20m.", "TIME")] = ""
+    fresh: Annotated[bool, _rare_flag("Start a new search; fits stay cached.", "--fresh")] = False
+    refit: Annotated[bool, _rare_flag("Train stored fits again.", "--refit")] = False
+    tracking: Annotated[str, _rare("mlflow or none.", "NAME")] = "mlflow"
+    tracking_uri: Annotated[str, _rare(_TRACKING_URI, "URI")] = ""
+    storage: Annotated[
+        str, _rare(f"Search database (${STORAGE}).", "URL", envvar=STORAGE, show_envvar=False)
+    ] = ""
+
+    def chosen(self) -> RunOptions:
+        """Return how the study is run."""
+        from n2n_ablate.runner.session import RunOptions, race_of
+
+        given = dict(vars(self))
+        race = race_of(until_settled=given.pop("until_settled"), budget=given.pop("budget"))
+        return RunOptions(race=race, **given)
 
 
 @dataclass(frozen=True)
@@ -157,17 +140,45 @@ class PrintOptions:
     as_json: Json = False
     quiet: Quiet = False
 
-    @property
-    def brief(self) -> bool:
-        """Whether nothing but the result is wanted."""
-        return self.as_json or self.quiet
+
+@dataclass(frozen=True)
+class StoredRun:
+    """Which run of a study that was run."""
+
+    profile: Annotated[str, option("Latest run of this profile.", "NAME")] = ""
+    key: Annotated[str, option("Start of the key of an earlier run.", "KEY", "--run")] = ""
+    output: Output = MLRUNS
+
+    def open(self, study: str, *, quiet: bool) -> Reopened:
+        """Open the run of this key, else the latest of this profile, else the latest of all.
+
+        Where there was a choice and nobody made it, one line on stderr says what was taken.
+        """
+        from n2n_ablate.storage import reopen, runs
+
+        opened = reopen.reopen(self.output, study, self.profile, self.key)
+        count = sum(self.profile in ("", run.profile) for run in opened.runs)
+        if count > 1 and not (self.key or quiet):
+            words = shlex.join(["n2n-ablate", "studies", study, *output_words(self.output)])
+            run = runs.described(opened.journal)
+            say(f"the latest of {count} runs: {run}; --run takes another: {words}")
+        return opened
+
+
+def say_problems(opened: Reopened, *, quiet: bool, prefix: str = "") -> None:
+    """Say what is missing in a run that was opened."""
+    for problem in () if quiet else opened.problems():
+        say(f"note: {prefix}{problem}")
+
+
+def output_words(output: Path) -> list[str]:
+    """Return the words of a command that name the output folder, none for the usual one."""
+    return [] if output == MLRUNS else ["--output", str(output)]
 
 
 def channels_of(text: str) -> tuple[int, ...]:
     """Return the channels that `--channels` names."""
-    if not text:
-        return ()
-    if not re.fullmatch(r"[1-9]\d{0,4}(,[1-9]\d{0,4})*", text):
+    if text and not re.fullmatch(r"[1-9]\d{0,4}(,[1-9]\d{0,4})*", text):
         msg = f"--channels must be numbers from 1, such as 1 or 1,3, got '{text}'"
         raise StudyError(msg)
-    return tuple(map(int, text.split(",")))
+    return tuple(map(int, text.split(","))) if text else ()

@@ -6,68 +6,51 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from n2n_ablate.cli import grouping, options, stdout
-from n2n_ablate.cli.opened import open_run
-from n2n_ablate.cli.screen import messages, say
+from n2n_ablate.cli import grouping, options
+from n2n_ablate.cli.screen import messages, say, stream
 from n2n_ablate.errors import StoreError
 from n2n_ablate.files import make_folders, remove_leftovers, write_whole
 
 
 @dataclass(frozen=True)
 class Asked:
-    """Which run, in which form, where to."""
+    """In which form, and where to."""
 
     kind: Annotated[
-        str,
-        typer.Option(
-            "--format", "-f", help="html, md, latex, csv or parquet (a row per fit), or json."
-        ),
+        str, options.option("html, md, latex, csv, parquet, json.", "FORMAT", "--format", "-f")
     ] = "html"
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            help="File to write. Without it, html and parquet go to reports/ in the output folder "
-            "and the other formats are printed.",
-        ),
-    ] = None
-    profile: options.Ran = ""
-    key: options.Run = ""
-    images: options.FoundImages = None
-    output: options.Output = Path("mlruns")
+    out: Annotated[Path | None, options.option("File to write.", "FILE", "--out", "-o")] = None
+    figures: Annotated[Path | None, options.option("Folder for every figure.", "DIR")] = None
+    figure_format: Annotated[str, options.option("pdf, svg or png.", "FORMAT")] = "pdf"
+    no_diagnostics: Annotated[
+        bool, options.flag("Do not measure the samplers.", "--no-diagnostics")
+    ] = False
+    images: options.SourceImages = None
     plugins_dir: options.PluginsDir = None
-    diagnostics: Annotated[
-        bool,
-        typer.Option(
-            "--diagnostics/--no-diagnostics",
-            help="Measure leak, bias and gap of every sampler, which takes seconds for each.",
-        ),
-    ] = True
-    figures: Annotated[
-        Path | None, typer.Option(help="Folder to write every figure into, for a paper.")
-    ] = None
-    figure_format: Annotated[str, typer.Option(help="pdf, svg or png.")] = "pdf"
 
 
 @grouping.grouped
-def run(study: options.Finished, asked: Asked, *, quiet: options.Quiet = False) -> None:
-    """Write the report of a study: answer, tables, figures, images, methods.
+def run(
+    study: options.Finished,
+    asked: Asked,
+    chosen: options.StoredRun,
+    *,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write the report of a study: answer, tables, figures, methods.
 
-    The HTML page is one file that works offline.
+    The HTML page is one file that works offline. csv and parquet have a row per fit. Without --out,
+    html and parquet go to reports/ in the output folder and the other formats are printed.
 
     Examples:
         n2n-ablate report center-weight
-
-        n2n-ablate report center-weight --format latex -o table.tex --figures figures/
+        n2n-ablate report center-weight --format latex -o t.tex --figures figures
     """
     from n2n_ablate.registry import Registry
     from n2n_ablate.report.write import check_formats, written
 
     check_formats(asked.kind, asked.figure_format)
-    opened = open_run(asked.output, study, asked.profile, asked.key, quiet=quiet)
+    opened = chosen.open(study, quiet=quiet)
     registry = Registry(plugins_dir=asked.plugins_dir, local_if_needed=True)
     with messages().status("Writing the report; measuring the samplers takes longest."):
         try:
@@ -76,7 +59,7 @@ def run(study: options.Finished, asked: Asked, *, quiet: options.Quiet = False) 
                 asked.kind,
                 registry,
                 asked.images or [],
-                diagnostics=asked.diagnostics,
+                diagnostics=not asked.no_diagnostics,
                 figures=asked.figures,
                 figure_format=asked.figure_format,
             )
@@ -86,15 +69,15 @@ def run(study: options.Finished, asked: Asked, *, quiet: options.Quiet = False) 
     out = asked.out
     if out is None and asked.kind in ("html", "parquet"):
         earlier = "" if opened.latest else f"-{opened.journal.key}"
-        out = asked.output / "reports" / f"{study}{earlier}.{asked.kind}"
+        out = chosen.output / "reports" / f"{study}{earlier}.{asked.kind}"
     if out is None:
-        print(text, end="", file=stdout.stream())
+        print(text, end="", file=stream())
     else:
         _save(out, text)
     for problem in () if quiet else problems:
         say(f"note: {problem}")
     if out is not None:
-        print(out, file=stdout.stream())
+        print(out, file=stream())
 
 
 def _save(path: Path, text: str | bytes) -> None:

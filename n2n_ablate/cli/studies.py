@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from n2n_ablate.cli import options, stdout
-from n2n_ablate.cli.screen import results, table
+from n2n_ablate.cli import options
+from n2n_ablate.cli.screen import results, show_json, table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,18 +16,17 @@ if TYPE_CHECKING:
     from n2n_ablate.storage.journal import Contents
     from n2n_ablate.study import Study
 
+_SCHEMA = "Print a JSON Schema of study files, for your editor."
 
-def show(
+
+def run(
     study: Annotated[
         str, typer.Argument(help="Show the runs of this study.", metavar="STUDY")
     ] = "",
-    output: options.Output = Path("mlruns"),
+    output: options.Output = options.MLRUNS,
     plugins_dir: options.PluginsDir = None,
     *,
-    schema: Annotated[
-        bool,
-        typer.Option("--schema", help="Print a JSON Schema of study files, for your editor."),
-    ] = False,
+    schema: Annotated[bool, options.flag(_SCHEMA, "--schema")] = False,
     as_json: options.Json = False,
 ) -> None:
     """List the available studies, or the runs of one study.
@@ -39,14 +37,13 @@ def show(
 
     Examples:
         n2n-ablate studies
-
         n2n-ablate studies center-weight
     """
     if schema:
         from n2n_ablate.registry import Registry
         from n2n_ablate.study.json_schema import json_schema
 
-        stdout.write_json(json_schema(Registry(plugins_dir=plugins_dir)))
+        show_json(json_schema(Registry(plugins_dir=plugins_dir)))
     elif study:
         from n2n_ablate.storage import journal
 
@@ -59,7 +56,7 @@ def show(
 
 def _print(rows: Table | list[dict[str, Any]]) -> None:
     if isinstance(rows, list):
-        stdout.write_json(rows)
+        show_json(rows)
     else:
         results().print(rows)
 
@@ -81,13 +78,8 @@ def _known() -> dict[str, Study | str]:
 def _question(name: str, asked: Study | str) -> dict[str, Any]:
     if isinstance(asked, str):
         return {"study": name, "problem": asked}
-    return {
-        "study": name,
-        "question": asked.question,
-        "design": asked.design,
-        "profiles": list(asked.profiles),
-        "problem": None,
-    }
+    about = {"question": asked.question, "design": asked.design, "profiles": list(asked.profiles)}
+    return {"study": name, **about, "problem": None}
 
 
 def _run(one: Contents) -> dict[str, Any]:
@@ -114,20 +106,16 @@ def _run(one: Contents) -> dict[str, Any]:
 
 
 def _studies_table(known: dict[str, Study | str]) -> Table:
-    from rich.text import Text
-
     rows = table("study", "question", "design", "profiles")
     for name, asked in known.items():
         if isinstance(asked, str):
-            rows.add_row(name, Text(asked))
+            rows.add_row(name, asked)
         else:
-            rows.add_row(name, Text(asked.question), asked.design, " ".join(asked.profiles))
+            rows.add_row(name, asked.question, asked.design, " ".join(asked.profiles))
     return rows
 
 
 def _runs_table(runs_of_study: list[Contents]) -> Table:
-    from rich.text import Text
-
     from n2n_ablate.storage import runs
 
     titles = ("last used", "profile", "images", "seeds", "trials", "settings", "device")
@@ -136,16 +124,11 @@ def _runs_table(runs_of_study: list[Contents]) -> Table:
         about = (one.key, runs.when(one), one.profile)
         header = one.header
         if header is None:
-            rows.add_row(*about, Text(one.problem))
+            rows.add_row(*about, one.problem)
             continue
         profile = header.plan.profile
         crop = f" of {profile.crop}x{profile.crop}" if profile.crop else ""
-        cells = (
-            f"{len(header.images)}{crop}",
-            ", ".join(map(str, profile.seeds)),
-            str(len(one.trials)),
-            " ".join(header.plan.settings),
-            f"{header.device}, {header.precision}",
-        )
-        rows.add_row(*about, *map(Text, cells))
+        seeds, settings = ", ".join(map(str, profile.seeds)), " ".join(header.plan.settings)
+        cells = (f"{len(header.images)}{crop}", seeds, str(len(one.trials)), settings)
+        rows.add_row(*about, *cells, f"{header.device}, {header.precision}")
     return rows

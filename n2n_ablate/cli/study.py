@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import signal
 import sys
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import typer
 
-from n2n_ablate.cli import grouping, options, stdout
-from n2n_ablate.cli.screen import messages, results
+from n2n_ablate.cli import grouping, options
+from n2n_ablate.cli.screen import messages, results, show_json
 from n2n_ablate.redaction import redact_command
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from n2n_ablate.runner.runner import Runner
     from n2n_ablate.runner.session import Request, Session
     from n2n_ablate.storage.output import Output
+    from n2n_ablate.study import Plan
 
 _FAILED_FITS = 3
 _NOT_TRACKED = 4  # every fit is trained and stored; a tracker lacks some of it
@@ -38,67 +38,54 @@ def run(
     asked: options.StudyOptions,
     cluster: options.ClusterOptions,
     rerun: options.RerunOptions,
-    shown: options.PrintOptions,
+    printed: options.PrintOptions,
 ) -> None:
     """Run a study and print its results.
 
-    Interrupted? Run it again: finished fits are kept.
+    To resume an interrupted study, run it again: finished fits are kept.
 
     Examples:
         n2n-ablate study center-weight
-
         n2n-ablate study samplers --set sampler=mine --images photos/ --seeds 2
     """
     from n2n_ablate.execute import Choice
     from n2n_ablate.report.live import audience
     from n2n_ablate.runner.estimate import PlanTimer
     from n2n_ablate.runner.run import StudyInterrupted, run_study
-    from n2n_ablate.runner.session import RunOptions, race_of
     from n2n_ablate.storage.fit_store import FitStore
 
-    request = asked.request(
-        study, Choice(cluster.executor, cluster.address, cluster.gpus_per_stack)
-    )
-    how = RunOptions(
-        tracking=rerun.tracking,
-        tracking_uri=rerun.tracking_uri,
-        storage=rerun.storage,
-        fresh=rerun.fresh,
-        refit=rerun.refit,
-        race=race_of(until_settled=rerun.until_settled, budget=rerun.budget),
-    )
-    view = audience(messages(), quiet=shown.brief)
+    executor = Choice(cluster.executor, cluster.address, cluster.gpus_per_stack)
+    request, brief = asked.request(study, executor), printed.as_json or printed.quiet
+    view = audience(messages(), quiet=brief)
 
     def introduce(session: Session, output: Output, executor: Executor) -> None:
-        if not shown.brief:
-            _introduce(session, view)
+        if not brief:
+            _introduce(session.plan, view)
             if cluster.executor == "local":  # others train elsewhere, where nothing was measured
                 timer = PlanTimer(FitStore(output), executor.width, rerun.refit)
                 _foretell(session, view, timer, tracked=rerun.tracking == "mlflow")
 
     _heed_signals()
     try:
-        runner = run_study(request, how, view, introduce)
+        runner = run_study(request, rerun.chosen(), view, introduce)
     except StudyInterrupted as stopped:
         _interrupted(stopped, view.console)
         raise typer.Exit(_INTERRUPTED) from None
-    _print(runner, request, as_json=shown.as_json, quiet=shown.quiet)
+    _print(runner, request, printed)
     if runner.result.failures:
         raise typer.Exit(_FAILED_FITS)
     raise typer.Exit(_NOT_TRACKED if runner.dispatcher.incomplete else 0)
 
 
-def _introduce(session: Session, view: Silent) -> None:
+def _introduce(plan: Plan, view: Silent) -> None:
     """Say what is asked, and what of it is not run."""
-    from n2n_ablate.cli.plan import repeated_levels, told_demonstration, told_limit
+    from n2n_ablate.cli.plan import demonstration_line, left_out_lines
 
-    view.note(session.plan.study.question)
-    if not session.plan.profile.decides:
-        view.note(told_demonstration(session.plan))
-    if session.plan.repeated:
-        view.note(repeated_levels(session.plan))
-    if session.plan.dropped:
-        view.note(told_limit(session.plan))
+    view.note(plan.study.question)
+    if not plan.profile.decides:
+        view.note(demonstration_line(plan))
+    for line in left_out_lines(plan):
+        view.note(line)
 
 
 def _foretell(session: Session, view: Silent, timer: PlanTimer, *, tracked: bool) -> None:
@@ -121,29 +108,27 @@ def _foretell(session: Session, view: Silent, timer: PlanTimer, *, tracked: bool
     view.time_left = left
 
 
-def _print(runner: Runner, request: Request, *, as_json: bool, quiet: bool) -> None:
+def _print(runner: Runner, request: Request, printed: options.PrintOptions) -> None:
     from n2n_ablate.analysis.analyse import analyse, to_json
-    from n2n_ablate.cli.plan import told_demonstration
+    from n2n_ablate.cli.plan import demonstration_line
     from n2n_ablate.report.render.console import print_document
     from n2n_ablate.report.study import next_steps, study_document
 
     out, plan = results(), runner.plan
-    result, header = runner.result, runner.header
-    if as_json:
-        stdout.write_json(to_json(result, header))
+    if printed.as_json:
+        show_json(to_json(runner.result, runner.header))
         return
-    print_document(out, study_document(analyse(result, header), plan.heeded))
+    print_document(out, study_document(analyse(runner.result, runner.header), plan.heeded))
     if not plan.profile.decides:
-        out.print(told_demonstration(plan), markup=False, highlight=False)
-    if not quiet:
+        out.print(demonstration_line(plan))
+    if not printed.quiet:
         print_document(out, next_steps(_next(runner, request)))
 
 
 def _next(runner: Runner, request: Request) -> list[tuple[str, str]]:
     """Return commands that may follow, each with what it is for."""
     plan = runner.plan
-    name = plan.study.name
-    where = [] if request.output == Path("mlruns") else ["--output", str(request.output)]
+    name, where = plan.study.name, options.output_words(request.output)
     commands = [
         ("write the report: answer, figures, methods", ["report", name, *where]),
         ("browse curves and images", ["ui", name, *where]),
@@ -151,34 +136,31 @@ def _next(runner: Runner, request: Request) -> list[tuple[str, str]]:
     if runner.search:
         more = ["--trials", str(plan.profile.trials * 2)]
         joins = ", then confirm its new best trial" if runner.confirmation_data else ""
-        commands.append(
-            (f"continue the search{joins}", [*_without_trials(_going_on(sys.argv[1:])), *more])
-        )
+        commands.append((f"continue the search{joins}", [*_words(), *more]))
     denoise = ["denoise", "noisy.png", "-o", "clean.png", "--from-study", name, *where]
     commands.append(("denoise with the recipe chosen by `n2n-ablate best`", denoise))
     return [(redact_command(["n2n-ablate", *words]), what) for what, words in commands]
 
 
-def _going_on(words: list[str]) -> list[str]:
-    """Return the command as typed, but for what would start from the beginning again."""
-    return [word for word in words if word not in ("--fresh", "--refit")]
+def _words(*, trials: bool = False) -> list[str]:
+    """Return the command as typed, but for what would start from the beginning again.
 
-
-def _without_trials(words: list[str]) -> list[str]:
+    `trials`: with `--trials`.
+    """
     kept, skip = [], False
-    for word in words:
-        if not skip and word != "--trials" and not word.startswith("--trials="):
+    for word in sys.argv[1:]:
+        is_trials = not trials and word.partition("=")[0] == "--trials"
+        if not skip and not is_trials and word not in ("--fresh", "--refit"):
             kept.append(word)
-        skip = word == "--trials"
+        skip = is_trials and word == "--trials"
     return kept
 
 
 def _interrupted(stopped: StudyInterrupted, console: Console) -> None:
     from n2n_ablate.report.text.progress import interrupted
 
-    command = redact_command(["n2n-ablate", *_going_on(sys.argv[1:])])
-    text = interrupted(stopped.trials, stopped.trained, command)
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    command = redact_command(["n2n-ablate", *_words(trials=True)])
+    console.print(interrupted(stopped.trials, stopped.trained, command), soft_wrap=True)
 
 
 def _heed_signals() -> None:

@@ -8,11 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from n2n_ablate.cli import options, stdout
-from n2n_ablate.cli.opened import open_run
-from n2n_ablate.cli.screen import results, say
+from n2n_ablate.cli import grouping, options
+from n2n_ablate.cli.screen import results, show, show_json
 from n2n_ablate.errors import StoreError
 from n2n_ablate.report.numbers import pluralize
 
@@ -27,47 +24,40 @@ if TYPE_CHECKING:
 _PAUSE = 1.0  # seconds between two looks at the journal
 
 
+@grouping.grouped
 def run(
     study: options.Finished,
-    profile: options.Ran = "",
-    key: options.Run = "",
-    output: options.Output = Path("mlruns"),
+    chosen: options.StoredRun,
+    printed: options.PrintOptions,
     *,
     watch: Annotated[
-        bool,
-        typer.Option(
-            "--watch", "-w", help="Redraw whenever a trial is finished, until the study has ended."
-        ),
+        bool, options.flag("Redraw as trials finish, until the study ends.", "--watch", "-w")
     ] = False,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
 ) -> None:
-    """Print the results of a study, also while it runs in another terminal.
+    """Print the results of a study, also while it is running.
 
-    Reads what is stored; trains nothing. Where stdout is no terminal, --watch prints one line per
+    Reads what is stored and trains nothing. Where stdout is no terminal, --watch prints one line per
     trial.
 
     Examples:
         n2n-ablate table center-weight
-
         n2n-ablate table center-weight --watch
     """
     from n2n_ablate.analysis.analyse import to_json
 
-    if watch and as_json:
+    if watch and printed.as_json:
         msg = "--watch prints for people. Use --json without it, as often as you like."
         raise StoreError(msg)
-    opened = open_run(output, study, profile, key, quiet=quiet)
-    if as_json:
-        stdout.write_json(to_json(opened.result, opened.header), allow_nan=False)
+    opened = chosen.open(study, quiet=printed.quiet)
+    if printed.as_json:
+        show_json(to_json(opened.result, opened.header), allow_nan=False)
         return
     out = results()
     if watch:
-        opened = _watched(out, opened, output)
+        opened = _watched(out, opened, chosen.output)
     if not watch or out.is_terminal:
         _print(out, opened)
-    for problem in () if quiet else opened.problems():
-        say(f"note: {problem}")
+    options.say_problems(opened, quiet=printed.quiet)
 
 
 def _print(out: Console, opened: Reopened) -> None:
@@ -83,7 +73,7 @@ def _watched(out: Console, opened: Reopened, output: Path) -> Reopened:
     """Show a run until its command has ended, and return it as it is then."""
     from n2n_ablate.storage.runs import ending
 
-    told: set[str] = set()
+    printed: set[str] = set()
     status = ""
     with contextlib.ExitStack() as screen:
         if out.is_terminal:
@@ -93,12 +83,10 @@ def _watched(out: Console, opened: Reopened, output: Path) -> Reopened:
             if out.is_terminal:
                 out.clear()
                 _print(out, opened)
-                out.print(f"\n{_progress(opened)}. Ctrl-C stops watching.", highlight=False)
+                out.print(f"\n{_progress(opened)}. Ctrl-C stops watching.")
             else:
-                for line in _lines(opened, told):
-                    out.print(line, markup=False, highlight=False, soft_wrap=True)
-    line = f"{_progress(opened)}: {status}"
-    out.print(line, markup=False, highlight=False, soft_wrap=True)
+                show(*_lines(opened, printed))
+    show(f"{_progress(opened)}: {status}")
     return opened
 
 
@@ -130,16 +118,16 @@ def _changes(opened: Reopened, output: Path) -> Iterator[Reopened]:
         time.sleep(_PAUSE)
 
 
-def _lines(opened: Reopened, told: set[str]) -> Iterator[str]:
-    """Yield a line per trial that was finished since; `told` are those that had one."""
+def _lines(opened: Reopened, printed: set[str]) -> Iterator[str]:
+    """Yield a line per trial that was finished since; `printed` are those that had one."""
     from n2n_ablate.report.text.progress import trial_finished
 
     for stage in filter(None, (opened, opened.confirmation)):
         where = " (confirmation)" if stage.plan.confirming else ""
         for result in _as_trained(stage.result).trials:
             name = f"{result.trial.name}{where}"
-            if result.trial.name in stage.finished and name not in told:
-                told.add(name)
+            if result.trial.name in stage.finished and name not in printed:
+                printed.add(name)
                 yield f"{trial_finished(result, stage.result)}{where}"
 
 

@@ -20,9 +20,9 @@ from typing import Annotated
 import typer
 
 from n2n_ablate.cli import options
-from n2n_ablate.cli.screen import messages, results, say
+from n2n_ablate.cli.screen import messages, say, show
 from n2n_ablate.databases import sqlite_file
-from n2n_ablate.errors import AblateError, BusyError, StoreError, nearest, on_failure
+from n2n_ablate.errors import AblateError, BusyError, StoreError, nearest
 from n2n_ablate.locks import opening
 from n2n_ablate.redaction import redact
 from n2n_ablate.tracking.address import (
@@ -37,64 +37,46 @@ from n2n_ablate.tracking.address import (
 _HOST, _FIRST_PORT = "127.0.0.1", 5000
 _MOST, _LATEST = 1000, ["attributes.start_time DESC"]  # experiments asked for; order of runs
 _PATIENCE = 120.0  # seconds; a busy machine needs 26 where a quiet one needs 5
+_LEAN = {  # without its job queue: 2 processes and 0.5 GB, not 15 and 1.7 GB
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "INFO",  # its last words are shown if it does not start
+}
+_STUDY, _PORT = "Name of a study; by default the latest.", "By default 5000, or a free one."
 
 
-def ui(
-    study: Annotated[
-        str | None,
-        typer.Argument(help="Name of a study; by default the latest."),
-    ] = None,
-    output: options.Output = Path("mlruns"),
-    port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="By default 5000, or a free one.")
-    ] = None,
+def run(
+    study: Annotated[str | None, typer.Argument(help=_STUDY, metavar="STUDY")] = None,
+    output: options.Output = options.MLRUNS,
+    port: Annotated[int | None, options.option(_PORT, "N", min=1, max=65535)] = None,
     *,
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the link.")] = False,
+    no_browser: Annotated[bool, options.flag("Only print the link.", "--no-browser")] = False,
 ) -> None:
     """Browse the curves, images and tables of studies in MLflow.
 
-    Stop it with Ctrl-C.
+    Stop it with Ctrl-C. Where MLFLOW_TRACKING_URI names a server, only its link is printed.
 
     Examples:
         n2n-ablate ui
-
         n2n-ablate ui center-weight --port 8080 --no-browser
-    """
-    serve(output, study, port, open_browser=not no_browser)
-
-
-def serve(output_root: Path, study: str | None, port: int | None, *, open_browser: bool) -> None:
-    """Serve the pages of an output folder until SIGINT or SIGTERM; then stop the server too.
-
-    Where `MLFLOW_TRACKING_URI` names a server, only its link is printed.
-
-    `output_root`: the output folder; `study`: which study to show; None for the one that ran last; `port`:
-    None for 5000, or a free one if that is taken; `open_browser`: open the page too, where there is a screen.
-
-    Raises:
-        StoreError: MLflow is not installed, there is nothing to show yet, the server does not
-            start, or the one that is named cannot be used.
-        BusyError: The port is taken.
-        AblateError: There is no such study.
     """
     if importlib.util.find_spec("mlflow") is None:
         msg = "MLflow, which makes these pages, is not installed: pip install mlflow"
         raise StoreError(msg)
-    uri = tracking_uri(output_root)
+    uri = tracking_uri(output)
     if is_server(uri):
-        _show(_link(uri, study), open_browser=open_browser)
+        _show(_link(uri, study), open_browser=not no_browser)
         return
     file = sqlite_file(uri)
     if file is not None and not file.is_file():
         msg = (
-            f"there is no study in '{output_root}' yet ('{file}' does not exist). "
+            f"there is no study in '{output}' yet ('{file}' does not exist). "
             "Run a study first: n2n-ablate study center-weight"
         )
         raise StoreError(msg)
-    chosen = _free_port() if port is None else _checked_port(port)
-    with _stoppable(), _server(uri, output_root, chosen) as server:
-        link = _link(f"http://{_HOST}:{chosen}", study)
-        _show(link, open_browser=open_browser)
+    chosen = _port(port)
+    with _stoppable(), _server(uri, output, chosen) as server:
+        _show(_link(f"http://{_HOST}:{chosen}", study), open_browser=not no_browser)
         messages().print("Ctrl-C stops the server.", style="dim")
         server.wait()
 
@@ -107,16 +89,11 @@ def _stoppable() -> Iterator[None]:
         raise KeyboardInterrupt
 
     kinds = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    # What `nohup` ignores stays ignored.
-    wanted = [kind for kind in kinds if signal.getsignal(kind) != signal.SIG_IGN]
-    before = {kind: signal.signal(kind, stop) for kind in wanted}
-    try:
+    with contextlib.ExitStack() as before, contextlib.suppress(KeyboardInterrupt):
+        for kind in kinds:
+            if signal.getsignal(kind) != signal.SIG_IGN:  # what `nohup` ignores stays ignored
+                before.callback(signal.signal, kind, signal.signal(kind, stop))
         yield
-    except KeyboardInterrupt:
-        return
-    finally:
-        for kind, handler in before.items():
-            signal.signal(kind, handler)
 
 
 class _Server:
@@ -175,37 +152,25 @@ def _server(uri: str, output_root: Path, port: int) -> Iterator[_Server]:
     """Start a server that answers; it is gone when the block is left, however it is left."""
     from n2n_ablate.storage.output import Output
 
-    output = Output(output_root)
-    # Without its job queue: 2 processes and 0.5 GB, not 15 and 1.7 GB.
-    lean = {
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_BACKEND_STORE_URI": uri,  # its password would stand in the list of processes
-        "MLFLOW_LOGGING_LEVEL": "INFO",  # its last words are shown if it does not start
-    }
-    with tempfile.TemporaryDirectory() as folder:
+    root = Output(output_root).root
+    # In the environment: its password would stand in the list of processes.
+    environment = {**os.environ, **_LEAN, "MLFLOW_BACKEND_STORE_URI": uri}
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as at_end:
         log = Path(folder) / "server.log"
-        with (
-            messages().status("starting MLflow"),
-            opening(output.root, say),
-            log.open("wb") as stream,
-        ):
+        with messages().status("starting MLflow"), opening(root, say), log.open("wb") as stream:
             process = subprocess.Popen(
-                _command(output.root / "artifacts", port),
+                _command(root / "artifacts", port),
                 stdout=stream,
                 stderr=stream,
                 stdin=subprocess.DEVNULL,
                 cwd=folder,  # where MLflow would otherwise make folders for files it never gets
-                env={**os.environ, **lean},
+                env=environment,
                 start_new_session=True,
             )
             server = _Server(process, log)
-            with on_failure(server.stop):
-                server.await_health(f"http://{_HOST}:{port}")
-        try:
-            yield server
-        finally:
-            server.stop()
+            at_end.callback(server.stop)
+            server.await_health(f"http://{_HOST}:{port}")
+        yield server
 
 
 def _command(artifacts: Path, port: int) -> list[str]:
@@ -241,8 +206,7 @@ def _link(base_url: str, study: str | None) -> str:
 
 
 def _show(link: str, *, open_browser: bool) -> None:
-    # The terminal makes it clickable only in one piece, so it must never be wrapped.
-    results().print(link, markup=False, highlight=False, soft_wrap=True)
+    show(link)
     screen = sys.platform in ("darwin", "win32") or any(
         map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))
     )
@@ -250,28 +214,20 @@ def _show(link: str, *, open_browser: bool) -> None:
         webbrowser.open(link)
 
 
-def _checked_port(port: int) -> int:
-    if _is_free(port):
-        return port
-    msg = f"port {port} is taken by another program. Leave --port out to get a free one."
-    raise BusyError(msg)
+def _port(asked: int | None) -> int:
+    """Return the port that was asked for, else the usual one, else any that is free."""
+    if asked is None:
+        return _bindable(_FIRST_PORT) or _bindable(0)
+    if not _bindable(asked):
+        msg = f"port {asked} is taken by another program. Leave --port out to get a free one."
+        raise BusyError(msg)
+    return asked
 
 
-def _free_port() -> int:
-    return _FIRST_PORT if _is_free(_FIRST_PORT) else _any_port()
-
-
-def _any_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((_HOST, 0))
-        return int(probe.getsockname()[1])
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
+def _bindable(port: int) -> int:
+    """Return a port, of 0 any that is free; 0 if it is taken."""
+    with socket.socket() as probe, contextlib.suppress(OSError):
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((_HOST, port))
-        except OSError:
-            return False
-    return True
+        probe.bind((_HOST, port))
+        return int(probe.getsockname()[1])
+    return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from n2n_ablate.components.optional import BOTH_WAYS as BOTH_WAYS
+from n2n_ablate.components.optional import OBJECT as OBJECT
 from n2n_ablate.components.optional import OFFERED as OFFERED
 from n2n_ablate.components.optional import OPTIONAL as OPTIONAL
 from n2n_ablate.components.optional import UndeclaredError as UndeclaredError

@@ -13,27 +13,26 @@ if TYPE_CHECKING:  # so that listing kinds and names does not wait for torch
 
 BOTH_WAYS: Pairs = ((0, 1), (1, 0))
 
-OPTIONAL: Mapping[str, tuple[str, ...]] = {
-    "noise": ("unbiased", "clip"),
-    "sampler": (
-        *("fixed", "drawn_once", "leaks", "supports_consistency", "preserves_mean"),
-        *("required_noise", "needs_shots", "replaces_input", "pairs", "at", "prepare"),
-    ),
-    "backbone": ("halo",),
-    "loss": ("required_noise",),
-    "training": ("elementwise", "crop"),
-    "estimator": ("checkpoint_selector", "dropout"),
-    "metric": (
-        *("higher_is_better", "unit", "full_reference"),
-        *("at_end", "smallest", "channels", "convention"),
-    ),
-    "strategy": ("stores_pickles",),
+OBJECT = object()
+"""In place of an assumed value: the attribute is a method or another component."""
+
+OPTIONAL: Mapping[str, Mapping[str, Any]] = {
+    "noise": {"unbiased": None, "clip": OBJECT},
+    "sampler": {"fixed": False, "leaks": False, "supports_consistency": True}
+    | {"preserves_mean": True, "drawn_once": False, "replaces_input": False, "pairs": BOTH_WAYS}
+    | dict.fromkeys(("required_noise", "needs_shots", "at", "prepare"), OBJECT),
+    "backbone": {"halo": None},
+    "loss": {"required_noise": OBJECT},
+    "training": {"elementwise": False, "crop": 0},
+    "estimator": {"dropout": False, "checkpoint_selector": OBJECT},
+    "metric": {"higher_is_better": True, "unit": "", "full_reference": True, "at_end": False}
+    | {"smallest": 1, "channels": (), "convention": ""},
+    "strategy": {"stores_pickles": False},
 }
-"""What a component of a kind may have beside what it has to have, see the protocols above."""
+"""What a component of a kind may have beside what it has to have, and what is assumed without it."""
 
 OFFERED: Mapping[str, tuple[str, ...]] = {"estimate": ("draw", "rng")}
 """Arguments that a method is given too if it names them, see the protocols."""
-
 
 _MISSING = object()
 

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-_FIT_KEY = re.compile(r"[0-9a-f]{32}")
-
-
-def is_fit_key(text: object) -> bool:
-    """Say whether this can be the identity of a fit, see `Fingerprints.fit_key`."""
-    return isinstance(text, str) and _FIT_KEY.fullmatch(text) is not None
+FIT_KEY = r"^[0-9a-f]{32}$"
+"""What the identity of a fit looks like, see `Fingerprints.fit_key`."""
 
 
 @dataclass(frozen=True)

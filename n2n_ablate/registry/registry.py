@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -109,10 +109,18 @@ class Registry:
             raise PluginError(_contest(*self._contested[key]))
         if key not in self._entries:
             msg = f"no {kind} is called '{name}'. {nearest(name, self.names(kind))}"
-            if self.broken:
-                msg += f" Not loaded: {'; '.join(map(str, self.broken))}."
-            raise UnknownComponentError(msg)
+            raise UnknownComponentError(msg + self.not_loaded)
         return self._entries[key]
+
+    @property
+    def not_loaded(self) -> str:
+        """The end of a message that names the plugins that could not be loaded; empty if all were."""
+        return f" Not loaded: {'; '.join(map(str, self.broken))}." if self.broken else ""
+
+    def unknown(self, what: str, name: str, known: Iterable[str]) -> UnknownComponentError:
+        """Return the error for a name that nobody knows; `what`: the sentence that says so."""
+        hint = nearest(name, known).partition("Known:")[0]
+        return UnknownComponentError(f"{what} {hint}See `n2n-ablate plugins`.{self.not_loaded}")
 
     def build(self, kind: str, name: str, given: Mapping[str, object]) -> Any:
         """Make a component with checked parameters.

@@ -20,7 +20,8 @@ from n2n_ablate.engine import Fit, Machine, dry_run, fit_all
 from n2n_ablate.engine import machine as machine_of
 from n2n_ablate.engine.identity import generator, stream
 from n2n_ablate.errors import AblateError, StoreError, StudyError
-from n2n_ablate.images import Image, arrays
+from n2n_ablate.images import Image
+from n2n_ablate.images.decode import split
 from n2n_ablate.images.sources import stack
 from n2n_ablate.records import FitResult
 from n2n_ablate.records.fit import Listener
@@ -110,7 +111,7 @@ def denoise_array(
         AblateError: The image, the recipe or the device cannot be used, or training diverged.
     """
     given = np.asarray(image)
-    noisy = stack(arrays.split(given, "the array"), "the array")
+    noisy = stack(split(given, "the array"), "the array")
     registry = Registry(*plugins)
     _, recipe = choose_recipe(
         registry, output=output, from_study=from_study, trial=trial, settings=settings

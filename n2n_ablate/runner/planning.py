@@ -40,6 +40,11 @@ class StudyPlan:
         return self.session.plan
 
     @property
+    def held_out(self) -> PairedData | None:
+        """What the contrasts are confirmed on; None without a confirmation."""
+        return self.session.confirmation_data
+
+    @property
     def trials(self) -> tuple[str, ...]:
         """Names of the trials that are known beforehand, in the order in which they run."""
         return tuple(trial.name for trial in self.plan.fixed)

@@ -12,16 +12,15 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter
+from pydantic import Field, PlainValidator, TypeAdapter
 
 from n2n_ablate.components.recipe import Recipe
-from n2n_ablate.components.spec import Value
 from n2n_ablate.errors import StoreError, StudyError, nearest, reasoned
 from n2n_ablate.files import read_file
 from n2n_ablate.records import Header, ImageRef, Invocation, ReferenceMethods
-from n2n_ablate.records.fit import is_fit_key
+from n2n_ablate.records.fit import FIT_KEY
 from n2n_ablate.study import BASELINE, Trial, saved
 
 FORMAT = 2
@@ -52,11 +51,13 @@ class Entry:
     # see `Trial`
     name: str
     role: str
-    recipe: Recipe  # with every parameter written out
+    # with every parameter written out
+    recipe: Annotated[Recipe, PlainValidator(Recipe.from_json)]
     # mean over images and conditions of the metric that decides, None if a fit failed
     score: float | None
-    fits: tuple[str, ...]  # keys in the fit store: by condition, then image, then seed
-    values: Mapping[str, Value] = field(default_factory=dict)
+    # keys in the fit store: by condition, then image, then seed; they become names of files
+    fits: tuple[Annotated[str, Field(pattern=FIT_KEY)], ...]
+    values: Mapping[str, Any] = field(default_factory=dict)
     # reason by key, for failed fits whose result is not stored
     failures: Mapping[str, str] = field(default_factory=dict)
     command: str = ""  # the `Invocation.id` of the command that finished it
@@ -66,15 +67,7 @@ class Entry:
 
 # Lines may have been written by anything: types are checked, and what is wrong is unreadable.
 _COMMAND = TypeAdapter(Command)
-_ENTRY: dict[str, TypeAdapter[Any]] = {
-    **{key: TypeAdapter(str) for key in ("name", "role", "command")},
-    "score": TypeAdapter(float | None),
-    "fits": TypeAdapter(tuple[str, ...]),
-    "values": TypeAdapter(dict[str, Any]),
-    "failures": TypeAdapter(dict[str, str]),
-    "at": TypeAdapter(float),
-    "more": TypeAdapter(bool),
-}
+_ENTRY = TypeAdapter(Entry)
 _REFERENCE_METHODS = TypeAdapter[ReferenceMethods](ReferenceMethods)
 HEADER: dict[str, TypeAdapter[Any]] = {
     "images": TypeAdapter(tuple[ImageRef, ...]),
@@ -231,12 +224,7 @@ def _take(line: Mapping[str, Any], contents: Contents) -> None:
             }
         )
     elif kind == "trial":
-        entry = Entry(
-            recipe=Recipe.from_json(line["recipe"]),
-            **{key: adapter.validate_python(line[key]) for key, adapter in _ENTRY.items()},
-        )
-        if not all(map(is_fit_key, entry.fits)):  # they become names of files
-            raise ValueError(entry.fits)
+        entry = _ENTRY.validate_python(line)
         contents.trials[entry.name] = entry
     else:
         raise KeyError(kind)

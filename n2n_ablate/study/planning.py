@@ -6,17 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypedDict, Unpack
 
+from n2n_ablate.components.optional import declared
 from n2n_ablate.components.recipe import Catalogue, resolved
-from n2n_ablate.components.spec import Value
+from n2n_ablate.components.spec import ComponentSpec, Value
 from n2n_ablate.errors import AblateError, StudyError, nearest
 from n2n_ablate.study import limits
-from n2n_ablate.study.conditions import conditions_of, measured, metrics_of, scale_of
-from n2n_ablate.study.designs import changed, declare, factor_values, repeated
-from n2n_ablate.study.held_out import check_confirm, to_confirm, with_pairs
-from n2n_ablate.study.model import BASELINE, Factor, Profile, Study, Trial
+from n2n_ablate.study.confirm import check_confirm, to_confirm, with_pairs
+from n2n_ablate.study.designs import changed, declare, factor_values, repeated, searched
+from n2n_ablate.study.model import BASELINE, Condition, Factor, Profile, Scale, Study, Trial
 from n2n_ablate.study.plan import Plan
-from n2n_ablate.study.ranges import searched
+from n2n_ablate.study.read import pairs_label
 from n2n_ablate.study.settings import check_settings, setting, sort_settings
+from n2n_ablate.study.values import MeasuredPairs
 
 _NUMBERS = ("trials", "seeds", "first_seed", "crop", "white")
 _OF_PROFILE = ("trials", "seeds", "images", "crop", "white", "channels")
@@ -183,3 +184,70 @@ def _check_names(study: Study, profile: Profile, names: Sequence[str], *, factor
         if name not in names:
             msg = f"contrast '{name}' is not among the declared trials. {nearest(name, names)}"
             raise StudyError(msg)
+
+
+def measured(study: Study, sources: Sequence[str]) -> Study:
+    """Return the study under measured noise instead of its conditions."""
+    labels = [pairs_label(source) for source in sources]
+    if len(set(labels)) < len(labels):
+        labels = list(sources)
+    conditions = (
+        Condition(None, label, MeasuredPairs(source))
+        for label, source in zip(labels, dict.fromkeys(sources), strict=False)
+    )
+    return replace(study, conditions=tuple(conditions))
+
+
+def metrics_of(study: Study, registry: Catalogue) -> dict[str, ComponentSpec]:
+    """Return the metrics with every parameter written out; no two may be the same."""
+    metrics: dict[str, ComponentSpec] = {}
+    for name, spec in study.metrics.items():
+        metric = resolved(registry, "metric", spec)
+        if same := next((other for other in metrics if metrics[other] == metric), ""):
+            msg = f"metrics '{same}' and '{name}' are the same: {metric}"
+            raise StudyError(msg)
+        metrics[name] = metric
+    return metrics
+
+
+def conditions_of(
+    study: Study, noise: Mapping[str, Value], registry: Catalogue
+) -> tuple[Condition, ...]:
+    """Return the conditions; those that settings make equal become one."""
+    conditions: dict[ComponentSpec | MeasuredPairs | None, Condition] = {}
+    for each in study.conditions:
+        condition = _condition(each, noise, registry)
+        same = conditions.setdefault(condition.noise or condition.pairs, condition)
+        if same is not condition and not noise:
+            msg = (
+                f"conditions '{same.label}' and '{condition.label}' are the same noise: "
+                f"{condition.source}. Remove one of them"
+            )
+            raise StudyError(msg)
+    return tuple(conditions.values())
+
+
+def scale_of(registry: Catalogue, spec: ComponentSpec) -> Scale:
+    """Return what the numbers of a metric mean."""
+    metric = registry.build("metric", spec.name, spec.parameters)
+    unit, higher = declared(metric, "unit", ""), declared(metric, "higher_is_better", True)
+    return Scale(str(unit), bool(higher), str(declared(metric, "convention", "")))
+
+
+def _condition(condition: Condition, noise: Mapping[str, Value], registry: Catalogue) -> Condition:
+    spec = condition.noise
+    if spec is None:
+        if noise:
+            msg = f"--set noise: the noise of '{condition.label}' is measured and has no parameters"
+            raise StudyError(msg)
+        return condition
+    if "" in noise:
+        spec = (
+            noise[""]
+            if isinstance(noise[""], ComponentSpec)
+            else ComponentSpec.read(noise[""], "--set noise")
+        )
+    for path, value in noise.items():
+        spec = spec.replace(path, value) if path else spec
+    label = str(spec) if noise else condition.label
+    return Condition(resolved(registry, "noise", spec), label)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter
+from pydantic import AfterValidator, TypeAdapter
 
 from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec, Value, plain, read_value
@@ -18,34 +18,46 @@ from n2n_ablate.study.read import parse
 from n2n_ablate.study.values import MeasuredPairs
 
 _PROFILE = ("name", "images", "crop", "seeds", "white", "channels", "trials", "decides")
-_SavedTrial = tuple[str, str, dict[str, Any], dict[str, Any]]
+
+
+def _trial(saved: tuple[str, str, dict[str, Any], dict[str, Any]]) -> Trial:
+    name, role, recipe, values = saved
+    read = {key: read_value(value, key) for key, value in values.items()}
+    return Trial(name, role, Recipe.from_json(recipe), read)
+
+
+_Component = Annotated[Any, AfterValidator(lambda saved: ComponentSpec.read(saved, "a component"))]
+_Trial = Annotated[tuple[str, str, dict[str, Any], dict[str, Any]], AfterValidator(_trial)]
+_Effect = Annotated[
+    tuple[str, int, tuple[str, ...], tuple[str, ...]], AfterValidator(lambda saved: Effect(*saved))
+]
 
 
 @dataclass(frozen=True)
 class _SavedCondition:
+    noise: _Component | None
     label: str
-    noise: Any
     pairs: MeasuredPairs | None
 
 
 @dataclass(frozen=True)
 class _Saved:
-    file: str
-    path: str
+    """What is stored, but for the study: fields of a plan, as they are or made from plain data."""
+
     settings: tuple[str, ...]
     profile: Profile
-    baseline: _SavedTrial
-    declared: tuple[_SavedTrial, ...]
-    references: tuple[_SavedTrial, ...]
+    baseline: _Trial
+    declared: tuple[_Trial, ...]
+    references: tuple[_Trial, ...]
     conditions: tuple[_SavedCondition, ...]
     contrasts: tuple[str, ...]
-    metrics: dict[str, Any]
+    metrics: dict[str, _Component]
     scales: dict[str, Scale]
     whole: frozenset[str]
-    strategy: Any
+    strategy: _Component | None
     confirming: bool
     before: tuple[str, ...]
-    effects: tuple[tuple[str, int, tuple[str, ...], tuple[str, ...]], ...]
+    effects: tuple[_Effect, ...]
 
 
 _SAVED = TypeAdapter(_Saved)
@@ -84,26 +96,11 @@ def from_json(data: Mapping[str, Any]) -> Plan:
     profile = _given(data["profile"])
     profile["confirm"] = profile["confirm"] and _given(profile["confirm"])
     saved = _SAVED.validate_python({**data, "profile": profile})
-    study = parse(saved.file, Path(saved.path))
+    study = parse(str(data["file"]), Path(data["path"]))
     searched = study.factors if study.design == "search" and not saved.confirming else ()
-    return Plan(
-        study=study,
-        profile=saved.profile,
-        baseline=_trial(saved.baseline),
-        declared=tuple(map(_trial, saved.declared)),
-        references=tuple(map(_trial, saved.references)),
-        space={factor.key: factor.domain for factor in searched if factor.domain is not None},
-        whole=saved.whole,
-        strategy=_strategy(saved.strategy),
-        conditions=tuple(map(_condition, saved.conditions)),
-        contrasts=saved.contrasts,
-        metrics={name: ComponentSpec.read(spec, name) for name, spec in saved.metrics.items()},
-        scales=saved.scales,
-        settings=saved.settings,
-        confirming=saved.confirming,
-        before=saved.before,
-        effects=tuple(Effect(*effect) for effect in saved.effects),
-    )
+    space = {factor.key: factor.domain for factor in searched if factor.domain is not None}
+    conditions = tuple(Condition(**vars(each)) for each in saved.conditions)
+    return Plan(study=study, space=space, **{**vars(saved), "conditions": conditions})
 
 
 def _given(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,28 +108,9 @@ def _given(table: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in table.items() if value != []}
 
 
-def _strategy(saved: object) -> ComponentSpec | None:
-    return None if saved is None else ComponentSpec.read(saved, "strategy")
-
-
-def _condition(saved: _SavedCondition) -> Condition:
-    noise, label = saved.noise, saved.label
-    spec = None if noise is None else ComponentSpec.read(noise, label)
-    return Condition(spec, label, saved.pairs)
-
-
 def _trial_json(trial: Trial) -> list[Any]:
     return [trial.name, trial.role, trial.recipe.to_json(), _plain(trial.values)]
 
 
-def _trial(saved: _SavedTrial) -> Trial:
-    name, role, recipe, values = saved
-    return Trial(name, role, Recipe.from_json(recipe), _values(values))
-
-
 def _plain(values: Mapping[str, Value]) -> dict[str, Any]:
     return {key: plain(value) for key, value in values.items()}
-
-
-def _values(data: Mapping[str, Any]) -> dict[str, Value]:
-    return {key: read_value(value, key) for key, value in data.items()}

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from n2n_ablate.components import watchdog
-from n2n_ablate.errors import AblateError, PluginError, UnknownComponentError, nearest
+from n2n_ablate.errors import AblateError, PluginError
 from n2n_ablate.registry import Entry, Registry
 from n2n_ablate.registry.discovery import Origin
 from n2n_ablate.registry.entry import require_readable
@@ -113,11 +113,8 @@ def _nothing_to_check(
         msg = f"'{target}' registers nothing that an installed plugin does not register already"
         return PluginError(msg)
     known = {entry.name for entry in registry} | {entry.origin.distribution for entry in registry}
-    hint = nearest(target, known - {""}).partition("Known:")[0]
-    msg = f"no component, file or package is called '{target}'. {hint}See `n2n-ablate plugins`."
-    if registry.broken:
-        msg += f" Not loaded: {'; '.join(map(str, registry.broken))}."
-    return UnknownComponentError(msg)
+    what = f"no component, file or package is called '{target}'."
+    return registry.unknown(what, target, known - {""})
 
 
 def check(entry: Entry, limit: float, tell: Callable[..., None]) -> None:

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from helpers.program import here, run
 
-from n2n_ablate.cli.doctor import BROKEN, NOTE, OK, WARNING, host, remote, stores
-from n2n_ablate.cli.doctor.command import examine
+from n2n_ablate.cli.doctor import BROKEN, NOTE, OK, WARNING, examine, host, stores
 from n2n_ablate.storage.output import Output
 from n2n_ablate.tracking import address
 
@@ -168,7 +167,7 @@ def test_a_storage_is_tried_and_never_made(folder, url, state):
     sqlite3.connect(folder / "there.db").close()
     (folder / "text.db").mkdir()
     before = sorted(folder.iterdir())
-    found = list(remote.storage(url))
+    found = list(stores.storage(url))
     assert states(found) == ([] if state is None else [state])
     assert not any("secret" in item.text for item in found)
     assert sorted(folder.iterdir()) == before
@@ -181,7 +180,7 @@ def test_a_database_server_that_takes_calls_and_says_nothing_is_not_waited_for(m
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"postgresql+psycopg://me:secret@127.0.0.1:{silent.getsockname()[1]}/none{given}"
         begun = time.monotonic()
-        (item,) = remote.storage(url)
+        (item,) = stores.storage(url)
         assert time.monotonic() - begun < 20
     assert item.state == BROKEN
     assert "timeout" in item.text

@@ -7,7 +7,7 @@ import pytest
 from helpers.fixed_answer_server import answering, speaking
 from helpers.program import here
 
-from n2n_ablate.cli.doctor import BROKEN, OK, remote
+from n2n_ablate.cli.doctor import BROKEN, OK, stores
 from n2n_ablate.errors import StoreError, StoreUnavailableError
 from n2n_ablate.tracking.store import MlflowStore
 
@@ -22,7 +22,7 @@ def everybody(folder, url):
     """Return what a study or sync, the doctor, and ui are told by a server: all the same."""
     with pytest.raises(StoreError) as caught:
         MlflowStore(folder / "mlruns", url).experiment("tiny", "")
-    (finding,) = remote.tracking(folder, url)
+    (finding,) = stores.tracking(folder, url)
     shown = here("ui", "--no-browser", folder=folder, MLFLOW_TRACKING_URI=url)
     assert finding.state == BROKEN
     assert "n2n-ablate sync later" in finding.advice
@@ -113,7 +113,7 @@ def test_everybody_gives_the_login_and_nobody_shows_it(
     with answering(guarded) as server:
         url = server.url.replace("//", f"//{place}")
         assert MlflowStore(folder / "mlruns", url).experiment_id("tiny") is None
-        (finding,) = remote.tracking(folder, url)
+        (finding,) = stores.tracking(folder, url)
         shown = here("ui", "--no-browser", folder=folder, MLFLOW_TRACKING_URI=url)
         assert shown.stdout == f"{server.url}\n", shown.stderr
     assert finding.state == OK
@@ -125,5 +125,5 @@ def test_a_server_that_shows_no_experiment_is_mlflow_all_the_same(folder):
         return (200, {}) if path.endswith("/search") else (404, MISSING)
 
     with answering(empty) as server:
-        (finding,) = remote.tracking(folder, server.url)
+        (finding,) = stores.tracking(folder, server.url)
     assert finding.state == OK

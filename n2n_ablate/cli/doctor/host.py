@@ -36,8 +36,7 @@ _OPTIONAL = {
 def python() -> Iterator[Finding]:
     """Look at the program and the Python that runs it."""
     yield Finding("n2n-ablate", OK, __version__)
-    text = f"{platform.python_version()} ({sys.executable})"
-    yield Finding("python", OK, text)
+    yield Finding("python", OK, f"{platform.python_version()} ({sys.executable})")
 
 
 def packages() -> Iterator[Finding]:

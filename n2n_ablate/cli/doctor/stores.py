@@ -1,8 +1,10 @@
-"""Where results go: output folder, fits, journals, locks, databases."""
+"""Where results go: output folder, fits, journals, locks, databases, and stores that were named."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -10,10 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from n2n_ablate.cli.doctor import BROKEN, NOTE, OK, WARNING, Finding
-from n2n_ablate.errors import ABSENT, AblateError, no_file
+from n2n_ablate.errors import ABSENT, AblateError, StoreError, StoreUnavailableError, no_file
 from n2n_ablate.files import is_temporary
+from n2n_ablate.redaction import redact, redact_url, remember
 from n2n_ablate.storage.output import FOLDERS, try_to_write
-from n2n_ablate.tracking.address import DATABASE, kept_in
+from n2n_ablate.tracking.address import DATABASE, is_server, kept_in, knock, tracking_uri
 
 _LOW, _LEAST = 2 * 2**30, 200 * 2**20  # bytes free on the disk
 
@@ -125,21 +128,25 @@ def _anew(file: Path, lost: str) -> str:
     return f"delete '{file}': {lost} makes it anew from the journals, without training"
 
 
+def _asked(file: Path, question: str) -> list[tuple[str, ...]]:
+    """Return what a database of SQLite answers; it is not changed, and not made."""
+    uri = f"{file.absolute().as_uri()}?mode=ro"
+    with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=1)) as connection:
+        return connection.execute(question).fetchall()
+
+
 def experiments(root: Path) -> Iterator[Finding]:
     """Look whether MLflow's database was copied or moved: it names folders by absolute path."""
     file, home = root / DATABASE, root.resolve()
-    found: list[tuple[str, str]] = []
+    known: list[tuple[str, ...]] = []
     with contextlib.suppress(OSError, sqlite3.Error):  # see `databases`
-        one = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=1)
-        with contextlib.closing(one):
-            found = one.execute("select name, artifact_location from experiments").fetchall()
-    for name, location in found:
+        known = _asked(file, "select name, artifact_location from experiments")
+    for name, location in known:
         # Others are not ours, like MLflow's own `Default`.
-        mine = (home / "studies" / name).is_dir()
-        place = kept_in(location) if mine else None
-        if place is not None and not place.is_relative_to(home):
+        folder = kept_in(location) if (home / "studies" / name).is_dir() else None
+        if folder is not None and not folder.is_relative_to(home):
             text = (
-                f"{DATABASE} keeps the pictures of '{name}' in '{place}', outside '{home}': was the "
+                f"{DATABASE} keeps the pictures of '{name}' in '{folder}', outside '{home}': was the "
                 "output folder moved?"
             )
             yield Finding("databases", WARNING, text, _anew(file, _SYNC))
@@ -150,32 +157,100 @@ def databases(root: Path) -> Iterator[Finding]:
     if root.is_dir():
         try:
             with tempfile.TemporaryDirectory(dir=root) as folder:
-                one = sqlite3.connect(Path(folder) / "try.db")
-                one.execute("create table a (b)")
-                one.commit()
-                one.close()
+                tried = sqlite3.connect(Path(folder) / "try.db")
+                tried.execute("create table a (b)")
+                tried.commit()
+                tried.close()
         except (OSError, sqlite3.Error) as error:
             advice = "SQLite needs a disk with locks: use --output on a local disk"
             yield Finding("databases", BROKEN, f"SQLite does not work here: {error}", advice)
             return
     yield Finding("databases", OK, f"SQLite {sqlite3.sqlite_version}")
     for name, lost in ((DATABASE, _SYNC), ("optuna.db", "the next study")):
-        file = root / name
-        if not file.is_file():
-            if (why := no_file(file)) != ABSENT:
-                advice = f"move it away: {lost} makes it anew from the journals, without training"
-                yield Finding("databases", BROKEN, f"{name} {why}", advice)
-            continue
-        try:
-            one = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=1)
-            answer = str(one.execute("pragma quick_check(1)").fetchone()[0])
-            one.close()
-        except sqlite3.Error as error:
-            answer = str(error)
-        if answer == "ok":
-            yield Finding("databases", OK, f"{name} is whole")
-        elif "locked" in answer:
-            yield Finding("databases", NOTE, f"{name} is locked by another process", "wait for it")
-        else:
-            advice = _anew(file, lost)
-            yield Finding("databases", BROKEN, f"{name} is damaged: {answer}", advice)
+        if (root / name).is_file():
+            yield _whole(root / name, lost)
+        elif (why := no_file(root / name)) != ABSENT:
+            advice = f"move it away: {lost} makes it anew from the journals, without training"
+            yield Finding("databases", BROKEN, f"{name} {why}", advice)
+
+
+def _whole(file: Path, lost: str) -> Finding:
+    try:
+        answer = str(_asked(file, "pragma quick_check(1)")[0][0])
+    except sqlite3.Error as error:
+        answer = str(error)
+    if answer == "ok":
+        return Finding("databases", OK, f"{file.name} is whole")
+    if "locked" in answer:
+        return Finding(
+            "databases", NOTE, f"{file.name} is locked by another process", "wait for it"
+        )
+    return Finding("databases", BROKEN, f"{file.name} is damaged: {answer}", _anew(file, lost))
+
+
+def tracking(output: Path, uri: str) -> Iterator[Finding]:
+    """Look whether MLflow's server or database answers, where one is named."""
+    named = uri or os.environ.get("MLFLOW_TRACKING_URI", "").strip()
+    if importlib.util.find_spec("mlflow") is None:
+        if named:
+            yield Finding("tracking", BROKEN, "MLflow is not installed", "pip install mlflow")
+        return
+    where = tracking_uri(output, uri)
+    remember(where)
+    if not named:
+        yield Finding("tracking", OK, "MLflow's database in the output folder")
+    elif is_server(where):
+        yield _server(where)
+    else:
+        yield from _database("tracking", where)
+
+
+def storage(url: str) -> Iterator[Finding]:
+    """Look whether the storage of searches answers, where one is named."""
+    if not url:
+        return
+    if importlib.util.find_spec("optuna") is None:
+        yield Finding("storage", BROKEN, "Optuna is not installed", "pip install optuna")
+        return
+    yield from _database("storage", url)
+
+
+def _server(url: str) -> Finding:
+    """Ask a server what a study asks first, with the same login."""
+    from n2n_ablate.tracking.client import connect, experiments, explained
+
+    later = "or use --tracking none now and n2n-ablate sync later"
+    try:
+        with explained(url):
+            experiments(connect(url))
+    except StoreUnavailableError as error:
+        return Finding("tracking", BROKEN, str(error), f"start it, name another, {later}")
+    except StoreError as error:
+        return Finding("tracking", BROKEN, str(error), f"put that right, {later}")
+    return Finding("tracking", OK, f"the server at {redact_url(url)} answers")
+
+
+def _database(topic: str, url: str) -> Iterator[Finding]:
+    """Connect to a database; one of SQLite that is not there yet is made by the first study."""
+    import sqlalchemy
+
+    remember(url)
+    shown = redact_url(url)
+    try:
+        parsed = sqlalchemy.make_url(url)
+        file = Path(parsed.database or "") if parsed.get_backend_name() == "sqlite" else None
+        if file is not None and not file.exists():
+            if file.absolute().parent.is_dir():
+                yield Finding(topic, NOTE, f"{shown} is made by the first study")
+            else:
+                text = f"{shown}: there is no folder '{file.absolute().parent}'"
+                yield Finding(topic, BROKEN, text, "make it, or name another store")
+            return
+        knock(url)
+    except (sqlalchemy.exc.SQLAlchemyError, ImportError, OSError, ValueError) as error:
+        reason = redact((str(error).splitlines() or [type(error).__name__])[0])
+        text = f"{shown} cannot be opened: {reason}"
+        advice = "check the address, the server, and that its driver is installed"
+        yield Finding(topic, BROKEN, text, advice)
+        return
+    yield Finding(topic, OK, f"{shown} answers")
