@@ -64,8 +64,8 @@ def _write_pictures(
     folder.mkdir()
     labels = slugs(condition.label for condition in plan.conditions)
     known = {(s.condition.label, s.image.name, s.seed): s for s in samples}
-    for place, (label, slug) in enumerate(labels.items()):
-        ending = "" if place == 0 else f".{slug}"
+    for index, (label, slug) in enumerate(labels.items()):
+        ending = "" if index == 0 else f".{slug}"
         rows = [
             row
             for row in result.rows

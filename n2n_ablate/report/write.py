@@ -37,7 +37,7 @@ def check_formats(kind: str, figure_format: str = "pdf") -> None:
 
 
 def written(
-    found: Reopened,
+    study: Reopened,
     kind: str,
     registry: Registry,
     images: Sequence[str] = (),
@@ -59,16 +59,16 @@ def written(
     """
     check_formats(kind, figure_format)
     if kind == "csv":
-        return stages_table(found.result).to_csv(index=False), tuple(found.problems())
+        return stages_table(study.result).to_csv(index=False), tuple(study.problems())
     if kind == "parquet":
-        return _parquet(found.result), tuple(found.problems())
+        return _parquet(study.result), tuple(study.problems())
     if kind == "json":
-        data = to_json(found.result, found.header)
-        return json.dumps(data, indent=2, allow_nan=False) + "\n", tuple(found.problems())
+        data = to_json(study.result, study.header)
+        return json.dumps(data, indent=2, allow_nan=False) + "\n", tuple(study.problems())
     if kind == "latex" and figures is None:
-        given = sources(found)
+        given = sources(study)
         return latex(report_document(given)), tuple(given.problems)
-    document, problems = full_document(found, registry, images, diagnostics=diagnostics)
+    document, problems = full_document(study, registry, images, diagnostics=diagnostics)
     if figures is not None:
         save_figures(document, figures, figure_format)
     return {"html": html, "md": markdown, "latex": latex}[kind](document), problems
@@ -83,20 +83,20 @@ def _parquet(result: StudyTrials) -> bytes:
 
 
 def full_document(
-    found: Reopened, registry: Registry, images: Sequence[str] = (), *, diagnostics: bool = True
+    study: Reopened, registry: Registry, images: Sequence[str] = (), *, diagnostics: bool = True
 ) -> tuple[Document, tuple[str, ...]]:
     """Return the report with its figures as a document; arguments and problems as in `written`."""
-    later = found.header.confirmed
+    later = study.header.confirmed
     given = sources(
-        found,
-        gallery(found.header, registry, images),
+        study,
+        gallery(study.header, registry, images),
         gallery(later, registry, images) if later else None,
         registry if diagnostics else None,
         figures=True,
     )
     document = report_document(given, registry)
     # Only making its pictures shows whether the stored images are whole.
-    damaged = found.store.imageless_told()
+    damaged = study.store.imageless_told()
     return document, tuple(dict.fromkeys((*given.problems, *damaged)))
 
 

@@ -181,7 +181,7 @@ def opened(browser, addresses):
 
 DIFFERENCES = "Difference in PSNR of every trial from the baseline"
 CURVES = 2 * ["Mean PSNR by training step"]
-SCATTERED = ["PSNR against leak and gap", "PSNR against the final training loss"]
+SCATTERED = ["PSNR against leak and gap"]
 PANELS = ["noisy, ", "clean", "error"]
 FIGURES = {
     "confirmed": [
@@ -207,7 +207,6 @@ FIGURES = {
     ],
     "two": [
         DIFFERENCES,
-        "Mean difference from the baseline (diamond) over sampler.center and training.lr",
         *CURVES,
         *SCATTERED,
         *PANELS,

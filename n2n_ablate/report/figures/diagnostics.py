@@ -31,18 +31,18 @@ def psnr_by_diagnostics(points: Sequence[Point], colours: Mapping[str, str]) -> 
     trials, so only within a line can dots be compared.
     """
     figure, axes = _panels()
-    found = {item.what: item for item in relations(points) if not item.among}
+    ranks = {each.what: each for each in relations(points) if not each.among}
     sizes = {"leak": "absolute leak, the larger way", "gap": "gap in grey levels"}
-    for place, (what, label) in enumerate(sizes.items()):
+    for index, (what, label) in enumerate(sizes.items()):
         dots = [
             (point.trial, point.image, abs(float(getattr(point, what))), point.psnr)
             for point in points
         ]
-        _scatter(axes[place], dots, colours)
-        axes[place].set_xlabel(label)
-        rank = found[what].rank
+        _scatter(axes[index], dots, colours)
+        axes[index].set_xlabel(label)
+        rank = ranks[what].rank
         if known := format_signed(rank.value):
-            axes[place].set_title(f"rank correlation {known}", fontsize=10)
+            axes[index].set_title(f"rank correlation {known}", fontsize=10)
     axes[0].set_ylabel("PSNR in dB")
     axes[1].label_outer()
     _legend(axes[1])
@@ -71,7 +71,7 @@ def _scatter(
     good = [dot for dot in dots if all(map(math.isfinite, dot[2:]))]
     trials = list(dict.fromkeys(dot[0] for dot in good))
     images = list(dict.fromkeys(dot[1] for dot in good))
-    marks = {image: _MARKS[place % len(_MARKS)] for place, image in enumerate(images)}
+    marks = {image: _MARKS[index % len(_MARKS)] for index, image in enumerate(images)}
     for image in images:
         line = sorted((x, y) for _, on, x, y in good if on == image)
         axes.plot(*zip(*line, strict=True), color="0.8", lw=0.7, zorder=1)
@@ -81,8 +81,8 @@ def _scatter(
         axes.scatter(xs, ys, s=26, c=inks, marker=mark, zorder=2)
     for trial in trials[:_MOST]:  # empty dots, for the legend alone
         axes.scatter([], [], s=26, color=colours[trial], label=_short(trial))
-    for place, image in enumerate(images[: len(_MARKS)]):
-        axes.scatter([], [], s=26, color="0.4", marker=_MARKS[place], label=_short(image))
+    for index, image in enumerate(images[: len(_MARKS)]):
+        axes.scatter([], [], s=26, color="0.4", marker=_MARKS[index], label=_short(image))
     axes.grid(alpha=0.25)
 
 

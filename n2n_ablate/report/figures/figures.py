@@ -59,8 +59,8 @@ def strip(sight: Sight, *, side: int = 768) -> Image.Image:
     width, height = -(-w // shrink) * zoom, -(-h // shrink) * zoom
     row = Image.new("RGB", (4 * width + 3 * _GAP, height + _LABEL), PAPER)
     draw = ImageDraw.Draw(row)
-    for place, (label, picture, missing) in enumerate(panels):
-        x = place * (width + _GAP)
+    for index, (label, picture, missing) in enumerate(panels):
+        x = index * (width + _GAP)
         draw.text((x + 1, 2), fitting(label, width), INK, font(12, label))
         if picture is None:
             draw.rectangle((x, _LABEL, x + width - 1, _LABEL + height - 1), (236, 236, 236))

@@ -75,15 +75,15 @@ def _anatomy(sampler: Sampler, side: int, noise: Noise | None) -> Anatomy:
         image = image.requires_grad_()
         views = split(image)
         pair = pairs_of(sampler)[0]
-        chosen = [views[place] for place in pair]
+        chosen = [views[index] for index in pair]
         total = [_weights(view.sum(), image) for view in chosen]
         cell = [
             _weights(view[0, 0, view.shape[2] // 2, view.shape[3] // 2], image) for view in chosen
         ]
     many = f" of {len(views)}" if len(views) > 2 else ""
     names = [
-        f"view {place + 1}{many} ({view.shape[3]}x{view.shape[2]})"
-        for place, view in zip(pair, chosen, strict=True)
+        f"view {index + 1}{many} ({view.shape[3]}x{view.shape[2]})"
+        for index, view in zip(pair, chosen, strict=True)
     ]
     alike = all(map(torch.equal, views, again))
     mask = mask_of(split)
@@ -140,7 +140,7 @@ def sampler_picture(
     draw.text((_GAP, 4), fitting(title, picture.width - 2 * _GAP, _TEXT), INK, font(_TEXT))
     try:
         with watchdog.time_limit(watchdog.LIMIT, "a sampler that is being drawn"):
-            found = anatomy(sampler, noise)
+            cut = anatomy(sampler, noise)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001  a plugin may raise anything; a picture is worth no trial
@@ -148,15 +148,15 @@ def sampler_picture(
         reason = fitting(reason, picture.width - 2 * _GAP, _TEXT)
         draw.text((_GAP, head + 2), reason, INK, font(_TEXT))
         return picture.crop((0, 0, picture.width, head + _LABEL))
-    box, top = box_of(found.cell), head + _LABEL
-    draw.text((_GAP, head + 2), f"{found.side}x{found.side} pixels of the image", INK, font(_TEXT))
-    _draw_map(draw, found, box, top)
-    for place, colour in enumerate((FIRST, SECOND)):
-        x = _GAP + (place + 1) * (_PANEL + _GAP)
-        short = found.names[place].partition(" of ")[0].partition(" (")[0]  # the key has the whole
+    box, top = box_of(cut.cell), head + _LABEL
+    draw.text((_GAP, head + 2), f"{cut.side}x{cut.side} pixels of the image", INK, font(_TEXT))
+    _draw_map(draw, cut, box, top)
+    for index, colour in enumerate((FIRST, SECOND)):
+        x = _GAP + (index + 1) * (_PANEL + _GAP)
+        short = cut.names[index].partition(" of ")[0].partition(" (")[0]  # the key has the whole
         draw.text((x, head + 2), f"behind one pixel of {short}", INK, font(_TEXT))
-        _draw_cell(draw, found.cell[place], box, colour, (x, top))
-    _draw_key(draw, found, top + _PANEL + _GAP // 2)
+        _draw_cell(draw, cut.cell[index], box, colour, (x, top))
+    _draw_key(draw, cut, top + _PANEL + _GAP // 2)
     return picture
 
 
@@ -167,12 +167,12 @@ def _shade(colour: Colour, share: float) -> Colour:
     return red, green, blue
 
 
-def _draw_map(draw: ImageDraw.ImageDraw, found: Anatomy, box: Box, top: int) -> None:
-    size, left = _PANEL // found.side, _GAP
-    largest = float(np.abs(found.total).max()) or 1.0
-    for row in range(found.side):
-        for column in range(found.side):
-            first, second = (float(weight) / largest for weight in found.total[:, row, column])
+def _draw_map(draw: ImageDraw.ImageDraw, cut: Anatomy, box: Box, top: int) -> None:
+    size, left = _PANEL // cut.side, _GAP
+    largest = float(np.abs(cut.total).max()) or 1.0
+    for row in range(cut.side):
+        for column in range(cut.side):
+            first, second = (float(weight) / largest for weight in cut.total[:, row, column])
             x, y = left + column * size, top + row * size
             square = (x, y, x + size, y + size)
             draw.rectangle(square, _shade(FIRST, first) if first else _shade(SECOND, second))
@@ -201,21 +201,21 @@ def _draw_cell(
                 draw.text((x + size // 2, y + size // 2), text, ink, letters, anchor="mm")
 
 
-def _draw_key(draw: ImageDraw.ImageDraw, found: Anatomy, y: int) -> None:
-    both = int(((found.total[0] != 0) & (found.total[1] != 0)).sum())
+def _draw_key(draw: ImageDraw.ImageDraw, cut: Anatomy, y: int) -> None:
+    both = int(((cut.total[0] != 0) & (cut.total[1] != 0)).sum())
     noise = " (their noise reaches both)" if both else ""
-    x = _draw_entry(draw, (_GAP, y), FIRST, f"feeds {found.names[0]}")
-    _draw_entry(draw, (x, y), SECOND, f"feeds {found.names[1]}")
-    text = f"feeds both: {both} of {found.side**2} pixels{noise}"
+    x = _draw_entry(draw, (_GAP, y), FIRST, f"feeds {cut.names[0]}")
+    _draw_entry(draw, (x, y), SECOND, f"feeds {cut.names[1]}")
+    text = f"feeds both: {both} of {cut.side**2} pixels{noise}"
     x = _draw_entry(draw, (_GAP, y + _LINE), FIRST, text)
     right, bottom = _GAP + _SWATCH, y + _LINE + 4 + _SWATCH
     draw.polygon(((right, bottom - _SWATCH), (right, bottom), (_GAP, bottom)), SECOND)
-    told = ["at step 0"] if found.scheduled else []
-    if not found.total.any():
-        told.append("its views do not follow from single pixels")
-    elif not found.alike:
-        told.append("one draw of many")
-    draw.text((x, y + _LINE), ", ".join(told), FAINT, font(_TEXT))
+    remarks = ["at step 0"] if cut.scheduled else []
+    if not cut.total.any():
+        remarks.append("its views do not follow from single pixels")
+    elif not cut.alike:
+        remarks.append("one draw of many")
+    draw.text((x, y + _LINE), ", ".join(remarks), FAINT, font(_TEXT))
 
 
 def _draw_entry(draw: ImageDraw.ImageDraw, at: tuple[int, int], colour: Colour, text: str) -> int:
