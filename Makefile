@@ -25,7 +25,7 @@ torture: .venv/installed-dev
 
 # The pages in tests/report/golden again, after a sentence or a table has changed: read them all
 golden: .venv/installed-dev
-	UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/report/test_golden.py
+	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q tests/report/test_golden.py
 	git --no-pager diff --stat tests/report/golden
 
 # Lint, format, types, layers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -68,9 +69,11 @@ def primary(
     if record is not None:
         return record
     paired = Paired.of(trial, baseline, given, rule.clusters)
-    bare = _bare(contrast, condition, paired, rule, Role.PRIMARY)
-    reason = paired.reason() or Reason.NO_ANALYSIS_YET
-    return replace(bare, verdict=Verdict.WITHHELD, reason=reason)
+    return _record(
+        *(contrast, condition, paired, rule, Role.PRIMARY),
+        verdict=Verdict.WITHHELD,
+        reason=paired.reason() or Reason.NO_ANALYSIS_YET,
+    )
 
 
 def plain(
@@ -89,21 +92,12 @@ def plain(
     Arguments as in `primary`; the metric that is meant is that of the rule.
     """
     paired = Paired.of(trial, baseline, given, rule.clusters)
-    record = _bare(contrast, condition, paired, rule, role)
-    record = replace(record, caveats=(*caveats, *record.caveats))
-    values = paired.values
-    if not stats.has_spread(values):
-        return record
-    sd = float(values.std(ddof=1))
-    critical = stats.t_critical(stats.LEVEL, len(values))
-    low, high = stats.limits(values, critical)
-    return replace(
-        record,
-        difference_interval=_interval(low, high, stats.LEVEL, len(values)),
-        sd=sd,
-        effect_size=float(values.mean()) / sd,
-        wins=_wins(values, rule.sign),
-    )
+    values, more = paired.values, {}
+    if stats.has_spread(values):
+        ends = stats.limits(values, stats.t_critical(stats.LEVEL, len(values)))
+        more = _size(values, rule)
+        more["difference_interval"] = _interval(*ends, stats.LEVEL, len(values))
+    return _record(contrast, condition, paired, rule, role, caveats, **more)
 
 
 def _decided(
@@ -118,49 +112,49 @@ def _decided(
     reason, values = paired.reason(), paired.values
     if reason is None and not rule.decides:
         reason = Reason.DEMONSTRATION
-    verdict = Verdict.WITHHELD
+    verdict, more = Verdict.WITHHELD, dict[str, Any]()
     if reason is None:
         code = int(stats.decide(rule.sign * values, critical, rule.margin))
         verdict = Verdict.IDENTICAL if paired.identical else _VERDICTS[code]
     if interim is not None:
         # Lost images stay lost, so that more of them cannot bring a verdict back.
         interim = replace(interim, decided=verdict is not Verdict.INCONCLUSIVE)
-    record = replace(
-        _bare(contrast, condition, paired, rule, Role.PRIMARY),
+    if stats.has_spread(values):
+        more = _size(values, rule) | _supporting(paired, critical, rule)
+        if reason is None:
+            more["leave_one_out"] = _leave_one_out(paired, verdict, critical, rule)
+            more["planning"] = _planning(values, verdict, critical, rule)
+    record = _record(
+        *(contrast, condition, paired, rule, Role.PRIMARY),
         verdict=verdict,
         reason=reason,
         interim=interim,
         family_size=rule.size,
+        **more,
     )
-    if stats.has_spread(values):
-        record = _with_intervals(record, paired, critical, rule)
-        if reason is None:
-            record = replace(
-                record,
-                leave_one_out=_leave_one_out(paired, verdict, critical, rule),
-                planning=_planning(values, verdict, critical, rule),
-            )
     return replace(record, caveats=_caveats(record, rule))
 
 
-def _bare(
-    contrast: Contrast, condition: str, paired: Paired, rule: Rule, role: Role
+def _record(
+    contrast: Contrast,
+    condition: str,
+    paired: Paired,
+    rule: Rule,
+    role: Role,
+    caveats: Sequence[Caveat] = (),
+    **more: Any,
 ) -> ContrastRecord:
-    """Return a record with what needs neither a spread nor a verdict."""
+    """Return a record with what needs neither a spread nor a verdict, and with further fields."""
     values, (images, seeds) = paired.values, (*paired.seeds.shape, 0)[:2]
     lost_trial, lost_baseline = paired.lost
-    caveats = [Caveat.IMAGES_LOST] if lost_trial or lost_baseline else []
+    caveats = [*caveats, *[Caveat.IMAGES_LOST] * bool(lost_trial or lost_baseline)]
     caveats += [Caveat.CLUSTERED] if len(values) < images else []
     return ContrastRecord(
         contrast=contrast,
         condition=condition,
         metric=rule.metric,
         role=role,
-        verdict=None,
-        reason=None,
         estimate=float(values.mean()) if len(values) else None,
-        difference_interval=None,
-        equivalence_interval=None,
         n_images=images,
         n_clusters=len(values),
         n_seeds=seeds,
@@ -168,31 +162,31 @@ def _bare(
         lost_by_baseline=lost_baseline,
         images=paired.images,
         caveats=tuple(caveats),
+        **more,
     )
 
 
-def _with_intervals(
-    record: ContrastRecord, paired: Paired, critical: tuple[float, float], rule: Rule
-) -> ContrastRecord:
-    """Add both intervals and what stands beside a verdict."""
-    values, levels = paired.values, stats.Levels(rule.size)
-    n, sd = len(values), float(values.std(ddof=1))
+def _size(values: np.ndarray, rule: Rule) -> dict[str, Any]:
+    """Return how large a difference with some spread is."""
+    sd, mean = float(values.std(ddof=1)), float(values.mean())
+    return {"sd": sd, "effect_size": mean / sd, "wins": _wins(values, rule.sign)}
+
+
+def _supporting(paired: Paired, critical: tuple[float, float], rule: Rule) -> dict[str, Any]:
+    """Return both intervals and what stands beside a verdict."""
+    values, levels, n = paired.values, stats.Levels(rule.size), len(paired.values)
     flips = stats.sign_flip(values)
     (low, inner_low), (high, inner_high) = stats.limits(values, np.array(critical))
     inner = _interval(inner_low, inner_high, levels.equivalence, n, rule.raced)
-    return replace(
-        record,
-        difference_interval=_interval(low, high, levels.difference, n, rule.raced),
-        equivalence_interval=inner if rule.margin > 0 else None,
-        sd=sd,
-        effect_size=float(values.mean()) / sd,
-        p=stats.t_test(values),
-        p_sign_flip=flips.p,
-        p_sign_flip_smallest=flips.smallest,
-        probability_equivalent=stats.probability_within(values, rule.margin),
-        wins=_wins(values, rule.sign),
-        fixed_images_interval=stats.within_images_interval(paired.seeds),
-    )
+    return {
+        "difference_interval": _interval(low, high, levels.difference, n, rule.raced),
+        "equivalence_interval": inner if rule.margin > 0 else None,
+        "p": stats.t_test(values),
+        "p_sign_flip": flips.p,
+        "p_sign_flip_smallest": flips.smallest,
+        "probability_equivalent": stats.probability_within(values, rule.margin),
+        "fixed_images_interval": stats.within_images_interval(paired.seeds),
+    }
 
 
 def _leave_one_out(

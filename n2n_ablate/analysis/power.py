@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from n2n_ablate import stats
 from n2n_ablate.analysis.records import Metric
@@ -82,8 +82,9 @@ def power_of(
     search may enlarge; `spread`: expected; of a contrast that no run has shown the largest known is taken;
     `held_out`: whether the stage is a confirmation.
     """
+    power = Power(profile, held_out, images, seeds, family, metric, (), spread, None, None)
     if images < 2:
-        return Power(profile, held_out, images, seeds, family, metric, (), spread, None, None)
+        return power
     size, margin = family.size, metric.margin or 0.0
     per_spread = stats.detectable_effect(images, stats.Levels(size).critical(images)[0])
     found = []
@@ -96,9 +97,8 @@ def power_of(
         chance = stats.equivalence_power(images, size, margin / sd) if sd else 1.0
         found.append(ContrastPower(name, sd, chance, per_spread * sd))
     limit = margin / stats.equivalence_margin(images, size)
-    return Power(
-        *(profile, held_out, images, seeds, family, metric),
-        *(tuple(found), spread, limit, per_spread),
+    return replace(
+        power, contrasts=tuple(found), spread_limit=limit, detectable_per_spread=per_spread
     )
 
 

@@ -199,7 +199,7 @@ class Interim:
         return self.number == len(self.sizes)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ContrastRecord:
     """Everything about one contrast under one condition by one metric."""
 
@@ -207,14 +207,14 @@ class ContrastRecord:
     condition: str  # label of the noise
     metric: Metric  # what is measured
     role: Role  # see `Role`
-    verdict: Verdict | None  # None unless `role` is primary
-    reason: Reason | None  # why it is withheld; None otherwise
+    verdict: Verdict | None = None  # None unless `role` is primary
+    reason: Reason | None = None  # why it is withheld; None otherwise
     estimate: float | None  # mean difference over clusters of images; None if no image has both
     # two-sided, 1 - a/m: decides better and worse. Of a contrast without a verdict the plain 95 %
     # interval. None without spread.
-    difference_interval: Interval | None
+    difference_interval: Interval | None = None
     # 1 - 2a/m, two one-sided tests: decides equivalent. None without a verdict.
-    equivalence_interval: Interval | None
+    equivalence_interval: Interval | None = None
     n_images: int  # that both have
     n_clusters: int  # independent units among them: what the interval is over
     n_seeds: int  # per image, averaged

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -46,7 +47,12 @@ def table(
             value = 0.0 if row.role == BASELINE else estimate
         return row.n_failed > 0, math.inf if value is None else -rule.sign * value
 
-    return tuple(_ranked(_with_front(sorted(rows, key=place), rule.metric.name, rule.sign)))
+    rows.sort(key=place)
+    front, ranks = _front(rows, rule.metric.name, rule.sign), itertools.count(1)
+    return tuple(
+        replace(row, rank=next(ranks) if row.role in OWN else None, pareto=row.name in front)
+        for row in rows
+    )
 
 
 def metrics_of(plan: Plan) -> tuple[Metric, ...]:
@@ -189,37 +195,26 @@ def _row(
 
 def _untrained(result: StudyTrials, condition: str, rule: Rule) -> Iterator[TrialRecord]:
     """Yield the methods that need no training, e.g. doing nothing: the scale of the table."""
-    base = result.baseline
-    for name, known in result.reference_methods.items():
-        metric = rule.metric.name
-        values = {image: own for (label, image), own in known.items() if label == condition}
-        side: Side = {image: np.array([own[metric]]) for image, own in values.items()}
-        other: Side = (
-            {image: np.array([mean_of(v)]) for image, v in base.values(metric, condition).items()}
-            if base
-            else {}
-        )
-        contrast = plain(
-            Contrast(name),
-            condition,
-            side,
-            other,
-            [image for image in rule.order if image in other],
-            rule,
-            role=Role.EXPLORATORY,
-        )
+    base, metric = result.baseline, rule.metric.name
+    known = base.values(metric, condition) if base else {}
+    other: Side = {image: np.array([mean_of(values)]) for image, values in known.items()}
+    given = [image for image in rule.order if image in other]
+    for name, method in result.reference_methods.items():
+        values = {image: each for (label, image), each in method.items() if label == condition}
+        side: Side = {image: np.array([each[metric]]) for image, each in values.items()}
+        contrast = plain(Contrast(name), condition, side, other, given, rule, role=Role.EXPLORATORY)
         means = {
-            metric: _finite(float(np.mean([own.get(metric, math.nan) for own in values.values()])))
+            each: _finite(float(np.mean([x.get(each, math.nan) for x in values.values()])))
             if values
             else None
-            for metric in result.plan.metrics
+            for each in result.plan.metrics
         }
         n = len(values)
         yield TrialRecord(name, UNTRAINED, None, {}, means, contrast, {}, n, 0, 0, 0, None)
 
 
-def _with_front(rows: Sequence[TrialRecord], metric: str, sign: int) -> Iterator[TrialRecord]:
-    """Mark the rows that no other of the study's trials beats in both the metric and seconds."""
+def _front(rows: Sequence[TrialRecord], metric: str, sign: int) -> set[str]:
+    """Return the rows that no other of the study's trials beats in both the metric and seconds."""
     order = sorted(
         (row for row in rows if row.role in OWN and not row.n_failed and row.seconds_per_fit),
         key=lambda row: (row.seconds_per_fit or 0.0, -sign * (row.means[metric] or 0.0)),
@@ -230,18 +225,7 @@ def _with_front(rows: Sequence[TrialRecord], metric: str, sign: int) -> Iterator
         if value is not None and sign * value > best:
             front.add(row.name)
             best = sign * value
-    for row in rows:
-        yield replace(row, pareto=True) if row.name in front else row
-
-
-def _ranked(rows: Iterator[TrialRecord]) -> Iterator[TrialRecord]:
-    rank = 0
-    for row in rows:
-        if row.role in OWN:
-            rank += 1
-            yield replace(row, rank=rank)
-        else:
-            yield row
+    return front
 
 
 def _finite(value: float) -> float | None:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from n2n_ablate.analysis.records import Contrast, ContrastRecord, Metric, Reason, Verdict
-from n2n_ablate.stats import Crossing, Interval, Peak, Ranking, VarianceComponents
+from n2n_ablate.stats import Crossing, Interval, Levels, Peak, Ranking, VarianceComponents
 
 
 @dataclass(frozen=True)
@@ -120,14 +120,9 @@ class Family:
         return max(1, self.contrasts * self.conditions)
 
     @property
-    def difference_level(self) -> float:
-        """Of the intervals that decide better and worse."""
-        return 1 - self.alpha / self.size
-
-    @property
-    def equivalence_level(self) -> float:
-        """Of the intervals that decide equivalent."""
-        return 1 - 2 * self.alpha / self.size
+    def levels(self) -> Levels:
+        """Of the intervals that decide."""
+        return Levels(self.size, self.alpha)
 
 
 class Support(StrEnum):
@@ -272,6 +267,11 @@ class StudyAnalysis:
     def deciding(self) -> StudyAnalysis:
         """The stage whose verdicts are the study's findings: the confirmation where there is one."""
         return self.confirmation.analysis if self.confirmation else self
+
+    @property
+    def stages(self) -> tuple[StudyAnalysis, ...]:
+        """The study's own trials, and the confirmation if there is one."""
+        return (self, self.confirmation.analysis) if self.confirmation else (self,)
 
     def condition(self, label: str) -> ConditionAnalysis:
         """Return the analysis under a condition."""

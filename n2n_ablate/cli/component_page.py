@@ -18,8 +18,7 @@ from n2n_ablate.components.parameters import Choice, Component, Parameter, Range
 from n2n_ablate.components.spec import plain, written
 from n2n_ablate.errors import AblateError
 from n2n_ablate.registry import Entry, Registry
-from n2n_ablate.registry.entry import component_context, require_readable
-from n2n_ablate.registry.failures import source_line
+from n2n_ablate.registry.entry import component_context, require_readable, source_line
 
 if TYPE_CHECKING:
     from n2n_ablate.report.figures.sampler import Anatomy

@@ -59,11 +59,12 @@ def run(
     view = audience(messages(), quiet=brief)
 
     def introduce(session: Session, output: Output, executor: Executor) -> None:
-        if not brief:
-            _introduce(session.plan, view)
-            if cluster.executor == "local":  # others train elsewhere, where nothing was measured
-                timer = PlanTimer(FitStore(output), executor.width, rerun.refit)
-                _foretell(session, view, timer, tracked=rerun.tracking == "mlflow")
+        if brief:
+            return
+        _introduce(session.plan, view)
+        if cluster.executor == "local":  # others train elsewhere, where nothing was measured
+            timer = PlanTimer(FitStore(output), executor.width, rerun.refit)
+            _foretell(session, view, timer, tracked=rerun.tracking == "mlflow")
 
     _heed_signals()
     try:

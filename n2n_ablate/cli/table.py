@@ -120,7 +120,7 @@ def _changes(opened: Reopened, output: Path) -> Iterator[Reopened]:
 
 def _lines(opened: Reopened, printed: set[str]) -> Iterator[str]:
     """Yield a line per trial that was finished since; `printed` are those that had one."""
-    from n2n_ablate.report.live import summary
+    from n2n_ablate.report.text.progress import trial_finished
 
     for stage in filter(None, (opened, opened.confirmation)):
         where = " (confirmation)" if stage.plan.confirming else ""
@@ -128,7 +128,7 @@ def _lines(opened: Reopened, printed: set[str]) -> Iterator[str]:
             name = f"{result.trial.name}{where}"
             if result.trial.name in stage.finished and name not in printed:
                 printed.add(name)
-                yield f"{summary(result, stage.result)}{where}"
+                yield f"{trial_finished(result, stage.result)}{where}"
 
 
 def _progress(opened: Reopened) -> str:

@@ -173,11 +173,10 @@ def flat(figures: Figures) -> dict[str, float]:
 
 def _figures_json(figures: Figures) -> dict[str, object]:
     numbers: dict[str, object] = {name: _finite(value) for name, value in flat(figures).items()}
-    return numbers | {"gap_error": _error(figures.gap), "gap_psnr": _finite(figures.gap_psnr)}
-
-
-def _error(estimate: Estimate) -> float | None:
-    return _finite(estimate.error)
+    return numbers | {
+        "gap_error": _finite(figures.gap.error),
+        "gap_psnr": _finite(figures.gap_psnr),
+    }
 
 
 def _finite(value: float) -> float | None:

@@ -25,8 +25,7 @@ from n2n_ablate.engine.memory import require_room
 from n2n_ablate.engine.train import first_step, prepared
 from n2n_ablate.errors import AblateError, PluginError
 from n2n_ablate.registry import Entry
-from n2n_ablate.registry.entry import component_context
-from n2n_ablate.registry.failures import describe
+from n2n_ablate.registry.entry import component_context, describe
 
 CORNER = 64
 """Side in pixels of what a first step is tried on."""

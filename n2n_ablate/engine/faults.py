@@ -13,8 +13,7 @@ from torch import Tensor
 from n2n_ablate.components import Metric, Training, declared, watchdog
 from n2n_ablate.engine.fit import Fit
 from n2n_ablate.errors import AblateError, PluginError
-from n2n_ablate.registry.entry import place_of
-from n2n_ablate.registry.failures import describe
+from n2n_ablate.registry.entry import describe, place_of
 
 
 class ComponentError(PluginError):

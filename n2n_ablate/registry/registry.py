@@ -16,10 +16,9 @@ from n2n_ablate.components.recipe import Recipe
 from n2n_ablate.components.spec import ComponentSpec
 from n2n_ablate.components.torch_state import changes, preserve_torch_state
 from n2n_ablate.errors import AblateError, PluginError, UnknownComponentError, nearest
-from n2n_ablate.registry import discovery, hookspecs, notice
+from n2n_ablate.registry import discovery, hookspecs
 from n2n_ablate.registry.discovery import PACKAGE, Candidate, Origin
-from n2n_ablate.registry.entry import Entry, component_context, require_methods
-from n2n_ablate.registry.failures import Broken, broken
+from n2n_ablate.registry.entry import Broken, Entry, broken, component_context, require_methods
 from n2n_ablate.registry.host import Plugin, new_manager
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -199,7 +198,7 @@ class Registry:
     def _load(self, candidates: Sequence[Candidate]) -> None:
         """Load plugins, and take the components of those in which nothing fails."""
         if self._announces:
-            notice.announce(candidates)
+            discovery.announce(candidates)
         for candidate in candidates:
             if not candidate.marks & self._marks:
                 self._marks |= candidate.marks

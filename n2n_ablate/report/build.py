@@ -154,8 +154,7 @@ def _diagnostics(
 
 def _failures(analysis: StudyAnalysis) -> Iterator[Block]:
     """Yield every fit without a result; nothing if there is none."""
-    stages = [analysis, *([analysis.confirmation.analysis] if analysis.confirmation else [])]
-    lost = [failure for stage in stages for failure in stage.failures]
+    lost = [failure for stage in analysis.stages for failure in stage.failures]
     if not lost:
         return
     yield Heading("Failed fits", 2, "failed-fits")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import threading
 import time
@@ -21,7 +20,6 @@ from rich.progress import (
 
 from n2n_ablate.analysis.analyse import analyse
 from n2n_ablate.analysis.records import ContrastRecord
-from n2n_ablate.analysis.rows import metrics_of
 from n2n_ablate.records import Invocation, Point, StudyTrials, TrialResult
 from n2n_ablate.registry.hookspecs import hookimpl
 from n2n_ablate.report.text import progress
@@ -76,11 +74,9 @@ class Plain(Silent):
     def trial_finished(self, result: TrialResult, so_far: StudyTrials) -> None:
         """See `hookspecs.trial_finished`."""
         self._count += 1
-        self.note(f"[{self._count}/{self._total}] {summary(result, so_far)}{self._rest(result)}")
-
-    def _rest(self, result: TrialResult) -> str:
+        line = progress.trial_finished(result, so_far)
         left = self.time_left(result.trial.name, self._confirming)
-        return f"  {left}" if left else ""
+        self.note(f"[{self._count}/{self._total}] {line}  {left}".rstrip())
 
     @hookimpl
     def interim_analysis_finished(self, so_far: StudyTrials, images: int) -> None:
@@ -176,31 +172,6 @@ def audience(console: Console, *, quiet: bool) -> Silent:
     if quiet:
         return Silent(console)
     return Live(console) if console.is_terminal else Plain(console)
-
-
-def summary(result: TrialResult, so_far: StudyTrials) -> str:
-    """Return a finished trial in one line."""
-    labels = [condition.label for condition in so_far.plan.conditions]
-    metric = metrics_of(so_far.plan)[0]
-    return progress.trial_finished(
-        result.trial.name,
-        metric,
-        [result.mean(metric.name, label) for label in labels],
-        [_gain(result, so_far.baseline, metric.name, label) for label in labels],
-        fits=len(result.rows),
-        failed=result.failures,
-        cached=result.cached,
-        seconds=result.seconds,
-    )
-
-
-def _gain(result: TrialResult, baseline: TrialResult | None, metric: str, condition: str) -> float:
-    """Return the mean difference from the baseline on the images that both have; NaN without any."""
-    if baseline is None or baseline.trial.name == result.trial.name:
-        return math.nan
-    first, second = (each.by_image(metric, condition) for each in (result, baseline))
-    shared = [first[image] - second[image] for image in first if image in second]
-    return math.fsum(shared) / len(shared) if shared else math.nan
 
 
 def _short(name: str) -> str:

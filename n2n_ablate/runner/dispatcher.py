@@ -13,7 +13,7 @@ from n2n_ablate.errors import AblateError, StoreError, StoreUnavailableError
 from n2n_ablate.records import FitResult, Invocation, NoisySample, Point, StudyTrials, TrialResult
 from n2n_ablate.registry import Plugin, Registry, hookspecs
 from n2n_ablate.registry.discovery import Origin
-from n2n_ablate.registry.failures import broken
+from n2n_ablate.registry.entry import broken
 from n2n_ablate.registry.host import new_manager, silent
 from n2n_ablate.runner.background import Background, Outside
 from n2n_ablate.runner.run_files import FilesOfStudy, FilesOfTrial, RunFiles

@@ -17,7 +17,7 @@ from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.engine.timing import Cost, cost_of
 from n2n_ablate.engine.window import window_of
 from n2n_ablate.errors import AblateError, PluginError
-from n2n_ablate.registry.failures import describe
+from n2n_ablate.registry.entry import describe
 from n2n_ablate.storage.fit_store import FitStore
 from n2n_ablate.study import Plan
 

@@ -12,8 +12,8 @@ from n2n_ablate.components import declared
 from n2n_ablate.components.randomness import dropping_out, seed_dropout
 from n2n_ablate.testing.contract import Contract
 from n2n_ablate.testing.gpu import on_gpu
+from n2n_ablate.testing.hidden_state import changed_for_all, hidden_cause
 from n2n_ablate.testing.promise import alike, farthest, picture, require, rng, shape_of
-from n2n_ablate.testing.randomness import changed_for_all, hidden_cause
 
 
 class BackboneContract(Contract):

@@ -10,9 +10,8 @@ from typing import Any, ClassVar
 from n2n_ablate.components.parameters import Choice, Parameter, Range, parameters
 from n2n_ablate.components.spec import Scalar
 from n2n_ablate.errors import ParameterError
-from n2n_ablate.testing.memory import Memory
+from n2n_ablate.testing.hidden_state import Memory, changed_for_all, hidden_cause, seeded
 from n2n_ablate.testing.promise import alike, promises_of, require
-from n2n_ablate.testing.randomness import changed_for_all, hidden_cause, seeded
 
 
 class Contract:

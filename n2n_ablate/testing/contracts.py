@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from n2n_ablate.components.torch_state import preserve_torch_state
-from n2n_ablate.registry.entry import place_of
-from n2n_ablate.registry.failures import describe
+from n2n_ablate.registry.entry import describe, place_of
 from n2n_ablate.testing.backbones import BackboneContract
 from n2n_ablate.testing.contract import Contract
 from n2n_ablate.testing.estimators import EstimatorContract

@@ -8,8 +8,8 @@ from n2n_ablate.components import declared, declares, pairs_of
 from n2n_ablate.testing.declared import DeclaredPromises
 from n2n_ablate.testing.drawing import at_every_step
 from n2n_ablate.testing.gpu import on_gpu
+from n2n_ablate.testing.hidden_state import hidden_cause, seeded
 from n2n_ablate.testing.promise import alike, picture, require, rng, shape_of
-from n2n_ablate.testing.randomness import hidden_cause, seeded
 
 
 class SamplerContract(DeclaredPromises):

@@ -16,10 +16,11 @@ from n2n_ablate.analysis.records import Planning, Reason, Verdict
 from n2n_ablate.engine.paired_data import PairedData
 from n2n_ablate.records import FitResult, Invocation, Point, Row, StudyTrials, TrialResult
 from n2n_ablate.report import tables
-from n2n_ablate.report.live import Live, Plain, summary
+from n2n_ablate.report.live import Live, Plain
 from n2n_ablate.report.render.console import print_document
 from n2n_ablate.report.study import study_document
 from n2n_ablate.report.text.contrasts import contrast_line, finding, planning_lines
+from n2n_ablate.report.text.progress import trial_finished
 from n2n_ablate.report.text.study import failures_text, variance_text
 from n2n_ablate.runner.dispatcher import HookDispatcher
 from n2n_ablate.stats import Buy
@@ -219,7 +220,7 @@ def test_every_contrast_has_a_line_of_its_own(bench, many, count):
         if getattr(block, "role", "") == "contrasts"
     )
     assert len(lines) == count
-    assert found_here.family.difference_level == pytest.approx(1 - 0.05 / count)
+    assert found_here.family.levels.difference == pytest.approx(1 - 0.05 / count)
 
 
 @pytest.fixture
@@ -338,4 +339,4 @@ def test_a_view_tells_every_trial_in_a_line(bench, kind):
 
 def test_a_summary_counts_failures(bench):
     lost = trial(bench.plan.baseline, [20.0, 30.0], failures=[0])
-    assert "1 of 2 fits failed" in summary(lost, StudyTrials(bench.plan, (lost,)))
+    assert "1 of 2 fits failed" in trial_finished(lost, StudyTrials(bench.plan, (lost,)))

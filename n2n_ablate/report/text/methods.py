@@ -83,7 +83,7 @@ def statistics(analysis: StudyAnalysis) -> str:
 
 def _intervals(stage: StudyAnalysis, *, factorial: bool) -> str:
     family = stage.family
-    level = format_percent(family.difference_level)
+    level = format_percent(family.levels.difference)
     if not stage.interim_sizes:
         return f"Confidence intervals are two-sided {level} t intervals across images{_family(family, factorial=factorial)}."
     sizes = join_words(map(str, stage.interim_sizes))
@@ -109,7 +109,7 @@ def _rule(family: Family, metric: Metric, whose: str, *, factorial: bool) -> str
     equal = ""
     if metric.margin:
         equal = (
-            f", equivalent if the {format_percent(family.equivalence_level)} interval (two one-sided tests) "
+            f", equivalent if the {format_percent(family.levels.equivalence)} interval (two one-sided tests) "
             f"lies within \u00b1{metric.margin:g}{unit_of(metric)}, the margin below which the study counts differences "
             "as too small to matter"
         )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable
 
-from n2n_ablate.analysis.records import ContrastRecord, Metric
+from n2n_ablate.analysis.records import ContrastRecord
+from n2n_ablate.analysis.rows import metrics_of
+from n2n_ablate.records import StudyTrials, TrialResult
 from n2n_ablate.report.numbers import format_number, format_signed, pluralize
 from n2n_ablate.report.text.contrasts import contrast_line, metric_digits, unit_of
 
@@ -19,35 +22,36 @@ def confirmation_started(trials: int, fits: int) -> str:
     return f"Confirmation on held-out images: {pluralize(trials, 'trial')} \u00d7 {pluralize(fits, 'fit')}"
 
 
-def trial_finished(
-    name: str,
-    metric: Metric,
-    means: Sequence[float],
-    gains: Sequence[float],
-    *,
-    fits: int,
-    failed: int,
-    cached: int,
-    seconds: float,
-) -> str:
+def trial_finished(result: TrialResult, so_far: StudyTrials) -> str:
     """Return a finished trial in one line."""
-    parts = [name]
-    for mean, gain in zip(means, gains, strict=True):
+    parts, metric = [result.trial.name], metrics_of(so_far.plan)[0]
+    for condition in so_far.plan.conditions:
+        mean = result.mean(metric.name, condition.label)
         digits = metric_digits(metric, [mean])
         value = format_number(mean, digits)
         text = f"{value}{unit_of(metric)}" if value else "no result"
-        if difference := format_signed(gain, digits):
-            text += f" ({difference})"
-        parts.append(text)
-    if failed:
-        parts.append(f"{failed} of {pluralize(fits, 'fit')} failed")
+        gain = _gain(result, so_far.baseline, metric.name, condition.label)
+        parts.append(
+            f"{text} ({difference})" if (difference := format_signed(gain, digits)) else text
+        )
+    fits, cached = len(result.rows), result.cached
+    if result.failures:
+        parts.append(f"{result.failures} of {pluralize(fits, 'fit')} failed")
     if cached == fits:
-        parts.append("cached")
-    else:
-        parts.append(f"{seconds / max(1, fits):.1f} s/fit")
-        if cached:
-            parts.append(f"{cached} cached")
-    return "  ".join(parts)
+        return "  ".join([*parts, "cached"])
+    parts.append(f"{result.seconds / max(1, fits):.1f} s/fit")
+    return "  ".join([*parts, f"{cached} cached"] if cached else parts)
+
+
+def _gain(
+    result: TrialResult, baseline: TrialResult | None, metric: str, condition: str
+) -> float | None:
+    """Return the mean difference from the baseline on the images that both have; None without any."""
+    if baseline is None or baseline.trial.name == result.trial.name:
+        return None
+    first, second = (each.by_image(metric, condition) for each in (result, baseline))
+    shared = [first[image] - second[image] for image in first if image in second]
+    return math.fsum(shared) / len(shared) if shared else None
 
 
 def interim_analysis(

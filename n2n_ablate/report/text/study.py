@@ -37,7 +37,7 @@ NO_COMPLETE_TRIAL = "No trial is complete: every one lost a fit."
 
 def metric_title(metric: Metric) -> str:
     """Return a metric as a heading of a column: `PSNR (dB)`."""
-    name = metric.name.upper() if metric.name in ("psnr", "ssim") else metric.name
+    name = metric_name(metric)
     return f"{name} ({metric.unit})" if metric.unit else name
 
 
@@ -150,11 +150,10 @@ def unconfirmed_text(analysis: StudyAnalysis) -> str:
 
 def failures_text(analysis: StudyAnalysis) -> str:
     """Return how many fits failed and the first reason; empty if none did."""
-    stages = [analysis, *([analysis.confirmation.analysis] if analysis.confirmation else [])]
-    lost = [failure for stage in stages for failure in stage.failures]
+    lost = [failure for stage in analysis.stages for failure in stage.failures]
     if not lost:
         return ""
-    total, first = sum(stage.fits.total for stage in stages), lost[0]
+    total, first = sum(stage.fits.total for stage in analysis.stages), lost[0]
     return (
         f"{len(lost)} of {pluralize(total, 'fit')} failed; their images are excluded from the trial's "
         f"results. First: {first.trial} on {first.image}, seed {first.seed}: {first.message}"
@@ -173,9 +172,8 @@ def failure_line(failure: Failure) -> str:
 
 def cached_text(analysis: StudyAnalysis) -> str:
     """Return how many fits were cached; empty if none were."""
-    stages = [analysis, *([analysis.confirmation.analysis] if analysis.confirmation else [])]
-    cached = sum(stage.fits.cached for stage in stages)
-    total = sum(stage.fits.total for stage in stages)
+    cached = sum(stage.fits.cached for stage in analysis.stages)
+    total = sum(stage.fits.total for stage in analysis.stages)
     return f"{cached:,} of {pluralize(total, 'fit')} were cached." if cached else ""
 
 
