@@ -10,7 +10,7 @@ from n2n_ablate.cli.screen import results, say, show_json, table
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from n2n_ablate.storage.cached_fits import CachedFits
+    from n2n_ablate.storage.cached_fits import CachedFits, RunFits
 
 _REMOVE = "Remove the stored fits that no run needs."
 
@@ -38,20 +38,9 @@ def run(
     cached = (cached_fits.remove_unused if remove_unused else cached_fits.cached_fits)(folder)
     unused, size = sum(cached.unused.values()), cached_fits.folder_size(folder.root)
     if as_json:
-        runs = [
-            {
-                "study": one.journal.path.parent.name,
-                "run": one.journal.key,
-                "profile": one.journal.profile,
-                "fits": one.fits,
-                "bytes": one.size,
-                "complete": one.complete,
-            }
-            for one in cached.runs
-        ]
         left = {"fits": len(cached.unused), "bytes": unused, "removed": remove_unused}
         whole = {"fits": cached.fits, "bytes": cached.size, "unused": left, "folder_bytes": size}
-        show_json({"runs": runs, **whole})
+        show_json({"runs": [_plain(one) for one in cached.runs], **whole})
         return
     those = f"{pluralize(len(cached.unused), 'stored fit')}, {format_size(unused)}"
     if remove_unused:
@@ -65,6 +54,12 @@ def run(
     )
     if cached.unused:
         say(f"Used by no finished trial: {those}. n2n-ablate cache --remove-unused removes them.")
+
+
+def _plain(one: RunFits) -> dict[str, object]:
+    about = {"study": one.journal.path.parent.name, "run": one.journal.key}
+    more = {"profile": one.journal.profile, "fits": one.fits, "bytes": one.size}
+    return {**about, **more, "complete": one.complete}
 
 
 def _table(cached: CachedFits) -> Table:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from n2n_ablate.components.recipe import Recipe
     from n2n_ablate.images import Image
     from n2n_ablate.records import Point
+    from n2n_ablate.registry import Registry
     from n2n_ablate.runner.denoise_files import Job
     from n2n_ablate.runner.denoising import Denoised
 
@@ -50,6 +51,19 @@ class Asked:
     channels: options.Channels = ""
     plugins_dir: options.PluginsDir = None
 
+    def recipe(self, registry: Registry) -> tuple[str, Recipe]:
+        """Return the recipe to use, and what to call it."""
+        from n2n_ablate.runner.denoising import choose_recipe
+
+        return choose_recipe(
+            registry,
+            output=self.output,
+            from_study=self.from_study,
+            run=self.key,
+            trial=self.trial,
+            settings=self.settings or [],
+        )
+
 
 @grouping.grouped
 def run(
@@ -74,17 +88,10 @@ def run(
     from n2n_ablate import engine
     from n2n_ablate.registry import Registry
     from n2n_ablate.runner.denoise_files import against, correlation_warning, jobs
-    from n2n_ablate.runner.denoising import choose_recipe, denoise_all
+    from n2n_ablate.runner.denoising import denoise_all
 
     registry = Registry(plugins_dir=asked.plugins_dir, local_if_needed=True)
-    name, recipe = choose_recipe(
-        registry,
-        output=asked.output,
-        from_study=asked.from_study,
-        run=asked.key,
-        trial=asked.trial,
-        settings=asked.settings or [],
-    )
+    name, recipe = asked.recipe(registry)
     channels = options.channels_of(asked.channels)
     where = {"out": asked.out, "out_dir": asked.out_dir}
     work = jobs(sources, **where, channels=channels, overwrite=asked.overwrite)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from n2n_ablate.cli import grouping, options
 from n2n_ablate.cli.screen import messages, say, stream
 from n2n_ablate.errors import StoreError
 from n2n_ablate.files import make_folders, remove_leftovers, write_whole
+
+if TYPE_CHECKING:
+    from n2n_ablate.storage.reopen import Reopened
 
 
 @dataclass(frozen=True)
@@ -46,26 +49,11 @@ def run(
         n2n-ablate report center-weight
         n2n-ablate report center-weight --format latex -o t.tex --figures figures
     """
-    from n2n_ablate.registry import Registry
-    from n2n_ablate.report.write import check_formats, written
+    from n2n_ablate.report.write import check_formats
 
     check_formats(asked.kind, asked.figure_format)
     opened = chosen.open(study, quiet=quiet)
-    registry = Registry(plugins_dir=asked.plugins_dir, local_if_needed=True)
-    with messages().status("Writing the report; measuring the samplers takes longest."):
-        try:
-            text, problems = written(
-                opened,
-                asked.kind,
-                registry,
-                asked.images or [],
-                diagnostics=not asked.no_diagnostics,
-                figures=asked.figures,
-                figure_format=asked.figure_format,
-            )
-        except OSError as error:
-            msg = f"the figures cannot be written to '{asked.figures}': {error.strerror}. Use --figures DIR."
-            raise StoreError(msg) from error
+    text, problems = _written(opened, asked)
     out = asked.out
     if out is None and asked.kind in ("html", "parquet"):
         earlier = "" if opened.latest else f"-{opened.journal.key}"
@@ -78,6 +66,27 @@ def run(
         say(f"note: {problem}")
     if out is not None:
         print(out, file=stream())
+
+
+def _written(opened: Reopened, asked: Asked) -> tuple[str | bytes, tuple[str, ...]]:
+    from n2n_ablate.registry import Registry
+    from n2n_ablate.report.write import written
+
+    registry = Registry(plugins_dir=asked.plugins_dir, local_if_needed=True)
+    with messages().status("Writing the report; measuring the samplers takes longest."):
+        try:
+            return written(
+                opened,
+                asked.kind,
+                registry,
+                asked.images or [],
+                diagnostics=not asked.no_diagnostics,
+                figures=asked.figures,
+                figure_format=asked.figure_format,
+            )
+        except OSError as error:
+            msg = f"the figures cannot be written to '{asked.figures}': {error.strerror}. Use --figures DIR."
+            raise StoreError(msg) from error
 
 
 def _save(path: Path, text: str | bytes) -> None:

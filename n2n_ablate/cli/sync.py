@@ -13,6 +13,8 @@ from n2n_ablate.errors import BusyError, StoreError, StoreUnavailableError
 from n2n_ablate.report.numbers import pluralize
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from n2n_ablate.registry import Registry
     from n2n_ablate.runner.replay import Synced
     from n2n_ablate.storage.journal import Contents
@@ -44,14 +46,9 @@ def run(
     """
     from n2n_ablate.registry import Registry
     from n2n_ablate.runner.replay import sync
-    from n2n_ablate.storage import reopen
     from n2n_ablate.storage.output import Output
 
-    journals = list(reopen.every(output, study, profile))
-    if not journals:
-        what = f" with profile '{profile}'" if profile else ""
-        msg = f"no study has been run{what} in '{output}'. Name another output folder with --output DIR."
-        raise StoreError(msg)
+    journals = _journals(output, study, profile)
     registry = Registry(plugins_dir=plugins_dir, local_if_needed=to == "mlflow")
     folder = Output(output)
     if to != "mlflow":
@@ -63,7 +60,7 @@ def run(
         try:
             one = sync(contents, folder, registry, uri=tracking_uri, images=images or [], say=say)
         except StoreUnavailableError:
-            raise  # nobody is there to be told of the others
+            raise  # nobody is there to hear of the others
         except (BusyError, StoreError) as error:
             if str(error) not in refused:  # what is wrong with the store itself is wrong for all
                 say(f"error: {error}")
@@ -76,6 +73,18 @@ def run(
         show_json([asdict(one) for one in done])
     if refused:
         raise typer.Exit(1)
+
+
+def _journals(output: Path, study: str, profile: str) -> list[Contents]:
+    """Return the journals that are asked for."""
+    from n2n_ablate.storage import reopen
+
+    journals = list(reopen.every(output, study, profile))
+    if not journals:
+        what = f" with profile '{profile}'" if profile else ""
+        msg = f"no study has been run{what} in '{output}'. Name another output folder with --output DIR."
+        raise StoreError(msg)
+    return journals
 
 
 def _replay(

@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 _UNKNOWN = object()
@@ -95,6 +94,6 @@ def _restore(wanted: list[object]) -> list[str]:
 
 def _folder() -> str:
     try:
-        return str(Path.cwd())
+        return os.getcwd()  # noqa: PTH109  this is asked at every call of a component
     except OSError:
         return ""

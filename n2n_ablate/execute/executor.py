@@ -31,7 +31,7 @@ class Executor(Protocol):
         Closing the iterator ends what is being trained.
 
         `listener`: called at points of the curves, from any thread; the last point of a curve at the latest
-        when its fit is done; `note`: told what a user should know, from any thread.
+        when its fit is done; `note`: called with what a user should know, from any thread.
         """
         ...
 

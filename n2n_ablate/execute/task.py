@@ -145,7 +145,10 @@ def _fit(
     if key != data["key"]:  # whatever the comparisons above do not know
         msg = f"it would train another fit ({key} instead of {data['key']})"
         raise ExecutorError(msg)
-    noisy, clean, *shots = (_tensor(images[name], data["shape"]) for name in _names(data))
+    noisy, clean, *shots = (
+        torch.frombuffer(bytearray(images[name]), dtype=torch.float32).reshape(*data["shape"])
+        for name in _names(data)
+    )
     return spec.fit(key, noisy, clean, spec.components(registry), shots)
 
 
@@ -156,7 +159,3 @@ def _names(fit: dict[str, Any]) -> list[str]:
 def content(image: Tensor) -> bytes:
     """Return the bytes of an image, float32 in C order."""
     return np.ascontiguousarray(image.float().numpy()).tobytes()
-
-
-def _tensor(content: bytes, shape: Sequence[int]) -> Tensor:
-    return torch.frombuffer(bytearray(content), dtype=torch.float32).reshape(*shape)

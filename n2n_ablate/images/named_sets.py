@@ -62,8 +62,8 @@ class NamedSet:
             ways = f"put its files ({self.layout}) into '{self.folder}'"
             if self.address:
                 ways = f"run: n2n-ablate images fetch {self.name}, or {ways}"
-            own = ". Pairs of your own: --pairs FOLDER" if self.kind == "measured" else ""
-            msg = f"the set '{self.name}' is not on this machine. To get it, {ways}{own}"
+            more = ". Pairs of your own: --pairs FOLDER" if self.kind == "measured" else ""
+            msg = f"the set '{self.name}' is not on this machine. To get it, {ways}{more}"
             raise ImageError(msg)
         return self.folder
 
@@ -80,13 +80,13 @@ def data_folder() -> Path:
 def named_sets() -> dict[str, NamedSet]:
     """Return all sets by name: those that ship, then those of plugins and of the user's own files."""
     shipped = resources.files("n2n_ablate.images") / "sets" / "sets.toml"
-    found = _read(shipped.read_text(encoding="utf-8"), "sets.toml") | _OF_PLUGINS
+    sets = _read(shipped.read_text(encoding="utf-8"), "sets.toml") | _OF_PLUGINS
     given = os.environ.get(DATA, "")
     more = sorted(Path(given).glob("*.toml")) if given else []
     for path in (*more, LOCAL_FILE):
         if path.is_file():
-            found |= _of_file(path)
-    return found
+            sets |= _of_file(path)
+    return sets
 
 
 def add_file(file: str | os.PathLike[str]) -> None:
@@ -155,7 +155,7 @@ def _read(text: str, where: str) -> dict[str, NamedSet]:
     except ValueError as error:
         msg = f"'{where}' is not valid TOML: {error}"
         raise ImageError(msg) from error
-    found = {}
+    sets = {}
     for name, entry in data.items():
         if not isinstance(entry, Mapping) or not name.isidentifier() or len(name) < 2:
             msg = f"'{where}': [{name}] must be a table with a name of letters, digits and '_'"
@@ -173,5 +173,5 @@ def _read(text: str, where: str) -> dict[str, NamedSet]:
         if any("/" in file or file.startswith(".") for file in files):
             msg = f"'{where}': '{name}.files' are names, not paths"
             raise ImageError(msg)
-        found[name] = NamedSet(name, **entry)
-    return found
+        sets[name] = NamedSet(name, **entry)
+    return sets

@@ -82,10 +82,10 @@ def flat_correlation(array: np.ndarray) -> tuple[float, float]:
         share = (parts * plane).sum(axis=(1, 2)) / (plane**2).sum()
         parts = parts - share[:, None, None] * plane
     power = (parts**2).mean(axis=(1, 2))
-    seen = power > _LEAST**2
-    if seen.sum() < _ENOUGH:
+    visible = power > _LEAST**2
+    if visible.sum() < _ENOUGH:
         return 0.0, 0.0
-    flat = parts[seen & (power <= np.quantile(power[seen], _FLAT))]
+    flat = parts[visible & (power <= np.quantile(power[visible], _FLAT))]
     total = (flat**2).mean()
     down = (flat[:, 1:] * flat[:, :-1]).mean() / total
     beside = (flat[:, :, 1:] * flat[:, :, :-1]).mean() / total

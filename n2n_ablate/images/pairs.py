@@ -79,18 +79,18 @@ def _files(folder: Path) -> list[Path]:
         why = "is a file, not a folder" if folder.is_file() else no_file(folder)
         msg = f"'{folder}' {why}. Name a folder with measured pairs: {LAYOUTS}."
         raise ImageError(msg)
-    found = []
+    files = []
     for path in folder.rglob("*"):
         inside = path.relative_to(folder).parts
         if is_image_file(path) and not any(part.startswith(".") for part in inside[:-1]):
-            found.append(path)
-        if len(found) > _MOST_FILES:
+            files.append(path)
+        if len(files) > _MOST_FILES:
             msg = f"'{folder}' holds more than {_MOST_FILES:,} images; name a folder further down"
             raise ImageError(msg)
-    if not found:
+    if not files:
         msg = f"no images in '{folder}' or the folders in it"
         raise ImageError(msg)
-    return sorted(found)
+    return sorted(files)
 
 
 def is_image_file(path: Path) -> bool:

@@ -231,18 +231,15 @@ class StudyTrials:
     @property
     def baseline(self) -> TrialResult | None:
         """The baseline's result, None if it did not run."""
-        return next(
-            (trial_result for trial_result in self.trials if trial_result.trial.role == BASELINE),
-            None,
-        )
+        return next((each for each in self.trials if each.trial.role == BASELINE), None)
 
     @property
     def contrasts(self) -> list[TrialResult]:
         """The results of declared contrasts, in the order in which they ran."""
-        return [trial_result for trial_result in self.trials if self._is_contrast(trial_result)]
-
-    def _is_contrast(self, trial_result: TrialResult) -> bool:
-        # A search may come back to a declared place; what it chose gets no verdict.
-        return (
-            trial_result.trial.role == "declared" and trial_result.trial.name in self.plan.contrasts
-        )
+        # A search may come back to a declared point; what it chose gets no verdict.
+        names = self.plan.contrasts
+        return [
+            each
+            for each in self.trials
+            if each.trial.role == "declared" and each.trial.name in names
+        ]

@@ -93,10 +93,10 @@ def replay(
 ) -> tuple[Reopened, list[str]]:
     """Call the hooks of one plugin for what one journal tells; return it, and what was missing.
 
-    Points are not told again: the curves of a fit have them.
+    The hook of points is not called: the curves of a fit have them.
 
     `output`: the output folder; `plugin`: who hears it, see `listener`, or an object with hooks; `images`:
-    where to look for the images first, see `gallery`; `say`: told what the user should know.
+    where to look for the images first, see `gallery`; `say`: called with what the user should know.
 
     Raises:
         StoreError: The journal cannot be opened, or the plugin failed.

@@ -21,7 +21,7 @@ _TRIES = 20  # places a search may name in vain before it is believed to have no
 
 
 def outcome_of(result: TrialResult, plan: Plan) -> Outcome:
-    """Return what a search is told of a trial."""
+    """Return what a search learns of a trial."""
     from n2n_ablate.search.search import Outcome  # late: it imports Optuna
 
     metric, labels = plan.study.decide, dict.fromkeys(row.condition for row in result.rows)

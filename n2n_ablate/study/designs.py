@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from n2n_ablate.components.parameters import Component, Domain, Parameter, Range
 from n2n_ablate.components.recipe import Catalogue, Recipe
-from n2n_ablate.components.spec import ComponentSpec, Scalar, Value, toml
+from n2n_ablate.components.spec import ComponentSpec, Value, toml
 from n2n_ablate.errors import AblateError, StudyError, nearest
 from n2n_ablate.study import limits
 from n2n_ablate.study.model import Factor, Study, Trial, named
@@ -201,7 +201,8 @@ def searched(
         spec = baseline.recipe.specs[kind]
         parameter = _parameter(registry, key, kind, spec, name)
         for end in (domain.low, domain.high) if isinstance(domain, Range) else domain.values:
-            parameter.checked(_as(parameter, end), f"factor '{key}'")
+            whole_end = isinstance(end, float) and end.is_integer() and parameter.type is int
+            parameter.checked(int(end) if whole_end else end, f"factor '{key}'")
         if parameter.type is int:
             whole.add(key)
     return space, frozenset(whole)
@@ -222,8 +223,3 @@ def _parameter(
         msg = f"factor '{key}': a search chooses numbers, words and true/false only. Give levels instead."
         raise StudyError(msg)
     return known[name]
-
-
-def _as(parameter: Parameter, value: Scalar) -> Scalar:
-    whole = isinstance(value, float) and value.is_integer() and parameter.type is int
-    return int(value) if whole else value

@@ -56,6 +56,13 @@ class Checked:
     settings: list[str]  # at which settings it was tried: `defaults`, `chance=0`
     promises: list[Outcome]  # in the order of the contract
 
+    def take(self, event: dict[str, Any]) -> None:
+        """Take in what became of a promise."""
+        outcome = next(entry for entry in self.promises if entry.name == event["name"])
+        outcome.broken = [Broken(**entry) for entry in event["broken"]]
+        outcome.untried = event.get("untried", "") if not outcome.broken else ""
+        outcome.kept = None if outcome.untried else not outcome.broken
+
     @property
     def kept(self) -> bool:
         """Whether every promise was kept that this machine can try."""
@@ -119,10 +126,7 @@ def _listen(
                 now = event["name"], event["setting"]
             case "outcome":
                 assert component is not None
-                outcome = next(entry for entry in component.promises if entry.name == event["name"])
-                outcome.broken = [Broken(**entry) for entry in event["broken"]]
-                outcome.untried = event.get("untried", "") if not outcome.broken else ""
-                outcome.kept = None if outcome.untried else not outcome.broken
+                component.take(event)
             case "end":
                 assert component is not None
                 yield count, component
@@ -132,8 +136,8 @@ def _listen(
     )
     if component is None:
         raise _not_loaded(target, loading, problem, where)
-    outcome = next(entry for entry in component.promises if entry.name == now[0])
-    outcome.broken, outcome.kept = [Broken(now[1], problem, where)], False
+    broken = {"setting": now[1], "problem": problem, "where": where}
+    component.take({"name": now[0], "broken": [broken]})
     yield count, component
 
 
