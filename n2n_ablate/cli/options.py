@@ -107,6 +107,12 @@ class ClusterOptions:
         float | None, _rare("Ray: share of a GPU for a stack of fits.", "SHARE")
     ] = None
 
+    def choice(self) -> Choice:
+        """Return who trains, unchecked."""
+        from n2n_ablate.execute import Choice
+
+        return Choice(self.executor, self.address, self.gpus_per_stack)
+
 
 @dataclass(frozen=True)
 class RerunOptions:

@@ -48,14 +48,12 @@ def run(
         n2n-ablate study center-weight
         n2n-ablate study samplers --set sampler=mine --images photos/ --seeds 2
     """
-    from n2n_ablate.execute import Choice
     from n2n_ablate.report.live import audience
     from n2n_ablate.runner.estimate import PlanTimer
     from n2n_ablate.runner.run import StudyInterrupted, run_study
     from n2n_ablate.storage.fit_store import FitStore
 
-    executor = Choice(cluster.executor, cluster.address, cluster.gpus_per_stack)
-    request, brief = asked.request(study, executor), printed.as_json or printed.quiet
+    request, brief = asked.request(study, cluster.choice()), printed.as_json or printed.quiet
     view = audience(messages(), quiet=brief)
 
     def introduce(session: Session, output: Output, executor: Executor) -> None:
