@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STUDY ?= center-weight
 
-.PHONY: study test quick torture golden check docs clean
+.PHONY: study test quick torture golden check docs results clean
 
 study: .venv/installed
 	$(BIN)/n2n-ablate study $(STUDY)
@@ -39,6 +39,10 @@ check: .venv/installed-dev
 docs: .venv/installed-dev
 	$(BIN)/python docs/generate.py
 	$(BIN)/zensical build --strict
+
+# Every page of results, and what makes its figures again
+results:
+	@awk 'FNR == 1 {print FILENAME} /^(n2n-ablate|python benchmarks|make torture|Commands?:)/ {print "    " $$0}' docs/results/*.md
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "n2n-ablate needs Python 3.11 or newer; try: make PYTHON=python3.11")'

@@ -127,7 +127,9 @@ def page(found: list[dict[str, object]], rounds: int, command: str) -> str:
             "the error is bias, not chance. `near_best` contains the best all the same."
         ),
         table(found),
-        f"    {command}",
+        "```sh",
+        command,
+        "```",
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -118,7 +118,7 @@ def page(found: dict[str, Crossed], base: np.ndarray, about: dict[str, object]) 
     for name, account in found.items():
         gap = about["differences"][name]
         lines += ["", f"## {name} against diagonal: {gap:+.2f} dB", "", *rows(account)]
-    lines += ["", f"    {about['command']}", "", f"{about['machine']}.", ""]
+    lines += ["", "```sh", about["command"], "```", "", f"{about['machine']}.", ""]
     return "\n".join(lines)
 
 

@@ -227,6 +227,20 @@ def test_every_make_target_exists():
     assert {target for _, target in named} <= rules
 
 
+def test_every_page_of_results_says_what_makes_its_figures_again():
+    listed = subprocess.run(
+        ["make", "-s", "results"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    pages, at = {}, ""
+    for line in listed.stdout.splitlines():
+        if line.startswith("    "):
+            pages[at].append(line.strip())
+        else:
+            pages[at := line] = []
+    assert set(pages) == {f"docs/results/{page.name}" for page in (DOCS / "results").glob("*.md")}
+    assert [page for page, commands in pages.items() if not commands] == []
+
+
 def test_readme_names_every_study_and_no_other():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^- `([a-z-]+)`:", text, re.MULTILINE)) == set(study.shipped())
