@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from n2n_ablate.components.randomness import seed_dropout
 from n2n_ablate.engine.faults import BACKBONE
 from n2n_ablate.engine.fit import Fit
+from n2n_ablate.errors import AblateError
 
 _building = Lock()
 _CORNER = 64  # side in pixels of what a new network is tried on
@@ -42,9 +43,13 @@ def build(fit: Fit, device: torch.device) -> nn.Module:
 def _require_repeatable(module: nn.Module, noisy: Tensor) -> None:
     corner = noisy[..., :_CORNER, :_CORNER]
     try:
-        first, second = module(corner.clone()), module(corner.clone())
-        same = torch.equal(first.nan_to_num(), second.nan_to_num())
-    except Exception:  # noqa: BLE001  whatever is wrong, the first step names it
+        with BACKBONE:
+            first, second = module(corner.clone()), module(corner.clone())
+            same = torch.equal(first.nan_to_num(), second.nan_to_num())
+    except (AblateError, torch.OutOfMemoryError) as error:
+        # It ended the process or never ends; the first step names the rest, which may suit a whole image.
+        if not isinstance(error.__cause__ or error, Exception):
+            raise
         return
     if not same:
         problem = (
