@@ -83,7 +83,7 @@ def watched() -> Clocks:
     """Put clocks around everything that is not training."""
     from n2n_ablate.analysis import analyse
     from n2n_ablate.engine.paired_data import PairedData
-    from n2n_ablate.report import live, trial_files
+    from n2n_ablate.report import live, tracker_files
     from n2n_ablate.runner import dispatcher as lifecycle
     from n2n_ablate.search.search import Search
     from n2n_ablate.storage.fit_store import FitStore
@@ -99,7 +99,7 @@ def watched() -> Clocks:
     clocks.watch("statistics and messages", live.Plain, "trial_finished")
     clocks.watch("reference_methods", PairedData, "reference_methods")
     clocks.watch("components and keys", PairedData, "fits", "check")
-    clocks.watch("pictures", trial_files, "write_trial")
+    clocks.watch("pictures", tracker_files, "write_trial")
     clocks.watch("MLflow", MlflowTracker, "trial_finished", "study_finished")
     clocks.watch(OPENING, MlflowTracker, "study_started")
     clocks.watch(WAITING, lifecycle.HookDispatcher, "study_finished")

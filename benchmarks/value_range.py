@@ -16,7 +16,7 @@ from n2n_ablate import engine
 from n2n_ablate.images import Image, collect, stack, to_pixels
 from n2n_ablate.images.image import Samples
 from n2n_ablate.registry import Registry
-from n2n_ablate.runner.denoising import choose_recipe, denoise
+from n2n_ablate.runner.denoising import choose_recipe, denoise_all
 
 VERSIONS = {"8 bits": 8, "10 bits in 16": 10, "12 bits in 16": 12, "16 bits": 16}
 
@@ -25,7 +25,8 @@ def psnr(
     image: Image, registry: Registry, recipe: object, machine: engine.Machine, clean: np.ndarray
 ) -> float:
     """Return the PSNR of an image denoised, over the range of its type."""
-    pixels = denoise(image, recipe, registry, machine).image[0].permute(1, 2, 0).numpy()
+    (result,) = denoise_all([image], recipe, registry, machine)
+    pixels = result.image[0].permute(1, 2, 0).numpy()
     found = image.range.to_samples(pixels).astype(float) / top_of(image)
     return float(-10 * np.log10(np.square(found.clip(0, 1) - clean).mean()))
 

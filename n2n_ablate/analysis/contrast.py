@@ -70,7 +70,11 @@ def primary(
         return record
     paired = Paired.of(trial, baseline, given, rule.clusters)
     return _record(
-        *(contrast, condition, paired, rule, Role.PRIMARY),
+        contrast,
+        condition,
+        paired,
+        rule,
+        Role.PRIMARY,
         verdict=Verdict.WITHHELD,
         reason=paired.reason() or Reason.NO_ANALYSIS_YET,
     )
@@ -125,7 +129,11 @@ def _decided(
             more["leave_one_out"] = _leave_one_out(paired, verdict, critical, rule)
             more["planning"] = _planning(values, verdict, critical, rule)
     record = _record(
-        *(contrast, condition, paired, rule, Role.PRIMARY),
+        contrast,
+        condition,
+        paired,
+        rule,
+        Role.PRIMARY,
         verdict=verdict,
         reason=reason,
         interim=interim,
@@ -147,8 +155,11 @@ def _record(
     """Return a record with what needs neither a spread nor a verdict, and with further fields."""
     values, (images, seeds) = paired.values, (*paired.seeds.shape, 0)[:2]
     lost_trial, lost_baseline = paired.lost
-    caveats = [*caveats, *[Caveat.IMAGES_LOST] * bool(lost_trial or lost_baseline)]
-    caveats += [Caveat.CLUSTERED] if len(values) < images else []
+    known = [*caveats]
+    if lost_trial or lost_baseline:
+        known.append(Caveat.IMAGES_LOST)
+    if len(values) < images:
+        known.append(Caveat.CLUSTERED)
     return ContrastRecord(
         contrast=contrast,
         condition=condition,
@@ -161,7 +172,7 @@ def _record(
         lost_by_trial=lost_trial,
         lost_by_baseline=lost_baseline,
         images=paired.images,
-        caveats=tuple(caveats),
+        caveats=tuple(known),
         **more,
     )
 

@@ -65,11 +65,11 @@ def _print(planned: StudyPlan) -> None:
     out.print(f"{_fits(planned.cost)} and {memory} on {machine.name}, {machine.precision}")
     for line in _confirmation(planned):
         out.print(line)
-    heading, *sentences = power_lines(planned.power, planned.longer) if planned.power else [""]
-    if heading:
+    if planned.power:
+        heading, *sentences = power_lines(planned.power, planned.longer)
         out.print(heading)
-    for sentence in sentences:
-        out.print(Padding(sentence, (0, 0, 0, 2)))
+        for sentence in sentences:
+            out.print(Padding(sentence, (0, 0, 0, 2)))
 
 
 def _trials(plan: Plan) -> Table:

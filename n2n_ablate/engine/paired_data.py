@@ -74,6 +74,7 @@ class PairedData:
         ]
         self._cut: set[tuple[ComponentSpec, torch.Size, tuple[int, int]]] = set()
         self._stepped: set[tuple[str, ComponentSpec]] = set()
+        self._readable: set[tuple[str, ComponentSpec]] = set()
 
     def _sample(self, condition: Condition, image: Image, seed: int) -> NoisySample:
         if condition.pairs is None:
@@ -175,14 +176,15 @@ class PairedData:
             PluginError: A component fails, or the views cannot be trained on.
         """
         entries = self._registry.entries(recipe)
+        for kind, spec in set(recipe.specs.items()) - self._readable:
+            component = self._registry.build(kind, spec.name, spec.parameters)
+            require_readable(entries[kind], component)
+            self._readable.add((kind, spec))
         by_shape = {sample.noisy.shape: sample for sample in self.samples}
         fits = self.fits(recipe, list(by_shape.values()))
-        untrained = [fit for fit in fits if fit.key not in stored]
-        if untrained:
-            for kind, component in recipe.build(self._registry).items():
-                require_readable(entries[kind], component)
-        for fit in untrained:
-            shape = fit.noisy.shape
+        for shape, fit in zip(by_shape, fits, strict=True):
+            if fit.key in stored:
+                continue
             try:
                 new = set(recipe.specs.items()) - self._stepped
                 with named(entries), one_thread():

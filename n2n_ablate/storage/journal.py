@@ -57,12 +57,12 @@ class Entry:
     score: float | None
     # keys in the fit store: by condition, then image, then seed; they become names of files
     fits: tuple[Annotated[str, Field(pattern=FIT_KEY)], ...]
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any]
     # reason by key, for failed fits whose result is not stored
-    failures: Mapping[str, str] = field(default_factory=dict)
-    command: str = ""  # the `Invocation.id` of the command that finished it
-    at: float = 0.0  # when, in seconds since 1970
-    more: bool = False  # True in a race that may give it further images
+    failures: Mapping[str, str]
+    command: str  # the `Invocation.id` of the command that finished it
+    at: float  # when, in seconds since 1970
+    more: bool  # True in a race that may give it further images
 
 
 # Lines may have been written by anything: types are checked, and what is wrong is unreadable.

@@ -153,10 +153,10 @@ class Spread:
 
     images: Positive
     """over images beyond what seeds add, in units of the deciding metric"""
+    source: str
+    """where the figures come from; `plan` prints it"""
     seeds: Amount = 0.0
     """over seeds on one image"""
-    source: str = ""
-    """where the figures come from; `plan` prints it"""
 
     def over_images(self, seeds: int) -> float:
         """Return the standard deviation over images where so many seeds are averaged."""

@@ -91,9 +91,6 @@ def _study(table: StudyTable, path: Path) -> Study:
             "Remove the table, or change the design"
         )
         raise StudyError(msg)
-    if table.spread and not table.spread.source:
-        msg = "'spread.source' is missing"
-        raise StudyError(msg)
     same = {name: getattr(table, name) for name in _AS_WRITTEN}
     return Study(
         **same,

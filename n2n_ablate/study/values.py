@@ -219,7 +219,8 @@ def message(problem: Mapping[str, Any]) -> str:
     parts = list(problem["loc"])
     if kind == "unknown_key":
         return f"unknown key '{joined([*parts, about['key']])}'. {about['hint']}"
-    reason = _REASONS.get(kind, f": {problem['msg']}, got {{given!r}}").format(**about)
+    known = _REASONS.get(kind)
+    reason = known.format(**about) if known else f": {problem['msg']}, got {problem['input']!r}"
     if about.get("ge") == 0:
         reason = f"must not be negative, got {problem['input']!r}"
     if kind == "missing" and parts[:1] == ["baseline"] and len(parts) == 2:

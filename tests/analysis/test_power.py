@@ -13,8 +13,8 @@ from n2n_ablate.report.text.power import power_lines
 from n2n_ablate.study import Spread
 
 PSNR = Metric("psnr", "dB", margin=0.05, decides=True)
-NEAR = Spread(0.03, 0.04, "six pilot images")
-FAR = Spread(0.4, 0.1, "six pilot images")
+NEAR = Spread(0.03, "six pilot images", 0.04)
+FAR = Spread(0.4, "six pilot images", 0.1)
 
 
 def power(spread, images=13, seeds=1, profile="quick", size=2):
@@ -36,8 +36,8 @@ def test_the_spread_of_images_and_seeds_adds_up_and_more_seeds_narrow_it():
 
 def test_with_the_largest_spread_that_is_named_the_power_is_just_enough():
     limit = power(None).spread_limit
-    assert power(Spread(0.99 * limit, 0.0, "")).equivalence >= 0.8
-    assert power(Spread(1.01 * limit, 0.0, "")).equivalence < 0.8
+    assert power(Spread(0.99 * limit, "")).equivalence >= 0.8
+    assert power(Spread(1.01 * limit, "")).equivalence < 0.8
 
 
 def test_one_image_decides_nothing():

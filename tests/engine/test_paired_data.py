@@ -50,6 +50,14 @@ class Lost:
         return 1 / 0
 
 
+class Unreadable(Told):
+    """A sampler that says whether it prepares by failing."""
+
+    @property
+    def prepare(self):
+        return 1 / 0
+
+
 class Plugin:
     @hookimpl
     def register_losses(self, register):
@@ -58,6 +66,7 @@ class Plugin:
     @hookimpl
     def register_samplers(self, register):
         register("told", Told)
+        register("unreadable", Unreadable)
 
     @hookimpl
     def register_metrics(self, register):
@@ -115,6 +124,11 @@ def test_a_recipe_whose_fits_are_stored_is_not_tried(bench, tried):
 def test_every_declared_recipe_is_tried_not_only_the_baseline(bench):
     with pytest.raises(PluginError, match="loss 'lost' raises ZeroDivisionError"):
         bench.check(recipe(bench).replace("loss", "lost").resolved(bench._registry))
+
+
+def test_what_cannot_be_read_is_named_before_fits_ask_for_it(bench):
+    with pytest.raises(PluginError, match="sampler 'unreadable' has 'prepare', but reading it"):
+        bench.check(recipe(bench).replace("sampler", "unreadable").resolved(bench._registry))
 
 
 def test_a_sampler_that_is_refused_is_refused_again(bench):

@@ -1,6 +1,8 @@
 """No code on a page is left untried: it runs here, in another test, or the reason why not is below."""
 
+import ast
 import functools
+import importlib
 import re
 import runpy
 import tomllib
@@ -101,3 +103,16 @@ def test_python_runs_as_written(page, folder, monkeypatch):
     assert names["denoised"].shape == names["noisy"].shape
     assert names["denoised"].dtype == names["noisy"].dtype
     assert not np.array_equal(names["denoised"], names["noisy"])
+
+
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda file: file.name
+)
+def test_what_a_benchmark_takes_from_the_program_is_there(file):
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("n2n_ablate"):
+            continue
+        module = importlib.import_module(node.module)
+        for each in node.names:
+            if not hasattr(module, each.name):
+                importlib.import_module(f"{node.module}.{each.name}")

@@ -324,6 +324,15 @@ def test_a_journal_cannot_name_other_files_as_fits(moved, key):
     assert found.unfinished == ("diagonal",)
 
 
+@pytest.mark.parametrize("key", journal.Entry.__dataclass_fields__)
+def test_a_line_of_a_trial_that_lost_a_part_is_unreadable(moved, key):
+    path = journal.find(moved, "tiny")[0].path
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    del next(line for line in lines if line.get("name") == "diagonal")[key]
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    assert journal.read(path).unreadable == 1
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

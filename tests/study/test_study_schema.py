@@ -10,7 +10,7 @@ import pytest
 
 from n2n_ablate import study
 from n2n_ablate.errors import AblateError, StudyError
-from n2n_ablate.study import schema
+from n2n_ablate.study import schema, values
 from n2n_ablate.study.read import parse
 from n2n_ablate.study.write import to_toml
 
@@ -136,12 +136,19 @@ def test_an_object_may_hold_what_python_has(tiny_text):
         ({"conditions": "gaussian"}, "study 'tiny': 'conditions' must be a list, got 'gaussian'"),
         ({3: "x"}, "study 'tiny': a key must be text, got 3"),
         ({"profiles": {"quick": [1]}}, "study 'tiny': 'profiles.quick' must be a table, got [1]"),
+        ({"spread": {"images": 0.1}}, "study 'tiny': 'spread.source' is missing"),
+        ({"question": {"{x}": "{}"}}, "study 'tiny': 'question' must be text, got {'{x}': '{}'}"),
     ],
 )
 def test_a_mistake_in_an_object_is_named_like_one_in_a_file(tiny_text, change, message):
     with pytest.raises(StudyError) as caught:
         study.build(tomllib.loads(tiny_text) | change)
     assert str(caught.value).startswith(message)
+
+
+def test_a_mistake_that_pydantic_words_may_hold_braces():
+    problem = {"type": "other", "msg": "no {brace} fits", "loc": ("margin",), "input": "{0}"}
+    assert values.message(problem) == "'margin': no {brace} fits, got '{0}'"
 
 
 def test_text_of_any_kind_survives_the_way_through_a_file():
@@ -164,6 +171,7 @@ def test_the_schema_for_editors_accepts_what_ships_and_refuses_what_is_refused(t
         ("crop = 24", "crop = -1"),
         ('training = "adam"', "training = 3"),
         ('question = "Does the centre matter?"', ""),
+        ("[baseline]", "[spread]\nimages = 0.1\n[baseline]"),
     ):
         assert list(editor.iter_errors(tomllib.loads(changed(tiny_text, (old, new))))), new
 
