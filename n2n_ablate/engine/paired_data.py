@@ -232,7 +232,9 @@ class PairedData:
             }
 
     def _fit(self, recipe: Recipe, parts: Mapping[str, object], sample: NoisySample) -> Fit:
-        others = other_shots(sample) if declares(parts["sampler"], "prepare") else ()
+        others = other_shots(sample)
+        if others and not declares(parts["sampler"], "prepare"):
+            others = ()
         spec = FitSpec(
             recipe,
             sample.condition.noise,
