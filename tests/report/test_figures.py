@@ -132,7 +132,7 @@ def test_a_sampler_that_fails_gives_a_picture_that_says_why():
 def test_titles_that_differ_share_their_fonts():
     def fonts():
         gc.collect()
-        return sum(isinstance(each, ImageFont.FreeTypeFont) for each in gc.get_objects())
+        return sum(type(each) is ImageFont.FreeTypeFont for each in gc.get_objects())
 
     strips = {"ramp": figures.strip(sight())}
     figures.contact_sheet(strips, title="center 0")
