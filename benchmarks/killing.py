@@ -235,7 +235,7 @@ def _wait(process: subprocess.Popen[str], folder: Path, count: int) -> None:
 def _files(folder: Path) -> dict[Path, tuple[int, int]]:
     """Return the stored fits; a file that is written again gets another mark."""
     found = {}
-    for path in (folder / "hurt" / "fits").glob("*/*.safetensors"):
+    for path in (folder / "hurt" / "fits").glob("*/[!.]*.safetensors"):  # not those half written
         about = path.stat()
         found[path] = (about.st_ino, about.st_mtime_ns)
     return found

@@ -165,10 +165,7 @@ def confirmation_table(analysis: StudyAnalysis, condition: str) -> Table | None:
             named("contrast"),
             lambda pair: f"{contrast_name(pair.after.contrast)}{_ORIGINS.get(pair.origin, '')}",
         ),
-        (
-            Column("search" if analysis.searched else "trials"),
-            lambda pair: estimate_cell(pair.before, ""),
-        ),
+        (Column("search" if analysis.searched else "trials"), _before),
         (Column("held-out"), lambda pair: estimate_cell(pair.after)),
         (Column(interval_title(after)), lambda pair: interval_cell(pair.after)),
         (_VERDICT, lambda pair: verdict_cell(pair.after)),
@@ -246,10 +243,10 @@ def verdict_cell(record: ContrastRecord | None) -> Verdict:
     return Verdict(verdict_word(record), record.verdict.value)
 
 
-def estimate_cell(record: ContrastRecord | None, missing: str = "no result") -> Cell:
+def estimate_cell(record: ContrastRecord | None) -> Cell:
     """Return the difference of a contrast."""
     if record is None or record.estimate is None:
-        return missing
+        return "no result"
     return format_signed(record.estimate, digits_of(record))
 
 
@@ -290,6 +287,12 @@ def _difference(row: TrialRecord) -> Cell:
 
 def _images(row: TrialRecord) -> Cell:
     return (row.contrast.n_images if row.contrast else 0) or row.n_images or ""
+
+
+def _before(pair: ConfirmedContrast) -> Cell:
+    """Return the difference that was to be confirmed, with the digits of the one on held-out images."""
+    estimate = pair.before.estimate if pair.before else None
+    return "" if estimate is None else format_signed(estimate, digits_of(pair.after))
 
 
 def _shrinkage(pair: ConfirmedContrast) -> Cell:

@@ -1,8 +1,11 @@
 """Pictures: the right size, the right pixels, and never the reason that a trial is lost."""
 
+import gc
+
 import numpy as np
 import pytest
 import torch
+from PIL import ImageFont
 
 from n2n_ablate.report.figures import figures
 from n2n_ablate.report.figures.figures import Sight
@@ -124,3 +127,16 @@ def test_a_sampler_that_fails_gives_a_picture_that_says_why():
     small = sampler_picture(Needy())
     assert small.height < 100
     assert sampler_picture(Detached()).height > 300
+
+
+def test_titles_that_differ_share_their_fonts():
+    def fonts():
+        gc.collect()
+        return sum(type(each) is ImageFont.FreeTypeFont for each in gc.get_objects())
+
+    strips = {"ramp": figures.strip(sight())}
+    figures.contact_sheet(strips, title="center 0")
+    before = fonts()
+    for number in range(1, 20):
+        figures.contact_sheet(strips, title=f"center 0.{number}")
+    assert fonts() == before

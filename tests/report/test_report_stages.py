@@ -12,6 +12,7 @@ from helpers import drawn_results as drawn
 
 from n2n_ablate import stats
 from n2n_ablate.analysis.analyse import analyse
+from n2n_ablate.analysis.records import Verdict
 from n2n_ablate.registry import Registry
 from n2n_ablate.report import supporting, tables
 from n2n_ablate.report.build import report_document
@@ -20,6 +21,7 @@ from n2n_ablate.report.render.html import html
 from n2n_ablate.report.render.latex import latex
 from n2n_ablate.report.render.markdown import markdown
 from n2n_ablate.report.sources import sources
+from n2n_ablate.report.text.contrasts import digits_of
 from n2n_ablate.report.text.methods import facts, paragraph
 from n2n_ablate.report.write import written
 from n2n_ablate.runner.interim import RaceOptions
@@ -241,3 +243,18 @@ def test_what_is_left_has_its_interval_in_every_format(studies):
     assert f"| {row[5]} |" in markdown(whole)
     assert row[5] in html(whole)
     assert row[5].replace("\u00b1", r"$\pm$").replace("\u2212", "$-$") in latex(whole)
+
+
+def test_a_difference_has_the_same_digits_before_and_after_its_confirmation(studies):
+    found = analysis(studies["confirmed"])
+    later = found.confirmation
+    first, *others = later.contrasts[LABEL]
+    close = replace(first.after.interval, low=-0.5, high=0.5)  # alone, this takes fewer digits
+    before = replace(first.before, verdict=Verdict.INCONCLUSIVE, difference_interval=close)
+    pairs = {**later.contrasts, LABEL: (replace(first, before=before), *others)}
+    table = tables.confirmation_table(
+        replace(found, confirmation=replace(later, contrasts=pairs)), LABEL
+    )
+    searched, held_out = (cell_text(cell) for cell in table.rows[0].cells[1:3])
+    assert digits_of(before) < digits_of(first.after)
+    assert len(searched.partition(".")[2]) == len(held_out.partition(".")[2])

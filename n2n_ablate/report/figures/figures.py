@@ -113,10 +113,14 @@ def contact_sheet(strips: Mapping[str, Image.Image], *, title: str = "") -> Imag
     return sheet
 
 
-@functools.cache
 def font(size: int, text: str = "", *, bold: bool = False) -> ImageFont.FreeTypeFont:
     """Return the font of a label: matplotlib's own, or one of this machine that has its letters."""
-    return ImageFont.truetype(file_for(text, bold=bold), size)
+    return _loaded(file_for(text, bold=bold), size)
+
+
+@functools.cache  # by file: kept by text, a long study would hold a font for each of its labels
+def _loaded(file: str, size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(file, size)
 
 
 def fitting(text: str, width: int, size: int = 12) -> str:
