@@ -181,10 +181,10 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True)
 class ConfirmedContrast:
-    """One contrast in the study's own trials and on held-out images."""
+    """One contrast in the main study and on held-out images."""
 
     origin: Origin  # why it was confirmed
-    before: ContrastRecord | None  # in the study's own trials; None if it did not run there
+    before: ContrastRecord | None  # in the main study; None if it did not run there
     after: ContrastRecord  # on held-out images: this one has the verdict
     # how much of the difference is gone, counted in its direction before; None if one is missing
     shrinkage: float | None

@@ -52,9 +52,9 @@ class _Group(_PlainHelp, TyperGroup):
 app = typer.Typer(
     name="n2n-ablate",
     cls=_Group,
-    help="Swap one part of a zero-shot image denoiser at a time and measure what it was worth.\n\n"
+    help="Swap one part of a zero-shot image denoiser at a time and measure what it is worth.\n\n"
     "Start with: n2n-ablate study center-weight",
-    epilog="Every word is explained in docs/glossary.md. "
+    epilog="Terms are explained in docs/glossary.md. "
     "Write your own component in ten lines: see docs/plugins.",
     no_args_is_help=True,
     invoke_without_command=True,

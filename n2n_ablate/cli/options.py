@@ -63,7 +63,7 @@ class StudyOptions:
 
     profile: Annotated[str, option("Budget, such as quick or paper.", "NAME")] = ""
     settings: Annotated[
-        Many, option("Add a level, change the baseline (repeatable).", "KEY=VALUE", "--set")
+        Many, option("Add a level or change the baseline (repeatable).", "KEY=VALUE", "--set")
     ] = None
     images: Annotated[Many, option("Folder, file or builtin[:NAME] (repeatable).", "SOURCE")] = None
     pairs: Pairs = None
@@ -74,9 +74,9 @@ class StudyOptions:
     confirm_images: Annotated[
         Many, _confirming("Held-out images to confirm on (repeatable).", "SOURCE")
     ] = None
-    confirm_scenes: Annotated[int | None, _confirming("Of --pairs: scenes to hold out.", "N")] = (
-        None
-    )
+    confirm_scenes: Annotated[
+        int | None, _confirming("Number of scenes of --pairs to hold out.", "N")
+    ] = None
     first_seed: Annotated[int | None, _rare("Start the seeds at N, for a replication.", "N")] = None
     crop: Annotated[int | None, _rare("Side of the centre crop; 0: whole images.", "PIXELS")] = None
     white: Annotated[float | None, _rare("White in the files, e.g. 4095 for 12 bits.", "VALUE")] = (
@@ -119,11 +119,11 @@ class RerunOptions:
     """When a contrast has enough images, what is run again, and where results are tracked."""
 
     until_settled: Annotated[
-        bool, _confirming_flag("Race: stop contrasts when decided.", "--until-settled")
+        bool, _confirming_flag("Race: stop each contrast once it is decided.", "--until-settled")
     ] = False
     budget: Annotated[str, _confirming("Race: time limit, e.g. 20m.", "TIME")] = ""
     fresh: Annotated[bool, _rare_flag("Start a new search; fits stay cached.", "--fresh")] = False
-    refit: Annotated[bool, _rare_flag("Train stored fits again.", "--refit")] = False
+    refit: Annotated[bool, _rare_flag("Retrain cached fits.", "--refit")] = False
     tracking: Annotated[str, _rare("mlflow or none.", "NAME")] = "mlflow"
     tracking_uri: Annotated[str, _rare(_TRACKING_URI, "URI")] = ""
     storage: Annotated[

@@ -59,6 +59,8 @@ def _print(planned: StudyPlan) -> None:
         for condition in plan.conditions
     )
     machine = data.machine
+    parts = (f"{kind} {spec.name}" for kind, spec in plan.baseline.recipe.specs.items())
+    out.print(f"baseline: {', '.join(parts)}")
     out.print(f"images: {', '.join(image.name for image in data.images)}")
     out.print(f"noise: {conditions}; {plan.profile.seeds_in_words}")
     memory = format_size(planned.memory)
@@ -78,7 +80,9 @@ def _trials(plan: Plan) -> Table:
     for number, trial in enumerate(plan.fixed, 1):
         declared = "declared, no verdict" if plan.contrasts else "declared"
         role = declared if trial.role == "declared" else trial.role
-        rows.add_row(str(number), trial.name, "contrast" if trial.name in plan.contrasts else role)
+        values = ", ".join(f"{key} = {value}" for key, value in trial.values.items())
+        name = f"{trial.name} ({values})" if trial.role == "baseline" and values else trial.name
+        rows.add_row(str(number), name, "contrast" if trial.name in plan.contrasts else role)
     if plan.searched:
         where = ", ".join(f"{key} in {domain}" for key, domain in plan.space.items())
         rest = f"{plan.searched} more, chosen by {plan.strategy}: {where}"
@@ -97,13 +101,18 @@ def left_out_lines(plan: Plan) -> Iterator[str]:
         yield f"{', '.join(plan.repeated)} {equal} the baseline: not run again."
 
 
+def answering_profile(plan: Plan) -> str:
+    """Return the first profile of a study whose verdicts count; empty for none."""
+    return next((one.name for one in plan.study.profiles.values() if one.decides), "")
+
+
 def demonstration_line(plan: Plan) -> str:
     """Return that a plan's profile is a demonstration, and what answers the question instead."""
-    answers = next((one.name for one in plan.study.profiles.values() if one.decides), "")
-    command = f" n2n-ablate study {plan.study.name} --profile {answers} answers the question."
+    answers = answering_profile(plan)
+    command = f" For an answer, use --profile {answers}." if answers else ""
     return (
-        f"The profile '{plan.profile.name}' is a demonstration: it shows what a study does and prints, "
-        f"on images and steps too few to decide anything.{command if answers else ''}"
+        f"Profile '{plan.profile.name}' is a demonstration: too few images and steps for a verdict."
+        f"{command}"
     )
 
 

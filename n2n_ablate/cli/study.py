@@ -109,7 +109,6 @@ def _foretell(session: Session, view: Silent, timer: PlanTimer, *, tracked: bool
 
 def _print(runner: Runner, request: Request, printed: options.PrintOptions) -> None:
     from n2n_ablate.analysis.analyse import analyse, to_json
-    from n2n_ablate.cli.plan import demonstration_line
     from n2n_ablate.report.render.console import print_document
     from n2n_ablate.report.study import next_steps, study_document
 
@@ -118,25 +117,28 @@ def _print(runner: Runner, request: Request, printed: options.PrintOptions) -> N
         show_json(to_json(runner.result, runner.header))
         return
     print_document(out, study_document(analyse(runner.result, runner.header), plan.heeded))
-    if not plan.profile.decides:
-        out.print(demonstration_line(plan))
     if not printed.quiet:
         print_document(out, next_steps(_next(runner, request)))
 
 
 def _next(runner: Runner, request: Request) -> list[tuple[str, str]]:
     """Return commands that may follow, each with what it is for."""
+    from n2n_ablate.cli.plan import answering_profile
+
     plan = runner.plan
     name, where = plan.study.name, options.output_words(request.output)
-    commands = [
+    commands = []
+    if not plan.profile.decides and (answers := answering_profile(plan)):
+        commands.append(("answer the question", ["study", name, "--profile", answers, *where]))
+    commands += [
         ("write the report: answer, figures, methods", ["report", name, *where]),
         ("browse curves and images", ["ui", name, *where]),
     ]
     if runner.search:
         more = ["--trials", str(plan.profile.trials * 2)]
-        joins = ", then confirm its new best trial" if runner.confirmation_data else ""
-        commands.append((f"continue the search{joins}", [*_words(), *more]))
-    denoise = ["denoise", "noisy.png", "-o", "clean.png", "--from-study", name, *where]
+        joins = ", then confirm its best" if runner.confirmation_data else ""
+        commands.append((f"continue the search to {more[1]} trials{joins}", [*_words(), *more]))
+    denoise = ["denoise", "noisy.png", "-o", "denoised.png", "--from-study", name, *where]
     commands.append(("denoise with the recipe chosen by `n2n-ablate best`", denoise))
     return [(redact_command(["n2n-ablate", *words]), what) for what, words in commands]
 

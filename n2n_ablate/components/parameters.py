@@ -160,7 +160,8 @@ class Parameter:
             msg = f"{label}: there is no file {value!r}"
             raise ParameterError(msg)
         if self.domain is not None and value not in self.domain:
-            msg = f"{label} must be within {self.domain}, got {value!r}"
+            what = "in the range" if isinstance(self.domain, Range) else "one of"
+            msg = f"{label} must be {what} {self.domain}, got {value!r}"
             raise ParameterError(msg)
         return value
 

@@ -42,9 +42,7 @@ class Choice:
                 msg = f"{option} {given} is for a Ray cluster: add --executor ray."
                 raise StudyError(msg)
         if self.gpus is not None and not 0 <= self.gpus <= 1:
-            msg = (
-                f"--gpus-per-stack must be within 0 to 1 (a stack uses one GPU), got {self.gpus:g}"
-            )
+            msg = f"--gpus-per-stack must be in the range 0 to 1 (a stack uses one GPU), got {self.gpus:g}"
             raise StudyError(msg)
         if self.name == "ray" and importlib.util.find_spec("ray") is None:
             msg = "Ray is not installed: pip install 'n2n-ablate[ray]'"

@@ -44,7 +44,7 @@ _NAMED = (
 def read(path: Path) -> Samples:
     """Return the image of a file. Transparency is dropped, a noted orientation is applied."""
     from PIL import Image as Pillow
-    from PIL import ImageOps
+    from PIL import ImageOps, UnidentifiedImageError
 
     with path.open("rb") as file:
         start = file.read(160)
@@ -53,7 +53,13 @@ def read(path: Path) -> Samples:
             msg = f"'{path}' cannot be read as an image: it is {what}. Save it as TIFF or PNG."
             raise ImageError(msg)
     warnings.simplefilter("error", Pillow.DecompressionBombWarning)
-    with Pillow.open(path, formats=_FORMATS) as image:
+    try:
+        opened = Pillow.open(path, formats=_FORMATS)
+    except UnidentifiedImageError as error:
+        what = "it is damaged, or neither PNG, JPEG, TIFF, BMP, WebP, GIF, PNM nor NumPy"
+        msg = f"'{path}' cannot be read as an image: {what}"
+        raise ImageError(msg) from error
+    with opened as image:
         check_size(image.width * image.height * len(image.getbands()), str(path))
         frames = int(getattr(image, "n_frames", 1)) if image.format in _FRAMES else 1
         if frames > 1:

@@ -85,7 +85,7 @@ def differences(analysis: StudyAnalysis, condition: ConditionAnalysis, key: str)
     rows, left_out = shown(tables.shown_rows(analysis, condition))
     if not any(row.contrast and row.contrast.estimate is not None for row in rows):
         return
-    title = "study's own trials" if analysis.confirmation else ""
+    title = "main study" if analysis.confirmation else ""
     parts = [difference_figures.differences(rows, names, metric, title)]
     later = analysis.confirmation
     if later is not None:

@@ -135,6 +135,9 @@ def _trials_notes(
     else:
         primary = [record for record in records if record and record.verdict]
         texts += [notes.verdict_note(records), *caveat_lines(primary)]
+    unranked = [_KINDS.get(row.role) for row in rows if not row.rank]
+    if set(unranked) == {"reference"} and len(unranked) < len(rows):
+        texts.append(notes.REFERENCES_NOTE)
     if condition.unequal_images:
         texts.append(notes.unequal_note(condition.trials))
     return list(filter(None, texts))

@@ -121,7 +121,7 @@ def test_what_a_search_found_is_averaged_over_conditions_as_when_it_is_chosen(se
     # Both lead the table of one condition, and neither is above the baseline over all.
     found = searched(base=base, contrast=mixed, found=mixed)
     assert found.confirmation.search is SearchOutcome.NONE_ABOVE_BASELINE
-    assert search_text(found).startswith("No trial chosen by the search has a better mean")
+    assert search_text(found).startswith("No trial that the search added has a better mean")
     lost = {LOW: [NAN, NAN], HIGH: [NAN, NAN]}
     found = searched(base=lost, contrast=base, found=lost)
     assert found.confirmation.search is SearchOutcome.NO_COMPLETE_TRIAL

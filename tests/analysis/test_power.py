@@ -89,7 +89,7 @@ def test_a_profile_that_cannot_decide_names_the_one_that_can_or_says_that_none_d
     assert "(16 held-out images with 3 seeds)" in last
     last = power_lines(power(FAR), power(FAR, images=16, profile="paper"))[-1]
     assert "in every profile of this study (paper, 16 held-out images with 1 seed: 0 %" in last
-    assert last.endswith("takes about 720 images.")
+    assert last.endswith("would take about 720 images.")
     assert "(paper" not in power_lines(power(FAR), None)[-1]
 
 

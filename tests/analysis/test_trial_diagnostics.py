@@ -170,7 +170,7 @@ def test_the_trials_of_a_study(tiny, monkeypatch, capsys):
         (["diagonal("], "must look like name or 'name(parameter=value"),
         (["three-by-three(center)"], "must look like name or 'name(parameter=value"),
         (["diagonal(center=1)"], "sampler 'diagonal' has no parameter 'center'"),
-        (["three-by-three", "--set", "sampler.center=9"], "must be within 0 to 0.5"),
+        (["three-by-three", "--set", "sampler.center=9"], "must be in the range 0 to 0.5"),
         (["diagonal", "--set", "sampler.center=0.1"], "no sampler here has a parameter 'center'"),
         (["--set", "loss.symmetric=false"], "only sampler.PARAMETER and noise.PARAMETER"),
         (["--set", "sampler=diagonal"], "only sampler.PARAMETER and noise.PARAMETER"),

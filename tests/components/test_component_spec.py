@@ -134,11 +134,11 @@ def test_what_no_parameter_can_be_is_named(value):
         (
             {"inner": ComponentSpec("plain", {"weight": 2.0})},
             ParameterError,
-            "within 0 to 1, got 2.0",
+            "in the range 0 to 1, got 2.0",
         ),
         ({"others": "plain"}, ParameterError, "'others' must be a list of sampler, got 'plain'"),
         ({"shares": 0.5}, ParameterError, "'shares' must be a list of float, got 0.5"),
-        ({"shares": (0.5, 2.0)}, ParameterError, "'shares' must be within 0 to 1, got 2.0"),
+        ({"shares": (0.5, 2.0)}, ParameterError, "'shares' must be in the range 0 to 1, got 2.0"),
     ],
 )
 def test_a_wrong_component_or_list_is_named(own, given, error, message):

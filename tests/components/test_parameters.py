@@ -42,10 +42,10 @@ def test_a_class_without_annotations_is_read_by_its_signature():
 @pytest.mark.parametrize(
     ("hint", "default", "reason"),
     [
-        (Annotated[float, Range(0, 1)], 3.0, "must be within 0 to 1, got 3.0"),
+        (Annotated[float, Range(0, 1)], 3.0, "must be in the range 0 to 1, got 3.0"),
         (Annotated[int, Range(0, 1)], "a", "must be of type int, got 'a'"),
-        (Literal["a", "b"], "c", "must be within a | b, got 'c'"),
-        (Annotated[tuple[float, ...], Range(0, 1)], (0.5, 2.0), "within 0 to 1, got 2.0"),
+        (Literal["a", "b"], "c", "must be one of a | b, got 'c'"),
+        (Annotated[tuple[float, ...], Range(0, 1)], (0.5, 2.0), "in the range 0 to 1, got 2.0"),
         (Annotated[object, Component("sampler")], None, "must be a sampler, got None"),
         (Annotated[object, Component("sampler")], 3, "must be a sampler, got 3"),
     ],
@@ -88,12 +88,12 @@ def test_whole_numbers_are_taken_for_floats():
 @pytest.mark.parametrize(
     ("given_value", "message"),
     [
-        ({"weight": 0.7}, "parameter 'weight' must be within 0 to 0.5, got 0.7"),
+        ({"weight": 0.7}, "parameter 'weight' must be in the range 0 to 0.5, got 0.7"),
         ({"weight": "a"}, "must be of type float, got 'a'"),
         ({"weight": float("nan")}, "must be finite"),
         ({"weight": True}, "must be of type float, got True"),
         ({"steps": 2.5}, "must be of type int, got 2.5"),
-        ({"axis": "row"}, "must be within rows | columns, got 'row'"),
+        ({"axis": "row"}, "must be one of rows | columns, got 'row'"),
         ({"clip": 1}, "must be of type bool, got 1"),
         ({"wieght": 0.1}, "no parameter 'wieght'. Did you mean 'weight'?"),
     ],

@@ -332,7 +332,7 @@ def test_denoise_keeps_grey_and_16_bits(tmp_path):
 MISTAKES = [
     (["study", "centre-weight"], "Did you mean 'center-weight'"),
     (["study", "TINY", "--device", "cuda"], "torch sees no NVIDIA GPU"),
-    (["study", "TINY", "--set", "sampler.center=2"], "must be within 0 to 0.5"),
+    (["study", "TINY", "--set", "sampler.center=2"], "must be in the range 0 to 0.5"),
     (["study", "TINY", "--images", "nowhere"], "'nowhere' does not exist"),
     (["study", "TINY", "--images", "empty"], "no images in 'empty'"),
     (["study", "TINY", "--images", "bad.png"], "'bad.png' cannot be read as an image"),

@@ -289,7 +289,7 @@ def test_what_is_known_of_memory_is_known_of_fits_of_that_form(tiny, registry):
         (Choice("slurm"), StudyError, "--executor cannot be 'slurm'. Use local or ray."),
         (Choice(address="10.0.0.1:6379"), StudyError, "add --executor ray"),
         (Choice(gpus=0.5), StudyError, "--gpus-per-stack 0.5 is for a Ray cluster"),
-        (Choice("ray", gpus=2.0), StudyError, "must be within 0 to 1"),
+        (Choice("ray", gpus=2.0), StudyError, "must be in the range 0 to 1"),
     ],
 )
 def test_a_choice_that_makes_no_sense_is_one_line(choice, kind, message):

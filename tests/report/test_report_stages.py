@@ -84,7 +84,7 @@ def test_the_methods_describe_images_and_fits_of_the_confirmation(studies):
     assert "trained on 4 images of 24\u00d724 pixels" in told
     assert (
         "For confirmation, the baseline, 2 declared contrasts and the best trial of the search were "
-        "retrained on held-out images with new seeds. Each trial was trained on 12 images of "
+        "retrained on held-out images with new seeds. There, each trial was trained on 12 images of "
         "24\u00d724 pixels, colour (centre crops), with 1 seed: 96 fits, of which none failed."
         in told
     )
@@ -211,7 +211,7 @@ def test_a_factorial_says_its_effects_their_family_and_their_verdicts(folder):
     told, each = methods(found), f"{100 * stats.Levels(3).difference:.4g} %"
     assert "The design was a factorial of sampler.center, estimator" in told
     assert f"two-sided {each} t intervals across images, Bonferroni-corrected for 3 effects" in told
-    assert "An effect is better or worse if" in told
+    assert "An effect is called better or worse if" in told
     assert "above the sum, below the sum and additive" in told
     page = markdown(document(found))
     assert "Main effect: the change from the baseline's level" in page

@@ -32,7 +32,7 @@ def psnr_by_diagnostics(points: Sequence[Point], colours: Mapping[str, str]) -> 
     """
     figure, axes = _panels()
     ranks = {each.what: each for each in relations(points) if not each.among}
-    sizes = {"leak": "absolute leak, the larger way", "gap": "gap in grey levels"}
+    sizes = {"leak": "absolute leak (larger direction)", "gap": "gap in grey levels"}
     for index, (what, label) in enumerate(sizes.items()):
         dots = [
             (point.trial, point.image, abs(float(getattr(point, what))), point.psnr)
@@ -160,7 +160,7 @@ def _leaks(diagnoses: Mapping[str, Diagnosis]) -> Figure:
     axes.axvline(0, color=GREY, lw=1)
     axes.set_yticks(range(len(names)), [plain(short(name)) for name in names])
     axes.invert_yaxis()
-    axes.set_xlabel("leak, the larger way")
+    axes.set_xlabel("leak (larger direction)")
     axes.grid(axis="x", alpha=0.25)
     return figure
 

@@ -25,8 +25,15 @@ def markdown(document: Document) -> str:
     parts = [f"# {escape(document.title)}"]
     if document.subtitle:
         parts.append(escape(document.subtitle))
+    headings: list[tuple[int, str]] = []  # of which nothing is written yet: pictures are left out
     for block in document.blocks:
-        parts += _block(block)
+        texts = list(_block(block))
+        if isinstance(block, Heading):
+            above = [each for each in headings if each[0] < block.level]
+            headings = [*above, (block.level, texts[0])]
+        elif texts:
+            parts += [*(heading for _, heading in headings), *texts]
+            headings = []
     return "\n\n".join(parts) + "\n"
 
 

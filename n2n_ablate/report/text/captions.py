@@ -32,7 +32,7 @@ def confirmation(metric: Metric, scope: Scope, condition: str) -> str:
     """Return the caption of the table of a confirmation."""
     unit = f" in {metric.unit}" if metric.unit else ""
     return (
-        f"Differences in {metric_name(metric)}{unit} in the study's own trials and on held-out images "
+        f"Differences in {metric_name(metric)}{unit} in the main study and on held-out images "
         f"({scope_text(scope, condition)})."
     )
 
@@ -50,7 +50,7 @@ _SIZES = {MOST: "largest", MIDDLE: "of median size", LEAST: "smallest"}
 
 def differences(metric: Metric, *, confirmed: bool, verdicts: bool) -> str:
     """Return the caption of differences with a dot per image."""
-    where = ", in the study's own trials and on held-out images" if confirmed else ""
+    where = ", in the main study and on held-out images" if confirmed else ""
     text = (
         f"Difference in {metric_name(metric)} of every trial from the baseline{where}: each image (dots), "
         "mean and confidence interval."
@@ -58,7 +58,7 @@ def differences(metric: Metric, *, confirmed: bool, verdicts: bool) -> str:
     if verdicts:
         text += " Filled: contrasts with a verdict."
     if metric.margin:
-        text += f" Shaded: \u00b1{metric.margin:g}{unit_of(metric)}, equivalent."
+        text += f" Shaded: the equivalence margin, \u00b1{metric.margin:g}{unit_of(metric)}."
     return text
 
 
@@ -66,9 +66,7 @@ def times(*, front: bool) -> str:
     """Return the caption of PSNR against training time."""
     text = "Mean PSNR against training time per fit."
     if front:
-        text += (
-            " Line and filled markers: the Pareto front, trials that no other one beats in both."
-        )
+        text += " Line and filled markers: the Pareto front, trials that no other trial of the study beats in both."
     return f"{text} Times of cached fits are those of their first training."
 
 
@@ -90,8 +88,10 @@ def response(key: str, fitted: Response | None, *, confirmed: bool) -> str:
 def _smoothed(fitted: Response | None) -> str:
     if fitted is None:
         return ""
-    band = f"{format_percent(LEVEL)} simultaneous confidence band"
-    return f" Line: smoothed over {_images(fitted)}, with its {band}. {_maximum(fitted)}"
+    band = ""
+    if np.isfinite(fitted.half_width).all():
+        band = f", with its {format_percent(LEVEL)} simultaneous confidence band"
+    return f" Line: smoothed mean of {_images(fitted)}{band}. {_maximum(fitted)}"
 
 
 def _maximum(fitted: Response) -> str:
@@ -113,8 +113,8 @@ def _images(fitted: Response) -> str:
 def diagnostics(*, confirmed: bool) -> str:
     """Return the caption of PSNR against leak and gap."""
     return (
-        "PSNR against leak and gap: a dot per trial and image; lines join the trials of one image, only "
-        f"these are comparable.{_own_trials(confirmed=confirmed)}"
+        "PSNR against leak and gap: a dot per trial and image; lines join the trials on one image, and "
+        f"only these are comparable.{_own_trials(confirmed=confirmed)}"
     )
 
 
@@ -129,7 +129,7 @@ def measured_noise(scenes: int, shots: int) -> str:
 
 
 def _own_trials(*, confirmed: bool) -> str:
-    return " From the study's own trials, not from the confirmation." if confirmed else ""
+    return " From the main study, not from the confirmation." if confirmed else ""
 
 
 def gallery(largest: float, seed: int, *, held_out: bool | None, side: int) -> str:
@@ -138,17 +138,17 @@ def gallery(largest: float, seed: int, *, held_out: bool | None, side: int) -> s
     `largest`: error at the end of the colour scale; `held_out`: whether they are held-out images; None in a
     study without a confirmation; `side`: longest side in pixels if images were shrunk, else 0.
     """
-    where = {None: "", True: " of the confirmation", False: " of the study's own trials"}[held_out]
+    where = {None: "", True: " of the confirmation", False: " of the main study"}[held_out]
     shrunk = f" Longer sides are shrunk to {side} pixels." if side else ""
     return (
-        f"Denoised images{where} and absolute error, from 0 (black) to {largest} and above (yellow) for "
-        f"images in [0, 1]; seed {seed}, PSNR of that fit.{shrunk}"
+        f"Denoised images{where} (seed {seed}, with the PSNR of that fit) and their absolute error, from 0 "
+        f"(black) to {largest} or more (yellow) for images in [0, 1].{shrunk}"
     )
 
 
 def sampler(name: str) -> str:
     """Return the caption of a drawn sampler."""
-    return f"{name}: which pixels feed which view, and the weights behind one pixel of each."
+    return f"{name}: which pixels feed which view, and the weights of one pixel of each view."
 
 
 def omitted(shown: int, total: int) -> str:

@@ -177,7 +177,7 @@ def reason_text(record: ContrastRecord) -> str:
         Reason.BOTH_LOST_IMAGES: (
             f"the trial failed on {pluralize(lost, 'image')}, the baseline on {base_lost}"
         ),
-        Reason.DEMONSTRATION: "a demonstration decides nothing",
+        Reason.DEMONSTRATION: "a demonstration is too small for a verdict",
         Reason.ONE_IMAGE: "one image gives no confidence interval",
         Reason.NO_SPREAD: (
             f"the difference is the same on {_every(record.n_images)}, which gives no confidence interval"

@@ -104,13 +104,14 @@ def table_notes(diagnoses: Mapping[str, Diagnosis], *, gains: bool) -> list[str]
     draws = max((diagnosis.draws for diagnosis in diagnoses.values()), default=0)
     notes = [
         (
-            "leak: share of the first view's noise that is in the second, cov(D1 e, D2 e) / var(D1 e); back: "
-            "the other way. Both should be 0. Standard errors are "
+            "D1, D2: the maps from an image to its two views; x: clean image, e: noise, y = x + e. leak: share of "
+            "the first view's noise that is in the second, cov(D1 e, D2 e) / var(D1 e); back: share of the "
+            "second view's noise that is in the first. Both should be 0. Standard errors are "
             f"{error:.3f} or less, from {pluralize(draws, 'noisy image')} of each clean one."
         ),
         (
-            "bias: mean of D1 y \u2212 D2 y in grey levels (0 to 255). view noise: sd(D e) / sigma of each view; "
-            f"sigma is {sigma:.1f}. gap: RMS of D1 x \u2212 D2 x in grey levels, how far the clean views differ."
+            "bias: mean of D1 y \u2212 D2 y in grey levels (0 to 255). view noise: sd(D e) / sd(e) of each view; "
+            f"sd(e) was measured as {sigma:.1f}. gap: RMS of D1 x \u2212 D2 x in grey levels, how far the clean views differ."
         ),
     ]
     if gains:

@@ -48,7 +48,10 @@ def paragraph(study: Reopened, analysis: StudyAnalysis) -> str:
     parts.append(
         f"{metrics} {'was' if len(plan.metrics) == 1 else 'were'} computed against the {against}."
     )
-    return " ".join([*parts, statistics(analysis)])
+    parts.append(statistics(analysis))
+    if not plan.profile.decides:
+        parts.append("The profile is a demonstration, so every verdict was withheld.")
+    return " ".join(parts)
 
 
 def _metric(name: str, convention: str) -> str:
@@ -62,11 +65,11 @@ def statistics(analysis: StudyAnalysis) -> str:
     records = [record for condition in stage.conditions for record in condition.contrasts]
     factorial = any(record.contrast.kind is not Kind.TRIAL for record in records)
     skewed = any(record.interval and record.interval.method.endswith("hall") for record in records)
-    whose = "the confirmation's " if analysis.confirmation else ""
+    held_out = analysis.confirmation is not None
     text = (
         "The unit of analysis is the image: seeds were averaged within an image, and each trial was "
         f"compared with the baseline by paired differences in {analysis.metric.name.upper()}. "
-        f"{_intervals(stage, factorial=factorial)} {_rule(stage.family, analysis.metric, whose, factorial=factorial)}"
+        f"{_intervals(stage, factorial=factorial)} {_rule(stage.family, analysis.metric, held_out=held_out, factorial=factorial)}"
     )
     if skewed:
         text += (
@@ -77,7 +80,7 @@ def statistics(analysis: StudyAnalysis) -> str:
         text += " With one seed per image, the spread between images includes noise and training."
     return (
         f"{text} Images on which a fit failed were excluded from the comparison. The intervals assume that the "
-        "images were drawn at random from the kind of interest, which was not checked."
+        "images are a random sample of the images of interest, which was not checked."
     )
 
 
@@ -102,9 +105,13 @@ def _family(family: Family, *, factorial: bool) -> str:
     return f", Bonferroni-corrected for {what}{under} (family-wise error {format_percent(family.alpha)})"
 
 
-def _rule(family: Family, metric: Metric, whose: str, *, factorial: bool) -> str:
+def _rule(family: Family, metric: Metric, *, held_out: bool, factorial: bool) -> str:
     what = (
-        "An effect" if factorial else f"One of {whose}contrasts" if whose else "A declared contrast"
+        "An effect"
+        if factorial
+        else "A declared contrast"
+        if not held_out
+        else "A contrast of the confirmation"
     )
     equal = ""
     if metric.margin:
@@ -118,7 +125,7 @@ def _rule(family: Family, metric: Metric, whose: str, *, factorial: bool) -> str
         if factorial
         else "Other trials received no verdict."
     )
-    return f"{what} is better or worse if the interval excludes zero{equal}, otherwise inconclusive. {rest}"
+    return f"{what} is called better or worse if its interval excludes zero{equal}, otherwise inconclusive. {rest}"
 
 
 def facts(study: Reopened) -> list[tuple[str, str]]:
@@ -163,7 +170,7 @@ def _confirmation(plan: Plan, later: Header, confirmed: StudyTrials) -> str:
     what += [f"{pluralize(before, 'trial')} confirmed earlier on the same images"] * (before > 0)
     return (
         f"For confirmation, {join_words(what)} were retrained on held-out images with new seeds. "
-        f"{_trained(later, confirmed)}"
+        f"{_trained(later, confirmed).replace('Each trial', 'There, each trial')}"
     )
 
 

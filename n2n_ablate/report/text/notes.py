@@ -121,6 +121,9 @@ def unequal_note(rows: Sequence[TrialRecord]) -> str:
     return f"Rows are over different numbers of images: compare their differences{ranked}, not their means."
 
 
+REFERENCES_NOTE = "Rows without a number are references, outside the ranking."
+
+
 def confirmed_elsewhere_note(analysis: StudyAnalysis) -> str:
     """Return where the verdicts are, for the table of trials of a study with a confirmation."""
     return "Verdicts appear in the confirmation table only." if analysis.confirmation else ""

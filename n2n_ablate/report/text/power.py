@@ -60,7 +60,7 @@ def _too_little(power: Power, longer: Power | None) -> Iterable[str]:
     which = "every contrast" if len(power.contrasts) > 1 else "the contrast"
     if (best.equivalence or 0.0) >= stats.POWER:
         yield (
-            f"Below 80 %, so an absent difference is likely to stay inconclusive: --profile {best.profile} has "
+            f"Power below 80 %: a true difference of zero is likely to stay inconclusive. --profile {best.profile} has "
             f"{_percent([best.equivalence or 0.0])} for {which} ({_images(best)})."
         )
         return
@@ -74,8 +74,8 @@ def _too_little(power: Power, longer: Power | None) -> Iterable[str]:
             "are detected)"
         )
     yield (
-        f"Below 80 %, so an absent difference is likely to stay inconclusive, in every profile of this study{most}: "
-        f"80 % for {which} takes {count} images."
+        f"Power below 80 %: a true difference of zero is likely to stay inconclusive in every profile of this study{most}. "
+        f"80 % for {which} would take {count} images."
     )
 
 

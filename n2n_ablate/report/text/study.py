@@ -93,7 +93,7 @@ def highest_text(analysis: StudyAnalysis, condition: ConditionAnalysis) -> str:
     metric = analysis.metric
     extreme = "Highest" if metric.higher_is_better else "Lowest"
     name = highest.name if highest.role == "baseline" else _trial_name(highest)
-    over = " in the study's own trials" if analysis.confirmation else ""
+    over = " in the main study" if analysis.confirmation else ""
     if highest.n_images < highest.n_images_most:
         over += f" over the {pluralize(highest.n_images, 'image')} that all trials share"
     text = f"{extreme} mean {metric_name(metric)}{over}: {name}, {_value(highest.mean, metric)}"
@@ -128,7 +128,7 @@ def search_text(analysis: StudyAnalysis) -> str:
     outcome = analysis.confirmation.search if analysis.confirmation else None
     if outcome is SearchOutcome.NONE_ABOVE_BASELINE:
         return (
-            "No trial chosen by the search has a better mean than the baseline, so only the declared "
+            "No trial that the search added has a better mean than the baseline, so only the declared "
             "contrasts were confirmed."
         )
     if outcome is SearchOutcome.NO_COMPLETE_TRIAL:
@@ -220,14 +220,14 @@ def loss_text(guide: LossGuide) -> str:
     if interval:
         ends = f", 95 % CI {format_interval(interval.low, interval.high)}"
     text = (
-        f"{opening} (Kendall's tau {format_signed(guide.tau)}{ends}; {guide.n_trials} trials, "
+        f"{opening} (Kendall's tau of low loss and high PSNR {format_signed(guide.tau)}{ends}; {guide.n_trials} trials, "
         f"{pluralize(guide.n_images, 'image')})."
     )
     if guide.cost is not None:
         cost = guide.cost_interval
         ends = f" (95 % CI {format_number(cost.low)} to {format_number(cost.high)})" if cost else ""
         text += (
-            " Choosing the trial of the lowest loss for each image would have cost "
+            " Choosing the trial with the lowest loss for each image would have cost "
             f"{format_number(guide.cost)} dB on average{ends}."
         )
     if guide.n_samplers > 1:
