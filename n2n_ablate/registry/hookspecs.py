@@ -257,7 +257,7 @@ def interim_analysis_finished(so_far: StudyTrials, images: int) -> None:
 
 @hookspec
 def confirmation_started(plan: Plan, fits: int, steps: int) -> None:
-    """Hear that the main study is finished and their confirmation begins.
+    """Hear that the main study is finished and its confirmation begins.
 
     The hooks that follow are about its trials. `so_far` is then what is known of the confirmation.
 

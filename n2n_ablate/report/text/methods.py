@@ -170,11 +170,11 @@ def _confirmation(plan: Plan, later: Header, confirmed: StudyTrials) -> str:
     what += [f"{pluralize(before, 'trial')} confirmed earlier on the same images"] * (before > 0)
     return (
         f"For confirmation, {join_words(what)} were retrained on held-out images with new seeds. "
-        f"{_trained(later, confirmed).replace('Each trial', 'There, each trial')}"
+        f"{_trained(later, confirmed, each='There, each trial')}"
     )
 
 
-def _trained(header: Header, result: StudyTrials) -> str:
+def _trained(header: Header, result: StudyTrials, each: str = "Each trial") -> str:
     """Return on what the trials of a stage were trained, and how many fits that made."""
     plan = header.plan
     sizes = sorted({image.shape for image in header.images})
@@ -183,7 +183,7 @@ def _trained(header: Header, result: StudyTrials) -> str:
     cut = " (centre crops)" if plan.profile.crop else ""
     fits = sum(len(trial.rows) for trial in result.trials)
     failed = sum(trial.failures for trial in result.trials)
-    opening = "Each trial was trained on"
+    opening = f"{each} was trained on"
     if header.interim_sizes:
         opening = (
             "Batch by batch, until its verdict was reached, each contrast was trained on up to"
