@@ -7,7 +7,7 @@ import math
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import fold, pad, unfold
+from torch.nn.functional import conv2d, conv_transpose2d, pad
 
 _HARD, _WIENER = 8, 16  # sides of the patches of the two passes, in pixels
 _THRESHOLD = 2.7  # of a coefficient, in standard deviations of the noise
@@ -54,25 +54,36 @@ def _shrunk(y: Tensor, pilot: Tensor | None, sigma: float, side: int) -> Tensor:
         pad(each, (edge,) * 4, mode=mode) for each in (y, *([] if pilot is None else [pilot]))
     ]
     height, width = framed[0].shape[-2:]
-    basis = torch.kron(_cosines(side), _cosines(side))
+    basis, ones = _cosines(side), torch.ones(1, 1, side, side)
     total, weights = torch.zeros_like(framed[0]), torch.zeros_like(framed[0])
     rows = max(1, _VALUES // (side * side * width))
     for channel in range(y.shape[1]):
         for top in range(0, height - edge, rows):
             band = (slice(None), slice(channel, channel + 1), slice(top, top + rows + edge))
-            values, *guide = (basis @ unfold(each[band], side)[0] for each in framed)
+            values, *guide = (_transformed(each[band], basis) for each in framed)
             if guide:
                 power = guide[0].square()
                 kept = power / (power + sigma**2).clamp(min=1e-12)
             else:
                 kept = (values.abs() > _THRESHOLD * sigma).float()
-            kept[0] = 1  # the mean of a patch
-            weight = 1 / kept.square().sum(dim=0, keepdim=True)
-            size = framed[0][band].shape[-2:]
-            total[band] += fold((basis.T @ (kept * values) * weight)[None], size, side)
-            weights[band] += fold(weight.expand(side * side, -1)[None], size, side)
+            kept[0, 0] = 1  # the mean of a patch
+            weight = 1 / kept.square().sum(dim=(0, 1), keepdim=True)
+            total[band] += _summed(kept * values * weight, basis)
+            weights[band] += conv_transpose2d(weight, ones)
     inner = (..., slice(edge, edge + h), slice(edge, edge + w))
     return total[inner] / weights[inner]
+
+
+def _transformed(image: Tensor, basis: Tensor) -> Tensor:
+    """Return the coefficients of every patch of (1, 1, h, w), by frequency down, across, and place."""
+    down = conv2d(image, basis[:, None, :, None])
+    return conv2d(down.transpose(0, 1), basis[:, None, None, :])
+
+
+def _summed(coefficients: Tensor, basis: Tensor) -> Tensor:
+    """Return the sum of all patches with these coefficients, each in its place."""
+    across = conv_transpose2d(coefficients, basis[:, None, None, :])
+    return conv_transpose2d(across.transpose(0, 1), basis[:, None, :, None])
 
 
 def _cosines(size: int) -> Tensor:
