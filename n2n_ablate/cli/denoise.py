@@ -25,7 +25,7 @@ _SET = "Change the recipe (repeatable)."
 
 
 @dataclass(frozen=True)
-class Asked:
+class Options:
     """Which recipe, where results go, and what they are compared with."""
 
     out: Annotated[Path | None, options.option("Result of one source.", "FILE", "--out", "-o")] = (
@@ -71,7 +71,7 @@ def run(
         list[str],
         typer.Argument(help="Files, folders, patterns, or - (.npy on stdin).", metavar="IMAGE"),
     ],
-    asked: Asked,
+    asked: Options,
     *,
     quiet: options.Quiet = False,
 ) -> None:

@@ -28,7 +28,7 @@ _SET = "sampler.P=V or noise.P=V (repeatable)."
 
 
 @dataclass(frozen=True)
-class Asked:
+class Options:
     """What is measured, on what."""
 
     study: Annotated[str, options.option("Measure the trials of this study.", "STUDY")] = ""
@@ -70,7 +70,7 @@ class Asked:
 
 @grouping.grouped
 def run(
-    asked: Asked,
+    asked: Options,
     samplers: Annotated[
         options.Many,
         typer.Argument(help="Names or 'name(parameter=value)'; by default all.", metavar="SAMPLER"),
@@ -103,7 +103,7 @@ def run(
         diagnose_output.show(condition, rows)
 
 
-def _of_study(asked: Asked) -> Diagnoses:
+def _of_study(asked: Options) -> Diagnoses:
     from n2n_ablate.analysis.diagnoses import Diagnoses
     from n2n_ablate.runner.session import Request, open_session
 
@@ -143,7 +143,7 @@ def _label(trial: Trial, plan: Plan) -> str:
     return f"{', '.join(values)} (baseline)" if values else trial.name
 
 
-def _of_pairs(asked: Asked, samplers: options.Many, *, as_json: bool) -> None:
+def _of_pairs(asked: Options, samplers: options.Many, *, as_json: bool) -> None:
     """Print of every source what its noise is like, and how samplers cope with it."""
     from n2n_ablate.diagnostics.measured_noise import noise_figures
     from n2n_ablate.registry import Registry
@@ -184,7 +184,7 @@ def _scenes(source: str, crop: int) -> tuple[str, list[Probe]]:
     return f"{pairs_label(source)}: measured noise, {len(probes)} scenes, {shots} shots", probes
 
 
-def _of_samplers(asked: Asked, samplers: options.Many) -> Diagnoses:
+def _of_samplers(asked: Options, samplers: options.Many) -> Diagnoses:
     from n2n_ablate.components.recipe import resolved
     from n2n_ablate.diagnostics import Probe
     from n2n_ablate.images import collect

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Options:
     """In which form, and where to."""
 
     kind: Annotated[str, options.option(f"{', '.join(FORMATS)}.", "FORMAT", "--format", "-f")] = (
@@ -36,7 +36,7 @@ class Asked:
 @grouping.grouped
 def run(
     study: options.Finished,
-    asked: Asked,
+    asked: Options,
     chosen: options.StoredRun,
     *,
     quiet: options.Quiet = False,
@@ -67,7 +67,7 @@ def run(
         print(out, file=stream())
 
 
-def _written(opened: Reopened, asked: Asked) -> tuple[str | bytes, tuple[str, ...]]:
+def _written(opened: Reopened, asked: Options) -> tuple[str | bytes, tuple[str, ...]]:
     from n2n_ablate.registry import Registry
     from n2n_ablate.report.write import written
 

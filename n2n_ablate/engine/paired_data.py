@@ -9,6 +9,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -50,21 +51,10 @@ class PairedData:
             self.gathered = replace(self.gathered, known=(*self.gathered.prints, *known))
         self.images = [*self.gathered.images, *(scene.image for scene in scenes)]
         self._shots = {scene.image.name: scene.shots for scene in scenes}
-        self._metrics = {
-            name: registry.build("metric", part.name, part.parameters)
-            for name, part in plan.metrics.items()
-        }
-        noises = {each.label: each.noise for each in modelled if each.noise}
+        self._metrics = {name: self._built("metric", each) for name, each in plan.metrics.items()}
         self._noises = {
-            label: registry.build("noise", noise.name, noise.parameters)
-            for label, noise in noises.items()
+            each.label: self._built("noise", each.noise) for each in modelled if each.noise
         }
-        for kind, parts, made in (
-            ("metric", plan.metrics, self._metrics),
-            ("noise", noises, self._noises),
-        ):
-            for name, part in parts.items():
-                require_readable(registry.get(kind, part.name), made[name])
         self.samples = [
             self._sample(condition, image, seed)
             for condition in plan.conditions
@@ -75,6 +65,12 @@ class PairedData:
         self._cut: set[tuple[ComponentSpec, torch.Size, tuple[int, int]]] = set()
         self._stepped: set[tuple[str, ComponentSpec]] = set()
         self._readable: set[tuple[str, ComponentSpec]] = set()
+
+    def _built(self, kind: str, part: ComponentSpec) -> Any:
+        """Return a component that can be read as a whole."""
+        component = self._registry.build(kind, part.name, part.parameters)
+        require_readable(self._registry.get(kind, part.name), component)
+        return component
 
     def _sample(self, condition: Condition, image: Image, seed: int) -> NoisySample:
         if condition.pairs is None:

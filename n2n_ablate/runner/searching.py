@@ -14,7 +14,7 @@ from n2n_ablate.runner.plan_runner import PlanRunner, score_of
 from n2n_ablate.study import Plan, Trial
 
 if TYPE_CHECKING:
-    from n2n_ablate.search.search import Asked, Outcome, Search
+    from n2n_ablate.search.search import Outcome, Proposal, Search
 
 _POINTS = 10  # of a curve in the search's database, which takes a request for each
 _TRIES = 20  # places a search may name in vain before it is believed to have no other
@@ -47,7 +47,7 @@ def search_on(plan_runner: PlanRunner, search: Search, registry: Registry) -> No
         plan_runner.run([plan.search_trial(asked.values, registry)])
         wanted -= 1
     while wanted > 0:
-        places: list[tuple[Asked, Trial]] = []
+        places: list[tuple[Proposal, Trial]] = []
         while len(places) < min(plan_runner.at_once, wanted):
             asked_trial = _ask(plan_runner, search, registry, [trial for _, trial in places])
             if asked_trial is None:
@@ -64,7 +64,7 @@ def search_on(plan_runner: PlanRunner, search: Search, registry: Registry) -> No
 
 def _ask(
     plan_runner: PlanRunner, search: Search, registry: Registry, beside: Sequence[Trial]
-) -> tuple[Asked, Trial] | None:
+) -> tuple[Proposal, Trial] | None:
     """Ask for a point that was not tried before and can be tried; None if there seems to be none."""
     known = {result.trial.recipe for result in plan_runner.result.trials}
     known |= {trial.recipe for trial in beside}

@@ -22,7 +22,7 @@ from n2n_ablate.runner.interim import RaceOptions
 from n2n_ablate.storage.fit_store import FitStore
 from n2n_ablate.storage.output import Output
 from n2n_ablate.study import Plan, Study
-from n2n_ablate.study.planning import Asked
+from n2n_ablate.study.planning import PlanOptions
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Request:
     Attributes:
         study: Name or path of a study, or a study.
         profile, settings, trials, seeds, first_seed, images, crop, white, channels,
-            confirm_images, confirm_scenes, pairs: See `study.planning.Asked`.
+            confirm_images, confirm_scenes, pairs: See `study.planning.PlanOptions`.
         device, precision: See `engine.machine`.
         executor: What trains the fits.
         output: The output folder.
@@ -62,8 +62,8 @@ class Request:
 
     def plan(self, asked: Study, registry: Registry, profile: str) -> Plan:
         """Return the plan of a study under a profile, with what the user asked for beside."""
-        given = {name: getattr(self, name) for name in Asked.__annotations__}
-        return study.plan(asked, registry, profile=profile, **cast("Asked", given))
+        given = {name: getattr(self, name) for name in PlanOptions.__annotations__}
+        return study.plan(asked, registry, profile=profile, **cast("PlanOptions", given))
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ quiet()
 
 
 @dataclass(frozen=True)
-class Asked:
+class Proposal:
     """A point of the search space that the strategy wants to know."""
 
     number: int
@@ -136,7 +136,7 @@ class Search:
         """Let go of the database, so that another process may go on."""
         self._database.close()
 
-    def finished(self) -> list[Asked]:
+    def finished(self) -> list[Proposal]:
         """Return the trials that the strategy chose and that have ended, failed ones too, in order."""
         states = (TrialState.COMPLETE, TrialState.FAIL)
         ended = self._database.call(lambda: self._study.get_trials(states=states))
@@ -167,7 +167,7 @@ class Search:
 
         self._database.call(add)
 
-    def ask(self, *, at_random: bool = False) -> Asked:
+    def ask(self, *, at_random: bool = False) -> Proposal:
         """Return the next point to try, or any point if the strategy keeps to what it knows.
 
         Raises:
@@ -182,7 +182,7 @@ class Search:
         self._handed.add(asked.number)
         return asked
 
-    def skip(self, asked: Asked) -> None:
+    def skip(self, asked: Proposal) -> None:
         """Set aside a point that need not or cannot be tried; it is no trial of the study."""
 
         def mark() -> None:
@@ -193,7 +193,7 @@ class Search:
         self._database.call(mark)
         self.tell(asked, None)
 
-    def tell(self, asked: Asked, outcome: Outcome | None) -> None:
+    def tell(self, asked: Proposal, outcome: Outcome | None) -> None:
         """Report what an asked trial gave; None, or a score of NaN, if it failed."""
         failed = outcome is None or not math.isfinite(outcome.score)
         state = {"state": TrialState.FAIL} if failed else {"values": outcome and outcome.score}
@@ -231,7 +231,7 @@ class Search:
         running = self._study.get_trials(states=(TrialState.RUNNING,))
         return [trial for trial in running if set(trial.params) == set(self._space)]
 
-    def _ask(self, *, at_random: bool) -> Asked:
+    def _ask(self, *, at_random: bool) -> Proposal:
         if self._database.broke:  # an outage may have cost the answer, but not the trial
             lost = [trial for trial in self._running() if trial.number not in self._handed]
             if lost:
@@ -246,7 +246,7 @@ class Search:
         self._refuse_pickles()
         if at_random:
             trial.set_user_attr(BESIDE, "at random")
-        return Asked(trial.number, dict(trial.params))
+        return Proposal(trial.number, dict(trial.params))
 
     def _take_up(self, strategy: Strategy) -> None:
         """Make the strategy's sampler and bring it to where it stood when an earlier command ended."""
@@ -284,8 +284,8 @@ class Search:
         return f"{stem}#{latest + 1}" if fresh or not latest else f"{stem}#{latest}"
 
 
-def _asked(trial: optuna.trial.FrozenTrial) -> Asked:
-    return Asked(trial.number, dict(trial.params))
+def _asked(trial: optuna.trial.FrozenTrial) -> Proposal:
+    return Proposal(trial.number, dict(trial.params))
 
 
 def _distribution(domain: Domain, *, whole: bool) -> BaseDistribution:

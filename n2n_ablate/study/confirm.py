@@ -79,7 +79,7 @@ def _asked(plan: Plan) -> list[Trial]:
 def to_confirm(profile: Profile, asked: Mapping[str, Any]) -> Confirm | None:
     """Return what follows a profile's trials.
 
-    `profile`: as the study file has it; `asked`: see `planning.Asked`. Where images are given, those of the
+    `profile`: as the study file has it; `asked`: see `planning.PlanOptions`. Where images are given, those of the
     file may be of another kind, so a confirmation needs other images then.
     """
     scenes, seeds, crop = (asked.get(name) for name in ("confirm_scenes", "seeds", "crop"))

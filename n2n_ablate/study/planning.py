@@ -23,7 +23,7 @@ _NUMBERS = ("trials", "seeds", "first_seed", "crop", "white")
 _OF_PROFILE = ("trials", "seeds", "images", "crop", "white", "channels")
 
 
-class Asked(TypedDict, total=False):
+class PlanOptions(TypedDict, total=False):
     """What a user asks for instead of what the profile says; None, and nothing, leave it as it is."""
 
     # `kind.parameter=value` or `kind=name`: on a factor one more level, elsewhere another baseline (or,
@@ -42,10 +42,12 @@ class Asked(TypedDict, total=False):
     pairs: Sequence[str]  # sources of measured noise, see `MeasuredPairs`: each is a condition
 
 
-def plan(study: Study, registry: Catalogue, *, profile: str = "", **given: Unpack[Asked]) -> Plan:
+def plan(
+    study: Study, registry: Catalogue, *, profile: str = "", **given: Unpack[PlanOptions]
+) -> Plan:
     """Decide everything that can be decided before the first image is read.
 
-    `profile`: name of a profile; the file's first if empty; `given`: see `Asked`.
+    `profile`: name of a profile; the file's first if empty; `given`: see `PlanOptions`.
     """
     asked: dict[str, Any] = dict(given)
     limits.check_numbers(**{name: asked.get(name) for name in _NUMBERS})

@@ -100,7 +100,7 @@ def experiments(client: MlflowClient, most: int = 1) -> Sequence[Experiment]:
     return list(experiments_known)
 
 
-class Asked:
+class TimedClient:
     """A client that says since when a request is under way."""
 
     since = 0.0  # by `time.monotonic`, 0 for none

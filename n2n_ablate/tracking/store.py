@@ -28,7 +28,7 @@ from n2n_ablate.tracking.address import (
     kept_in,
     knock,
 )
-from n2n_ablate.tracking.client import Asked, connect, experiments, explained
+from n2n_ablate.tracking.client import TimedClient, connect, experiments, explained
 from n2n_ablate.tracking.tags import FILES
 
 if TYPE_CHECKING:
@@ -65,13 +65,13 @@ class MlflowStore:
         check_address(uri)
         self.uri = uri
         self._root = root.resolve()
-        self._waits = functools.lru_cache(note)  # each of its lines once
+        self._note = functools.cache(note)  # so that it hears each line once
         self._opened = False
-        self._asked: Asked | None = None
+        self._client: TimedClient | None = None
 
     def unanswered(self) -> float:
         """Return how many seconds ago the present request was sent, 0 if there is none."""
-        since = self._asked.since if self._asked else 0.0
+        since = self._client.since if self._client else 0.0
         return time.monotonic() - since if since else 0.0
 
     @property
@@ -83,13 +83,13 @@ class MlflowStore:
         """
         if not self._opened:
             unlocked, file = contextlib.nullcontext(), sqlite_file(self.uri)
-            lock = unlocked if is_server(self.uri) else opening(self._root, self._waits, file)
+            lock = unlocked if is_server(self.uri) else opening(self._root, self._note, file)
             with lock, explained(self.uri):
                 self._make()
-                self._asked = Asked(connect(self.uri))
-                experiments(cast("MlflowClient", self._asked))  # only this opens the store
+                self._client = TimedClient(connect(self.uri))
+                experiments(cast("MlflowClient", self._client))  # only this opens the store
             self._opened = True
-        return cast("MlflowClient", self._asked)
+        return cast("MlflowClient", self._client)
 
     def check(self) -> None:
         """Check, before anything is trained for it, that the store can be used.
