@@ -105,7 +105,7 @@ class StudyResult:
 
         Args:
             path: The file.
-            format: One of those of `n2n-ablate report`; by default that of the file's ending.
+            format: As on the command line: html, md and so on; by default that of the file's ending.
 
         Raises:
             StudyError: There is no such format.
