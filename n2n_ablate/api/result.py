@@ -16,6 +16,7 @@ from n2n_ablate.analysis.records import ContrastRecord
 from n2n_ablate.analysis.study_records import StudyAnalysis
 from n2n_ablate.errors import StudyError, nearest
 from n2n_ablate.records import Header
+from n2n_ablate.report.formats import FORMATS
 from n2n_ablate.storage import reopen
 from n2n_ablate.study import Study
 
@@ -23,14 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-_FORMATS = {
-    ".html": "html",
-    ".md": "md",
-    ".tex": "latex",
-    ".csv": "csv",
-    ".parquet": "parquet",
-    ".json": "json",
-}
+_FORMATS = {ending: name for name, ending in FORMATS.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,8 +105,7 @@ class StudyResult:
 
         Args:
             path: The file.
-            format: `html`, `md`, `latex`, `csv` or `parquet` (a row per fit) or `json`; by default that of the
-                file's ending.
+            format: As on the command line: html, md and so on; by default that of the file's ending.
 
         Raises:
             StudyError: There is no such format.

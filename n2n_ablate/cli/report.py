@@ -10,6 +10,7 @@ from n2n_ablate.cli import grouping, options
 from n2n_ablate.cli.screen import messages, say, stream
 from n2n_ablate.errors import StoreError
 from n2n_ablate.files import make_folders, remove_leftovers, write_whole
+from n2n_ablate.report.formats import FORMATS, check_formats
 
 if TYPE_CHECKING:
     from n2n_ablate.storage.reopen import Reopened
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 class Options:
     """In which form, and where to."""
 
-    kind: Annotated[
-        str, options.option("html, md, latex, csv, parquet, json.", "FORMAT", "--format", "-f")
-    ] = "html"
+    kind: Annotated[str, options.option(f"{', '.join(FORMATS)}.", "FORMAT", "--format", "-f")] = (
+        "html"
+    )
     out: Annotated[Path | None, options.option("File to write.", "FILE", "--out", "-o")] = None
     figures: Annotated[Path | None, options.option("Folder for every figure.", "DIR")] = None
     figure_format: Annotated[str, options.option("pdf, svg or png.", "FORMAT")] = "pdf"
@@ -49,8 +50,6 @@ def run(
         n2n-ablate report center-weight
         n2n-ablate report center-weight --format latex -o t.tex --figures figures
     """
-    from n2n_ablate.report.write import check_formats
-
     check_formats(asked.kind, asked.figure_format)
     opened = chosen.open(study, quiet=quiet)
     text, problems = _written(opened, asked)

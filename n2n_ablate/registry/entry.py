@@ -103,7 +103,7 @@ def component_context(
 
 def require_readable(entry: Entry, component: object) -> None:
     """Read everything that a component may have beside what its kind has to have."""
-    for name in OPTIONAL[entry.kind]:
+    for name in OPTIONAL.get(entry.kind, ()):
         with component_context(entry, f"has '{name}', but reading it fails", name):
             declared(component, name)
 

@@ -15,14 +15,29 @@ from n2n_ablate.report.numbers import sparkline
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
-VERDICT_SIGNS = {
-    "better": "\u25b2",
-    "worse": "\u25bc",
-    "equivalent": "\u2248",
-    "inconclusive": "?",
-    "withheld": "\u2013",
+
+@dataclass(frozen=True)
+class VerdictStyle:
+    """How a verdict looks; empty for like any other text."""
+
+    sign: str = ""  # so that a table in black and white can be read at a glance
+    terminal: str = ""  # style of a terminal
+    ink: str = ""  # colour in figures
+
+
+VERDICT_STYLES = {
+    "better": VerdictStyle("\u25b2", "green", "#23945a"),
+    "worse": VerdictStyle("\u25bc", "red", "#d3504f"),
+    "equivalent": VerdictStyle("\u2248", "cyan", "#2b8cbe"),
+    "inconclusive": VerdictStyle("?", "dim", "#b07d1e"),
+    "withheld": VerdictStyle("\u2013"),
 }
-"""One sign per verdict, so that a table in black and white can be read at a glance."""
+"""By verdict; the HTML page has its colours, for light and dark, in `render/page.css`."""
+
+
+def style_of(verdict: str) -> VerdictStyle:
+    """Return how a verdict looks."""
+    return VERDICT_STYLES.get(verdict, VerdictStyle())
 
 
 @dataclass(frozen=True)
@@ -46,7 +61,7 @@ Cell: TypeAlias = str | int | Verdict | Curve
 def cell_text(cell: Cell, *, signs: bool = False) -> str:
     """Return what people read in a cell."""
     if isinstance(cell, Verdict):
-        sign = VERDICT_SIGNS.get(cell.like or cell.word, "") if signs else ""
+        sign = style_of(cell.like or cell.word).sign if signs else ""
         return f"{sign} {cell.word}".strip()
     return sparkline(cell.values) if isinstance(cell, Curve) else str(cell)
 

@@ -14,6 +14,7 @@ from n2n_ablate.registry import Registry
 from n2n_ablate.report.build import report_document
 from n2n_ablate.report.document import Document, Figure
 from n2n_ablate.report.figures.fonts import save
+from n2n_ablate.report.formats import check_formats
 from n2n_ablate.report.render.html import html
 from n2n_ablate.report.render.latex import latex
 from n2n_ablate.report.render.markdown import markdown
@@ -21,19 +22,7 @@ from n2n_ablate.report.sources import sources
 from n2n_ablate.storage.recovered_images import gallery
 from n2n_ablate.storage.reopen import Reopened
 
-FORMATS = ("html", "md", "latex", "csv", "parquet", "json")
-FIGURE_FORMATS = ("pdf", "svg", "png")
-
-
-def check_formats(kind: str, figure_format: str = "pdf") -> None:
-    """Check that there are such formats, of the report and of figures, before anything is read for them."""
-    for option, given, known in (
-        ("--format", kind, FORMATS),
-        ("--figure-format", figure_format, FIGURE_FORMATS),
-    ):
-        if given not in known:
-            msg = f"{option} cannot be '{given}'. Use {', '.join(known[:-1])} or {known[-1]}."
-            raise StudyError(msg)
+_RENDERERS = {"html": html, "md": markdown, "latex": latex}
 
 
 def written(
@@ -48,10 +37,10 @@ def written(
 ) -> tuple[str | bytes, tuple[str, ...]]:
     """Return the report, and a sentence for everything that is missing in it.
 
-    `kind`: one of `FORMATS`; `registry`: makes the noisy images again, draws and measures the samplers;
+    `kind`: one of `formats.FORMATS`; `registry`: makes the noisy images again, draws and measures the samplers;
     `images`: where to look for the images first, see `gallery`; `diagnostics`: measure the samplers, which
     takes seconds for each; `figures`: a folder to write the drawn figures into, too; `figure_format`: one of
-    `FIGURE_FORMATS`.
+    `formats.FIGURE_FORMATS`.
 
     Raises:
         StudyError: There is no such format.
@@ -71,7 +60,7 @@ def written(
     document, problems = full_document(study, registry, images, diagnostics=diagnostics)
     if figures is not None:
         save_figures(document, figures, figure_format)
-    return {"html": html, "md": markdown, "latex": latex}[kind](document), problems
+    return _RENDERERS[kind](document), problems
 
 
 def _parquet(result: StudyTrials) -> bytes:
@@ -103,7 +92,7 @@ def full_document(
 def save_figures(document: Document, folder: Path, kind: str) -> list[Path]:
     """Write every drawn figure of a document into a folder; return the files.
 
-    `kind`: one of `FIGURE_FORMATS`.
+    `kind`: one of `formats.FIGURE_FORMATS`.
 
     Raises:
         OSError: A file cannot be written.

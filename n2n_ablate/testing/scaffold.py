@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from n2n_ablate.components import KINDS, PROTOCOLS
+from n2n_ablate.components import KINDS, PROTOCOLS, RECIPE_KINDS
 from n2n_ablate.errors import PluginError, nearest
 from n2n_ablate.files import make_folders, write_whole
 from n2n_ablate.registry.discovery import LOCAL_FOLDER
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _IMPORTED = ("Annotated", "Range")
-_STUDY_OF = {"backbone": "networks", "estimator": "estimator", "metric": "", "strategy": ""}
-"""A study that a component of a kind can be tried in; empty where only a study file can name it."""
+_STUDY_OF = {"backbone": "networks", "estimator": "estimator"}
+"""A study that a component of a kind can be tried in; that of the samplers for other kinds."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,10 @@ class Names:
     @property
     def use(self) -> str:
         """The command that tries the component in a study; empty where only a study file can name it."""
+        if self.kind not in (*RECIPE_KINDS, "noise"):
+            return ""
         study = _STUDY_OF.get(self.kind, "samplers")
-        return f"n2n-ablate study {study} --set {self.kind}={self.name}" if study else ""
+        return f"n2n-ablate study {study} --set {self.kind}={self.name}"
 
     def fill(self, template: str) -> str:
         """Return a file of `templates/` with the names in it."""

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from helpers import small_results as small
+from helpers.sample_analysis import contrast
 from helpers.small_results import BASE, HIGH, LOW, NAN, TEXT, analysis, header, made, records, trial
 
 from n2n_ablate.analysis.analyse import analyse, to_json
@@ -13,6 +14,7 @@ from n2n_ablate.records import StudyTrials
 from n2n_ablate.report.study import answer_blocks
 from n2n_ablate.report.text.best import best_reasons
 from n2n_ablate.report.text.contrasts import contrast_line
+from n2n_ablate.report.text.notes import verdict_note
 from n2n_ablate.report.text.study import highest_text, scope_text, search_text
 from n2n_ablate.study import Trial, confirmation
 
@@ -126,3 +128,10 @@ def test_what_a_search_found_is_averaged_over_conditions_as_when_it_is_chosen(se
     found = searched(base=lost, contrast=base, found=lost)
     assert found.confirmation.search is SearchOutcome.NO_COMPLETE_TRIAL
     assert search_text(found).startswith("Every trial of the search lost a fit")
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_every_verdict_has_its_sentence_and_its_note(verdict):
+    record = contrast(0.2, verdict, 0.3, 0.1, reason=Reason.ONE_IMAGE)
+    assert verdict.value in contrast_line(record)
+    assert verdict.value in verdict_note([record]).lower()

@@ -24,6 +24,7 @@ from n2n_ablate.errors import AblateError, StudyError
 from n2n_ablate.records import StudyTrials
 from n2n_ablate.report import build as building
 from n2n_ablate.report.build import report_document
+from n2n_ablate.report.formats import FORMATS
 from n2n_ablate.report.live import Silent
 from n2n_ablate.report.render import html as pages
 from n2n_ablate.report.render.html import html, inline
@@ -32,7 +33,7 @@ from n2n_ablate.report.render.latex import latex
 from n2n_ablate.report.render.markdown import escape as md
 from n2n_ablate.report.render.markdown import markdown
 from n2n_ablate.report.sources import sources
-from n2n_ablate.report.write import FORMATS, full_document, save_figures, written
+from n2n_ablate.report.write import full_document, save_figures, written
 from n2n_ablate.runner.run import open_runner
 from n2n_ablate.runner.session import Request, RunOptions, open_session
 from n2n_ablate.storage import reopen
@@ -413,7 +414,7 @@ def call(*words):
     return CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=True)
 
 
-@pytest.mark.parametrize("kind", FORMATS[1:])
+@pytest.mark.parametrize("kind", list(FORMATS)[1:])
 def test_the_command_writes_every_format(root, tmp_path, kind):
     out = tmp_path / "deep" / f"report.{kind}"
     done = call("report", "tiny", "--format", kind, "-o", out, "--output", root, "--no-diagnostics")

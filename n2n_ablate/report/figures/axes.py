@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from n2n_ablate.analysis.records import ContrastRecord
+from n2n_ablate.report.document import style_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,12 +15,6 @@ if TYPE_CHECKING:
 
 # Of middle brightness, so that they can be read on white and on black.
 GREY = "#8a8a8a"
-_OF_VERDICT = {
-    "better": "#23945a",
-    "worse": "#d3504f",
-    "equivalent": "#2b8cbe",
-    "inconclusive": "#b07d1e",
-}
 _LONGEST = 38  # letters of a name beside an axis
 SIZE = 9.5
 PALETTE = (
@@ -73,7 +68,7 @@ def set_scale(axis: Axis, *, log: bool) -> None:
 
 def verdict_colour(record: ContrastRecord) -> str:
     """Return the colour of a contrast by its verdict."""
-    return _OF_VERDICT.get(record.verdict.value, GREY) if record.verdict else GREY
+    return style_of(record.verdict or "").ink or GREY
 
 
 def ends_of(record: ContrastRecord) -> tuple[float, float]:

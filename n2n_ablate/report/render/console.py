@@ -25,11 +25,9 @@ from n2n_ablate.report.document import (
     Table,
     Verdict,
     cell_text,
+    style_of,
 )
 from n2n_ablate.report.numbers import format_signed, join_words
-
-STYLES = {"better": "green", "worse": "red", "equivalent": "cyan", "inconclusive": "dim"}
-"""Colours of verdicts."""
 
 _ROW = {"baseline": "bold", "reference": "dim"}
 _GAP = "  "
@@ -111,7 +109,7 @@ def _joined(
 
 
 def _style(cell: Cell) -> str | None:
-    return STYLES.get(cell.like or cell.word) if isinstance(cell, Verdict) else None
+    return style_of(cell.like or cell.word).terminal or None if isinstance(cell, Verdict) else None
 
 
 def _broken(text: str, width: int) -> list[str]:
@@ -243,4 +241,4 @@ def _dots(row: DotRow, low: float, scale: float, axis: int) -> Text:
         cells[place] = ":" if cells[place] in "\u00b7:" else "\u00b7"
     text = Text("".join(cells))
     mean = at(row.mean)
-    return text[:mean] + Text("\u25c6", style=STYLES.get(row.verdict, "")) + text[mean + 1 :]
+    return text[:mean] + Text("\u25c6", style=style_of(row.verdict).terminal) + text[mean + 1 :]
