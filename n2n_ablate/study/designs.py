@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from n2n_ablate.components.parameters import Component, Domain, Parameter, Range
-from n2n_ablate.components.recipe import Catalogue, Recipe
+from n2n_ablate.components.recipe import Catalogue, Recipe, resolved
 from n2n_ablate.components.spec import ComponentSpec, Value, toml
 from n2n_ablate.errors import AblateError, StudyError, nearest
 from n2n_ablate.study import limits
@@ -117,10 +117,16 @@ def repeated(
 
 
 def changed(recipe: Recipe, changes: Mapping[str, object], registry: Catalogue) -> Recipe:
-    """Return a recipe with changes, every parameter written out."""
+    """Return a recipe whose parameters are all written out with changes, and these written out too."""
+    new = recipe
     for key, value in changes.items():
-        recipe = recipe.replace(key, value)
-    return recipe.resolved(registry)
+        new = new.replace(key, value)
+    return Recipe(
+        {
+            kind: spec if spec is recipe.specs.get(kind) else resolved(registry, kind, spec)
+            for kind, spec in new.specs.items()
+        }
+    )
 
 
 def _inside(key: str, level: Level, factors: Sequence[Factor], registry: Catalogue) -> str:

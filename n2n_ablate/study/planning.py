@@ -149,7 +149,7 @@ def _plan(
     baseline = Trial(BASELINE, BASELINE, recipe, factor_values(recipe, factors))
     declared, effects = declare(study, factors, baseline, registry)
     references = tuple(
-        Trial(name, "reference", changed(start, values, registry))
+        Trial(name, "reference", changed(recipe, values, registry))
         for name, values in study.references.items()
     )
     space, whole = searched(study, factors, baseline, registry)

@@ -24,6 +24,8 @@ def test_every_shipped_study_can_be_planned(name, registry):
         assert planned.contrasts or planned.effects
         names = [trial.name for trial in planned.fixed]
         assert len(set(names)) == len(names)
+        for trial in (*planned.fixed, *planned.references):  # with every parameter written out
+            assert trial.recipe == trial.recipe.resolved(registry), trial.name
 
 
 def test_shipped_studies_are_the_promised_ones():
