@@ -33,7 +33,7 @@ def run(study: options.Finished, chosen: options.StoredRun, printed: options.Pri
     recipe = trials.get(best.name, opened.plan.baseline).recipe
     where = options.output_words(chosen.output)
     where += [] if opened.latest else ["--run", opened.journal.key]
-    words = ["denoise", "noisy.png", "-o", "clean.png", "--from-study", study, *where]
+    words = ["denoise", "noisy.png", "-o", "denoised.png", "--from-study", study, *where]
     command = shlex.join(["n2n-ablate", *words])
     if printed.as_json:
         about = {"study": study, "profile": opened.plan.profile.name, "run": opened.journal.key}

@@ -150,7 +150,7 @@ def _report(job: Job, denoised: list[Denoised], recipe: str) -> None:
     say(f"{job.target}: {count}{h}x{w}, {first.range.dtype}, by {recipe}")
     say(f"estimated noise: standard deviation {noise_of(first):.3g} in the units of the file")
     figures = ", ".join(f"{name} {value:.4g}" for name, value in denoised[0].figures.items())
-    say(f"without a clean image: {figures}")
+    say(f"metrics that need no clean image: {figures}")
     for name, why in denoised[0].failed.items():
         say(f"metric '{name}' failed: {why}")
 

@@ -59,8 +59,8 @@ def peak_text(name: str, peak: Peak | None, metric: Metric) -> str:
     interval = peak.interval
     ends = f" (95 % CI {format_interval(interval.low, interval.high, digits)})" if interval else ""
     return (
-        f"{name}: mean {what} {peaks} at step {peak.step}; stopping each image at the peak of the others would have "
-        f"gained {format_signed(peak.gain, digits)}{unit}{ends}."
+        f"{name}: mean {what} {peaks} at step {peak.step}; gain from stopping each image where the others peak: "
+        f"{format_signed(peak.gain, digits)}{unit}{ends}."
     )
 
 
@@ -70,5 +70,5 @@ def crossing_text(crossing: Crossing | None) -> str:
         return ""
     if crossing.step is None:
         return "The curves do not cross."
-    doubt = "" if crossing.certain else ", but that they cross is not certain"
+    doubt = "" if crossing.certain else ", but the crossing is uncertain"
     return f"The curves cross at step {crossing.step:.0f} (95 % CI {crossing.low} to {crossing.high}){doubt}."
