@@ -12,7 +12,8 @@ from helpers import drawn_results as drawn
 
 from n2n_ablate import stats
 from n2n_ablate.analysis.analyse import analyse
-from n2n_ablate.analysis.records import Verdict
+from n2n_ablate.analysis.records import Role, Verdict
+from n2n_ablate.analysis.study_records import Family
 from n2n_ablate.registry import Registry
 from n2n_ablate.report import supporting, tables
 from n2n_ablate.report.build import report_document
@@ -21,6 +22,7 @@ from n2n_ablate.report.render.html import html
 from n2n_ablate.report.render.latex import latex
 from n2n_ablate.report.render.markdown import markdown
 from n2n_ablate.report.sources import sources
+from n2n_ablate.report.text import notes
 from n2n_ablate.report.text.contrasts import digits_of
 from n2n_ablate.report.text.methods import facts, paragraph
 from n2n_ablate.report.write import written
@@ -258,3 +260,15 @@ def test_a_difference_has_the_same_digits_before_and_after_its_confirmation(stud
     searched, held_out = (cell_text(cell) for cell in table.rows[0].cells[1:3])
     assert digits_of(before) < digits_of(first.after)
     assert len(searched.partition(".")[2]) == len(held_out.partition(".")[2])
+
+
+def test_one_level_of_all_intervals_is_said_once(studies):
+    rows = analysis(studies["confirmed"]).condition(LABEL).trials
+    plain = next(
+        row.contrast for row in rows if row.contrast and row.contrast.role is not Role.PRIMARY
+    )
+    declared = replace(plain, role=Role.PRIMARY)
+    assert notes.interval_note([declared, plain], Family(1, 1)) == (
+        "CI: 95 % confidence interval across images."
+    )
+    assert "95 % for other rows" in notes.interval_note([declared, plain], Family(2, 1))

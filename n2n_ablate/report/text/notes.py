@@ -35,7 +35,7 @@ def interval_note(records: Iterable[ContrastRecord | None], family: Family) -> s
     level, equal = _levels(decided), _levels(_equivalent(primary))
     if level and equal and level != equal:
         corrected += f"; {equal} where equivalent"
-    if not others:
+    if not others or (plain == (level or equal) and not corrected):
         return f"CI: {level or equal} confidence interval across {over}{_bracketed(corrected)}."
     return (
         f"CI: confidence interval across {over}, {level or equal} for declared contrasts"
