@@ -123,6 +123,7 @@ class Search:
             self._study = self._database.call(lambda: self._opened(fresh=fresh))
             # Nobody else may hold this search, so whoever was running these trials is gone.
             running = self._database.call(self._running)
+            self._database.call(self._give_up_half_asked)
             self._take_up(strategy)
         self._interrupted = [_asked(trial) for trial in running]
         self._handed = {asked.number for asked in self._interrupted}
@@ -230,6 +231,17 @@ class Search:
     def _running(self) -> list[optuna.trial.FrozenTrial]:
         running = self._study.get_trials(states=(TrialState.RUNNING,))
         return [trial for trial in running if set(trial.params) == set(self._space)]
+
+    def _give_up_half_asked(self) -> None:
+        """End trials whose process died before their point was stored: nobody will ever train them.
+
+        They are no choices of the strategy, which makes the same choice again.
+        """
+        for trial in self._study.get_trials(states=(TrialState.RUNNING,)):
+            if set(trial.params) != set(self._space):
+                for name in (BESIDE, _SKIPPED):
+                    self._storage.set_trial_user_attr(trial._trial_id, name, "half asked")
+                self._study.tell(trial.number, state=TrialState.FAIL)
 
     def _ask(self, *, at_random: bool) -> Proposal:
         if self._database.broke:  # an outage may have cost the answer, but not the trial

@@ -108,6 +108,16 @@ def test_a_search_that_is_interrupted_or_killed_goes_on_as_if_it_had_not_been(by
     assert places + run(begin(opened(by, "two")), count - count // 2) == whole
 
 
+def test_a_search_that_is_killed_while_it_asks_goes_on_as_if_it_had_not_been(by, opened):
+    whole = run(begin(opened(by)), 4)
+    places = run(begin(opened(by, "two")), 2)
+    half = begin(opened(by, "two"))
+    half._storage.create_new_trial(half._study._study_id)  # and dies before the point is written
+    again = begin(opened(by, "two"))
+    assert places + run(again, 2) == whole
+    assert len(again.finished()) == 4
+
+
 def test_a_trial_that_was_being_run_is_asked_again(planned, opened):
     lost = opened(planned).ask()
     again = opened(planned).ask()
