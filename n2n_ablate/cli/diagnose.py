@@ -78,7 +78,7 @@ def run(
     *,
     as_json: options.Json = False,
 ) -> None:
-    """Measure, without training, leak, bias, view noise and gap of samplers.
+    """Measure leak, bias, view noise and gap of samplers.
 
     Nothing is trained.
 

@@ -173,8 +173,7 @@ class PairedData:
         """
         entries = self._registry.entries(recipe)
         for kind, spec in set(recipe.specs.items()) - self._readable:
-            component = self._registry.build(kind, spec.name, spec.parameters)
-            require_readable(entries[kind], component)
+            self._built(kind, spec)
             self._readable.add((kind, spec))
         by_shape = {sample.noisy.shape: sample for sample in self.samples}
         fits = self.fits(recipe, list(by_shape.values()))

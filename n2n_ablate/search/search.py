@@ -122,8 +122,8 @@ class Search:
             self._database.hold(self._stem, f"{busy} Wait, or use another --storage.")
             self._study = self._database.call(lambda: self._opened(fresh=fresh))
             # Nobody else may hold this search, so whoever was running these trials is gone.
-            running = self._database.call(self._running)
             self._database.call(self._give_up_half_asked)
+            running = self._database.call(self._running)
             self._take_up(strategy)
         self._interrupted = [_asked(trial) for trial in running]
         self._handed = {asked.number for asked in self._interrupted}
@@ -228,20 +228,20 @@ class Search:
             study.set_metric_names([self._plan.study.decide])
         return study
 
-    def _running(self) -> list[optuna.trial.FrozenTrial]:
+    def _running(self, *, whole: bool = True) -> list[optuna.trial.FrozenTrial]:
+        """Return the running trials whose point is stored, or the others."""
         running = self._study.get_trials(states=(TrialState.RUNNING,))
-        return [trial for trial in running if set(trial.params) == set(self._space)]
+        return [trial for trial in running if (set(trial.params) == set(self._space)) is whole]
 
     def _give_up_half_asked(self) -> None:
         """End trials whose process died before their point was stored: nobody will ever train them.
 
         They are no choices of the strategy, which makes the same choice again.
         """
-        for trial in self._study.get_trials(states=(TrialState.RUNNING,)):
-            if set(trial.params) != set(self._space):
-                for name in (BESIDE, _SKIPPED):
-                    self._storage.set_trial_user_attr(trial._trial_id, name, "half asked")
-                self._study.tell(trial.number, state=TrialState.FAIL)
+        for trial in self._running(whole=False):
+            for name in (BESIDE, _SKIPPED):
+                self._storage.set_trial_user_attr(trial._trial_id, name, "half asked")
+            self._study.tell(trial.number, state=TrialState.FAIL)
 
     def _ask(self, *, at_random: bool) -> Proposal:
         if self._database.broke:  # an outage may have cost the answer, but not the trial

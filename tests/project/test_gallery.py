@@ -8,7 +8,7 @@ from PIL import Image
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 ASSETS = DOCS / "assets"
-LARGEST = 400_000  # bytes of all pictures together
+LARGEST = 300_000  # bytes of all pictures together
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ def curves(*, band: bool, confirmed: bool) -> str:
 def response(key: str, fitted: Response | None, *, confirmed: bool) -> str:
     """Return the caption of the differences over one parameter."""
     text = f"Difference from the baseline (diamond) against {key}, with confidence intervals.{_smoothed(fitted)}"
-    return text + _own_trials(confirmed=confirmed)
+    return text + _main_study(confirmed=confirmed)
 
 
 def _smoothed(fitted: Response | None) -> str:
@@ -114,7 +114,7 @@ def diagnostics(*, confirmed: bool) -> str:
     """Return the caption of PSNR against leak and gap."""
     return (
         "PSNR against leak and gap: a dot per trial and image; lines join the trials on one image, and "
-        f"only these are comparable.{_own_trials(confirmed=confirmed)}"
+        f"only these are comparable.{_main_study(confirmed=confirmed)}"
     )
 
 
@@ -128,7 +128,7 @@ def measured_noise(scenes: int, shots: int) -> str:
     )
 
 
-def _own_trials(*, confirmed: bool) -> str:
+def _main_study(*, confirmed: bool) -> str:
     return " From the main study, not from the confirmation." if confirmed else ""
 
 

@@ -106,13 +106,9 @@ def _family(family: Family, *, factorial: bool) -> str:
 
 
 def _rule(family: Family, metric: Metric, *, held_out: bool, factorial: bool) -> str:
-    what = (
-        "An effect"
-        if factorial
-        else "A declared contrast"
-        if not held_out
-        else "A contrast of the confirmation"
-    )
+    what = "A contrast of the confirmation" if held_out else "A declared contrast"
+    if factorial:
+        what = "An effect"
     equal = ""
     if metric.margin:
         equal = (
